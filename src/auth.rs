@@ -1,0 +1,14 @@
+//! Who we are: signatures (RPC version 1.0, ACS3, callback) and credentials.
+//!
+//! The signers are pure: method, parameters, nonce and time go in, a signature comes out. They read no clock and no
+//! environment, so they are pinned to the vendor's published vectors.
+
+pub mod acs3;
+pub mod callback;
+pub mod credentials;
+pub mod percent;
+pub mod request;
+pub mod rpc;
+
+pub use credentials::{Credential, CredentialProvider, EnvironmentCredentials, StaticCredentials};
+pub use request::SignatureVersion;

@@ -1,0 +1,195 @@
+//! The ids of the service, each parsed once at the edge.
+//!
+//! An id in one of these types is never empty and never holds blanks, commas or control characters: commas
+//! separate ids on the wire, and an empty `TaskId` would ask `DescribeVodRefreshTasks` about everybody's tasks.
+//! Clones are cheap: the text is shared.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// Longest id that is accepted, in bytes. The service's own ids have 32 or fewer.
+pub const MAX_ID_BYTES: usize = 64;
+
+/// Why a text is not an id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidId {
+    /// Nothing there.
+    Empty,
+    /// More than [`MAX_ID_BYTES`] bytes; holds the length found.
+    TooLong(usize),
+    /// A blank inside or around it.
+    Blank,
+    /// A comma, which separates ids on the wire.
+    Comma,
+    /// A control character; holds it.
+    Control(char),
+}
+
+impl fmt::Display for InvalidId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("is empty"),
+            Self::TooLong(bytes) => write!(f, "has {bytes} bytes, the limit is {MAX_ID_BYTES}"),
+            Self::Blank => f.write_str("has a blank in it"),
+            Self::Comma => f.write_str("has a comma in it"),
+            Self::Control(c) => write!(f, "has the control character U+{:04X} in it", u32::from(*c)),
+        }
+    }
+}
+
+impl std::error::Error for InvalidId {}
+
+fn check(text: &str) -> Result<(), InvalidId> {
+    if text.is_empty() {
+        return Err(InvalidId::Empty);
+    }
+    for c in text.chars() {
+        match c {
+            ',' => return Err(InvalidId::Comma),
+            // Tab and line breaks are both: "blank" is the word a user understands.
+            c if c.is_whitespace() || c == '\u{feff}' => return Err(InvalidId::Blank),
+            c if c.is_control() => return Err(InvalidId::Control(c)),
+            _ => {}
+        }
+    }
+    if text.len() > MAX_ID_BYTES {
+        return Err(InvalidId::TooLong(text.len()));
+    }
+    Ok(())
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Takes a text that is an id, or says why it is none.
+            ///
+            /// # Errors
+            ///
+            /// [`InvalidId`] for an empty text, blanks, commas, control characters or more than
+            /// [`MAX_ID_BYTES`] bytes.
+            pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidId> {
+                let text = text.as_ref();
+                check(text)?;
+                Ok(Self(Arc::from(text)))
+            }
+
+            /// The id as the service writes it.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($name), self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                Self::new(text)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                Self::new(text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0.as_ref().to_owned()
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+id! {
+    /// Id of a media in ApsaraVideo VOD (`MediaId`, elsewhere `VideoId`).
+    MediaId
+}
+id! {
+    /// Id of a submitted refresh job (`MediaRefreshJobId`). One job holds up to 20 media.
+    JobId
+}
+id! {
+    /// Id of a CDN task (`TaskId`). One media has several; one id may have several rows.
+    TaskId
+}
+id! {
+    /// Id of one run of this tool, a time-ordered UUID. It goes out in `UserData.Extend`.
+    RunId
+}
+id! {
+    /// Id that the service gives each request (`RequestId`); its support asks for it.
+    RequestId
+}
+
+impl RunId {
+    /// A fresh, time-ordered id.
+    pub fn fresh() -> Self {
+        Self(Arc::from(uuid::Uuid::now_v7().to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_refuse_what_the_wire_cannot_carry() {
+        let long = "a".repeat(65);
+        let table: &[(&str, InvalidId)] = &[
+            ("", InvalidId::Empty),
+            ("a b", InvalidId::Blank),
+            (" a", InvalidId::Blank),
+            ("a\n", InvalidId::Blank),
+            ("a\u{feff}", InvalidId::Blank),
+            ("a,b", InvalidId::Comma),
+            ("a\u{7}", InvalidId::Control('\u{7}')),
+            (&long, InvalidId::TooLong(65)),
+        ];
+        for (text, why) in table {
+            assert_eq!(MediaId::new(text).unwrap_err(), *why, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn ids_keep_their_text() {
+        let longest = "é".repeat(32);
+        for text in ["m1", "ca3a8f6e4957b658067095869aaaa", longest.as_str()] {
+            assert_eq!(MediaId::new(text).unwrap().as_str(), text);
+        }
+    }
+}

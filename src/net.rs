@@ -1,0 +1,4 @@
+//! HTTP and time, and nothing of VOD: the transport seam, retries, pace, clocks and a small server loop.
+pub mod clock;
+pub(crate) mod rng;
+pub mod transport;

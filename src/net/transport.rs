@@ -1,0 +1,124 @@
+//! The seam between calls and the network.
+//!
+//! A [`Transport`] sends one request and gives back one whole answer. Two kinds exist: [`HttpTransport`] over real
+//! sockets, and in-process ones (an axum router through [`RouterTransport`], the emulator) for tests with paused time.
+//!
+//! [`HttpTransport`]: super::HttpTransport
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+
+use crate::error::Fate;
+
+/// A boxed future that can move between threads.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Sends one HTTP request and reads the whole answer.
+///
+/// Retries, signatures and pace are not its business. Cancel safety: dropping the future gives the request up;
+/// whether it was acted upon is then unknown.
+pub trait Transport: Send + Sync + fmt::Debug {
+    /// Sends `request`, whose URI is absolute.
+    ///
+    /// An answer of any status is `Ok`; [`TransportError`] means that no whole answer came.
+    fn send(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>>;
+}
+
+/// Where a request got stuck.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Name lookup, TCP or TLS handshake: the request never left.
+    Connect,
+    /// The peer's certificate is not trusted: the request never left.
+    Trust,
+    /// The request was on its way, no answer began.
+    Answer,
+    /// The answer began and broke off.
+    Body,
+}
+
+/// No whole answer came. Holds no URL: a signed query is a secret.
+#[derive(Debug, Clone)]
+pub struct TransportError {
+    /// Where it got stuck.
+    pub phase: Phase,
+    /// Whether a timeout ended it.
+    pub timed_out: bool,
+    /// Host and port that were called.
+    pub host: String,
+    /// What the system said, without URLs.
+    pub message: String,
+}
+
+impl TransportError {
+    /// Whether the peer may have acted on the request.
+    pub fn fate(&self) -> Fate {
+        match self.phase {
+            Phase::Connect | Phase::Trust => Fate::NotActed,
+            Phase::Answer | Phase::Body => Fate::Unknown,
+        }
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = &self.host;
+        match (self.phase, self.timed_out) {
+            (Phase::Connect, true) => write!(f, "no connection to {host} in time")?,
+            (Phase::Connect, false) => write!(f, "cannot connect to {host}")?,
+            (Phase::Trust, _) => write!(f, "the TLS certificate of {host} is not trusted")?,
+            (Phase::Answer, true) => write!(f, "{host} took the request and did not answer in time")?,
+            (Phase::Answer, false) => write!(f, "the connection to {host} broke before the answer")?,
+            (Phase::Body, true) => write!(f, "the answer of {host} stopped half way and timed out")?,
+            (Phase::Body, false) => write!(f, "the answer of {host} broke off")?,
+        }
+        if !self.message.is_empty() {
+            write!(f, ": {}", self.message)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for TransportError {}
+
+/// Calls an axum router without a socket.
+///
+/// For tests of receivers, and for anything that wants to hand events to [`EventReceiver`] in process.
+///
+/// [`EventReceiver`]: crate::event::EventReceiver
+#[derive(Debug, Clone)]
+pub struct RouterTransport(pub axum::Router);
+
+impl Transport for RouterTransport {
+    fn send(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>> {
+        let mut router = self.0.clone();
+        Box::pin(async move {
+            let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
+            let answer =
+                match tower_service::Service::call(&mut router, request.map(axum::body::Body::from)).await {
+                    Ok(answer) => answer,
+                    Err(never) => match never {},
+                };
+            let (head, body) = answer.into_parts();
+            match axum::body::to_bytes(body, usize::MAX).await {
+                Ok(body) => Ok(http::Response::from_parts(head, body)),
+                Err(error) => Err(TransportError {
+                    phase: Phase::Body,
+                    timed_out: false,
+                    host,
+                    message: error.to_string(),
+                }),
+            }
+        })
+    }
+}
