@@ -95,6 +95,20 @@ impl Error {
         }))
     }
 
+    /// Says it in other words; everything else stays.
+    #[must_use]
+    pub(crate) fn with_message(mut self, message: String) -> Self {
+        self.0.message = message;
+        self
+    }
+
+    /// Adds what we know beyond what the service said.
+    #[must_use]
+    pub(crate) fn with_message_suffix(mut self, suffix: &str) -> Self {
+        self.0.message.push_str(suffix);
+        self
+    }
+
     /// Sets whether the service may have acted.
     #[must_use]
     pub fn with_fate(mut self, fate: Fate) -> Self {

@@ -1,4 +1,11 @@
 //! HTTP and time, and nothing of VOD: the transport seam, retries, pace, clocks and a small server loop.
+
 pub mod clock;
-pub(crate) mod rng;
 pub mod transport;
+
+mod http_transport;
+pub(crate) mod pace;
+pub(crate) mod retry;
+pub(crate) mod rng;
+
+pub use http_transport::{HttpOptions, HttpTransport};

@@ -49,6 +49,16 @@ pub struct Attempt<'a> {
     pub now: DateTime<Utc>,
 }
 
+/// A request ready to be sent.
+///
+/// Both fields are as good as secrets: they hold the key id, the token and a signature.
+pub struct Signed {
+    /// The HTTP request.
+    pub request: http::Request<Bytes>,
+    /// The text that was signed, to be compared with the one that the service names when it refuses.
+    pub string_to_sign: String,
+}
+
 /// A fresh nonce: 128 bits from the system's generator, in hex.
 ///
 /// # Errors
@@ -71,15 +81,15 @@ pub fn signed(
     endpoint: &str,
     operation: &Operation,
     attempt: &Attempt<'_>,
-) -> Result<http::Request<Bytes>> {
+) -> Result<Signed> {
     match version {
         SignatureVersion::V1 => signed_v1(endpoint, operation, attempt),
         SignatureVersion::V3 => signed_v3(endpoint, operation, attempt),
     }
 }
 
-fn signed_v1(endpoint: &str, operation: &Operation, attempt: &Attempt<'_>) -> Result<http::Request<Bytes>> {
-    let query = signed_v1_query(operation, attempt);
+fn signed_v1(endpoint: &str, operation: &Operation, attempt: &Attempt<'_>) -> Result<Signed> {
+    let (query, string_to_sign) = signed_v1_query(operation, attempt);
     let (target, body) = match operation.method {
         Method::GET => (format!("{endpoint}/?{query}"), Bytes::new()),
         _ => (format!("{endpoint}/"), Bytes::from(query)),
@@ -92,11 +102,11 @@ fn signed_v1(endpoint: &str, operation: &Operation, attempt: &Attempt<'_>) -> Re
     if operation.method != Method::GET {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
     }
-    Ok(request)
+    Ok(Signed { request, string_to_sign })
 }
 
-/// The signed query or form of signature version 1.0.
-fn signed_v1_query(operation: &Operation, attempt: &Attempt<'_>) -> String {
+/// The signed query or form of signature version 1.0, and the text that was signed.
+fn signed_v1_query(operation: &Operation, attempt: &Attempt<'_>) -> (String, String) {
     let mut params = operation.params.clone();
     let mut set = |name: &str, value: &str| params.insert(name.to_owned(), value.to_owned());
     set("Action", operation.action);
@@ -115,10 +125,10 @@ fn signed_v1_query(operation: &Operation, attempt: &Attempt<'_>) -> String {
     let signature = rpc::sign(&text, attempt.credential.secret.expose_secret());
     query.push_str("&Signature=");
     percent::encode_into(&signature, &mut query);
-    query
+    (query, text)
 }
 
-fn signed_v3(endpoint: &str, operation: &Operation, attempt: &Attempt<'_>) -> Result<http::Request<Bytes>> {
+fn signed_v3(endpoint: &str, operation: &Operation, attempt: &Attempt<'_>) -> Result<Signed> {
     // As the vendor's SDKs do: parameters in the query, the body empty.
     let query = rpc::canonical_query(&operation.params);
     let target = if query.is_empty() { format!("{endpoint}/") } else { format!("{endpoint}/?{query}") };
@@ -154,7 +164,7 @@ fn signed_v3(endpoint: &str, operation: &Operation, attempt: &Attempt<'_>) -> Re
     }
     request.headers_mut().insert(header::AUTHORIZATION, header_value("authorization", &authorization)?);
     request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-    Ok(request)
+    Ok(Signed { request, string_to_sign: to_sign.string_to_sign() })
 }
 
 fn parse_uri(target: &str, endpoint: &str) -> Result<Uri> {
@@ -193,7 +203,7 @@ mod tests {
     #[test]
     fn a_get_carries_everything_in_the_query() {
         let credential = Credential::new("testid", "testsecret").with_token("t/+=");
-        let request = signed(
+        let Signed { request, .. } = signed(
             SignatureVersion::V1,
             "http://127.0.0.1:1",
             &operation(Method::GET),
@@ -210,7 +220,7 @@ mod tests {
     #[test]
     fn a_post_carries_everything_in_the_form() {
         let credential = Credential::new("testid", "testsecret");
-        let request = signed(
+        let Signed { request, .. } = signed(
             SignatureVersion::V1,
             "http://127.0.0.1:1",
             &operation(Method::POST),
@@ -225,7 +235,7 @@ mod tests {
     #[test]
     fn v3_keeps_the_token_out_of_debug_output() {
         let credential = Credential::new("testid", "testsecret").with_token("TOKENMARK");
-        let request = signed(
+        let Signed { request, .. } = signed(
             SignatureVersion::V3,
             "http://127.0.0.1:1",
             &operation(Method::GET),

@@ -1,0 +1,128 @@
+//! [`Transport`] over real sockets: reqwest with its URL-bearing errors made safe.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::transport::{BoxFuture, Phase, Transport, TransportError};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Idle connections are dropped before the server does it: its side closes them after about ten seconds.
+const IDLE: Duration = Duration::from_secs(8);
+
+/// Settings of [`HttpTransport`].
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct HttpOptions {
+    /// Longest wait for name lookup, TCP and TLS handshake together.
+    pub connect_timeout: Duration,
+    /// Longest silence while waiting for the answer or between two pieces of it.
+    pub read_timeout: Duration,
+    /// Certificates (PEM) to trust beside the system's.
+    pub extra_roots: Vec<Vec<u8>>,
+    /// Whether `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` count.
+    pub proxy_from_environment: bool,
+    /// No TLS will be needed: skips loading the system's certificates, and works where there are none.
+    pub plain_http_only: bool,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(5),
+            read_timeout: Duration::from_secs(10),
+            extra_roots: Vec::new(),
+            proxy_from_environment: true,
+            plain_http_only: false,
+        }
+    }
+}
+
+/// HTTP/1.1 and HTTP/2 over TCP and TLS, connections reused. Redirects are not followed: a signature is for one host.
+#[derive(Debug, Clone)]
+pub struct HttpTransport(reqwest::Client);
+
+impl HttpTransport {
+    /// Builds a client. No connection is made yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if a certificate is none, or the system's trust store can't be read.
+    pub fn new(options: &HttpOptions) -> Result<Self> {
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("vod-refresh/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(options.connect_timeout)
+            .read_timeout(options.read_timeout)
+            .pool_idle_timeout(IDLE)
+            .redirect(reqwest::redirect::Policy::none())
+            // Each attempt is signed anew; a resend below us would use a nonce twice.
+            .retry(reqwest::retry::never())
+            .tcp_nodelay(true);
+        if !options.proxy_from_environment {
+            builder = builder.no_proxy();
+        }
+        let mut roots = Vec::new();
+        for pem in &options.extra_roots {
+            let certificates = reqwest::Certificate::from_pem_bundle(pem).map_err(|e| {
+                Error::new(ErrorKind::Config, "the CA file holds no PEM certificate").with_source(e)
+            })?;
+            if certificates.is_empty() {
+                return Err(Error::new(ErrorKind::Config, "the CA file holds no PEM certificate"));
+            }
+            roots.extend(certificates);
+        }
+        builder = if options.plain_http_only {
+            builder.tls_certs_only(roots)
+        } else {
+            builder.tls_certs_merge(roots)
+        };
+        let client = builder.build().map_err(|e| {
+            Error::new(ErrorKind::Config, "the HTTP client can't be set up").with_source(e.without_url())
+        })?;
+        Ok(Self(client))
+    }
+}
+
+impl Transport for HttpTransport {
+    fn send(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>> {
+        Box::pin(async move {
+            let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
+            let failed = |error: reqwest::Error, phase| convert(error, phase, &host);
+            let request = reqwest::Request::try_from(request).map_err(|e| failed(e, Phase::Connect))?;
+            let mut answer = self.0.execute(request).await.map_err(|e| failed(e, Phase::Answer))?;
+            let mut head = http::Response::new(Bytes::new());
+            *head.status_mut() = answer.status();
+            std::mem::swap(head.headers_mut(), answer.headers_mut());
+            let body = answer.bytes().await.map_err(|e| failed(e, Phase::Body))?;
+            Ok(head.map(|_| body))
+        })
+    }
+}
+
+/// Keeps what a person needs and drops the URL, whose query is signed.
+fn convert(error: reqwest::Error, phase: Phase, host: &str) -> TransportError {
+    let error = error.without_url();
+    let mut message = String::new();
+    let mut trust = false;
+    let mut source = error.source();
+    while let Some(cause) = source {
+        message = cause.to_string();
+        trust |= message.contains("invalid peer certificate");
+        source = cause.source();
+    }
+    let timed_out = error.is_timeout();
+    let phase = match phase {
+        _ if trust => Phase::Trust,
+        Phase::Answer if error.is_connect() || error.is_builder() => Phase::Connect,
+        phase => phase,
+    };
+    if timed_out {
+        // "operation timed out" says no more than the phase does.
+        message.clear();
+    }
+    TransportError { phase, timed_out, host: host.to_owned(), message }
+}

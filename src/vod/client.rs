@@ -1,0 +1,407 @@
+//! The client: where to, who, how fast; and the one way in which every call goes out.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::answer::{self, Answer};
+use super::endpoints::{TASK_REGION, checked_endpoint, endpoint_of_region};
+use super::{describe_vod_refresh_tasks, get_media_refresh_jobs, refresh_media_play_urls};
+use crate::auth::request::{Attempt, Operation, Signed, fresh_nonce, signed};
+use crate::auth::{Credential, CredentialProvider, SignatureVersion, rpc};
+use crate::error::{Error, ErrorKind, Result};
+use crate::net::clock::{Clock, SystemClock};
+use crate::net::pace::Pacer;
+use crate::net::retry::{Budget, Retry};
+use crate::net::rng::Jitter;
+use crate::net::transport::{Phase, Transport, TransportError};
+use crate::net::{HttpOptions, HttpTransport};
+
+/// API version of every call here.
+const VERSION: &str = "2017-03-21";
+/// Calls per second and action unless told otherwise.
+pub(crate) const DEFAULT_MAX_RPS: u32 = 20;
+/// Longest time of one attempt from connecting to the last byte.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Corrections of the clock smaller than this are not worth a word.
+const SKEW_NOISE: TimeDelta = TimeDelta::seconds(10);
+
+/// Hears what a client does on the way to its answers.
+pub(crate) trait CallWatch: Send + Sync {
+    /// A request goes out.
+    fn calling(&self, action: &'static str);
+    /// An attempt failed and will be repeated after `wait`.
+    fn retrying(&self, error: &Error, attempt: u32, wait: Duration);
+    /// Our clock is off; signatures use the service's time from now on.
+    fn clock_corrected(&self, ours: DateTime<Utc>, theirs: DateTime<Utc>);
+}
+
+/// Calls the VOD API. Clones share connections, pace and what was learned of the service's clock.
+///
+/// Every method retries what is worth it (see [`ErrorKind`]), signs each attempt anew, and keeps the pace of its
+/// action. Cancel safety: dropping a call gives it up; a submission may then have been acted upon.
+#[derive(Clone)]
+pub struct VodClient {
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+    watch: Option<Arc<dyn CallWatch>>,
+}
+
+struct Shared {
+    transport: Arc<dyn Transport>,
+    credentials: Arc<dyn CredentialProvider>,
+    clock: Arc<dyn Clock>,
+    endpoint: String,
+    task_endpoint: String,
+    signature: SignatureVersion,
+    pace: Pace,
+    /// The service's clock minus ours, in milliseconds.
+    skew_ms: AtomicI64,
+    answered: AtomicBool,
+    jitter: Jitter,
+}
+
+struct Pace {
+    submit: Pacer,
+    look_up: Pacer,
+    tasks: Pacer,
+    other: Pacer,
+}
+
+impl Pace {
+    fn new(max_rps: Option<u32>) -> Self {
+        let given = max_rps.map(|rps| f64::from(rps.max(1)));
+        // The user's own number counts for every action; else the documented limits do, where they are lower.
+        let limit = |documented: f64| Pacer::new(given.unwrap_or(documented.min(f64::from(DEFAULT_MAX_RPS))));
+        Self {
+            submit: limit(refresh_media_play_urls::PER_SECOND),
+            look_up: limit(get_media_refresh_jobs::PER_SECOND),
+            tasks: limit(describe_vod_refresh_tasks::PER_SECOND),
+            other: limit(10.0),
+        }
+    }
+
+    fn of(&self, action: &str) -> &Pacer {
+        match action {
+            refresh_media_play_urls::ACTION => &self.submit,
+            get_media_refresh_jobs::ACTION => &self.look_up,
+            describe_vod_refresh_tasks::ACTION => &self.tasks,
+            _ => &self.other,
+        }
+    }
+}
+
+/// Which of the two endpoints serves an operation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Service {
+    /// The media's region.
+    Media,
+    /// Task and quota queries, documented for cn-shanghai only.
+    Tasks,
+}
+
+impl VodClient {
+    /// A client with these credentials and the defaults: region cn-shanghai, signature version 1.0, 20 calls a second.
+    pub fn builder(credentials: impl CredentialProvider + 'static) -> VodClientBuilder {
+        VodClientBuilder {
+            credentials: Arc::new(credentials),
+            region: TASK_REGION.to_owned(),
+            endpoint: None,
+            task_endpoint: None,
+            allow_http: false,
+            signature: SignatureVersion::default(),
+            max_rps: None,
+            http: HttpOptions::default(),
+            transport: None,
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// Where submissions and lookups go: scheme, host and port.
+    pub fn endpoint(&self) -> &str {
+        &self.shared.endpoint
+    }
+
+    /// Where task and quota queries go: scheme, host and port.
+    pub fn task_endpoint(&self) -> &str {
+        &self.shared.task_endpoint
+    }
+
+    /// The credential that the next call would be signed with.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if there is none, or what the provider says.
+    pub async fn credential(&self) -> Result<Credential> {
+        self.shared.credentials.credential().await?.ok_or_else(|| {
+            Error::new(
+                ErrorKind::Config,
+                "no credentials: ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET are not set",
+            )
+        })
+    }
+
+    /// The service's time of day, as well as it is known.
+    pub fn service_time(&self) -> DateTime<Utc> {
+        self.shared.clock.now() + TimeDelta::milliseconds(self.shared.skew_ms.load(Ordering::Relaxed))
+    }
+
+    /// A clone whose calls end their waits when `stop` is cancelled, and tell `watch`.
+    ///
+    /// A request that is on the wire is not cut by `stop`: its answer is worth having.
+    pub(crate) fn watched(&self, stop: CancellationToken, watch: Arc<dyn CallWatch>) -> Self {
+        Self { shared: self.shared.clone(), stop, watch: Some(watch) }
+    }
+
+    /// Calls `operation`, with retries. `idempotent`: repeating it after a lost answer does no harm.
+    pub(crate) async fn call(
+        &self,
+        service: Service,
+        action: &'static str,
+        method: http::Method,
+        params: rpc::Params,
+        idempotent: bool,
+    ) -> Result<Answer> {
+        let operation = Operation { action, version: VERSION, method, params };
+        let endpoint = match service {
+            Service::Media => &self.shared.endpoint,
+            Service::Tasks => &self.shared.task_endpoint,
+        };
+        let pacer = self.shared.pace.of(action);
+        let retry = Retry {
+            budget: Budget::default(),
+            idempotent,
+            stop: &self.stop,
+            answered: &|| self.shared.answered.load(Ordering::Relaxed),
+            jitter: &|| self.shared.jitter.next(),
+            on_retry: &|error, number, wait| {
+                debug!(action, attempt = number, wait_ms = wait.as_millis() as u64, %error, "will try again");
+                if error.kind() == ErrorKind::Throttled {
+                    pacer.throttled(wait);
+                }
+                if let Some(watch) = &self.watch {
+                    watch.retrying(error, number, wait);
+                }
+            },
+        };
+        let operation = &operation;
+        let answer = retry.run(|| Box::pin(self.attempt(endpoint, operation, pacer))).await?;
+        pacer.went_well();
+        Ok(answer)
+    }
+
+    /// One attempt: wait for our turn, sign, send, read.
+    async fn attempt(&self, endpoint: &str, operation: &Operation, pacer: &Pacer) -> Result<Answer> {
+        let action = operation.action;
+        tokio::select! {
+            () = pacer.turn() => {}
+            () = self.stop.cancelled() => {
+                return Err(Error::new(ErrorKind::Unavailable, "stopped before it was sent").with_action(action));
+            }
+        }
+        let credential = self.credential().await?;
+        let attempt = Attempt { credential: &credential, nonce: fresh_nonce()?, now: self.service_time() };
+        let Signed { request, string_to_sign } =
+            signed(self.shared.signature, endpoint, operation, &attempt)?;
+        if let Some(watch) = &self.watch {
+            watch.calling(action);
+        }
+        let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
+        let sent = tokio::time::timeout(ATTEMPT_TIMEOUT, self.shared.transport.send(request)).await;
+        let late = TransportError { phase: Phase::Answer, timed_out: true, host, message: String::new() };
+        let answer =
+            sent.unwrap_or(Err(late)).map_err(|failure| not_answered(failure).with_action(action))?;
+        let result = answer::read(&answer).map_err(|error| {
+            let error = error.with_action(action);
+            match error.kind() {
+                ErrorKind::Clock => self.correct_clock(error, &answer),
+                _ if error.code() == Some("SignatureDoesNotMatch") => {
+                    explain_signature(error, &answer, &string_to_sign, &credential)
+                }
+                _ => error,
+            }
+        });
+        let code = result.as_ref().err().map(|error| error.code().unwrap_or("none"));
+        debug!(action, status = answer.status().as_u16(), code, "answered");
+        if code != Some("none") {
+            self.shared.answered.store(true, Ordering::Relaxed);
+        }
+        result
+    }
+
+    /// Measures how far our clock is off; the next attempt uses the service's time.
+    fn correct_clock(&self, error: Error, answer: &http::Response<bytes::Bytes>) -> Error {
+        let ours = self.shared.clock.now();
+        let date =
+            answer::header(answer.headers(), "date").and_then(|d| DateTime::parse_from_rfc2822(d).ok());
+        let Some(theirs) = date.map(|date| date.with_timezone(&Utc)) else {
+            return error.with_message_suffix("; the answer has no Date header to measure our clock by");
+        };
+        let skew = theirs - ours;
+        let before = self.shared.skew_ms.swap(skew.num_milliseconds(), Ordering::Relaxed);
+        let moved = (skew - TimeDelta::milliseconds(before)).abs() > SKEW_NOISE;
+        if moved && let Some(watch) = &self.watch {
+            watch.clock_corrected(ours, theirs);
+        }
+        error.with_message_suffix(&format!(
+            "; our clock says {}, the service's {}",
+            ours.format("%Y-%m-%dT%H:%M:%SZ"),
+            theirs.format("%Y-%m-%dT%H:%M:%SZ")
+        ))
+    }
+}
+
+fn not_answered(failure: TransportError) -> Error {
+    // An untrusted certificate stays untrusted: no retry, and it is ours to configure.
+    let kind = if failure.phase == Phase::Trust { ErrorKind::Config } else { ErrorKind::Unavailable };
+    let fate = failure.fate();
+    Error::new(kind, failure.to_string()).with_fate(fate)
+}
+
+/// Tells a wrong secret from a request that was changed on the way.
+fn explain_signature(
+    error: Error,
+    answer: &http::Response<bytes::Bytes>,
+    string_to_sign: &str,
+    credential: &Credential,
+) -> Error {
+    let key_id = &credential.key_id;
+    if credential.secret_has_blanks_around() {
+        return error.with_message_suffix("; the secret has a blank or line break at its start or end");
+    }
+    let Some(theirs) = answer::servers_string_to_sign(answer) else { return error };
+    let squeezed = |text: &str| text.split_whitespace().collect::<String>();
+    error.with_message_suffix(&if squeezed(&theirs) == squeezed(string_to_sign) {
+        format!("; the service signs the same text, so the secret does not belong to key id {key_id}")
+    } else {
+        "; the service signs another text than we do: something changed the request on the way".to_owned()
+    })
+}
+
+impl fmt::Debug for VodClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VodClient")
+            .field("endpoint", &self.shared.endpoint)
+            .field("task_endpoint", &self.shared.task_endpoint)
+            .field("credentials", &self.shared.credentials)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Settings of a [`VodClient`].
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct VodClientBuilder {
+    credentials: Arc<dyn CredentialProvider>,
+    region: String,
+    endpoint: Option<String>,
+    task_endpoint: Option<String>,
+    allow_http: bool,
+    signature: SignatureVersion,
+    max_rps: Option<u32>,
+    http: HttpOptions,
+    transport: Option<Arc<dyn Transport>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl VodClientBuilder {
+    /// The region of the media, `cn-shanghai` by default. A media is visible in its own region only.
+    pub fn with_region(mut self, region: impl Into<String>) -> Self {
+        self.region = region.into();
+        self
+    }
+
+    /// Another endpoint than the region's: an emulator, a gateway. It serves task queries as well.
+    pub fn with_endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.endpoint = Some(endpoint.into());
+        self
+    }
+
+    /// Another endpoint for task and quota queries, which live in cn-shanghai only.
+    pub fn with_task_endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.task_endpoint = Some(endpoint.into());
+        self
+    }
+
+    /// Allows plain HTTP to other hosts than this machine.
+    pub fn with_plain_http_allowed(mut self, allowed: bool) -> Self {
+        self.allow_http = allowed;
+        self
+    }
+
+    /// How requests are signed.
+    pub fn with_signature_version(mut self, version: SignatureVersion) -> Self {
+        self.signature = version;
+        self
+    }
+
+    /// Cap on calls per second for each action; by default 20, and 5 for task queries.
+    pub fn with_max_rps(mut self, calls_per_second: u32) -> Self {
+        self.max_rps = Some(calls_per_second);
+        self
+    }
+
+    /// Timeouts, certificates and proxy of the default transport.
+    pub fn with_http_options(mut self, options: HttpOptions) -> Self {
+        self.http = options;
+        self
+    }
+
+    /// Another transport than reqwest's: the emulator in process, or your own.
+    pub fn with_transport(mut self, transport: impl Transport + 'static) -> Self {
+        self.transport = Some(Arc::new(transport));
+        self
+    }
+
+    /// Another wall clock than the machine's.
+    pub fn with_clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Checks the settings. No connection is made yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`] for a malformed region or endpoint, [`ErrorKind::Config`] for plain HTTP where it is not
+    /// allowed or certificates that can't be used.
+    pub fn build(self) -> Result<VodClient> {
+        let endpoint = match &self.endpoint {
+            Some(given) => checked_endpoint(given, self.allow_http)?,
+            None => endpoint_of_region(&self.region)?,
+        };
+        let task_endpoint = match (&self.task_endpoint, &self.endpoint) {
+            (Some(given), _) => checked_endpoint(given, self.allow_http)?,
+            (None, Some(_)) => endpoint.clone(),
+            (None, None) => endpoint_of_region(TASK_REGION)?,
+        };
+        let transport = match self.transport {
+            Some(transport) => transport,
+            None => {
+                let plain_http_only = [&endpoint, &task_endpoint].iter().all(|e| e.starts_with("http://"));
+                Arc::new(HttpTransport::new(&HttpOptions { plain_http_only, ..self.http })?)
+            }
+        };
+        Ok(VodClient {
+            shared: Arc::new(Shared {
+                transport,
+                credentials: self.credentials,
+                clock: self.clock,
+                endpoint,
+                task_endpoint,
+                signature: self.signature,
+                pace: Pace::new(self.max_rps),
+                skew_ms: AtomicI64::new(0),
+                answered: AtomicBool::new(false),
+                jitter: Jitter::from_system(),
+            }),
+            stop: CancellationToken::new(),
+            watch: None,
+        })
+    }
+}

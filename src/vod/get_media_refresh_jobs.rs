@@ -1,0 +1,115 @@
+//! `GetMediaRefreshJobs`: what became of a job, one row for each media.
+//!
+//! Source: "GetMediaRefreshJobs" of the VOD API (2017-03-21). Listed as GET only.
+
+use http::Method;
+
+use super::client::{Service, VodClient};
+use super::lenient::Fields;
+use super::refresh_media_play_urls::TaskType;
+use crate::auth::rpc::Params;
+use crate::error::{ErrorKind, Result};
+use crate::ids::{JobId, MediaId, TaskId};
+
+pub(crate) const ACTION: &str = "GetMediaRefreshJobs";
+/// Documented rate for an account. Source: the QPS limits of the VOD API.
+pub(crate) const PER_SECOND: f64 = 50.0;
+
+/// How the handing over to the CDN went, for one media. It says nothing of the CDN's own work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SubmissionStatus {
+    /// The URLs were handed over; task ids exist.
+    Success,
+    /// They could not be.
+    Fail,
+    /// Not decided yet: no status, or a word we do not know.
+    Pending(Option<String>),
+}
+
+impl SubmissionStatus {
+    /// Reads the service's word in any case.
+    pub(crate) fn read(word: Option<String>) -> Self {
+        match word {
+            Some(word) if word.trim().eq_ignore_ascii_case("success") => Self::Success,
+            Some(word) if word.trim().eq_ignore_ascii_case("fail") => Self::Fail,
+            other => Self::Pending(other),
+        }
+    }
+}
+
+/// One media of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct JobRow {
+    /// The media.
+    pub media: MediaId,
+    /// Purge or prefetch, if the word is known.
+    pub task_type: Option<TaskType>,
+    /// Of the handing over.
+    pub status: SubmissionStatus,
+    /// The tasks, each once, in the order given.
+    pub tasks: Vec<TaskId>,
+    /// The URLs, joined with commas as the service sends them; a URL may hold a comma itself.
+    pub urls: String,
+    /// The service's code, on failure.
+    pub error_code: Option<String>,
+    /// The service's text, on failure.
+    pub error_message: Option<String>,
+}
+
+impl JobRow {
+    /// Reads a row or an event: both have the same fields. `None` without a media id.
+    pub(crate) fn read(fields: Fields<'_>) -> Option<Self> {
+        let mut tasks: Vec<TaskId> = Vec::new();
+        for text in fields.list("TaskIds") {
+            match TaskId::new(&text) {
+                Ok(id) if !tasks.contains(&id) => tasks.push(id),
+                Ok(_) => {}
+                Err(why) => tracing::debug!(task_id = text, %why, "left out a task id"),
+            }
+        }
+        Some(Self {
+            media: MediaId::new(fields.text("MediaId")?.trim()).ok()?,
+            task_type: fields.text("TaskType").and_then(|word| TaskType::read(&word)),
+            status: SubmissionStatus::read(fields.text("Status")),
+            tasks,
+            urls: fields.joined("SuccessPlayUrls"),
+            error_code: fields.text("ErrorCode"),
+            error_message: fields.text("ErrorMessage"),
+        })
+    }
+}
+
+impl VodClient {
+    /// The rows of a job that exist by now; none for a job that is not visible (yet).
+    ///
+    /// Repeated freely. Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// What the call met; an answer without the list is [`ErrorKind::Garbled`].
+    pub async fn get_media_refresh_jobs(&self, job: &JobId) -> Result<Vec<JobRow>> {
+        let params = Params::from([("MediaRefreshJobId".to_owned(), job.to_string())]);
+        let answer = match self.call(Service::Media, ACTION, Method::GET, params, true).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other?,
+        };
+        let list = answer.fields().and_then(|fields| fields.get("MediaRefreshJobs"));
+        let rows = match list {
+            None => return Ok(Vec::new()),
+            Some(serde_json::Value::Array(rows)) => rows,
+            // Siblings of this call wrap their lists in an object with one member.
+            Some(serde_json::Value::Object(wrap)) => {
+                match wrap.values().find_map(serde_json::Value::as_array) {
+                    Some(rows) => rows,
+                    None => return Ok(Vec::new()),
+                }
+            }
+            Some(_) => return Err(answer.garbled("MediaRefreshJobs is no list").with_action(ACTION)),
+        };
+        // A row of another job would be a fault of the service; it must not count for ours.
+        let ours =
+            |fields: &Fields<'_>| fields.text("MediaRefreshJobId").is_none_or(|id| id.trim() == job.as_str());
+        Ok(rows.iter().filter_map(Fields::of).filter(ours).filter_map(JobRow::read).collect())
+    }
+}

@@ -1,0 +1,193 @@
+//! `RefreshMediaPlayUrls`: hands up to 20 media to the CDN, to be purged or prefetched.
+//!
+//! Source: "RefreshMediaPlayUrls" of the VOD API (2017-03-21); limits as printed there.
+
+use http::Method;
+use serde::{Deserialize, Serialize};
+
+use super::client::{Service, VodClient};
+use crate::auth::rpc::Params;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::{JobId, MediaId, RequestId};
+
+pub(crate) const ACTION: &str = "RefreshMediaPlayUrls";
+/// Documented rate for an account. Source: the QPS limits of the VOD API.
+pub(crate) const PER_SECOND: f64 = 50.0;
+/// Most media in one call. Source: "RefreshMediaPlayUrls", parameter `MediaIds`.
+pub const MAX_MEDIA_PER_CALL: usize = 20;
+/// Most TS segments of each m3u8. Source: the same page, parameter `SliceCount`.
+pub(crate) const MAX_SLICE_COUNT: u8 = 20;
+
+/// What is done with the URLs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TaskType {
+    /// Purge: the CDN drops its copies.
+    Refresh,
+    /// Prefetch: the CDN fetches copies ahead of the first viewer.
+    Preload,
+}
+
+impl TaskType {
+    /// The word in requests.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refresh => "Refresh",
+            Self::Preload => "Preload",
+        }
+    }
+
+    /// Reads the service's word in any case: the documented event sample says `refresh`.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        [Self::Refresh, Self::Preload].into_iter().find(|t| t.as_str().eq_ignore_ascii_case(text.trim()))
+    }
+}
+
+/// Which streams of a definition and format are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ResultType {
+    /// The newest one.
+    Single,
+    /// All of them.
+    Multiple,
+}
+
+/// Narrows the URLs of a media. Empty lists mean all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Filters {
+    /// `mp4`, `m3u8`, `mp3`, `flv`, `webm`, `ts`.
+    pub formats: Vec<String>,
+    /// `FD`, `LD`, `SD`, `HD`, `OD`, `2K`, `4K`, `SQ`, `HQ`, `AUTO`; others are passed on.
+    pub definitions: Vec<String>,
+    /// `video`, `audio`.
+    pub stream_types: Vec<String>,
+    /// The service's default is `Single`.
+    pub result_type: Option<ResultType>,
+    /// Also the first so many (1 to 20) TS segments of each m3u8.
+    pub slice_count: Option<u8>,
+}
+
+impl Filters {
+    /// Checks the numbers that the service limits.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`] if the slice count is not 1 to 20.
+    pub fn check(&self) -> Result<()> {
+        match self.slice_count {
+            Some(n) if !(1..=MAX_SLICE_COUNT).contains(&n) => {
+                Err(Error::new(ErrorKind::Usage, format!("slice count {n} is not in 1 to {MAX_SLICE_COUNT}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn put_into(&self, params: &mut Params) {
+        let mut list = |name: &str, values: &[String]| {
+            if !values.is_empty() {
+                params.insert(name.into(), values.join(","));
+            }
+        };
+        list("Formats", &self.formats);
+        list("Definitions", &self.definitions);
+        list("StreamType", &self.stream_types);
+        if let Some(result_type) = self.result_type {
+            let word = match result_type {
+                ResultType::Single => "Single",
+                ResultType::Multiple => "Multiple",
+            };
+            params.insert("ResultType".into(), word.into());
+        }
+        if let Some(count) = self.slice_count {
+            params.insert("SliceFlag".into(), "true".into());
+            params.insert("SliceCount".into(), count.to_string());
+        }
+    }
+}
+
+/// One submission.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RefreshMediaPlayUrls {
+    /// 1 to [`MAX_MEDIA_PER_CALL`] media.
+    pub media: Vec<MediaId>,
+    /// Purge or prefetch.
+    pub task_type: TaskType,
+    /// Which URLs of them.
+    pub filters: Filters,
+    /// `UserData`, a JSON text, if any.
+    pub user_data: Option<String>,
+}
+
+impl RefreshMediaPlayUrls {
+    /// A submission of `media` without filters or user data.
+    pub fn new(task_type: TaskType, media: Vec<MediaId>) -> Self {
+        Self { media, task_type, filters: Filters::default(), user_data: None }
+    }
+
+    pub(crate) fn params(&self) -> Params {
+        let ids: Vec<&str> = self.media.iter().map(MediaId::as_str).collect();
+        let mut params = Params::from([
+            ("MediaIds".to_owned(), ids.join(",")),
+            ("TaskType".to_owned(), self.task_type.as_str().to_owned()),
+        ]);
+        self.filters.put_into(&mut params);
+        if let Some(user_data) = &self.user_data {
+            params.insert("UserData".into(), user_data.clone());
+        }
+        params
+    }
+}
+
+/// The answer to a submission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Submission {
+    /// The job; `None` where the service gave none, which it may do when it refused every media.
+    pub job: Option<JobId>,
+    /// Ids that do not exist.
+    pub not_found: Vec<String>,
+    /// Ids that the caller may not use.
+    pub forbidden: Vec<String>,
+    /// The id of the request.
+    pub request_id: Option<RequestId>,
+}
+
+impl VodClient {
+    /// Hands up to 20 media to the CDN.
+    ///
+    /// Not repeated after a lost answer, since a repeat makes a second job and spends quota twice; such an error has
+    /// [`Fate::Unknown`](crate::error::Fate::Unknown). Cancel safety: dropped while on the wire, the outcome is unknown.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`] for no or more than 20 media; otherwise what the call met.
+    pub async fn refresh_media_play_urls(&self, request: &RefreshMediaPlayUrls) -> Result<Submission> {
+        if request.media.is_empty() || request.media.len() > MAX_MEDIA_PER_CALL {
+            let found = request.media.len();
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!("{found} media in a call, 1 to {MAX_MEDIA_PER_CALL} are allowed"),
+            )
+            .with_action(ACTION));
+        }
+        request.filters.check()?;
+        let answer = self.call(Service::Media, ACTION, Method::POST, request.params(), false).await?;
+        let Some(fields) = answer.fields() else { return Err(answer.garbled("the answer is no object")) };
+        let job = match fields.text("MediaRefreshJobId") {
+            Some(text) => Some(
+                JobId::new(text.trim())
+                    .map_err(|why| answer.garbled(format!("MediaRefreshJobId {why}")).with_action(ACTION))?,
+            ),
+            None => None,
+        };
+        Ok(Submission {
+            job,
+            not_found: fields.list("NonExistMediaIds"),
+            forbidden: fields.list("ForbiddenMediaIds"),
+            request_id: answer.request_id.clone(),
+        })
+    }
+}
