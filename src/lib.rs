@@ -1,7 +1,16 @@
-//! stub
+//! Refreshes (purges) or preloads Alibaba Cloud VOD media on the CDN, end to end.
+
 pub mod auth;
 pub mod error;
+pub mod event;
 pub mod ids;
 pub mod net;
+pub mod run;
 pub mod vod;
+
+pub use auth::{Credential, CredentialProvider, EnvironmentCredentials, StaticCredentials};
 pub use error::{Error, ErrorKind, Result};
+pub use event::{EventReceiver, Inbox, Listener};
+pub use ids::{JobId, MediaId, TaskId};
+pub use run::{LookupAfter, Observer, Outcome, RefreshRequest, Refresher, Report, RunOptions};
+pub use vod::{Filters, TaskType, VodClient};

@@ -7,5 +7,6 @@ mod http_transport;
 pub(crate) mod pace;
 pub(crate) mod retry;
 pub(crate) mod rng;
+pub(crate) mod serve;
 
 pub use http_transport::{HttpOptions, HttpTransport};

@@ -1,0 +1,113 @@
+//! Batches: at most 20 media a call, each marked so that its events can be told from others'.
+
+use serde_json::json;
+
+use super::request::RefreshRequest;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Correlation;
+use crate::ids::{MediaId, RunId};
+use crate::vod::MAX_MEDIA_PER_CALL;
+
+/// Most bytes of `UserData.Extend`, our mark included. Source: "UserData" of the VOD API.
+pub const MAX_EXTEND_BYTES: usize = 512;
+
+/// Some media of a request that go out in one call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// 1 to 20 media.
+    pub media: Vec<MediaId>,
+}
+
+impl Batch {
+    /// Splits media into batches, keeping the order.
+    pub fn split(media: &[MediaId]) -> Vec<Self> {
+        media.chunks(MAX_MEDIA_PER_CALL).map(|chunk| Self { media: chunk.to_vec() }).collect()
+    }
+}
+
+/// `UserData` of batch `batch`: our mark and the caller's text, and the callback URL if there is one.
+pub(crate) fn user_data(request: &RefreshRequest, run: &RunId, batch: u32) -> String {
+    let mut user_data = json!({ "Extend": extend(request, run, batch) });
+    if let Some(url) = &request.callback_url {
+        user_data["MessageCallback"] = json!({ "CallbackURL": url, "CallbackType": "http" });
+    }
+    user_data.to_string()
+}
+
+fn extend(request: &RefreshRequest, run: &RunId, batch: u32) -> serde_json::Value {
+    let mark = Correlation { run: run.clone(), batch };
+    let mut extend = json!(mark);
+    if let Some(text) = &request.extend {
+        extend["text"] = json!(text);
+    }
+    extend
+}
+
+/// Checks that the caller's text leaves room for our mark.
+///
+/// # Errors
+///
+/// [`ErrorKind::Usage`], with how many bytes it is over.
+pub(crate) fn check_extend(request: &RefreshRequest, run: &RunId) -> Result<()> {
+    let batches = request.media.len().div_ceil(MAX_MEDIA_PER_CALL) as u32;
+    let bytes = extend(request, run, batches).to_string().len();
+    let text = request.extend.as_deref().map_or(0, |text| json!(text).to_string().len());
+    if bytes > MAX_EXTEND_BYTES {
+        let room = MAX_EXTEND_BYTES.saturating_sub(bytes - text + 2);
+        return Err(Error::new(
+            ErrorKind::Usage,
+            format!(
+                "the extend text has {} bytes as JSON; {room} are left of the {MAX_EXTEND_BYTES} that the service \
+                 takes, the rest holds the run's own mark",
+                text.saturating_sub(2)
+            ),
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vod::TaskType;
+
+    fn media(count: usize) -> Vec<MediaId> {
+        (0..count).map(|n| MediaId::new(format!("m{n}")).unwrap()).collect()
+    }
+
+    #[test]
+    fn splitting_keeps_the_order_and_loses_none() {
+        for (count, sizes) in [(0, &[][..]), (1, &[1]), (20, &[20]), (21, &[20, 1]), (45, &[20, 20, 5])] {
+            let ids = media(count);
+            let batches = Batch::split(&ids);
+            assert_eq!(batches.iter().map(|b| b.media.len()).collect::<Vec<_>>(), sizes);
+            assert_eq!(batches.into_iter().flat_map(|b| b.media).collect::<Vec<_>>(), ids);
+        }
+    }
+
+    #[test]
+    fn our_mark_and_the_callers_text_go_out_together() {
+        let request = RefreshRequest::new(TaskType::Refresh, media(1))
+            .with_extend("a~b *+/%中 文")
+            .with_callback_url("https://cb.example.test/hook");
+        let text = user_data(&request, &RunId::new("r1").unwrap(), 7);
+        assert_eq!(
+            text,
+            r#"{"Extend":{"batch":7,"run":"r1","text":"a~b *+/%中 文"},"MessageCallback":{"CallbackType":"http","CallbackURL":"https://cb.example.test/hook"}}"#
+        );
+    }
+
+    #[test]
+    fn a_text_too_long_says_what_is_left() {
+        let run = RunId::fresh();
+        let fits = |text: &str| {
+            check_extend(&RefreshRequest::new(TaskType::Refresh, media(1)).with_extend(text), &run)
+        };
+        let error = fits(&"x".repeat(600)).unwrap_err();
+        assert!(error.message().contains("has 600 bytes as JSON"), "{error}");
+        let room: usize =
+            error.message().split("; ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+        assert!(fits(&"x".repeat(room)).is_ok());
+        assert!(fits(&"x".repeat(room + 1)).is_err());
+    }
+}

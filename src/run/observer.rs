@@ -1,0 +1,191 @@
+//! What a run tells on the way. Progress bars and NDJSON hang here; nothing depends on it.
+
+use chrono::{DateTime, Utc};
+use serde::{Serialize, Serializer};
+
+use super::report::{MediaState, Outcome, ReportedError};
+use crate::event::Source;
+use crate::ids::{JobId, MediaId, RequestId, RunId, TaskId};
+use crate::net::clock::to_wire;
+use crate::vod::{TaskStatus, TaskType};
+
+/// Hears what happens. Called from the run's own task: return quickly.
+pub trait Observer: Send + Sync {
+    /// Something happened; `progress` is where the run stands after it.
+    fn notice(&self, notice: &Notice, progress: &Progress);
+}
+
+/// Nobody watching.
+pub(crate) struct Silent;
+
+impl Observer for Silent {
+    fn notice(&self, _: &Notice, _: &Progress) {}
+}
+
+/// Counts of a run. Cheap to read at any time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Media known so far.
+    pub media: u64,
+    /// Media whose submission was answered.
+    pub submitted: u64,
+    /// Media whose tasks are known.
+    pub accepted: u64,
+    /// Media that ended well.
+    pub complete: u64,
+    /// Media that failed.
+    pub failed: u64,
+    /// Tasks known so far.
+    pub tasks: u64,
+    /// Tasks that ended, well or not.
+    pub tasks_ended: u64,
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Notice {
+    /// The run begins.
+    Started {
+        /// This run.
+        run_id: RunId,
+        /// Purge or prefetch; none when waiting for jobs of others.
+        task_type: Option<TaskType>,
+        /// Media to be submitted.
+        media: u64,
+        /// Calls that this takes.
+        batches: u64,
+        /// Jobs to wait for.
+        jobs: u64,
+    },
+    /// The service took a batch.
+    Submitted {
+        /// Its job; none if every media was refused.
+        job_id: Option<JobId>,
+        /// Media in the batch.
+        media: u64,
+        /// Of these, unknown to the service.
+        not_found: u64,
+        /// Of these, not ours to use.
+        forbidden: u64,
+        /// The id of the request.
+        request_id: Option<RequestId>,
+    },
+    /// A batch was not taken.
+    NotSubmitted {
+        /// Media in the batch.
+        media: u64,
+        /// Why.
+        error: ReportedError,
+    },
+    /// The answer to a submission got lost: nobody knows whether it was acted upon.
+    OutcomeUnknown {
+        /// Media in the batch.
+        media: u64,
+        /// What was seen instead of an answer.
+        error: ReportedError,
+        /// Seconds for which an event may tell before the batch is sent again; 0 without an event source.
+        waiting_s: u64,
+    },
+    /// A batch with an unknown outcome is sent again: the service may do the work twice.
+    Resubmitting {
+        /// Media in the batch.
+        media: u64,
+        /// Purge or prefetch.
+        task_type: TaskType,
+    },
+    /// An event told of a lost submit answer: the batch was taken after all.
+    OutcomeLearned {
+        /// Its job.
+        job_id: JobId,
+        /// Media in the batch.
+        media: u64,
+    },
+    /// An event about one of our media came, the first of its kind.
+    EventReceived {
+        /// The job.
+        job_id: JobId,
+        /// The media.
+        media_id: MediaId,
+        /// How it came.
+        source: Source,
+    },
+    /// No event came in time; the job is looked up instead.
+    NoEvent {
+        /// The job.
+        job_id: JobId,
+        /// Media of it without an event.
+        media: u64,
+    },
+    /// The tasks of a media are known.
+    Accepted {
+        /// The media.
+        media_id: MediaId,
+        /// Its job.
+        job_id: JobId,
+        /// How many tasks.
+        tasks: u64,
+        /// How they became known.
+        confirmed_by: Source,
+    },
+    /// A task ended.
+    TaskEnded {
+        /// The task.
+        task_id: TaskId,
+        /// Its URL, or the first of them.
+        url: Option<String>,
+        /// `Complete` or `Failed`.
+        status: TaskStatus,
+        /// Why it failed.
+        description: Option<String>,
+    },
+    /// A media has its verdict.
+    MediaEnded {
+        /// The media.
+        media_id: MediaId,
+        /// Its job.
+        job_id: Option<JobId>,
+        /// The verdict.
+        state: MediaState,
+        /// Why it failed.
+        error: Option<ReportedError>,
+    },
+    /// A call failed and will be repeated.
+    Retrying {
+        /// The action.
+        action: &'static str,
+        /// Which attempt failed, from 1.
+        attempt: u32,
+        /// Milliseconds until the next.
+        wait_ms: u64,
+        /// What went wrong.
+        error: ReportedError,
+    },
+    /// The machine's clock is off; signatures use the service's time.
+    ClockCorrected {
+        /// This machine's time.
+        #[serde(serialize_with = "wire")]
+        ours: DateTime<Utc>,
+        /// The service's time.
+        #[serde(serialize_with = "wire")]
+        theirs: DateTime<Utc>,
+        /// Seconds that ours is behind (negative: ahead).
+        behind_s: i64,
+    },
+    /// Something that a person should know and that changes nothing.
+    Warning {
+        /// In words.
+        message: String,
+    },
+    /// The run is over.
+    Finished {
+        /// The verdict.
+        outcome: Outcome,
+    },
+}
+
+fn wire<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&to_wire(*time))
+}

@@ -1,0 +1,262 @@
+//! The report: a view of the ledger that scripts read. Within one [`SCHEMA`] number fields are added only.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::error::{Error, ErrorKind};
+use crate::event::Source;
+use crate::ids::{JobId, MediaId, RequestId, RunId, TaskId};
+use crate::net::clock::to_wire;
+use crate::vod::{TaskStatus, TaskType};
+
+/// Number of the report's form.
+pub const SCHEMA: u32 = 1;
+
+/// How a run ended; each has an exit code of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Every media found, every task Complete.
+    Complete,
+    /// Every batch submitted, and not waited for.
+    Submitted,
+    /// A fault of this tool.
+    Internal,
+    /// Configuration or credentials are missing or unreadable.
+    Config,
+    /// The service refused the credentials or the permission.
+    Refused,
+    /// The quota does not suffice.
+    Quota,
+    /// Everything failed.
+    Failed,
+    /// Some media or tasks failed, were not found or were forbidden.
+    Partial,
+    /// The deadline passed; remote work goes on.
+    Timeout,
+    /// Throttled or unreachable past the retry budget.
+    Unavailable,
+    /// Stopped from outside; remote work goes on.
+    Interrupted,
+}
+
+impl Outcome {
+    /// The word in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Submitted => "submitted",
+            Self::Internal => "internal",
+            Self::Config => "config",
+            Self::Refused => "refused",
+            Self::Quota => "quota",
+            Self::Failed => "failed",
+            Self::Partial => "partial",
+            Self::Timeout => "timeout",
+            Self::Unavailable => "unavailable",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// The outcome of a run that this kind of error ended before anything was submitted, or could be followed.
+    pub(crate) fn of(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Internal | ErrorKind::Usage => Self::Internal,
+            ErrorKind::Config => Self::Config,
+            ErrorKind::Refused | ErrorKind::Expired | ErrorKind::Clock => Self::Refused,
+            ErrorKind::Quota => Self::Quota,
+            ErrorKind::NotFound | ErrorKind::Rejected => Self::Failed,
+            ErrorKind::Throttled | ErrorKind::Busy | ErrorKind::Unavailable | ErrorKind::Garbled => {
+                Self::Unavailable
+            }
+        }
+    }
+}
+
+/// Where a media stands at the end of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum MediaState {
+    /// Every task is Complete.
+    Complete,
+    /// It could not be handed to the CDN, or a task of it failed.
+    Failed,
+    /// The service does not know it.
+    NotFound,
+    /// The caller may not use it.
+    Forbidden,
+    /// It was never sent, or nobody knows whether it was.
+    NotSubmitted,
+    /// Still under way.
+    Unfinished,
+}
+
+impl MediaState {
+    /// The word in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Failed => "failed",
+            Self::NotFound => "not_found",
+            Self::Forbidden => "forbidden",
+            Self::NotSubmitted => "not_submitted",
+            Self::Unfinished => "unfinished",
+        }
+    }
+
+    /// Whether it counts as failed.
+    pub fn is_failure(self) -> bool {
+        !matches!(self, Self::Complete | Self::Unfinished)
+    }
+}
+
+/// What happened, media by media and URL by URL.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// This run.
+    pub run_id: RunId,
+    /// Purge or prefetch; `None` if jobs of others never told.
+    pub task_type: Option<TaskType>,
+    /// The verdict.
+    pub outcome: Outcome,
+    /// Start of the run.
+    #[serde(serialize_with = "wire_time")]
+    pub started_at: DateTime<Utc>,
+    /// End of the run; remote work may go on.
+    #[serde(serialize_with = "wire_time")]
+    pub finished_at: DateTime<Utc>,
+    /// The caller's own text.
+    pub extend: Option<String>,
+    /// Sums over the media.
+    pub summary: Summary,
+    /// What ended the run early, if something did.
+    pub error: Option<ReportedError>,
+    /// One entry a media, in the order given.
+    pub media: Vec<MediaReport>,
+}
+
+/// Sums. Every media is in exactly one of complete, failed and unfinished; so is every task.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Summary {
+    /// Media in the run.
+    pub media: u64,
+    /// With every task Complete.
+    pub media_complete: u64,
+    /// Failed, not found, forbidden or not submitted.
+    pub media_failed: u64,
+    /// Still under way.
+    pub media_unfinished: u64,
+    /// URLs, which are the rows of tasks.
+    pub tasks: u64,
+    /// Complete.
+    pub tasks_complete: u64,
+    /// Failed.
+    pub tasks_failed: u64,
+    /// Still under way, or never shown.
+    pub tasks_unfinished: u64,
+    /// HTTP requests by action, retries included.
+    pub api_calls: BTreeMap<String, u64>,
+    /// Requests that repeated a failed one.
+    pub retries: u64,
+    /// Events that told of a media of this run, each media once.
+    pub events_accepted: u64,
+    /// Events refused for their signature or because they could not be read.
+    pub events_rejected: u64,
+    /// Events of this run that told nothing new.
+    pub events_repeated: u64,
+    /// Events of jobs that are not of this run.
+    pub events_foreign: u64,
+}
+
+/// One media.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct MediaReport {
+    /// The media; `None` for a job of somebody else that showed none.
+    pub media_id: Option<MediaId>,
+    /// The job it went out with.
+    pub job_id: Option<JobId>,
+    /// Where it stands.
+    pub state: MediaState,
+    /// How its tasks became known.
+    pub confirmed_by: Option<Source>,
+    /// Why it failed.
+    pub error: Option<ReportedError>,
+    /// Something worth knowing that is no error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// Its URLs.
+    pub tasks: Vec<TaskReport>,
+}
+
+/// One URL of a media. A task id may stand at several.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TaskReport {
+    /// The task.
+    pub task_id: TaskId,
+    /// The URL; `None` until the service showed it.
+    pub url: Option<String>,
+    /// The service's own word; `None` until it said one.
+    pub status: Option<TaskStatus>,
+    /// 0 to 100.
+    pub progress: u8,
+    /// When the CDN took it.
+    #[serde(serialize_with = "wire_time_option")]
+    pub created_at: Option<DateTime<Utc>>,
+    /// When it was first seen ended: the service tells no time.
+    #[serde(serialize_with = "wire_time_option")]
+    pub ended_at: Option<DateTime<Utc>>,
+    /// Why it failed.
+    pub description: Option<String>,
+}
+
+/// An error in a report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ReportedError {
+    /// The service's code, or one of ours: `NoPlayUrls`, `TaskFailed`, `TaskNotFound`, `JobNotFound`, `OutcomeUnknown`…
+    pub code: String,
+    /// The text that goes with it.
+    pub message: String,
+    /// The id under which the service logged the request, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<RequestId>,
+}
+
+impl ReportedError {
+    /// An error with one of our own codes.
+    pub(crate) fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into(), request_id: None }
+    }
+}
+
+impl From<&Error> for ReportedError {
+    fn from(error: &Error) -> Self {
+        let code = error.code().map_or_else(|| format!("{:?}", error.kind()), str::to_owned);
+        let message = match error.action() {
+            Some(action) => format!("{action}: {}", error.message()),
+            None => error.message().to_owned(),
+        };
+        Self { code, message, request_id: error.request_id().cloned() }
+    }
+}
+
+fn wire_time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&to_wire(*time))
+}
+
+fn wire_time_option<S: Serializer>(time: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => wire_time(time, serializer),
+        None => serializer.serialize_none(),
+    }
+}

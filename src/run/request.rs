@@ -1,0 +1,104 @@
+//! What a run is asked to do, and how it waits.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::MediaId;
+use crate::vod::{Filters, TaskType};
+
+/// Media to be purged or prefetched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RefreshRequest {
+    /// Purge or prefetch.
+    pub task_type: TaskType,
+    /// Any number of media, each once, in the order given.
+    pub media: Vec<MediaId>,
+    /// Which URLs of them.
+    pub filters: Filters,
+    /// The caller's own text, returned in events and in the report.
+    pub extend: Option<String>,
+    /// The public URL that VOD is asked to call with the events, as `UserData.MessageCallback`. It works only where
+    /// the account has an HTTP callback configured that includes the event.
+    pub callback_url: Option<String>,
+}
+
+impl RefreshRequest {
+    /// A request for `media`; an id given twice counts once.
+    pub fn new(task_type: TaskType, media: impl IntoIterator<Item = MediaId>) -> Self {
+        let mut seen = HashSet::new();
+        Self {
+            task_type,
+            media: media.into_iter().filter(|id| seen.insert(id.clone())).collect(),
+            filters: Filters::default(),
+            extend: None,
+            callback_url: None,
+        }
+    }
+
+    /// Narrows the URLs.
+    #[must_use]
+    pub fn with_filters(mut self, filters: Filters) -> Self {
+        self.filters = filters;
+        self
+    }
+
+    /// Adds the caller's own text; see [`MAX_EXTEND_BYTES`](super::MAX_EXTEND_BYTES).
+    #[must_use]
+    pub fn with_extend(mut self, text: impl Into<String>) -> Self {
+        self.extend = Some(text.into());
+        self
+    }
+
+    /// Asks VOD to send the events of this request to `url`.
+    #[must_use]
+    pub fn with_callback_url(mut self, url: impl Into<String>) -> Self {
+        self.callback_url = Some(url.into());
+        self
+    }
+}
+
+/// When `GetMediaRefreshJobs` is asked about a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LookupAfter {
+    /// Once its events are in, and at the latest so long after it was submitted.
+    After(Duration),
+    /// Not at all: events alone count, also unconfirmed.
+    Never,
+}
+
+/// How a run waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RunOptions {
+    /// `None`: 15 s with an event source, at once without.
+    pub lookup_after: Option<LookupAfter>,
+    /// First wait between two looks at a task. `None`: 2 s for a refresh, 10 s for a preload. Grows to 15 s or 60 s.
+    pub poll_interval: Option<Duration>,
+    /// For the whole run. The service keeps its history for three days, so longer makes no sense.
+    pub timeout: Duration,
+    /// `false`: stop once every batch is submitted.
+    pub wait: bool,
+    /// `false`: a batch whose answer was lost is not sent again.
+    pub resubmit: bool,
+    /// Stop waiting at the first failure.
+    pub fail_fast: bool,
+    /// How long an event may take to tell of a lost submit answer before the batch is sent again.
+    pub outcome_wait: Duration,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        Self {
+            lookup_after: None,
+            poll_interval: None,
+            timeout: Duration::from_secs(3_600),
+            wait: true,
+            resubmit: true,
+            fail_fast: false,
+            outcome_wait: Duration::from_secs(60),
+        }
+    }
+}
