@@ -4,3 +4,5 @@ pub mod error;
 pub mod ids;
 pub mod net;
 pub use error::{Error, ErrorKind, Result};
+#[cfg(feature = "emulator")]
+pub mod emulator;

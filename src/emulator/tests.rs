@@ -1,0 +1,8 @@
+//! The emulator from outside: raw requests in, replies out. Tables for the gateway, paused time for the rest.
+
+mod bed;
+mod events;
+mod faults;
+mod gateway;
+mod operations;
+mod sockets;
