@@ -38,11 +38,17 @@ impl Transport for EmulatorTransport {
             let failed = |phase, timed_out, message: &str| {
                 Err(TransportError { phase, timed_out, host, message: message.to_owned() })
             };
-            match tokio::time::timeout(self.timeout, self.emulator.handle(request)).await {
+            let whole = async {
+                match self.emulator.handle(request).await {
+                    Reply::Stall => std::future::pending().await,
+                    reply => reply,
+                }
+            };
+            match tokio::time::timeout(self.timeout, whole).await {
                 Ok(Reply::Answer(answer)) => Ok(answer),
-                Ok(Reply::Reset) => failed(Phase::Answer, false, "connection reset"),
                 Ok(Reply::HalfBody(_)) => failed(Phase::Body, false, "unexpected end of file"),
-                Ok(Reply::Stall) | Err(_) => failed(Phase::Answer, true, ""),
+                Ok(Reply::Reset | Reply::Stall) => failed(Phase::Answer, false, "connection reset"),
+                Err(_) => failed(Phase::Answer, true, ""),
             }
         })
     }

@@ -54,7 +54,10 @@ async fn refused_media_are_listed_and_the_rest_goes_on() {
         .with_media("gone2", MediaScript::missing())
         .with_media("secret", MediaScript::forbidden());
     let bed = Bed::new(scenario);
-    let submit = |ids| bed.call("RefreshMediaPlayUrls", &[("MediaIds", ids), ("TaskType", "Refresh")]);
+    let bed = &bed;
+    let submit = |ids: &'static str| async move {
+        bed.call("RefreshMediaPlayUrls", &[("MediaIds", ids), ("TaskType", "Refresh")]).await
+    };
     let (_, body) = bed
         .call("RefreshMediaPlayUrls", &[("MediaIds", "gone1,ok,secret,gone2"), ("TaskType", "Preload")])
         .await;
@@ -135,7 +138,8 @@ async fn tasks_go_their_way_with_time() {
     };
     let bed = Bed::new(Scenario::new().with_media("m1", script));
     bed.submit("m1").await;
-    let state = |id| async { bed.tasks(&[("TaskId", id)]).await.0.join(",") };
+    let bed = &bed;
+    let state = |id: &'static str| async move { bed.tasks(&[("TaskId", id)]).await.0.join(",") };
     assert_eq!(state("T1").await, "", "not there before the CDN has the URL");
     sleep(300).await;
     assert_eq!(state("T1").await, "T1 Pending");
