@@ -5,10 +5,10 @@
 //! crate's words and signatures but not the client code it checks. It knows nothing that the service's documentation
 //! does not say; where that is unsure, [`Scenario`] has a switch.
 //!
-//! The walk of one request, a file for each step: `wire` (decode) → `gate` (key, time, signature, nonce, action) →
-//! `fault` (does a fault strike?) → `state` (rate, permission) → `submit`, `lookup` or `tasks` (the work, on what
-//! `store` holds) → `reply` and `answer` (what goes back) → `deliver` (events, later). `socket` and `transport` are the
-//! two ways in.
+//! The walk of one request begins in `work`, with a file for each step: `wire` (decode) → `gate` and `signature` (key,
+//! time, signature, nonce, action) → `rules` (does a fault strike?) → `state` (rate, permission) → `submit`, `lookup` or
+//! `tasks` (the work, on what `store` holds) → `reply` and `answer` (what goes back) → `deliver` (events, later). `socket`
+//! and `transport` are the two ways in. What can be scripted: [`Scenario`], [`MediaScript`], [`Fault`].
 //!
 //! ```
 //! use vod_refresh::emulator::{Emulator, Fault, FaultRule, MediaScript, Scenario};
@@ -23,6 +23,7 @@
 //! ```
 
 mod answer;
+mod build;
 mod deliver;
 mod duration;
 mod fault;
@@ -31,9 +32,12 @@ mod ids;
 mod log;
 mod lookup;
 mod media;
+mod memory;
 mod pace;
 mod reply;
+mod rules;
 pub mod scenario;
+mod signature;
 mod socket;
 mod state;
 mod store;
@@ -41,13 +45,13 @@ mod submit;
 mod tasks;
 mod transport;
 mod wire;
+mod work;
 
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -55,18 +59,17 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use self::answer::{Envelope, Format, Problem};
 use self::deliver::Letter;
-use self::state::{Done, PlannedEvent, State};
-use self::wire::Received;
+use self::state::State;
 use crate::net::clock::{Clock, SystemClock};
 use crate::net::transport::Transport;
 
 pub use self::deliver::EventSignature;
-pub use self::fault::{Fault, FaultRule};
+pub use self::fault::Fault;
 pub use self::log::{Call, SentEvent};
 pub use self::media::{EventScript, MediaScript, SubmitFail, Which};
 pub use self::reply::Reply;
+pub use self::rules::FaultRule;
 pub use self::scenario::{Callback, JobScript, Scenario};
 pub use self::transport::EmulatorTransport;
 
@@ -128,7 +131,7 @@ impl Emulator {
     ///
     /// Cancel safety: the work is done at the first poll; dropping the future afterwards only loses the answer.
     pub async fn handle(&self, request: http::Request<Bytes>) -> Reply {
-        let work = self.work(&request);
+        let work = self.shared.work(&request);
         deliver::schedule(&self.shared, work.events);
         if !work.delay.is_zero() {
             tokio::time::sleep(work.delay).await;
@@ -152,9 +155,9 @@ impl Emulator {
         lock(&self.shared.state).calls.iter().cloned().collect()
     }
 
-    /// How many of those asked for `action`.
+    /// How many requests asked for `action`, one of the service's, from the beginning; refused ones count as well.
     pub fn count(&self, action: &str) -> usize {
-        lock(&self.shared.state).calls.iter().filter(|call| call.action == action).count()
+        lock(&self.shared.state).count(action)
     }
 
     /// Every attempt to deliver an event, in the order in which they ended; the last 100,000.
@@ -237,110 +240,6 @@ impl Emulator {
         let url = url.map(str::to_owned).or(own_url)?;
         let letter = Letter { kind: "by_hand", body: body.into(), signature };
         self.shared.post(&url, key.as_deref(), &letter, 1).await
-    }
-
-    /// All that is done about one request, at one moment.
-    fn work(&self, request: &http::Request<Bytes>) -> Work {
-        let now = self.shared.now();
-        let state = &mut *lock(&self.shared.state);
-        state.open_scripted_jobs(now);
-        let mut envelope = Envelope {
-            request_id: state.ids.request(),
-            host: "vod.emulator.test".into(),
-            action: String::new(),
-            format: Format::Json,
-            now,
-        };
-        let received = match wire::read(request) {
-            Ok(received) => received,
-            Err(problem) => {
-                state.calls.push(call(&envelope, None, request.method(), &problem.code));
-                return Work::refused(state, &envelope, problem);
-            }
-        };
-        envelope.describe(&received);
-        let admitted = match gate::admit(&received, now, &state.scenario, &mut state.memory) {
-            Ok(admitted) => admitted,
-            Err(problem) => {
-                state.calls.push(call(&envelope, Some(&received), request.method(), &problem.code));
-                return Work::refused(state, &envelope, problem);
-            }
-        };
-        let fault = state.faults.pick(&admitted.action, &admitted.params);
-        let done = match &fault {
-            Some(fault) if !fault.does_the_work() => Ok(Done::of(serde_json::json!({}))),
-            _ => state.perform(&admitted.action, &admitted.params, now),
-        };
-        let outcome = match (&fault, &done) {
-            (Some(fault), _) => fault.name(),
-            (None, Ok(_)) => "ok",
-            (None, Err(problem)) => &problem.code,
-        };
-        state.calls.push(call(&envelope, Some(&received), request.method(), outcome));
-        let mut delay = state.scenario.latency;
-        if let Some(Fault::Delay { by }) = &fault {
-            delay += *by;
-        }
-        let (outcome, events) = match done {
-            Ok(done) => {
-                delay += done.hold;
-                (Ok(done.body), done.events)
-            }
-            Err(problem) => (Err(problem), Vec::new()),
-        };
-        Work { reply: reply::reply(&envelope, &outcome, fault.as_ref()), events, delay }
-    }
-}
-
-/// What comes of a request.
-struct Work {
-    reply: Reply,
-    events: Vec<PlannedEvent>,
-    /// The reply takes this long.
-    delay: Duration,
-}
-
-impl Work {
-    fn refused(state: &State, envelope: &Envelope, problem: Problem) -> Self {
-        Self {
-            reply: Reply::Answer(envelope.problem(problem)),
-            events: Vec::new(),
-            delay: state.scenario.latency,
-        }
-    }
-}
-
-impl Envelope {
-    /// Takes over what the request says about its answer: XML is the default of signature version 1.0.
-    fn describe(&mut self, received: &Received) {
-        self.action = received.action().to_owned();
-        if let Some(host) = &received.host {
-            self.host.clone_from(host);
-        }
-        let v3 = received.header("authorization").is_some_and(gate::is_v3);
-        let wants_json = received.param("Format").is_some_and(|format| format.eq_ignore_ascii_case("json"));
-        self.format = if v3 || wants_json { Format::Json } else { Format::Xml };
-    }
-}
-
-/// The line in the log of calls.
-fn call(envelope: &Envelope, received: Option<&Received>, method: &http::Method, outcome: &str) -> Call {
-    let claims = received.map(gate::claims).unwrap_or_default();
-    let mut params = received.map(Received::params).unwrap_or_default();
-    params.remove("Signature");
-    if let Some(token) = params.get_mut("SecurityToken") {
-        *token = "***".into();
-    }
-    Call {
-        at: envelope.now,
-        action: envelope.action.clone(),
-        method: method.to_string(),
-        params,
-        key_id: claims.key_id,
-        nonce: claims.nonce,
-        signature_version: claims.version,
-        request_id: envelope.request_id.clone(),
-        outcome: outcome.to_owned(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! GetMediaRefreshJobs: the media of a job whose URLs were handed to the CDN.
+//! `GetMediaRefreshJobs`: the media of a job whose URLs were handed to the CDN.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ pub(super) fn get_media_refresh_jobs(
     params: &Params,
     now: DateTime<Utc>,
 ) -> Result<Done, Problem> {
-    let given = |name: &str| params.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
+    let given = |name: &str| params.get(name).map(String::as_str).filter(|value| !value.is_empty());
     let job_id = given("MediaRefreshJobId").ok_or_else(|| Problem::missing("MediaRefreshJobId"))?;
     let only = given("MediaId");
     let mut rows = Vec::new();

@@ -9,16 +9,16 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::answer::Problem;
-use super::fault::FaultBook;
-use super::gate::Memory;
 use super::ids::Ids;
 use super::log::{Call, Log, SentEvent};
 use super::media::MediaScript;
+use super::memory::Memory;
 use super::pace::Pace;
+use super::rules::FaultBook;
 use super::scenario::Scenario;
 use super::store::Store;
 use super::submit::{self, Submission};
-use super::{lookup, tasks};
+use super::{gate, lookup, tasks};
 use crate::auth::rpc::Params;
 
 #[derive(Debug)]
@@ -30,6 +30,7 @@ pub(super) struct State {
     pub(super) faults: FaultBook,
     pub(super) calls: Log<Call>,
     pub(super) events: Log<SentEvent>,
+    counts: HashMap<String, usize>,
     pace: Pace,
     scripts: HashMap<String, Arc<MediaScript>>,
     default_script: Arc<MediaScript>,
@@ -73,6 +74,7 @@ impl State {
             faults,
             calls: Log::default(),
             events: Log::default(),
+            counts: HashMap::new(),
             pace: Pace::default(),
             scripts: media.into_iter().map(|(id, script)| (id, Arc::new(script))).collect(),
             default_script: Arc::new(std::mem::take(&mut scenario.default_media)),
@@ -87,6 +89,18 @@ impl State {
 
     pub(super) fn set_media(&mut self, media: String, script: MediaScript) {
         self.scripts.insert(media, Arc::new(script));
+    }
+
+    pub(super) fn record(&mut self, call: Call) {
+        // Only actions that exist have a counter, or a mad client could fill the memory with names.
+        if gate::ACTIONS.iter().any(|(name, _)| *name == call.action) {
+            *self.counts.entry(call.action.clone()).or_default() += 1;
+        }
+        self.calls.push(call);
+    }
+
+    pub(super) fn count(&self, action: &str) -> usize {
+        self.counts.get(action).copied().unwrap_or_default()
     }
 
     /// Makes the jobs that the scenario says exist already.

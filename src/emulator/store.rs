@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::media::MediaScript;
 
-/// One accepted call of RefreshMediaPlayUrls.
+/// One accepted call of `RefreshMediaPlayUrls`.
 #[derive(Debug)]
 pub(super) struct Job {
     /// `Refresh` or `Preload`.
@@ -35,7 +35,7 @@ pub(super) struct MediaRow {
     pub(super) hidden_looks: u32,
 }
 
-/// One row of DescribeVodRefreshTasks: a URL under a task id.
+/// One row of `DescribeVodRefreshTasks`: a URL under a task id.
 #[derive(Debug, Clone)]
 pub(super) struct TaskRow {
     pub(super) id: Arc<str>,

@@ -1,4 +1,4 @@
-//! RefreshMediaPlayUrls: checks the parameters, makes the job, its media and their tasks.
+//! `RefreshMediaPlayUrls`: checks the parameters, makes the job, its media and their tasks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,7 +60,7 @@ pub(super) fn refresh_media_play_urls(
 }
 
 fn read(params: &Params) -> Result<Submission, Problem> {
-    let given = |name: &str| params.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
+    let given = |name: &str| params.get(name).map(String::as_str).filter(|value| !value.is_empty());
     let ids = given("MediaIds").ok_or_else(|| Problem::missing("MediaIds"))?;
     let media: Vec<String> = ids.split(',').map(|id| id.trim().to_owned()).collect();
     if media.iter().any(String::is_empty) {

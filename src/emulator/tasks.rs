@@ -1,10 +1,10 @@
-//! DescribeVodRefreshTasks: the rows of a task id, or a listing of the account's tasks.
+//! `DescribeVodRefreshTasks`: the rows of a task id, or a listing of the account's tasks.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::answer::Problem;
-use super::gate::parse_time;
+use super::signature::parse_time;
 use super::state::{Done, State};
 use super::store::{HISTORY, Listing, TaskRow};
 use crate::auth::rpc::Params;
@@ -19,7 +19,7 @@ pub(super) fn describe_vod_refresh_tasks(
     now: DateTime<Utc>,
 ) -> Result<Done, Problem> {
     // An empty filter is no filter: an empty TaskId gives the account's tasks, as the service is feared to do.
-    let given = |name: &str| params.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
+    let given = |name: &str| params.get(name).map(String::as_str).filter(|value| !value.is_empty());
     let listing = read_listing(&given, now)?;
     let number = |name: &str, default: usize, max: usize| match given(name) {
         None => Ok(default),

@@ -1,6 +1,7 @@
 //! The emulator from outside: raw requests in, replies out. Tables for the gateway, paused time for the rest.
 
 mod bed;
+mod captures;
 mod events;
 mod faults;
 mod gateway;

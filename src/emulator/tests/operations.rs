@@ -301,3 +301,21 @@ async fn what_changes_while_running_holds_from_the_next_submission_on() {
     assert_eq!(body["NonExistMediaIds"], "m1");
     assert_eq!(bed.emulator.count("RefreshMediaPlayUrls"), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn twenty_thousand_media_are_no_burden() {
+    let scenario = Scenario::new().with_rate("RefreshMediaPlayUrls", 0.0).with_urls_per_media(5);
+    let bed = Bed::new(scenario);
+    for batch in 0..1000 {
+        let ids: Vec<String> = (0..20).map(|n| format!("m{batch}x{n}")).collect();
+        bed.submit(&ids.join(",")).await;
+    }
+    sleep(5000).await;
+    let mut found = 0;
+    for number in ["1", "2", "1999", "2000", "2001"] {
+        let (rows, total) = bed.tasks(&[("PageNumber", number), ("PageSize", "50")]).await;
+        assert_eq!(total, 100_000);
+        found += rows.len();
+    }
+    assert_eq!(found, 200);
+}
