@@ -51,7 +51,7 @@ mod work;
 mod tests;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -86,6 +86,8 @@ struct Shared {
     event_transport: Mutex<Option<Arc<dyn Transport>>>,
     /// One permit for each event on its way.
     posts: Semaphore,
+    /// One line in the log about missing transport, not one for each event.
+    warned: Once,
 }
 
 /// A lock that a panic elsewhere does not spoil: what is held stays whole between two statements.
@@ -109,6 +111,7 @@ impl Emulator {
             clock: Mutex::new(Arc::new(SystemClock)),
             event_transport: Mutex::new(None),
             posts: Semaphore::new(deliver::AT_ONCE),
+            warned: Once::new(),
         };
         Self { shared: Arc::new(shared) }
     }

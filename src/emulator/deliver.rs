@@ -70,6 +70,10 @@ async fn deliver(shared: &Weak<Shared>, event: &PlannedEvent) {
         write(&mut state, event, now)
     };
     let Some((url, key, letters)) = letters else { return };
+    if lock(&shared.event_transport).is_none() {
+        shared.warn_once();
+        return;
+    }
     for letter in letters {
         shared.post_with_retries(&url, key.as_deref(), &letter).await;
     }
@@ -179,6 +183,12 @@ fn forge(state: &mut State, mut event: Value, task_ids: &[String], now: DateTime
 }
 
 impl Shared {
+    fn warn_once(&self) {
+        self.warned.call_once(|| {
+            tracing::warn!("events are not sent: the emulator was given no transport for them");
+        });
+    }
+
     async fn post_with_retries(&self, url: &str, key: Option<&str>, letter: &Letter) {
         for attempt in 1..=ATTEMPTS {
             if attempt > 1 {
@@ -200,7 +210,7 @@ impl Shared {
         attempt: u32,
     ) -> Option<u16> {
         let Some(transport) = lock(&self.event_transport).clone() else {
-            tracing::warn!("events are not sent: the emulator was given no transport for them");
+            self.warn_once();
             return None;
         };
         let _slot = self.posts.acquire().await.ok()?;

@@ -147,6 +147,18 @@ impl Fault {
         }
     }
 
+    /// The HTTP status that the script sets, if it sets one.
+    pub(super) fn status(&self) -> Option<u16> {
+        match self {
+            Self::Throttle { status, .. }
+            | Self::Error { status, .. }
+            | Self::XmlError { status, .. }
+            | Self::Empty { status }
+            | Self::Html { status } => Some(*status),
+            _ => None,
+        }
+    }
+
     /// Whether the cloud does what it was asked for.
     pub(super) fn does_the_work(&self) -> bool {
         match self {

@@ -46,21 +46,77 @@
 //! | `deny` | none | actions that answer `Forbidden.RAM` |
 //! | `job_ids` | none | ids for the first jobs, in order; later ones are made up |
 //! | `jobs` | none | jobs that exist from the first request on: id → `{"task_type": "Refresh", "media": ["m1"], "user_data": null}`; they send no events |
-//! | `media` | none | media id → how this media behaves, see [`MediaScript`] |
+//! | `media` | none | media id → how this media behaves, see below |
 //! | `default_media` | healthy | how media not listed behave |
-//! | `faults` | none | a list of [`FaultRule`]s |
+//! | `faults` | none | a list of rules, see below |
 //!
-//! The fields of one media stand at [`MediaScript`], those of its event at
-//! [`EventScript`](super::EventScript), the faults at [`Fault`](super::Fault).
+//! # One media
+//!
+//! | field | default | meaning |
+//! |---|---|---|
+//! | `missing` | false | does not exist: `NonExistMediaIds` |
+//! | `forbidden` | false | may not be used: `ForbiddenMediaIds` |
+//! | `submit_fail` | none | `{"code": …, "message": …}`: the CDN does not take its URLs, status `fail` |
+//! | `urls`, `url_count` | made up | its playback URLs, or how many to make up |
+//! | `no_urls` | false | status `success` with empty lists |
+//! | `task_ids` | made up | its task ids (letters and digits), in the order of the URLs |
+//! | `task_duration`, `pending_for` | the cloud's | for its tasks only |
+//! | `failed_tasks` | none | tasks that end as `Failed`: `true`, a number (the first so many), or a list of places from 0 |
+//! | `failed_description` | `Internal Error` | their `Description` |
+//! | `never_complete` | none | tasks that stay `Refreshing`, written the same |
+//! | `merged_tasks` | false | all its URLs share one task id: several rows, and with more than 50 URLs several pages |
+//! | `foreign_rows`, `foreign_status` | 0, `Complete` | so many rows of other people's URLs under each of its task ids |
+//! | `invisible_for`, `invisible_looks` | 0 | so long, and for so many queries of the id, its tasks are not found |
+//! | `lookup_empty_for`, `lookup_empty_looks` | 0 | so long, and for so many lookups, its job does not show it |
+//! | `event` | sent once | see below |
+//!
+//! # The event of one media
+//!
+//! An event comes once for each media that was neither missing nor forbidden, three attempts at most, a second apart;
+//! only an answer of 200 within 5 s ends them.
+//!
+//! | field | default | meaning |
+//! |---|---|---|
+//! | `lost` | false | never sent |
+//! | `delay` | the cloud's `event_delay` | sent so long after the CDN got the URLs |
+//! | `double` | false | sent twice |
+//! | `early` | none | sent at once, and the submit answer is held back for so long |
+//! | `forged_first` | none | a rightly signed event with these task ids goes ahead; these tasks are then `Complete` |
+//! | `unsigned`, `bad_signature`, `stale_timestamp` | false | no signature, a wrong one, one of ten minutes ago |
+//! | `status` | `success`, `fail` | another status word |
+//! | `extend_as_object` | false | `Extend` is an object |
+//!
+//! # Faults
+//!
+//! A rule is `{"action": "*", "task": …, "media": …, "job": …, "skip": 0, "times": 1, "fault": …}`; all but `fault` may be
+//! left out. It strikes rightly signed requests of that action, for that task, media or job; `skip` of them pass first;
+//! it fires `times` times, 0 meaning for ever. The first rule that fires wins. A fault is a name, or a name with details,
+//! which may be left out as well: `{"throttle": {}}`.
+//!
+//! | fault | details and defaults | is the work done? |
+//! |---|---|---|
+//! | `throttle` | `code` `Throttling.User`, `status` 400, `retry_after_ms` (header `x-acs-retry-after`), `retry_after_s` (header `Retry-After`) | no |
+//! | `error`, `xml_error` | `status` 500, `code` `InternalError`, `message` | no |
+//! | `empty` | `status` 503; no body | no |
+//! | `html` | `status` 502; a proxy's page | no |
+//! | `"reset_before"` | connection cut | no |
+//! | `"reset_after"` | connection cut | yes |
+//! | `stall` | `done` false; no answer ever | as `done` says |
+//! | `"garbage"` | status 200, not JSON | yes |
+//! | `"half_body"` | head and half of the body, then cut | yes |
+//! | `delay` | `by`, a duration | yes |
+//! | `"lower_case_keys"` | `requestId` for `RequestId` and so on | yes |
+//! | `"wrong_task_rows"` | failed rows of other tasks among those asked for | yes |
+//! | `"total_as_string"`, `"no_total"` | `TotalCount` as a text, or left out | yes |
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::duration;
 use super::media::MediaScript;
 use super::rules::FaultRule;
+use super::{duration, gate};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How the pretend cloud behaves. The module's text says what each field means.
@@ -191,10 +247,44 @@ impl Scenario {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`], naming the line, the column and the field.
+    /// [`ErrorKind::Config`], naming the line and the column, or the field.
     pub fn from_json(text: &str) -> Result<Self> {
-        serde_json::from_str(text.trim_start_matches('\u{feff}'))
-            .map_err(|e| Error::new(ErrorKind::Config, format!("the scenario does not fit: {e}")))
+        let wrong = |why: String| Error::new(ErrorKind::Config, format!("the scenario does not fit: {why}"));
+        let scenario: Self =
+            serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|e| wrong(e.to_string()))?;
+        scenario.check().map_err(wrong)?;
+        Ok(scenario)
+    }
+
+    /// What the types do not rule out: a misspelt action would never match, and nobody would notice.
+    fn check(&self) -> Result<(), String> {
+        let known = |field: String, action: &str| {
+            let found = gate::ACTIONS.iter().any(|(name, _)| *name == action);
+            if found { Ok(()) } else { Err(format!("{field}: there is no action {action:?}")) }
+        };
+        for (n, rule) in self.faults.iter().enumerate() {
+            if rule.action != "*" {
+                known(format!("faults[{n}].action"), &rule.action)?;
+            }
+            if let Some(status) = rule.fault.status().filter(|status| !(200..600).contains(status)) {
+                return Err(format!("faults[{n}].fault: {status} is no status of an answer, 200 to 599 are"));
+            }
+        }
+        for (n, action) in self.deny.iter().enumerate() {
+            known(format!("deny[{n}]"), action)?;
+        }
+        for action in self.rates.keys() {
+            known("rates".into(), action)?;
+        }
+        for (id, job) in &self.jobs {
+            if !["Refresh", "Preload"].contains(&job.task_type.as_str()) {
+                return Err(format!(
+                    "jobs.{id}.task_type: {:?} is neither Refresh nor Preload",
+                    job.task_type
+                ));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -243,6 +333,14 @@ mod tests {
             ("{\"faults\": [{\"fault\": {\"throttle\": {\"stats\": 1}}}]}", &["stats", "status"]),
             ("{\"faults\": [{\"action\": \"*\"}]}", &["fault", "missing"]),
             ("{", &["line 1"]),
+            (
+                "{\"faults\": [{\"action\": \"Refresh\", \"fault\": \"garbage\"}]}",
+                &["faults[0].action", "Refresh"],
+            ),
+            ("{\"faults\": [{\"fault\": {\"html\": {\"status\": 99}}}]}", &["faults[0].fault", "99"]),
+            ("{\"deny\": [\"vod:x\"]}", &["deny[0]", "vod:x"]),
+            ("{\"rates\": {\"x\": 1}}", &["rates", "x"]),
+            ("{\"jobs\": {\"J1\": {\"task_type\": \"refresh\"}}}", &["jobs.J1.task_type"]),
         ];
         for (text, words) in table {
             let error = Scenario::from_json(text).unwrap_err();
