@@ -16,6 +16,9 @@ mod strangers;
 mod tasks;
 mod view;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::time::Duration;
 

@@ -93,6 +93,12 @@ pub struct TaskRow {
 }
 
 impl TaskRow {
+    /// A row made by hand.
+    #[cfg(test)]
+    pub(crate) fn for_tests(task: TaskId, url: &str, status: TaskStatus) -> Self {
+        Self { task, object_path: url.into(), status, progress: 0, created_at: None, description: None }
+    }
+
     fn read(fields: Fields<'_>) -> Option<Self> {
         Some(Self {
             task: TaskId::new(fields.text("TaskId")?.trim()).ok()?,

@@ -60,6 +60,25 @@ pub struct JobRow {
 }
 
 impl JobRow {
+    /// A row made by hand.
+    #[cfg(test)]
+    pub(crate) fn for_tests(
+        media: MediaId,
+        status: SubmissionStatus,
+        tasks: Vec<TaskId>,
+        urls: &str,
+    ) -> Self {
+        Self {
+            media,
+            task_type: None,
+            status,
+            tasks,
+            urls: urls.into(),
+            error_code: None,
+            error_message: None,
+        }
+    }
+
     /// Reads a row or an event: both have the same fields. `None` without a media id.
     pub(crate) fn read(fields: Fields<'_>) -> Option<Self> {
         let mut tasks: Vec<TaskId> = Vec::new();

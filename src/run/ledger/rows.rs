@@ -186,15 +186,21 @@ impl TaskEntry {
     }
 }
 
-/// Whether the comma-joined `urls` hold `url` as an entry. A URL may hold commas itself, so the list is not split.
+/// Whether the comma-joined `urls` hold `url` as an entry. A URL may hold commas itself, so the list is not split: an
+/// entry ends where the next one begins with a scheme.
 pub(super) fn names(urls: &str, url: &str) -> bool {
     if url.is_empty() {
         return false;
     }
+    let begins_entry = |rest: &str| {
+        let rest = rest.trim_start();
+        rest.starts_with("http://") || rest.starts_with("https://")
+    };
     urls.match_indices(url).any(|(start, _)| {
         let before = urls[..start].trim_end();
         let after = urls[start + url.len()..].trim_start();
-        (before.is_empty() || before.ends_with(',')) && (after.is_empty() || after.starts_with(','))
+        (before.is_empty() || before.ends_with(','))
+            && (after.is_empty() || after.strip_prefix(',').is_some_and(begins_entry))
     })
 }
 
