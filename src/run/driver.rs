@@ -18,13 +18,13 @@ use tokio_util::sync::CancellationToken;
 use super::batch::{Batch, check_extend};
 use super::ledger::{Fact, Fault, Ledger, Moment, Room, Settings, Work};
 use super::observer::{Notice, Observer};
-use super::report::{MediaReport, MediaState, Outcome, Report, SCHEMA};
+use super::report::{MediaReport, MediaState, Outcome, Report, SCHEMA, TaskReport};
 use super::request::LookupAfter;
 use super::{RefreshRequest, Refresher, RunOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Delivery, Inbox, Subscription};
 use crate::ids::{JobId, RunId};
-use crate::vod::{TaskType, VodClient};
+use crate::vod::{TaskStatus, TaskType, VodClient};
 use calls::Done;
 use watch::Watch;
 
@@ -299,9 +299,12 @@ impl<'a> Driver<'a> {
 
     fn verdict(&self, media: &[MediaReport], end: &End) -> Outcome {
         let failed = media.iter().filter(|entry| entry.state.is_failure()).count();
+        // A media with one failed URL is failed; but where any URL is done, not everything failed.
+        let done = |task: &TaskReport| task.status == Some(TaskStatus::Complete);
+        let any_done = media.iter().flat_map(|entry| &entry.tasks).any(done);
         let graded = match failed {
             0 => Outcome::Complete,
-            n if n < media.len() => Outcome::Partial,
+            n if n < media.len() || any_done => Outcome::Partial,
             _ => self.all_failed(media),
         };
         match end {
