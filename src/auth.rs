@@ -1,4 +1,4 @@
-//! Who we are: signatures (RPC version 1.0, ACS3, callback) and credentials.
+//! Who we are: signatures (RPC version 1.0, ACS3, callback, queue) and credentials.
 //!
 //! The signers are pure: method, parameters, nonce and time go in, a signature comes out. They read no clock and no
 //! environment, so they are pinned to the vendor's published vectors.
@@ -7,6 +7,7 @@ pub mod acs3;
 pub mod callback;
 pub mod credentials;
 pub mod percent;
+pub mod queue;
 pub mod request;
 pub mod rpc;
 

@@ -7,8 +7,9 @@
 //!
 //! The walk of one request begins in `work`, with a file for each step: `wire` (decode) → `gate` and `signature` (key,
 //! time, signature, nonce, action) → `rules` (does a fault strike?) → `state` (rate, permission) → `submit`, `lookup` or
-//! `tasks` (the work, on what `store` holds) → `reply` and `answer` (what goes back) → `deliver` (events, later). `socket`
-//! and `transport` are the two ways in. What can be scripted: [`Scenario`], [`MediaScript`], [`Fault`].
+//! `tasks` (the work, on what `store` holds) → `reply` and `answer` (what goes back) → `deliver` (events, later). Requests
+//! under `/queues/` go to `queue` instead. `socket` and `transport` are the two ways in. What can be scripted: [`Scenario`],
+//! [`MediaScript`], [`QueueScript`], [`Fault`].
 //!
 //! ```
 //! use vod_refresh::emulator::{Emulator, Fault, FaultRule, MediaScript, Scenario};
@@ -34,6 +35,7 @@ mod lookup;
 mod media;
 mod memory;
 mod pace;
+mod queue;
 mod reply;
 mod rules;
 pub mod scenario;
@@ -56,7 +58,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use self::deliver::Letter;
@@ -68,6 +70,7 @@ pub use self::deliver::EventSignature;
 pub use self::fault::Fault;
 pub use self::log::{Call, SentEvent};
 pub use self::media::{EventScript, MediaScript, SubmitFail, Which};
+pub use self::queue::{QueueEncoding, QueueScript, QueuedMessage};
 pub use self::reply::Reply;
 pub use self::rules::FaultRule;
 pub use self::scenario::{Callback, JobScript, Scenario};
@@ -86,6 +89,8 @@ struct Shared {
     event_transport: Mutex<Option<Arc<dyn Transport>>>,
     /// One permit for each event on its way.
     posts: Semaphore,
+    /// Wakes polls of the queue: a message was sent or released.
+    bell: Notify,
     /// One line in the log about missing transport, not one for each event.
     warned: Once,
 }
@@ -111,6 +116,7 @@ impl Emulator {
             clock: Mutex::new(Arc::new(SystemClock)),
             event_transport: Mutex::new(None),
             posts: Semaphore::new(deliver::AT_ONCE),
+            bell: Notify::new(),
             warned: Once::new(),
         };
         Self { shared: Arc::new(shared) }
@@ -132,8 +138,12 @@ impl Emulator {
 
     /// Takes one request, in process. Must be called inside a tokio runtime.
     ///
-    /// Cancel safety: the work is done at the first poll; dropping the future afterwards only loses the answer.
+    /// Cancel safety: the work is done at the first poll; dropping the future afterwards only loses the answer. A receive
+    /// that waits for a message takes none when it is dropped.
     pub async fn handle(&self, request: http::Request<Bytes>) -> Reply {
+        if queue::serves(request.uri().path()) {
+            return queue::handle(&self.shared, &request).await;
+        }
         let work = self.shared.work(&request);
         deliver::schedule(&self.shared, work.events);
         if !work.delay.is_zero() {
@@ -147,7 +157,7 @@ impl Emulator {
         EmulatorTransport::new(self.clone())
     }
 
-    /// Serves the API over `listener` until `shutdown`, and the logs at `/_emulator/calls` and `/_emulator/events`;
+    /// Serves the API over `listener` until `shutdown`, and the logs at `/_emulator/calls` and `/_emulator/events`, the queue's messages at `/_emulator/queue`;
     /// `/_emulator/health` answers 200. Returns when every connection is gone.
     pub async fn serve(&self, listener: TcpListener, shutdown: CancellationToken) {
         socket::listen(self.clone(), listener, shutdown).await;
@@ -205,6 +215,26 @@ impl Emulator {
     pub fn complete_task(&self, task_id: &str) -> usize {
         let now = self.shared.now();
         lock(&self.shared.state).store.complete(task_id, now)
+    }
+
+    /// Puts a message into the queue as it is, and gives back its id; `None` if the scenario has no queue.
+    pub fn put_message(&self, body: impl Into<String>) -> Option<String> {
+        let now = self.shared.now();
+        let id = {
+            let mut state = lock(&self.shared.state);
+            state.open_scripted_jobs(now);
+            state.queue.as_mut().map(|queue| queue.put(body.into(), now))
+        };
+        self.shared.bell.notify_waiters();
+        id
+    }
+
+    /// The messages in the queue, hidden ones as well, the oldest first.
+    pub fn queue_messages(&self) -> Vec<QueuedMessage> {
+        let now = self.shared.now();
+        let mut state = lock(&self.shared.state);
+        state.open_scripted_jobs(now);
+        state.queue.as_ref().map(queue::Queue::list).unwrap_or_default()
     }
 
     /// Ids of the jobs that exist, in no order.

@@ -3,15 +3,18 @@
 //! The event `SubmitMediaRefreshComplete` comes once for each media of a job. Despite its name it says that the URLs
 //! were handed to the CDN, not that the CDN is done. It may come early, twice, late, for somebody else's job, or never;
 //! so everything here only delivers, and the ledger decides. The way of an event: [`EventReceiver`] (signature) →
-//! [`decode`] → [`Inbox`] → driver → ledger.
+//! [`decode`] → [`Inbox`] → driver → ledger; from a queue it is [`QueueConsumer`] instead of the receiver.
 
+mod backoff;
 mod inbox;
+mod queue;
 mod receiver;
 
-pub use inbox::{Inbox, InboxCounts};
+pub use inbox::{Claim, Inbox, InboxCounts};
+pub use queue::{QueueConsumer, QueueListener};
 pub use receiver::{EventReceiver, Listener};
 
-pub(crate) use inbox::{Delivery, Subscription};
+pub(crate) use inbox::{Delivery, Mail, Subscription};
 
 use std::fmt;
 

@@ -8,11 +8,13 @@ pub mod event;
 pub mod ids;
 pub mod net;
 pub mod run;
+pub mod smq;
 pub mod vod;
 
 pub use auth::{Credential, CredentialProvider, EnvironmentCredentials, StaticCredentials};
 pub use error::{Error, ErrorKind, Result};
-pub use event::{EventReceiver, Inbox, Listener};
+pub use event::{EventReceiver, Inbox, Listener, QueueConsumer, QueueListener};
 pub use ids::{JobId, MediaId, TaskId};
 pub use run::{LookupAfter, Observer, Outcome, RefreshRequest, Refresher, Report, RunOptions};
+pub use smq::QueueClient;
 pub use vod::{Filters, TaskType, VodClient};

@@ -1,12 +1,14 @@
-//! HTTP and time, and nothing of VOD: the transport seam, retries, pace, clocks and a small server loop.
+//! HTTP and time, and nothing of VOD: the transport seam, retries, pace, clocks, XML and a small server loop.
 
 pub mod clock;
 pub mod transport;
 
+pub(crate) mod endpoint;
 mod http_transport;
 pub(crate) mod pace;
 pub(crate) mod retry;
 pub(crate) mod rng;
 pub(crate) mod serve;
+pub(crate) mod xml;
 
 pub use http_transport::{HttpOptions, HttpTransport};

@@ -33,7 +33,7 @@ pub fn sign(string_to_sign: &str, secret: &str) -> String {
     STANDARD.encode(hmac_sha1(key.as_bytes(), string_to_sign.as_bytes()))
 }
 
-fn hmac_sha1(key: &[u8], text: &[u8]) -> Vec<u8> {
+pub(super) fn hmac_sha1(key: &[u8], text: &[u8]) -> Vec<u8> {
     #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
     let mut mac = Hmac::<Sha1>::new_from_slice(key).expect("HMAC takes any key");
     mac.update(text);

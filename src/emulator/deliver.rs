@@ -1,4 +1,5 @@
-//! Sends events: three attempts, a second apart, five seconds each; only the status 200 counts.
+//! Sends events: over HTTP in three attempts, a second apart, five seconds each, of which only the status 200 counts; into
+//! the queue where there is one.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -69,7 +70,11 @@ async fn deliver(shared: &Weak<Shared>, event: &PlannedEvent) {
         let mut state = lock(&shared.state);
         write(&mut state, event, now)
     };
-    let Some((url, key, letters)) = letters else { return };
+    let Some(Mailing { http, letters }) = letters else { return };
+    for letter in &letters {
+        shared.put_into_queue(letter);
+    }
+    let Some((url, key)) = http else { return };
     if lock(&shared.event_transport).is_none() {
         shared.warn_once();
         return;
@@ -87,17 +92,24 @@ pub(super) struct Letter {
     pub(super) signature: EventSignature,
 }
 
+/// All that is sent for one media.
+struct Mailing {
+    /// Address and key, if events go out over HTTP.
+    http: Option<(String, Option<String>)>,
+    letters: Vec<Letter>,
+}
+
 /// What is sent for one media, and where to; `None` if nothing is.
-fn write(
-    state: &mut State,
-    event: &PlannedEvent,
-    now: DateTime<Utc>,
-) -> Option<(String, Option<String>, Vec<Letter>)> {
+fn write(state: &mut State, event: &PlannedEvent, now: DateTime<Utc>) -> Option<Mailing> {
     // Event types are switched on in the account's own callback only: without one there are no events at all.
-    let Callback { url, key } = state.scenario.callback.clone()?;
+    let callback = state.scenario.callback.clone();
+    if callback.is_none() && state.queue.is_none() {
+        return None;
+    }
     let real = body(state, &event.job_id, &event.media, now)?;
     let job = state.store.jobs.get(&event.job_id)?;
-    let url = job.user_data.as_deref().and_then(callback_url).unwrap_or(url);
+    let own_url = job.user_data.as_deref().and_then(callback_url);
+    let http = callback.map(|Callback { url, key }| (own_url.unwrap_or(url), key));
     let script = job.media.iter().find(|row| row.media == event.media)?.script.event.clone();
     let mut letters = Vec::new();
     if !script.forged_first.is_empty() {
@@ -110,7 +122,7 @@ fn write(
     for _ in 0..if script.double { 2 } else { 1 } {
         letters.push(Letter { kind: "event", body: real.to_string(), signature: signature_of(&script) });
     }
-    Some((url, key, letters))
+    Some(Mailing { http, letters })
 }
 
 fn callback_url(user_data: &str) -> Option<String> {
@@ -186,6 +198,26 @@ impl Shared {
     fn warn_once(&self) {
         self.warned.call_once(|| {
             tracing::warn!("events are not sent: the emulator was given no transport for them");
+        });
+    }
+
+    /// Into the queue an event goes once, and unsigned: whoever may write to it is believed.
+    fn put_into_queue(&self, letter: &Letter) {
+        let at = self.now();
+        let state = &mut *lock(&self.state);
+        let Some(queue) = &mut state.queue else { return };
+        queue.put_event(&letter.body, at);
+        self.bell.notify_waiters();
+        let url = format!("/queues/{}", queue.name());
+        state.events.push(SentEvent {
+            at,
+            kind: letter.kind,
+            url,
+            body: letter.body.clone(),
+            attempt: 1,
+            status: Some(201),
+            error: None,
+            took: Duration::ZERO,
         });
     }
 

@@ -43,7 +43,8 @@
 //! | `extend_as_object` | false | events carry `Extend` as an object, not as a text holding JSON |
 //! | `rates` | 50 for the two job actions | action → calls a second; 0 = no limit. More gives `Throttling.User` |
 //! | `callback` | none | `url`, and `key` if events are to be signed. Without it no event is sent, whatever `UserData` says |
-//! | `deny` | none | actions that answer `Forbidden.RAM` |
+//! | `queue` | none | a queue to which events go as well, see below |
+//! | `deny` | none | actions that answer `Forbidden.RAM` (of the queue: `AccessDenied`) |
 //! | `job_ids` | none | ids for the first jobs, in order; later ones are made up |
 //! | `jobs` | none | jobs that exist from the first request on: id → `{"task_type": "Refresh", "media": ["m1"], "user_data": null}`; they send no events |
 //! | `media` | none | media id → how this media behaves, see below |
@@ -86,6 +87,25 @@
 //! | `status` | `success`, `fail` | another status word |
 //! | `extend_as_object` | false | `Extend` is an object |
 //!
+//! # The queue
+//!
+//! It stands at `/queues/NAME` of the same address, takes the same keys, and answers as the queue service does: long polls,
+//! visibility, handles that change at each delivery, a 404 where there is nothing. Each event is put into it once (twice where
+//! the media says `double`); with a `callback` as well, events go both ways. Its operations are `ReceiveMessage`,
+//! `BatchReceiveMessage`, `PeekMessage`, `BatchPeekMessage`, `DeleteMessage`, `BatchDeleteMessage`, `ChangeMessageVisibility`,
+//! `SendMessage` and `GetQueueAttributes`; `rates`, `deny` and `faults` take these names as well. A `throttle` without
+//! details is a 429 `TooManyRequests` there; faults that are about JSON do nothing.
+//!
+//! | field | default | meaning |
+//! |---|---|---|
+//! | `name` | `vod-events` | its name |
+//! | `encoding` | `raw` | `raw`, `base64`, or `mixed`: how events are written into it |
+//! | `visibility_timeout` | `30s` | how long a received message is hidden |
+//! | `retention` | `96h` | how long a message is kept |
+//! | `foreign` | 0 | so many messages of others are in it from the beginning |
+//! | `undecodable` | 0 | so many that are no events at all |
+//! | `poll_cap` | none | so many polls may wait at once; further ones find the queue empty at once |
+//!
 //! # Faults
 //!
 //! A rule is `{"action": "*", "task": …, "media": …, "job": …, "skip": 0, "times": 1, "fault": …}`; all but `fault` may be
@@ -115,6 +135,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::media::MediaScript;
+use super::queue::{OPERATIONS, QueueScript};
 use super::rules::FaultRule;
 use super::{duration, gate};
 use crate::error::{Error, ErrorKind, Result};
@@ -164,6 +185,8 @@ pub struct Scenario {
     pub rates: BTreeMap<String, f64>,
     /// Where events go.
     pub callback: Option<Callback>,
+    /// A queue to which events go as well.
+    pub queue: Option<QueueScript>,
     /// Actions that RAM denies.
     pub deny: Vec<String>,
     /// Ids for the first jobs.
@@ -227,6 +250,7 @@ impl Default for Scenario {
             extend_as_object: false,
             rates: BTreeMap::new(),
             callback: None,
+            queue: None,
             deny: Vec::new(),
             job_ids: Vec::new(),
             jobs: BTreeMap::new(),
@@ -259,7 +283,8 @@ impl Scenario {
     /// What the types do not rule out: a misspelt action would never match, and nobody would notice.
     fn check(&self) -> Result<(), String> {
         let known = |field: String, action: &str| {
-            let found = gate::ACTIONS.iter().any(|(name, _)| *name == action);
+            let mut actions = gate::ACTIONS.iter().map(|(name, _)| name).chain(OPERATIONS);
+            let found = actions.any(|name| *name == action);
             if found { Ok(()) } else { Err(format!("{field}: there is no action {action:?}")) }
         };
         for (n, rule) in self.faults.iter().enumerate() {

@@ -76,6 +76,7 @@ fn page(emulator: &Emulator, method: &Method, path: &str) -> Option<Response<Bod
         "health" => Ok("{\"status\":\"ok\"}".to_owned()),
         "calls" => serde_json::to_string(&emulator.calls()),
         "events" => serde_json::to_string(&emulator.event_log()),
+        "queue" => serde_json::to_string(&emulator.queue_messages()),
         _ => return Some(plain(StatusCode::NOT_FOUND, "text/plain", String::new())),
     };
     Some(match body {

@@ -18,6 +18,7 @@ use super::rules::FaultBook;
 use super::scenario::Scenario;
 use super::store::Store;
 use super::submit::{self, Submission};
+use super::queue::{self, Queue};
 use super::{gate, lookup, tasks};
 use crate::auth::rpc::Params;
 
@@ -27,6 +28,8 @@ pub(super) struct State {
     pub(super) ids: Ids,
     pub(super) memory: Memory,
     pub(super) store: Store,
+    /// There if the scenario has one, once the clock is known.
+    pub(super) queue: Option<Queue>,
     pub(super) faults: FaultBook,
     pub(super) calls: Log<Call>,
     pub(super) events: Log<SentEvent>,
@@ -71,6 +74,7 @@ impl State {
             ids: Ids::new(scenario.seed, std::mem::take(&mut scenario.job_ids)),
             memory: Memory::default(),
             store: Store::default(),
+            queue: None,
             faults,
             calls: Log::default(),
             events: Log::default(),
@@ -93,7 +97,8 @@ impl State {
 
     pub(super) fn record(&mut self, call: Call) {
         // Only actions that exist have a counter, or a mad client could fill the memory with names.
-        if gate::ACTIONS.iter().any(|(name, _)| *name == call.action) {
+        let mut actions = gate::ACTIONS.iter().map(|(name, _)| name).chain(queue::OPERATIONS);
+        if actions.any(|name| *name == call.action) {
             *self.counts.entry(call.action.clone()).or_default() += 1;
         }
         self.calls.push(call);
@@ -103,11 +108,12 @@ impl State {
         self.counts.get(action).copied().unwrap_or_default()
     }
 
-    /// Makes the jobs that the scenario says exist already.
+    /// Makes the jobs and the queue that the scenario says exist already.
     pub(super) fn open_scripted_jobs(&mut self, now: DateTime<Utc>) {
         if std::mem::replace(&mut self.opened, true) {
             return;
         }
+        self.queue = self.scenario.queue.take().map(|script| Queue::new(script, now));
         for (id, job) in std::mem::take(&mut self.scenario.jobs) {
             let there = |media: &String| {
                 let script = self.script_of(media);
@@ -124,6 +130,11 @@ impl State {
         }
     }
 
+    /// Whether one more call of an action keeps its rate.
+    pub(super) fn allows(&mut self, action: &str, now: DateTime<Utc>) -> bool {
+        self.pace.take(action, &self.scenario.rates, now)
+    }
+
     /// Does what a request asks for, within its rate and its permissions.
     pub(super) fn perform(
         &mut self,
@@ -131,7 +142,7 @@ impl State {
         params: &Params,
         now: DateTime<Utc>,
     ) -> Result<Done, Problem> {
-        if !self.pace.take(action, &self.scenario.rates, now) {
+        if !self.allows(action, now) {
             let message = "Request was denied due to user flow control.";
             return Err(Problem::new(400, "Throttling.User", message));
         }

@@ -2,13 +2,14 @@
 //!
 //! One inbox serves any number of runs and receivers: whatever arrives is offered to every run, and each takes what
 //! is its own. An event is acknowledged when the run has written it down, so a sender that got its 200 need not
-//! send again.
+//! send again; and the run says whether the event is its own, so that a queue's message is deleted only then.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::MediaRefreshEvent;
 
@@ -17,11 +18,31 @@ const BACKLOG: usize = 1_024;
 /// The sender gives up after five seconds and should have its answer within one.
 const ANSWER_WITHIN: Duration = Duration::from_millis(900);
 
+/// Whose an event is, as far as one run can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Claim {
+    /// Nobody's here.
+    Foreign,
+    /// Not known yet: a submit answer that is still to come may name its job. The run keeps a copy meanwhile.
+    Undecided,
+    /// The run's own, and written down: whoever brought it need not keep it.
+    Ours,
+}
+
+/// Something for one run.
+#[derive(Debug)]
+pub(crate) enum Mail {
+    Event(Delivery),
+    /// Something about a source of events that a person should know.
+    Warning(String),
+}
+
 /// An event on its way to one run. The run answers when it has written it down.
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) event: MediaRefreshEvent,
-    pub(crate) recorded: oneshot::Sender<()>,
+    pub(crate) recorded: oneshot::Sender<Claim>,
 }
 
 /// Takes events from receivers and hands them to runs. Clones share one inbox.
@@ -31,7 +52,11 @@ pub struct Inbox(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     // A std mutex: the list is copied out, never held across an await.
-    runs: Mutex<Vec<mpsc::Sender<Delivery>>>,
+    runs: Mutex<Vec<mpsc::Sender<Mail>>>,
+    /// How many runs there are, for sources that rest while nobody waits.
+    waiting: watch::Sender<usize>,
+    /// Sources that ended before their time, and why: runs that begin later must hear of it as well.
+    ended: Mutex<BTreeMap<String, String>>,
     received: AtomicU64,
     rejected: AtomicU64,
 }
@@ -52,30 +77,32 @@ impl Inbox {
         Self::default()
     }
 
-    /// Hands `event` to every run and waits until all have written it down.
+    /// Hands `event` to every run, waits until all have written it down, and says whose it is.
     ///
-    /// `false`: a run did not manage within 0.9 s; the sender should send again. With no run there is nobody to
-    /// miss it: `true`. Cancel safety: the event may or may not have been taken.
-    pub async fn deliver(&self, event: MediaRefreshEvent) -> bool {
-        let runs: Vec<_> = self.runs().clone();
+    /// `None`: a run did not manage within 0.9 s; the sender should send again. With no run there is nobody to
+    /// miss it: [`Claim::Foreign`]. Cancel safety: the event may or may not have been taken.
+    pub async fn deliver(&self, event: MediaRefreshEvent) -> Option<Claim> {
+        let runs: Vec<_> = lock(&self.0.runs).clone();
         let written = async {
             let mut acknowledgements = Vec::with_capacity(runs.len());
             for run in runs {
                 let (recorded, done) = oneshot::channel();
                 // A run that has ended no longer listens; that is no failure.
-                if run.send(Delivery { event: event.clone(), recorded }).await.is_ok() {
+                if run.send(Mail::Event(Delivery { event: event.clone(), recorded })).await.is_ok() {
                     acknowledgements.push(done);
                 }
             }
+            let mut best = Claim::Foreign;
             for done in acknowledgements {
-                let _ = done.await;
+                best = best.max(done.await.unwrap_or(Claim::Foreign));
             }
+            best
         };
-        let in_time = tokio::time::timeout(ANSWER_WITHIN, written).await.is_ok();
-        if in_time {
+        let claim = tokio::time::timeout(ANSWER_WITHIN, written).await.ok();
+        if claim.is_some() {
             self.0.received.fetch_add(1, Ordering::Relaxed);
         }
-        in_time
+        claim
     }
 
     /// Notes an event that was refused.
@@ -93,26 +120,57 @@ impl Inbox {
 
     /// Registers a run. It must do so before it submits, or an early event is lost.
     pub(crate) fn subscribe(&self) -> Subscription {
-        let (sender, events) = mpsc::channel(BACKLOG);
-        self.runs().push(sender);
-        Subscription { events, inbox: self.clone() }
+        let (sender, mail) = mpsc::channel(BACKLOG);
+        for why in lock(&self.0.ended).values() {
+            let _ = sender.try_send(Mail::Warning(why.clone()));
+        }
+        let mut runs = lock(&self.0.runs);
+        runs.push(sender);
+        self.0.waiting.send_replace(runs.len());
+        drop(runs);
+        Subscription { mail, inbox: self.clone() }
     }
 
-    fn runs(&self) -> std::sync::MutexGuard<'_, Vec<mpsc::Sender<Delivery>>> {
-        self.0.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    /// How many runs there are; changes can be waited for.
+    pub(crate) fn waiting(&self) -> watch::Receiver<usize> {
+        self.0.waiting.subscribe()
     }
+
+    /// Tells the runs there are. A run that is far behind misses it; it is in the log as well.
+    pub(crate) fn warn(&self, message: &str) {
+        for run in lock(&self.0.runs).iter() {
+            let _ = run.try_send(Mail::Warning(message.to_owned()));
+        }
+    }
+
+    /// A source of events works (again).
+    pub(crate) fn source_opened(&self, name: &str) {
+        lock(&self.0.ended).remove(name);
+    }
+
+    /// A source of events ended before its time: tells the runs there are, and those to come.
+    pub(crate) fn source_ended(&self, name: &str, why: &str) {
+        lock(&self.0.ended).insert(name.to_owned(), why.to_owned());
+        self.warn(why);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A run's end of the inbox; dropped with the run.
 #[derive(Debug)]
 pub(crate) struct Subscription {
-    pub(crate) events: mpsc::Receiver<Delivery>,
+    pub(crate) mail: mpsc::Receiver<Mail>,
     pub(crate) inbox: Inbox,
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.events.close();
-        self.inbox.runs().retain(|run| !run.is_closed());
+        self.mail.close();
+        let mut runs = lock(&self.inbox.0.runs);
+        runs.retain(|run| !run.is_closed());
+        self.inbox.0.waiting.send_replace(runs.len());
     }
 }

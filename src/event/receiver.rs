@@ -79,7 +79,7 @@ impl EventReceiver {
         match decode(body, Source::Callback) {
             Ok(Decoded::Refresh(event)) => {
                 let job_id = event.job.clone();
-                if inbox.deliver(*event).await {
+                if inbox.deliver(*event).await.is_some() {
                     return StatusCode::OK;
                 }
                 warn!(%job_id, "could not write an event down in time; VOD will send it again");

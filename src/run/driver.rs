@@ -22,7 +22,7 @@ use super::report::{MediaReport, MediaState, Outcome, Report, SCHEMA, TaskReport
 use super::request::LookupAfter;
 use super::{RefreshRequest, Refresher, RunOptions};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Delivery, Inbox, Subscription};
+use crate::event::{Delivery, Inbox, Mail, Subscription};
 use crate::ids::{JobId, RunId};
 use crate::vod::{TaskStatus, TaskType, VodClient};
 use calls::Done;
@@ -174,7 +174,10 @@ impl<'a> Driver<'a> {
                 biased;
                 () = self.stop.cancelled() => return End::Stopped,
                 Some(done) = self.calls.join_next() => self.done(done),
-                Some(delivery) = next_event(&mut self.events) => self.hear(delivery),
+                Some(mail) = next_mail(&mut self.events) => match mail {
+                    Mail::Event(delivery) => self.hear(delivery),
+                    Mail::Warning(message) => self.tell(&Notice::Warning { message }),
+                },
                 Some(notice) = self.notices.recv() => self.tell(&notice),
                 () = sleep_until(wake) => {}
             }
@@ -225,9 +228,10 @@ impl<'a> Driver<'a> {
 
     fn hear(&mut self, delivery: Delivery) {
         let now = self.now();
-        self.ledger.apply(now, Fact::Event(Box::new(delivery.event)));
-        // The receiver may have stopped waiting; the event counts all the same.
-        let _ = delivery.recorded.send(());
+        self.ledger.apply(now, Fact::Event(Box::new(delivery.event.clone())));
+        // Asked after it was applied: only then is it known whose it turned out to be. The receiver may have stopped
+        // waiting; the event counts all the same.
+        let _ = delivery.recorded.send(self.ledger.claim(&delivery.event));
     }
 
     /// Stops submitting, lets calls in flight end, and writes down what stays open.
@@ -351,10 +355,10 @@ impl<'a> Driver<'a> {
     }
 }
 
-/// The next event; never, where there is no inbox.
-async fn next_event(events: &mut Option<Subscription>) -> Option<Delivery> {
+/// The next event or warning; never, where there is no inbox.
+async fn next_mail(events: &mut Option<Subscription>) -> Option<Mail> {
     match events {
-        Some(subscription) => subscription.events.recv().await,
+        Some(subscription) => subscription.mail.recv().await,
         None => std::future::pending().await,
     }
 }

@@ -31,7 +31,7 @@ use super::plan::Polling;
 use super::report::ReportedError;
 use super::request::LookupAfter;
 use crate::error::{Error, ErrorKind};
-use crate::event::MediaRefreshEvent;
+use crate::event::{Claim, MediaRefreshEvent};
 use crate::ids::{JobId, MediaId, RequestId, RunId, TaskId};
 use crate::vod::{JobRow, TaskRow, TaskType};
 use due::Queue;
@@ -355,6 +355,24 @@ impl Ledger {
             self.lookup_queue.peek(|n, at| jobs[n as usize].due == Some(at)).filter(|_| room.look_up > 0);
         let look = self.look_queue.peek(|n, at| tasks[n as usize].due == Some(at)).filter(|_| room.look > 0);
         submit.into_iter().chain(look_up).chain(look).min()
+    }
+
+    /// Whose an event is that was [applied](Self::apply) just now.
+    ///
+    /// Ours: about one of our media, or with this run's mark, which nobody else writes. While a submit answer is out
+    /// that may name its job, nobody can tell; the ledger then keeps a copy.
+    pub fn claim(&self, event: &MediaRefreshEvent) -> Claim {
+        let marked = event.correlation.as_ref().is_some_and(|mark| mark.run == self.settings.run);
+        let ours = match (self.job_index.get(&event.job), &event.row) {
+            (None, _) => marked,
+            (Some(_), None) => true,
+            (Some(job), Some(row)) => marked || self.media_index.contains_key(&(*job, row.media.clone())),
+        };
+        match ours {
+            true => Claim::Ours,
+            false if self.open_batches > 0 && !self.job_index.contains_key(&event.job) => Claim::Undecided,
+            false => Claim::Foreign,
+        }
     }
 
     /// Whether every media has its verdict.

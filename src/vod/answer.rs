@@ -15,6 +15,7 @@ use super::fault::classify;
 use super::lenient::Fields;
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::ids::RequestId;
+use crate::net::xml::resolved;
 
 /// A good answer: a JSON object and the id of its request.
 #[derive(Debug)]
@@ -178,17 +179,6 @@ fn xml_envelope(body: &[u8]) -> Option<Envelope> {
         }
     }
     (!envelope.code.is_empty()).then_some(envelope)
-}
-
-fn resolved(entity: &quick_xml::events::BytesRef<'_>) -> char {
-    match &**entity {
-        "amp" => '&',
-        "lt" => '<',
-        "gt" => '>',
-        "quot" => '"',
-        "apos" => '\'',
-        _ => entity.resolve_char_ref().ok().flatten().unwrap_or('\u{fffd}'),
-    }
 }
 
 #[cfg(test)]

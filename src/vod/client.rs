@@ -10,12 +10,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::answer::{self, Answer};
-use super::endpoints::{TASK_REGION, checked_endpoint, endpoint_of_region};
+use super::endpoints::{TASK_REGION, endpoint_of_region};
 use super::{describe_vod_refresh_tasks, get_media_refresh_jobs, refresh_media_play_urls};
 use crate::auth::request::{Attempt, Operation, Signed, fresh_nonce, signed};
 use crate::auth::{Credential, CredentialProvider, SignatureVersion, rpc};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::clock::{Clock, SystemClock};
+use crate::net::endpoint::checked_endpoint;
 use crate::net::pace::Pacer;
 use crate::net::retry::{Budget, Retry};
 use crate::net::rng::Jitter;

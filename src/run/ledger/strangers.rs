@@ -25,8 +25,12 @@ pub(super) struct Strangers {
 }
 
 impl Strangers {
-    /// Keeps an event; says how many were dropped for it.
+    /// Keeps an event; says how many were dropped for it. One that is here already is not kept twice: a shared queue
+    /// brings the same message again and again.
     pub(super) fn keep(&mut self, now: Moment, event: MediaRefreshEvent) -> u64 {
+        if self.by_job.get(&event.job).is_some_and(|events| events.contains(&event)) {
+            return 0;
+        }
         self.count += 1;
         self.bytes += weight(&event);
         self.arrivals.push_back((now, event.job.clone()));

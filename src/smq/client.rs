@@ -1,0 +1,326 @@
+//! The client: which queue, who, and the one way in which every call goes out.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
+use http::{HeaderName, HeaderValue, Method, header};
+use secrecy::ExposeSecret as _;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::answer::{self, Answer};
+use super::{MAX_WAIT, QueueUrl};
+use crate::auth::queue::{self, TOKEN_HEADER, ToSign, VERSION_HEADER};
+use crate::auth::{Credential, CredentialProvider};
+use crate::error::{Error, ErrorKind, Result};
+use crate::net::clock::{Clock, SystemClock};
+use crate::net::retry::{Budget, Retry};
+use crate::net::rng::Jitter;
+use crate::net::transport::{Phase, Transport, TransportError};
+use crate::net::{HttpOptions, HttpTransport};
+
+/// Version of the API.
+const VERSION: &str = "2015-06-06";
+/// How much longer than its long poll an attempt may take. The service holds a throttled call back for up to 5 s.
+const BEYOND_THE_POLL: Duration = Duration::from_secs(10);
+/// Silence on the line that ends an attempt, beyond the longest poll.
+const READ_BEYOND: Duration = Duration::from_secs(5);
+
+/// Calls one queue. Clones share connections and what was learned of the service's clock.
+///
+/// Every method retries what is worth it (see [`ErrorKind`]) and signs each attempt anew; a handle that is no longer
+/// valid is an answer, not an error. Cancel safety: dropping a call gives it up. A receive that is given up may have taken
+/// messages, which are visible again after the queue's visibility timeout.
+#[derive(Clone)]
+pub struct QueueClient {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    transport: Arc<dyn Transport>,
+    credentials: Arc<dyn CredentialProvider>,
+    clock: Arc<dyn Clock>,
+    url: QueueUrl,
+    /// The service's clock minus ours, in milliseconds.
+    skew_ms: AtomicI64,
+    answered: AtomicBool,
+    jitter: Jitter,
+}
+
+/// One operation to be called.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) action: &'static str,
+    pub(super) method: Method,
+    /// Path and query exactly as they go out: this is what is signed.
+    pub(super) target: String,
+    /// XML, or nothing.
+    pub(super) body: String,
+    /// How long the service may hold the answer back by our own wish.
+    pub(super) wait: Duration,
+    pub(super) budget: Budget,
+    /// `false`: being throttled ends the call at once.
+    pub(super) outlast_throttling: bool,
+}
+
+impl Call {
+    pub(super) fn new(action: &'static str, method: Method, target: String) -> Self {
+        Self {
+            action,
+            method,
+            target,
+            body: String::new(),
+            wait: Duration::ZERO,
+            budget: Budget::default(),
+            outlast_throttling: true,
+        }
+    }
+
+    /// About a receipt handle, which is dead before long: trying for minutes makes no sense.
+    pub(super) fn about_a_handle(action: &'static str, method: Method, target: String) -> Self {
+        let soon = Duration::from_secs(20);
+        let budget = Budget { answered: soon, first_contact: soon, busy: soon };
+        Self { budget, ..Self::new(action, method, target) }
+    }
+}
+
+impl QueueClient {
+    /// A client for the queue at `url`, `https://ACCOUNT.mns.REGION.aliyuncs.com/queues/NAME`.
+    pub fn builder(
+        credentials: impl CredentialProvider + 'static,
+        url: impl Into<String>,
+    ) -> QueueClientBuilder {
+        QueueClientBuilder {
+            credentials: Arc::new(credentials),
+            url: url.into(),
+            allow_http: false,
+            http: HttpOptions::default(),
+            transport: None,
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// The queue that is called.
+    pub fn url(&self) -> &QueueUrl {
+        &self.shared.url
+    }
+
+    /// A number in `0.0..1.0`, to spread waits.
+    pub(crate) fn jitter(&self) -> f64 {
+        self.shared.jitter.next()
+    }
+
+    /// The service's time of day, as well as it is known.
+    pub(crate) fn service_time(&self) -> DateTime<Utc> {
+        self.shared.clock.now() + TimeDelta::milliseconds(self.shared.skew_ms.load(Ordering::Relaxed))
+    }
+
+    /// Calls an operation, with retries. All of them may be repeated: what was done is not done twice.
+    pub(super) async fn call(&self, call: &Call) -> Result<Answer> {
+        let action = call.action;
+        let never = CancellationToken::new();
+        let retry = Retry {
+            budget: call.budget,
+            idempotent: true,
+            stop: &never,
+            answered: &|| self.shared.answered.load(Ordering::Relaxed),
+            jitter: &|| self.jitter(),
+            on_retry: &|error, number, wait| {
+                debug!(action, attempt = number, wait_ms = wait.as_millis() as u64, %error, "will try again");
+            },
+        };
+        let answer = retry.run(|| {
+            Box::pin(async move {
+                match self.attempt(call).await {
+                    // An outcome for the caller, not a failure to be tried again.
+                    Err(e) if e.kind() == ErrorKind::Throttled && !call.outlast_throttling => Ok(Err(e)),
+                    Err(error) => Err(error),
+                    Ok(answer) => Ok(Ok(answer)),
+                }
+            })
+        });
+        answer.await?
+    }
+
+    /// One attempt: sign, send, read.
+    async fn attempt(&self, call: &Call) -> Result<Answer> {
+        let action = call.action;
+        let credential = self.shared.credentials.credential().await?.ok_or_else(|| {
+            Error::new(ErrorKind::Config, "no credentials to read the queue with").with_action(action)
+        })?;
+        let request = self.signed(call, &credential).map_err(|error| error.with_action(action))?;
+        let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
+        let patience = call.wait + BEYOND_THE_POLL;
+        let sent = tokio::time::timeout(patience, self.shared.transport.send(request)).await;
+        let late = TransportError { phase: Phase::Answer, timed_out: true, host, message: String::new() };
+        let answer =
+            sent.unwrap_or(Err(late)).map_err(|failure| not_answered(&failure).with_action(action))?;
+        let result = answer::read(&answer).map_err(|error| {
+            let error = error.with_action(action);
+            match error.kind() {
+                ErrorKind::Clock => self.correct_clock(error, &answer),
+                ErrorKind::Refused if credential.secret_has_blanks_around() => {
+                    error.with_message_suffix("; the secret has a blank or line break at its start or end")
+                }
+                _ => error,
+            }
+        });
+        let request_id = answer::header(&answer, "x-mns-request-id");
+        debug!(action, status = answer.status().as_u16(), request_id, "answered");
+        // A proxy can answer as well; the service names the request, or gives a reason.
+        if request_id.is_some() || result.as_ref().map_or_else(|e| e.code().is_some(), |_| true) {
+            self.shared.answered.store(true, Ordering::Relaxed);
+        }
+        result
+    }
+
+    fn signed(&self, call: &Call, credential: &Credential) -> Result<http::Request<Bytes>> {
+        let date = queue::date(self.service_time());
+        let (content_type, content_md5) = match call.body.as_str() {
+            "" => ("", String::new()),
+            body => ("text/xml", queue::content_md5(body.as_bytes())),
+        };
+        let text = ToSign {
+            method: &call.method,
+            content_md5: &content_md5,
+            content_type,
+            date: &date,
+            headers: &BTreeMap::from([(VERSION_HEADER.to_owned(), VERSION.to_owned())]),
+            target: &call.target,
+        }
+        .text();
+        let signature = queue::sign(&text, credential.secret.expose_secret());
+        let mut request = http::Request::new(Bytes::from(call.body.clone()));
+        *request.method_mut() = call.method.clone();
+        let internal = |_| Error::new(ErrorKind::Internal, "the request target is no part of a URL");
+        *request.uri_mut() =
+            format!("{}{}", self.shared.url.origin(), call.target).parse().map_err(internal)?;
+        debug_assert_eq!(request.uri().path_and_query().map(|p| p.as_str()), Some(call.target.as_str()));
+        let headers = request.headers_mut();
+        let mut put = |name: HeaderName, text: &str, sensitive: bool| {
+            let wrong = |_| {
+                let source = &credential.source;
+                let message = format!("the key id or token from {source} can't stand in a header");
+                Error::new(ErrorKind::Config, message)
+            };
+            let mut value = HeaderValue::from_str(text).map_err(wrong)?;
+            value.set_sensitive(sensitive);
+            headers.insert(name, value);
+            Ok(())
+        };
+        put(header::DATE, &date, false)?;
+        put(HeaderName::from_static(VERSION_HEADER), VERSION, false)?;
+        put(header::CONTENT_LENGTH, &call.body.len().to_string(), false)?;
+        if !call.body.is_empty() {
+            put(header::CONTENT_TYPE, content_type, false)?;
+            put(HeaderName::from_static("content-md5"), &content_md5, false)?;
+        }
+        put(header::AUTHORIZATION, &queue::authorization(&credential.key_id, &signature), true)?;
+        if let Some(token) = &credential.token {
+            put(HeaderName::from_static(TOKEN_HEADER), token.expose_secret(), true)?;
+        }
+        Ok(request)
+    }
+
+    /// Measures how far our clock is off; the next attempt uses the service's time.
+    fn correct_clock(&self, error: Error, answer: &http::Response<Bytes>) -> Error {
+        let date = answer::header(answer, "date").and_then(|d| DateTime::parse_from_rfc2822(d).ok());
+        let Some(theirs) = date.map(|date| date.with_timezone(&Utc)) else {
+            return error.with_message_suffix("; the answer has no Date header to measure our clock by");
+        };
+        let ours = self.shared.clock.now();
+        self.shared.skew_ms.store((theirs - ours).num_milliseconds(), Ordering::Relaxed);
+        let (ours, theirs) = (queue::date(ours), queue::date(theirs));
+        warn!(ours, theirs, "the queue service's clock is another; its time is used from now on");
+        error.with_message_suffix(&format!("; our clock says {ours}, the service's {theirs}"))
+    }
+}
+
+fn not_answered(failure: &TransportError) -> Error {
+    // An untrusted certificate stays untrusted: no retry, and it is ours to configure.
+    let kind = if failure.phase == Phase::Trust { ErrorKind::Config } else { ErrorKind::Unavailable };
+    Error::new(kind, failure.to_string()).with_fate(failure.fate())
+}
+
+impl fmt::Debug for QueueClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueueClient")
+            .field("url", &self.shared.url)
+            .field("credentials", &self.shared.credentials)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Settings of a [`QueueClient`].
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct QueueClientBuilder {
+    credentials: Arc<dyn CredentialProvider>,
+    url: String,
+    allow_http: bool,
+    http: HttpOptions,
+    transport: Option<Arc<dyn Transport>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl QueueClientBuilder {
+    /// Allows plain HTTP to other hosts than this machine: internal endpoints have no TLS. Bodies and the STS token
+    /// are then readable on the way.
+    pub fn with_plain_http_allowed(mut self, allowed: bool) -> Self {
+        self.allow_http = allowed;
+        self
+    }
+
+    /// Timeouts, certificates and proxy of the default transport. The read timeout is raised to 35 s, since a long
+    /// poll is silent for up to 30.
+    pub fn with_http_options(mut self, options: HttpOptions) -> Self {
+        self.http = options;
+        self
+    }
+
+    /// Another transport than reqwest's: the emulator in process, or your own. It must bear 35 s of silence.
+    pub fn with_transport(mut self, transport: impl Transport + 'static) -> Self {
+        self.transport = Some(Arc::new(transport));
+        self
+    }
+
+    /// Another wall clock than the machine's.
+    pub fn with_clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Checks the settings. No connection is made yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`] for what is no queue URL, [`ErrorKind::Config`] for plain HTTP where it is not allowed or
+    /// certificates that can't be used.
+    pub fn build(self) -> Result<QueueClient> {
+        let url = QueueUrl::parse(&self.url, self.allow_http)?;
+        let transport = match self.transport {
+            Some(transport) => transport,
+            None => {
+                let read_timeout = self.http.read_timeout.max(MAX_WAIT + READ_BEYOND);
+                let plain_http_only = url.origin().starts_with("http://");
+                Arc::new(HttpTransport::new(&HttpOptions { read_timeout, plain_http_only, ..self.http })?)
+            }
+        };
+        Ok(QueueClient {
+            shared: Arc::new(Shared {
+                transport,
+                credentials: self.credentials,
+                clock: self.clock,
+                url,
+                skew_ms: AtomicI64::new(0),
+                answered: AtomicBool::new(false),
+                jitter: Jitter::from_system(),
+            }),
+        })
+    }
+}
