@@ -26,8 +26,8 @@ use answer::{Envelope, Outcome};
 use request::Operation;
 
 pub use script::{QueueEncoding, QueueScript};
-pub use store::QueuedMessage;
 pub(super) use store::Queue;
+pub use store::QueuedMessage;
 
 /// The operations that there are.
 pub(super) const OPERATIONS: &[&str] = &[
@@ -49,7 +49,8 @@ pub(super) fn serves(path: &str) -> bool {
 
 /// One request from end to end.
 pub(super) async fn handle(shared: &Arc<Shared>, request: &http::Request<Bytes>) -> Reply {
-    let mut envelope = Envelope { request_id: lock(&shared.state).ids.request(), now: shared.now() };
+    let now = shared.now();
+    let mut envelope = Envelope { request_id: lock(&shared.state).ids.request(), now };
     let (operation, fault) = match begin(shared, request, &envelope) {
         Ok(begun) => begun,
         Err(problem) => return Reply::Answer(envelope.problem(&problem)),
@@ -89,7 +90,8 @@ fn begin(
     let refusal = if !state.allows(name, envelope.now) {
         Some(Problem::new(429, "TooManyRequests", "The request is throttled, please try later."))
     } else if state.scenario.deny.iter().any(|denied| denied == name) {
-        let message = format!("The OwnerId that your Access Key Id associated to is forbidden for mns:{name}.");
+        let message =
+            format!("The OwnerId that your Access Key Id associated to is forbidden for mns:{name}.");
         Some(Problem::new(403, "AccessDenied", message))
     } else {
         None
@@ -185,7 +187,8 @@ async fn receive(shared: &Arc<Shared>, most: usize, wait: Duration) -> Result<Ve
         if Instant::now() >= until {
             return Err(Problem::empty_queue());
         }
-        let turns_visible = next.map(|at: DateTime<Utc>| Instant::now() + (at - now).to_std().unwrap_or_default());
+        let turns_visible =
+            next.map(|at: DateTime<Utc>| Instant::now() + (at - now).to_std().unwrap_or_default());
         tokio::select! {
             () = rung => {}
             () = sleep_until(turns_visible.map_or(until, |at| at.min(until))) => {}

@@ -14,11 +14,11 @@ use super::log::{Call, Log, SentEvent};
 use super::media::MediaScript;
 use super::memory::Memory;
 use super::pace::Pace;
+use super::queue::{self, Queue};
 use super::rules::FaultBook;
 use super::scenario::Scenario;
 use super::store::Store;
 use super::submit::{self, Submission};
-use super::queue::{self, Queue};
 use super::{gate, lookup, tasks};
 use crate::auth::rpc::Params;
 

@@ -52,7 +52,13 @@ impl Backoff {
     }
 
     /// A batch of foreign messages only; gives the pause until the next receive. Longer each time known ones come back.
-    pub(super) fn only_foreign(&mut self, foreign: usize, known: bool, now: Instant, jitter: f64) -> Duration {
+    pub(super) fn only_foreign(
+        &mut self,
+        foreign: usize,
+        known: bool,
+        now: Instant,
+        jitter: f64,
+    ) -> Duration {
         self.early = 0;
         self.in_a_row = self.in_a_row.saturating_add(foreign as u32);
         self.in_all = self.in_all.saturating_add(foreign as u32);

@@ -126,7 +126,8 @@ mod tests {
     #[test]
     fn what_is_no_whole_document_is_nothing() {
         let deep = "<a>".repeat(100_000);
-        for text in ["", "text", "<a>", "<a></b>", "<a/><b/>", "{}", "<a", "</a>", &deep, "<html><br></html>"] {
+        for text in ["", "text", "<a>", "<a></b>", "<a/><b/>", "{}", "<a", "</a>", &deep, "<html><br></html>"]
+        {
             assert_eq!(read(text.as_bytes()), None, "{}", &text[..text.len().min(20)]);
         }
         assert_eq!(read(b"<a>\xff</a>"), None);
@@ -134,7 +135,8 @@ mod tests {
 
     #[test]
     fn a_documents_own_entities_are_not_believed() {
-        let bomb = br#"<!DOCTYPE a [<!ENTITY b "bbbb"><!ENTITY f SYSTEM "file:///etc/passwd">]><a>&b;&f;</a>"#;
+        let bomb =
+            br#"<!DOCTYPE a [<!ENTITY b "bbbb"><!ENTITY f SYSTEM "file:///etc/passwd">]><a>&b;&f;</a>"#;
         assert_eq!(read(bomb).unwrap().text, "\u{fffd}\u{fffd}");
     }
 

@@ -53,10 +53,9 @@ pub(crate) fn read(answer: &http::Response<Bytes>) -> Result<Answer> {
     );
     let (kind, fate) = classify(code, status);
     let request_id = envelope.field("RequestId").and_then(|id| RequestId::new(id).ok()).or(request_id);
-    let error = Error::new(kind, message)
-        .with_fate(fate)
-        .with_request_id(request_id)
-        .with_retry_after(header(answer, "retry-after").and_then(|s| s.parse().ok()).map(Duration::from_secs));
+    let error = Error::new(kind, message).with_fate(fate).with_request_id(request_id).with_retry_after(
+        header(answer, "retry-after").and_then(|s| s.parse().ok()).map(Duration::from_secs),
+    );
     Err(if code.is_empty() { error } else { error.with_code(code) })
 }
 
@@ -97,7 +96,7 @@ mod tests {
             <Message>The queue &quot;q&quot; is not there.</Message><RequestId>R-1</RequestId><HostId>h</HostId></Error>"#;
         let error = read(&answer(404, body)).unwrap_err();
         assert_eq!((error.kind(), error.code()), (ErrorKind::Config, Some("QueueNotExist")));
-        assert_eq!(error.message(), "The queue \"q\" is not there.");
+        assert_eq!(error.message(), "The queue \"q\" is not there");
         assert_eq!(error.request_id().unwrap().as_str(), "R-1");
     }
 
@@ -119,6 +118,9 @@ mod tests {
     #[test]
     fn nothing_at_all_is_a_good_answer_where_the_status_says_so() {
         assert!(read(&answer(204, "")).unwrap().root.is_none());
-        assert_eq!(read(&answer(204, "")).unwrap().expect("Messages").unwrap_err().kind(), ErrorKind::Garbled);
+        assert_eq!(
+            read(&answer(204, "")).unwrap().expect("Messages").unwrap_err().kind(),
+            ErrorKind::Garbled
+        );
     }
 }

@@ -26,7 +26,9 @@ mod tests {
     fn raw_and_base64_are_told_apart() {
         let json = r#"{"EventType":"x","Note":"中"}"#;
         let base64 = STANDARD.encode(json);
-        for body in [json, &format!(" \n{json}\n"), &format!("\u{feff}{json}"), &base64, &format!("\n{base64} ")] {
+        for body in
+            [json, &format!(" \n{json}\n"), &format!("\u{feff}{json}"), &base64, &format!("\n{base64} ")]
+        {
             assert_eq!(json_of(body).as_deref(), Some(json), "{body:?}");
         }
     }

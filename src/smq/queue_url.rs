@@ -75,7 +75,10 @@ mod tests {
     #[test]
     fn a_queue_is_a_host_and_a_name() {
         for (given, name) in [
-            ("https://123456789012.mns.cn-shanghai.aliyuncs.com/queues/vod-refresh-events", "vod-refresh-events"),
+            (
+                "https://123456789012.mns.cn-shanghai.aliyuncs.com/queues/vod-refresh-events",
+                "vod-refresh-events",
+            ),
             (" https://1.mns.cn-shanghai.aliyuncs.com/queues/Q1/ ", "Q1"),
             ("http://127.0.0.1:8080/queues/q", "q"),
             ("http://[::1]:1/queues/q", "q"),

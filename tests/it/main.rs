@@ -4,6 +4,7 @@
 
 mod callback;
 mod limits;
+mod queue;
 mod refresh;
 mod retry;
 mod support;

@@ -11,8 +11,8 @@ use vod_refresh::net::transport::RouterTransport;
 use vod_refresh::run::{MediaReport, Notice, Progress};
 use vod_refresh::vod::VodClientBuilder;
 use vod_refresh::{
-    Credential, EventReceiver, Inbox, JobId, MediaId, Observer, RefreshRequest, Refresher, Report,
-    RunOptions, StaticCredentials, TaskType, VodClient,
+    Credential, EventReceiver, Inbox, JobId, MediaId, Observer, QueueClient, QueueConsumer, QueueListener,
+    RefreshRequest, Refresher, Report, RunOptions, StaticCredentials, TaskType, VodClient,
 };
 
 pub const CALLBACK_URL: &str = "https://cb.example.test/vod/hook";
@@ -49,8 +49,10 @@ pub struct Bed {
     pub heard: Heard,
     pub options: RunOptions,
     pub started: tokio::time::Instant,
+    pub client: VodClient,
+    clock: TimerClock,
+    queue: Option<String>,
     has_events: bool,
-    client: VodClient,
 }
 
 impl Bed {
@@ -69,7 +71,13 @@ impl Bed {
         let verifier = CallbackVerifier::new(CALLBACK_URL, vec![CALLBACK_KEY.to_owned().into()]);
         let receiver = EventReceiver::new(inbox.clone(), verifier).with_clock(clock);
         let shared: Arc<dyn Clock> = Arc::new(clock);
-        let cloud = Emulator::new(scenario.with_seed(1).with_callback(CALLBACK_URL, Some(CALLBACK_KEY)))
+        let queue = scenario.queue.as_ref().map(|queue| queue.name.clone());
+        // A cloud with a queue sends its events there; one that is told so, both ways.
+        let scenario = match queue {
+            Some(_) => scenario,
+            None => scenario.with_callback(CALLBACK_URL, Some(CALLBACK_KEY)),
+        };
+        let cloud = Emulator::new(scenario.with_seed(1))
             .with_clock(shared)
             .with_event_transport(Arc::new(RouterTransport(receiver.router())));
         let credentials = StaticCredentials(Credential::new("testid", "testsecret"));
@@ -83,8 +91,10 @@ impl Bed {
             heard: Heard::default(),
             options: RunOptions::default(),
             started: tokio::time::Instant::now(),
-            has_events: false,
             client: settings(builder).build().unwrap(),
+            clock,
+            queue,
+            has_events: false,
         }
     }
 
@@ -92,6 +102,22 @@ impl Bed {
     pub fn with_events(mut self) -> Self {
         self.has_events = true;
         self
+    }
+
+    /// A client of the emulator's queue.
+    pub fn queue_client(&self) -> QueueClient {
+        let credentials = StaticCredentials(Credential::new("testid", "testsecret"));
+        let url = format!("http://127.0.0.1:1/queues/{}", self.queue.as_deref().unwrap_or("no-queue"));
+        QueueClient::builder(credentials, url)
+            .with_transport(self.cloud.transport().with_timeout(Duration::from_secs(60)))
+            .with_clock(self.clock)
+            .build()
+            .unwrap()
+    }
+
+    /// Begins to read the emulator's queue.
+    pub fn listen(&self) -> QueueListener {
+        QueueConsumer::new(self.queue_client(), self.inbox.clone()).spawn()
     }
 
     /// Changes how the run waits.

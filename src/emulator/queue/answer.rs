@@ -62,9 +62,11 @@ impl Envelope {
                 self.problem(&Problem::new(*status, code, message))
             }
             Some(Fault::Empty { status }) => self.raw(*status, "text/plain", String::new()),
-            Some(Fault::Html { status }) => {
-                self.raw(*status, "text/html", format!("<html><body><h1>{status}</h1><hr>proxy</body></html>"))
-            }
+            Some(Fault::Html { status }) => self.raw(
+                *status,
+                "text/html",
+                format!("<html><body><h1>{status}</h1><hr>proxy</body></html>"),
+            ),
             Some(Fault::Garbage) => self.raw(200, XML, "\u{1}\u{2}<Messages><garbage".into()),
             _ => plain(),
         })

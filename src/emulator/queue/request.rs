@@ -69,7 +69,10 @@ pub(super) fn key_id(request: &http::Request<Bytes>) -> &str {
 pub(super) fn params(request: &http::Request<Bytes>) -> Params {
     let query = request.uri().query().unwrap_or_default();
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(n, v)| (n.to_owned(), decoded(v))).collect()
+    pairs
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(n, v)| (n.to_owned(), decoded(v)))
+        .collect()
 }
 
 fn decoded(text: &str) -> String {
@@ -195,7 +198,8 @@ fn operation(
         }
         Method::POST => {
             let root = xml::read(request.body()).filter(|root| root.name == "Message");
-            let root = root.ok_or_else(|| bad("MalformedXML", "The XML you provided was not well-formed."))?;
+            let root =
+                root.ok_or_else(|| bad("MalformedXML", "The XML you provided was not well-formed."))?;
             let body = root.all("MessageBody").next().map(|body| body.text.clone());
             body.map(|body| Operation::Send { body }).ok_or_else(|| bad("InvalidArgument", "No MessageBody."))
         }
@@ -218,7 +222,9 @@ fn number(params: &Params, name: &str, least: u64, most: u64) -> Result<Option<u
     let Some(text) = params.get(name) else { return Ok(None) };
     match text.parse() {
         Ok(value) if (least..=most).contains(&value) => Ok(Some(value)),
-        _ => Err(bad("InvalidArgument", format!("The value of {name} should be between {least} and {most}."))),
+        _ => {
+            Err(bad("InvalidArgument", format!("The value of {name} should be between {least} and {most}.")))
+        }
     }
 }
 

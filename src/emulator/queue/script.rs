@@ -115,7 +115,8 @@ impl QueueScript {
             ),
             _ => format!(r#"{{"EventType":"FileUploadComplete","VideoId":"somebodys-video-{n}"}}"#),
         });
-        let undecodable = (0..self.undecodable).map(|n| ["no event & no <JSON>", "{\"Event", "AAEC"][n % 3].to_owned());
+        let undecodable =
+            (0..self.undecodable).map(|n| ["no event & no <JSON>", "{\"Event", "AAEC"][n % 3].to_owned());
         foreign.chain(undecodable).collect()
     }
 }

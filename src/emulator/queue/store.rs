@@ -154,7 +154,11 @@ impl Queue {
     fn held(&self, handle: &str, now: DateTime<Utc>) -> Result<u64, Problem> {
         let number = handle.split_once('-').and_then(|(number, _)| number.parse().ok());
         let Some(number) = number else {
-            return Err(Problem::new(400, "ReceiptHandleError", "The receipt handle you provided is not valid."));
+            return Err(Problem::new(
+                400,
+                "ReceiptHandleError",
+                "The receipt handle you provided is not valid.",
+            ));
         };
         match self.messages.get(&number) {
             Some(message) if message.handle == handle && message.visible_from > now => Ok(number),
