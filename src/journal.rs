@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{JobId, RunId};
 use crate::run::ledger::{Fact, Moment};
-use crate::run::{Outcome, RefreshRequest, RunOptions};
+use crate::run::{Outcome, RefreshRequest, Report, RunOptions};
 use crate::vod::TaskType;
 
 pub use lock::RunLock;
@@ -56,6 +56,23 @@ pub struct RunRecord {
     pub has_events: bool,
     /// What the caller wants back on resume: endpoint, region, event source. Must hold no secret.
     pub settings: serde_json::Value,
+}
+
+impl RunRecord {
+    /// The caller's own text.
+    pub(crate) fn extend(&self) -> Option<String> {
+        match &self.order {
+            Order::Refresh(request) => request.extend.clone(),
+            Order::Wait(_) => None,
+        }
+    }
+}
+
+impl StoredRun {
+    /// What is known of the run, as a report. Nobody is asked.
+    pub fn report(&self) -> Report {
+        crate::run::view(self)
+    }
 }
 
 /// A run as [`Journal::runs`] lists it.
@@ -170,7 +187,7 @@ impl Journal {
         self.read(rows::select_runs).await
     }
 
-    /// Drops runs that finished before `before`; says how many.
+    /// Drops runs that finished before `before`, and unfinished ones that began before; says how many.
     ///
     /// # Errors
     ///

@@ -51,10 +51,12 @@ pub(super) fn set_outcome(
     outcome: Option<Outcome>,
     at: DateTime<Utc>,
 ) -> rusqlite::Result<()> {
+    // A run that can be carried on has not finished.
+    let at = outcome.map(|_| to_wire(at));
     let outcome = outcome.map(|outcome| word(&outcome)).transpose()?;
     connection.execute(
         "UPDATE run SET outcome = ?, finished_at = ? WHERE id = ?",
-        params![outcome, to_wire(at), run.as_str()],
+        params![outcome, at, run.as_str()],
     )?;
     Ok(())
 }
@@ -105,7 +107,7 @@ pub(super) fn select_runs(connection: &mut Connection) -> rusqlite::Result<Vec<R
 }
 
 pub(super) fn delete_finished(connection: &mut Connection, before: DateTime<Utc>) -> rusqlite::Result<usize> {
-    connection.execute("DELETE FROM run WHERE outcome IS NOT NULL AND finished_at < ?", [to_wire(before)])
+    connection.execute("DELETE FROM run WHERE coalesce(finished_at, started_at) < ?", [to_wire(before)])
 }
 
 fn outcome(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Outcome>> {

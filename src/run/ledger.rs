@@ -11,6 +11,7 @@
 mod batches;
 mod due;
 mod jobs;
+mod reopen;
 mod rows;
 mod strangers;
 mod tasks;
@@ -123,6 +124,11 @@ impl From<&Error> for Fault {
 pub enum Fact {
     /// A batch is about to be sent: without an answer after it, its outcome is unknown.
     Submitting {
+        /// Which, from 0.
+        batch: u32,
+    },
+    /// A batch was called back before it left: it is still to be sent.
+    Withdrawn {
         /// Which, from 0.
         batch: u32,
     },
@@ -326,6 +332,7 @@ impl Ledger {
     pub fn apply(&mut self, now: Moment, fact: Fact) {
         match fact {
             Fact::Submitting { batch } => self.submitting(batch),
+            Fact::Withdrawn { batch } => self.withdrawn(now, batch),
             Fact::Submitted { batch, job, not_found, forbidden, request_id } => {
                 self.submitted(now, batch, job, &not_found, &forbidden, request_id);
             }

@@ -54,6 +54,14 @@ impl Ledger {
         }
     }
 
+    pub(super) fn withdrawn(&mut self, now: Moment, number: u32) {
+        if let Some(entry) = self.batches.get_mut(number as usize).filter(|b| b.state == BatchState::Sending)
+        {
+            entry.state = BatchState::Planned;
+            self.plan_batch(number, now);
+        }
+    }
+
     pub(super) fn submitted(
         &mut self,
         now: Moment,

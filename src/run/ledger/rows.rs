@@ -186,6 +186,13 @@ pub(super) struct Row {
     pub(super) description: Option<Box<str>>,
 }
 
+impl Row {
+    /// Whether `row` says the same as this one.
+    pub(super) fn shows(&self, row: &TaskRow) -> bool {
+        *self.url == *row.object_path && self.status == row.status && self.progress == row.progress
+    }
+}
+
 impl From<TaskRow> for Row {
     fn from(row: TaskRow) -> Self {
         Self {

@@ -41,7 +41,7 @@ impl Ledger {
     }
 
     /// The row of a task. The index holds row numbers only: the ids stand in the rows.
-    fn task_number(&self, id: &TaskId) -> Option<u32> {
+    pub(super) fn task_number(&self, id: &TaskId) -> Option<u32> {
         let same = |row: &u32| self.tasks[*row as usize].id == *id;
         self.task_index.find(self.task_hash.hash_one(id), same).copied()
     }
