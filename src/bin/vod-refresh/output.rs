@@ -1,0 +1,37 @@
+//! The forms of a report.
+
+pub(crate) mod html;
+pub(crate) mod json;
+pub(crate) mod junit;
+pub(crate) mod metrics;
+pub(crate) mod table;
+
+use vod_refresh::Report;
+
+use crate::args::output::{Form, OutputArgs};
+use crate::exit::Failure;
+use crate::files;
+use crate::printer::Printer;
+
+/// Writes every file that was asked for, then stdout. All are tried; the first failure is given back.
+pub(crate) fn deliver(report: &Report, args: &OutputArgs, printer: &Printer) -> Result<(), Failure> {
+    let write = |path: &Option<_>, render: &dyn Fn() -> String| match path {
+        Some(path) => files::write(path, &render()),
+        None => Ok(()),
+    };
+    let mut results = vec![
+        write(&args.report, &|| json::pretty(report)),
+        write(&args.report_html, &|| html::render(report)),
+        write(&args.report_junit, &|| junit::render(report)),
+        write(&args.metrics_file, &|| metrics::render(report)),
+    ];
+    let text = match args.output {
+        Form::Text => {
+            table::render(report, table::Look { width: table::terminal_width(), colour: printer.colours_stdout() })
+        }
+        Form::Json => json::pretty(report),
+        Form::Ndjson => json::line(report),
+    };
+    results.push(printer.out(&text));
+    results.into_iter().collect()
+}
