@@ -1,6 +1,8 @@
 //! Refreshes (purges) or preloads Alibaba Cloud VOD media on the CDN, end to end.
 
 pub mod auth;
+#[cfg(feature = "emulator")]
+pub mod emulator;
 pub mod error;
 pub mod event;
 pub mod ids;

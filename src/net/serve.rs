@@ -5,7 +5,6 @@
 
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -114,7 +113,7 @@ where
     let ended = tokio::select! {
         ended = &mut connection => ended,
         () = shutdown.cancelled() => {
-            Pin::new(&mut connection).graceful_shutdown();
+            std::pin::Pin::new(&mut connection).graceful_shutdown();
             match tokio::time::timeout(LAST_WORDS, &mut connection).await {
                 Ok(ended) => ended,
                 Err(_) => return,
@@ -225,5 +224,33 @@ mod tests {
         let mut rest = Vec::new();
         let ended = tokio::time::timeout(Duration::from_secs(3), stream.read_to_end(&mut rest)).await;
         assert!(ended.is_ok());
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_is_closed() {
+        let (address, _shutdown, _server) = start().await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let mut text = String::new();
+        let ended = tokio::time::timeout(Duration::from_secs(3), stream.read_to_string(&mut text)).await;
+        assert!(ended.is_ok() && text.ends_with("hello"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_router_can_be_served() {
+        let router = axum::Router::new().fallback(|| async { "from the router" });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let service = move |request: http::Request<Incoming>| {
+            let mut router = router.clone();
+            async move {
+                match tower_service::Service::call(&mut router, request.map(Body::new)).await {
+                    Ok(answer) => Ok(answer),
+                    Err(never) => match never {},
+                }
+            }
+        };
+        tokio::spawn(serve(listener, LIMITS, CancellationToken::new(), service));
+        assert!(ask(address, "/").await.unwrap().ends_with("from the router"));
     }
 }

@@ -1,0 +1,276 @@
+//! Sends events: three attempts, a second apart, five seconds each; only the status 200 counts.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
+use http::{HeaderMap, HeaderValue, header};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use super::log::SentEvent;
+use super::lookup;
+use super::media::EventScript;
+use super::scenario::Callback;
+use super::state::{PlannedEvent, State};
+use super::store::{Course, End, TaskRow};
+use super::{Shared, lock};
+use crate::auth::callback;
+use crate::net::clock::to_wire;
+
+const ATTEMPTS: u32 = 3;
+const PAUSE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Events on their way at once.
+pub(super) const AT_ONCE: usize = 64;
+
+/// How an event that is sent by hand is signed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EventSignature {
+    /// As the service signs, with the scenario's key; without a key not at all.
+    #[default]
+    Right,
+    /// No signature headers.
+    Missing,
+    /// The right timestamp, no signature.
+    OnlyTimestamp,
+    /// The right signature, no timestamp.
+    OnlySignature,
+    /// An empty signature.
+    Empty,
+    /// A signature of another key.
+    Wrong,
+    /// Rightly signed, this many seconds ago; negative: ahead.
+    Aged(i64),
+    /// The right digest in capital letters.
+    Capitals,
+    /// Rightly signed, over another URL than the one it is sent to.
+    OverUrl(String),
+}
+
+/// Starts the events that a submit call will lead to. Each waits in a task of its own that does not keep the emulator
+/// alive.
+pub(super) fn schedule(shared: &Arc<Shared>, events: Vec<PlannedEvent>) {
+    for event in events {
+        let shared = Arc::downgrade(shared);
+        tokio::spawn(async move {
+            tokio::time::sleep(event.wait).await;
+            deliver(&shared, &event).await;
+        });
+    }
+}
+
+async fn deliver(shared: &Weak<Shared>, event: &PlannedEvent) {
+    let Some(shared) = shared.upgrade() else { return };
+    let now = shared.now();
+    let letters = {
+        let mut state = lock(&shared.state);
+        write(&mut state, event, now)
+    };
+    let Some((url, key, letters)) = letters else { return };
+    if lock(&shared.event_transport).is_none() {
+        shared.warn_once();
+        return;
+    }
+    for letter in letters {
+        shared.post_with_retries(&url, key.as_deref(), &letter).await;
+    }
+}
+
+/// One event as it will be posted.
+#[derive(Debug)]
+pub(super) struct Letter {
+    pub(super) kind: &'static str,
+    pub(super) body: String,
+    pub(super) signature: EventSignature,
+}
+
+/// What is sent for one media, and where to; `None` if nothing is.
+fn write(
+    state: &mut State,
+    event: &PlannedEvent,
+    now: DateTime<Utc>,
+) -> Option<(String, Option<String>, Vec<Letter>)> {
+    // Event types are switched on in the account's own callback only: without one there are no events at all.
+    let Callback { url, key } = state.scenario.callback.clone()?;
+    let real = body(state, &event.job_id, &event.media, now)?;
+    let job = state.store.jobs.get(&event.job_id)?;
+    let url = job.user_data.as_deref().and_then(callback_url).unwrap_or(url);
+    let script = job.media.iter().find(|row| row.media == event.media)?.script.event.clone();
+    let mut letters = Vec::new();
+    if !script.forged_first.is_empty() {
+        letters.push(Letter {
+            kind: "forged",
+            body: forge(state, real.clone(), &script.forged_first, now),
+            signature: EventSignature::Right,
+        });
+    }
+    for _ in 0..if script.double { 2 } else { 1 } {
+        letters.push(Letter { kind: "event", body: real.to_string(), signature: signature_of(&script) });
+    }
+    Some((url, key, letters))
+}
+
+fn callback_url(user_data: &str) -> Option<String> {
+    let fields: Value = serde_json::from_str(user_data).ok()?;
+    let url = fields.get("MessageCallback")?.get("CallbackURL")?.as_str()?;
+    (!url.is_empty()).then(|| url.to_owned())
+}
+
+fn signature_of(script: &EventScript) -> EventSignature {
+    match (script.unsigned, script.bad_signature, script.stale_timestamp) {
+        (true, _, _) => EventSignature::Missing,
+        (_, true, _) => EventSignature::Wrong,
+        (_, _, true) => EventSignature::Aged(600),
+        _ => EventSignature::Right,
+    }
+}
+
+/// The event of one media, as the vendor's samples have it: `TaskType` in small letters.
+pub(super) fn body(state: &State, job_id: &str, media: &str, now: DateTime<Utc>) -> Option<Value> {
+    let job = state.store.jobs.get(job_id)?;
+    let row = job.media.iter().find(|row| row.media == media)?;
+    let mut out = json!({
+        "EventType": "SubmitMediaRefreshComplete",
+        "EventTime": to_wire(now),
+        "MediaRefreshJobId": job_id,
+        "MediaId": media,
+        "TaskType": job.task_type.to_lowercase(),
+        "FilterPolicy": job.filter_policy,
+    });
+    lookup::outcome(row, &mut out);
+    if let Some(word) = &row.script.event.status {
+        out["Status"] = json!(word);
+    }
+    if let Some(extend) = job.user_data.as_deref().and_then(extend) {
+        let as_object = state.scenario.extend_as_object || row.script.event.extend_as_object;
+        out["Extend"] = match extend {
+            Value::String(text) => Value::String(text),
+            object if as_object => object,
+            object => Value::String(object.to_string()),
+        };
+    }
+    Some(out)
+}
+
+fn extend(user_data: &str) -> Option<Value> {
+    serde_json::from_str::<Value>(user_data).ok()?.get("Extend").cloned()
+}
+
+/// An event that names other tasks, which then exist and are complete: who believes it takes the job for done.
+fn forge(state: &mut State, mut event: Value, task_ids: &[String], now: DateTime<Utc>) -> String {
+    let urls: Vec<String> =
+        task_ids.iter().map(|id| format!("https://forged.example.test/{id}.mp4")).collect();
+    for (id, url) in task_ids.iter().zip(&urls) {
+        if state.store.rows_of(id, now).is_empty() {
+            state.store.add_task(TaskRow {
+                id: Arc::from(id.as_str()),
+                url: url.clone(),
+                object_type: "file",
+                created: now,
+                course: Course { pending: Duration::ZERO, duration: Duration::ZERO, end: End::Complete },
+                visible: now,
+                hidden_looks: 0,
+            });
+        }
+    }
+    event["Status"] = json!("success");
+    event["TaskIds"] = json!(task_ids.join(","));
+    event["SuccessPlayUrls"] = json!(urls.join(","));
+    event.to_string()
+}
+
+impl Shared {
+    fn warn_once(&self) {
+        self.warned.call_once(|| {
+            tracing::warn!("events are not sent: the emulator was given no transport for them");
+        });
+    }
+
+    async fn post_with_retries(&self, url: &str, key: Option<&str>, letter: &Letter) {
+        for attempt in 1..=ATTEMPTS {
+            if attempt > 1 {
+                tokio::time::sleep(PAUSE).await;
+            }
+            if self.post(url, key, letter, attempt).await == Some(200) {
+                return;
+            }
+        }
+        tracing::warn!(attempts = ATTEMPTS, "an event was given up");
+    }
+
+    /// One attempt; gives back the status that was answered.
+    pub(super) async fn post(
+        &self,
+        url: &str,
+        key: Option<&str>,
+        letter: &Letter,
+        attempt: u32,
+    ) -> Option<u16> {
+        let Some(transport) = lock(&self.event_transport).clone() else {
+            self.warn_once();
+            return None;
+        };
+        let _slot = self.posts.acquire().await.ok()?;
+        // Signed for each attempt: the timestamp is the time of sending.
+        let at = self.now();
+        let request = http::Request::post(url)
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Bytes::from(letter.body.clone()));
+        let started = tokio::time::Instant::now();
+        let (status, error) = match request {
+            Err(error) => (None, Some(error.to_string())),
+            Ok(mut request) => {
+                request.headers_mut().extend(headers(url, key, &letter.signature, at));
+                match tokio::time::timeout(TIMEOUT, transport.send(request)).await {
+                    Ok(Ok(answer)) => (Some(answer.status().as_u16()), None),
+                    Ok(Err(error)) => (None, Some(error.to_string())),
+                    Err(_) => (None, Some("no answer in 5 s".to_owned())),
+                }
+            }
+        };
+        lock(&self.state).events.push(SentEvent {
+            at,
+            kind: letter.kind,
+            url: url.to_owned(),
+            body: letter.body.clone(),
+            attempt,
+            status,
+            error,
+            took: started.elapsed(),
+        });
+        status
+    }
+}
+
+fn headers(url: &str, key: Option<&str>, signature: &EventSignature, now: DateTime<Utc>) -> HeaderMap {
+    use EventSignature as S;
+    let Some(key) = key else { return HeaderMap::new() };
+    let time = match signature {
+        S::Aged(seconds) => now - TimeDelta::seconds(*seconds),
+        _ => now,
+    };
+    let sign =
+        |url: &str, key: &str| callback::sign(url, time.timestamp(), &SecretString::from(key.to_owned()));
+    let right = || sign(url, key);
+    let timestamp = Some(time.timestamp().to_string());
+    let (timestamp, digest) = match signature {
+        S::Right | S::Aged(_) => (timestamp, Some(right())),
+        S::Missing => (None, None),
+        S::OnlyTimestamp => (timestamp, None),
+        S::OnlySignature => (None, Some(right())),
+        S::Empty => (timestamp, Some(String::new())),
+        S::Wrong => (timestamp, Some(sign(url, "some-other-key"))),
+        S::Capitals => (timestamp, Some(right().to_uppercase())),
+        S::OverUrl(other) => (timestamp, Some(sign(other, key))),
+    };
+    [(callback::TIMESTAMP_HEADER, timestamp), (callback::SIGNATURE_HEADER, digest)]
+        .into_iter()
+        .filter_map(|(name, text)| {
+            let value = HeaderValue::from_str(&text?).ok()?;
+            Some((header::HeaderName::from_static(name), value))
+        })
+        .collect()
+}

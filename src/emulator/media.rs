@@ -1,0 +1,150 @@
+//! How one media behaves: on submission, in lookups, as tasks, and its event.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::duration;
+
+/// How one media behaves. The default is a media in good health.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MediaScript {
+    /// It does not exist: listed in `NonExistMediaIds`.
+    pub missing: bool,
+    /// The caller may not use it: listed in `ForbiddenMediaIds`.
+    pub forbidden: bool,
+    /// Handing its URLs to the CDN fails: status `fail` in lookups and in the event.
+    pub submit_fail: Option<SubmitFail>,
+    /// Its playback URLs; empty: they are made up.
+    pub urls: Vec<String>,
+    /// How many URLs are made up, instead of the scenario's `urls_per_media`.
+    pub url_count: Option<usize>,
+    /// Status `success`, with no URLs and no task ids.
+    pub no_urls: bool,
+    /// Its task ids, in the order of the URLs; those that are not given are made up.
+    pub task_ids: Vec<String>,
+    /// How long its tasks take, instead of the scenario's `task_duration`.
+    #[serde(with = "duration::option")]
+    pub task_duration: Option<Duration>,
+    /// How long its tasks are `Pending`, instead of the scenario's `pending_for`.
+    #[serde(with = "duration::option")]
+    pub pending_for: Option<Duration>,
+    /// Which of its tasks end as `Failed`: `true`, the first so many, or a list of places from 0.
+    pub failed_tasks: Which,
+    /// What failed tasks say as `Description`; default `Internal Error`.
+    pub failed_description: Option<String>,
+    /// Which of its tasks stay `Refreshing` for ever, written as in `failed_tasks`.
+    pub never_complete: Which,
+    /// All its URLs share one task id, which then has several rows; with more than 50 URLs, several pages.
+    pub merged_tasks: bool,
+    /// So many rows of other people's URLs stand under each of its task ids.
+    pub foreign_rows: usize,
+    /// Status word of those rows; default `Complete`.
+    pub foreign_status: Option<String>,
+    /// So long after the CDN got the URLs, `DescribeVodRefreshTasks` does not show its tasks.
+    #[serde(with = "duration")]
+    pub invisible_for: Duration,
+    /// So many queries for one of its task ids find nothing.
+    pub invisible_looks: u32,
+    /// So long after the CDN got the URLs, `GetMediaRefreshJobs` does not show it.
+    #[serde(with = "duration")]
+    pub lookup_empty_for: Duration,
+    /// So many lookups of its job do not show it, once the URLs are with the CDN.
+    pub lookup_empty_looks: u32,
+    /// What becomes of its event.
+    pub event: EventScript,
+}
+
+/// Why the CDN did not take the URLs of a media.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SubmitFail {
+    /// `ErrorCode`, as `InvalidDomain.NotFound` or `PreloadQueueFull`.
+    pub code: String,
+    /// `ErrorMessage`.
+    #[serde(default)]
+    pub message: String,
+}
+
+/// Some of a media's tasks, counted in the order of its URLs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Which {
+    /// All of them, or none.
+    All(bool),
+    /// The first so many.
+    First(usize),
+    /// Those at these places, from 0.
+    At(Vec<usize>),
+}
+
+impl Default for Which {
+    fn default() -> Self {
+        Self::All(false)
+    }
+}
+
+impl Which {
+    /// Whether the task at this place, from 0, is meant.
+    pub fn holds(&self, place: usize) -> bool {
+        match self {
+            Self::All(all) => *all,
+            Self::First(count) => place < *count,
+            Self::At(places) => places.contains(&place),
+        }
+    }
+}
+
+/// What becomes of a media's event. The default: sent once, rightly signed, after the scenario's `event_delay`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EventScript {
+    /// It is never sent.
+    pub lost: bool,
+    /// Wait after the URLs are with the CDN, instead of the scenario's `event_delay`.
+    #[serde(with = "duration::option")]
+    pub delay: Option<Duration>,
+    /// It is sent twice.
+    pub double: bool,
+    /// It is sent at once, and the submit answer is held back for so long.
+    #[serde(with = "duration::option")]
+    pub early: Option<Duration>,
+    /// A rightly signed event with these task ids goes ahead of it. These tasks then exist and are `Complete`.
+    pub forged_first: Vec<String>,
+    /// It comes without the signature headers.
+    pub unsigned: bool,
+    /// Its signature is wrong.
+    pub bad_signature: bool,
+    /// It was signed ten minutes ago.
+    pub stale_timestamp: bool,
+    /// Another status word than `success` or `fail`.
+    pub status: Option<String>,
+    /// `Extend` is an object, not a text holding JSON.
+    pub extend_as_object: bool,
+}
+
+impl MediaScript {
+    /// A media that does not exist.
+    pub fn missing() -> Self {
+        Self { missing: true, ..Self::default() }
+    }
+
+    /// A media that the caller may not use.
+    pub fn forbidden() -> Self {
+        Self { forbidden: true, ..Self::default() }
+    }
+
+    /// A media whose URLs the CDN does not take.
+    pub fn failing(code: impl Into<String>, message: impl Into<String>) -> Self {
+        let fail = SubmitFail { code: code.into(), message: message.into() };
+        Self { submit_fail: Some(fail), ..Self::default() }
+    }
+
+    /// Sets its event's script.
+    #[must_use]
+    pub fn with_event(mut self, event: EventScript) -> Self {
+        self.event = event;
+        self
+    }
+}

@@ -1,0 +1,353 @@
+//! The scenario: how the pretend cloud behaves. A JSON file, or built in Rust.
+//!
+//! Every field may be left out; an unknown field is an error, so that a slip of the pen is noticed. Durations are
+//! texts such as `"200ms"`, `"8s"`, `"1m30s"`, `"2h"`. An empty file `{}` is a cloud in good health.
+//!
+//! ```json
+//! {
+//!   "callback": {"url": "http://127.0.0.1:8080/vod", "key": "Abc123Key"},
+//!   "job_delay": "500ms",
+//!   "task_duration": "4s",
+//!   "default_media": {"event": {"double": true}},
+//!   "media": {
+//!     "gone":   {"missing": true},
+//!     "secret": {"forbidden": true},
+//!     "broken": {"submit_fail": {"code": "InvalidDomain.NotFound", "message": "Can't find domain."}},
+//!     "half":   {"url_count": 4, "failed_tasks": [1, 3], "failed_description": "Origin Timeout"}
+//!   },
+//!   "faults": [
+//!     {"action": "RefreshMediaPlayUrls", "times": 2, "fault": {"throttle": {"status": 503, "code": "Throttling"}}},
+//!     {"action": "DescribeVodRefreshTasks", "skip": 3, "fault": "reset_before"}
+//!   ]
+//! }
+//! ```
+//!
+//! # The cloud as a whole
+//!
+//! | field | default | meaning |
+//! |---|---|---|
+//! | `keys` | `{"testid": "testsecret"}` | access key ids and their secrets. Never put real ones here |
+//! | `tokens` | none | key id → the `SecurityToken` that this key must bring |
+//! | `seed` | a random one | makes the ids that are handed out the same in every run |
+//! | `clock_offset` | 0 | seconds that the cloud's clock is ahead; negative: behind |
+//! | `latency` | `0s` | every answer takes this long |
+//! | `idle_timeout` | `75s` | a connection on which nothing is asked for this long is closed, without notice |
+//! | `job_delay` | `300ms` | from the submit call until the URLs are with the CDN, and visible in lookups |
+//! | `event_delay` | `0s` | from there until the event is sent |
+//! | `pending_for` | `0s` | how long a task is `Pending` before it is `Refreshing` |
+//! | `task_duration` | `2s` | how long a task takes in all |
+//! | `task_jitter` | `0s` | up to this much is added to each task's duration, spread evenly |
+//! | `urls_per_media` | 2 | playback URLs (and so tasks) of one media |
+//! | `url_with_commas` | false | makes URLs with commas in them |
+//! | `merge_ids_across_media` | false | all URLs of one submit call share one task id |
+//! | `extend_as_object` | false | events carry `Extend` as an object, not as a text holding JSON |
+//! | `rates` | 50 for the two job actions | action → calls a second; 0 = no limit. More gives `Throttling.User` |
+//! | `callback` | none | `url`, and `key` if events are to be signed. Without it no event is sent, whatever `UserData` says |
+//! | `deny` | none | actions that answer `Forbidden.RAM` |
+//! | `job_ids` | none | ids for the first jobs, in order; later ones are made up |
+//! | `jobs` | none | jobs that exist from the first request on: id → `{"task_type": "Refresh", "media": ["m1"], "user_data": null}`; they send no events |
+//! | `media` | none | media id → how this media behaves, see below |
+//! | `default_media` | healthy | how media not listed behave |
+//! | `faults` | none | a list of rules, see below |
+//!
+//! # One media
+//!
+//! | field | default | meaning |
+//! |---|---|---|
+//! | `missing` | false | does not exist: `NonExistMediaIds` |
+//! | `forbidden` | false | may not be used: `ForbiddenMediaIds` |
+//! | `submit_fail` | none | `{"code": …, "message": …}`: the CDN does not take its URLs, status `fail` |
+//! | `urls`, `url_count` | made up | its playback URLs, or how many to make up |
+//! | `no_urls` | false | status `success` with empty lists |
+//! | `task_ids` | made up | its task ids (letters and digits), in the order of the URLs |
+//! | `task_duration`, `pending_for` | the cloud's | for its tasks only |
+//! | `failed_tasks` | none | tasks that end as `Failed`: `true`, a number (the first so many), or a list of places from 0 |
+//! | `failed_description` | `Internal Error` | their `Description` |
+//! | `never_complete` | none | tasks that stay `Refreshing`, written the same |
+//! | `merged_tasks` | false | all its URLs share one task id: several rows, and with more than 50 URLs several pages |
+//! | `foreign_rows`, `foreign_status` | 0, `Complete` | so many rows of other people's URLs under each of its task ids |
+//! | `invisible_for`, `invisible_looks` | 0 | so long, and for so many queries of the id, its tasks are not found |
+//! | `lookup_empty_for`, `lookup_empty_looks` | 0 | so long, and for so many lookups, its job does not show it |
+//! | `event` | sent once | see below |
+//!
+//! # The event of one media
+//!
+//! An event comes once for each media that was neither missing nor forbidden, three attempts at most, a second apart;
+//! only an answer of 200 within 5 s ends them.
+//!
+//! | field | default | meaning |
+//! |---|---|---|
+//! | `lost` | false | never sent |
+//! | `delay` | the cloud's `event_delay` | sent so long after the CDN got the URLs |
+//! | `double` | false | sent twice |
+//! | `early` | none | sent at once, and the submit answer is held back for so long |
+//! | `forged_first` | none | a rightly signed event with these task ids goes ahead; these tasks are then `Complete` |
+//! | `unsigned`, `bad_signature`, `stale_timestamp` | false | no signature, a wrong one, one of ten minutes ago |
+//! | `status` | `success`, `fail` | another status word |
+//! | `extend_as_object` | false | `Extend` is an object |
+//!
+//! # Faults
+//!
+//! A rule is `{"action": "*", "task": …, "media": …, "job": …, "skip": 0, "times": 1, "fault": …}`; all but `fault` may be
+//! left out. It strikes rightly signed requests of that action, for that task, media or job; `skip` of them pass first;
+//! it fires `times` times, 0 meaning for ever. The first rule that fires wins. A fault is a name, or a name with details,
+//! which may be left out as well: `{"throttle": {}}`.
+//!
+//! | fault | details and defaults | is the work done? |
+//! |---|---|---|
+//! | `throttle` | `code` `Throttling.User`, `status` 400, `retry_after_ms` (header `x-acs-retry-after`), `retry_after_s` (header `Retry-After`) | no |
+//! | `error`, `xml_error` | `status` 500, `code` `InternalError`, `message` | no |
+//! | `empty` | `status` 503; no body | no |
+//! | `html` | `status` 502; a proxy's page | no |
+//! | `"reset_before"` | connection cut | no |
+//! | `"reset_after"` | connection cut | yes |
+//! | `stall` | `done` false; no answer ever | as `done` says |
+//! | `"garbage"` | status 200, not JSON | yes |
+//! | `"half_body"` | head and half of the body, then cut | yes |
+//! | `delay` | `by`, a duration | yes |
+//! | `"lower_case_keys"` | `requestId` for `RequestId` and so on | yes |
+//! | `"wrong_task_rows"` | failed rows of other tasks among those asked for | yes |
+//! | `"total_as_string"`, `"no_total"` | `TotalCount` as a text, or left out | yes |
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::media::MediaScript;
+use super::rules::FaultRule;
+use super::{duration, gate};
+use crate::error::{Error, ErrorKind, Result};
+
+/// How the pretend cloud behaves. The module's text says what each field means.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Scenario {
+    /// Access key ids and their secrets.
+    pub keys: BTreeMap<String, String>,
+    /// Security tokens that keys must bring.
+    pub tokens: BTreeMap<String, String>,
+    /// Makes the ids the same in every run.
+    pub seed: Option<u64>,
+    /// Seconds that the cloud's clock is ahead.
+    pub clock_offset: i64,
+    /// How long every answer takes.
+    #[serde(with = "duration")]
+    pub latency: Duration,
+    /// How long an idle connection stays open.
+    #[serde(with = "duration")]
+    pub idle_timeout: Duration,
+    /// From the submit call until the URLs are with the CDN.
+    #[serde(with = "duration")]
+    pub job_delay: Duration,
+    /// From there until the event is sent.
+    #[serde(with = "duration")]
+    pub event_delay: Duration,
+    /// How long a task is `Pending`.
+    #[serde(with = "duration")]
+    pub pending_for: Duration,
+    /// How long a task takes in all.
+    #[serde(with = "duration")]
+    pub task_duration: Duration,
+    /// Up to this much is added to each task's duration.
+    #[serde(with = "duration")]
+    pub task_jitter: Duration,
+    /// Playback URLs of one media.
+    pub urls_per_media: usize,
+    /// Whether URLs have commas in them.
+    pub url_with_commas: bool,
+    /// Whether all URLs of one submit call share one task id.
+    pub merge_ids_across_media: bool,
+    /// Whether events carry `Extend` as an object.
+    pub extend_as_object: bool,
+    /// Calls a second by action; 0 means no limit.
+    pub rates: BTreeMap<String, f64>,
+    /// Where events go.
+    pub callback: Option<Callback>,
+    /// Actions that RAM denies.
+    pub deny: Vec<String>,
+    /// Ids for the first jobs.
+    pub job_ids: Vec<String>,
+    /// Jobs that exist from the first request on.
+    pub jobs: BTreeMap<String, JobScript>,
+    /// How single media behave.
+    pub media: BTreeMap<String, MediaScript>,
+    /// How all the others behave.
+    pub default_media: MediaScript,
+    /// What goes wrong, and when.
+    pub faults: Vec<FaultRule>,
+}
+
+/// The account's callback, as `SetMessageCallback` would set it up with every event type switched on.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Callback {
+    /// The address, which is also what is signed. `CallbackURL` in a request's `UserData` goes before it.
+    pub url: String,
+    /// The key that signs; none: events are not signed.
+    #[serde(default)]
+    pub key: Option<String>,
+}
+
+/// A job that nobody submitted here.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct JobScript {
+    /// `Refresh` or `Preload`.
+    pub task_type: String,
+    /// Ids of its media; missing and forbidden ones are left out.
+    pub media: Vec<String>,
+    /// What was given as `UserData`.
+    pub user_data: Option<String>,
+}
+
+impl Default for JobScript {
+    fn default() -> Self {
+        Self { task_type: "Refresh".into(), media: Vec::new(), user_data: None }
+    }
+}
+
+impl Default for Scenario {
+    fn default() -> Self {
+        Self {
+            keys: BTreeMap::from([("testid".to_owned(), "testsecret".to_owned())]),
+            tokens: BTreeMap::new(),
+            seed: None,
+            clock_offset: 0,
+            latency: Duration::ZERO,
+            idle_timeout: Duration::from_secs(75),
+            job_delay: Duration::from_millis(300),
+            event_delay: Duration::ZERO,
+            pending_for: Duration::ZERO,
+            task_duration: Duration::from_secs(2),
+            task_jitter: Duration::ZERO,
+            urls_per_media: 2,
+            url_with_commas: false,
+            merge_ids_across_media: false,
+            extend_as_object: false,
+            rates: BTreeMap::new(),
+            callback: None,
+            deny: Vec::new(),
+            job_ids: Vec::new(),
+            jobs: BTreeMap::new(),
+            media: BTreeMap::new(),
+            default_media: MediaScript::default(),
+            faults: Vec::new(),
+        }
+    }
+}
+
+impl Scenario {
+    /// A cloud in good health.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads a scenario file.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`], naming the line and the column, or the field.
+    pub fn from_json(text: &str) -> Result<Self> {
+        let wrong = |why: String| Error::new(ErrorKind::Config, format!("the scenario does not fit: {why}"));
+        let scenario: Self =
+            serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|e| wrong(e.to_string()))?;
+        scenario.check().map_err(wrong)?;
+        Ok(scenario)
+    }
+
+    /// What the types do not rule out: a misspelt action would never match, and nobody would notice.
+    fn check(&self) -> Result<(), String> {
+        let known = |field: String, action: &str| {
+            let found = gate::ACTIONS.iter().any(|(name, _)| *name == action);
+            if found { Ok(()) } else { Err(format!("{field}: there is no action {action:?}")) }
+        };
+        for (n, rule) in self.faults.iter().enumerate() {
+            if rule.action != "*" {
+                known(format!("faults[{n}].action"), &rule.action)?;
+            }
+            if let Some(status) = rule.fault.status().filter(|status| !(200..600).contains(status)) {
+                return Err(format!("faults[{n}].fault: {status} is no status of an answer, 200 to 599 are"));
+            }
+        }
+        for (n, action) in self.deny.iter().enumerate() {
+            known(format!("deny[{n}]"), action)?;
+        }
+        for action in self.rates.keys() {
+            known("rates".into(), action)?;
+        }
+        for (id, job) in &self.jobs {
+            if !["Refresh", "Preload"].contains(&job.task_type.as_str()) {
+                return Err(format!(
+                    "jobs.{id}.task_type: {:?} is neither Refresh nor Preload",
+                    job.task_type
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_file_is_a_cloud_in_good_health() {
+        let scenario = Scenario::from_json("{}").unwrap();
+        assert_eq!(scenario.keys["testid"], "testsecret");
+        assert_eq!(scenario.job_delay, Duration::from_millis(300));
+        assert!(scenario.faults.is_empty());
+    }
+
+    #[test]
+    fn the_example_of_the_documentation_is_read() {
+        let text: String = include_str!("scenario.rs")
+            .lines()
+            .skip_while(|line| !line.ends_with("```json"))
+            .skip(1)
+            .take_while(|line| !line.ends_with("```"))
+            .map(|line| line.trim_start_matches("//!"))
+            .collect();
+        let scenario = Scenario::from_json(&text).unwrap();
+        assert_eq!(scenario.media.len(), 4);
+        assert_eq!(scenario.faults.len(), 2);
+    }
+
+    #[test]
+    fn a_scenario_survives_being_written_and_read() {
+        let scenario =
+            Scenario::new().with_callback("http://h/", Some("k")).with_media("m", MediaScript::missing());
+        let text = serde_json::to_string(&scenario).unwrap();
+        assert_eq!(serde_json::to_string(&Scenario::from_json(&text).unwrap()).unwrap(), text);
+    }
+
+    #[test]
+    fn a_slip_is_named_with_its_place() {
+        let table = [
+            ("{\n \"job_dealy\": \"1s\"\n}", &["job_dealy", "line 2"][..]),
+            ("{\"job_delay\": 5}", &["line 1", "column"]),
+            ("{\"job_delay\": \"5\"}", &["\"5\" is no duration", "line 1"]),
+            ("{\"media\": {\"m\": {\"mising\": true}}}", &["mising", "line 1"]),
+            ("{\"faults\": [{\"fault\": {\"throtle\": {}}}]}", &["throtle", "throttle"]),
+            ("{\"faults\": [{\"fault\": {\"throttle\": {\"stats\": 1}}}]}", &["stats", "status"]),
+            ("{\"faults\": [{\"action\": \"*\"}]}", &["fault", "missing"]),
+            ("{", &["line 1"]),
+            (
+                "{\"faults\": [{\"action\": \"Refresh\", \"fault\": \"garbage\"}]}",
+                &["faults[0].action", "Refresh"],
+            ),
+            ("{\"faults\": [{\"fault\": {\"html\": {\"status\": 99}}}]}", &["faults[0].fault", "99"]),
+            ("{\"deny\": [\"vod:x\"]}", &["deny[0]", "vod:x"]),
+            ("{\"rates\": {\"x\": 1}}", &["rates", "x"]),
+            ("{\"jobs\": {\"J1\": {\"task_type\": \"refresh\"}}}", &["jobs.J1.task_type"]),
+        ];
+        for (text, words) in table {
+            let error = Scenario::from_json(text).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            for word in words {
+                assert!(error.message().contains(word), "{error} lacks {word:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! What the pretend cloud holds: jobs with their media, and CDN tasks.
+//!
+//! Nothing in here moves by itself. A row knows when it was made and how it will go; its state is computed when
+//! somebody asks. So 20,000 idle media cost nothing.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::media::MediaScript;
+
+/// One accepted call of `RefreshMediaPlayUrls`.
+#[derive(Debug)]
+pub(super) struct Job {
+    /// `Refresh` or `Preload`.
+    pub(super) task_type: String,
+    pub(super) filter_policy: String,
+    pub(super) user_data: Option<String>,
+    pub(super) created: DateTime<Utc>,
+    pub(super) media: Vec<MediaRow>,
+}
+
+/// One media of a job.
+#[derive(Debug)]
+pub(super) struct MediaRow {
+    pub(super) media: String,
+    /// When its URLs were handed to the CDN.
+    pub(super) handed: DateTime<Utc>,
+    pub(super) urls: Vec<String>,
+    pub(super) task_ids: Vec<String>,
+    pub(super) script: Arc<MediaScript>,
+    /// Lookups that do not show it yet.
+    pub(super) hidden_looks: u32,
+}
+
+/// One row of `DescribeVodRefreshTasks`: a URL under a task id.
+#[derive(Debug, Clone)]
+pub(super) struct TaskRow {
+    pub(super) id: Arc<str>,
+    pub(super) url: String,
+    /// `file` or `preload`.
+    pub(super) object_type: &'static str,
+    pub(super) created: DateTime<Utc>,
+    pub(super) course: Course,
+    /// Not shown before.
+    pub(super) visible: DateTime<Utc>,
+    /// Queries for its id that do not show it yet.
+    pub(super) hidden_looks: u32,
+}
+
+/// How a task goes.
+#[derive(Debug, Clone)]
+pub(super) struct Course {
+    pub(super) pending: Duration,
+    pub(super) duration: Duration,
+    pub(super) end: End,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum End {
+    Complete,
+    Failed(String),
+    /// Any status word; how rows of other people end.
+    Word(String),
+    Never,
+}
+
+/// What a row shows at one moment.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Shown<'a> {
+    pub(super) status: &'a str,
+    pub(super) process: String,
+    pub(super) description: Option<&'a str>,
+}
+
+impl TaskRow {
+    pub(super) fn at(&self, now: DateTime<Utc>) -> Shown<'_> {
+        let age = (now - self.created).to_std().unwrap_or_default();
+        let plain = |status, process: &str| Shown { status, process: process.to_owned(), description: None };
+        if age < self.course.pending {
+            return plain("Pending", "0%");
+        }
+        if age < self.course.duration || self.course.end == End::Never {
+            let share = age.as_secs_f64() / self.course.duration.as_secs_f64().max(0.001);
+            return plain("Refreshing", &format!("{}%", ((share * 100.0) as u64).clamp(1, 99)));
+        }
+        match &self.course.end {
+            End::Failed(why) => Shown { status: "Failed", process: "100%".into(), description: Some(why) },
+            End::Word(word) => plain(word, "100%"),
+            End::Complete | End::Never => plain("Complete", "100%"),
+        }
+    }
+
+    pub(super) fn is_visible(&self, now: DateTime<Utc>) -> bool {
+        self.created <= now && self.visible <= now && self.hidden_looks == 0
+    }
+}
+
+/// History that the service keeps.
+pub(super) const HISTORY: TimeDelta = TimeDelta::days(3);
+
+#[derive(Debug, Default)]
+pub(super) struct Store {
+    pub(super) jobs: HashMap<String, Job>,
+    tasks: Vec<TaskRow>,
+    by_id: HashMap<Arc<str>, Vec<u32>>,
+    /// Places in `tasks`, oldest first: listings take their page out of this without sorting.
+    by_age: Vec<(DateTime<Utc>, u32)>,
+    /// Whether some row may be hidden after its creation, so that a listing has to look at each.
+    some_hidden: bool,
+    preloads: usize,
+}
+
+impl Store {
+    pub(super) fn add_task(&mut self, row: TaskRow) {
+        let Ok(place) = u32::try_from(self.tasks.len()) else { return };
+        self.some_hidden |= row.hidden_looks > 0 || row.visible > row.created;
+        self.preloads += usize::from(row.object_type == "preload");
+        // Nearly always at the end, since time goes forward.
+        let at = self.by_age.partition_point(|(created, _)| *created <= row.created);
+        self.by_age.insert(at, (row.created, place));
+        self.by_id.entry(Arc::clone(&row.id)).or_default().push(place);
+        self.tasks.push(row);
+    }
+
+    /// The rows of one task id, newest first. Asking counts as a look.
+    pub(super) fn rows_of(&mut self, id: &str, now: DateTime<Utc>) -> Vec<&TaskRow> {
+        let Some(places) = self.by_id.get(id) else { return Vec::new() };
+        let mut seen = Vec::new();
+        for &place in places.iter().rev() {
+            let row = &mut self.tasks[place as usize];
+            if row.is_visible(now) && now - row.created <= HISTORY {
+                seen.push(place);
+            } else if row.created <= now && row.visible <= now {
+                row.hidden_looks = row.hidden_looks.saturating_sub(1);
+            }
+        }
+        seen.iter().map(|&place| &self.tasks[place as usize]).collect()
+    }
+
+    /// One page of a listing, newest first, and how many rows there are in all.
+    pub(super) fn list(
+        &self,
+        listing: &Listing<'_>,
+        skip: usize,
+        take: usize,
+        now: DateTime<Utc>,
+    ) -> (usize, Vec<&TaskRow>) {
+        let from = listing.from.unwrap_or(now - HISTORY).max(now - HISTORY);
+        let to = listing.to.unwrap_or(now).min(now);
+        let first = self.by_age.partition_point(|(created, _)| *created < from);
+        let last = self.by_age.partition_point(|(created, _)| *created <= to).max(first);
+        let newest_first = self.by_age[first..last].iter().rev().map(|&(_, p)| &self.tasks[p as usize]);
+        if !self.some_hidden && self.all_fit(listing) {
+            return (last - first, newest_first.skip(skip).take(take).collect());
+        }
+        let mut total = 0;
+        let mut page = Vec::new();
+        for row in newest_first.filter(|row| row.is_visible(now) && listing.fits(row, now)) {
+            if total >= skip && page.len() < take {
+                page.push(row);
+            }
+            total += 1;
+        }
+        (total, page)
+    }
+
+    /// Whether the listing asks for nothing that any row could lack.
+    fn all_fit(&self, listing: &Listing<'_>) -> bool {
+        let type_fits = match listing.object_type {
+            None => true,
+            Some("preload") => self.preloads == self.tasks.len(),
+            Some("file") => self.preloads == 0,
+            Some(_) => false,
+        };
+        type_fits && listing.url.is_none() && listing.domain.is_none() && listing.status.is_none()
+    }
+
+    /// Makes the tasks with this id that have not ended be complete from now on. Gives back how many.
+    pub(super) fn complete(&mut self, id: &str, now: DateTime<Utc>) -> usize {
+        let mut changed = 0;
+        for &place in self.by_id.get(id).into_iter().flatten() {
+            let row = &mut self.tasks[place as usize];
+            if matches!(row.at(now).status, "Pending" | "Refreshing") {
+                row.course = Course { pending: Duration::ZERO, duration: Duration::ZERO, end: End::Complete };
+                changed += 1;
+            }
+        }
+        changed
+    }
+}
+
+/// What a listing asks for.
+#[derive(Debug, Default)]
+pub(super) struct Listing<'a> {
+    pub(super) url: Option<&'a str>,
+    pub(super) object_type: Option<&'a str>,
+    pub(super) domain: Option<&'a str>,
+    pub(super) status: Option<&'a str>,
+    pub(super) from: Option<DateTime<Utc>>,
+    pub(super) to: Option<DateTime<Utc>>,
+}
+
+impl Listing<'_> {
+    pub(super) fn fits(&self, row: &TaskRow, now: DateTime<Utc>) -> bool {
+        self.url.is_none_or(|url| row.url == url)
+            && self.object_type.is_none_or(|kind| row.object_type == kind)
+            && self.domain.is_none_or(|domain| domain_of(&row.url) == domain)
+            && self.status.is_none_or(|status| row.at(now).status == status)
+            && self.from.is_none_or(|from| row.created >= from)
+            && self.to.is_none_or(|to| row.created <= to)
+    }
+}
+
+fn domain_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split(['/', ':', '?']).next().unwrap_or(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_750_000_000, 0).unwrap()
+    }
+
+    fn row(id: &str, created: DateTime<Utc>) -> TaskRow {
+        TaskRow {
+            id: Arc::from(id),
+            url: format!("https://a.test/{id}"),
+            object_type: "file",
+            created,
+            course: Course {
+                pending: Duration::from_secs(1),
+                duration: Duration::from_secs(10),
+                end: End::Complete,
+            },
+            visible: created,
+            hidden_looks: 0,
+        }
+    }
+
+    #[test]
+    fn a_task_goes_from_pending_over_refreshing_to_its_end() {
+        let mut task = row("1", start());
+        let at = |task: &TaskRow, s: i64| {
+            let shown = task.at(start() + TimeDelta::seconds(s));
+            format!("{} {} {}", shown.status, shown.process, shown.description.unwrap_or("-"))
+        };
+        assert_eq!(at(&task, 0), "Pending 0% -");
+        assert_eq!(at(&task, 4), "Refreshing 40% -");
+        assert_eq!(at(&task, 10), "Complete 100% -");
+        task.course.end = End::Failed("Origin Timeout".into());
+        assert_eq!(at(&task, 10), "Failed 100% Origin Timeout");
+        task.course.end = End::Never;
+        assert_eq!(at(&task, 1000), "Refreshing 99% -");
+    }
+
+    #[test]
+    fn listings_are_newest_first_and_keep_three_days() {
+        let mut store = Store::default();
+        for (id, age_hours) in [("old", 73), ("a", 3), ("c", 1), ("b", 2), ("ahead", -1)] {
+            store.add_task(row(id, start() - TimeDelta::hours(age_hours)));
+        }
+        let ids = |listing: &Listing<'_>, skip, take| {
+            let (total, rows) = store.list(listing, skip, take, start());
+            (total, rows.iter().map(|r| r.id.to_string()).collect::<Vec<_>>().join(" "))
+        };
+        assert_eq!(ids(&Listing::default(), 0, 20), (3, "c b a".into()));
+        assert_eq!(ids(&Listing::default(), 1, 1), (3, "b".into()));
+        let window = Listing { from: Some(start() - TimeDelta::minutes(150)), ..Listing::default() };
+        assert_eq!(ids(&window, 0, 20), (2, "c b".into()));
+        assert_eq!(ids(&Listing { domain: Some("a.test"), ..window }, 1, 20), (2, "b".into()));
+        assert_eq!(
+            ids(&Listing { status: Some("Refreshing"), ..Listing::default() }, 0, 9),
+            (0, String::new())
+        );
+    }
+
+    #[test]
+    fn a_hundred_thousand_tasks_are_listed_without_a_walk() {
+        let mut store = Store::default();
+        for n in 0..100_000 {
+            store.add_task(row(&n.to_string(), start() + TimeDelta::milliseconds(n)));
+        }
+        let now = start() + TimeDelta::hours(1);
+        for _ in 0..2_000 {
+            let (total, page) = store.list(&Listing::default(), 0, 50, now);
+            assert_eq!((total, page.len()), (100_000, 50));
+            assert_eq!(store.rows_of("77777", now).len(), 1);
+        }
+    }
+
+    #[test]
+    fn looks_and_time_bring_a_hidden_row_to_light() {
+        let mut store = Store::default();
+        let mut hidden = row("1", start());
+        hidden.visible = start() + TimeDelta::seconds(5);
+        hidden.hidden_looks = 2;
+        store.add_task(hidden);
+        assert_eq!(store.rows_of("1", start()).len(), 0, "too early, which is no look");
+        let later = start() + TimeDelta::seconds(5);
+        let seen: Vec<usize> = (0..3).map(|_| store.rows_of("1", later).len()).collect();
+        assert_eq!(seen, [0, 0, 1]);
+    }
+}

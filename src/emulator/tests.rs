@@ -1,0 +1,9 @@
+//! The emulator from outside: raw requests in, replies out. Tables for the gateway, paused time for the rest.
+
+mod bed;
+mod captures;
+mod events;
+mod faults;
+mod gateway;
+mod operations;
+mod sockets;
