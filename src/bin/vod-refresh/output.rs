@@ -6,6 +6,8 @@ pub(crate) mod junit;
 pub(crate) mod metrics;
 pub(crate) mod table;
 
+use std::path::PathBuf;
+
 use vod_refresh::Report;
 
 use crate::args::output::{Form, OutputArgs};
@@ -15,15 +17,15 @@ use crate::printer::Printer;
 
 /// Writes every file that was asked for, then stdout. All are tried; the first failure is given back.
 pub(crate) fn deliver(report: &Report, args: &OutputArgs, printer: &Printer) -> Result<(), Failure> {
-    let write = |path: &Option<_>, render: &dyn Fn() -> String| match path {
-        Some(path) => files::write(path, &render()),
+    let write = |path: &Option<PathBuf>, render: fn(&Report) -> String| match path {
+        Some(path) => files::write(path, &render(report)),
         None => Ok(()),
     };
     let mut results = vec![
-        write(&args.report, &|| json::pretty(report)),
-        write(&args.report_html, &|| html::render(report)),
-        write(&args.report_junit, &|| junit::render(report)),
-        write(&args.metrics_file, &|| metrics::render(report)),
+        write(&args.report, json::pretty),
+        write(&args.report_html, html::render),
+        write(&args.report_junit, junit::render),
+        write(&args.metrics_file, metrics::render),
     ];
     let text = match args.output {
         Form::Text => {

@@ -33,7 +33,7 @@ pub(crate) fn execute(args: &DemoArgs, printer: &Printer) -> Result<ExitCode, Fa
 }
 
 async fn show(args: &DemoArgs, printer: &Printer) -> Result<ExitCode, Failure> {
-    let failed = |why| Error::new(ErrorKind::Config, "cannot listen on this machine").with_source::<std::io::Error>(why);
+    let failed = |why: std::io::Error| Error::new(ErrorKind::Config, "cannot listen on this machine").with_source(why);
     let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let emulator = Emulator::new(scenario()).with_event_transport(Arc::new(transport()?));

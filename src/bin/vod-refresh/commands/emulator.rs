@@ -26,8 +26,8 @@ pub(crate) fn execute(args: &EmulatorArgs, printer: &Printer) -> Result<ExitCode
 }
 
 async fn serve(args: &EmulatorArgs, scenario: Scenario, printer: &Printer) -> Result<ExitCode, Failure> {
-    let failed = |why| {
-        Error::new(ErrorKind::Config, format!("cannot listen on {}", args.listen)).with_source::<io::Error>(why)
+    let failed = |why: io::Error| {
+        Error::new(ErrorKind::Config, format!("cannot listen on {}", args.listen)).with_source(why)
     };
     let listener = TcpListener::bind(args.listen.0).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
