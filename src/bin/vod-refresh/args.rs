@@ -1,5 +1,7 @@
 //! What can be asked for. Help, completions and the man page all come from these definitions.
 
+#![expect(clippy::doc_markdown, reason = "these comments are help texts, and a terminal shows no backticks")]
+
 pub(crate) mod callback;
 pub(crate) mod connection;
 pub(crate) mod events;
@@ -191,8 +193,13 @@ mod tests {
             --signature-version v3 --ca-file ca.pem --allow-http --no-journal --output json --report r --report-html h \
             --report-junit j --metrics-file m --progress never --color never -q --log-format json";
         assert!(parse(line).is_ok(), "{:?}", parse(line).err());
-        assert!(parse("vod-refresh preload m1 --no-wait --queue u --profile p --check-quota --dry-run").is_ok());
-        assert!(parse("vod-refresh wait J1 J2 --timeout 20s --callback-listen localhost:0 --output ndjson").is_ok());
+        assert!(
+            parse("vod-refresh preload m1 --no-wait --queue u --profile p --check-quota --dry-run").is_ok()
+        );
+        assert!(
+            parse("vod-refresh wait J1 J2 --timeout 20s --callback-listen localhost:0 --output ndjson")
+                .is_ok()
+        );
         for command in ["resume", "status x --check", "runs --output json", "quota", "doctor --help"] {
             assert!(parse(&format!("vod-refresh {command}")).is_ok(), "{command}");
         }
@@ -219,7 +226,9 @@ mod tests {
         }
         assert_eq!(parse("vod-refresh --version").unwrap_err().kind(), ErrorKind::DisplayVersion);
         assert!(parse("vod-refresh refrsh m1").unwrap_err().to_string().contains("'refresh'"));
-        assert!(parse("vod-refresh refresh m1 --tiemout 3s").unwrap_err().to_string().contains("'--timeout'"));
+        assert!(
+            parse("vod-refresh refresh m1 --tiemout 3s").unwrap_err().to_string().contains("'--timeout'")
+        );
     }
 
     #[test]

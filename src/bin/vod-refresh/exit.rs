@@ -153,15 +153,20 @@ fn as_hint(hint: &str) -> String {
 
 /// The advice that goes with an error: by code where it tells more, else by kind. All hints stand here.
 pub(crate) fn hint(kind: ErrorKind, code: &str) -> Option<&'static str> {
-    let family = |prefix: &str| code.len() >= prefix.len() && code[..prefix.len()].eq_ignore_ascii_case(prefix);
+    let family =
+        |prefix: &str| code.len() >= prefix.len() && code[..prefix.len()].eq_ignore_ascii_case(prefix);
     if !code.is_ascii() {
         return None;
     }
     if family("SignatureDoesNotMatch") || family("IncompleteSignature") {
-        return Some("check that `ALIBABA_CLOUD_ACCESS_KEY_SECRET` belongs to the key id and was copied whole");
+        return Some(
+            "check that `ALIBABA_CLOUD_ACCESS_KEY_SECRET` belongs to the key id and was copied whole",
+        );
     }
     if family("InvalidAccessKeyId") {
-        return Some("the key id is unknown or disabled: check `ALIBABA_CLOUD_ACCESS_KEY_ID` in the RAM console");
+        return Some(
+            "the key id is unknown or disabled: check `ALIBABA_CLOUD_ACCESS_KEY_ID` in the RAM console",
+        );
     }
     if family("InvalidSecurityToken") || family("Expired") {
         return Some("get a new STS token and set all three `ALIBABA_CLOUD_…` variables again");
@@ -185,11 +190,15 @@ pub(crate) fn hint(kind: ErrorKind, code: &str) -> Option<&'static str> {
     }
     match kind {
         ErrorKind::Internal => Some("this is a fault of vod-refresh: please report it"),
-        ErrorKind::Quota => Some("the day's quota starts again at midnight, Beijing time; ask the vendor to raise it"),
+        ErrorKind::Quota => {
+            Some("the day's quota starts again at midnight, Beijing time; ask the vendor to raise it")
+        }
         ErrorKind::Throttled => Some("lower `--max-rps`, or run fewer at the same time"),
         ErrorKind::Busy => Some("the CDN's queue is full: try again in some minutes"),
         ErrorKind::Unavailable => Some("check the network, proxy variables, `--endpoint` and `--ca-file`"),
-        ErrorKind::Garbled => Some("something that is not VOD answered: check `--endpoint` and proxy variables"),
+        ErrorKind::Garbled => {
+            Some("something that is not VOD answered: check `--endpoint` and proxy variables")
+        }
         _ => None,
     }
 }
@@ -245,9 +254,8 @@ mod tests {
     #[test]
     fn an_error_is_told_with_each_cause_once_and_a_hint() {
         let cause = Error::new(ErrorKind::Unavailable, "connection\nrefused");
-        let error = Error::new(ErrorKind::Unavailable, "no answer").with_source(
-            Error::new(ErrorKind::Unavailable, "no answer").with_source(cause),
-        );
+        let error = Error::new(ErrorKind::Unavailable, "no answer")
+            .with_source(Error::new(ErrorKind::Unavailable, "no answer").with_source(cause));
         assert_eq!(
             Failure::from(error).lines(),
             [

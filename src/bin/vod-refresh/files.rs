@@ -37,7 +37,8 @@ fn probe(path: &Path) -> io::Result<()> {
 
 fn write_io(path: &Path, text: &str) -> io::Result<()> {
     if is_special(path)? {
-        let written = File::options().write(true).open(path).and_then(|mut file| file.write_all(text.as_bytes()));
+        let written =
+            File::options().write(true).open(path).and_then(|mut file| file.write_all(text.as_bytes()));
         return match written {
             Err(why) if why.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             other => other,

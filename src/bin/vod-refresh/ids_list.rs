@@ -52,9 +52,8 @@ impl<Id: FromStr<Err = InvalidId> + Clone + Eq + Hash> IdList<Id> {
             ("stdin".to_owned(), self.add_reader("stdin", io::stdin().lock()))
         } else {
             let name = format!("{}", path.display());
-            let read = File::open(path).and_then(|file| {
-                self.add_reader(&crate::words::harmless(&name), io::BufReader::new(file))
-            });
+            let read = File::open(path)
+                .and_then(|file| self.add_reader(&crate::words::harmless(&name), io::BufReader::new(file)));
             (name, read)
         };
         if let Err(why) = read {
@@ -142,7 +141,11 @@ impl<Id: FromStr<Err = InvalidId> + Clone + Eq + Hash> IdList<Id> {
 }
 
 /// Ids from arguments and files together.
-pub(crate) fn collect<Id>(noun: &'static str, arguments: &[String], files: &[PathBuf]) -> Result<Vec<Id>, Failure>
+pub(crate) fn collect<Id>(
+    noun: &'static str,
+    arguments: &[String],
+    files: &[PathBuf],
+) -> Result<Vec<Id>, Failure>
 where
     Id: FromStr<Err = InvalidId> + Clone + Eq + Hash + Display,
 {
@@ -250,7 +253,8 @@ mod tests {
 
     #[test]
     fn a_list_from_a_windows_editor_is_read() {
-        let text = "\u{feff}m1\r\n\r\n# note, not an id\r\nm2 , m3,,m4\t m5   \r\nm1,m2 # twice\r\nm6#why\r\n";
+        let text =
+            "\u{feff}m1\r\n\r\n# note, not an id\r\nm2 , m3,,m4\t m5   \r\nm1,m2 # twice\r\nm6#why\r\n";
         assert_eq!(read(text.as_bytes()).unwrap(), ["m1", "m2", "m3", "m4", "m5", "m6"]);
     }
 
@@ -282,7 +286,11 @@ mod tests {
     #[test]
     fn nothing_in_the_list_is_an_error() {
         for text in ["", "\u{feff}", "# only a note", " ,\r\n,"] {
-            assert_eq!(read(text.as_bytes()).unwrap_err(), ["error: the list of media ids is empty"], "{text:?}");
+            assert_eq!(
+                read(text.as_bytes()).unwrap_err(),
+                ["error: the list of media ids is empty"],
+                "{text:?}"
+            );
         }
     }
 

@@ -24,7 +24,8 @@ pub(crate) fn callback_keys(
     if let Some(path) = file {
         let name = harmless(&path.display().to_string());
         let text = read(path).map_err(|why| {
-            Error::new(ErrorKind::Config, format!("cannot read the callback key file {name}")).with_source(why)
+            Error::new(ErrorKind::Config, format!("cannot read the callback key file {name}"))
+                .with_source(why)
         })?;
         warn_if_shared(path, &name, printer);
         return keys(text.lines(), &format!("the callback key file {name}"));
@@ -51,14 +52,17 @@ fn keys<'a>(parts: impl Iterator<Item = &'a str>, source: &str) -> Result<Vec<Se
     match keys.len() {
         0 => Err(Failure::config(format!("{source} holds no key"))),
         1 | 2 => Ok(keys.into_iter().map(SecretString::from).collect()),
-        n => Err(Failure::config(format!("{source} holds {n} keys; one, or two during a rotation, are right"))),
+        n => {
+            Err(Failure::config(format!("{source} holds {n} keys; one, or two during a rotation, are right")))
+        }
     }
 }
 
 #[cfg(unix)]
 fn warn_if_shared(path: &Path, name: &str, printer: &Printer) {
     use std::os::unix::fs::PermissionsExt as _;
-    let shared = std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o077 != 0);
+    let shared =
+        std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o077 != 0);
     if shared {
         printer.warn(&format!("others can read the callback key file {name}: `chmod 600` it"));
     }

@@ -37,9 +37,9 @@ pub(crate) fn start(talk: &TalkArgs, printer: &Printer) {
     };
     let registry = tracing_subscriber::registry();
     let started = match (talk.log_format, talk.verbose) {
-        (LogFormat::Json, _) => {
-            registry.with(tracing_subscriber::fmt::layer().json().with_writer(writer).with_filter(ours)).try_init()
-        }
+        (LogFormat::Json, _) => registry
+            .with(tracing_subscriber::fmt::layer().json().with_writer(writer).with_filter(ours))
+            .try_init(),
         (LogFormat::Text, 0) => registry.with(ShortLines::new(printer.clone()).with_filter(ours)).try_init(),
         (LogFormat::Text, _) => {
             let layer = tracing_subscriber::fmt::layer().with_ansi(printer.colours_stderr());
@@ -97,7 +97,8 @@ impl<S: Subscriber> Layer<S> for ShortLines {
                 }
             }
             _ if times == SAME_WARNING + 1 => {
-                self.printer.warn(&format!("more of the same is not shown (`-v` shows all): {}", words.message));
+                self.printer
+                    .warn(&format!("more of the same is not shown (`-v` shows all): {}", words.message));
             }
             _ => {}
         }

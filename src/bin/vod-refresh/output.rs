@@ -28,9 +28,10 @@ pub(crate) fn deliver(report: &Report, args: &OutputArgs, printer: &Printer) -> 
         write(&args.metrics_file, metrics::render),
     ];
     let text = match args.output {
-        Form::Text => {
-            table::render(report, table::Look { width: table::terminal_width(), colour: printer.colours_stdout() })
-        }
+        Form::Text => table::render(
+            report,
+            table::Look { width: table::terminal_width(), colour: printer.colours_stdout() },
+        ),
         Form::Json => json::pretty(report),
         Form::Ndjson => json::line(report),
     };

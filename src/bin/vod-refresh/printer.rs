@@ -50,7 +50,8 @@ impl Level {
 impl Printer {
     pub(crate) fn new(talk: &TalkArgs) -> Self {
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let plain = set("NO_COLOR") || set("CI") || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let plain =
+            set("NO_COLOR") || set("CI") || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let colour = |terminal: bool| match talk.color {
             When::Always => true,
             When::Never => false,
@@ -107,7 +108,8 @@ impl Printer {
                 if why.kind() == io::ErrorKind::BrokenPipe {
                     return Ok(());
                 }
-                let error = vod_refresh::Error::new(vod_refresh::ErrorKind::Internal, "cannot write to stdout");
+                let error =
+                    vod_refresh::Error::new(vod_refresh::ErrorKind::Internal, "cannot write to stdout");
                 Err(error.with_source(why).into())
             }
         }

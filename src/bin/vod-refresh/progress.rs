@@ -39,7 +39,12 @@ impl Watch {
     pub(crate) fn new(printer: &Printer, ndjson: bool) -> Self {
         let talk = Talk::new(printer.is_live());
         let state = State { progress: Progress::default(), talk, failure: None };
-        Self(Arc::new(Shared { printer: printer.clone(), ndjson, started: Instant::now(), state: Mutex::new(state) }))
+        Self(Arc::new(Shared {
+            printer: printer.clone(),
+            ndjson,
+            started: Instant::now(),
+            state: Mutex::new(state),
+        }))
     }
 
     /// Shows life until it is dropped.

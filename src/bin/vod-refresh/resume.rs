@@ -14,7 +14,11 @@ use crate::words::{count, shell_line};
 pub(crate) fn lines(report: &Report, connection: &ConnectionArgs, waiting: &WaitingArgs) -> Vec<String> {
     let early = matches!(
         report.outcome,
-        Outcome::Timeout | Outcome::Interrupted | Outcome::Refused | Outcome::Unavailable | Outcome::Submitted
+        Outcome::Timeout
+            | Outcome::Interrupted
+            | Outcome::Refused
+            | Outcome::Unavailable
+            | Outcome::Submitted
     );
     if !early && report.summary.media_unfinished == 0 {
         return Vec::new();
@@ -32,7 +36,10 @@ pub(crate) fn lines(report: &Report, connection: &ConnectionArgs, waiting: &Wait
     let never = report.media.iter().filter(|media| media.state == MediaState::NotSubmitted).count() as u64;
     if never > 0 {
         let verb = if never == 1 { "was" } else { "were" };
-        lines.push(format!("{} {verb} not submitted: run the same command again with them", count(never, "media")));
+        lines.push(format!(
+            "{} {verb} not submitted: run the same command again with them",
+            count(never, "media")
+        ));
     }
     lines
 }
@@ -103,8 +110,22 @@ mod tests {
     #[test]
     fn the_command_names_each_open_job_once_and_the_given_options() {
         let arguments = [
-            "vod-refresh", "refresh", "m1", "--endpoint", "http://127.0.0.1:80", "--timeout", "90m", "--allow-http",
-            "--ca-file", "/tmp/my ca.pem", "--signature-version", "v3", "--max-rps", "5", "--extend", "not this",
+            "vod-refresh",
+            "refresh",
+            "m1",
+            "--endpoint",
+            "http://127.0.0.1:80",
+            "--timeout",
+            "90m",
+            "--allow-http",
+            "--ca-file",
+            "/tmp/my ca.pem",
+            "--signature-version",
+            "v3",
+            "--max-rps",
+            "5",
+            "--extend",
+            "not this",
         ];
         let list = json!([
             media("m1", Some("J1"), "complete"),
@@ -127,7 +148,8 @@ mod tests {
     #[test]
     fn the_command_can_be_run() {
         let list = json!([media("m2", Some("-J2"), "unfinished")]);
-        let lines = lines_for(&["vod-refresh", "refresh", "m1", "--region", "cn-beijing"], list, "interrupted");
+        let lines =
+            lines_for(&["vod-refresh", "refresh", "m1", "--region", "cn-beijing"], list, "interrupted");
         assert_eq!(lines[1], "  vod-refresh wait --region cn-beijing -- -J2");
         assert!(Cli::try_parse_from(lines[1].split_whitespace()).is_ok());
     }

@@ -10,7 +10,8 @@ const FORM: &str = "write it as `200ms`, `15s`, `30m` or `1h30m`";
 /// Reads a duration. A bare number is refused: nobody can tell whether seconds or minutes were meant.
 pub(crate) fn span(text: &str) -> Result<Duration, String> {
     let text = text.trim();
-    let bare = !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | '_' | '-' | '+'));
+    let bare =
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | '_' | '-' | '+'));
     if bare {
         return Err(format!("a number needs its unit: {}", example(text)));
     }
@@ -55,9 +56,14 @@ mod tests {
 
     #[test]
     fn the_forms_of_the_contract_are_read() {
-        for (text, ms) in
-            [("200ms", 200), ("15s", 15_000), ("30m", 1_800_000), ("1h30m", 5_400_000), (" 2s ", 2_000), ("0s", 0)]
-        {
+        for (text, ms) in [
+            ("200ms", 200),
+            ("15s", 15_000),
+            ("30m", 1_800_000),
+            ("1h30m", 5_400_000),
+            (" 2s ", 2_000),
+            ("0s", 0),
+        ] {
             assert_eq!(span(text), Ok(Duration::from_millis(ms)), "{text}");
         }
     }

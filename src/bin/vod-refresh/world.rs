@@ -38,7 +38,9 @@ impl World {
     #[cfg(any(test, feature = "emulator"))]
     pub(crate) fn of(pairs: Vec<(&'static str, String)>) -> Self {
         Self {
-            lookup: Box::new(move |name| pairs.iter().find(|(n, _)| *n == name).map(|(_, value)| value.clone())),
+            lookup: Box::new(move |name| {
+                pairs.iter().find(|(n, _)| *n == name).map(|(_, value)| value.clone())
+            }),
             proxies: false,
             on_listening: Box::new(|_| {}),
         }

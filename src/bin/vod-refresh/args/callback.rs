@@ -9,8 +9,10 @@ use super::media::text;
 #[derive(Debug, Subcommand)]
 pub(crate) enum CallbackCommand {
     /// Print the two headers that VOD would send
-    #[command(after_help = "Example:\n  vod-refresh callback sign --callback-url https://ci.example.com/vod \
-                            --callback-auth-key-file key.txt")]
+    #[command(
+        after_help = "Example:\n  vod-refresh callback sign --callback-url https://ci.example.com/vod \
+                            --callback-auth-key-file key.txt"
+    )]
     Sign(SignArgs),
     /// Check a signature: exit 0 if it fits, 4 if not
     Verify(VerifyArgs),

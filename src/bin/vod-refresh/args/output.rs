@@ -48,6 +48,9 @@ pub(crate) struct OutputArgs {
 impl OutputArgs {
     /// All files that will be written.
     pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
-        [&self.report, &self.report_html, &self.report_junit, &self.metrics_file].into_iter().flatten().map(PathBuf::as_path)
+        [&self.report, &self.report_html, &self.report_junit, &self.metrics_file]
+            .into_iter()
+            .flatten()
+            .map(PathBuf::as_path)
     }
 }

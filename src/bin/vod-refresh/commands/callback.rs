@@ -14,7 +14,11 @@ use crate::keys::callback_keys;
 use crate::printer::Printer;
 use crate::world::{World, variable};
 
-pub(crate) fn execute(command: &CallbackCommand, world: &World, printer: &Printer) -> Result<ExitCode, Failure> {
+pub(crate) fn execute(
+    command: &CallbackCommand,
+    world: &World,
+    printer: &Printer,
+) -> Result<ExitCode, Failure> {
     match command {
         CallbackCommand::Sign(args) => print_signature(args, world, printer),
         CallbackCommand::Verify(args) => verify(args, world, printer),

@@ -33,7 +33,8 @@ pub(crate) fn execute(args: &DemoArgs, printer: &Printer) -> Result<ExitCode, Fa
 }
 
 async fn show(args: &DemoArgs, printer: &Printer) -> Result<ExitCode, Failure> {
-    let failed = |why: std::io::Error| Error::new(ErrorKind::Config, "cannot listen on this machine").with_source(why);
+    let failed =
+        |why: std::io::Error| Error::new(ErrorKind::Config, "cannot listen on this machine").with_source(why);
     let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let emulator = Emulator::new(scenario()).with_event_transport(Arc::new(transport()?));
@@ -81,13 +82,19 @@ fn parse(words: &[String]) -> Result<Box<MediaArgs>, Failure> {
     match Cli::try_parse_from(words).map(|cli| cli.command) {
         Ok(Command::Refresh(args)) => Ok(args),
         Ok(_) => Err(Error::new(ErrorKind::Internal, "the demo runs another command").into()),
-        Err(why) => Err(Error::new(ErrorKind::Internal, "the demo's command is wrong").with_source(why).into()),
+        Err(why) => {
+            Err(Error::new(ErrorKind::Internal, "the demo's command is wrong").with_source(why).into())
+        }
     }
 }
 
 /// What the command finds around it: made-up keys. The cloud learns where events are to go when the port is known.
 fn world(emulator: Emulator) -> World {
-    let keys = [(KEY_ID_VARIABLE, "testid"), (SECRET_VARIABLE, "testsecret"), (variable::CALLBACK_KEY, CALLBACK_KEY)];
+    let keys = [
+        (KEY_ID_VARIABLE, "testid"),
+        (SECRET_VARIABLE, "testsecret"),
+        (variable::CALLBACK_KEY, CALLBACK_KEY),
+    ];
     World::of(keys.map(|(name, value)| (name, value.to_owned())).to_vec()).with_on_listening(move |address| {
         let url = format!("http://{address}/");
         emulator.set_callback(Some(Callback { url, key: Some(CALLBACK_KEY.to_owned()) }));

@@ -84,6 +84,7 @@ fn read(path: &Path) -> Result<Scenario, Failure> {
     let text = text.map_err(|why| {
         Error::new(ErrorKind::Config, format!("cannot read the scenario {name}")).with_source(why)
     })?;
-    Scenario::from_json(&text)
-        .map_err(|why| Error::new(ErrorKind::Config, format!("cannot use the scenario {name}")).with_source(why).into())
+    Scenario::from_json(&text).map_err(|why| {
+        Error::new(ErrorKind::Config, format!("cannot use the scenario {name}")).with_source(why).into()
+    })
 }

@@ -29,7 +29,11 @@ impl Ears {
 }
 
 /// Listens where the options say; `None` if they don't.
-pub(crate) async fn open(args: &EventArgs, world: &World, printer: &Printer) -> Result<Option<Ears>, Failure> {
+pub(crate) async fn open(
+    args: &EventArgs,
+    world: &World,
+    printer: &Printer,
+) -> Result<Option<Ears>, Failure> {
     let Some(address) = args.callback_listen else { return Ok(None) };
     let keys = callback_keys(args.key.callback_auth_key_file.as_deref(), world, printer)?;
     if keys.is_empty() && !address.is_loopback() {
@@ -44,7 +48,8 @@ pub(crate) async fn open(args: &EventArgs, world: &World, printer: &Printer) -> 
     }
     let inbox = Inbox::new();
     let (given_url, own_inbox, signed) = (args.callback_url.clone(), inbox.clone(), !keys.is_empty());
-    let listener = Listener::bind(address.0, move |bound| receiver(given_url, bound, own_inbox, keys)).await?;
+    let listener =
+        Listener::bind(address.0, move |bound| receiver(given_url, bound, own_inbox, keys)).await?;
     let bound = listener.address();
     printer.say(&format!("listening for callbacks on {bound}"));
     if signed && args.callback_url.is_none() && bound.ip().is_unspecified() {
@@ -56,7 +61,12 @@ pub(crate) async fn open(args: &EventArgs, world: &World, printer: &Printer) -> 
     Ok(Some(Ears { inbox, listener }))
 }
 
-fn receiver(given_url: Option<String>, bound: SocketAddr, inbox: Inbox, keys: Vec<SecretString>) -> EventReceiver {
+fn receiver(
+    given_url: Option<String>,
+    bound: SocketAddr,
+    inbox: Inbox,
+    keys: Vec<SecretString>,
+) -> EventReceiver {
     let url = given_url.unwrap_or_else(|| format!("http://{bound}/"));
     EventReceiver::new(inbox, CallbackVerifier::new(url, keys))
 }

@@ -26,9 +26,9 @@ pub(crate) fn man(command: Option<&str>, printer: &Printer) -> Result<ExitCode, 
         }
     };
     let mut text = Vec::new();
-    clap_mangen::Man::new(page)
-        .render(&mut text)
-        .map_err(|why| vod_refresh::Error::new(vod_refresh::ErrorKind::Internal, "no man page").with_source(why))?;
+    clap_mangen::Man::new(page).render(&mut text).map_err(|why| {
+        vod_refresh::Error::new(vod_refresh::ErrorKind::Internal, "no man page").with_source(why)
+    })?;
     printer.out(&String::from_utf8_lossy(&text))?;
     Ok(ExitCode::Complete)
 }

@@ -21,7 +21,7 @@ use crate::signals::Signals;
 use crate::world::{World, variable};
 use crate::{files, resume};
 
-/// The service forgets tasks after three days. Source: "DescribeVodRefreshTasks" of the VOD API.
+/// The service forgets tasks after three days. Source: `DescribeVodRefreshTasks` of the VOD API.
 const HISTORY: Duration = Duration::from_secs(3 * 24 * 3_600);
 
 /// What is to be done.

@@ -50,7 +50,8 @@ impl Talk {
                 if !self.is_told(self.submitted) {
                     return Vec::new();
                 }
-                let job = job_id.as_ref().map_or_else(|| "without a job".to_owned(), |id| format!("as job {id}"));
+                let job =
+                    job_id.as_ref().map_or_else(|| "without a job".to_owned(), |id| format!("as job {id}"));
                 let mut text = format!("submitted {} {job}", count(*media, "media"));
                 for (n, word) in [(not_found, "not found"), (forbidden, "forbidden")] {
                     if *n > 0 {
@@ -71,19 +72,26 @@ impl Talk {
                     0 => String::new(),
                     s => format!("; waiting up to {s}s for an event that tells"),
                 };
-                let text = format!("unknown whether {} were submitted: {}{next}", count(*media, "media"), why(error));
+                let text = format!(
+                    "unknown whether {} were submitted: {}{next}",
+                    count(*media, "media"),
+                    why(error)
+                );
                 self.bad("unknown", text)
             }
             Notice::Resubmitting { media, task_type } => {
                 let verb = task_type.as_str().to_lowercase();
-                let text = format!("submitting {} again; the service may {verb} them twice", count(*media, "media"));
+                let text =
+                    format!("submitting {} again; the service may {verb} them twice", count(*media, "media"));
                 self.bad("again", text)
             }
-            Notice::OutcomeLearned { job_id, media } => {
-                self.some("learned", format!("an event tells that {} went out as job {job_id}", count(*media, "media")))
-            }
+            Notice::OutcomeLearned { job_id, media } => self.some(
+                "learned",
+                format!("an event tells that {} went out as job {job_id}", count(*media, "media")),
+            ),
             Notice::NoEvent { job_id, media } => {
-                let text = format!("no event came for {} of job {job_id}; looking it up", count(*media, "media"));
+                let text =
+                    format!("no event came for {} of job {job_id}; looking it up", count(*media, "media"));
                 self.some("no event", text)
             }
             Notice::TaskEnded { task_id, url, status: TaskStatus::Failed, description } => {
@@ -104,7 +112,8 @@ impl Talk {
                 vec![line(Level::Info, format!("retrying in {seconds:.1}s: {}", why(error)))]
             }
             Notice::ClockCorrected { ours, theirs, behind_s } => {
-                let (seconds, side) = (behind_s.unsigned_abs(), if *behind_s < 0 { "ahead of" } else { "behind" });
+                let (seconds, side) =
+                    (behind_s.unsigned_abs(), if *behind_s < 0 { "ahead of" } else { "behind" });
                 let form = "%Y-%m-%dT%H:%M:%SZ";
                 vec![line(
                     Level::Warn,
@@ -145,7 +154,10 @@ impl Talk {
         *told += 1;
         match *told {
             ..SAME_KIND => vec![line(level, text)],
-            SAME_KIND => vec![line(level, text), line(Level::Info, format!("more like this ({kind}) is in the report only"))],
+            SAME_KIND => vec![
+                line(level, text),
+                line(Level::Info, format!("more like this ({kind}) is in the report only")),
+            ],
             _ => Vec::new(),
         }
     }
@@ -223,7 +235,10 @@ mod tests {
     fn a_retry_is_told_once_in_ten_seconds_for_each_action() {
         let mut talk = Talk::new(true);
         let retry = |action| Notice::Retrying { action, attempt: 1, wait_ms: 1_234, error: error() };
-        assert_eq!(texts(&mut talk, &retry("A"), 0), [r"retrying in 1.2s: Act: slow\u{1b} down (Throttling)"]);
+        assert_eq!(
+            texts(&mut talk, &retry("A"), 0),
+            [r"retrying in 1.2s: Act: slow\u{1b} down (Throttling)"]
+        );
         assert!(texts(&mut talk, &retry("A"), 9).is_empty());
         assert_eq!(texts(&mut talk, &retry("B"), 9).len(), 1);
         assert_eq!(texts(&mut talk, &retry("A"), 10).len(), 1);
