@@ -14,7 +14,7 @@ mod lenient;
 mod refresh_media_play_urls;
 
 pub use client::{VodClient, VodClientBuilder};
-pub use describe_vod_refresh_tasks::{TaskPage, TaskQuery, TaskRow, TaskStatus};
+pub use describe_vod_refresh_tasks::{TaskPage, TaskQuery, TaskRow, TaskRows, TaskStatus};
 pub use endpoints::endpoint_of_region;
 pub use get_media_refresh_jobs::{JobRow, SubmissionStatus};
 pub use refresh_media_play_urls::{
@@ -22,4 +22,4 @@ pub use refresh_media_play_urls::{
 };
 
 pub(crate) use client::CallWatch;
-pub(crate) use lenient::{Fields, comma_list};
+pub(crate) use lenient::Fields;

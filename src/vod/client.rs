@@ -146,6 +146,11 @@ impl VodClient {
         })
     }
 
+    /// Our own time of day.
+    pub(crate) fn local_time(&self) -> DateTime<Utc> {
+        self.shared.clock.now()
+    }
+
     /// The service's time of day, as well as it is known.
     pub fn service_time(&self) -> DateTime<Utc> {
         self.shared.clock.now() + TimeDelta::milliseconds(self.shared.skew_ms.load(Ordering::Relaxed))

@@ -93,6 +93,12 @@ pub struct TaskRow {
 }
 
 impl TaskRow {
+    /// A row made by hand.
+    #[cfg(test)]
+    pub(crate) fn for_tests(task: TaskId, url: &str, status: TaskStatus) -> Self {
+        Self { task, object_path: url.into(), status, progress: 0, created_at: None, description: None }
+    }
+
     fn read(fields: Fields<'_>) -> Option<Self> {
         Some(Self {
             task: TaskId::new(fields.text("TaskId")?.trim()).ok()?,
@@ -131,6 +137,16 @@ pub struct TaskPage {
     pub rows_on_page: usize,
     /// How many rows there are in all, if the service said so; it may be wrong.
     pub total: Option<u64>,
+}
+
+/// All rows of one task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TaskRows {
+    /// Each URL once.
+    pub rows: Vec<TaskRow>,
+    /// Whether these are as many as the service counts.
+    pub all: bool,
 }
 
 impl VodClient {
@@ -181,21 +197,25 @@ impl VodClient {
     /// # Errors
     ///
     /// As [`describe_vod_refresh_tasks`](Self::describe_vod_refresh_tasks).
-    pub async fn task_rows(&self, task: &TaskId) -> Result<Vec<TaskRow>> {
+    pub async fn task_rows(&self, task: &TaskId) -> Result<TaskRows> {
         let mut rows: Vec<TaskRow> = Vec::new();
         let mut seen = HashSet::new();
+        let mut total = None;
         for page in 1..=MAX_PAGES {
             let answer = self.describe_vod_refresh_tasks(&TaskQuery { task: task.clone(), page }).await?;
             let before = rows.len();
-            let full = answer.rows_on_page >= MAX_PAGE_SIZE as usize;
+            total = answer.total;
             rows.extend(answer.rows.into_iter().filter(|row| seen.insert(row.object_path.clone())));
-            let more = answer.total.is_some_and(|total| total > rows.len() as u64);
-            if rows.len() == before || (!full && !more) || (full && answer.total == Some(rows.len() as u64)) {
-                return Ok(rows);
+            let done = match total {
+                Some(total) if total > 0 => rows.len() as u64 >= total,
+                _ => answer.rows_on_page < MAX_PAGE_SIZE as usize,
+            };
+            if done || rows.len() == before {
+                break;
             }
         }
-        warn!(task_id = %task, pages = MAX_PAGES, "the listing of one task does not end; using what was read");
-        Ok(rows)
+        let all = total.is_none_or(|total| rows.len() as u64 >= total);
+        Ok(TaskRows { rows, all })
     }
 }
 

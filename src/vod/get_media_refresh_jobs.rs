@@ -2,6 +2,8 @@
 //!
 //! Source: "GetMediaRefreshJobs" of the VOD API (2017-03-21). Listed as GET only.
 
+use std::collections::HashSet;
+
 use http::Method;
 
 use super::client::{Service, VodClient};
@@ -58,12 +60,32 @@ pub struct JobRow {
 }
 
 impl JobRow {
+    /// A row made by hand.
+    #[cfg(test)]
+    pub(crate) fn for_tests(
+        media: MediaId,
+        status: SubmissionStatus,
+        tasks: Vec<TaskId>,
+        urls: &str,
+    ) -> Self {
+        Self {
+            media,
+            task_type: None,
+            status,
+            tasks,
+            urls: urls.into(),
+            error_code: None,
+            error_message: None,
+        }
+    }
+
     /// Reads a row or an event: both have the same fields. `None` without a media id.
     pub(crate) fn read(fields: Fields<'_>) -> Option<Self> {
         let mut tasks: Vec<TaskId> = Vec::new();
+        let mut seen = HashSet::new();
         for text in fields.list("TaskIds") {
             match TaskId::new(&text) {
-                Ok(id) if !tasks.contains(&id) => tasks.push(id),
+                Ok(id) if seen.insert(id.clone()) => tasks.push(id),
                 Ok(_) => {}
                 Err(why) => tracing::debug!(task_id = text, %why, "left out a task id"),
             }

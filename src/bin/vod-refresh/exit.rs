@@ -86,6 +86,8 @@ impl ExitCode {
 pub(crate) struct Failure {
     error: Error,
     details: Vec<String>,
+    /// Whether the advice for its kind fits.
+    hinted: bool,
 }
 
 impl Failure {
@@ -95,6 +97,12 @@ impl Failure {
 
     pub(crate) fn config(message: impl Into<String>) -> Self {
         Error::new(ErrorKind::Config, message).into()
+    }
+
+    /// A result could not be written. The kinds of [`Error`] are about the service, so no advice of theirs fits.
+    pub(crate) fn output(what: &str, why: std::io::Error) -> Self {
+        let error = Error::new(ErrorKind::Internal, format!("cannot write {what}")).with_source(why);
+        Self { error, details: Vec::new(), hinted: false }
     }
 
     /// Adds lines below the message.
@@ -120,14 +128,16 @@ impl Failure {
             }
             cause = error.source();
         }
-        lines.extend(hint(self.error.kind(), self.error.code().unwrap_or_default()).map(as_hint));
+        if self.hinted {
+            lines.extend(hint(self.error.kind(), self.error.code().unwrap_or_default()).map(as_hint));
+        }
         lines
     }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { error, details: Vec::new() }
+        Self { error, details: Vec::new(), hinted: true }
     }
 }
 

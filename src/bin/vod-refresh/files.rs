@@ -11,19 +11,20 @@ use crate::words::harmless;
 
 /// Checks that `path` can be written at the end of the run.
 pub(crate) fn check(path: &Path) -> Result<(), Failure> {
-    probe(path).map_err(|why| failure(path, why))
+    probe(path).map_err(|why| {
+        Error::new(ErrorKind::Config, format!("cannot write {}", shown(path))).with_source(why).into()
+    })
 }
 
 /// Writes `text`: into a file beside the target first, then in its place.
 ///
 /// A pipe or a device is written to directly; it can't be replaced.
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    write_io(path, text).map_err(|why| failure(path, why))
+    write_io(path, text).map_err(|why| Failure::output(&shown(path), why))
 }
 
-fn failure(path: &Path, why: io::Error) -> Failure {
-    let name = harmless(&path.display().to_string());
-    Error::new(ErrorKind::Config, format!("cannot write {name}")).with_source(why).into()
+fn shown(path: &Path) -> String {
+    harmless(&path.display().to_string())
 }
 
 fn probe(path: &Path) -> io::Result<()> {

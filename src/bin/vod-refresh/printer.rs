@@ -108,9 +108,7 @@ impl Printer {
                 if why.kind() == io::ErrorKind::BrokenPipe {
                     return Ok(());
                 }
-                let error =
-                    vod_refresh::Error::new(vod_refresh::ErrorKind::Internal, "cannot write to stdout");
-                Err(error.with_source(why).into())
+                Err(Failure::output("to stdout", why))
             }
         }
     }

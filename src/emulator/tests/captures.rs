@@ -148,7 +148,8 @@ async fn our_own_client_is_let_in_both_ways() {
             };
             let nonce = format!("{n}{version:?}{method}");
             let attempt = Attempt { credential, nonce, now: start() };
-            let request = request::signed(version, "http://vod.test:81", &operation, &attempt).unwrap();
+            let request =
+                request::signed(version, "http://vod.test:81", &operation, &attempt).unwrap().request;
             assert_eq!(code(bed.emulator.handle(request).await), "200 ok", "{version:?} {method}");
         }
     }

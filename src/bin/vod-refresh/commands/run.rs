@@ -101,8 +101,15 @@ pub(crate) async fn run(
     if let Some(ears) = ears {
         close(ears, &signals).await;
     }
-    watched.and(delivered)?;
-    Ok(ExitCode::of_outcome(report.outcome, options.waiting.timeout_exit_code, signals.received()))
+    let code = ExitCode::of_outcome(report.outcome, options.waiting.timeout_exit_code, signals.received());
+    match watched.and(delivered) {
+        Ok(()) => Ok(code),
+        Err(failure) => {
+            printer.fail(&failure.lines());
+            // What happened to the media says more than a full disk.
+            Ok(if code == ExitCode::Complete { failure.exit_code() } else { code })
+        }
+    }
 }
 
 async fn perform(refresher: &Refresher, task: &Task) -> LibraryResult<Report> {

@@ -1,0 +1,209 @@
+//! Batches: planned, sent, answered, lost, given up.
+
+use std::time::Duration;
+
+use super::rows::{BatchEntry, BatchState, MediaEntry};
+use super::{Fact, Fault, Ledger, Moment, Work};
+use crate::error::ErrorKind;
+use crate::ids::{JobId, RequestId};
+use crate::run::batch::Batch;
+use crate::run::observer::Notice;
+use crate::run::report::{MediaState, ReportedError};
+
+/// A batch whose answer got lost so often is given up: something is wrong that sending does not mend.
+const MOST_LOST: u32 = 3;
+/// Pause before a batch is sent again where no event can tell.
+const RESEND_PAUSE: Duration = Duration::from_secs(1);
+
+impl Ledger {
+    pub(super) fn plan(&mut self, batch: Batch) {
+        let number = self.batches.len() as u32;
+        let first_media = self.media.len() as u32;
+        self.media.extend(batch.media.iter().map(|id| MediaEntry::new(id.clone(), None)));
+        let count = batch.media.len() as u32;
+        self.open_media += count;
+        self.progress.media += u64::from(count);
+        self.open_batches += 1;
+        let state = BatchState::Planned;
+        self.batches.push(BatchEntry { batch, first_media, state, due: None, lost: 0, fault: None });
+        self.plan_batch(number, Moment::START);
+    }
+
+    /// Hands a batch out. One with an unknown outcome is sent again, or given up where that is not wanted.
+    pub(super) fn take_batch(&mut self, number: u32) -> Work {
+        let entry = &mut self.batches[number as usize];
+        entry.due = None;
+        if entry.state == BatchState::Unknown {
+            if !self.settings.resubmit || entry.lost >= MOST_LOST {
+                let fault = entry.fault.clone().unwrap_or_else(|| outcome_unknown("no answer came"));
+                return Work::Note(Fact::NotSubmitted { batch: number, fault });
+            }
+            if let Some(task_type) = self.settings.task_type {
+                let media = entry.batch.media.len() as u64;
+                self.notices.push(Notice::Resubmitting { media, task_type });
+            }
+        }
+        entry.state = BatchState::Sending;
+        Work::Submit { batch: number }
+    }
+
+    pub(super) fn submitted(
+        &mut self,
+        now: Moment,
+        number: u32,
+        job: Option<JobId>,
+        not_found: &[String],
+        forbidden: &[String],
+        request_id: Option<RequestId>,
+    ) {
+        if !self.close_batch(number) {
+            return;
+        }
+        let job_number = job.clone().map(|id| self.job_number(now, id));
+        let (mut missing, mut denied) = (0, 0);
+        for media in self.media_of(number) {
+            let id = self.media[media as usize].id.clone();
+            let listed = |list: &[String]| list.iter().any(|text| text == id.as_str());
+            self.progress.submitted += 1;
+            if listed(not_found) {
+                missing += 1;
+                let error = ReportedError::new("NonExistMediaId", "the service does not know this media");
+                self.end_media(media, MediaState::NotFound, Some(with_request(error, &request_id)));
+            } else if listed(forbidden) {
+                denied += 1;
+                let error =
+                    ReportedError::new("ForbiddenMediaId", "these credentials may not use this media");
+                self.end_media(media, MediaState::Forbidden, Some(with_request(error, &request_id)));
+            } else if let Some(job) = job_number {
+                self.join(job, media);
+            } else {
+                let error = ReportedError::new("NoJobId", "the service took the call and gave no job id");
+                self.end_media(media, MediaState::NotSubmitted, Some(with_request(error, &request_id)));
+            }
+        }
+        self.notices.push(Notice::Submitted {
+            job_id: job.clone(),
+            media: self.batches[number as usize].batch.media.len() as u64,
+            not_found: missing,
+            forbidden: denied,
+            request_id,
+        });
+        if let (Some(job), Some(number)) = (job, job_number) {
+            self.begin_waiting(now, number);
+            self.hear_strangers(now, &job);
+        }
+        self.forget_strangers();
+    }
+
+    pub(super) fn not_submitted(&mut self, number: u32, fault: &Fault) {
+        if !self.close_batch(number) {
+            return;
+        }
+        for media in self.media_of(number) {
+            self.end_media(media, MediaState::NotSubmitted, Some(fault.error.clone()));
+        }
+        let entry = &mut self.batches[number as usize];
+        entry.fault = Some(fault.clone());
+        let media = entry.batch.media.len() as u64;
+        self.notices.push(Notice::NotSubmitted { media, error: fault.error.clone() });
+        self.forget_strangers();
+    }
+
+    pub(super) fn outcome_unknown(&mut self, now: Moment, number: u32, fault: &Fault) {
+        let Some(entry) = self.batches.get_mut(number as usize).filter(|b| b.state != BatchState::Done)
+        else {
+            return;
+        };
+        entry.state = BatchState::Unknown;
+        entry.lost += 1;
+        entry.fault = Some(Fault {
+            kind: fault.kind,
+            ..outcome_unknown(&format!(
+                "it is not known whether the service took it: {}",
+                fault.error.message
+            ))
+        });
+        let waiting = if self.settings.has_events { self.settings.outcome_wait } else { Duration::ZERO };
+        let resend = self.settings.resubmit && entry.lost < MOST_LOST;
+        let pause = if resend { waiting.max(RESEND_PAUSE * entry.lost) } else { waiting };
+        self.notices.push(Notice::OutcomeUnknown {
+            media: entry.batch.media.len() as u64,
+            error: fault.error.clone(),
+            waiting_s: waiting.as_secs(),
+        });
+        self.plan_batch(number, now + pause);
+        let run = self.settings.run.clone();
+        let is_ours = |event: &crate::event::MediaRefreshEvent| {
+            event.correlation.as_ref().is_some_and(|mark| mark.run == run && mark.batch == number)
+        };
+        if let Some(job) = self.strangers.job_of(is_ours) {
+            self.adopt(now, number, job);
+        }
+    }
+
+    /// An event carried the mark of a batch whose answer got lost: the batch was taken, as this job.
+    pub(super) fn adopt(&mut self, now: Moment, number: u32, job: JobId) {
+        let media = self.batches[number as usize].batch.media.len() as u64;
+        self.notices.push(Notice::OutcomeLearned { job_id: job.clone(), media });
+        self.submitted(now, number, Some(job), &[], &[], None);
+    }
+
+    /// Whether an event with this mark tells of a lost answer.
+    pub(super) fn is_lost(&self, batch: u32) -> bool {
+        self.batches.get(batch as usize).is_some_and(|entry| entry.state == BatchState::Unknown)
+    }
+
+    pub(super) fn halted(&mut self, fault: &Fault) {
+        for number in 0..self.batches.len() as u32 {
+            let entry = &self.batches[number as usize];
+            match entry.state {
+                BatchState::Planned => self.not_submitted(number, fault),
+                BatchState::Unknown => {
+                    let fault = entry.fault.clone().unwrap_or_else(|| fault.clone());
+                    self.not_submitted(number, &fault);
+                }
+                // Its own answer decides.
+                BatchState::Sending | BatchState::Done => {}
+            }
+        }
+    }
+
+    /// Why batches were given up, the first reason first.
+    pub(crate) fn submit_faults(&self) -> impl Iterator<Item = &Fault> {
+        self.batches.iter().filter_map(|entry| entry.fault.as_ref())
+    }
+
+    /// Marks a batch as answered; `false` if it was before.
+    fn close_batch(&mut self, number: u32) -> bool {
+        let Some(entry) = self.batches.get_mut(number as usize).filter(|b| b.state != BatchState::Done)
+        else {
+            return false;
+        };
+        entry.state = BatchState::Done;
+        entry.due = None;
+        entry.fault = None;
+        self.open_batches -= 1;
+        true
+    }
+
+    fn media_of(&self, number: u32) -> std::ops::Range<u32> {
+        let entry = &self.batches[number as usize];
+        entry.first_media..entry.first_media + entry.batch.media.len() as u32
+    }
+
+    /// Events of unknown jobs are kept while a submit answer may still name their job.
+    fn forget_strangers(&mut self) {
+        if self.open_batches == 0 {
+            self.events.foreign += self.strangers.clear();
+        }
+    }
+}
+
+fn outcome_unknown(message: &str) -> Fault {
+    Fault::new(ErrorKind::Unavailable, "OutcomeUnknown", message)
+}
+
+fn with_request(mut error: ReportedError, request_id: &Option<RequestId>) -> ReportedError {
+    error.request_id.clone_from(request_id);
+    error
+}

@@ -1,0 +1,221 @@
+//! The rows of the ledger. Small: a run may have 200,000 tasks.
+
+use chrono::{DateTime, Utc};
+
+use super::super::batch::Batch;
+use super::super::report::{MediaState, ReportedError};
+use super::{Fault, Moment};
+use crate::event::Source;
+use crate::ids::{JobId, MediaId, TaskId};
+use crate::vod::{TaskRow, TaskStatus};
+
+/// A batch on its way to the service.
+#[derive(Debug)]
+pub(super) struct BatchEntry {
+    pub(super) batch: Batch,
+    /// Number of its first media; the others follow.
+    pub(super) first_media: u32,
+    pub(super) state: BatchState,
+    pub(super) due: Option<Moment>,
+    /// How often its outcome stayed unknown.
+    pub(super) lost: u32,
+    /// Why it was given up.
+    pub(super) fault: Option<Fault>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BatchState {
+    /// To be sent.
+    Planned,
+    /// Handed out.
+    Sending,
+    /// The answer got lost; an event may still tell.
+    Unknown,
+    /// Answered or given up.
+    Done,
+}
+
+/// A job and how it is looked up.
+#[derive(Debug)]
+pub(super) struct JobEntry {
+    pub(super) id: JobId,
+    pub(super) media: Vec<u32>,
+    pub(super) known_since: Moment,
+    pub(super) due: Option<Moment>,
+    pub(super) looking: bool,
+    pub(super) lookups: u32,
+    pub(super) first_lookup: Option<Moment>,
+    /// Media without an event.
+    pub(super) unheard: u32,
+    /// Media whose tasks are neither confirmed nor given up.
+    pub(super) undecided: u32,
+    /// Media without a verdict.
+    pub(super) unended: u32,
+    /// Of others: more media may show up.
+    pub(super) open: bool,
+    pub(super) told_no_event: bool,
+    /// Why no media of it is known.
+    pub(super) error: Option<Box<ReportedError>>,
+}
+
+/// A media in a job.
+#[derive(Debug)]
+pub(super) struct MediaEntry {
+    pub(super) id: MediaId,
+    pub(super) job: Option<u32>,
+    /// The verdict; `Unfinished` until there is one.
+    pub(super) state: MediaState,
+    /// What its events said.
+    pub(super) heard: Option<Box<Heard>>,
+    /// Its tasks are settled: a lookup confirmed them, or none can.
+    pub(super) decided: bool,
+    /// Whether anything named its tasks.
+    pub(super) accepted: bool,
+    pub(super) confirmed_by: Option<Source>,
+    /// Joined by commas, as the service sends them.
+    pub(super) urls: Box<str>,
+    pub(super) tasks: Vec<u32>,
+    /// Tasks that have not ended for this media.
+    pub(super) open_tasks: u32,
+    pub(super) error: Option<Box<ReportedError>>,
+    pub(super) note: Option<Box<str>>,
+}
+
+/// What events said of a media, until a lookup says better. Order and repetition change nothing.
+#[derive(Debug)]
+pub(super) struct Heard {
+    pub(super) source: Source,
+    /// An event named tasks; it outranks a failure, because tasks can be asked about.
+    pub(super) success: bool,
+    pub(super) failure: Option<ReportedError>,
+}
+
+impl MediaEntry {
+    pub(super) fn new(id: MediaId, job: Option<u32>) -> Self {
+        Self {
+            id,
+            job,
+            state: MediaState::Unfinished,
+            heard: None,
+            decided: false,
+            accepted: false,
+            confirmed_by: None,
+            urls: Box::default(),
+            tasks: Vec::new(),
+            open_tasks: 0,
+            error: None,
+            note: None,
+        }
+    }
+
+    pub(super) fn ended(&self) -> bool {
+        self.state != MediaState::Unfinished
+    }
+}
+
+/// A task and its rows.
+#[derive(Debug)]
+pub(super) struct TaskEntry {
+    pub(super) id: TaskId,
+    pub(super) owners: Vec<Owner>,
+    pub(super) rows: Box<[Row]>,
+    pub(super) due: Option<Moment>,
+    pub(super) first_look: Option<Moment>,
+    pub(super) ended_at: Option<Moment>,
+    pub(super) looks: u32,
+    /// Looks in a row that showed fewer rows than the service counts, all of them final.
+    pub(super) short: u8,
+    /// Why it will not be looked at any more.
+    pub(super) error: Option<Box<ReportedError>>,
+}
+
+/// A media that a task works for. URLs of one domain and second are merged into one task id, so there may be several.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Owner {
+    pub(super) media: u32,
+    pub(super) ended: bool,
+}
+
+/// One URL of a task, as last seen.
+#[derive(Debug, PartialEq)]
+pub(super) struct Row {
+    pub(super) url: Box<str>,
+    pub(super) status: TaskStatus,
+    pub(super) progress: u8,
+    pub(super) created_at: Option<DateTime<Utc>>,
+    pub(super) description: Option<Box<str>>,
+}
+
+impl From<TaskRow> for Row {
+    fn from(row: TaskRow) -> Self {
+        Self {
+            url: row.object_path.into(),
+            status: row.status,
+            progress: row.progress,
+            created_at: row.created_at,
+            description: row.description.map(Into::into),
+        }
+    }
+}
+
+impl TaskEntry {
+    pub(super) fn new(id: TaskId) -> Self {
+        Self {
+            id,
+            owners: Vec::new(),
+            rows: Box::default(),
+            due: None,
+            first_look: None,
+            ended_at: None,
+            looks: 0,
+            short: 0,
+            error: None,
+        }
+    }
+
+    /// The rows that count for a media with these URLs: its own, or all where the spelling of none fits.
+    pub(super) fn rows_for<'a>(&'a self, urls: &'a str) -> impl Iterator<Item = &'a Row> {
+        let any = self.rows.len() > 1 && self.rows.iter().any(|row| names(urls, &row.url));
+        self.rows.iter().filter(move |row| !any || names(urls, &row.url))
+    }
+
+    /// Whether nothing more is expected of it for a media with these URLs.
+    pub(super) fn ended_for(&self, urls: &str) -> bool {
+        self.error.is_some()
+            || (!self.rows.is_empty() && self.rows_for(urls).all(|row| row.status.is_final()))
+    }
+}
+
+/// Whether the comma-joined `urls` hold `url` as an entry. A URL may hold commas itself, so the list is not split: an
+/// entry ends where the next one begins with a scheme.
+pub(super) fn names(urls: &str, url: &str) -> bool {
+    if url.is_empty() {
+        return false;
+    }
+    let begins_entry = |rest: &str| {
+        let rest = rest.trim_start();
+        rest.starts_with("http://") || rest.starts_with("https://")
+    };
+    urls.match_indices(url).any(|(start, _)| {
+        let before = urls[..start].trim_end();
+        let after = urls[start + url.len()..].trim_start();
+        (before.is_empty() || before.ends_with(','))
+            && (after.is_empty() || after.strip_prefix(',').is_some_and(begins_entry))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_with_commas_are_found_whole() {
+        let urls = "https://a/x,1.mp4,https://a/x.mp4, https://a/y.mp4";
+        for url in ["https://a/x,1.mp4", "https://a/x.mp4", "https://a/y.mp4"] {
+            assert!(names(urls, url), "{url}");
+        }
+        for url in ["https://a/x", "a/x.mp4", "https://a/x.mp", ""] {
+            assert!(!names(urls, url), "{url}");
+        }
+    }
+}

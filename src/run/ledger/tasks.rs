@@ -1,0 +1,219 @@
+//! Tasks: attached to media, looked at until every row of ours is final.
+
+use super::rows::{Owner, Row, TaskEntry};
+use super::{GRACE, Ledger, Moment};
+use crate::ids::TaskId;
+use crate::run::observer::Notice;
+use crate::run::report::{MediaState, ReportedError};
+use crate::vod::{TaskRow, TaskStatus};
+
+/// Totals may be wrong: so many looks with the same final rows count, whatever the total says.
+const SHORT_LOOKS: u8 = 3;
+
+impl Ledger {
+    /// Lets `media` wait for a task, and looks at it at once if it is new.
+    pub(super) fn attach(&mut self, now: Moment, media: u32, id: TaskId) {
+        let number = self.tasks.len() as u32;
+        let task = *self.task_index.entry(id.clone()).or_insert(number);
+        if task == number {
+            self.tasks.push(TaskEntry::new(id));
+        }
+        if self.media[media as usize].tasks.contains(&task) {
+            return;
+        }
+        let entry = &mut self.tasks[task as usize];
+        let ended = entry.ended_for(&self.media[media as usize].urls);
+        let first_owner = entry.owners.is_empty();
+        entry.owners.push(Owner { media, ended });
+        let owner = &mut self.media[media as usize];
+        owner.tasks.push(task);
+        if first_owner {
+            self.progress.tasks += 1;
+            self.progress.tasks_ended += u64::from(entry.ended_at.is_some());
+        }
+        if ended {
+            return;
+        }
+        owner.open_tasks += 1;
+        let reopened = entry.ended_at.take().is_some();
+        self.progress.tasks_ended -= u64::from(reopened);
+        if entry.due.is_none() && (first_owner || reopened) {
+            self.plan_look(task, now);
+        }
+    }
+
+    /// Takes a task from a media: it turned out not to be its own.
+    pub(super) fn detach(&mut self, media: u32, task: u32) {
+        let owner = &mut self.media[media as usize];
+        owner.tasks.retain(|t| *t != task);
+        let entry = &mut self.tasks[task as usize];
+        entry.owners.retain(|o| o.media != media);
+        if entry.owners.is_empty() {
+            entry.due = None;
+            self.progress.tasks -= 1;
+            if entry.ended_at.is_some() {
+                self.progress.tasks_ended -= 1;
+            }
+        }
+    }
+
+    pub(super) fn detach_all(&mut self, media: u32) {
+        for task in self.media[media as usize].tasks.clone() {
+            self.detach(media, task);
+        }
+        self.media[media as usize].open_tasks = 0;
+    }
+
+    /// Counts the open tasks of a media anew, after its tasks or URLs changed.
+    pub(super) fn recount(&mut self, media: u32) {
+        let mut open = 0;
+        for task in self.media[media as usize].tasks.clone() {
+            let ended = self.tasks[task as usize].ended_for(&self.media[media as usize].urls);
+            open += u32::from(!ended);
+            for owner in self.tasks[task as usize].owners.iter_mut().filter(|o| o.media == media) {
+                owner.ended = ended;
+            }
+        }
+        self.media[media as usize].open_tasks = open;
+    }
+
+    pub(super) fn task_seen(&mut self, now: Moment, id: &TaskId, rows: Vec<TaskRow>, all: bool) {
+        let Some(&task) = self.task_index.get(id) else { return };
+        let entry = &mut self.tasks[task as usize];
+        entry.looks += 1;
+        let first_look = *entry.first_look.get_or_insert(now);
+        if entry.ended_at.is_some() || entry.owners.is_empty() {
+            return;
+        }
+        if rows.is_empty() && entry.rows.is_empty() {
+            // Not visible yet, until the grace has passed.
+            if now.since(first_look) >= GRACE {
+                let minutes = GRACE.as_secs() / 60;
+                let message = format!("the service has shown nothing of task {id} for {minutes} minutes");
+                return self.task_failed(now, id, ReportedError::new("TaskNotFound", message));
+            }
+            return self.look_again(now, task);
+        }
+        if !rows.is_empty() {
+            entry.merge(rows);
+        }
+        let is_final = entry.rows.iter().all(|row| row.status.is_final());
+        if !all && is_final && entry.short < SHORT_LOOKS {
+            entry.short += 1;
+            return self.look_again(now, task);
+        }
+        self.settle_owners(now, task);
+    }
+
+    /// A task that will not be looked at any more.
+    pub(super) fn task_failed(&mut self, now: Moment, id: &TaskId, error: ReportedError) {
+        let Some(&task) = self.task_index.get(id) else { return };
+        if self.tasks[task as usize].ended_at.is_none() {
+            self.tasks[task as usize].error = Some(Box::new(error));
+            self.settle_owners(now, task);
+        }
+    }
+
+    /// Ends a task for each media whose rows are final; looks again while one is open.
+    fn settle_owners(&mut self, now: Moment, task: u32) {
+        let mut open = false;
+        for n in 0..self.tasks[task as usize].owners.len() {
+            let entry = &mut self.tasks[task as usize];
+            let owner = entry.owners[n];
+            if owner.ended {
+                continue;
+            }
+            if !entry.ended_for(&self.media[owner.media as usize].urls) {
+                open = true;
+                continue;
+            }
+            entry.owners[n].ended = true;
+            self.media[owner.media as usize].open_tasks -= 1;
+            self.end_if_tasks_ended(owner.media);
+        }
+        if open {
+            return self.look_again(now, task);
+        }
+        let entry = &mut self.tasks[task as usize];
+        entry.ended_at = Some(now);
+        entry.due = None;
+        self.progress.tasks_ended += 1;
+        let failed = entry.rows.iter().find(|row| row.status == TaskStatus::Failed);
+        let shown = failed.or(entry.rows.first());
+        self.notices.push(Notice::TaskEnded {
+            task_id: entry.id.clone(),
+            url: shown.map(|row| row.url.to_string()),
+            status: shown.map_or(TaskStatus::Failed, |row| row.status.clone()),
+            description: match &entry.error {
+                Some(error) => Some(error.message.clone()),
+                None => shown.and_then(|row| row.description.as_deref().map(str::to_owned)),
+            },
+        });
+    }
+
+    fn look_again(&mut self, now: Moment, task: u32) {
+        let looks = self.tasks[task as usize].looks;
+        if let Some(at) = self.polling.next_look(now, looks, u64::from(task) << 1) {
+            self.plan_look(task, at);
+        }
+    }
+
+    /// Gives a media its verdict when its tasks are settled and have all ended.
+    pub(super) fn end_if_tasks_ended(&mut self, media: u32) {
+        let entry = &self.media[media as usize];
+        if !entry.accepted || entry.open_tasks > 0 || entry.ended() {
+            return;
+        }
+        let (mut failed, mut all, mut first) = (0, 0, None);
+        for task in &entry.tasks {
+            let task = &self.tasks[*task as usize];
+            if let Some(error) = &task.error {
+                failed += 1;
+                all += 1;
+                first = first.or(Some((error.code.clone(), error.message.clone())));
+                continue;
+            }
+            for row in task.rows_for(&entry.urls) {
+                all += 1;
+                if row.status == TaskStatus::Failed {
+                    failed += 1;
+                    let why = row.description.as_deref().unwrap_or("the CDN gave no reason");
+                    first = first.or_else(|| Some(("TaskFailed".to_owned(), why.to_owned())));
+                }
+            }
+        }
+        match first {
+            None => self.end_media(media, MediaState::Complete, None),
+            Some((code, why)) => {
+                let error = ReportedError::new(code, format!("{failed} of {all} tasks failed: {why}"));
+                self.end_media(media, MediaState::Failed, Some(error));
+            }
+        }
+    }
+}
+
+impl TaskEntry {
+    /// Takes the newest answer for each URL; a URL that an answer does not show keeps its last one.
+    fn merge(&mut self, rows: Vec<TaskRow>) {
+        if self.rows.len() <= 1
+            && rows.len() == 1
+            && self.rows.first().is_none_or(|old| *old.url == *rows[0].object_path)
+        {
+            self.rows = rows.into_iter().map(Row::from).collect();
+            return;
+        }
+        let mut merged = std::mem::take(&mut self.rows).into_vec();
+        let mut at: std::collections::HashMap<Box<str>, usize> =
+            merged.iter().enumerate().map(|(n, row)| (row.url.clone(), n)).collect();
+        for row in rows.into_iter().map(Row::from) {
+            match at.get(&row.url) {
+                Some(&n) => merged[n] = row,
+                None => {
+                    at.insert(row.url.clone(), merged.len());
+                    merged.push(row);
+                }
+            }
+        }
+        self.rows = merged.into_boxed_slice();
+    }
+}

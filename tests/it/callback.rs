@@ -1,0 +1,155 @@
+//! The receiver: what it takes, what it refuses, and what forged events can do (nothing).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use vod_refresh::auth::callback::{CallbackVerifier, sign};
+use vod_refresh::emulator::{EventScript, EventSignature, MediaScript, Scenario};
+use vod_refresh::event::Source;
+use vod_refresh::net::clock::TimerClock;
+use vod_refresh::net::transport::{RouterTransport, Transport};
+use vod_refresh::{EventReceiver, Inbox, Outcome};
+
+use crate::support::{Bed, request};
+
+const URL: &str = "https://cb.example.test/vod/hook";
+const KEY: &str = "Abc123Key";
+const NOW: i64 = 1_750_000_000;
+
+/// A receiver on its own, asked through its router.
+struct Door {
+    router: RouterTransport,
+    inbox: Inbox,
+}
+
+impl Door {
+    fn new() -> Self {
+        let inbox = Inbox::new();
+        let verifier = CallbackVerifier::new(URL, vec![KEY.to_owned().into()]);
+        let clock = TimerClock::starting_at(chrono::DateTime::from_timestamp(NOW, 0).unwrap());
+        let router = RouterTransport(EventReceiver::new(inbox.clone(), verifier).with_clock(clock).router());
+        Self { router, inbox }
+    }
+
+    async fn knock(&self, method: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> (u16, String) {
+        let mut request = http::Request::builder().method(method).uri("http://10.0.0.5:8080/other/path");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = self.router.send(request.body(body.into()).unwrap()).await.unwrap();
+        (answer.status().as_u16(), String::from_utf8_lossy(answer.body()).into_owned())
+    }
+}
+
+fn signature(url: &str) -> String {
+    sign(url, NOW, &KEY.to_owned().into())
+}
+
+const EVENT: &str = r#"{"EventType":"SubmitMediaRefreshComplete","EventTime":"2025-06-15T15:06:40Z","Status":"success","MediaRefreshJobId":"JX","MediaId":"m","TaskType":"refresh","TaskIds":"T"}"#;
+
+#[tokio::test(start_paused = true)]
+async fn only_whole_and_right_signatures_open_the_door() {
+    let door = Door::new();
+    let (right, internal) = (signature(URL), signature("http://10.0.0.5:8080/other/path"));
+    let capitals = right.to_uppercase();
+    let now = NOW.to_string();
+    let lies = ("x-forwarded-host", "evil.example");
+    let table: Vec<(&str, Vec<(&str, &str)>, u16)> = vec![
+        ("no headers", vec![], 401),
+        ("only the timestamp", vec![("x-vod-timestamp", &now)], 401),
+        ("only the signature", vec![("x-vod-signature", &right)], 401),
+        ("an empty signature", vec![("x-vod-timestamp", &now), ("x-vod-signature", "")], 401),
+        (
+            "signed over the internal URL",
+            vec![("x-vod-timestamp", &now), ("x-vod-signature", &internal)],
+            401,
+        ),
+        ("another time", vec![("x-vod-timestamp", "1750000001"), ("x-vod-signature", &right)], 401),
+        ("right", vec![("x-vod-timestamp", &now), ("x-vod-signature", &right)], 200),
+        ("right, behind a proxy", vec![("x-vod-timestamp", &now), ("x-vod-signature", &right), lies], 200),
+        ("right, in capitals", vec![("x-vod-timestamp", &now), ("x-vod-signature", &capitals)], 200),
+    ];
+    for (name, headers, status) in table {
+        let (got, body) = door.knock("POST", &headers, EVENT).await;
+        assert_eq!(got, status, "{name}");
+        assert!(!body.contains(&right), "{name} prints the digest");
+    }
+    assert_eq!(door.inbox.counts().rejected, 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_event_is_refused_and_the_door_stays_open() {
+    let door = Door::new();
+    let (right, now) = (signature(URL), NOW.to_string());
+    let signed = [("x-vod-timestamp", now.as_str()), ("x-vod-signature", right.as_str())];
+    assert_eq!(door.knock("GET", &signed, "").await.0, 405);
+    assert_eq!(door.knock("POST", &signed, vec![b' '; 5 * 1024 * 1024]).await.0, 413);
+    assert_eq!(door.knock("POST", &signed, "not json").await.0, 400);
+    assert_eq!(door.knock("POST", &signed, r#"{"EventType":"FileUploadComplete"}"#).await.0, 200);
+    assert_eq!(door.knock("POST", &signed, EVENT).await.0, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_again_and_in_the_wrong_order_count_once() {
+    let bed = Bed::new(Scenario::new().with_default_media(
+        MediaScript::default().with_event(EventScript { lost: true, ..EventScript::default() }),
+    ))
+    .with_events();
+    let cloud = bed.cloud.clone();
+    let play = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let job = cloud.job_ids().remove(0);
+        for media in ["m3", "m1", "m1", "m3", "m2"] {
+            let event = cloud.event_for(&job, media).unwrap();
+            assert_eq!(cloud.send_event(None, event.to_string(), EventSignature::Right).await, Some(200));
+        }
+        let mut late = cloud.event_for(&job, "m2").unwrap();
+        late["Status"] = "fail".into();
+        late["EventTime"] = "2020-01-01T00:00:00Z".into();
+        assert_eq!(cloud.send_event(None, late.to_string(), EventSignature::Right).await, Some(200));
+        assert_eq!(cloud.send_event(None, EVENT, EventSignature::Right).await, Some(200));
+        assert_eq!(cloud.send_event(None, EVENT, EventSignature::Wrong).await, Some(401));
+    };
+    let (report, ()) = tokio::join!(bed.refresh(["m1", "m2", "m3"]), play);
+    assert_eq!(report.outcome, Outcome::Complete);
+    let summary = &report.summary;
+    assert_eq!((summary.events_accepted, summary.events_repeated, summary.events_foreign), (3, 3, 1));
+    assert_eq!(summary.events_rejected, 1);
+    assert!(bed.cloud.event_log().iter().all(|sent| sent.took < Duration::from_secs(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forged_body_under_a_right_signature_is_never_trusted() {
+    let forged = EventScript { forged_first: vec!["666".into()], ..EventScript::default() };
+    let script =
+        MediaScript { task_ids: vec!["1".into(), "2".into()], ..MediaScript::default() }.with_event(forged);
+    let bed = Bed::new(Scenario::new().with_media("m1", script).with_task_duration(Duration::from_secs(20)))
+        .with_events();
+    let report = bed.refresh(["m1"]).await;
+    assert_eq!(report.outcome, Outcome::Complete);
+    let ids: Vec<&str> = report.media[0].tasks.iter().map(|t| t.task_id.as_str()).collect();
+    assert_eq!((ids, report.media[0].confirmed_by), (vec!["1", "2"], Some(Source::Lookup)));
+    assert!(bed.elapsed() >= Duration::from_secs(20), "ended before the real tasks did");
+    assert!(bed.heard.warnings()[0].contains("666"), "{:?}", bed.heard.warnings());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_event_is_confirmed_as_well() {
+    let forged = EventScript { status: Some("fail".into()), ..EventScript::default() };
+    let bed =
+        Bed::new(Scenario::new().with_default_media(MediaScript::default().with_event(forged))).with_events();
+    assert_eq!(bed.refresh(["m1"]).await.outcome, Outcome::Complete);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_runs_share_one_inbox_and_each_takes_its_own() {
+    let bed = Arc::new(Bed::new(Scenario::new()).with_events());
+    let (first, second) = (bed.refresher(), bed.refresher());
+    let (one, two) = (request(["m1", "m2"]), request(["m3"]));
+    let (a, b) = tokio::join!(first.refresh(&one), second.refresh(&two));
+    let (a, b) = (a.unwrap(), b.unwrap());
+    assert_eq!((a.outcome, b.outcome), (Outcome::Complete, Outcome::Complete));
+    assert_eq!((a.summary.events_accepted, b.summary.events_accepted), (2, 1));
+    assert_eq!(bed.inbox.counts().received, 3);
+}

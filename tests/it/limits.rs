@@ -1,0 +1,49 @@
+//! The service's limits and ours: pace, sizes, input.
+
+use std::time::Duration;
+
+use vod_refresh::emulator::Scenario;
+use vod_refresh::run::MAX_EXTEND_BYTES;
+use vod_refresh::{ErrorKind, Outcome, RefreshRequest, TaskType};
+
+use crate::support::{Bed, request};
+
+#[tokio::test(start_paused = true)]
+async fn two_hundred_media_stay_within_the_documented_rates() {
+    let scenario = Scenario::new()
+        .with_rate("RefreshMediaPlayUrls", 50.0)
+        .with_rate("GetMediaRefreshJobs", 50.0)
+        .with_rate("DescribeVodRefreshTasks", 6.0);
+    let bed = Bed::new(scenario).with_events();
+    let report = bed.refresh((0..200).map(|n| format!("m{n}"))).await;
+    assert_eq!(report.outcome, Outcome::Complete);
+    let throttled = bed.cloud.calls().iter().filter(|call| call.outcome.starts_with("Throttling")).count();
+    assert_eq!(throttled, 0);
+    assert_eq!(bed.submits(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn odd_characters_reach_the_service_as_they_are() {
+    let bed = Bed::new(Scenario::new());
+    let text = "a~b *+/%中 文";
+    let report = bed.refresher().refresh(&request(["m1"]).with_extend(text)).await.unwrap();
+    assert_eq!((report.outcome, report.extend.as_deref(), bed.submits()), (Outcome::Complete, Some(text), 1));
+    let submit = bed.cloud.calls().into_iter().find(|call| call.action == "RefreshMediaPlayUrls").unwrap();
+    let user_data: serde_json::Value = serde_json::from_str(&submit.params["UserData"]).unwrap();
+    assert_eq!(user_data["Extend"]["text"], text);
+}
+
+#[tokio::test(start_paused = true)]
+async fn bad_input_is_refused_before_any_call() {
+    let bed = Bed::new(Scenario::new());
+    let none = RefreshRequest::new(TaskType::Refresh, []);
+    let long = request(["m1"]).with_extend("x".repeat(MAX_EXTEND_BYTES));
+    let mut sliced = request(["m1"]);
+    sliced.filters.slice_count = Some(21);
+    for bad in [none, long, sliced] {
+        assert_eq!(bed.refresher().refresh(&bad).await.unwrap_err().kind(), ErrorKind::Usage);
+    }
+    assert_eq!(bed.refresher().wait(&[]).await.unwrap_err().kind(), ErrorKind::Usage);
+    assert!(bed.cloud.calls().is_empty());
+    assert_eq!(bed.elapsed(), Duration::ZERO);
+}

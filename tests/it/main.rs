@@ -1,0 +1,10 @@
+//! The whole library against the emulator in process, with paused time; and the binary over loopback.
+//!
+//! One binary to link. Modules by promise; `support` has the bed they are tested on.
+
+mod callback;
+mod limits;
+mod refresh;
+mod retry;
+mod support;
+mod wait;

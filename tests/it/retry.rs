@@ -1,0 +1,212 @@
+//! Calls that go wrong on the way: throttled, lost, garbled, refused for the clock.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use vod_refresh::emulator::{Call, Fault, FaultRule, MediaScript, Scenario, Which};
+use vod_refresh::run::Notice;
+use vod_refresh::{Credential, Outcome, Refresher, StaticCredentials, VodClient};
+
+use crate::support::{Bed, request, states};
+
+const SUBMIT: &str = "RefreshMediaPlayUrls";
+const LOOK_UP: &str = "GetMediaRefreshJobs";
+const LOOK: &str = "DescribeVodRefreshTasks";
+
+/// Seconds between calls of one action.
+fn gaps(calls: &[Call], action: &str) -> Vec<f64> {
+    let times: Vec<_> = calls.iter().filter(|call| call.action == action).map(|call| call.at).collect();
+    times.windows(2).map(|pair| (pair[1] - pair[0]).num_milliseconds() as f64 / 1_000.0).collect()
+}
+
+fn throttle(status: u16, code: &str) -> Fault {
+    Fault::Throttle { code: code.into(), status, retry_after_ms: None, retry_after_s: None }
+}
+
+#[tokio::test(start_paused = true)]
+async fn throttling_in_every_dress_is_waited_out_with_growing_gaps() {
+    let scenario = Scenario::new()
+        .with_fault(FaultRule::on(SUBMIT, throttle(503, "Throttling")))
+        .with_fault(FaultRule::on(SUBMIT, throttle(400, "Throttling.User")))
+        .with_fault(FaultRule::on(SUBMIT, Fault::Empty { status: 429 }));
+    let bed = Bed::new(scenario);
+    let report = bed.refresh(["m1"]).await;
+    assert_eq!((report.outcome, bed.submits(), report.summary.retries), (Outcome::Complete, 4, 3));
+    let gaps = gaps(&bed.cloud.calls(), SUBMIT);
+    for (gap, least) in gaps.iter().zip([1.0, 2.0, 4.0]) {
+        assert!((least..least * 2.1).contains(gap), "{gaps:?}");
+    }
+    let told = bed.heard.all().into_iter().filter(|n| matches!(n, Notice::Retrying { .. })).count();
+    assert_eq!(told, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_services_own_waiting_time_is_honoured_and_capped_by_the_deadline() {
+    let told = |ms, s| Fault::Throttle {
+        code: "Throttling".into(),
+        status: 503,
+        retry_after_ms: ms,
+        retry_after_s: s,
+    };
+    let stuck = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
+    let scenario = Scenario::new()
+        .with_default_media(stuck)
+        .with_fault(FaultRule::on(LOOK, told(Some(1_500), None)))
+        .with_fault(FaultRule::on(LOOK, told(None, Some(2))))
+        .with_fault(FaultRule::on(LOOK, told(Some(3_600_000), None)));
+    let bed = Bed::new(scenario).with_options(|o| o.timeout = Duration::from_secs(20));
+    let report = bed.refresh(["m1"]).await;
+    assert_eq!(report.outcome, Outcome::Timeout);
+    assert!((20..=22).contains(&bed.elapsed().as_secs()), "{:?}", bed.elapsed());
+    let gaps = gaps(&bed.cloud.calls(), LOOK);
+    assert_eq!(gaps.len(), 2, "nothing is asked during the hour: {gaps:?}");
+    assert!(gaps[0] >= 1.5 && gaps[1] >= 2.0, "{gaps:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_bad_look_costs_one_call_more() {
+    let scenario = Scenario::new()
+        .with_task_duration(Duration::from_secs(40))
+        .with_fault(FaultRule::on(LOOK, Fault::ResetAfter))
+        .with_fault(FaultRule::on(LOOK, Fault::error(500, "InternalError")).skip(1))
+        .with_fault(FaultRule::on(LOOK, Fault::HalfBody).skip(1))
+        .with_fault(FaultRule::on(LOOK, Fault::Html { status: 502 }).skip(1))
+        .with_fault(FaultRule::on(LOOK_UP, Fault::Garbage));
+    let bed = Bed::new(scenario);
+    let report = bed.refresh(["m1"]).await;
+    assert_eq!((report.outcome, bed.submits(), report.summary.retries), (Outcome::Complete, 1, 5));
+    let calls = bed.cloud.calls();
+    assert_eq!(calls.iter().map(|c| &c.nonce).collect::<HashSet<_>>().len(), calls.len());
+    assert!(calls.iter().all(|c| c.outcome != "SignatureNonceUsed"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_at_something_not_there_yet_is_no_error() {
+    let scenario =
+        Scenario::new().with_fault(FaultRule::on(LOOK, Fault::error(404, "InvalidTaskId.NotFound")).times(3));
+    let bed = Bed::new(scenario);
+    let report = bed.refresh(["m1"]).await;
+    assert_eq!((report.outcome, report.summary.retries), (Outcome::Complete, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_clock_costs_one_request_and_one_warning() {
+    let bed = Bed::new(Scenario::new().with_clock_offset(1_200));
+    let report = bed.refresh((0..25).map(|n| format!("m{n}"))).await;
+    assert_eq!(report.outcome, Outcome::Complete);
+    let refused = bed.cloud.calls().iter().filter(|c| c.outcome == "InvalidTimeStamp.Expired").count();
+    assert!(refused <= 2, "two batches may have been on their way: {refused}");
+    let corrected: Vec<i64> = bed
+        .heard
+        .all()
+        .iter()
+        .filter_map(|n| if let Notice::ClockCorrected { behind_s, .. } = n { Some(*behind_s) } else { None })
+        .collect();
+    assert_eq!(corrected.len(), 1);
+    assert!((1_199..=1_201).contains(&corrected[0]), "{corrected:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_refused_twice_is_refused() {
+    let expired = Fault::error(400, "InvalidTimeStamp.Expired");
+    let bed = Bed::new(Scenario::new().with_fault(FaultRule::on(SUBMIT, expired).times(2)));
+    let report = bed.refresh(["m1"]).await;
+    assert_eq!((report.outcome, bed.submits()), (Outcome::Refused, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_with_events_makes_exactly_one_submit() {
+    for fault in [Fault::ResetAfter, Fault::Stall { done: true }, Fault::Garbage, Fault::HalfBody] {
+        let name = format!("{fault:?}");
+        let bed = Bed::new(Scenario::new().with_fault(FaultRule::on(SUBMIT, fault))).with_events();
+        let report = bed.refresh(["m1", "m2"]).await;
+        assert_eq!((report.outcome, bed.submits()), (Outcome::Complete, 1), "{name}");
+        assert!(
+            bed.heard.all().iter().any(|n| matches!(n, Notice::OutcomeLearned { media: 2, .. })),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_without_events_is_sent_again_with_a_word() {
+    let bed = Bed::new(Scenario::new().with_fault(FaultRule::on(SUBMIT, Fault::ResetAfter)));
+    let report = bed.refresh(["m1"]).await;
+    assert_eq!((report.outcome, bed.submits()), (Outcome::Complete, 2));
+    assert!(bed.heard.all().iter().any(|n| matches!(n, Notice::Resubmitting { media: 1, .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_is_not_sent_again_where_that_is_not_wanted() {
+    let bed = Bed::new(Scenario::new().with_fault(FaultRule::on(SUBMIT, Fault::ResetAfter)))
+        .with_options(|o| o.resubmit = false);
+    let report = bed.refresh(["m1"]).await;
+    assert_eq!((report.outcome, bed.submits()), (Outcome::Unavailable, 1));
+    assert_eq!(states(&report)[0].2.as_deref(), Some("OutcomeUnknown"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quota_that_is_used_up_ends_at_once() {
+    let bed = Bed::new(
+        Scenario::new().with_fault(FaultRule::on(SUBMIT, Fault::error(400, "QuotaExceeded.Refresh"))),
+    );
+    let report = bed.refresh((0..5).map(|n| format!("m{n}"))).await;
+    assert_eq!((report.outcome, bed.submits()), (Outcome::Quota, 1));
+    assert!(states(&report).iter().all(|s| s.1 == "not_submitted"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_some_were_submitted_the_rest_says_why_it_was_not() {
+    let denied = Fault::error(403, "Forbidden.RAM");
+    let bed = Bed::new(Scenario::new().with_fault(FaultRule::on(SUBMIT, denied).for_media("m20").times(0)));
+    let report = bed.refresh((0..40).map(|n| format!("m{n}"))).await;
+    assert_eq!(report.outcome, Outcome::Partial);
+    assert_eq!(report.summary.media_complete, 20);
+    assert_eq!(states(&report)[20].2.as_deref(), Some("Forbidden.RAM"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_secret_is_told_from_a_secret_with_a_line_break() {
+    for (secret, words) in
+        [("other", "does not belong to key id testid"), ("testsecret\n", "blank or line break")]
+    {
+        let bed = Bed::new(Scenario::new());
+        let client = VodClient::builder(StaticCredentials(Credential::new("testid", secret)))
+            .with_endpoint("http://127.0.0.1:1")
+            .with_transport(bed.cloud.transport())
+            .with_clock(vod_refresh::net::clock::TimerClock::starting_at(
+                "2026-11-25T01:19:10Z".parse().unwrap(),
+            ))
+            .build()
+            .unwrap();
+        let report = Refresher::new(client).refresh(&request(["m1"])).await.unwrap();
+        assert_eq!(report.outcome, Outcome::Refused);
+        let message = report.media[0].error.clone().unwrap().message;
+        assert!(message.contains(words), "{message}");
+        assert!(!message.contains("string to sign"), "{message}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_takes_requests_and_never_answers_is_given_up() {
+    let bed = Bed::new(Scenario::new().with_fault(FaultRule::on("*", Fault::Stall { done: false }).times(0)));
+    let report = bed.refresh(["m1"]).await;
+    assert_eq!(report.outcome, Outcome::Unavailable);
+    let error = report.media[0].error.clone().unwrap();
+    assert_eq!(error.code, "OutcomeUnknown");
+    assert!(error.message.contains("127.0.0.1:1 took the request and did not answer"), "{}", error.message);
+    assert!(bed.elapsed() < Duration::from_secs(60), "{:?}", bed.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_in_the_middle_of_the_wait_is_survived_or_ends_as_unavailable() {
+    for (failures, outcome) in [(8, Outcome::Complete), (0, Outcome::Unavailable)] {
+        let scenario = Scenario::new()
+            .with_task_duration(Duration::from_secs(20))
+            .with_fault(FaultRule::on(LOOK, Fault::ResetBefore).skip(1).times(failures));
+        let bed = Bed::new(scenario);
+        let report = bed.refresh(["m1"]).await;
+        assert_eq!(report.outcome, outcome);
+        assert_eq!(bed.submits(), 1);
+    }
+}

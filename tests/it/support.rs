@@ -1,0 +1,159 @@
+//! The bed: an emulator, a receiver, a clock and a client that share one paused time.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use vod_refresh::auth::callback::CallbackVerifier;
+use vod_refresh::emulator::{Emulator, Scenario};
+use vod_refresh::net::clock::{Clock, TimerClock};
+use vod_refresh::net::transport::RouterTransport;
+use vod_refresh::run::{MediaReport, Notice, Progress};
+use vod_refresh::vod::VodClientBuilder;
+use vod_refresh::{
+    Credential, EventReceiver, Inbox, JobId, MediaId, Observer, RefreshRequest, Refresher, Report,
+    RunOptions, StaticCredentials, TaskType, VodClient,
+};
+
+pub const CALLBACK_URL: &str = "https://cb.example.test/vod/hook";
+pub const CALLBACK_KEY: &str = "Abc123Key";
+
+/// Notices as they came.
+#[derive(Clone, Default)]
+pub struct Heard(Arc<Mutex<Vec<Notice>>>);
+
+impl Observer for Heard {
+    fn notice(&self, notice: &Notice, _: &Progress) {
+        self.0.lock().unwrap().push(notice.clone());
+    }
+}
+
+impl Heard {
+    pub fn all(&self) -> Vec<Notice> {
+        self.0.lock().unwrap().clone()
+    }
+
+    pub fn warnings(&self) -> Vec<String> {
+        let text = |notice| match notice {
+            Notice::Warning { message } => Some(message),
+            _ => None,
+        };
+        self.all().into_iter().filter_map(text).collect()
+    }
+}
+
+/// Everything one test needs. Dropping it fails the test if a scripted fault never struck.
+pub struct Bed {
+    pub cloud: Emulator,
+    pub inbox: Inbox,
+    pub heard: Heard,
+    pub options: RunOptions,
+    pub started: tokio::time::Instant,
+    has_events: bool,
+    client: VodClient,
+}
+
+impl Bed {
+    /// A bed without an event source: lookups alone.
+    pub fn new(scenario: Scenario) -> Self {
+        Self::with_client(scenario, |builder| builder)
+    }
+
+    /// The same, with settings of the client.
+    pub fn with_client(
+        scenario: Scenario,
+        settings: impl FnOnce(VodClientBuilder) -> VodClientBuilder,
+    ) -> Self {
+        let clock = TimerClock::starting_at("2026-11-25T01:19:10Z".parse::<DateTime<Utc>>().unwrap());
+        let inbox = Inbox::new();
+        let verifier = CallbackVerifier::new(CALLBACK_URL, vec![CALLBACK_KEY.to_owned().into()]);
+        let receiver = EventReceiver::new(inbox.clone(), verifier).with_clock(clock);
+        let shared: Arc<dyn Clock> = Arc::new(clock);
+        let cloud = Emulator::new(scenario.with_seed(1).with_callback(CALLBACK_URL, Some(CALLBACK_KEY)))
+            .with_clock(shared)
+            .with_event_transport(Arc::new(RouterTransport(receiver.router())));
+        let credentials = StaticCredentials(Credential::new("testid", "testsecret"));
+        let builder = VodClient::builder(credentials)
+            .with_endpoint("http://127.0.0.1:1")
+            .with_transport(cloud.transport())
+            .with_clock(clock);
+        Self {
+            cloud,
+            inbox,
+            heard: Heard::default(),
+            options: RunOptions::default(),
+            started: tokio::time::Instant::now(),
+            has_events: false,
+            client: settings(builder).build().unwrap(),
+        }
+    }
+
+    /// Takes events from the emulator.
+    pub fn with_events(mut self) -> Self {
+        self.has_events = true;
+        self
+    }
+
+    /// Changes how the run waits.
+    pub fn with_options(mut self, change: impl FnOnce(&mut RunOptions)) -> Self {
+        change(&mut self.options);
+        self
+    }
+
+    pub fn refresher(&self) -> Refresher {
+        let refresher = Refresher::new(self.client.clone())
+            .with_options(self.options.clone())
+            .with_observer(self.heard.clone());
+        if self.has_events { refresher.with_inbox(self.inbox.clone()) } else { refresher }
+    }
+
+    pub async fn refresh<T: AsRef<str>>(&self, ids: impl IntoIterator<Item = T>) -> Report {
+        self.refresher().refresh(&request(ids)).await.unwrap()
+    }
+
+    pub async fn wait(&self, job: &str) -> Report {
+        self.refresher().wait(&[JobId::new(job).unwrap()]).await.unwrap()
+    }
+
+    /// Virtual time since the bed was made.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    pub fn submits(&self) -> usize {
+        self.cloud.count("RefreshMediaPlayUrls")
+    }
+
+    pub fn lookups(&self) -> usize {
+        self.cloud.count("GetMediaRefreshJobs")
+    }
+
+    pub fn looks(&self) -> usize {
+        self.cloud.count("DescribeVodRefreshTasks")
+    }
+}
+
+impl Drop for Bed {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(self.cloud.unused_faults(), Vec::<String>::new(), "faults that never struck");
+        }
+    }
+}
+
+pub fn request<T: AsRef<str>>(ids: impl IntoIterator<Item = T>) -> RefreshRequest {
+    RefreshRequest::new(TaskType::Refresh, ids.into_iter().map(|id| MediaId::new(id).unwrap()))
+}
+
+/// Id, state and error code of each media.
+pub fn states(report: &Report) -> Vec<(String, &'static str, Option<String>)> {
+    let line = |media: &MediaReport| {
+        let id = media.media_id.as_ref().map(ToString::to_string).unwrap_or_default();
+        (id, media.state.as_str(), media.error.as_ref().map(|error| error.code.clone()))
+    };
+    report.media.iter().map(line).collect()
+}
+
+pub fn state_of(report: &Report, id: &str) -> &'static str {
+    states(report).into_iter().find(|(media, ..)| media == id).map_or("absent", |(_, state, _)| state)
+}

@@ -1,0 +1,61 @@
+//! Jobs that somebody else submitted.
+
+use std::time::Duration;
+
+use vod_refresh::emulator::{Fault, FaultRule, JobScript, MediaScript, Scenario, Which};
+use vod_refresh::run::MediaState;
+use vod_refresh::{Outcome, TaskType};
+
+use crate::support::{Bed, states};
+
+fn scenario(media: &[&str]) -> Scenario {
+    let job = JobScript { media: media.iter().map(|id| (*id).to_owned()).collect(), ..JobScript::default() };
+    Scenario::new().with_job("J1", job)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_of_others_is_followed_without_a_submit() {
+    let bed = Bed::new(scenario(&["m1", "m2"]).with_job_delay(Duration::ZERO));
+    let report = bed.wait("J1").await;
+    assert_eq!(
+        (report.outcome, report.task_type, bed.submits()),
+        (Outcome::Complete, Some(TaskType::Refresh), 0)
+    );
+    assert_eq!(states(&report).iter().map(|s| s.0.as_str()).collect::<Vec<_>>(), ["m1", "m2"]);
+    assert_eq!(bed.lookups(), 2, "one, and a last one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_closed_before_the_answer_costs_one_call() {
+    let bed =
+        Bed::new(scenario(&["m1"]).with_fault(FaultRule::on("DescribeVodRefreshTasks", Fault::ResetBefore)));
+    let report = bed.wait("J1").await;
+    assert_eq!((report.outcome, report.summary.retries), (Outcome::Complete, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_never_shows_ends_as_not_found() {
+    let bed = Bed::new(Scenario::new());
+    let report = bed.wait("nowhere").await;
+    assert_eq!(report.outcome, Outcome::Failed);
+    assert_eq!((report.media.len(), report.media[0].state), (1, MediaState::Failed));
+    assert_eq!(report.media[0].error.as_ref().unwrap().code, "JobNotFound");
+    assert!((600..620).contains(&bed.elapsed().as_secs()), "{:?}", bed.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_timed_out_can_be_followed_up() {
+    let stuck = MediaScript {
+        task_ids: vec!["1".into(), "2".into()],
+        never_complete: Which::At(vec![1]),
+        ..MediaScript::default()
+    };
+    let bed = Bed::new(Scenario::new().with_job_ids(["J1"]).with_media("m1", stuck))
+        .with_options(|o| o.timeout = Duration::from_secs(3));
+    let report = bed.refresh(["m1"]).await;
+    assert_eq!(report.outcome, Outcome::Timeout);
+    assert_eq!(report.media[0].job_id.as_ref().unwrap().as_str(), "J1");
+    assert_eq!(bed.cloud.complete_task("2"), 1);
+    let report = bed.wait("J1").await;
+    assert_eq!((report.outcome, bed.submits()), (Outcome::Complete, 1));
+}
