@@ -34,12 +34,15 @@ pub(crate) fn lines(report: &Report, connection: &ConnectionArgs, waiting: &Wait
         lines.push(format!("  {}", command(&jobs, connection, waiting)));
     }
     let never = report.media.iter().filter(|media| media.state == MediaState::NotSubmitted).count() as u64;
-    if never > 0 {
-        let verb = if never == 1 { "was" } else { "were" };
-        lines.push(format!(
-            "{} {verb} not submitted: run the same command again with them",
-            count(never, "media")
-        ));
+    let all = report.media.len() as u64;
+    match never {
+        0 => {}
+        1 if all > 1 => {
+            lines.push("1 media was not submitted: run the same command again with it".to_owned())
+        }
+        n if n == all => lines.push("nothing was submitted".to_owned()),
+        n => lines
+            .push(format!("{} were not submitted: run the same command again with them", count(n, "media"))),
     }
     lines
 }
@@ -140,7 +143,7 @@ mod tests {
                 "remote work goes on; to wait for the rest:",
                 "  vod-refresh wait J2 J3 --endpoint http://127.0.0.1:80 --signature-version v3 --max-rps 5 \
                  --ca-file '/tmp/my ca.pem' --allow-http --timeout 1h30m",
-                "1 media was not submitted: run the same command again with them",
+                "1 media was not submitted: run the same command again with it",
             ]
         );
     }

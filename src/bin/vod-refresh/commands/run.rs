@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use vod_refresh::run::ReportedError;
 use vod_refresh::{JobId, Outcome, RefreshRequest, Refresher, Report, Result as LibraryResult, RunOptions};
 
 use super::listener::{self, Ears};
@@ -147,7 +148,7 @@ fn warn_ahead(options: Options<'_>, world: &World, printer: &Printer) {
 
 /// What stderr says at the end.
 fn conclude(report: &Report, options: Options<'_>, printer: &Printer) {
-    if let Some(error) = &report.error {
+    if let Some(error) = why_ended(report) {
         printer.fail(&exit::lines_of_reported(error, report.outcome));
     }
     if options.output.output != Form::Text {
@@ -160,6 +161,16 @@ fn conclude(report: &Report, options: Options<'_>, printer: &Printer) {
     } else {
         printer.fail(&lines);
     }
+}
+
+/// What ended the run, or kept all of its media from being submitted.
+fn why_ended(report: &Report) -> Option<&ReportedError> {
+    let nothing_done = matches!(
+        report.outcome,
+        Outcome::Internal | Outcome::Config | Outcome::Refused | Outcome::Quota | Outcome::Unavailable
+    );
+    let of_media = || report.media.iter().find_map(|media| media.error.as_ref());
+    report.error.as_ref().or_else(|| nothing_done.then(of_media).flatten())
 }
 
 /// Frees the port, unless somebody wants the process gone.

@@ -79,6 +79,13 @@ pub(crate) fn sums(report: &Report) -> String {
     let calls: u64 = report.summary.api_calls.values().sum();
     let seconds = (report.finished_at - report.started_at).num_seconds().max(0);
     line.push_str(&format!("; {seconds}s, {}", count(calls, "call")));
+    let Summary { events_accepted, events_rejected, .. } = report.summary;
+    if events_accepted > 0 {
+        line.push_str(&format!(", {}", count(events_accepted, "event")));
+    }
+    if events_rejected > 0 {
+        line.push_str(&format!(", {} refused", count(events_rejected, "event")));
+    }
     line
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use vod_refresh::run::{Notice, ReportedError};
+use vod_refresh::run::{MediaState, Notice, ReportedError};
 use vod_refresh::vod::{TaskStatus, TaskType};
 
 use crate::printer::Level;
@@ -99,6 +99,9 @@ impl Talk {
                 let why = description.as_deref().unwrap_or("no reason given");
                 self.some("failed", format!("failed: {which}: {why}"))
             }
+            // Told already, by its task or by its batch.
+            Notice::MediaEnded { error: Some(error), .. } if error.code == "TaskFailed" => Vec::new(),
+            Notice::MediaEnded { state: MediaState::NotSubmitted, .. } => Vec::new(),
             Notice::MediaEnded { media_id, error: Some(error), .. } => {
                 self.some("failed", format!("failed: media {media_id}: {}", why(error)))
             }
@@ -267,7 +270,7 @@ mod tests {
                 let notice = Notice::MediaEnded {
                     media_id,
                     job_id: None,
-                    state: vod_refresh::run::MediaState::Failed,
+                    state: MediaState::Failed,
                     error: Some(error()),
                 };
                 texts(&mut talk, &notice, 1).len()
