@@ -2,15 +2,17 @@
 
 mod live;
 mod talk;
+mod writer;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use vod_refresh::Observer;
 use vod_refresh::run::{Notice, Progress};
+use vod_refresh::{Error, ErrorKind, Observer};
 
 use self::talk::Talk;
+use self::writer::Writer;
 use crate::exit::Failure;
 use crate::output::json;
 use crate::printer::{Level, Printer};
@@ -22,7 +24,6 @@ pub(crate) struct Watch(Arc<Shared>);
 
 struct Shared {
     printer: Printer,
-    ndjson: bool,
     started: Instant,
     state: Mutex<State>,
 }
@@ -30,21 +31,18 @@ struct Shared {
 struct State {
     progress: Progress,
     talk: Talk,
-    /// The first thing that went wrong with stdout.
-    failure: Option<Failure>,
+    /// Where notices go as lines of NDJSON, if they do.
+    ndjson: Option<Writer>,
 }
 
 impl Watch {
     /// A watch that begins now.
-    pub(crate) fn new(printer: &Printer, ndjson: bool) -> Self {
-        let talk = Talk::new(printer.is_live());
-        let state = State { progress: Progress::default(), talk, failure: None };
-        Self(Arc::new(Shared {
-            printer: printer.clone(),
-            ndjson,
-            started: Instant::now(),
-            state: Mutex::new(state),
-        }))
+    pub(crate) fn new(printer: &Printer, ndjson: bool) -> Result<Self, Failure> {
+        let failed = |why| Error::new(ErrorKind::Internal, "no thread for stdout").with_source(why);
+        let ndjson = ndjson.then(|| Writer::start(printer)).transpose().map_err(failed)?;
+        let state = State { progress: Progress::default(), talk: Talk::new(printer.is_live()), ndjson };
+        let printer = printer.clone();
+        Ok(Self(Arc::new(Shared { printer, started: Instant::now(), state: Mutex::new(state) })))
     }
 
     /// Shows life until it is dropped.
@@ -61,10 +59,15 @@ impl Watch {
         }
     }
 
-    /// The end: what went wrong with stdout, if something did.
-    pub(crate) fn finish(&self) -> Result<(), Failure> {
+    /// The run is over: takes the live line away.
+    pub(crate) fn rest(&self) {
         self.0.printer.clear_bar();
-        self.state().failure.take().map_or(Ok(()), Err)
+    }
+
+    /// Waits until every notice is written; says what went wrong with stdout, if something did.
+    pub(crate) fn finish(&self) -> Result<(), Failure> {
+        let writer = self.state().ndjson.take();
+        writer.map_or(Ok(()), Writer::finish)
     }
 
     fn sentence(&self) -> String {
@@ -78,13 +81,12 @@ impl Watch {
 
 impl Observer for Watch {
     fn notice(&self, notice: &Notice, progress: &Progress) {
-        let Shared { printer, ndjson, started, .. } = &*self.0;
-        let written = if *ndjson { printer.out(&json::notice(notice)) } else { Ok(()) };
+        let Shared { printer, started, .. } = &*self.0;
         let lines = {
             let mut state = self.state();
             state.progress = *progress;
-            if let Err(failure) = written {
-                state.failure.get_or_insert(failure);
+            if let Some(writer) = &state.ndjson {
+                writer.put(json::notice(notice));
             }
             state.talk.hear(notice, started.elapsed())
         };

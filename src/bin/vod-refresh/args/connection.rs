@@ -119,3 +119,48 @@ fn certificates(path: &Path) -> Result<Vec<u8>, Failure> {
         Error::new(ErrorKind::Config, format!("cannot read the CA file {name}")).with_source(why).into()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use vod_refresh::auth::credentials::{KEY_ID_VARIABLE, SECRET_VARIABLE};
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    async fn client(options: &str, variables: &[(&'static str, &str)]) -> Result<VodClient, Vec<String>> {
+        let line = format!("vod-refresh wait J1 {options}");
+        let Command::Wait(args) = Cli::try_parse_from(line.split_whitespace()).unwrap().command else {
+            panic!()
+        };
+        let mut pairs = vec![(KEY_ID_VARIABLE, "id".to_owned()), (SECRET_VARIABLE, "secret".to_owned())];
+        pairs.extend(variables.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        args.connection.client(&World::of(pairs)).await.map_err(|failure| failure.lines())
+    }
+
+    #[tokio::test]
+    async fn an_option_goes_before_its_variable_and_an_empty_variable_is_none() {
+        let endpoint = "http://127.0.0.1:1";
+        let variable = [(variable::ENDPOINT, endpoint)];
+        assert_eq!(client("", &variable).await.unwrap().endpoint(), endpoint);
+        let other = client("--endpoint http://127.0.0.1:2", &variable).await.unwrap();
+        assert_eq!((other.endpoint(), other.task_endpoint()), ("http://127.0.0.1:2", "http://127.0.0.1:2"));
+        let empty =
+            [(variable::ENDPOINT, ""), (variable::REGION, ""), (variable::VENDOR_REGION, "cn-beijing")];
+        let empty = client("", &empty).await.unwrap();
+        assert_eq!(empty.endpoint(), "https://vod.cn-beijing.aliyuncs.com");
+        assert_eq!(empty.task_endpoint(), "https://vod.cn-shanghai.aliyuncs.com");
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_used_is_named() {
+        for (options, part) in [
+            ("--endpoint http://10.0.0.1", "plain HTTP"),
+            ("--region CN", "no region id"),
+            ("--ca-file /nonexistent.pem", "/nonexistent.pem"),
+        ] {
+            let lines = client(options, &[]).await.unwrap_err();
+            assert!(lines[0].contains(part), "{lines:?}");
+        }
+    }
+}

@@ -83,7 +83,7 @@ pub(crate) async fn run(
     warn_ahead(options, world, printer);
     let ears = listener::open(options.events, world, printer).await?;
     let signals = Signals::listen(printer, "stopping; a second signal ends at once")?;
-    let watch = Watch::new(printer, options.output.output == Form::Ndjson);
+    let watch = Watch::new(printer, options.output.output == Form::Ndjson)?;
     let mut refresher = Refresher::new(client)
         .with_options(run_options)
         .with_observer(watch.clone())
@@ -95,15 +95,29 @@ pub(crate) async fn run(
         result = perform(&refresher, &task) => result,
         () = watch.show_life() => unreachable!("life is shown for ever"),
     };
-    let watched = watch.finish();
-    let report = result?;
-    let delivered = output::deliver(&report, options.output, printer);
-    conclude(&report, options, printer);
+    watch.rest();
+    let report = match result {
+        Ok(report) => report,
+        Err(why) => {
+            watch.finish()?;
+            return Err(why.into());
+        }
+    };
+    // Files first: a reader of stdout may have paused.
+    let filed = output::write_files(&report, options.output);
+    let in_a_hurry = signals.received().is_some();
+    if in_a_hurry {
+        conclude(&report, options, printer);
+    }
+    let printed = watch.finish().and_then(|()| output::print(&report, options.output.output, printer));
+    if !in_a_hurry {
+        conclude(&report, options, printer);
+    }
     if let Some(ears) = ears {
         close(ears, &signals).await;
     }
     let code = ExitCode::of_outcome(report.outcome, options.waiting.timeout_exit_code, signals.received());
-    match watched.and(delivered) {
+    match filed.and(printed) {
         Ok(()) => Ok(code),
         Err(failure) => {
             printer.fail(&failure.lines());

@@ -38,6 +38,11 @@ impl Forced {
     fn put(text: &str) -> io::Result<()> {
         io::stderr().lock().write_all(text.as_bytes())
     }
+
+    /// To a terminal, a count of zero means one.
+    fn go(n: usize, way: char) -> io::Result<()> {
+        if n == 0 { Ok(()) } else { Self::put(&format!("\u{1b}[{n}{way}")) }
+    }
 }
 
 impl TermLike for Forced {
@@ -46,19 +51,19 @@ impl TermLike for Forced {
     }
 
     fn move_cursor_up(&self, n: usize) -> io::Result<()> {
-        Self::put(&format!("\u{1b}[{n}A"))
+        Self::go(n, 'A')
     }
 
     fn move_cursor_down(&self, n: usize) -> io::Result<()> {
-        Self::put(&format!("\u{1b}[{n}B"))
+        Self::go(n, 'B')
     }
 
     fn move_cursor_right(&self, n: usize) -> io::Result<()> {
-        Self::put(&format!("\u{1b}[{n}C"))
+        Self::go(n, 'C')
     }
 
     fn move_cursor_left(&self, n: usize) -> io::Result<()> {
-        Self::put(&format!("\u{1b}[{n}D"))
+        Self::go(n, 'D')
     }
 
     fn write_line(&self, text: &str) -> io::Result<()> {
