@@ -155,14 +155,21 @@ Examples:
   vod-refresh wait c5ae61bf…
   vod-refresh wait c5ae61bf… 7d02f9aa… --timeout 10m --output ndjson";
 #[cfg(feature = "emulator")]
-const EMULATOR_EXAMPLES: &str = "\
-Examples:
+const EMULATOR_EXAMPLES: &str = r#"Examples:
   vod-refresh emulator --listen 127.0.0.1:8089
   vod-refresh emulator --listen 127.0.0.1:8089 --scenario faults.json
 
 Then, elsewhere:
   export ALIBABA_CLOUD_ACCESS_KEY_ID=testid ALIBABA_CLOUD_ACCESS_KEY_SECRET=testsecret
-  vod-refresh refresh m1 m2 --endpoint http://127.0.0.1:8089";
+  vod-refresh refresh m1 m2 --endpoint http://127.0.0.1:8089
+
+A scenario; every field may be left out, and the library's page on `emulator::scenario` has them all:
+  {"callback": {"url": "http://127.0.0.1:8080/", "key": "Abc123Key"}, "task_duration": "4s",
+   "media": {"gone": {"missing": true}, "half": {"url_count": 2, "failed_tasks": [1]}},
+   "faults": [{"action": "RefreshMediaPlayUrls", "times": 2,
+               "fault": {"throttle": {"status": 503, "code": "Throttling"}}}]}
+
+What came in is at /_emulator/calls, what went out at /_emulator/events."#;
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
   vod-refresh completions bash > ~/.local/share/bash-completion/completions/vod-refresh
@@ -242,6 +249,14 @@ mod tests {
         for word in ["--journal", "--queue", "--profile", "--check-quota", "--dry-run", "--no-journal"] {
             assert!(!refresh.contains(word), "{word}");
         }
+    }
+
+    #[cfg(feature = "emulator")]
+    #[test]
+    fn the_scenario_in_the_help_is_one() {
+        let start = EMULATOR_EXAMPLES.find('{').unwrap();
+        let end = EMULATOR_EXAMPLES.rfind('}').unwrap();
+        vod_refresh::emulator::Scenario::from_json(&EMULATOR_EXAMPLES[start..=end]).unwrap();
     }
 
     #[test]

@@ -178,13 +178,13 @@ pub(crate) fn hint(kind: ErrorKind, code: &str) -> Option<&'static str> {
             "the key id is unknown or disabled: check `ALIBABA_CLOUD_ACCESS_KEY_ID` in the RAM console",
         );
     }
-    if family("InvalidSecurityToken") || family("Expired") {
+    if family("InvalidSecurityToken") || kind == ErrorKind::Expired || family("Expired") {
         return Some("get a new STS token and set all three `ALIBABA_CLOUD_…` variables again");
     }
     if family("MissingSecurityToken") {
         return Some("a temporary key needs its token in `ALIBABA_CLOUD_SECURITY_TOKEN`");
     }
-    if family("InvalidTimeStamp") || family("Clock") {
+    if family("InvalidTimeStamp") || kind == ErrorKind::Clock || family("Clock") {
         return Some("set this machine's clock: requests are good for 15 minutes");
     }
     if family("Forbidden") || family("NoPermission") {

@@ -28,7 +28,7 @@ fn shown(path: &Path) -> String {
 }
 
 fn probe(path: &Path) -> io::Result<()> {
-    if is_special(path)? {
+    if Stream::named(path).is_some() || is_special(path)? {
         return Ok(());
     }
     let (draft, file) = draft(&target(path))?;
@@ -37,13 +37,12 @@ fn probe(path: &Path) -> io::Result<()> {
 }
 
 fn write_io(path: &Path, text: &str) -> io::Result<()> {
+    if let Some(stream) = Stream::named(path) {
+        return unread_is_fine(stream.write(text));
+    }
     if is_special(path)? {
-        let written =
-            File::options().write(true).open(path).and_then(|mut file| file.write_all(text.as_bytes()));
-        return match written {
-            Err(why) if why.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            other => other,
-        };
+        let open = File::options().write(true).open(path);
+        return unread_is_fine(open.and_then(|mut file| file.write_all(text.as_bytes())));
     }
     let target = target(path);
     let (draft, mut file) = draft(&target)?;
@@ -59,6 +58,41 @@ fn write_io(path: &Path, text: &str) -> io::Result<()> {
         let _ = fs::remove_file(&draft);
     }
     placed
+}
+
+/// A stream of this process under the name of a file. Opened anew it would have a position of its own, and what is
+/// written there and what goes to stdout would overwrite each other.
+#[derive(Clone, Copy)]
+enum Stream {
+    Out,
+    Err,
+}
+
+impl Stream {
+    fn named(path: &Path) -> Option<Self> {
+        match path.to_str()? {
+            "/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1" => Some(Self::Out),
+            "/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2" => Some(Self::Err),
+            _ => None,
+        }
+    }
+
+    fn write(self, text: &str) -> io::Result<()> {
+        let mut stream: Box<dyn io::Write> = match self {
+            Self::Out => Box::new(io::stdout().lock()),
+            Self::Err => Box::new(io::stderr().lock()),
+        };
+        stream.write_all(text.as_bytes())?;
+        stream.flush()
+    }
+}
+
+/// A reader that went away is no error.
+fn unread_is_fine(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(why) if why.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
 }
 
 /// Whether something stands at `path` that is no regular file.

@@ -17,7 +17,7 @@ use crate::printer::Printer;
 use crate::words::{harmless, short};
 
 /// Warnings of one place in the code beyond this are not shown: strangers can cause them without end.
-const SAME_WARNING: u32 = 5;
+const SAME_WARNING: u32 = 3;
 
 /// Sends what the library logs where the options want it. Only the first call in a process counts.
 pub(crate) fn start(talk: &TalkArgs, printer: &Printer) {

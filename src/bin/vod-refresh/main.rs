@@ -27,7 +27,9 @@ use crate::printer::Printer;
 use crate::world::World;
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::from(command_line().number())
+    // A panic has been printed by then; scripts know only the codes of the contract.
+    let code = std::panic::catch_unwind(command_line).unwrap_or(ExitCode::Internal);
+    std::process::ExitCode::from(code.number())
 }
 
 fn command_line() -> ExitCode {

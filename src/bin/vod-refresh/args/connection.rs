@@ -78,9 +78,10 @@ impl ConnectionArgs {
         }
         let mut http = HttpOptions::default();
         http.proxy_from_environment = world.proxies;
-        let ca_file = self.ca_file.clone().or_else(|| world.variable(variable::CA_FILE).map(PathBuf::from));
-        if let Some(path) = ca_file {
-            http.extra_roots.push(certificates(&path)?);
+        if let Some(path) = &self.ca_file {
+            http.extra_roots.push(certificates(path, "--ca-file")?);
+        } else if let Some(path) = world.variable(variable::CA_FILE) {
+            http.extra_roots.push(certificates(Path::new(&path), variable::CA_FILE)?);
         }
         let client = builder.with_http_options(http).build()?;
         // Asked here, so that nothing begins without credentials.
@@ -113,10 +114,13 @@ impl ConnectionArgs {
     }
 }
 
-fn certificates(path: &Path) -> Result<Vec<u8>, Failure> {
+/// The PEM file at `path`, which `source` names.
+fn certificates(path: &Path, source: &str) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|why| {
         let name = harmless(&path.display().to_string());
-        Error::new(ErrorKind::Config, format!("cannot read the CA file {name}")).with_source(why).into()
+        Error::new(ErrorKind::Config, format!("cannot read the CA file {name} of `{source}`"))
+            .with_source(why)
+            .into()
     })
 }
 

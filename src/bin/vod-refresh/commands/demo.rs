@@ -114,3 +114,18 @@ fn suggest(printer: &Printer) {
     printer.say("  vod-refresh emulator --listen 127.0.0.1:8089    a cloud to test your own scripts against");
     printer.say("  vod-refresh refresh --help                      all options, with examples");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::output::Form;
+
+    #[test]
+    fn the_command_that_is_shown_is_one() {
+        for output in [Form::Text, Form::Json, Form::Ndjson] {
+            let words = command_line(([127, 0, 0, 1], 8089).into(), &DemoArgs { output });
+            let args = parse(&words).unwrap();
+            assert_eq!((args.media.len(), args.output.output), (MEDIA.len(), output));
+        }
+    }
+}

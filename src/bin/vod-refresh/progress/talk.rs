@@ -105,6 +105,8 @@ impl Talk {
             Notice::MediaEnded { media_id, error: Some(error), .. } => {
                 self.some("failed", format!("failed: media {media_id}: {}", why(error)))
             }
+            // Told already, as the clock that was corrected.
+            Notice::Retrying { error, .. } if error.code.starts_with("InvalidTimeStamp") => Vec::new(),
             Notice::Retrying { action, wait_ms, error, .. } => {
                 let recent = self.retries.get(action).is_some_and(|last| at < *last + RETRY_QUIET);
                 if recent {
