@@ -20,7 +20,10 @@ mod view;
 mod tests;
 
 use std::collections::HashMap;
+use std::hash::RandomState;
 use std::time::Duration;
+
+use hashbrown::HashTable;
 
 use super::batch::Batch;
 use super::observer::{Notice, Progress};
@@ -238,7 +241,8 @@ pub struct Ledger {
     job_index: HashMap<JobId, u32>,
     /// A media id can stand in two jobs of others, so the job is part of the key.
     media_index: HashMap<(u32, MediaId), u32>,
-    task_index: HashMap<TaskId, u32>,
+    task_index: HashTable<u32>,
+    task_hash: RandomState,
     submit_queue: Queue,
     lookup_queue: Queue,
     look_queue: Queue,
@@ -295,7 +299,8 @@ impl Ledger {
             tasks: Vec::new(),
             job_index: HashMap::new(),
             media_index: HashMap::new(),
-            task_index: HashMap::new(),
+            task_index: HashTable::new(),
+            task_hash: RandomState::new(),
             submit_queue: Queue::default(),
             lookup_queue: Queue::default(),
             look_queue: Queue::default(),

@@ -60,23 +60,15 @@ pub struct JobRow {
 }
 
 impl JobRow {
-    /// A row made by hand.
-    #[cfg(test)]
-    pub(crate) fn for_tests(
+    /// A row made by hand, as tests and benchmarks need them.
+    pub fn new(
         media: MediaId,
         status: SubmissionStatus,
         tasks: Vec<TaskId>,
-        urls: &str,
+        urls: impl Into<String>,
     ) -> Self {
-        Self {
-            media,
-            task_type: None,
-            status,
-            tasks,
-            urls: urls.into(),
-            error_code: None,
-            error_message: None,
-        }
+        let urls = urls.into();
+        Self { media, task_type: None, status, tasks, urls, error_code: None, error_message: None }
     }
 
     /// Reads a row or an event: both have the same fields. `None` without a media id.

@@ -117,7 +117,7 @@ impl MediaEntry {
 #[derive(Debug)]
 pub(super) struct TaskEntry {
     pub(super) id: TaskId,
-    pub(super) owners: Vec<Owner>,
+    pub(super) owners: Owners,
     pub(super) rows: Box<[Row]>,
     pub(super) due: Option<Moment>,
     pub(super) first_look: Option<Moment>,
@@ -129,11 +129,51 @@ pub(super) struct TaskEntry {
     pub(super) error: Option<Box<ReportedError>>,
 }
 
-/// A media that a task works for. URLs of one domain and second are merged into one task id, so there may be several.
+/// The media that a task works for. URLs of one domain and second are merged into one task id, so there may be
+/// several; nearly always there is one, which takes no allocation.
+#[derive(Debug, Default)]
+pub(super) struct Owners {
+    first: Option<Owner>,
+    more: Option<Box<Vec<Owner>>>,
+}
+
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Owner {
     pub(super) media: u32,
     pub(super) ended: bool,
+}
+
+impl Owners {
+    pub(super) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.more.as_ref().map_or(0, |more| more.len())
+    }
+
+    pub(super) fn push(&mut self, owner: Owner) {
+        match self.first {
+            None => self.first = Some(owner),
+            Some(_) => self.more.get_or_insert_default().push(owner),
+        }
+    }
+
+    pub(super) fn remove(&mut self, media: u32) {
+        if let Some(more) = &mut self.more {
+            more.retain(|owner| owner.media != media);
+        }
+        if self.first.is_some_and(|owner| owner.media == media) {
+            self.first = self.more.as_mut().and_then(|more| more.pop());
+        }
+    }
+
+    pub(super) fn at(&mut self, place: usize) -> Option<&mut Owner> {
+        match place {
+            0 => self.first.as_mut(),
+            n => self.more.as_mut()?.get_mut(n - 1),
+        }
+    }
 }
 
 /// One URL of a task, as last seen.
@@ -162,7 +202,7 @@ impl TaskEntry {
     pub(super) fn new(id: TaskId) -> Self {
         Self {
             id,
-            owners: Vec::new(),
+            owners: Owners::default(),
             rows: Box::default(),
             due: None,
             first_look: None,
