@@ -2,13 +2,16 @@
 
 use std::collections::HashSet;
 
-use vod_refresh::run::MediaState;
+use vod_refresh::run::{MediaReport, MediaState};
 use vod_refresh::{Outcome, Report};
 
 use crate::args::connection::ConnectionArgs;
 use crate::args::waiting::WaitingArgs;
 use crate::span;
-use crate::words::{count, shell_line};
+use crate::words::{count_of_past, shell_line};
+
+/// The report's code for media of a batch whose answer was lost.
+pub(crate) const OUTCOME_UNKNOWN: &str = "OutcomeUnknown";
 
 /// What to say at the end of a run that leaves work behind; nothing if it does not.
 pub(crate) fn lines(report: &Report, connection: &ConnectionArgs, waiting: &WaitingArgs) -> Vec<String> {
@@ -33,18 +36,28 @@ pub(crate) fn lines(report: &Report, connection: &ConnectionArgs, waiting: &Wait
         lines.push(head.to_owned());
         lines.push(format!("  {}", command(&jobs, connection, waiting)));
     }
-    let never = report.media.iter().filter(|media| media.state == MediaState::NotSubmitted).count() as u64;
-    let all = report.media.len() as u64;
-    match never {
+    let (unknown, never): (Vec<_>, Vec<_>) = report
+        .media
+        .iter()
+        .filter(|media| media.state == MediaState::NotSubmitted)
+        .partition(|media| is_unknown(media));
+    if !unknown.is_empty() {
+        let media = count_of_past(unknown.len() as u64, "media");
+        lines.push(format!("nobody knows whether {media} submitted: to be sure, run the same command again"));
+    }
+    match never.len() {
         0 => {}
-        1 if all > 1 => {
-            lines.push("1 media was not submitted: run the same command again with it".to_owned())
+        n if n == report.media.len() => lines.push("nothing was submitted".to_owned()),
+        n => {
+            let media = count_of_past(n as u64, "media");
+            lines.push(format!("{media} not submitted: run the same command again for the rest"));
         }
-        n if n == all => lines.push("nothing was submitted".to_owned()),
-        n => lines
-            .push(format!("{} were not submitted: run the same command again with them", count(n, "media"))),
     }
     lines
+}
+
+fn is_unknown(media: &MediaReport) -> bool {
+    media.error.as_ref().is_some_and(|error| error.code == OUTCOME_UNKNOWN)
 }
 
 fn unfinished_jobs(report: &Report) -> Vec<&str> {
@@ -143,7 +156,7 @@ mod tests {
                 "remote work goes on; to wait for the rest:",
                 "  vod-refresh wait J2 J3 --endpoint http://127.0.0.1:80 --signature-version v3 --max-rps 5 \
                  --ca-file '/tmp/my ca.pem' --allow-http --timeout 1h30m",
-                "1 media was not submitted: run the same command again with it",
+                "1 media was not submitted: run the same command again for the rest",
             ]
         );
     }
@@ -155,6 +168,17 @@ mod tests {
             lines_for(&["vod-refresh", "refresh", "m1", "--region", "cn-beijing"], list, "interrupted");
         assert_eq!(lines[1], "  vod-refresh wait --region cn-beijing -- -J2");
         assert!(Cli::try_parse_from(lines[1].split_whitespace()).is_ok());
+    }
+
+    #[test]
+    fn a_lost_answer_is_not_called_nothing() {
+        let mut lost = media("m1", None, "not_submitted");
+        lost["error"] = json!({"code": OUTCOME_UNKNOWN, "message": "lost"});
+        let lines = lines_for(&["vod-refresh", "refresh", "m1"], json!([lost]), "interrupted");
+        assert_eq!(
+            lines,
+            ["nobody knows whether 1 media was submitted: to be sure, run the same command again"]
+        );
     }
 
     #[test]

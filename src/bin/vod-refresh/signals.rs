@@ -37,8 +37,9 @@ impl Signals {
                 let _ = first.set(code);
                 stop.cancel();
                 printer.say(goodbye);
-                let second = tokio::time::timeout(LAST_RESORT, source.next()).await;
-                end_now(second.unwrap_or(code));
+                // Whichever comes first; the exit code tells of the first signal all the same.
+                let _ = tokio::time::timeout(LAST_RESORT, source.next()).await;
+                end_now(code);
             });
         };
         std::thread::Builder::new().name("signals".into()).spawn(listener).map_err(failed)?;

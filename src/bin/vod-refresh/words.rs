@@ -33,6 +33,11 @@ pub(crate) fn count(n: u64, noun: &str) -> String {
     }
 }
 
+/// `1 media was`, `2 media were`.
+pub(crate) fn count_of_past(n: u64, noun: &str) -> String {
+    format!("{} {}", count(n, noun), if n == 1 { "was" } else { "were" })
+}
+
 /// `text` at most `limit` characters long, with a sign that something is left out.
 pub(crate) fn short(text: &str, limit: usize) -> String {
     match text.char_indices().nth(limit) {

@@ -7,7 +7,8 @@ use vod_refresh::run::{MediaState, Notice, ReportedError};
 use vod_refresh::vod::{TaskStatus, TaskType};
 
 use crate::printer::Level;
-use crate::words::{count, harmless, short};
+use crate::resume::OUTCOME_UNKNOWN;
+use crate::words::{count, count_of_past, harmless, short};
 
 /// Lines about batches that were submitted.
 const BATCH_LINES: u64 = 10;
@@ -65,6 +66,10 @@ impl Talk {
             }
             Notice::NotSubmitted { media, error } => {
                 self.submitted += 1;
+                // Told already, as unknown.
+                if error.code == OUTCOME_UNKNOWN {
+                    return Vec::new();
+                }
                 self.bad("not submitted", format!("{} not submitted: {}", count(*media, "media"), why(error)))
             }
             Notice::OutcomeUnknown { media, error, waiting_s } => {
@@ -73,8 +78,8 @@ impl Talk {
                     s => format!("; waiting up to {s}s for an event that tells"),
                 };
                 let text = format!(
-                    "unknown whether {} were submitted: {}{next}",
-                    count(*media, "media"),
+                    "unknown whether {} submitted: {}{next}",
+                    count_of_past(*media, "media"),
                     why(error)
                 );
                 self.bad("unknown", text)
