@@ -135,7 +135,7 @@ mod tests {
             "90m",
             "--allow-http",
             "--ca-file",
-            "/tmp/my ca.pem",
+            "/etc/my ca.pem",
             "--signature-version",
             "v3",
             "--max-rps",
@@ -155,7 +155,7 @@ mod tests {
             [
                 "remote work goes on; to wait for the rest:",
                 "  vod-refresh wait J2 J3 --endpoint http://127.0.0.1:80 --signature-version v3 --max-rps 5 \
-                 --ca-file '/tmp/my ca.pem' --allow-http --timeout 1h30m",
+                 --ca-file '/etc/my ca.pem' --allow-http --timeout 1h30m",
                 "1 media was not submitted: run the same command again for the rest",
             ]
         );
