@@ -6,6 +6,7 @@ pub mod emulator;
 pub mod error;
 pub mod event;
 pub mod ids;
+pub mod journal;
 pub mod net;
 pub mod run;
 pub mod vod;
@@ -14,5 +15,6 @@ pub use auth::{Credential, CredentialProvider, EnvironmentCredentials, StaticCre
 pub use error::{Error, ErrorKind, Result};
 pub use event::{EventReceiver, Inbox, Listener};
 pub use ids::{JobId, MediaId, TaskId};
+pub use journal::Journal;
 pub use run::{LookupAfter, Observer, Outcome, RefreshRequest, Refresher, Report, RunOptions};
 pub use vod::{Filters, TaskType, VodClient};

@@ -39,6 +39,7 @@ use crate::ids::{JobId, MediaId, RequestId, RunId, TaskId};
 use crate::vod::{JobRow, TaskRow, TaskType};
 use due::Queue;
 use rows::{BatchEntry, BatchState, JobEntry, MediaEntry, TaskEntry};
+use serde::{Deserialize, Serialize};
 use strangers::Strangers;
 
 /// How long a task or a job may stay invisible before it counts as failed. Creation is asynchronous at the service.
@@ -94,7 +95,7 @@ impl Settings {
 }
 
 /// An error as a fact: what it means for exit codes, and what is reported.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     /// Decides the exit code.
     pub kind: ErrorKind,
@@ -116,9 +117,15 @@ impl From<&Error> for Fault {
 }
 
 /// Something that is known.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Fact {
+    /// A batch is about to be sent: without an answer after it, its outcome is unknown.
+    Submitting {
+        /// Which, from 0.
+        batch: u32,
+    },
     /// A batch was taken.
     Submitted {
         /// Which, from 0.
@@ -318,6 +325,7 @@ impl Ledger {
     /// Takes a fact in. A fact that tells nothing new changes nothing.
     pub fn apply(&mut self, now: Moment, fact: Fact) {
         match fact {
+            Fact::Submitting { batch } => self.submitting(batch),
             Fact::Submitted { batch, job, not_found, forbidden, request_id } => {
                 self.submitted(now, batch, job, &not_found, &forbidden, request_id);
             }

@@ -75,7 +75,7 @@ impl From<TaskStatus> for String {
 }
 
 /// One URL of a task. One task id may have several rows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TaskRow {
     /// The task.
