@@ -32,14 +32,12 @@ pub(super) fn insert_facts(
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     {
         let next = "SELECT coalesce(max(number), 0) + 1 FROM fact WHERE run = ?";
-        let mut number: i64 =
-            transaction.prepare_cached(next)?.query_row([run.as_str()], |row| row.get(0))?;
+        let first: i64 = transaction.prepare_cached(next)?.query_row([run.as_str()], |row| row.get(0))?;
         let mut insert =
             transaction.prepare_cached("INSERT INTO fact (run, number, at_ms, body) VALUES (?, ?, ?, ?)")?;
         let at_ms = at.since_start().as_millis() as i64;
-        for fact in facts {
+        for (number, fact) in (first..).zip(facts) {
             insert.execute(params![run.as_str(), number, at_ms, json(fact)?])?;
-            number += 1;
         }
     }
     transaction.commit()

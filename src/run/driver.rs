@@ -439,8 +439,11 @@ impl<'a> Driver<'a> {
         if let Some(events) = &self.events {
             summary.events_rejected = events.inbox.counts().rejected - self.rejected_before;
         }
+        let unsent = media.iter().all(|entry| entry.state == MediaState::NotSubmitted);
         let error = match &end {
             End::Fatal(error) => Some(error.into()),
+            // Nothing was submitted at all: the first reason is that of the run.
+            _ if unsent => self.ledger.submit_faults().next().map(|fault| fault.error.clone()),
             _ => None,
         };
         Report {

@@ -1,10 +1,16 @@
 //! The forms of a report.
 
+mod escape;
 pub(crate) mod html;
 pub(crate) mod json;
 pub(crate) mod junit;
 pub(crate) mod metrics;
+mod remedy;
+mod rows;
 pub(crate) mod table;
+
+#[cfg(test)]
+mod sample;
 
 use std::path::PathBuf;
 

@@ -134,6 +134,7 @@ pub(super) struct TaskEntry {
 #[derive(Debug, Default)]
 pub(super) struct Owners {
     first: Option<Owner>,
+    #[expect(clippy::box_collection, reason = "eight bytes instead of 24 in 200,000 rows")]
     more: Option<Box<Vec<Owner>>>,
 }
 

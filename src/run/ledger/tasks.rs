@@ -132,12 +132,10 @@ impl Ledger {
 
     /// Ends a task for each media whose rows are final; looks again while one is open.
     fn settle_owners(&mut self, now: Moment, task: u32) {
-        let mut open = false;
+        let (mut open, mut ended) = (false, Vec::new());
         for place in 0..self.tasks[task as usize].owners.len() {
             let entry = &mut self.tasks[task as usize];
-            let Some(owner) = entry.owners.at(place).filter(|owner| !owner.ended).copied() else {
-                continue;
-            };
+            let Some(owner) = entry.owners.at(place).filter(|owner| !owner.ended).copied() else { continue };
             if !entry.ended_for(&self.media[owner.media as usize].urls) {
                 open = true;
                 continue;
@@ -146,11 +144,19 @@ impl Ledger {
                 owner.ended = true;
             }
             self.media[owner.media as usize].open_tasks -= 1;
-            self.end_if_tasks_ended(owner.media);
+            ended.push(owner.media);
         }
         if open {
-            return self.look_again(now, task);
+            self.look_again(now, task);
+        } else {
+            self.end_task(now, task);
         }
+        for media in ended {
+            self.end_if_tasks_ended(media);
+        }
+    }
+
+    fn end_task(&mut self, now: Moment, task: u32) {
         let entry = &mut self.tasks[task as usize];
         entry.ended_at = Some(now);
         entry.due = None;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use secrecy::SecretString;
 use vod_refresh::auth::callback::CallbackVerifier;
-use vod_refresh::{EventReceiver, Inbox, Listener};
+use vod_refresh::{EventReceiver, Inbox, Listener, VodClient};
 
 use crate::args::events::EventArgs;
 use crate::exit::Failure;
@@ -31,6 +31,7 @@ impl Ears {
 /// Listens where the options say; `None` if they don't.
 pub(crate) async fn open(
     args: &EventArgs,
+    client: &VodClient,
     world: &World,
     printer: &Printer,
 ) -> Result<Option<Ears>, Failure> {
@@ -48,8 +49,10 @@ pub(crate) async fn open(
     }
     let inbox = Inbox::new();
     let (given_url, own_inbox, signed) = (args.callback_url.clone(), inbox.clone(), !keys.is_empty());
-    let listener =
-        Listener::bind(address.0, move |bound| receiver(given_url, bound, own_inbox, keys)).await?;
+    let listener = Listener::bind(address.0, |bound| {
+        receiver(given_url, bound, own_inbox, keys).with_clock(client.service_clock())
+    })
+    .await?;
     let bound = listener.address();
     printer.say(&format!("listening for callbacks on {bound}"));
     if signed && args.callback_url.is_none() && bound.ip().is_unspecified() {

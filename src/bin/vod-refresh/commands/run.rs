@@ -81,7 +81,7 @@ pub(crate) async fn run(
         files::check(file)?;
     }
     warn_ahead(options, world, printer);
-    let ears = listener::open(options.events, world, printer).await?;
+    let ears = listener::open(options.events, &client, world, printer).await?;
     let signals = Signals::listen(printer, "stopping; a second signal ends at once")?;
     let watch = Watch::new(printer, options.output.output == Form::Ndjson)?;
     let mut refresher = Refresher::new(client)
