@@ -55,7 +55,8 @@ async fn only_whole_and_right_signatures_open_the_door() {
     let capitals = right.to_uppercase();
     let now = NOW.to_string();
     let lies = ("x-forwarded-host", "evil.example");
-    let table: [(&str, &[(&str, &str)], u16); 9] = [
+    type Knock<'a> = (&'a str, &'a [(&'a str, &'a str)], u16);
+    let table: [Knock<'_>; 9] = [
         ("no headers", &[], 401),
         ("only the timestamp", &[("x-vod-timestamp", &now)], 401),
         ("only the signature", &[("x-vod-signature", &right)], 401),
