@@ -1,4 +1,4 @@
-//! Refreshes (purges) or preloads Alibaba Cloud VOD media on the CDN, end to end.
+#![doc = include_str!("../README.md")]
 
 pub mod auth;
 #[cfg(feature = "emulator")]
