@@ -126,7 +126,9 @@ mod tests {
         let start = Instant::now();
         let later = start + FOREIGN_FOR + Duration::from_secs(1);
         let mut row = Backoff::default();
-        (0..19).for_each(|_| drop(row.only_foreign(16, true, start, 0.0)));
+        for _ in 0..19 {
+            row.only_foreign(16, true, start, 0.0);
+        }
         assert!(row.enough(start).unwrap().contains("304 messages in a row"));
         row.progress(16);
         assert_eq!(row.enough(later), None, "one of ours between them");

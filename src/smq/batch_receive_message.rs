@@ -15,9 +15,9 @@ use crate::error::Result;
 use crate::net::xml::Element;
 
 const ACTION: &str = "BatchReceiveMessage";
-/// Most messages of one call. Source: "BatchReceiveMessage", `numOfMessages`.
+/// Most messages of one call. Source: `BatchReceiveMessage`, `numOfMessages`.
 pub const MAX_MESSAGES_PER_CALL: usize = 16;
-/// Longest long poll. Source: "BatchReceiveMessage", `waitseconds`.
+/// Longest long poll. Source: `BatchReceiveMessage`, `waitseconds`.
 pub const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// What a message is deleted or released with. Each receive gives a new one and makes the one before worthless; so does

@@ -11,7 +11,7 @@ use super::{QueueClient, ReceiptHandle};
 use crate::error::Result;
 
 const ACTION: &str = "ChangeMessageVisibility";
-/// The shortest that the service documents: 0 may work and may not. Source: "ChangeMessageVisibility".
+/// The shortest that the service documents: 0 may work and may not. Source: `ChangeMessageVisibility`.
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(43_200);
 

@@ -13,7 +13,7 @@ const ACTION: &str = "GetQueueAttributes";
 
 /// How a queue is set up. `None` where the service did not say.
 ///
-/// The counts of messages are left out: they are being withdrawn and read 0. Source: "GetQueueAttributes".
+/// The counts of messages are left out: they are being withdrawn and read 0. Source: `GetQueueAttributes`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct QueueAttributes {

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::endpoint::checked_endpoint;
 
-/// Longest queue name. Source: "CreateQueue" (120 now, 256 in older texts: the longer one is accepted).
+/// Longest queue name. Source: `CreateQueue` (120 now, 256 in older texts: the longer one is accepted).
 const MAX_NAME: usize = 256;
 
 /// A queue's address, checked. Any host will do: endpoints have several forms, and gateways their own.

@@ -86,7 +86,7 @@ impl Queue {
         let base64 = match self.script.encoding {
             QueueEncoding::Raw => false,
             QueueEncoding::Base64 => true,
-            QueueEncoding::Mixed => self.events % 2 == 0,
+            QueueEncoding::Mixed => self.events.is_multiple_of(2),
         };
         self.put(if base64 { STANDARD.encode(json) } else { json.to_owned() }, now);
     }

@@ -28,7 +28,7 @@ impl Strangers {
     /// Keeps an event; says how many were dropped for it. One that is here already is not kept twice: a shared queue
     /// brings the same message again and again.
     pub(super) fn keep(&mut self, now: Moment, event: MediaRefreshEvent) -> u64 {
-        if self.by_job.get(&event.job).is_some_and(|events| events.contains(&event)) {
+        if self.holds(&event) {
             return 0;
         }
         self.count += 1;
@@ -54,6 +54,11 @@ impl Strangers {
             self.arrivals.pop_front();
         }
         dropped
+    }
+
+    /// Whether the very same event is kept already.
+    pub(super) fn holds(&self, event: &MediaRefreshEvent) -> bool {
+        self.by_job.get(&event.job).is_some_and(|events| events.contains(event))
     }
 
     /// Takes the events of a job that has become known.
