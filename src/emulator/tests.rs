@@ -6,4 +6,5 @@ mod events;
 mod faults;
 mod gateway;
 mod operations;
+mod queue;
 mod sockets;

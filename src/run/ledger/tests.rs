@@ -590,6 +590,45 @@ fn new_run(world: &World, has_events: bool) -> Ledger {
     Ledger::for_batches(settings(has_events), Batch::split(&ids))
 }
 
+#[test]
+fn an_event_is_ours_foreign_or_not_known_yet() {
+    let of = |job_id: &str, id: &str, run: Option<&str>| {
+        let Fact::Event(mut event) = event(job_id, success(id, &["1"])) else { panic!() };
+        event.correlation =
+            run.map(|run| Correlation { run: crate::ids::RunId::new(run).unwrap(), batch: 0 });
+        *event
+    };
+    let claim = |ledger: &mut Ledger, event: &MediaRefreshEvent| {
+        ledger.apply(at(1), Fact::Event(Box::new(event.clone())));
+        ledger.claim(event)
+    };
+    let mut ledger = ledger(true, &["m1"]);
+    // While the submit answer is out, only the mark can tell.
+    assert_eq!(claim(&mut ledger, &of("J1", "m1", None)), Claim::Undecided);
+    assert_eq!(claim(&mut ledger, &of("J1", "m1", Some("run"))), Claim::Ours);
+    assert_eq!(claim(&mut ledger, &of("J2", "m1", Some("another"))), Claim::Undecided);
+    ledger.apply(at(2), submitted("J1"));
+    assert_eq!(claim(&mut ledger, &of("J1", "m1", None)), Claim::Ours);
+    assert_eq!(claim(&mut ledger, &of("J1", "m2", None)), Claim::Foreign, "a media that was not asked for");
+    assert_eq!(claim(&mut ledger, &of("J2", "m1", None)), Claim::Foreign);
+    assert_eq!(claim(&mut ledger, &of("J3", "m1", Some("run"))), Claim::Ours, "a batch that went out twice");
+    let mut hint = of("J1", "m1", None);
+    hint.row = None;
+    assert_eq!(claim(&mut ledger, &hint), Claim::Ours);
+}
+
+#[test]
+fn a_stranger_that_comes_again_and_again_is_kept_once() {
+    let mut ledger = ledger(true, &["m1"]);
+    let stranger = event("J2", success("m9", &["1"]));
+    for _ in 0..5 {
+        ledger.apply(at(1), stranger.clone());
+    }
+    assert!(!ledger.is_news(&stranger));
+    ledger.apply(at(2), submitted("J1"));
+    assert_eq!(ledger.event_counts().foreign, 1);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
