@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Emulator, Reply};
+use super::{Emulator, Reply, queue};
 use crate::net::transport::{BoxFuture, Phase, Transport, TransportError};
 
 /// Sends requests straight into an [`Emulator`].
@@ -20,7 +20,7 @@ impl EmulatorTransport {
         Self { emulator, timeout: Duration::from_secs(10) }
     }
 
-    /// Sets how long to wait for an answer.
+    /// Sets how long to wait for an answer; for one of the queue half a minute more, since a long poll is silent so long.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -33,6 +33,8 @@ impl Transport for EmulatorTransport {
         &self,
         request: http::Request<Bytes>,
     ) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>> {
+        let held = if queue::serves(request.uri().path()) { crate::smq::MAX_WAIT } else { Duration::ZERO };
+        let patience = self.timeout + held;
         let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
         Box::pin(async move {
             let failed = |phase, timed_out, message: &str| {
@@ -44,7 +46,7 @@ impl Transport for EmulatorTransport {
                     reply => reply,
                 }
             };
-            match tokio::time::timeout(self.timeout, whole).await {
+            match tokio::time::timeout(patience, whole).await {
                 Ok(Reply::Answer(answer)) => Ok(answer),
                 Ok(Reply::HalfBody(_)) => failed(Phase::Body, false, "unexpected end of file"),
                 Ok(Reply::Reset | Reply::Stall) => failed(Phase::Answer, false, "connection reset"),

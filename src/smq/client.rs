@@ -167,6 +167,9 @@ impl QueueClient {
                 ErrorKind::Refused if credential.secret_has_blanks_around() => {
                     error.with_message_suffix("; the secret has a blank or line break at its start or end")
                 }
+                _ if error.code() == Some("SignatureDoesNotMatch") => error.with_message_suffix(
+                    "; the secret does not belong to the key id, or the host is not the one of the queue's account",
+                ),
                 _ => error,
             }
         });

@@ -379,7 +379,7 @@ async fn a_missing_queue_is_a_matter_of_configuration() {
 
 fn client(cloud: &Emulator, credential: Credential) -> QueueClient {
     QueueClient::builder(StaticCredentials(credential), "http://127.0.0.1:1/queues/events")
-        .with_transport(cloud.transport().with_timeout(secs(60)))
+        .with_transport(cloud.transport())
         .build()
         .unwrap()
 }

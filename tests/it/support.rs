@@ -109,7 +109,7 @@ impl Bed {
         let credentials = StaticCredentials(Credential::new("testid", "testsecret"));
         let url = format!("http://127.0.0.1:1/queues/{}", self.queue.as_deref().unwrap_or("no-queue"));
         QueueClient::builder(credentials, url)
-            .with_transport(self.cloud.transport().with_timeout(Duration::from_secs(60)))
+            .with_transport(self.cloud.transport())
             .with_clock(self.clock)
             .build()
             .unwrap()
