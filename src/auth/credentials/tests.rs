@@ -1,0 +1,1 @@
+//! The sources and their order, in scripted worlds.
