@@ -28,6 +28,7 @@ mod world;
 mod tests;
 
 use std::fmt;
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -146,6 +147,16 @@ pub trait CredentialProvider: Send + Sync + fmt::Debug {
     /// must not forget one that it has renewed since: many calls find out about one dead credential at once.
     fn refused(&self, used: &Credential) {
         let _ = used;
+    }
+}
+
+impl<P: CredentialProvider + ?Sized> CredentialProvider for Arc<P> {
+    fn credential(&self) -> BoxFuture<'_, Result<Option<Credential>>> {
+        (**self).credential()
+    }
+
+    fn refused(&self, used: &Credential) {
+        (**self).refused(used);
     }
 }
 

@@ -3,6 +3,7 @@
 //! One binary to link. Modules by promise; `support` has the bed they are tested on.
 
 mod callback;
+mod credentials;
 mod limits;
 mod refresh;
 mod retry;

@@ -214,20 +214,16 @@ mod tests {
         kind: ErrorKind,
     }
 
-    #[derive(Debug)]
-    struct SharedMint(Arc<Mint>);
-
-    impl CredentialProvider for SharedMint {
+    impl CredentialProvider for Mint {
         fn credential(&self) -> BoxFuture<'_, Result<Option<Credential>>> {
             Box::pin(async {
-                let mint = &self.0;
-                let number = mint.asked.fetch_add(1, Ordering::Relaxed) + 1;
+                let number = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
                 sleep(Duration::from_secs(1)).await;
-                if mint.fail.contains(&number) {
-                    return Err(Error::new(mint.kind, format!("failure {number}")));
+                if self.fail.contains(&number) {
+                    return Err(Error::new(self.kind, format!("failure {number}")));
                 }
                 let mut credential = Credential::new(format!("k{number}"), "s");
-                credential.expires = mint.life.map(|life| mint.clock.now() + life);
+                credential.expires = self.life.map(|life| self.clock.now() + life);
                 Ok(Some(credential))
             })
         }
@@ -243,7 +239,7 @@ mod tests {
             let clock = TimerClock::starting_at(DateTime::from_timestamp(1_750_000_000, 0).unwrap());
             let mint = Mint { clock, asked: AtomicU32::new(0), life, fail: fail.into(), kind };
             let mint = Arc::new(mint);
-            let cached = CachedCredentials::new(SharedMint(mint.clone())).with_clock(clock);
+            let cached = CachedCredentials::new(mint.clone()).with_clock(clock);
             Self { mint, cached: Arc::new(cached) }
         }
 

@@ -57,7 +57,7 @@ impl DefaultCredentials {
     pub fn in_world(world: World, options: CredentialOptions) -> Self {
         let clock = world.clock();
         let chain = Arc::new(Chain(Context::new(world, options)));
-        let cached = CachedCredentials::new(Shared(chain.clone())).with_shared_clock(clock);
+        let cached = CachedCredentials::new(chain.clone()).with_shared_clock(clock);
         Self { chain, cached: Arc::new(cached) }
     }
 
@@ -80,11 +80,8 @@ impl CredentialProvider for DefaultCredentials {
 #[derive(Debug)]
 struct Chain(Context);
 
-#[derive(Debug)]
-struct Shared(Arc<Chain>);
-
-impl CredentialProvider for Shared {
+impl CredentialProvider for Chain {
     fn credential(&self) -> BoxFuture<'_, Result<Option<Credential>>> {
-        Box::pin(async { chain::walk(&self.0.0).await.outcome.map(Some) })
+        Box::pin(async { chain::walk(&self.0).await.outcome.map(Some) })
     }
 }
