@@ -1,4 +1,4 @@
-//! The token service: AssumeRole and AssumeRoleWithOIDC, version 2015-04-01.
+//! The token service: `AssumeRole` and `AssumeRoleWithOIDC`, version 2015-04-01.
 //!
 //! What it gives out, the VOD side accepts until the session ends or is revoked.
 

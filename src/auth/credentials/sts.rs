@@ -1,7 +1,7 @@
-//! The token service: a role taken on with a key (AssumeRole) or with an OIDC token.
+//! The token service: a role taken on with a key (`AssumeRole`) or with an OIDC token.
 //!
-//! AssumeRole is signed with this crate's own signer; AssumeRoleWithOIDC is not signed, and goes out as a POST with the
-//! token in the body, since URLs end up in logs. Source: the vendor's STS API, version 2015-04-01.
+//! `AssumeRole` is signed with this crate's own signer; `AssumeRoleWithOIDC` is not signed, and goes out as a POST with
+//! the token in the body, since URLs end up in logs. Source: the vendor's STS API, version 2015-04-01.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -103,13 +103,20 @@ fn whole_endpoint(given: &str, allow_plain_http: bool) -> Result<String> {
     Ok(format!("{}://{host}", uri.scheme_str().unwrap_or("https")))
 }
 
+/// An emulator on this machine is reached past any proxy.
+fn peer_of(endpoint: &str) -> Peer {
+    let uri = endpoint.parse::<http::Uri>().ok();
+    let here = uri.and_then(|uri| uri.host().map(super::uri::is_this_machine)).unwrap_or_default();
+    if here { Peer::Local } else { Peer::Remote }
+}
+
 /// Takes on `role` with the key `source`, which may itself be a temporary one.
 pub(super) async fn assume_role(context: &Context, source: &Credential, role: &Role) -> Result<Credential> {
     let endpoint = role.endpoint(context)?;
     let mut params = role.params(context);
     params.extend(role.external_id.clone().map(|id| ("ExternalId".to_owned(), id)));
     let operation = Operation { action: "AssumeRole", version: VERSION, method: Method::POST, params };
-    exchange(context, operation.action, &[], |now| {
+    exchange(context, operation.action, peer_of(&endpoint), &[], |now| {
         let attempt = Attempt { credential: source, nonce: fresh_nonce()?, now };
         Ok(signed(SignatureVersion::V1, &endpoint, &operation, &attempt)?.request)
     })
@@ -129,7 +136,7 @@ pub(super) async fn assume_role_with_oidc(
     params.insert("OIDCToken".into(), token.to_owned());
     let form = Bytes::from(percent::join(params.iter().map(|(n, v)| (n.as_str(), v.as_str()))));
     let action = "AssumeRoleWithOIDC";
-    exchange(context, action, &[token], |now| {
+    exchange(context, action, peer_of(&endpoint), &[token], |now| {
         let time = to_wire(now);
         let common = [("Action", action), ("Version", VERSION), ("Format", "JSON"), ("Timestamp", &time)];
         let mut request = http::Request::new(form.clone());
@@ -151,6 +158,7 @@ pub(super) async fn assume_role_with_oidc(
 async fn exchange(
     context: &Context,
     action: &'static str,
+    peer: Peer,
     secrets: &[&str],
     build: impl Fn(DateTime<Utc>) -> Result<http::Request<Bytes>> + Send + Sync,
 ) -> Result<Credential> {
@@ -172,7 +180,7 @@ async fn exchange(
             Box::pin(async move {
                 let ours = context.world.now();
                 let request = build(ours + TimeDelta::milliseconds(skew_ms.load(Ordering::Relaxed)))?;
-                let answer = context.world.send(Peer::Remote, request, LIMIT).await?.map_err(|failure| {
+                let answer = context.world.send(peer, request, LIMIT).await?.map_err(|failure| {
                     let kind = if failure.phase == Phase::Trust {
                         ErrorKind::Config
                     } else {

@@ -76,13 +76,13 @@ impl World {
     ///
     /// `http` counts for the token service and credentials services; the metadata service has its own timeouts.
     pub fn process(http: &HttpOptions) -> Self {
-        let direct = HttpOptions { proxy_from_environment: false, ..http.clone() };
+        // No public authority vouches for a service on this machine, so only certificates that were given count.
+        let local = HttpOptions { proxy_from_environment: false, plain_http_only: true, ..http.clone() };
         let metadata = HttpOptions {
             connect_timeout: METADATA_TIMEOUT,
             read_timeout: METADATA_TIMEOUT,
-            plain_http_only: true,
             extra_roots: Vec::new(),
-            ..direct.clone()
+            ..local.clone()
         };
         Self {
             variables: Arc::new(|name| std::env::var(name).ok()),
@@ -90,7 +90,7 @@ impl World {
             files: Arc::new(read_file),
             processes: Arc::new(|words| Box::pin(external::run(words))),
             sts: Arc::new(Lazy::of(http.clone())),
-            local: Arc::new(Lazy::of(direct)),
+            local: Arc::new(Lazy::of(local)),
             metadata: Arc::new(Lazy::of(metadata)),
             clock: Arc::new(SystemClock),
             warned: Arc::default(),

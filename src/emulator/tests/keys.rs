@@ -16,7 +16,7 @@ const VERSION: (&str, &str) = ("Version", "2015-04-01");
 const PROVIDER: (&str, &str) = ("OIDCProviderArn", "acs:ram::1:oidc-provider/x");
 const TOKEN: (&str, &str) = ("OIDCToken", "a.b.c");
 
-/// AssumeRoleWithOIDC as the vendor's SDKs send it.
+/// `AssumeRoleWithOIDC` as the vendor's SDKs send it.
 fn with_oidc(given: &[(&str, &str)]) -> Request<Bytes> {
     let form = crate::auth::percent::join(given.iter().copied());
     Request::post("http://sts.test/?Action=AssumeRoleWithOIDC&Version=2015-04-01&Format=JSON")

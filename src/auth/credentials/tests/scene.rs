@@ -40,6 +40,8 @@ impl Sent {
     }
 }
 
+type Run = dyn Fn(Vec<String>) -> BoxFuture<'static, io::Result<ProcessOutput>> + Send + Sync;
+pub(super) type Answer = fn(&Sent) -> Option<(u16, String)>;
 type Respond = dyn Fn(&Sent) -> Option<(u16, String)> + Send + Sync;
 
 /// Answers by a function; `None` means that nobody is there.
@@ -114,7 +116,7 @@ pub(super) struct Scene {
     files: Arc<Mutex<BTreeMap<PathBuf, FileText>>>,
     unreadable: Option<PathBuf>,
     wire: Option<Wire>,
-    process: Option<Arc<dyn Fn(Vec<String>) -> BoxFuture<'static, io::Result<ProcessOutput>> + Send + Sync>>,
+    process: Option<Arc<Run>>,
     options: CredentialOptions,
 }
 

@@ -1,6 +1,6 @@
 //! What is asked over the network: the token service, the instance, a credentials service.
 
-use super::scene::{ROLE, Scene, Sent, URI, assumed, healthy, session};
+use super::scene::{Answer, ROLE, Scene, Sent, URI, assumed, healthy, session};
 use crate::auth::credentials::CredentialProvider as _;
 use crate::error::ErrorKind;
 
@@ -98,7 +98,7 @@ async fn version_1_of_the_metadata_service_is_the_way_back_unless_it_is_switched
         |sent: &Sent| if sent.method == "PUT" { Some((404, String::new())) } else { healthy(sent) };
     let bad_token = |sent: &Sent| if has_token(sent) { Some((401, String::new())) } else { healthy(sent) };
     let off = &[("ALIBABA_CLOUD_IMDSV1_DISABLED", "true")];
-    let ways: [fn(&Sent) -> Option<(u16, String)>; 2] = [no_token, bad_token];
+    let ways: [Answer; 2] = [no_token, bad_token];
     for respond in ways {
         let scene = Scene::new().answering(respond);
         assert_eq!(scene.key().await, "STS.ecs");
@@ -116,7 +116,7 @@ async fn no_instance_and_no_role_are_no_error_unless_they_were_asked_for() {
     };
     // Another network's router may answer at this address.
     let stranger = |_: &Sent| Some((200, "<html>".to_owned()));
-    let ways: [fn(&Sent) -> Option<(u16, String)>; 3] = [none, no_role, stranger];
+    let ways: [Answer; 3] = [none, no_role, stranger];
     for respond in ways {
         let error = Scene::new().answering(respond).failure().await;
         assert_eq!(error.kind(), ErrorKind::Config);
