@@ -59,7 +59,7 @@ pub struct Correlation {
 }
 
 /// One event about a job.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct MediaRefreshEvent {
     /// The job.

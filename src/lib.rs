@@ -1,4 +1,4 @@
-//! Refreshes (purges) or preloads Alibaba Cloud VOD media on the CDN, end to end.
+#![doc = include_str!("../README.md")]
 
 pub mod auth;
 #[cfg(feature = "emulator")]
@@ -6,6 +6,7 @@ pub mod emulator;
 pub mod error;
 pub mod event;
 pub mod ids;
+pub mod journal;
 pub mod net;
 pub mod run;
 pub mod vod;
@@ -17,5 +18,6 @@ pub use auth::{
 pub use error::{Error, ErrorKind, Result};
 pub use event::{EventReceiver, Inbox, Listener};
 pub use ids::{JobId, MediaId, TaskId};
+pub use journal::Journal;
 pub use run::{LookupAfter, Observer, Outcome, RefreshRequest, Refresher, Report, RunOptions};
 pub use vod::{Filters, TaskType, VodClient};

@@ -17,6 +17,8 @@ pub use observer::{Notice, Observer, Progress};
 pub use report::{MediaReport, MediaState, Outcome, Report, ReportedError, SCHEMA, Summary, TaskReport};
 pub use request::{LookupAfter, RefreshRequest, RunOptions};
 
+pub(crate) use driver::view;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -25,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Inbox;
 use crate::ids::JobId;
+use crate::journal::{Journal, StoredRun};
 use crate::vod::VodClient;
 
 /// Takes media ids and comes back when the CDN has dropped or fetched every playback URL of them.
@@ -38,6 +41,8 @@ pub struct Refresher {
     inbox: Option<Inbox>,
     observer: Arc<dyn Observer>,
     stop: CancellationToken,
+    journal: Option<Journal>,
+    settings: serde_json::Value,
 }
 
 impl Refresher {
@@ -49,6 +54,8 @@ impl Refresher {
             inbox: None,
             observer: Arc::new(observer::Silent),
             stop: CancellationToken::new(),
+            journal: None,
+            settings: serde_json::Value::Null,
         }
     }
 
@@ -81,6 +88,15 @@ impl Refresher {
         self
     }
 
+    /// Keeps runs in `journal`, so that they survive the process. `settings` is what the caller wants back on resume
+    /// ([`RunRecord::settings`](crate::journal::RunRecord)); it must hold no secret.
+    #[must_use]
+    pub fn with_journal(mut self, journal: Journal, settings: serde_json::Value) -> Self {
+        self.journal = Some(journal);
+        self.settings = settings;
+        self
+    }
+
     /// Purges or prefetches media and waits for every task.
     ///
     /// What the service refuses is in the report, not an error: [`Report::outcome`] gives the verdict, [`Report::error`]
@@ -106,6 +122,26 @@ impl Refresher {
             return Err(Error::new(ErrorKind::Usage, "no job id to wait for"));
         }
         driver::wait(self, jobs).await
+    }
+
+    /// Carries on a run that was interrupted, killed or timed out, from what [`Journal::load`] gave. Nothing is
+    /// submitted again that the service had confirmed. The same holds as for [`refresh`](Self::refresh).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`] for a run that has ended, [`ErrorKind::Config`] without credentials or while another
+    /// process drives that run.
+    pub async fn resume(&self, run: StoredRun) -> Result<Report> {
+        driver::resume(self, run, false).await
+    }
+
+    /// Asks the service once about everything in a stored run that is open, and writes down what it says.
+    ///
+    /// # Errors
+    ///
+    /// As [`resume`](Self::resume).
+    pub async fn check(&self, run: StoredRun) -> Result<Report> {
+        driver::resume(self, run, true).await
     }
 }
 

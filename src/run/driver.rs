@@ -5,13 +5,14 @@
 //! their own; the client keeps their pace.
 
 mod calls;
+mod diary;
 mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use tokio::task::JoinSet;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -24,8 +25,10 @@ use super::{RefreshRequest, Refresher, RunOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Delivery, Inbox, Subscription};
 use crate::ids::{JobId, RunId};
-use crate::vod::{TaskStatus, TaskType, VodClient};
+use crate::journal::{Order, RunRecord, StoredRun};
+use crate::vod::{MAX_MEDIA_PER_CALL, TaskStatus, VodClient};
 use calls::Done;
+use diary::Diary;
 use watch::Watch;
 
 /// Wait for an event before a job is looked up, unless told otherwise.
@@ -37,12 +40,17 @@ const LAST_LOOK: Duration = Duration::from_secs(1);
 /// Calls of each kind that may be in flight at once. The pace of the client is the real limit.
 const ROOM: Room = Room { submit: 8, look_up: 8, look: 16 };
 
+/// The service forgets tasks after so long. Source: "DescribeVodRefreshTasks", `StartTime`.
+const HISTORY: Duration = Duration::from_secs(3 * 86_400);
+
 /// How the loop ended.
 enum End {
     /// Every media has its verdict.
     Settled,
     /// Every batch is submitted, and nobody wants to wait.
     Submitted,
+    /// Everything that is open was asked about once.
+    Checked,
     /// The deadline passed.
     Deadline,
     /// Stopped from outside.
@@ -60,41 +68,100 @@ pub(super) async fn refresh(refresher: &Refresher, request: &RefreshRequest) -> 
     }
     request.filters.check()?;
     check_extend(request, &run)?;
-    let batches = Batch::split(&request.media);
-    let settings = settings(refresher, run.clone(), Some(request.task_type));
-    let notice = Notice::Started {
-        run_id: run,
-        task_type: Some(request.task_type),
-        media: request.media.len() as u64,
-        batches: batches.len() as u64,
-        jobs: 0,
-    };
-    let ledger = Ledger::for_batches(settings, batches);
-    Driver::start(refresher, ledger, Some(request.clone()), notice).await
+    begin(refresher, run, Order::Refresh(request.clone())).await
 }
 
 pub(super) async fn wait(refresher: &Refresher, jobs: &[JobId]) -> Result<Report> {
-    let run = RunId::fresh();
-    let settings = settings(refresher, run.clone(), None);
-    let ledger = Ledger::for_jobs(settings, jobs.iter().cloned());
-    let notice =
-        Notice::Started { run_id: run, task_type: None, media: 0, batches: 0, jobs: jobs.len() as u64 };
-    Driver::start(refresher, ledger, None, notice).await
+    begin(refresher, RunId::fresh(), Order::Wait(jobs.to_vec())).await
 }
 
-fn settings(refresher: &Refresher, run: RunId, task_type: Option<TaskType>) -> Settings {
-    let options = &refresher.options;
-    let has_events = refresher.inbox.is_some();
-    let default = LookupAfter::After(if has_events { LOOKUP_AFTER } else { Duration::ZERO });
-    let mut settings = Settings::new(run, task_type);
-    settings.has_events = has_events;
+async fn begin(refresher: &Refresher, run: RunId, order: Order) -> Result<Report> {
+    // Without a credential nothing can be done: say so before anything else.
+    refresher.client.credential().await?;
+    let record = record(refresher, run, order);
+    let diary = Diary::begin(refresher, &record).await?;
+    let ledger = ledger_of(&record, Moment::after(refresher.options.timeout));
+    Driver::new(refresher, record, ledger, diary, Duration::ZERO).run().await
+}
+
+pub(super) async fn resume(refresher: &Refresher, stored: StoredRun, once: bool) -> Result<Report> {
+    refresher.client.credential().await?;
+    let run = stored.record.run.clone();
+    if let Some(outcome) = stored.outcome {
+        return Err(Error::new(ErrorKind::Usage, format!("run {run} has ended: {}", outcome.as_str())));
+    }
+    let diary = Diary::resume(refresher, &run).await?;
+    let mut ledger = replayed(&stored);
+    let last = stored.facts.last().map_or(Duration::ZERO, |(at, _)| at.since_start());
+    // The machine's clock may have been set back meanwhile; facts never are.
+    let age =
+        (refresher.client.local_time() - stored.record.started_at).to_std().unwrap_or_default().max(last);
+    ledger.reopen(Moment::after(age), Moment::after(age + refresher.options.timeout));
+    drop(ledger.take_notices());
+    let mut driver = Driver::new(refresher, stored.record, ledger, diary, age);
+    driver.once = once;
+    driver.run().await
+}
+
+/// What a stored run looks like, without asking anybody.
+pub(crate) fn view(stored: &StoredRun) -> Report {
+    let ledger = replayed(stored);
+    let started_at = stored.record.started_at;
+    let media = ledger.media_reports(started_at);
+    let last = stored.facts.last().map_or(started_at, |(at, _)| started_at + at.since_start());
+    Report {
+        schema: SCHEMA,
+        run_id: stored.record.run.clone(),
+        task_type: ledger.task_type(),
+        outcome: stored.outcome.unwrap_or(Outcome::Unfinished),
+        started_at,
+        finished_at: last,
+        extend: stored.record.extend(),
+        summary: super::ledger::sums(&media),
+        error: None,
+        notes: Vec::new(),
+        media,
+    }
+}
+
+fn record(refresher: &Refresher, run: RunId, order: Order) -> RunRecord {
+    RunRecord {
+        run,
+        started_at: refresher.client.local_time(),
+        order,
+        options: refresher.options.clone(),
+        has_events: refresher.inbox.is_some(),
+        settings: refresher.settings.clone(),
+    }
+}
+
+fn replayed(stored: &StoredRun) -> Ledger {
+    let mut ledger = ledger_of(&stored.record, Moment::after(stored.record.options.timeout));
+    for (at, fact) in &stored.facts {
+        ledger.apply(*at, fact.clone());
+    }
+    ledger
+}
+
+fn ledger_of(record: &RunRecord, deadline: Moment) -> Ledger {
+    let options = &record.options;
+    let task_type = match &record.order {
+        Order::Refresh(request) => Some(request.task_type),
+        Order::Wait(_) => None,
+    };
+    let default = LookupAfter::After(if record.has_events { LOOKUP_AFTER } else { Duration::ZERO });
+    let mut settings = Settings::new(record.run.clone(), task_type);
+    settings.has_events = record.has_events;
     settings.lookup = options.lookup_after.unwrap_or(default);
     settings.poll_first = options.poll_interval.unwrap_or(settings.poll_first);
-    settings.deadline = Moment::after(options.timeout);
+    settings.deadline = deadline;
     settings.resubmit = options.resubmit;
     settings.outcome_wait = options.outcome_wait;
     settings.seed = getrandom::u64().unwrap_or_default();
-    settings
+    match &record.order {
+        Order::Refresh(request) => Ledger::for_batches(settings, Batch::split(&request.media)),
+        Order::Wait(jobs) => Ledger::for_jobs(settings, jobs.iter().cloned()),
+    }
 }
 
 struct Driver<'a> {
@@ -102,9 +169,9 @@ struct Driver<'a> {
     observer: &'a dyn Observer,
     stop: &'a CancellationToken,
     client: VodClient,
-    request: Option<Arc<RefreshRequest>>,
-    run: RunId,
+    record: RunRecord,
     ledger: Ledger,
+    diary: Diary,
     events: Option<Subscription>,
     rejected_before: u64,
     calls: JoinSet<Done>,
@@ -112,36 +179,37 @@ struct Driver<'a> {
     /// Ends the waits of calls in flight, not the calls.
     soft_stop: CancellationToken,
     watch: Arc<Watch>,
-    notices: tokio::sync::mpsc::UnboundedReceiver<Notice>,
-    started_at: DateTime<Utc>,
+    notices: UnboundedReceiver<Notice>,
+    /// When this process began, and how old the run was then.
     anchor: Instant,
+    age: Duration,
     deadline: Moment,
     fatal: Option<Error>,
+    /// Ask about everything that is open once, then end.
+    once: bool,
+}
+
+/// Why the loop woke up.
+enum Wake {
+    Stopped,
+    Done(Result<Done, JoinError>),
+    Event(Delivery),
+    Notice(Notice),
+    Time,
 }
 
 impl<'a> Driver<'a> {
-    async fn start(
-        refresher: &'a Refresher,
-        ledger: Ledger,
-        request: Option<RefreshRequest>,
-        started: Notice,
-    ) -> Result<Report> {
-        // Without a credential nothing can be done: say so before anything else.
-        refresher.client.credential().await?;
+    fn new(refresher: &'a Refresher, record: RunRecord, ledger: Ledger, diary: Diary, age: Duration) -> Self {
         let (watch, notices) = Watch::new();
         let soft_stop = CancellationToken::new();
-        let run = match &started {
-            Notice::Started { run_id, .. } => run_id.clone(),
-            _ => RunId::fresh(),
-        };
-        let mut driver = Self {
+        Self {
             options: &refresher.options,
             observer: &*refresher.observer,
             stop: &refresher.stop,
             client: refresher.client.watched(soft_stop.clone(), watch.clone()),
-            request: request.map(Arc::new),
-            run,
+            record,
             ledger,
+            diary,
             // Before the first submission, or an early event is lost.
             events: refresher.inbox.as_ref().map(Inbox::subscribe),
             rejected_before: refresher.inbox.as_ref().map_or(0, |inbox| inbox.counts().rejected),
@@ -150,47 +218,132 @@ impl<'a> Driver<'a> {
             soft_stop,
             watch,
             notices,
-            started_at: refresher.client.local_time(),
             anchor: Instant::now(),
-            deadline: Moment::after(refresher.options.timeout),
+            age,
+            deadline: Moment::after(age + refresher.options.timeout),
             fatal: None,
+            once: false,
+        }
+    }
+
+    async fn run(mut self) -> Result<Report> {
+        let (batches, jobs) = match &self.record.order {
+            Order::Refresh(request) => (request.media.len().div_ceil(MAX_MEDIA_PER_CALL), 0),
+            Order::Wait(jobs) => (0, jobs.len()),
         };
-        driver.tell(&started);
-        let end = driver.drive().await;
-        driver.wind_down(&end).await;
-        Ok(driver.report(end))
+        self.tell(&Notice::Started {
+            run_id: self.record.run.clone(),
+            task_type: self.ledger.task_type(),
+            media: self.ledger.progress().media,
+            batches: batches as u64,
+            jobs: jobs as u64,
+        });
+        if self.age >= HISTORY {
+            let message = format!(
+                "this run began {} hours ago; the service keeps its history for {} days, so what ended before may not be found",
+                self.age.as_secs() / 3_600,
+                HISTORY.as_secs() / 86_400
+            );
+            self.tell(&Notice::Warning { message });
+        }
+        let end = self.drive().await;
+        self.wind_down(&end).await;
+        Ok(self.report(end).await)
     }
 
     /// Runs until there is nothing left to do or nothing more can be done.
     async fn drive(&mut self) -> End {
         loop {
-            self.hand_out();
+            self.hand_out().await;
             self.tell_all();
             if let Some(end) = self.ended() {
                 return end;
             }
-            let wake = self.wake_at();
-            tokio::select! {
+            let at = self.wake_at();
+            let wake = tokio::select! {
                 biased;
-                () = self.stop.cancelled() => return End::Stopped,
-                Some(done) = self.calls.join_next() => self.done(done),
-                Some(delivery) = next_event(&mut self.events) => self.hear(delivery),
-                Some(notice) = self.notices.recv() => self.tell(&notice),
-                () = sleep_until(wake) => {}
+                () = self.stop.cancelled() => Wake::Stopped,
+                Some(done) = self.calls.join_next() => Wake::Done(done),
+                Some(delivery) = next_event(&mut self.events) => Wake::Event(delivery),
+                Some(notice) = self.notices.recv() => Wake::Notice(notice),
+                () = sleep_until(at) => Wake::Time,
+            };
+            if matches!(wake, Wake::Stopped) {
+                return End::Stopped;
             }
+            self.take_in(wake).await;
+        }
+    }
+
+    /// Takes in what woke the loop and what else is there by now: what came together is written down together.
+    async fn take_in(&mut self, wake: Wake) {
+        let (mut facts, mut senders) = (Vec::new(), Vec::new());
+        let mut hear = |facts: &mut Vec<Fact>, delivery: Delivery| {
+            facts.push(Fact::Event(Box::new(delivery.event)));
+            senders.push(delivery.recorded);
+        };
+        match wake {
+            Wake::Done(done) => self.done(done, &mut facts),
+            Wake::Event(delivery) => hear(&mut facts, delivery),
+            Wake::Notice(notice) => self.tell(&notice),
+            Wake::Stopped | Wake::Time => return,
+        }
+        while let Some(done) = self.calls.try_join_next() {
+            self.done(done, &mut facts);
+        }
+        while let Some(delivery) = self.events.as_mut().and_then(|events| events.events.try_recv().ok()) {
+            hear(&mut facts, delivery);
+        }
+        self.note(facts).await;
+        for sender in senders {
+            // The receiver may have stopped waiting; the event counts all the same.
+            let _ = sender.send(());
+        }
+    }
+
+    /// Writes facts down, then applies them.
+    async fn note(&mut self, facts: Vec<Fact>) {
+        let now = self.now();
+        if let Some(lost) = self.diary.write(&self.record.run, now, &self.ledger, &facts).await {
+            self.tell(&Notice::Warning { message: lost });
+        }
+        for fact in facts {
+            self.ledger.apply(now, fact);
         }
     }
 
     /// Takes all the work that is due and for which there is room.
-    fn hand_out(&mut self) {
+    async fn hand_out(&mut self) {
         let now = self.now();
         if now >= self.deadline + LAST_LOOK || self.fatal.is_some() {
             return;
         }
-        while let Some(work) = self.ledger.due(now, self.room()) {
-            match work {
-                Work::Note(fact) => self.ledger.apply(now, fact),
-                work => self.begin(work),
+        loop {
+            let (mut facts, mut calls, mut room) = (Vec::new(), Vec::new(), self.room());
+            while let Some(work) = self.ledger.due(now, room) {
+                match work {
+                    Work::Note(fact) => facts.push(fact),
+                    Work::Submit { batch } => {
+                        room.submit -= 1;
+                        facts.push(Fact::Submitting { batch });
+                        calls.push(work);
+                    }
+                    Work::LookUp { .. } => {
+                        room.look_up -= 1;
+                        calls.push(work);
+                    }
+                    Work::Look { .. } => {
+                        room.look -= 1;
+                        calls.push(work);
+                    }
+                }
+            }
+            if facts.is_empty() && calls.is_empty() {
+                return;
+            }
+            self.note(facts).await;
+            for work in calls {
+                self.begin(work);
             }
         }
     }
@@ -210,6 +363,9 @@ impl<'a> Driver<'a> {
             return Some(End::Submitted);
         }
         let now = self.now();
+        if self.once && self.calls.is_empty() && self.ledger.next_at(ROOM).is_none_or(|at| at > now) {
+            return Some(End::Checked);
+        }
         let last_words = now < self.deadline + LAST_LOOK && !self.calls.is_empty();
         (now >= self.deadline && !last_words).then_some(End::Deadline)
     }
@@ -220,25 +376,19 @@ impl<'a> Driver<'a> {
         let over = if now < self.deadline { self.deadline } else { self.deadline + LAST_LOOK };
         let room = self.room();
         let due = self.ledger.next_at(room).filter(|_| now < self.deadline);
-        self.anchor + due.map_or(over, |at| at.min(over)).since_start()
-    }
-
-    fn hear(&mut self, delivery: Delivery) {
-        let now = self.now();
-        self.ledger.apply(now, Fact::Event(Box::new(delivery.event)));
-        // The receiver may have stopped waiting; the event counts all the same.
-        let _ = delivery.recorded.send(());
+        self.anchor + due.map_or(over, |at| at.min(over)).since(Moment::after(self.age))
     }
 
     /// Stops submitting, lets calls in flight end, and writes down what stays open.
     async fn wind_down(&mut self, end: &End) {
         self.soft_stop.cancel();
         // Looks and lookups can be asked again; a submission's answer can't.
-        let patient = !matches!(end, End::Settled | End::Submitted) || self.in_flight.submit > 0;
+        let patient =
+            !matches!(end, End::Settled | End::Submitted | End::Checked) || self.in_flight.submit > 0;
         let until = Instant::now() + LAST_WORDS;
         while patient && !self.calls.is_empty() {
             match timeout_at(until, self.calls.join_next()).await {
-                Ok(Some(done)) => self.done(done),
+                Ok(Some(done)) => self.take_in(Wake::Done(done)).await,
                 Ok(None) | Err(_) => break,
             }
         }
@@ -254,21 +404,31 @@ impl<'a> Driver<'a> {
                 Fault::new(ErrorKind::Rejected, "FailFast", "another media failed before it was sent")
             }
             End::Fatal(error) => error.into(),
-            End::Settled | End::Submitted => return self.tell_all(),
+            End::Settled | End::Submitted | End::Checked => return self.tell_all(),
         };
-        let now = self.now();
-        for batch in self.ledger.sending() {
-            let lost =
-                Fault::new(ErrorKind::Unavailable, "OutcomeUnknown", "the run ended before the answer came");
-            self.ledger.apply(now, Fact::OutcomeUnknown { batch, fault: lost });
+        // With a journal the run can be carried on: what was not sent still will be.
+        if !self.diary.keeps() || matches!(end, End::FailedFast) {
+            let lost = || {
+                Fault::new(ErrorKind::Unavailable, "OutcomeUnknown", "the run ended before the answer came")
+            };
+            let unknown = |batch| Fact::OutcomeUnknown { batch, fault: lost() };
+            let mut facts: Vec<Fact> = self.ledger.sending().into_iter().map(unknown).collect();
+            facts.push(Fact::Halted { fault });
+            self.note(facts).await;
         }
-        self.ledger.apply(now, Fact::Halted { fault });
         self.tell_all();
     }
 
-    fn report(self, end: End) -> Report {
-        let media = self.ledger.media_reports(self.started_at);
+    async fn report(mut self, end: End) -> Report {
+        let media = self.ledger.media_reports(self.record.started_at);
         let outcome = self.verdict(&media, &end);
+        let finished_at = self.record.started_at + self.now().since_start();
+        let is_over = !media.iter().any(|entry| entry.state == MediaState::Unfinished)
+            || matches!(end, End::FailedFast);
+        if let Some(lost) = self.diary.finish(&self.record.run, is_over.then_some(outcome), finished_at).await
+        {
+            self.tell(&Notice::Warning { message: lost });
+        }
         self.tell(&Notice::Finished { outcome });
         let mut summary = super::ledger::sums(&media);
         self.watch.fill(&mut summary);
@@ -279,20 +439,24 @@ impl<'a> Driver<'a> {
         if let Some(events) = &self.events {
             summary.events_rejected = events.inbox.counts().rejected - self.rejected_before;
         }
+        let unsent = media.iter().all(|entry| entry.state == MediaState::NotSubmitted);
         let error = match &end {
             End::Fatal(error) => Some(error.into()),
+            // Nothing was submitted at all: the first reason is that of the run.
+            _ if unsent => self.ledger.submit_faults().next().map(|fault| fault.error.clone()),
             _ => None,
         };
         Report {
             schema: SCHEMA,
-            run_id: self.run.clone(),
+            run_id: self.record.run.clone(),
             task_type: self.ledger.task_type(),
             outcome,
-            started_at: self.started_at,
-            finished_at: self.started_at + self.anchor.elapsed(),
-            extend: self.request.as_ref().and_then(|request| request.extend.clone()),
+            started_at: self.record.started_at,
+            finished_at,
+            extend: self.record.extend(),
             summary,
             error,
+            notes: self.diary.into_notes(),
             media,
         }
     }
@@ -309,6 +473,7 @@ impl<'a> Driver<'a> {
         };
         match end {
             End::Stopped => Outcome::Interrupted,
+            End::Checked => Outcome::Unfinished,
             End::Deadline => Outcome::Timeout,
             End::Fatal(error) if failed < media.len() || media.is_empty() => Outcome::of(error.kind()),
             End::Submitted if failed == 0 => Outcome::Submitted,
@@ -347,7 +512,7 @@ impl<'a> Driver<'a> {
     }
 
     fn now(&self) -> Moment {
-        Moment::after(self.anchor.elapsed())
+        Moment::after(self.age + self.anchor.elapsed())
     }
 }
 

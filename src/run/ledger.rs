@@ -11,6 +11,7 @@
 mod batches;
 mod due;
 mod jobs;
+mod reopen;
 mod rows;
 mod strangers;
 mod tasks;
@@ -20,7 +21,10 @@ mod view;
 mod tests;
 
 use std::collections::HashMap;
+use std::hash::RandomState;
 use std::time::Duration;
+
+use hashbrown::HashTable;
 
 use super::batch::Batch;
 use super::observer::{Notice, Progress};
@@ -36,6 +40,7 @@ use crate::ids::{JobId, MediaId, RequestId, RunId, TaskId};
 use crate::vod::{JobRow, TaskRow, TaskType};
 use due::Queue;
 use rows::{BatchEntry, BatchState, JobEntry, MediaEntry, TaskEntry};
+use serde::{Deserialize, Serialize};
 use strangers::Strangers;
 
 /// How long a task or a job may stay invisible before it counts as failed. Creation is asynchronous at the service.
@@ -91,7 +96,7 @@ impl Settings {
 }
 
 /// An error as a fact: what it means for exit codes, and what is reported.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     /// Decides the exit code.
     pub kind: ErrorKind,
@@ -113,9 +118,20 @@ impl From<&Error> for Fault {
 }
 
 /// Something that is known.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Fact {
+    /// A batch is about to be sent: without an answer after it, its outcome is unknown.
+    Submitting {
+        /// Which, from 0.
+        batch: u32,
+    },
+    /// A batch was called back before it left: it is still to be sent.
+    Withdrawn {
+        /// Which, from 0.
+        batch: u32,
+    },
     /// A batch was taken.
     Submitted {
         /// Which, from 0.
@@ -238,7 +254,8 @@ pub struct Ledger {
     job_index: HashMap<JobId, u32>,
     /// A media id can stand in two jobs of others, so the job is part of the key.
     media_index: HashMap<(u32, MediaId), u32>,
-    task_index: HashMap<TaskId, u32>,
+    task_index: HashTable<u32>,
+    task_hash: RandomState,
     submit_queue: Queue,
     lookup_queue: Queue,
     look_queue: Queue,
@@ -295,7 +312,8 @@ impl Ledger {
             tasks: Vec::new(),
             job_index: HashMap::new(),
             media_index: HashMap::new(),
-            task_index: HashMap::new(),
+            task_index: HashTable::new(),
+            task_hash: RandomState::new(),
             submit_queue: Queue::default(),
             lookup_queue: Queue::default(),
             look_queue: Queue::default(),
@@ -313,6 +331,8 @@ impl Ledger {
     /// Takes a fact in. A fact that tells nothing new changes nothing.
     pub fn apply(&mut self, now: Moment, fact: Fact) {
         match fact {
+            Fact::Submitting { batch } => self.submitting(batch),
+            Fact::Withdrawn { batch } => self.withdrawn(now, batch),
             Fact::Submitted { batch, job, not_found, forbidden, request_id } => {
                 self.submitted(now, batch, job, &not_found, &forbidden, request_id);
             }

@@ -3,41 +3,44 @@
 //! For now each open task is asked for by its id. A plan that lists many tasks a page at a time would choose here,
 //! between [`Polling::next_look`] and the driver's calls.
 
+use std::num::NonZeroU32;
 use std::ops::Add;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::net::rng::fraction;
 
-/// A time within a run: milliseconds since its start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-pub struct Moment(u64);
+/// A time within a run, in milliseconds since its start.
+///
+/// Four bytes, also as an `Option`: a ledger holds several for each task. It ends after 49 days; the service's history
+/// ends after three.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Moment(NonZeroU32);
 
 impl Moment {
     /// The start of the run.
-    pub const START: Self = Self(0);
+    pub const START: Self = Self(NonZeroU32::MIN);
 
     /// So long after the start.
     pub fn after(since_start: Duration) -> Self {
-        Self(u64::try_from(since_start.as_millis()).unwrap_or(u64::MAX))
+        let millis = u32::try_from(since_start.as_millis()).unwrap_or(u32::MAX);
+        Self(NonZeroU32::MIN.saturating_add(millis))
     }
 
     /// How long after the start.
     pub fn since_start(self) -> Duration {
-        Duration::from_millis(self.0)
+        self.since(Self::START)
     }
 
     /// How long after `earlier`; zero if it is not.
     pub fn since(self, earlier: Self) -> Duration {
-        Duration::from_millis(self.0.saturating_sub(earlier.0))
+        Duration::from_millis(u64::from(self.0.get().saturating_sub(earlier.0.get())))
     }
 }
 
 impl Add<Duration> for Moment {
     type Output = Self;
     fn add(self, wait: Duration) -> Self {
-        Self(self.0.saturating_add(Self::after(wait).0))
+        Self::after(self.since_start().saturating_add(wait))
     }
 }
 
@@ -72,28 +75,26 @@ impl Polling {
 mod tests {
     use super::*;
 
-    const PLAN: Polling = Polling {
-        first: Duration::from_secs(2),
-        cap: Duration::from_secs(15),
-        deadline: Moment(3_600_000),
-        seed: 1,
-    };
+    fn plan() -> Polling {
+        let deadline = Moment::after(Duration::from_secs(3_600));
+        Polling { first: Duration::from_secs(2), cap: Duration::from_secs(15), deadline, seed: 1 }
+    }
 
     #[test]
     fn intervals_grow_to_the_cap_and_carry_jitter() {
         for (looks, least) in [(1, 2.0), (2, 3.0), (3, 4.5), (6, 15.0), (400, 15.0)] {
-            let wait = PLAN.next_look(Moment::START, looks, 7).unwrap().since_start().as_secs_f64();
+            let wait = plan().next_look(Moment::START, looks, 7).unwrap().since_start().as_secs_f64();
             assert!((least - 0.001..least * 1.2 + 0.001).contains(&wait), "{looks}: {wait}");
         }
         let others: std::collections::HashSet<_> =
-            (0..50).map(|who| PLAN.next_look(Moment::START, 1, who)).collect();
+            (0..50).map(|who| plan().next_look(Moment::START, 1, who)).collect();
         assert!(others.len() > 40, "tasks stay in step");
     }
 
     #[test]
     fn the_last_look_falls_on_the_deadline_and_is_the_last() {
-        let late = Moment(3_599_000);
-        assert_eq!(PLAN.next_look(late, 9, 7), Some(PLAN.deadline));
-        assert_eq!(PLAN.next_look(PLAN.deadline, 10, 7), None);
+        let late = Moment::after(Duration::from_secs(3_599));
+        assert_eq!(plan().next_look(late, 9, 7), Some(plan().deadline));
+        assert_eq!(plan().next_look(plan().deadline, 10, 7), None);
     }
 }

@@ -41,6 +41,8 @@ pub enum Outcome {
     Unavailable,
     /// Stopped from outside; remote work goes on.
     Interrupted,
+    /// Not over: what a look at a stored run shows.
+    Unfinished,
 }
 
 impl Outcome {
@@ -58,6 +60,7 @@ impl Outcome {
             Self::Timeout => "timeout",
             Self::Unavailable => "unavailable",
             Self::Interrupted => "interrupted",
+            Self::Unfinished => "unfinished",
         }
     }
 
@@ -138,6 +141,9 @@ pub struct Report {
     pub summary: Summary,
     /// What ended the run early, if something did.
     pub error: Option<ReportedError>,
+    /// What a person should know of the run as a whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// One entry a media, in the order given.
     pub media: Vec<MediaReport>,
 }

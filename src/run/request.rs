@@ -70,7 +70,8 @@ pub enum LookupAfter {
 }
 
 /// How a run waits.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct RunOptions {
     /// `None`: 15 s with an event source, at once without.

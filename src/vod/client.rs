@@ -156,6 +156,11 @@ impl VodClient {
         self.shared.clock.now() + TimeDelta::milliseconds(self.shared.skew_ms.load(Ordering::Relaxed))
     }
 
+    /// The service's clock, as well as it is known: what callbacks' timestamps are to be compared with.
+    pub fn service_clock(&self) -> impl Clock + 'static {
+        ServiceClock(self.clone())
+    }
+
     /// A clone whose calls end their waits when `stop` is cancelled, and tell `watch`.
     ///
     /// A request that is on the wire is not cut by `stop`: its answer is worth having.
@@ -303,6 +308,16 @@ fn is_about_the_credential(error: &Error) -> bool {
     error.kind() == ErrorKind::Expired
         || (error.kind() == ErrorKind::Refused
             && ["invalidaccesskeyid", "invalidsecuritytoken"].iter().any(|family| code.starts_with(family)))
+}
+
+/// [`VodClient::service_time`] as a clock.
+#[derive(Debug)]
+struct ServiceClock(VodClient);
+
+impl Clock for ServiceClock {
+    fn now(&self) -> DateTime<Utc> {
+        self.0.service_time()
+    }
 }
 
 fn not_answered(failure: TransportError) -> Error {

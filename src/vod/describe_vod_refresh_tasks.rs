@@ -75,7 +75,7 @@ impl From<TaskStatus> for String {
 }
 
 /// One URL of a task. One task id may have several rows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TaskRow {
     /// The task.
@@ -93,10 +93,10 @@ pub struct TaskRow {
 }
 
 impl TaskRow {
-    /// A row made by hand.
-    #[cfg(test)]
-    pub(crate) fn for_tests(task: TaskId, url: &str, status: TaskStatus) -> Self {
-        Self { task, object_path: url.into(), status, progress: 0, created_at: None, description: None }
+    /// A row made by hand, as tests and benchmarks need them.
+    pub fn new(task: TaskId, object_path: impl Into<String>, status: TaskStatus) -> Self {
+        let object_path = object_path.into();
+        Self { task, object_path, status, progress: 0, created_at: None, description: None }
     }
 
     fn read(fields: Fields<'_>) -> Option<Self> {

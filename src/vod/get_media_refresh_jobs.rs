@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 
 use http::Method;
+use serde::{Deserialize, Serialize};
 
 use super::client::{Service, VodClient};
 use super::lenient::Fields;
@@ -18,7 +19,8 @@ pub(crate) const ACTION: &str = "GetMediaRefreshJobs";
 pub(crate) const PER_SECOND: f64 = 50.0;
 
 /// How the handing over to the CDN went, for one media. It says nothing of the CDN's own work.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SubmissionStatus {
     /// The URLs were handed over; task ids exist.
     Success,
@@ -40,7 +42,7 @@ impl SubmissionStatus {
 }
 
 /// One media of a job.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct JobRow {
     /// The media.
@@ -60,23 +62,15 @@ pub struct JobRow {
 }
 
 impl JobRow {
-    /// A row made by hand.
-    #[cfg(test)]
-    pub(crate) fn for_tests(
+    /// A row made by hand, as tests and benchmarks need them.
+    pub fn new(
         media: MediaId,
         status: SubmissionStatus,
         tasks: Vec<TaskId>,
-        urls: &str,
+        urls: impl Into<String>,
     ) -> Self {
-        Self {
-            media,
-            task_type: None,
-            status,
-            tasks,
-            urls: urls.into(),
-            error_code: None,
-            error_message: None,
-        }
+        let urls = urls.into();
+        Self { media, task_type: None, status, tasks, urls, error_code: None, error_message: None }
     }
 
     /// Reads a row or an event: both have the same fields. `None` without a media id.

@@ -15,12 +15,12 @@ use vod_refresh::{
     Refresher, Report, RunOptions, StaticCredentials, TaskType, VodClient,
 };
 
-pub const CALLBACK_URL: &str = "https://cb.example.test/vod/hook";
-pub const CALLBACK_KEY: &str = "Abc123Key";
+pub(crate) const CALLBACK_URL: &str = "https://cb.example.test/vod/hook";
+pub(crate) const CALLBACK_KEY: &str = "Abc123Key";
 
 /// Notices as they came.
 #[derive(Clone, Default)]
-pub struct Heard(Arc<Mutex<Vec<Notice>>>);
+pub(crate) struct Heard(Arc<Mutex<Vec<Notice>>>);
 
 impl Observer for Heard {
     fn notice(&self, notice: &Notice, _: &Progress) {
@@ -29,11 +29,11 @@ impl Observer for Heard {
 }
 
 impl Heard {
-    pub fn all(&self) -> Vec<Notice> {
+    pub(crate) fn all(&self) -> Vec<Notice> {
         self.0.lock().unwrap().clone()
     }
 
-    pub fn warnings(&self) -> Vec<String> {
+    pub(crate) fn warnings(&self) -> Vec<String> {
         let text = |notice| match notice {
             Notice::Warning { message } => Some(message),
             _ => None,
@@ -43,24 +43,24 @@ impl Heard {
 }
 
 /// Everything one test needs. Dropping it fails the test if a scripted fault never struck.
-pub struct Bed {
-    pub cloud: Emulator,
-    pub inbox: Inbox,
-    pub heard: Heard,
-    pub options: RunOptions,
-    pub started: tokio::time::Instant,
+pub(crate) struct Bed {
+    pub(crate) cloud: Emulator,
+    pub(crate) inbox: Inbox,
+    pub(crate) heard: Heard,
+    pub(crate) options: RunOptions,
+    pub(crate) started: tokio::time::Instant,
     has_events: bool,
     client: VodClient,
 }
 
 impl Bed {
     /// A bed without an event source: lookups alone.
-    pub fn new(scenario: Scenario) -> Self {
+    pub(crate) fn new(scenario: Scenario) -> Self {
         Self::with_client(scenario, |builder| builder)
     }
 
     /// The same, with settings of the client.
-    pub fn with_client(
+    pub(crate) fn with_client(
         scenario: Scenario,
         settings: impl FnOnce(VodClientBuilder) -> VodClientBuilder,
     ) -> Self {
@@ -71,7 +71,7 @@ impl Bed {
     }
 
     /// A bed whose client is signed in by `credentials`, made from the cloud and its clock.
-    pub fn signed_in_by(
+    pub(crate) fn signed_in_by(
         scenario: Scenario,
         credentials: impl FnOnce(&Emulator, TimerClock) -> Arc<dyn CredentialProvider>,
     ) -> Self {
@@ -79,7 +79,7 @@ impl Bed {
     }
 
     /// A bed with both.
-    pub fn build(
+    pub(crate) fn build(
         scenario: Scenario,
         credentials: impl FnOnce(&Emulator, TimerClock) -> Arc<dyn CredentialProvider>,
         settings: impl FnOnce(VodClientBuilder) -> VodClientBuilder,
@@ -108,51 +108,47 @@ impl Bed {
     }
 
     /// Takes events from the emulator.
-    pub fn with_events(mut self) -> Self {
+    pub(crate) fn with_events(mut self) -> Self {
         self.has_events = true;
         self
     }
 
     /// Changes how the run waits.
-    pub fn with_options(mut self, change: impl FnOnce(&mut RunOptions)) -> Self {
+    pub(crate) fn with_options(mut self, change: impl FnOnce(&mut RunOptions)) -> Self {
         change(&mut self.options);
         self
     }
 
-    pub fn client(&self) -> &VodClient {
+    pub(crate) fn client(&self) -> &VodClient {
         &self.client
     }
 
-    pub fn refresher(&self) -> Refresher {
+    pub(crate) fn refresher(&self) -> Refresher {
         let refresher = Refresher::new(self.client.clone())
             .with_options(self.options.clone())
             .with_observer(self.heard.clone());
         if self.has_events { refresher.with_inbox(self.inbox.clone()) } else { refresher }
     }
 
-    pub async fn refresh<T: AsRef<str>>(&self, ids: impl IntoIterator<Item = T>) -> Report {
+    pub(crate) async fn refresh<T: AsRef<str>>(&self, ids: impl IntoIterator<Item = T>) -> Report {
         self.refresher().refresh(&request(ids)).await.unwrap()
     }
 
-    pub async fn wait(&self, job: &str) -> Report {
+    pub(crate) async fn wait(&self, job: &str) -> Report {
         self.refresher().wait(&[JobId::new(job).unwrap()]).await.unwrap()
     }
 
     /// Virtual time since the bed was made.
-    pub fn elapsed(&self) -> Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
 
-    pub fn submits(&self) -> usize {
+    pub(crate) fn submits(&self) -> usize {
         self.cloud.count("RefreshMediaPlayUrls")
     }
 
-    pub fn lookups(&self) -> usize {
+    pub(crate) fn lookups(&self) -> usize {
         self.cloud.count("GetMediaRefreshJobs")
-    }
-
-    pub fn looks(&self) -> usize {
-        self.cloud.count("DescribeVodRefreshTasks")
     }
 }
 
@@ -164,12 +160,12 @@ impl Drop for Bed {
     }
 }
 
-pub fn request<T: AsRef<str>>(ids: impl IntoIterator<Item = T>) -> RefreshRequest {
+pub(crate) fn request<T: AsRef<str>>(ids: impl IntoIterator<Item = T>) -> RefreshRequest {
     RefreshRequest::new(TaskType::Refresh, ids.into_iter().map(|id| MediaId::new(id).unwrap()))
 }
 
 /// Id, state and error code of each media.
-pub fn states(report: &Report) -> Vec<(String, &'static str, Option<String>)> {
+pub(crate) fn states(report: &Report) -> Vec<(String, &'static str, Option<String>)> {
     let line = |media: &MediaReport| {
         let id = media.media_id.as_ref().map(ToString::to_string).unwrap_or_default();
         (id, media.state.as_str(), media.error.as_ref().map(|error| error.code.clone()))
@@ -177,6 +173,6 @@ pub fn states(report: &Report) -> Vec<(String, &'static str, Option<String>)> {
     report.media.iter().map(line).collect()
 }
 
-pub fn state_of(report: &Report, id: &str) -> &'static str {
+pub(crate) fn state_of(report: &Report, id: &str) -> &'static str {
     states(report).into_iter().find(|(media, ..)| media == id).map_or("absent", |(_, state, _)| state)
 }

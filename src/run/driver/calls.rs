@@ -5,6 +5,7 @@ use tokio::task::JoinError;
 use super::Driver;
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::ids::{JobId, TaskId};
+use crate::journal::Order;
 use crate::run::batch::user_data;
 use crate::run::ledger::{Fact, Fault, Work};
 use crate::vod::{JobRow, RefreshMediaPlayUrls, Submission, TaskRows};
@@ -42,23 +43,21 @@ impl Driver<'_> {
                     Done::Looked(task, rows)
                 });
             }
-            Work::Note(fact) => {
-                let now = self.now();
-                self.ledger.apply(now, fact);
-            }
+            // Notes are facts: the loop applies them itself.
+            Work::Note(_) => {}
         }
     }
 
     fn submission(&self, batch: u32) -> Option<RefreshMediaPlayUrls> {
-        let request = self.request.as_ref()?;
+        let Order::Refresh(request) = &self.record.order else { return None };
         let mut submission = RefreshMediaPlayUrls::new(request.task_type, self.ledger.batch(batch).to_vec());
         submission.filters = request.filters.clone();
-        submission.user_data = Some(user_data(request, &self.run, batch));
+        submission.user_data = Some(user_data(request, &self.record.run, batch));
         Some(submission)
     }
 
-    /// Takes in what a call brought.
-    pub(super) fn done(&mut self, done: Result<Done, JoinError>) {
+    /// Turns what a call brought into facts.
+    pub(super) fn done(&mut self, done: Result<Done, JoinError>, facts: &mut Vec<Fact>) {
         let done = match done {
             Ok(done) => done,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
@@ -67,70 +66,70 @@ impl Driver<'_> {
         match done {
             Done::Submitted(batch, answer) => {
                 self.in_flight.submit -= 1;
-                self.submitted(batch, answer);
+                self.submitted(batch, answer, facts);
             }
             Done::LookedUp(job, answer) => {
                 self.in_flight.look_up -= 1;
-                self.looked_up(job, answer);
+                facts.extend(self.looked_up(job, answer));
             }
             Done::Looked(task, answer) => {
                 self.in_flight.look -= 1;
-                self.looked(task, answer);
+                facts.extend(self.looked(task, answer));
             }
         }
     }
 
-    fn submitted(&mut self, batch: u32, answer: Result<Submission>) {
+    fn submitted(&mut self, batch: u32, answer: Result<Submission>, facts: &mut Vec<Fact>) {
         let error = match answer {
             Ok(Submission { job, not_found, forbidden, request_id }) => {
-                return self.note(Fact::Submitted { batch, job, not_found, forbidden, request_id });
+                return facts.push(Fact::Submitted { batch, job, not_found, forbidden, request_id });
             }
             Err(error) => error,
         };
         let fault = Fault::from(&error);
         if error.fate() == Fate::Unknown {
-            return self.note(Fact::OutcomeUnknown { batch, fault });
+            return facts.push(Fact::OutcomeUnknown { batch, fault });
         }
-        self.note(Fact::NotSubmitted { batch, fault: fault.clone() });
+        // Stopped before it left: with a journal it is still to be sent, and without one the end of the run says why.
+        if self.soft_stop.is_cancelled() {
+            return facts.push(Fact::Withdrawn { batch });
+        }
+        facts.push(Fact::NotSubmitted { batch, fault: fault.clone() });
         // Refused for its content, another batch may still pass. Everything else hits them all.
         if error.kind() != ErrorKind::Rejected {
-            self.note(Fact::Halted { fault });
+            facts.push(Fact::Halted { fault });
         }
     }
 
-    fn looked_up(&mut self, job: JobId, answer: Result<Vec<JobRow>>) {
+    fn looked_up(&mut self, job: JobId, answer: Result<Vec<JobRow>>) -> Option<Fact> {
         match answer {
-            Ok(rows) => self.note(Fact::LookedUp { job, rows }),
+            Ok(rows) => Some(Fact::LookedUp { job, rows }),
             Err(error) if self.events.is_some() && is_denial(&error) => {
-                self.note(Fact::LookupsRefused { fault: (&error).into() });
+                Some(Fact::LookupsRefused { fault: (&error).into() })
             }
             Err(error) if error.kind() == ErrorKind::Rejected => {
-                self.note(Fact::JobRefused { job, fault: (&error).into() });
+                Some(Fact::JobRefused { job, fault: (&error).into() })
             }
             Err(error) => self.give_up(error),
         }
     }
 
-    fn looked(&mut self, task: TaskId, answer: Result<TaskRows>) {
+    fn looked(&mut self, task: TaskId, answer: Result<TaskRows>) -> Option<Fact> {
         match answer {
-            Ok(TaskRows { rows, all }) => self.note(Fact::TaskSeen { task, rows, all }),
+            Ok(TaskRows { rows, all }) => Some(Fact::TaskSeen { task, rows, all }),
             Err(error) if error.kind() == ErrorKind::Rejected => {
-                self.note(Fact::TaskRefused { task, fault: (&error).into() });
+                Some(Fact::TaskRefused { task, fault: (&error).into() })
             }
             Err(error) => self.give_up(error),
         }
-    }
-
-    fn note(&mut self, fact: Fact) {
-        let now = self.now();
-        self.ledger.apply(now, fact);
     }
 
     /// Following up has become impossible. The first reason counts; a run that is ending anyway has its own.
-    fn give_up(&mut self, error: Error) {
+    fn give_up(&mut self, error: Error) -> Option<Fact> {
         if !self.soft_stop.is_cancelled() {
             self.fatal.get_or_insert(error);
         }
+        None
     }
 }
 

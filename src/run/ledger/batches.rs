@@ -47,6 +47,21 @@ impl Ledger {
         Work::Submit { batch: number }
     }
 
+    pub(super) fn submitting(&mut self, number: u32) {
+        if let Some(entry) = self.batches.get_mut(number as usize).filter(|b| b.state != BatchState::Done) {
+            entry.state = BatchState::Sending;
+            entry.due = None;
+        }
+    }
+
+    pub(super) fn withdrawn(&mut self, now: Moment, number: u32) {
+        if let Some(entry) = self.batches.get_mut(number as usize).filter(|b| b.state == BatchState::Sending)
+        {
+            entry.state = BatchState::Planned;
+            self.plan_batch(number, now);
+        }
+    }
+
     pub(super) fn submitted(
         &mut self,
         now: Moment,

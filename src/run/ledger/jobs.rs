@@ -89,7 +89,7 @@ impl Ledger {
         self.plan_lookup(job, at);
     }
 
-    fn can_look_up(&self) -> bool {
+    pub(super) fn can_look_up(&self) -> bool {
         !self.lookups_refused && self.settings.lookup != LookupAfter::Never
     }
 

@@ -1,5 +1,7 @@
 //! Tasks: attached to media, looked at until every row of ours is final.
 
+use std::hash::BuildHasher as _;
+
 use super::rows::{Owner, Row, TaskEntry};
 use super::{GRACE, Ledger, Moment};
 use crate::ids::TaskId;
@@ -13,11 +15,7 @@ const SHORT_LOOKS: u8 = 3;
 impl Ledger {
     /// Lets `media` wait for a task, and looks at it at once if it is new.
     pub(super) fn attach(&mut self, now: Moment, media: u32, id: TaskId) {
-        let number = self.tasks.len() as u32;
-        let task = *self.task_index.entry(id.clone()).or_insert(number);
-        if task == number {
-            self.tasks.push(TaskEntry::new(id));
-        }
+        let task = self.task_number(&id).unwrap_or_else(|| self.new_task(id));
         if self.media[media as usize].tasks.contains(&task) {
             return;
         }
@@ -42,12 +40,27 @@ impl Ledger {
         }
     }
 
+    /// The row of a task. The index holds row numbers only: the ids stand in the rows.
+    pub(super) fn task_number(&self, id: &TaskId) -> Option<u32> {
+        let same = |row: &u32| self.tasks[*row as usize].id == *id;
+        self.task_index.find(self.task_hash.hash_one(id), same).copied()
+    }
+
+    fn new_task(&mut self, id: TaskId) -> u32 {
+        let number = self.tasks.len() as u32;
+        let hash = self.task_hash.hash_one(&id);
+        self.tasks.push(TaskEntry::new(id));
+        let (tasks, hasher) = (&self.tasks, &self.task_hash);
+        self.task_index.insert_unique(hash, number, |row| hasher.hash_one(&tasks[*row as usize].id));
+        number
+    }
+
     /// Takes a task from a media: it turned out not to be its own.
     pub(super) fn detach(&mut self, media: u32, task: u32) {
         let owner = &mut self.media[media as usize];
         owner.tasks.retain(|t| *t != task);
         let entry = &mut self.tasks[task as usize];
-        entry.owners.retain(|o| o.media != media);
+        entry.owners.remove(media);
         if entry.owners.is_empty() {
             entry.due = None;
             self.progress.tasks -= 1;
@@ -70,15 +83,18 @@ impl Ledger {
         for task in self.media[media as usize].tasks.clone() {
             let ended = self.tasks[task as usize].ended_for(&self.media[media as usize].urls);
             open += u32::from(!ended);
-            for owner in self.tasks[task as usize].owners.iter_mut().filter(|o| o.media == media) {
-                owner.ended = ended;
+            let owners = &mut self.tasks[task as usize].owners;
+            for place in 0..owners.len() {
+                if let Some(owner) = owners.at(place).filter(|owner| owner.media == media) {
+                    owner.ended = ended;
+                }
             }
         }
         self.media[media as usize].open_tasks = open;
     }
 
     pub(super) fn task_seen(&mut self, now: Moment, id: &TaskId, rows: Vec<TaskRow>, all: bool) {
-        let Some(&task) = self.task_index.get(id) else { return };
+        let Some(task) = self.task_number(id) else { return };
         let entry = &mut self.tasks[task as usize];
         entry.looks += 1;
         let first_look = *entry.first_look.get_or_insert(now);
@@ -107,7 +123,7 @@ impl Ledger {
 
     /// A task that will not be looked at any more.
     pub(super) fn task_failed(&mut self, now: Moment, id: &TaskId, error: ReportedError) {
-        let Some(&task) = self.task_index.get(id) else { return };
+        let Some(task) = self.task_number(id) else { return };
         if self.tasks[task as usize].ended_at.is_none() {
             self.tasks[task as usize].error = Some(Box::new(error));
             self.settle_owners(now, task);
@@ -116,24 +132,31 @@ impl Ledger {
 
     /// Ends a task for each media whose rows are final; looks again while one is open.
     fn settle_owners(&mut self, now: Moment, task: u32) {
-        let mut open = false;
-        for n in 0..self.tasks[task as usize].owners.len() {
+        let (mut open, mut ended) = (false, Vec::new());
+        for place in 0..self.tasks[task as usize].owners.len() {
             let entry = &mut self.tasks[task as usize];
-            let owner = entry.owners[n];
-            if owner.ended {
-                continue;
-            }
+            let Some(owner) = entry.owners.at(place).filter(|owner| !owner.ended).copied() else { continue };
             if !entry.ended_for(&self.media[owner.media as usize].urls) {
                 open = true;
                 continue;
             }
-            entry.owners[n].ended = true;
+            if let Some(owner) = entry.owners.at(place) {
+                owner.ended = true;
+            }
             self.media[owner.media as usize].open_tasks -= 1;
-            self.end_if_tasks_ended(owner.media);
+            ended.push(owner.media);
         }
         if open {
-            return self.look_again(now, task);
+            self.look_again(now, task);
+        } else {
+            self.end_task(now, task);
         }
+        for media in ended {
+            self.end_if_tasks_ended(media);
+        }
+    }
+
+    fn end_task(&mut self, now: Moment, task: u32) {
         let entry = &mut self.tasks[task as usize];
         entry.ended_at = Some(now);
         entry.due = None;

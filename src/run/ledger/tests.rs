@@ -54,7 +54,7 @@ fn submitted(job_id: &str) -> Fact {
 }
 
 fn row(id: &str, status: SubmissionStatus, tasks: &[&str]) -> JobRow {
-    JobRow::for_tests(media(id), status, tasks.iter().map(|id| task(id)).collect(), "")
+    JobRow::new(media(id), status, tasks.iter().map(|id| task(id)).collect(), "")
 }
 
 fn success(id: &str, tasks: &[&str]) -> JobRow {
@@ -78,7 +78,7 @@ fn looked_up(job_id: &str, rows: Vec<JobRow>) -> Fact {
 fn seen(id: &str, status: TaskStatus) -> Fact {
     Fact::TaskSeen {
         task: task(id),
-        rows: vec![TaskRow::for_tests(task(id), "https://a/1.mp4", status)],
+        rows: vec![TaskRow::new(task(id), "https://a/1.mp4", status)],
         all: true,
     }
 }
@@ -349,14 +349,14 @@ fn without_lookups_a_silent_job_ends_by_time_alone() {
 fn rows_of_others_in_a_merged_task_do_not_count() {
     let mut ledger = ledger(false, &["m1"]);
     ledger.apply(at(1), submitted("J"));
-    let ours = JobRow::for_tests(
+    let ours = JobRow::new(
         media("m1"),
         SubmissionStatus::Success,
         vec![task("T1")],
         "https://a/x,1.mp4,https://a/2.mp4",
     );
     ledger.apply(at(2), looked_up("J", vec![ours]));
-    let row = |url: &str, status| TaskRow::for_tests(task("T1"), url, status);
+    let row = |url: &str, status| TaskRow::new(task("T1"), url, status);
     let look = |second| Fact::TaskSeen {
         task: task("T1"),
         rows: vec![
@@ -378,15 +378,14 @@ fn rows_of_others_in_a_merged_task_do_not_count() {
 fn one_task_may_work_for_several_media() {
     let mut ledger = ledger(false, &["m1", "m2"]);
     ledger.apply(at(1), submitted("J"));
-    let with =
-        |id: &str, url: &str| JobRow::for_tests(media(id), SubmissionStatus::Success, vec![task("T")], url);
+    let with = |id: &str, url: &str| JobRow::new(media(id), SubmissionStatus::Success, vec![task("T")], url);
     ledger.apply(at(2), looked_up("J", vec![with("m1", "https://a/1"), with("m2", "https://a/2")]));
     assert_eq!(
         due(&mut ledger, at(2)),
         ["look up J", "look at T"],
         "the lookup was due before it was answered"
     );
-    let row = |url: &str, status| TaskRow::for_tests(task("T"), url, status);
+    let row = |url: &str, status| TaskRow::new(task("T"), url, status);
     let rows = vec![row("https://a/1", TaskStatus::Failed), row("https://a/2", TaskStatus::Complete)];
     ledger.apply(at(3), Fact::TaskSeen { task: task("T"), rows, all: true });
     assert_eq!(states(&ledger).iter().map(|s| s.1).collect::<Vec<_>>(), ["failed", "complete"]);
@@ -398,7 +397,7 @@ fn fewer_rows_than_the_service_counts_are_looked_at_again() {
     ledger.apply(at(1), submitted("J"));
     ledger.apply(at(2), looked_up("J", vec![success("m1", &["T1"])]));
     let short = || {
-        let rows = vec![TaskRow::for_tests(task("T1"), "https://a/1", TaskStatus::Complete)];
+        let rows = vec![TaskRow::new(task("T1"), "https://a/1", TaskStatus::Complete)];
         Fact::TaskSeen { task: task("T1"), rows, all: false }
     };
     for second in [3, 4, 5] {

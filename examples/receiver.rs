@@ -1,0 +1,40 @@
+//! The event receiver mounted in a server of one's own, beside other routes.
+//!
+//! `cargo run --example receiver` starts the server, lets the emulator send it the events of one run, and ends.
+
+#![allow(clippy::print_stdout, reason = "an example talks")]
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+use vod_refresh::auth::callback::CallbackVerifier;
+use vod_refresh::emulator::{Emulator, Scenario};
+use vod_refresh::net::transport::RouterTransport;
+use vod_refresh::{
+    Credential, EventReceiver, Inbox, MediaId, RefreshRequest, Refresher, StaticCredentials, TaskType,
+    VodClient,
+};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // The URL as it is configured at VOD: signatures are checked against it, whatever a proxy makes of it.
+    let url = "https://deploy.example.com/vod";
+    let key = "Abc123Key";
+    let inbox = Inbox::new();
+    let receiver = EventReceiver::new(inbox.clone(), CallbackVerifier::new(url, vec![key.to_owned().into()]));
+    let server = Router::new().route("/health", get(|| async { "fine" })).nest("/vod", receiver.router());
+
+    // In production: axum::serve(listener, server). Here the emulator calls the server without a socket.
+    let cloud = Emulator::new(Scenario::new().with_callback(url, Some(key)))
+        .with_event_transport(Arc::new(RouterTransport(server)));
+    let client = VodClient::builder(StaticCredentials(Credential::new("testid", "testsecret")))
+        .with_endpoint("http://127.0.0.1:1")
+        .with_transport(cloud.transport())
+        .build()?;
+
+    let request = RefreshRequest::new(TaskType::Preload, [MediaId::new("intro")?]);
+    let report = Refresher::new(client).with_inbox(inbox).refresh(&request).await?;
+    println!("{}, confirmed by {:?}", report.outcome.as_str(), report.media[0].confirmed_by);
+    Ok(())
+}

@@ -1,0 +1,272 @@
+//! What can be asked for. Help, completions and the man page all come from these definitions.
+
+#![expect(clippy::doc_markdown, reason = "these comments are help texts, and a terminal shows no backticks")]
+
+pub(crate) mod callback;
+pub(crate) mod connection;
+pub(crate) mod events;
+pub(crate) mod media;
+pub(crate) mod output;
+pub(crate) mod talk;
+pub(crate) mod waiting;
+
+use std::ffi::OsString;
+#[cfg(feature = "emulator")]
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+#[cfg(feature = "emulator")]
+use crate::listen::ListenAddress;
+
+const EXAMPLES: &str = "\
+Examples:
+  vod-refresh demo                                  see it work, no account needed
+  vod-refresh refresh 0a1b2c… 3d4e5f…               purge two media and wait for every URL
+  vod-refresh preload --from-file ids.txt --output json > report.json
+  vod-refresh wait c5ae61bf…                        wait for a job that is under way
+
+Credentials come from ALIBABA_CLOUD_ACCESS_KEY_ID, ALIBABA_CLOUD_ACCESS_KEY_SECRET and, for a
+temporary key, ALIBABA_CLOUD_SECURITY_TOKEN.
+
+Exit codes: 0 complete, 2 usage, 3 config, 4 refused, 5 quota, 6 failed, 7 partial, 8 timeout,
+9 unavailable, 130 and 143 interrupted, 1 a fault of vod-refresh.";
+
+/// Refresh (purge) or preload Alibaba Cloud VOD media on the CDN, and wait until every URL is done.
+#[derive(Debug, Parser)]
+#[command(name = "vod-refresh", version, after_help = EXAMPLES, max_term_width = 100, propagate_version = true)]
+#[command(disable_help_subcommand = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) talk: talk::TalkArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Purge the CDN copies of media and wait until every task has ended
+    #[command(after_help = REFRESH_EXAMPLES)]
+    Refresh(Box<media::MediaArgs>),
+    /// Prefetch media to the CDN and wait until every task has ended
+    #[command(after_help = PRELOAD_EXAMPLES)]
+    Preload(Box<media::MediaArgs>),
+    /// Wait for jobs that somebody else submitted
+    #[command(after_help = WAIT_EXAMPLES)]
+    Wait(Box<WaitArgs>),
+    /// Produce or check a callback signature
+    #[command(subcommand)]
+    Callback(callback::CallbackCommand),
+    #[cfg(feature = "emulator")]
+    /// Run a local stand-in for VOD, with scripted faults
+    #[command(after_help = EMULATOR_EXAMPLES)]
+    Emulator(EmulatorArgs),
+    #[cfg(feature = "emulator")]
+    /// See the main job done against the emulator; needs no account
+    Demo(DemoArgs),
+    /// Print a shell's completions
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the man page, or that of a command
+    #[command(after_help = "Example:\n  vod-refresh man | man -l -")]
+    Man {
+        /// The command
+        command: Option<String>,
+    },
+    /// Carry on an interrupted run
+    #[command(hide = true, disable_help_flag = true)]
+    Resume(NotYet),
+    /// Show one run from the journal
+    #[command(hide = true, disable_help_flag = true)]
+    Status(NotYet),
+    /// List the runs in the journal
+    #[command(hide = true, disable_help_flag = true)]
+    Runs(NotYet),
+    /// Show today's remaining quota
+    #[command(hide = true, disable_help_flag = true)]
+    Quota(NotYet),
+    /// Check clock, credentials, permissions and settings
+    #[command(hide = true, disable_help_flag = true)]
+    Doctor(NotYet),
+}
+
+/// A command that this version does not have: whatever stands behind it, the answer is the same.
+#[derive(Debug, Args)]
+pub(crate) struct NotYet {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    rest: Vec<OsString>,
+}
+
+/// `wait`: jobs by their ids.
+#[derive(Debug, Args)]
+pub(crate) struct WaitArgs {
+    /// Jobs, by their `MediaRefreshJobId`
+    #[arg(value_name = "JOB_ID", required = true)]
+    pub(crate) jobs: Vec<String>,
+    #[command(flatten)]
+    pub(crate) events: events::EventArgs,
+    #[command(flatten)]
+    pub(crate) waiting: waiting::WaitingArgs,
+    #[command(flatten)]
+    pub(crate) connection: connection::ConnectionArgs,
+    #[command(flatten)]
+    pub(crate) output: output::OutputArgs,
+}
+
+#[cfg(feature = "emulator")]
+/// `emulator`: where to listen and what to play.
+#[derive(Debug, Args)]
+pub(crate) struct EmulatorArgs {
+    /// Address to serve on; port 0 picks one and prints it [default: 127.0.0.1:0]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", hide_default_value = true)]
+    pub(crate) listen: ListenAddress,
+    /// How the cloud behaves: a JSON file (`-` is stdin) [default: a cloud in good health]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) scenario: Option<PathBuf>,
+}
+
+#[cfg(feature = "emulator")]
+/// `demo`: only the form of its result.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// What goes to stdout
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = output::Form::Text)]
+    pub(crate) output: output::Form,
+}
+
+const REFRESH_EXAMPLES: &str = "\
+Examples:
+  vod-refresh refresh 0a1b2c… 3d4e5f…
+  vod-refresh refresh --from-file ids.txt --timeout 30m --output json > report.json
+  cut -f1 list.tsv | vod-refresh refresh --from-file - --formats m3u8,mp4
+  vod-refresh refresh 0a1b2c… --callback-listen :8080 \\
+    --callback-url https://ci.example.com/vod --callback-auth-key-file key.txt";
+const PRELOAD_EXAMPLES: &str = "\
+Examples:
+  vod-refresh preload 0a1b2c… 3d4e5f… --definitions HD,4K
+  vod-refresh preload --from-file ids.txt --no-wait
+  vod-refresh preload 0a1b2c… --result-type multiple --slice-count 5 --timeout 2h";
+const WAIT_EXAMPLES: &str = "\
+Examples:
+  vod-refresh wait c5ae61bf…
+  vod-refresh wait c5ae61bf… 7d02f9aa… --timeout 10m --output ndjson";
+#[cfg(feature = "emulator")]
+const EMULATOR_EXAMPLES: &str = r#"Examples:
+  vod-refresh emulator --listen 127.0.0.1:8089
+  vod-refresh emulator --listen 127.0.0.1:8089 --scenario faults.json
+
+Then, elsewhere:
+  export ALIBABA_CLOUD_ACCESS_KEY_ID=testid ALIBABA_CLOUD_ACCESS_KEY_SECRET=testsecret
+  vod-refresh refresh m1 m2 --endpoint http://127.0.0.1:8089
+
+A scenario; every field may be left out, and the library's page on `emulator::scenario` has them all:
+  {"callback": {"url": "http://127.0.0.1:8080/", "key": "Abc123Key"}, "task_duration": "4s",
+   "media": {"gone": {"missing": true}, "half": {"url_count": 2, "failed_tasks": [1]}},
+   "faults": [{"action": "RefreshMediaPlayUrls", "times": 2,
+               "fault": {"throttle": {"status": 503, "code": "Throttling"}}}]}
+
+What came in is at /_emulator/calls, what went out at /_emulator/events."#;
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  vod-refresh completions bash > ~/.local/share/bash-completion/completions/vod-refresh
+  vod-refresh completions zsh > ~/.zfunc/_vod-refresh";
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, error::ErrorKind};
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_option_of_the_contract_is_known() {
+        let line = "vod-refresh refresh m1 --from-file a --from-file - --formats mp4,m3u8 --definitions HD,4K \
+            --stream-type video --result-type multiple --slice-count 3 --extend text --callback-listen :0 \
+            --callback-url http://h/ --callback-auth-key-file k --allow-unsigned-callbacks --lookup-after never \
+            --poll-interval 2s --timeout 1h --timeout-exit-code 0 --no-resubmit --fail-fast --max-rps 5 \
+            --region cn-beijing --endpoint http://localhost:1 --task-endpoint http://localhost:1 \
+            --signature-version v3 --ca-file ca.pem --allow-http --no-journal --output json --report r --report-html h \
+            --report-junit j --metrics-file m --progress never --color never -q --log-format json";
+        assert!(parse(line).is_ok(), "{:?}", parse(line).err());
+        assert!(
+            parse("vod-refresh preload m1 --no-wait --queue u --profile p --check-quota --dry-run").is_ok()
+        );
+        assert!(
+            parse("vod-refresh wait J1 J2 --timeout 20s --callback-listen localhost:0 --output ndjson")
+                .is_ok()
+        );
+        for command in ["resume", "status x --check", "runs --output json", "quota", "doctor --help"] {
+            assert!(parse(&format!("vod-refresh {command}")).is_ok(), "{command}");
+        }
+    }
+
+    #[test]
+    fn wrong_usage_is_refused() {
+        for line in [
+            "refresh m1 --timeout 30",
+            "refresh m1 --timeout 0s",
+            "refresh m1 --poll-interval 0s",
+            "refresh m1 --slice-count 21",
+            "refresh m1 --max-rps 0",
+            "refresh m1 --endpoint=",
+            "refresh m1 --no-wait --fail-fast",
+            "refresh m1 --no-wait --lookup-after 5s",
+            "refresh m1 --allow-unsigned-callbacks",
+            "refresh m1 -q -v",
+            "wait",
+            "wait J1 --no-wait",
+            "refresh m1 --output yaml",
+        ] {
+            assert_eq!(parse(&format!("vod-refresh {line}")).unwrap_err().exit_code(), 2, "{line}");
+        }
+        assert_eq!(parse("vod-refresh --version").unwrap_err().kind(), ErrorKind::DisplayVersion);
+        assert!(parse("vod-refresh refrsh m1").unwrap_err().to_string().contains("'refresh'"));
+        assert!(
+            parse("vod-refresh refresh m1 --tiemout 3s").unwrap_err().to_string().contains("'--timeout'")
+        );
+    }
+
+    #[test]
+    fn what_is_not_built_is_not_in_the_help() {
+        let mut command = Cli::command();
+        let help = command.render_long_help().to_string();
+        for word in ["resume", "status", "runs", "doctor"] {
+            assert!(!help.contains(&format!("  {word} ")), "{word}");
+        }
+        let refresh = command.find_subcommand_mut("refresh").unwrap().render_long_help().to_string();
+        for word in ["--journal", "--queue", "--profile", "--check-quota", "--dry-run", "--no-journal"] {
+            assert!(!refresh.contains(word), "{word}");
+        }
+    }
+
+    #[cfg(feature = "emulator")]
+    #[test]
+    fn the_scenario_in_the_help_is_one() {
+        let start = EMULATOR_EXAMPLES.find('{').unwrap();
+        let end = EMULATOR_EXAMPLES.rfind('}').unwrap();
+        vod_refresh::emulator::Scenario::from_json(&EMULATOR_EXAMPLES[start..=end]).unwrap();
+    }
+
+    #[test]
+    fn every_option_has_a_help_text() {
+        fn check(command: &clap::Command) {
+            for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
+                assert!(arg.get_help().is_some(), "{} {}", command.get_name(), arg.get_id());
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
+    }
+}

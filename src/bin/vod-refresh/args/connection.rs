@@ -1,0 +1,170 @@
+//! Connection: which service, how signed, how fast.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use vod_refresh::auth::SignatureVersion;
+use vod_refresh::net::HttpOptions;
+use vod_refresh::{EnvironmentCredentials, Error, ErrorKind, VodClient};
+
+use super::media::text;
+use crate::exit::Failure;
+use crate::words::harmless;
+use crate::world::{World, variable};
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct ConnectionArgs {
+    /// Region of the VOD service [env: VOD_REFRESH_REGION, ALIBABA_CLOUD_REGION_ID] [default: cn-shanghai]
+    #[arg(long, value_name = "REGION", value_parser = text())]
+    region: Option<String>,
+    /// Another endpoint: emulator, gateway. `http://` is for this machine only [env: VOD_REFRESH_ENDPOINT]
+    /// [default: by region]
+    #[arg(long, value_name = "URL", value_parser = text())]
+    endpoint: Option<String>,
+    /// Endpoint for task queries [env: VOD_REFRESH_TASK_ENDPOINT] [default: --endpoint, else cn-shanghai]
+    #[arg(long, value_name = "URL", value_parser = text())]
+    task_endpoint: Option<String>,
+    /// How requests are signed: HMAC-SHA1, or ACS3-HMAC-SHA256 [default: v1]
+    #[arg(long, value_enum, value_name = "VERSION")]
+    signature_version: Option<Version>,
+    /// Cap on API calls per second for each action [default: 20; 5 for task queries]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    max_rps: Option<u32>,
+    /// Trust the certificates in this PEM file too [env: SSL_CERT_FILE] [default: the system's only]
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// Allow plain HTTP to other hosts than this machine [default: refuse, exit 3]
+    #[arg(long)]
+    allow_http: bool,
+    /// Credentials profile
+    #[arg(long, value_name = "NAME", hide = true)]
+    pub(crate) profile: Option<String>,
+    /// Where runs are kept
+    #[arg(long, value_name = "FILE", hide = true, conflicts_with = "no_journal")]
+    pub(crate) journal: Option<PathBuf>,
+    /// Keep no journal: there is none in this version
+    #[arg(long, hide = true)]
+    no_journal: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Version {
+    V1,
+    V3,
+}
+
+impl ConnectionArgs {
+    /// A client for these settings, with the credentials of the environment.
+    pub(crate) async fn client(&self, world: &World) -> Result<VodClient, Failure> {
+        let credentials = EnvironmentCredentials::from_lookup(|name| world.variable(name));
+        let mut builder = VodClient::builder(credentials).with_plain_http_allowed(self.allow_http);
+        let or_variable = |given: &Option<String>, name| given.clone().or_else(|| world.variable(name));
+        let region = or_variable(&self.region, variable::REGION);
+        if let Some(region) = region.or_else(|| world.variable(variable::VENDOR_REGION)) {
+            builder = builder.with_region(region);
+        }
+        if let Some(endpoint) = or_variable(&self.endpoint, variable::ENDPOINT) {
+            builder = builder.with_endpoint(endpoint);
+        }
+        if let Some(endpoint) = or_variable(&self.task_endpoint, variable::TASK_ENDPOINT) {
+            builder = builder.with_task_endpoint(endpoint);
+        }
+        if self.signature_version == Some(Version::V3) {
+            builder = builder.with_signature_version(SignatureVersion::V3);
+        }
+        if let Some(max_rps) = self.max_rps {
+            builder = builder.with_max_rps(max_rps);
+        }
+        let mut http = HttpOptions::default();
+        http.proxy_from_environment = world.proxies;
+        if let Some(path) = &self.ca_file {
+            http.extra_roots.push(certificates(path, "--ca-file")?);
+        } else if let Some(path) = world.variable(variable::CA_FILE) {
+            http.extra_roots.push(certificates(Path::new(&path), variable::CA_FILE)?);
+        }
+        let client = builder.with_http_options(http).build()?;
+        // Asked here, so that nothing begins without credentials.
+        client.credential().await?;
+        Ok(client)
+    }
+
+    /// The options as words, to repeat the connection on another command line.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        let mut put = |name: &str, value: Option<String>| {
+            if let Some(value) = value {
+                words.extend([name.to_owned(), value]);
+            }
+        };
+        put("--region", self.region.clone());
+        put("--endpoint", self.endpoint.clone());
+        put("--task-endpoint", self.task_endpoint.clone());
+        let version = self.signature_version.map(|version| match version {
+            Version::V1 => "v1".to_owned(),
+            Version::V3 => "v3".to_owned(),
+        });
+        put("--signature-version", version);
+        put("--max-rps", self.max_rps.map(|n| n.to_string()));
+        put("--ca-file", self.ca_file.as_ref().map(|path| path.display().to_string()));
+        if self.allow_http {
+            words.push("--allow-http".to_owned());
+        }
+        words
+    }
+}
+
+/// The PEM file at `path`, which `source` names.
+fn certificates(path: &Path, source: &str) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|why| {
+        let name = harmless(&path.display().to_string());
+        Error::new(ErrorKind::Config, format!("cannot read the CA file {name} of `{source}`"))
+            .with_source(why)
+            .into()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use vod_refresh::auth::credentials::{KEY_ID_VARIABLE, SECRET_VARIABLE};
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    async fn client(options: &str, variables: &[(&'static str, &str)]) -> Result<VodClient, Vec<String>> {
+        let line = format!("vod-refresh wait J1 {options}");
+        let Command::Wait(args) = Cli::try_parse_from(line.split_whitespace()).unwrap().command else {
+            panic!()
+        };
+        let mut pairs = vec![(KEY_ID_VARIABLE, "id".to_owned()), (SECRET_VARIABLE, "secret".to_owned())];
+        pairs.extend(variables.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        args.connection.client(&World::of(pairs)).await.map_err(|failure| failure.lines())
+    }
+
+    #[tokio::test]
+    async fn an_option_goes_before_its_variable_and_an_empty_variable_is_none() {
+        let endpoint = "http://127.0.0.1:1";
+        let variable = [(variable::ENDPOINT, endpoint)];
+        assert_eq!(client("", &variable).await.unwrap().endpoint(), endpoint);
+        let other = client("--endpoint http://127.0.0.1:2", &variable).await.unwrap();
+        assert_eq!((other.endpoint(), other.task_endpoint()), ("http://127.0.0.1:2", "http://127.0.0.1:2"));
+        let empty =
+            [(variable::ENDPOINT, ""), (variable::REGION, ""), (variable::VENDOR_REGION, "cn-beijing")];
+        let empty = client("", &empty).await.unwrap();
+        assert_eq!(empty.endpoint(), "https://vod.cn-beijing.aliyuncs.com");
+        assert_eq!(empty.task_endpoint(), "https://vod.cn-shanghai.aliyuncs.com");
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_used_is_named() {
+        for (options, part) in [
+            ("--endpoint http://10.0.0.1", "plain HTTP"),
+            ("--region CN", "no region id"),
+            ("--ca-file /nonexistent.pem", "/nonexistent.pem"),
+        ] {
+            let lines = client(options, &[]).await.unwrap_err();
+            assert!(lines[0].contains(part), "{lines:?}");
+        }
+    }
+}

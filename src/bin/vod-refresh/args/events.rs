@@ -1,0 +1,51 @@
+//! Events: where they come in, and who may send them.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::media::text;
+use crate::listen::ListenAddress;
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Events")]
+pub(crate) struct EventArgs {
+    /// Receive events here, as `:8080`; port 0 picks one and prints it [default: off, jobs are looked up]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) callback_listen: Option<ListenAddress>,
+    /// The public URL that VOD calls: signatures are checked against it, and VOD is asked to call it
+    /// [default: http://ADDR/ when listening]
+    #[arg(long, value_name = "URL", value_parser = url)]
+    pub(crate) callback_url: Option<String>,
+    #[command(flatten)]
+    pub(crate) key: KeyArgs,
+    /// Listen on an address other than loopback without a key all the same [default: refuse, exit 3]
+    #[arg(long, requires = "callback_listen")]
+    pub(crate) allow_unsigned_callbacks: bool,
+    /// Receive events from this SMQ queue
+    #[arg(long, value_name = "URL", hide = true, value_parser = text())]
+    pub(crate) queue: Option<String>,
+}
+
+/// The key of `X-VOD-SIGNATURE`. Never an option: others can read those.
+#[derive(Debug, Args)]
+pub(crate) struct KeyArgs {
+    /// File with the key of X-VOD-SIGNATURE; a second line is accepted during rotation
+    /// [env: VOD_REFRESH_CALLBACK_AUTH_KEY=key[,key]] [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) callback_auth_key_file: Option<PathBuf>,
+}
+
+/// A callback URL, kept character for character: it is part of what is signed.
+pub(super) fn url(text: &str) -> Result<String, String> {
+    let uri: http::Uri = text.parse().map_err(|_| "not a URL".to_owned())?;
+    match (uri.scheme_str(), uri.host()) {
+        (Some("http" | "https"), Some(host)) if !host.is_empty() => {}
+        _ => return Err("write it as `https://host/path`".to_owned()),
+    }
+    // Source: "SetMessageCallback", parameter `CallbackURL`.
+    match text.len() {
+        ..=256 => Ok(text.to_owned()),
+        bytes => Err(format!("it has {bytes} bytes, VOD takes 256")),
+    }
+}

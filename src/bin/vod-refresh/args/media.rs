@@ -1,0 +1,113 @@
+//! `refresh` and `preload`: which media, and which URLs of them.
+
+use std::path::PathBuf;
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, ValueEnum};
+use vod_refresh::Filters;
+use vod_refresh::vod::ResultType;
+
+use super::connection::ConnectionArgs;
+use super::events::EventArgs;
+use super::output::OutputArgs;
+use super::waiting::WaitingArgs;
+
+#[derive(Debug, Args)]
+pub(crate) struct MediaArgs {
+    /// Media, by their ids
+    #[arg(value_name = "MEDIA_ID", required_unless_present = "from_file")]
+    pub(crate) media: Vec<String>,
+    #[command(flatten)]
+    pub(crate) choice: ChoiceArgs,
+    #[command(flatten)]
+    pub(crate) submitting: SubmittingArgs,
+    #[command(flatten)]
+    pub(crate) events: EventArgs,
+    #[command(flatten)]
+    pub(crate) waiting: WaitingArgs,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Media")]
+pub(crate) struct ChoiceArgs {
+    /// More media ids, from a file or from stdin (`-`); may be given again. Lines, commas or blanks separate them, `#`
+    /// starts a comment [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from_file: Vec<PathBuf>,
+    /// Only these formats: mp4, m3u8, mp3, flv, webm, ts [default: all]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = item)]
+    formats: Vec<String>,
+    /// Only these definitions: FD, LD, SD, HD, OD, 2K, 4K, SQ, HQ, AUTO [default: all]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = item)]
+    definitions: Vec<String>,
+    /// Only these streams: video, audio [default: all]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = item)]
+    stream_type: Vec<String>,
+    /// Of each definition and format: the newest stream, or all of them [default: single]
+    #[arg(long, value_enum, value_name = "WHICH", hide_possible_values = false)]
+    result_type: Option<Streams>,
+    /// Also the first N (1 to 20) TS segments of each m3u8 [default: off]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=20))]
+    slice_count: Option<u8>,
+    /// Your own text, given back in events and in the report [default: none]
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) extend: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Streams {
+    Single,
+    Multiple,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Submission")]
+pub(crate) struct SubmittingArgs {
+    /// Stop once every batch is submitted [default: wait]
+    #[arg(long, conflicts_with_all = ["fail_fast", "lookup_after", "poll_interval"])]
+    pub(crate) no_wait: bool,
+    /// Never send a batch again whose outcome is unknown [default: send it again]
+    #[arg(long)]
+    pub(crate) no_resubmit: bool,
+    /// Refuse when the quota can't cover the media
+    #[arg(long, hide = true)]
+    pub(crate) check_quota: bool,
+    /// Print the requests that would be sent
+    #[arg(long, hide = true)]
+    pub(crate) dry_run: bool,
+}
+
+impl ChoiceArgs {
+    /// Which URLs of the media.
+    pub(crate) fn filters(&self) -> Filters {
+        let mut filters = Filters::default();
+        filters.formats.clone_from(&self.formats);
+        filters.definitions.clone_from(&self.definitions);
+        filters.stream_types.clone_from(&self.stream_type);
+        filters.result_type = self.result_type.map(|streams| match streams {
+            Streams::Single => ResultType::Single,
+            Streams::Multiple => ResultType::Multiple,
+        });
+        filters.slice_count = self.slice_count;
+        filters
+    }
+}
+
+/// One word of a comma list.
+fn item(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) {
+        Ok(text.to_owned())
+    } else {
+        Err("a list is words with commas between them, as `mp4,m3u8`".to_owned())
+    }
+}
+
+/// A text that is not empty: an empty one is a variable that was not set.
+pub(super) fn text() -> NonEmptyStringValueParser {
+    NonEmptyStringValueParser::new()
+}

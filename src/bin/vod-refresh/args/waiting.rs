@@ -1,0 +1,47 @@
+//! Limits: how long and how often.
+
+use std::time::Duration;
+
+use clap::Args;
+use vod_refresh::{LookupAfter, RunOptions};
+
+use crate::exit::ExitCode;
+use crate::span;
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Waiting")]
+pub(crate) struct WaitingArgs {
+    /// Look a job up whose events have not come by then; `never` makes no lookup at all
+    /// [default: 15s; at once without an event source]
+    #[arg(long, value_name = "DURATION", value_parser = span::lookup_after)]
+    lookup_after: Option<LookupAfter>,
+    /// First wait between two looks at a task; grows to 15s, or 60s for preload [default: 2s; 10s for preload]
+    #[arg(long, value_name = "DURATION", value_parser = span::span_above_zero)]
+    pub(crate) poll_interval: Option<Duration>,
+    /// For the whole run [default: 1h]
+    #[arg(long, value_name = "DURATION", value_parser = span::span_above_zero)]
+    pub(crate) timeout: Option<Duration>,
+    /// Exit with this when the time is over
+    #[arg(long, value_name = "N", default_value_t = ExitCode::DEFAULT_TIMEOUT)]
+    pub(crate) timeout_exit_code: u8,
+    /// Stop waiting at the first failure [default: finish the rest]
+    #[arg(long)]
+    fail_fast: bool,
+}
+
+impl WaitingArgs {
+    /// The library's options.
+    pub(crate) fn options(&self) -> RunOptions {
+        let mut options = RunOptions::default();
+        options.lookup_after = self.lookup_after;
+        options.poll_interval = self.poll_interval;
+        options.fail_fast = self.fail_fast;
+        options.timeout = self.timeout.unwrap_or(options.timeout);
+        options
+    }
+
+    /// Whether lookups are forbidden.
+    pub(crate) fn never_looks_up(&self) -> bool {
+        self.lookup_after == Some(LookupAfter::Never)
+    }
+}

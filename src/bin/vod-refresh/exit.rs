@@ -1,0 +1,294 @@
+//! Exit codes, error texts and hints: what a script reads, and what a person reads.
+
+use std::error::Error as StdError;
+
+use vod_refresh::run::ReportedError;
+use vod_refresh::{Error, ErrorKind, Outcome};
+
+use crate::words::harmless;
+
+/// How the process ends. The numbers are a contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ExitCode {
+    Complete,
+    Internal,
+    Usage,
+    Config,
+    Refused,
+    Quota,
+    Failed,
+    Partial,
+    /// The deadline passed; the user may have chosen the number.
+    Timeout(u8),
+    Unavailable,
+    /// By SIGINT.
+    Interrupted,
+    /// By SIGTERM.
+    Terminated,
+}
+
+impl ExitCode {
+    /// The number that the contract gives a timeout.
+    pub(crate) const DEFAULT_TIMEOUT: u8 = 8;
+
+    pub(crate) fn number(self) -> u8 {
+        match self {
+            Self::Complete => 0,
+            Self::Internal => 1,
+            Self::Usage => 2,
+            Self::Config => 3,
+            Self::Refused => 4,
+            Self::Quota => 5,
+            Self::Failed => 6,
+            Self::Partial => 7,
+            Self::Timeout(number) => number,
+            Self::Unavailable => 9,
+            Self::Interrupted => 130,
+            Self::Terminated => 143,
+        }
+    }
+
+    /// The end of a run; `timeout` is the number for its deadline, `signal` the end that a signal asks for.
+    pub(crate) fn of_outcome(outcome: Outcome, timeout: u8, signal: Option<Self>) -> Self {
+        match outcome {
+            Outcome::Complete | Outcome::Submitted => Self::Complete,
+            Outcome::Config => Self::Config,
+            Outcome::Refused => Self::Refused,
+            Outcome::Quota => Self::Quota,
+            Outcome::Failed => Self::Failed,
+            Outcome::Partial => Self::Partial,
+            Outcome::Timeout => Self::Timeout(timeout),
+            Outcome::Unavailable => Self::Unavailable,
+            Outcome::Interrupted => signal.unwrap_or(Self::Interrupted),
+            // `Outcome` may grow; what we do not know is a fault of ours.
+            _ => Self::Internal,
+        }
+    }
+
+    /// The end of a command that came to no report.
+    pub(crate) fn of_kind(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Usage => Self::Usage,
+            ErrorKind::Config => Self::Config,
+            ErrorKind::Refused | ErrorKind::Expired | ErrorKind::Clock => Self::Refused,
+            ErrorKind::Quota => Self::Quota,
+            ErrorKind::NotFound | ErrorKind::Rejected => Self::Failed,
+            ErrorKind::Throttled | ErrorKind::Busy | ErrorKind::Unavailable | ErrorKind::Garbled => {
+                Self::Unavailable
+            }
+            _ => Self::Internal,
+        }
+    }
+}
+
+/// Why a command came to no result: an error, and lines that belong to it (each bad id, for one).
+#[derive(Debug)]
+pub(crate) struct Failure {
+    error: Error,
+    details: Vec<String>,
+    /// Whether the advice for its kind fits.
+    hinted: bool,
+}
+
+impl Failure {
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Error::new(ErrorKind::Usage, message).into()
+    }
+
+    pub(crate) fn config(message: impl Into<String>) -> Self {
+        Error::new(ErrorKind::Config, message).into()
+    }
+
+    /// A result could not be written. The kinds of [`Error`] are about the service, so no advice of theirs fits.
+    pub(crate) fn output(what: &str, why: std::io::Error) -> Self {
+        let error = Error::new(ErrorKind::Internal, format!("cannot write {what}")).with_source(why);
+        Self { error, details: Vec::new(), hinted: false }
+    }
+
+    /// Adds lines below the message.
+    pub(crate) fn with_details(mut self, details: Vec<String>) -> Self {
+        self.details = details;
+        self
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::of_kind(self.error.kind())
+    }
+
+    /// The error for people: the message, its details, each cause once, a hint.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!("error: {}", harmless(&self.error.to_string()))];
+        lines.extend(self.details.iter().map(|detail| format!("  {detail}")));
+        let mut cause = self.error.source();
+        while let Some(error) = cause {
+            let text = harmless(&error.to_string());
+            // Some causes repeat what stands above them.
+            if !lines.iter().any(|line| line.contains(&text)) {
+                lines.push(format!("  caused by: {text}"));
+            }
+            cause = error.source();
+        }
+        if self.hinted {
+            lines.extend(hint(self.error.kind(), self.error.code().unwrap_or_default()).map(as_hint));
+        }
+        lines
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, details: Vec::new(), hinted: true }
+    }
+}
+
+/// What ended a run early, for people.
+pub(crate) fn lines_of_reported(error: &ReportedError, outcome: Outcome) -> Vec<String> {
+    let id = error.request_id.as_ref().map(|id| format!(" (request id {id})")).unwrap_or_default();
+    let mut lines = vec![harmless(&format!("error: {}: {}{id}", error.code, error.message))];
+    let kind = match outcome {
+        Outcome::Config => ErrorKind::Config,
+        Outcome::Refused => ErrorKind::Refused,
+        Outcome::Quota => ErrorKind::Quota,
+        Outcome::Unavailable => ErrorKind::Unavailable,
+        Outcome::Failed | Outcome::Partial => ErrorKind::Rejected,
+        _ => ErrorKind::Internal,
+    };
+    lines.extend(hint(kind, &error.code).map(as_hint));
+    lines
+}
+
+fn as_hint(hint: &str) -> String {
+    format!("  hint: {hint}")
+}
+
+/// The advice that goes with an error: by code where it tells more, else by kind. All hints stand here.
+pub(crate) fn hint(kind: ErrorKind, code: &str) -> Option<&'static str> {
+    let family =
+        |prefix: &str| code.len() >= prefix.len() && code[..prefix.len()].eq_ignore_ascii_case(prefix);
+    if !code.is_ascii() {
+        return None;
+    }
+    if family("SignatureDoesNotMatch") || family("IncompleteSignature") {
+        return Some(
+            "check that `ALIBABA_CLOUD_ACCESS_KEY_SECRET` belongs to the key id and was copied whole",
+        );
+    }
+    if family("InvalidAccessKeyId") {
+        return Some(
+            "the key id is unknown or disabled: check `ALIBABA_CLOUD_ACCESS_KEY_ID` in the RAM console",
+        );
+    }
+    if family("InvalidSecurityToken") || kind == ErrorKind::Expired || family("Expired") {
+        return Some("get a new STS token and set all three `ALIBABA_CLOUD_…` variables again");
+    }
+    if family("MissingSecurityToken") {
+        return Some("a temporary key needs its token in `ALIBABA_CLOUD_SECURITY_TOKEN`");
+    }
+    if family("InvalidTimeStamp") || kind == ErrorKind::Clock || family("Clock") {
+        return Some("set this machine's clock: requests are good for 15 minutes");
+    }
+    if family("Forbidden") || family("NoPermission") {
+        return Some(
+            "grant the RAM user `vod:RefreshMediaPlayUrls`, `vod:GetMediaRefreshJobs` and `vod:DescribeVodRefreshTasks`",
+        );
+    }
+    if family("InvalidAction") || family("InvalidApi") || family("InvalidVersion") {
+        return Some("this endpoint does not know VOD's actions: check `--region` and `--endpoint`");
+    }
+    if family("InvalidDomain") {
+        return Some("add the CDN domain to VOD in the same region, or check `--region`");
+    }
+    match kind {
+        ErrorKind::Internal => Some("this is a fault of vod-refresh: please report it"),
+        ErrorKind::Quota => {
+            Some("the day's quota starts again at midnight, Beijing time; ask the vendor to raise it")
+        }
+        ErrorKind::Throttled => Some("lower `--max-rps`, or run fewer at the same time"),
+        ErrorKind::Busy => Some("the CDN's queue is full: try again in some minutes"),
+        ErrorKind::Unavailable => Some("check the network, proxy variables, `--endpoint` and `--ca-file`"),
+        ErrorKind::Garbled => {
+            Some("something that is not VOD answered: check `--endpoint` and proxy variables")
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outcomes_have_the_numbers_of_the_contract() {
+        let number = |outcome| ExitCode::of_outcome(outcome, 8, None).number();
+        for (outcome, code) in [
+            (Outcome::Complete, 0),
+            (Outcome::Submitted, 0),
+            (Outcome::Internal, 1),
+            (Outcome::Config, 3),
+            (Outcome::Refused, 4),
+            (Outcome::Quota, 5),
+            (Outcome::Failed, 6),
+            (Outcome::Partial, 7),
+            (Outcome::Timeout, 8),
+            (Outcome::Unavailable, 9),
+            (Outcome::Interrupted, 130),
+        ] {
+            assert_eq!(number(outcome), code, "{outcome:?}");
+        }
+        assert_eq!(ExitCode::of_outcome(Outcome::Timeout, 0, None).number(), 0);
+        let terminated = ExitCode::of_outcome(Outcome::Interrupted, 8, Some(ExitCode::Terminated));
+        assert_eq!(terminated.number(), 143);
+    }
+
+    #[test]
+    fn errors_have_the_numbers_of_the_contract() {
+        for (kind, code) in [
+            (ErrorKind::Internal, 1),
+            (ErrorKind::Usage, 2),
+            (ErrorKind::Config, 3),
+            (ErrorKind::Refused, 4),
+            (ErrorKind::Expired, 4),
+            (ErrorKind::Clock, 4),
+            (ErrorKind::Quota, 5),
+            (ErrorKind::Rejected, 6),
+            (ErrorKind::NotFound, 6),
+            (ErrorKind::Throttled, 9),
+            (ErrorKind::Busy, 9),
+            (ErrorKind::Unavailable, 9),
+            (ErrorKind::Garbled, 9),
+        ] {
+            assert_eq!(ExitCode::of_kind(kind).number(), code, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_told_with_each_cause_once_and_a_hint() {
+        let cause = Error::new(ErrorKind::Unavailable, "connection\nrefused");
+        let error = Error::new(ErrorKind::Unavailable, "no answer")
+            .with_source(Error::new(ErrorKind::Unavailable, "no answer").with_source(cause));
+        assert_eq!(
+            Failure::from(error).lines(),
+            [
+                "error: no answer",
+                r"  caused by: connection\nrefused",
+                "  hint: check the network, proxy variables, `--endpoint` and `--ca-file`",
+            ]
+        );
+    }
+
+    #[test]
+    fn hints_follow_the_code_before_the_kind() {
+        let hint = |code| hint(ErrorKind::Refused, code).unwrap_or_default();
+        assert!(hint("SignatureDoesNotMatch").contains("SECRET"));
+        assert!(hint("InvalidAccessKeyId.NotFound").contains("KEY_ID"));
+        assert!(hint("Forbidden.RAM").contains("vod:RefreshMediaPlayUrls"));
+        assert_eq!(hint("é"), "");
+    }
+
+    #[test]
+    fn no_text_for_people_ends_with_a_full_stop() {
+        for line in Failure::usage("no media ids").with_details(vec!["a.txt:1: is empty".into()]).lines() {
+            assert!(!line.ends_with('.'), "{line}");
+        }
+    }
+}

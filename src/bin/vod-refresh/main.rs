@@ -1,0 +1,73 @@
+//! The command line of `vod-refresh`: parse, run, say how it ended.
+
+mod args;
+mod commands;
+mod exit;
+mod files;
+mod ids_list;
+mod keys;
+mod listen;
+mod logs;
+mod output;
+mod printer;
+mod progress;
+mod resume;
+mod signals;
+mod span;
+mod words;
+mod world;
+
+use clap::Parser as _;
+use vod_refresh::vod::TaskType;
+
+use crate::args::{Cli, Command};
+use crate::commands::{callback, media, not_yet, pages, wait};
+use crate::exit::{ExitCode, Failure};
+use crate::printer::Printer;
+use crate::world::World;
+
+fn main() -> std::process::ExitCode {
+    // A panic has been printed by then; scripts know only the codes of the contract.
+    let code = std::panic::catch_unwind(command_line).unwrap_or(ExitCode::Internal);
+    std::process::ExitCode::from(code.number())
+}
+
+fn command_line() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => {
+            // Help and version come here too. A reader that went away is no error.
+            let _ = answer.print();
+            return if answer.use_stderr() { ExitCode::Usage } else { ExitCode::Complete };
+        }
+    };
+    let printer = Printer::new(&cli.talk);
+    logs::start(&cli.talk, &printer);
+    match dispatch(&cli.command, &World::real(), &printer) {
+        Ok(code) => code,
+        Err(failure) => {
+            printer.fail(&failure.lines());
+            failure.exit_code()
+        }
+    }
+}
+
+fn dispatch(command: &Command, world: &World, printer: &Printer) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Refresh(args) => media::execute(TaskType::Refresh, args, world, printer),
+        Command::Preload(args) => media::execute(TaskType::Preload, args, world, printer),
+        Command::Wait(args) => wait::execute(args, world, printer),
+        Command::Callback(command) => callback::execute(command, world, printer),
+        #[cfg(feature = "emulator")]
+        Command::Emulator(args) => commands::emulator::execute(args, printer),
+        #[cfg(feature = "emulator")]
+        Command::Demo(args) => commands::demo::execute(args, printer),
+        Command::Completions { shell } => pages::completions(*shell, printer),
+        Command::Man { command } => pages::man(command.as_deref(), printer),
+        Command::Resume(_) => Err(not_yet("resume")),
+        Command::Status(_) => Err(not_yet("status")),
+        Command::Runs(_) => Err(not_yet("runs")),
+        Command::Quota(_) => Err(not_yet("quota")),
+        Command::Doctor(_) => Err(not_yet("doctor")),
+    }
+}

@@ -1,0 +1,50 @@
+//! The forms of a report.
+
+mod escape;
+pub(crate) mod html;
+pub(crate) mod json;
+pub(crate) mod junit;
+pub(crate) mod metrics;
+mod remedy;
+mod rows;
+pub(crate) mod table;
+
+#[cfg(test)]
+mod sample;
+
+use std::path::PathBuf;
+
+use vod_refresh::Report;
+
+use crate::args::output::{Form, OutputArgs};
+use crate::exit::Failure;
+use crate::files;
+use crate::printer::Printer;
+
+/// Writes every file that was asked for. All are tried; the first failure is given back.
+pub(crate) fn write_files(report: &Report, args: &OutputArgs) -> Result<(), Failure> {
+    let write = |path: &Option<PathBuf>, render: fn(&Report) -> String| match path {
+        Some(path) => files::write(path, &render(report)),
+        None => Ok(()),
+    };
+    let results = [
+        write(&args.report, json::pretty),
+        write(&args.report_html, html::render),
+        write(&args.report_junit, junit::render),
+        write(&args.metrics_file, metrics::render),
+    ];
+    results.into_iter().collect()
+}
+
+/// Writes the report to stdout.
+pub(crate) fn print(report: &Report, form: Form, printer: &Printer) -> Result<(), Failure> {
+    let text = match form {
+        Form::Text => {
+            let look = table::Look { width: table::terminal_width(), colour: printer.colours_stdout() };
+            table::render(report, look)
+        }
+        Form::Json => json::pretty(report),
+        Form::Ndjson => json::line(report),
+    };
+    printer.out(&text)
+}

@@ -1,0 +1,84 @@
+//! Foreign text in HTML and XML: media ids, URLs and error texts come from outside and may hold markup.
+//!
+//! One rule serves both formats, in text and in quoted attributes. What neither can carry becomes U+FFFD: control
+//! characters, which XML 1.0 forbids even as references, and marks that turn the direction of writing, which could
+//! make a URL look like another one.
+
+use std::fmt::{self, Display, Write};
+
+/// The text, safe between tags and inside quoted attributes.
+pub(super) fn escaped(text: &str) -> Escaped<'_> {
+    Escaped(text)
+}
+
+/// See [`escaped`].
+pub(super) struct Escaped<'a>(&'a str);
+
+impl Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                '\'' => f.write_str("&#39;")?,
+                // The formats disagree on what a lone carriage return is; of CR LF the LF is enough.
+                '\r' => f.write_char(' ')?,
+                '\n' | '\t' => f.write_char(c)?,
+                c if is_barred(c) => f.write_char(char::REPLACEMENT_CHARACTER)?,
+                c => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_barred(c: char) -> bool {
+    let noncharacter = u32::from(c) & 0xfffe == 0xfffe || matches!(c, '\u{fdd0}'..='\u{fdef}');
+    let direction =
+        matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || noncharacter || direction
+}
+
+/// At most `limit` characters of the text; three dots stand for the rest.
+///
+/// For texts that only explain. The JSON report has them in full.
+pub(super) fn shortened(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
+        Some((cut, _)) => format!("{}…", &text[..cut]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markup_becomes_text() {
+        let cases = [
+            ("<script>alert('x')</script>", "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;"),
+            ("a=1&b=\"2\"", "a=1&amp;b=&quot;2&quot;"),
+            ("]]>", "]]&gt;"),
+            ("片头 é 🎬", "片头 é 🎬"),
+            ("one\r\ntwo\tthree", "one \ntwo\tthree"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(escaped(text).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn what_xml_forbids_is_replaced() {
+        for c in ['\0', '\u{1b}', '\u{7f}', '\u{85}', '\u{fffe}', '\u{1ffff}', '\u{202e}', '\u{2066}'] {
+            assert_eq!(escaped(&c.to_string()).to_string(), "\u{fffd}", "{c:?}");
+        }
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        assert_eq!(shortened("片头片尾", 2), "片头…");
+        assert_eq!(shortened("片头", 2), "片头");
+    }
+}

@@ -1,0 +1,277 @@
+//! A page to look at: the report of one run in one file, for people.
+//!
+//! The file needs nothing else: style and pictures stand in it, and its own policy forbids scripts and every address.
+//! All text from outside goes through [`escaped`]. However large the run, the page stays small: lists and pictures are
+//! cut or summed up, and say so. Colour never carries meaning alone, pictures have a text, tables a caption.
+
+mod failures;
+mod figures;
+mod picture;
+mod style;
+mod tables;
+mod timeline;
+
+use std::fmt::{self, Display, Write};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
+use vod_refresh::run::{MediaState, Outcome, Report};
+
+use super::escape::{escaped, shortened};
+use super::{remedy, rows};
+
+/// The whole page.
+pub(crate) fn render(report: &Report) -> String {
+    let mut out = String::new();
+    // Writing to a String never fails.
+    let _ = page(&mut out, report);
+    out
+}
+
+fn page(out: &mut String, report: &Report) -> fmt::Result {
+    head(out, report)?;
+    header(out, report)?;
+    writeln!(out, "<main>")?;
+    failures::failed(out, report)?;
+    failures::unfinished(out, report)?;
+    timeline::section(out, report)?;
+    figures::time_spent(out, report)?;
+    figures::durations(out, report)?;
+    tables::calls(out, report)?;
+    tables::media(out, report)?;
+    tables::urls(out, report)?;
+    writeln!(out, "</main>\n</body>\n</html>")
+}
+
+fn head(out: &mut String, report: &Report) -> fmt::Result {
+    // Named by its digest, the sheet is the only style that the page accepts.
+    let digest = STANDARD.encode(Sha256::digest(style::SHEET));
+    writeln!(
+        out,
+        r#"<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="referrer" content="no-referrer">
+<link rel="icon" href="data:,">
+<title>{} · vod-refresh</title>
+<style>{}</style>
+</head>
+<body>"#,
+        title(report),
+        style::SHEET
+    )
+}
+
+fn title(report: &Report) -> String {
+    let media = Count(report.summary.media, "media", "media");
+    match rows::task_type(report) {
+        "refresh" => format!("Refresh of {media}: {}", report.outcome.as_str()),
+        "preload" => format!("Preload of {media}: {}", report.outcome.as_str()),
+        _ => format!("Run with {media}: {}", report.outcome.as_str()),
+    }
+}
+
+fn header(out: &mut String, report: &Report) -> fmt::Result {
+    let (class, sign) = match report.outcome {
+        Outcome::Complete => ("ok", "✓"),
+        Outcome::Submitted | Outcome::Timeout | Outcome::Interrupted => ("open", "…"),
+        _ => ("bad", "✗"),
+    };
+    writeln!(out, "<header>\n<h1>{}</h1>", title(report))?;
+    let sentence = verdict(report.outcome);
+    writeln!(out, r#"<p class="verdict {class}"><span aria-hidden="true">{sign}</span> {sentence}</p>"#)?;
+    if let Some(error) = &report.error {
+        write!(
+            out,
+            r#"<div class="note"><p><strong>{}</strong>: {}"#,
+            escaped(&error.code),
+            escaped(&shortened(&error.message, 2_000))
+        )?;
+        if let Some(id) = &error.request_id {
+            write!(out, r#" (request id <span class="id">{}</span>)"#, escaped(id.as_str()))?;
+        }
+        writeln!(out, "</p><p>{}</p></div>", escaped(remedy::for_error(error)))?;
+    }
+    if let Some((what, command)) = next_step(report) {
+        let run = escaped(report.run_id.as_str());
+        writeln!(out, "<p>{what} <code>vod-refresh {command} {run}</code></p>")?;
+    }
+    writeln!(out, r#"<dl class="facts">"#)?;
+    fact(out, "Run", format_args!(r#"<span class="id">{}</span>"#, escaped(report.run_id.as_str())))?;
+    fact(out, "Started", time(report.started_at))?;
+    let took = length((report.finished_at - report.started_at).num_seconds());
+    fact(out, "Ended", format_args!("{}, after {took}", time(report.finished_at)))?;
+    if let Some(extend) = &report.extend {
+        fact(out, "Passed through", escaped(&shortened(extend, 1_000)))?;
+    }
+    writeln!(out, "</dl>")?;
+    sums(out, report)?;
+    contents(out, report)?;
+    writeln!(out, "</header>")
+}
+
+fn verdict(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Complete => "Complete: every media was found and every task has ended well.",
+        Outcome::Submitted => "Submitted: everything was sent, and nobody waited for the end.",
+        Outcome::Config => "Not run: configuration or credentials are missing or unreadable.",
+        Outcome::Refused => "Refused: the service refused the credentials or the permission.",
+        Outcome::Quota => "Not run: the quota does not suffice.",
+        Outcome::Failed => "Failed: no media came through.",
+        Outcome::Partial => "Partial: some media or tasks failed.",
+        Outcome::Timeout => "Timeout: the deadline passed first. Work at the service goes on.",
+        Outcome::Unavailable => "Unavailable: the service was throttled or could not be reached.",
+        Outcome::Interrupted => "Interrupted: the run was stopped from outside. Work at the service goes on.",
+        _ => "Internal: the tool met a fault of its own.",
+    }
+}
+
+/// What to type next, where there is something to carry on.
+fn next_step(report: &Report) -> Option<(&'static str, &'static str)> {
+    match report.outcome {
+        Outcome::Complete | Outcome::Config | Outcome::Quota => None,
+        _ if report.summary.media_unfinished == 0 => None,
+        Outcome::Submitted => Some(("To see where it stands:", "status --check")),
+        _ => Some(("To carry on:", "resume")),
+    }
+}
+
+fn fact(out: &mut String, name: &str, value: impl Display) -> fmt::Result {
+    writeln!(out, "<dt>{name}</dt><dd>{value}</dd>")
+}
+
+fn sums(out: &mut String, report: &Report) -> fmt::Result {
+    let s = &report.summary;
+    writeln!(out, r#"<ul class="sums">"#)?;
+    for (name, all, complete, failed, open) in [
+        ("Media", s.media, s.media_complete, s.media_failed, s.media_unfinished),
+        ("URLs (tasks)", s.tasks, s.tasks_complete, s.tasks_failed, s.tasks_unfinished),
+    ] {
+        writeln!(out, "<li>{name} <b>{}</b><ul>", grouped(all))?;
+        for (class, sign, word, count) in [
+            ("ok", "✓", "complete", complete),
+            ("bad", "✗", "failed", failed),
+            ("open", "…", "unfinished", open),
+        ] {
+            // A red zero would draw the eye to nothing.
+            let class = if count == 0 { "soft" } else { class };
+            let count = grouped(count);
+            writeln!(
+                out,
+                r#"<li class="{class}"><span aria-hidden="true">{sign}</span> {count} {word}</li>"#
+            )?;
+        }
+        writeln!(out, "</ul></li>")?;
+    }
+    let calls: u64 = s.api_calls.values().sum();
+    writeln!(
+        out,
+        r#"<li>API calls <b>{}</b><ul><li class="soft">{}</li></ul></li>"#,
+        grouped(calls),
+        Count(s.retries, "retry", "retries")
+    )?;
+    let events = s.events_accepted + s.events_rejected + s.events_repeated + s.events_foreign;
+    writeln!(
+        out,
+        r#"<li>Events <b>{}</b><ul class="soft"><li>{} accepted</li><li>{} rejected</li><li>{} repeated, {} of others</li></ul></li>
+</ul>"#,
+        grouped(events),
+        grouped(s.events_accepted),
+        grouped(s.events_rejected),
+        grouped(s.events_repeated),
+        grouped(s.events_foreign)
+    )
+}
+
+fn contents(out: &mut String, report: &Report) -> fmt::Result {
+    let has_tasks = rows::tasks(report).next().is_some();
+    let sections = [
+        ("failed", "What failed", report.media.iter().any(|media| media.state.is_failure())),
+        ("unfinished", "Under way", report.media.iter().any(|media| media.state == MediaState::Unfinished)),
+        ("timeline", "Timeline", has_tasks),
+        ("time-spent", "Where the time went", has_tasks),
+        ("durations", "Durations", rows::tasks(report).any(|task| rows::task_seconds(task).is_some())),
+        ("calls", "Calls", true),
+        ("media", "Media", !report.media.is_empty()),
+        ("urls", "URLs", has_tasks),
+    ];
+    writeln!(out, r#"<nav aria-label="Sections"><ul>"#)?;
+    for (id, name, _) in sections.iter().filter(|(_, _, is_there)| *is_there) {
+        writeln!(out, r##"<li><a href="#{id}">{name}</a></li>"##)?;
+    }
+    writeln!(out, "</ul></nav>")
+}
+
+/// Class, sign and words of a state.
+fn state(state: MediaState) -> (&'static str, &'static str, &'static str) {
+    match state {
+        MediaState::Complete => ("ok", "✓", "complete"),
+        MediaState::NotFound => ("bad", "✗", "not found"),
+        MediaState::Forbidden => ("bad", "✗", "forbidden"),
+        MediaState::NotSubmitted => ("bad", "✗", "not submitted"),
+        MediaState::Unfinished => ("open", "…", "unfinished"),
+        _ => ("bad", "✗", "failed"),
+    }
+}
+
+fn time(time: DateTime<Utc>) -> String {
+    format!(
+        r#"<time datetime="{}">{} UTC</time>"#,
+        time.format("%Y-%m-%dT%H:%M:%SZ"),
+        time.format("%Y-%m-%d %H:%M:%S")
+    )
+}
+
+/// `45s`, `1m30s`, `2h`, `1h05m`.
+fn length(seconds: i64) -> String {
+    let seconds = seconds.max(0);
+    let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match (hours, minutes, rest) {
+        (0, 0, rest) => format!("{rest}s"),
+        (0, minutes, 0) => format!("{minutes}m"),
+        (0, minutes, rest) => format!("{minutes}m{rest:02}s"),
+        (hours, 0, 0) => format!("{hours}h"),
+        (hours, minutes, 0) => format!("{hours}h{minutes:02}m"),
+        (hours, minutes, rest) => format!("{hours}h{minutes:02}m{rest:02}s"),
+    }
+}
+
+/// `12,345`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.char_indices() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A share in percent; what is there but rounds to nothing is not called nothing.
+fn share(part: u64, all: u64) -> String {
+    match (part * 100 + all / 2).checked_div(all) {
+        Some(0) | None if part > 0 => "under 1%".to_owned(),
+        Some(percent) => format!("{percent}%"),
+        None => "0%".to_owned(),
+    }
+}
+
+/// A number with its noun.
+struct Count(u64, &'static str, &'static str);
+
+impl Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", grouped(self.0), if self.0 == 1 { self.1 } else { self.2 })
+    }
+}
+
+#[cfg(test)]
+mod tests;

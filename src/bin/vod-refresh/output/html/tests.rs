@@ -1,0 +1,125 @@
+//! What the page promises, read from its text. How it looks has to be looked at.
+
+use super::super::sample;
+use super::*;
+
+/// The page without its policy and style.
+fn body(report: &Report) -> String {
+    let page = render(report);
+    page[page.find("<body>").unwrap()..].to_owned()
+}
+
+#[test]
+fn the_page_needs_nothing_but_itself() {
+    let page = render(&sample::complete(3));
+    for part in ["<script", "src=", "@import", "url(", "<link rel=\"stylesheet", " style="] {
+        assert!(!page.contains(part), "{part}");
+    }
+    assert!(page.starts_with("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">"));
+    assert!(page.contains("default-src 'none'; style-src 'sha256-"));
+}
+
+#[test]
+fn markup_from_outside_stays_text() {
+    let page = render(&sample::hostile());
+    assert!(
+        !page.contains("<script")
+            && !page.contains("<b>\"")
+            && !page.contains("<i>")
+            && !page.contains("<run>")
+    );
+    assert_eq!(page.matches("</style>").count(), 1);
+    assert_eq!(page.matches("</title></style>").count(), 0);
+    assert!(!page.contains(['\0', '\u{1b}', '\u{202e}']));
+}
+
+#[test]
+fn every_tag_that_opens_closes() {
+    for report in
+        [sample::complete(1), sample::mixed(45), sample::mixed(500), sample::hostile(), sample::refused()]
+    {
+        let page = body(&report);
+        for tag in
+            ["section", "details", "table", "tbody", "ul", "li", "svg", "figure", "dl", "p", "h2", "h3", "g"]
+        {
+            let opened =
+                page.matches(&format!("<{tag}>")).count() + page.matches(&format!("<{tag} ")).count();
+            assert_eq!(opened, page.matches(&format!("</{tag}>")).count(), "{tag}");
+        }
+    }
+}
+
+#[test]
+fn links_lead_somewhere_and_ids_are_unique() {
+    for report in [sample::complete(1), sample::mixed(45), sample::refused()] {
+        let page = body(&report);
+        let ids: Vec<&str> =
+            page.split(" id=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+        for id in &ids {
+            assert_eq!(ids.iter().filter(|other| other == &id).count(), 1, "{id}");
+        }
+        for target in page.split("href=\"#").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+            assert!(ids.contains(&target), "{target}");
+        }
+    }
+}
+
+#[test]
+fn failures_come_before_everything_else_with_what_to_do() {
+    let page = body(&sample::mixed(45));
+    let failed = page.find("id=\"failed\"").unwrap();
+    assert!(failed < page.find("id=\"timeline\"").unwrap());
+    assert!(page[failed..].contains("NonExistMediaId (3 media)"));
+    assert!(page[failed..].contains("TaskFailed, Origin Timeout (6 media)"));
+    assert!(page[failed..].contains("Check the origin of the domain"));
+    assert!(page.contains("vod-refresh resume 0197f3c2-7a10-7cc3-98c4-dc0c0c07398f"));
+}
+
+#[test]
+fn pages_of_large_runs_stay_small_and_say_what_they_leave_out() {
+    for report in [sample::mixed(5000), sample::failing(2500)] {
+        let page = render(&report);
+        assert!(page.len() < 2_000_000, "{} bytes", page.len());
+        assert!(page.contains("more are not"));
+        assert!(page.contains("There are too many to draw each"));
+        assert!(page.matches("<g><title>").count() <= 200);
+    }
+}
+
+#[test]
+fn lengths_and_numbers_read_well() {
+    for (seconds, text) in [
+        (0, "0s"),
+        (59, "59s"),
+        (60, "1m"),
+        (90, "1m30s"),
+        (3600, "1h"),
+        (3900, "1h05m"),
+        (3661, "1h01m01s"),
+        (-3, "0s"),
+    ] {
+        assert_eq!(length(seconds), text);
+    }
+    assert_eq!(
+        (grouped(7), grouped(1234), grouped(1_234_567)),
+        ("7".into(), "1,234".into(), "1,234,567".into())
+    );
+}
+
+#[test]
+fn shares_are_rounded_and_never_hide_what_is_there() {
+    for (part, all, text) in
+        [(2, 3, "67%"), (1, 1000, "under 1%"), (0, 5, "0%"), (0, 0, "0%"), (5, 5, "100%")]
+    {
+        assert_eq!(share(part, all), text);
+    }
+}
+
+#[test]
+fn axis_steps_are_round_and_few() {
+    for (span, parts, step) in
+        [(1, 5, 1), (60, 5, 15), (331, 5, 120), (3600, 5, 900), (400_000, 5, 86_400), (600_000, 5, 172_800)]
+    {
+        assert_eq!(picture::step(span, parts), step, "{span}");
+    }
+}

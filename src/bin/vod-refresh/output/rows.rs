@@ -1,0 +1,51 @@
+//! What several writers read out of a report's rows.
+
+use vod_refresh::TaskType;
+use vod_refresh::run::{MediaReport, Report, TaskReport};
+use vod_refresh::vod::TaskStatus;
+
+/// `refresh`, `preload`, or `unknown` where jobs of others never told.
+pub(super) fn task_type(report: &Report) -> &'static str {
+    match report.task_type {
+        Some(TaskType::Refresh) => "refresh",
+        Some(TaskType::Preload) => "preload",
+        None => "unknown",
+    }
+}
+
+/// The media's id, or its job's where a job of somebody else showed no media.
+pub(super) fn media_name(media: &MediaReport) -> &str {
+    match (&media.media_id, &media.job_id) {
+        (Some(id), _) => id.as_str(),
+        (None, Some(job)) => job.as_str(),
+        (None, None) => "(no media known)",
+    }
+}
+
+/// The tasks of all media.
+pub(super) fn tasks(report: &Report) -> impl Iterator<Item = &TaskReport> {
+    report.media.iter().flat_map(|media| &media.tasks)
+}
+
+/// Whether nothing more will happen to it.
+pub(super) fn has_ended(task: &TaskReport) -> bool {
+    task.status.as_ref().is_some_and(TaskStatus::is_final)
+}
+
+/// Whether the CDN gave up on this URL.
+pub(super) fn has_failed(task: &TaskReport) -> bool {
+    task.status == Some(TaskStatus::Failed)
+}
+
+/// What the CDN says about the first URL of a media that failed.
+pub(super) fn first_cause(media: &MediaReport) -> Option<&str> {
+    media.tasks.iter().filter(|task| has_failed(task)).find_map(|task| task.description.as_deref())
+}
+
+/// How long a task took, in seconds, if it has ended and both times are known.
+///
+/// Never negative: the CDN's clock tells the start, ours the end.
+pub(super) fn task_seconds(task: &TaskReport) -> Option<i64> {
+    let (created, ended) = task.created_at.zip(task.ended_at)?;
+    has_ended(task).then(|| (ended - created).num_seconds().max(0))
+}

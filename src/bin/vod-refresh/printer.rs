@@ -1,0 +1,188 @@
+//! The one way out: results to stdout, talk to stderr.
+//!
+//! A reader that went away is no error and no reason to stop: the work goes on, and the exit code tells.
+
+use std::io::{self, IsTerminal as _, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use indicatif::ProgressBar;
+use serde_json::json;
+use vod_refresh::net::clock::{Clock as _, SystemClock, to_wire};
+
+use crate::args::talk::{LogFormat, TalkArgs, When};
+use crate::exit::Failure;
+
+/// Hands out stdout and stderr as the options want them. Clones are the same printer.
+#[derive(Clone)]
+pub(crate) struct Printer(Arc<Shared>);
+
+struct Shared {
+    quiet: bool,
+    json_lines: bool,
+    colour_out: bool,
+    colour_err: bool,
+    live: bool,
+    /// The live line, if one is drawn: other lines must go above it.
+    bar: Mutex<Option<ProgressBar>>,
+    /// Nobody reads stdout any more.
+    out_gone: AtomicBool,
+}
+
+/// How serious a line on stderr is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    Info,
+    Warn,
+    Error,
+}
+
+impl Level {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "INFO",
+            Self::Warn => "WARN",
+            Self::Error => "ERROR",
+        }
+    }
+}
+
+impl Printer {
+    pub(crate) fn new(talk: &TalkArgs) -> Self {
+        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let plain =
+            set("NO_COLOR") || set("CI") || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let colour = |terminal: bool| match talk.color {
+            When::Always => true,
+            When::Never => false,
+            When::Auto => terminal && !plain,
+        };
+        let terminal = io::stderr().is_terminal();
+        // With `-v` log lines would tear the live line apart.
+        let live = match talk.progress {
+            When::Always => true,
+            When::Never => false,
+            When::Auto => terminal && !plain && talk.verbose == 0,
+        };
+        Self(Arc::new(Shared {
+            quiet: talk.quiet,
+            json_lines: talk.log_format == LogFormat::Json,
+            colour_out: colour(io::stdout().is_terminal()),
+            colour_err: colour(terminal),
+            live: live && !talk.quiet && talk.log_format == LogFormat::Text,
+            bar: Mutex::new(None),
+            out_gone: AtomicBool::new(false),
+        }))
+    }
+
+    /// Whether a live line may be drawn.
+    pub(crate) fn is_live(&self) -> bool {
+        self.0.live
+    }
+
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.0.quiet
+    }
+
+    pub(crate) fn colours_stdout(&self) -> bool {
+        self.0.colour_out
+    }
+
+    pub(crate) fn colours_stderr(&self) -> bool {
+        self.0.colour_err
+    }
+
+    /// Writes a result to stdout; it brings its own line end.
+    pub(crate) fn out(&self, text: &str) -> Result<(), Failure> {
+        if self.0.out_gone.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let written = self.above_bar(|| {
+            let mut stdout = io::stdout().lock();
+            stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
+        });
+        match written {
+            Ok(()) => Ok(()),
+            Err(why) => {
+                self.0.out_gone.store(true, Ordering::Relaxed);
+                if why.kind() == io::ErrorKind::BrokenPipe {
+                    return Ok(());
+                }
+                Err(Failure::output("to stdout", why))
+            }
+        }
+    }
+
+    /// A line of talk, unless quiet.
+    pub(crate) fn say(&self, line: &str) {
+        if !self.0.quiet {
+            self.err(Level::Info, line);
+        }
+    }
+
+    /// A warning, unless quiet.
+    pub(crate) fn warn(&self, text: &str) {
+        if !self.0.quiet {
+            self.err(Level::Warn, &format!("warning: {text}"));
+        }
+    }
+
+    /// Why a command failed; also when quiet.
+    pub(crate) fn fail(&self, lines: &[String]) {
+        for line in lines {
+            self.err(Level::Error, line);
+        }
+    }
+
+    /// Shows `bar` as the live line.
+    pub(crate) fn show_bar(&self, bar: ProgressBar) {
+        *self.0.bar.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar);
+    }
+
+    /// Takes the live line away.
+    pub(crate) fn clear_bar(&self) {
+        if let Some(bar) = self.0.bar.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Writes raw bytes to stderr, for log lines that are formatted elsewhere.
+    pub(crate) fn raw_err(&self, bytes: &[u8]) {
+        self.above_bar(|| {
+            let _ = io::stderr().lock().write_all(bytes);
+        });
+    }
+
+    fn err(&self, level: Level, line: &str) {
+        let text = if self.0.json_lines {
+            let line = line.trim_start_matches("warning: ").trim_start_matches("error: ").trim();
+            let now = to_wire(SystemClock.now());
+            json!({"timestamp": now, "level": level.as_str(), "fields": {"message": line}, "target": "vod_refresh"})
+                .to_string()
+        } else {
+            self.coloured(level, line)
+        };
+        self.raw_err(format!("{text}\n").as_bytes());
+    }
+
+    /// Colours the word at the start; it says the same without.
+    fn coloured(&self, level: Level, line: &str) -> String {
+        let (word, code) = match level {
+            Level::Warn => ("warning:", "33"),
+            Level::Error => ("error:", "31"),
+            Level::Info => return line.to_owned(),
+        };
+        match line.strip_prefix(word) {
+            Some(rest) if self.0.colour_err => format!("\u{1b}[1;{code}m{word}\u{1b}[0m{rest}"),
+            _ => line.to_owned(),
+        }
+    }
+
+    fn above_bar<T>(&self, write: impl FnOnce() -> T) -> T {
+        let bar = self.0.bar.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+}

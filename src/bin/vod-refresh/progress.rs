@@ -1,0 +1,148 @@
+//! Hears the run and tells: lines of NDJSON on stdout, a live line on a terminal, sparse lines elsewhere.
+
+mod live;
+mod talk;
+mod writer;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use vod_refresh::run::{Notice, Progress};
+use vod_refresh::{Error, ErrorKind, Observer};
+
+use self::talk::Talk;
+use self::writer::Writer;
+use crate::exit::Failure;
+use crate::output::json;
+use crate::printer::{Level, Printer};
+use crate::words::count;
+
+/// Watches one run. Clones watch the same.
+#[derive(Clone)]
+pub(crate) struct Watch(Arc<Shared>);
+
+struct Shared {
+    printer: Printer,
+    started: Instant,
+    state: Mutex<State>,
+}
+
+struct State {
+    progress: Progress,
+    talk: Talk,
+    /// Where notices go as lines of NDJSON, if they do.
+    ndjson: Option<Writer>,
+}
+
+impl Watch {
+    /// A watch that begins now.
+    pub(crate) fn new(printer: &Printer, ndjson: bool) -> Result<Self, Failure> {
+        let failed = |why| Error::new(ErrorKind::Internal, "no thread for stdout").with_source(why);
+        let ndjson = ndjson.then(|| Writer::start(printer)).transpose().map_err(failed)?;
+        let state = State { progress: Progress::default(), talk: Talk::new(printer.is_live()), ndjson };
+        let printer = printer.clone();
+        Ok(Self(Arc::new(Shared { printer, started: Instant::now(), state: Mutex::new(state) })))
+    }
+
+    /// Shows life until it is dropped.
+    pub(crate) async fn show_life(&self) {
+        if self.0.printer.is_quiet() {
+            return std::future::pending().await;
+        }
+        if self.0.printer.is_live() {
+            return live::draw(&self.0.printer, || self.sentence()).await;
+        }
+        for at in life_signs() {
+            tokio::time::sleep_until(self.0.started + at).await;
+            self.0.printer.say(&self.sentence());
+        }
+    }
+
+    /// The run is over: takes the live line away.
+    pub(crate) fn rest(&self) {
+        self.0.printer.clear_bar();
+    }
+
+    /// Waits until every notice is written; says what went wrong with stdout, if something did.
+    pub(crate) fn finish(&self) -> Result<(), Failure> {
+        let writer = self.state().ndjson.take();
+        writer.map_or(Ok(()), Writer::finish)
+    }
+
+    fn sentence(&self) -> String {
+        sentence(&self.state().progress, self.0.started.elapsed())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for Watch {
+    fn notice(&self, notice: &Notice, progress: &Progress) {
+        let Shared { printer, started, .. } = &*self.0;
+        let lines = {
+            let mut state = self.state();
+            state.progress = *progress;
+            if let Some(writer) = &state.ndjson {
+                writer.put(json::notice(notice));
+            }
+            state.talk.hear(notice, started.elapsed())
+        };
+        for line in lines {
+            match line.level {
+                Level::Info => printer.say(&line.text),
+                Level::Warn | Level::Error => printer.warn(&line.text),
+            }
+        }
+    }
+}
+
+/// When a line shows life: soon, so that short runs have one, then every half minute.
+fn life_signs() -> impl Iterator<Item = Duration> {
+    [5, 15].into_iter().chain((1..).map(|n| n * 30)).map(Duration::from_secs)
+}
+
+/// `3 of 45 media complete, 1 failed, 12 of 90 tasks ended, 40s elapsed`.
+fn sentence(progress: &Progress, elapsed: Duration) -> String {
+    let Progress { media, submitted, complete, failed, tasks, tasks_ended, .. } = *progress;
+    let mut text = format!("{complete} of {media} media complete");
+    if failed > 0 {
+        text.push_str(&format!(", {failed} failed"));
+    }
+    if tasks > 0 {
+        text.push_str(&format!(", {tasks_ended} of {} ended", count(tasks, "task")));
+    } else if submitted > 0 {
+        text.push_str(&format!(", {submitted} submitted"));
+    }
+    let elapsed = Duration::from_secs(elapsed.as_secs());
+    text.push_str(&format!(", {} elapsed", crate::span::written(elapsed)));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn life_shows_after_five_seconds_and_then_at_least_every_half_minute() {
+        let signs: Vec<_> = life_signs().take(20).map(|at| at.as_secs()).collect();
+        assert_eq!(signs[..5], [5, 15, 30, 60, 90]);
+        assert!(signs.windows(2).all(|pair| pair[1] - pair[0] <= 30));
+    }
+
+    #[test]
+    fn the_sentence_tells_only_what_there_is() {
+        let mut progress = Progress::default();
+        progress.media = 45;
+        assert_eq!(sentence(&progress, Duration::from_millis(5_400)), "0 of 45 media complete, 5s elapsed");
+        progress.submitted = 20;
+        assert_eq!(sentence(&progress, Duration::ZERO), "0 of 45 media complete, 20 submitted, 0s elapsed");
+        (progress.complete, progress.failed, progress.tasks, progress.tasks_ended) = (3, 1, 90, 12);
+        assert_eq!(
+            sentence(&progress, Duration::from_secs(100)),
+            "3 of 45 media complete, 1 failed, 12 of 90 tasks ended, 1m40s elapsed"
+        );
+    }
+}

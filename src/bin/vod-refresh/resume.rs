@@ -1,0 +1,188 @@
+//! The command that carries on where a run stopped.
+
+use std::collections::HashSet;
+
+use vod_refresh::run::{MediaReport, MediaState};
+use vod_refresh::{Outcome, Report};
+
+use crate::args::connection::ConnectionArgs;
+use crate::args::waiting::WaitingArgs;
+use crate::span;
+use crate::words::{count_of_past, shell_line};
+
+/// The report's code for media of a batch whose answer was lost.
+pub(crate) const OUTCOME_UNKNOWN: &str = "OutcomeUnknown";
+
+/// What to say at the end of a run that leaves work behind; nothing if it does not.
+pub(crate) fn lines(report: &Report, connection: &ConnectionArgs, waiting: &WaitingArgs) -> Vec<String> {
+    let early = matches!(
+        report.outcome,
+        Outcome::Timeout
+            | Outcome::Interrupted
+            | Outcome::Refused
+            | Outcome::Unavailable
+            | Outcome::Submitted
+    );
+    if !early && report.summary.media_unfinished == 0 {
+        return Vec::new();
+    }
+    let mut lines = Vec::new();
+    let jobs = unfinished_jobs(report);
+    if !jobs.is_empty() {
+        let head = match report.outcome {
+            Outcome::Submitted => "to wait for the rest:",
+            _ => "remote work goes on; to wait for the rest:",
+        };
+        lines.push(head.to_owned());
+        lines.push(format!("  {}", command(&jobs, connection, waiting)));
+    }
+    let (unknown, never): (Vec<_>, Vec<_>) = report
+        .media
+        .iter()
+        .filter(|media| media.state == MediaState::NotSubmitted)
+        .partition(|media| is_unknown(media));
+    if !unknown.is_empty() {
+        let media = count_of_past(unknown.len() as u64, "media");
+        lines.push(format!("nobody knows whether {media} submitted: to be sure, run the same command again"));
+    }
+    match never.len() {
+        0 => {}
+        n if n == report.media.len() => lines.push("nothing was submitted".to_owned()),
+        n => {
+            let media = count_of_past(n as u64, "media");
+            lines.push(format!("{media} not submitted: run the same command again for the rest"));
+        }
+    }
+    lines
+}
+
+fn is_unknown(media: &MediaReport) -> bool {
+    media.error.as_ref().is_some_and(|error| error.code == OUTCOME_UNKNOWN)
+}
+
+fn unfinished_jobs(report: &Report) -> Vec<&str> {
+    let mut seen = HashSet::new();
+    report
+        .media
+        .iter()
+        .filter(|media| media.state == MediaState::Unfinished)
+        .filter_map(|media| media.job_id.as_ref().map(|job| job.as_str()))
+        .filter(|job| seen.insert(*job))
+        .collect()
+}
+
+/// `vod-refresh wait …`, with the options that lead to the same service.
+fn command(jobs: &[&str], connection: &ConnectionArgs, waiting: &WaitingArgs) -> String {
+    let mut words = vec!["vod-refresh".to_owned(), "wait".to_owned()];
+    // An id that begins with a dash would be read as an option.
+    let dashed = jobs.iter().any(|job| job.starts_with('-'));
+    let options = {
+        let mut options = connection.words();
+        let mut put = |name: &str, value: Option<std::time::Duration>| {
+            if let Some(value) = value {
+                options.extend([name.to_owned(), span::written(value)]);
+            }
+        };
+        put("--timeout", waiting.timeout);
+        put("--poll-interval", waiting.poll_interval);
+        options
+    };
+    let jobs = jobs.iter().map(|job| (*job).to_owned());
+    if dashed {
+        words.extend(options);
+        words.push("--".to_owned());
+        words.extend(jobs);
+    } else {
+        words.extend(jobs);
+        words.extend(options);
+    }
+    shell_line(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use serde_json::json;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    fn lines_for(arguments: &[&str], media: serde_json::Value, outcome: &str) -> Vec<String> {
+        let Command::Refresh(args) = Cli::try_parse_from(arguments).unwrap().command else { panic!() };
+        let summary = json!({"media": 0, "media_complete": 0, "media_failed": 0, "media_unfinished": 0, "tasks": 0,
+            "tasks_complete": 0, "tasks_failed": 0, "tasks_unfinished": 0, "api_calls": {}, "retries": 0,
+            "events_accepted": 0, "events_rejected": 0, "events_repeated": 0, "events_foreign": 0});
+        let report = serde_json::from_value(json!({"schema": 1, "run_id": "r1", "task_type": null,
+            "outcome": outcome, "started_at": "2026-11-25T01:19:10Z", "finished_at": "2026-11-25T01:19:22Z",
+            "extend": null, "summary": summary, "error": null, "media": media}))
+        .unwrap();
+        lines(&report, &args.connection, &args.waiting)
+    }
+
+    fn media(id: &str, job: Option<&str>, state: &str) -> serde_json::Value {
+        json!({"media_id": id, "job_id": job, "state": state, "confirmed_by": null, "error": null, "tasks": []})
+    }
+
+    #[test]
+    fn the_command_names_each_open_job_once_and_the_given_options() {
+        let arguments = [
+            "vod-refresh",
+            "refresh",
+            "m1",
+            "--endpoint",
+            "http://127.0.0.1:80",
+            "--timeout",
+            "90m",
+            "--allow-http",
+            "--ca-file",
+            "/etc/my ca.pem",
+            "--signature-version",
+            "v3",
+            "--max-rps",
+            "5",
+            "--extend",
+            "not this",
+        ];
+        let list = json!([
+            media("m1", Some("J1"), "complete"),
+            media("m2", Some("J2"), "unfinished"),
+            media("m3", Some("J2"), "unfinished"),
+            media("m4", Some("J3"), "unfinished"),
+            media("m5", None, "not_submitted"),
+        ]);
+        assert_eq!(
+            lines_for(&arguments, list, "timeout"),
+            [
+                "remote work goes on; to wait for the rest:",
+                "  vod-refresh wait J2 J3 --endpoint http://127.0.0.1:80 --signature-version v3 --max-rps 5 \
+                 --ca-file '/etc/my ca.pem' --allow-http --timeout 1h30m",
+                "1 media was not submitted: run the same command again for the rest",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_command_can_be_run() {
+        let list = json!([media("m2", Some("-J2"), "unfinished")]);
+        let lines =
+            lines_for(&["vod-refresh", "refresh", "m1", "--region", "cn-beijing"], list, "interrupted");
+        assert_eq!(lines[1], "  vod-refresh wait --region cn-beijing -- -J2");
+        assert!(Cli::try_parse_from(lines[1].split_whitespace()).is_ok());
+    }
+
+    #[test]
+    fn a_lost_answer_is_not_called_nothing() {
+        let mut lost = media("m1", None, "not_submitted");
+        lost["error"] = json!({"code": OUTCOME_UNKNOWN, "message": "lost"});
+        let lines = lines_for(&["vod-refresh", "refresh", "m1"], json!([lost]), "interrupted");
+        assert_eq!(
+            lines,
+            ["nobody knows whether 1 media was submitted: to be sure, run the same command again"]
+        );
+    }
+
+    #[test]
+    fn a_finished_run_has_nothing_to_resume() {
+        assert!(lines_for(&["vod-refresh", "refresh", "m1"], json!([]), "complete").is_empty());
+    }
+}

@@ -1,0 +1,122 @@
+//! Words for people: text of strangers made harmless, counts, shell quoting.
+
+use std::fmt::Write as _;
+
+/// `text` with everything escaped that could move a cursor, break a line or turn the reading direction.
+///
+/// Media ids, URLs and error texts come from files and from the service; a terminal obeys what is in them.
+pub(crate) fn harmless(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_harmful(c) {
+            let _ = write!(out, "{}", c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+fn is_harmful(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{feff}'
+            | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// `3 media`, `1 task`, `2 tasks`. Media is its own plural here, as in the service's pages.
+pub(crate) fn count(n: u64, noun: &str) -> String {
+    match (n, noun) {
+        (1, _) | (_, "media") => format!("{n} {noun}"),
+        (_, noun) if noun.ends_with("ch") => format!("{n} {noun}es"),
+        _ => format!("{n} {noun}s"),
+    }
+}
+
+/// `1 media was`, `2 media were`.
+pub(crate) fn count_of_past(n: u64, noun: &str) -> String {
+    format!("{} {}", count(n, noun), if n == 1 { "was" } else { "were" })
+}
+
+/// `text` at most `limit` characters long, with a sign that something is left out.
+pub(crate) fn short(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// One word of a POSIX shell command.
+pub(crate) fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// A shell command from its words.
+pub(crate) fn shell_line<I: AsRef<str>>(words: impl IntoIterator<Item = I>) -> String {
+    words.into_iter().map(|word| shell_word(word.as_ref())).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn text_of_strangers_cannot_steer_the_terminal() {
+        assert_eq!(harmless("a\u{1b}[2Jb\r\n\u{7}"), r"a\u{1b}[2Jb\r\n\u{7}");
+        assert_eq!(harmless("ok\u{202e}txt"), r"ok\u{202e}txt");
+        assert_eq!(harmless("媒体 é ok"), "媒体 é ok");
+    }
+
+    #[test]
+    fn counts_have_their_plural() {
+        assert_eq!(count(1, "task"), "1 task");
+        assert_eq!(count(2, "batch"), "2 batches");
+        assert_eq!(count(0, "task"), "0 tasks");
+        assert_eq!(count(3, "media"), "3 media");
+    }
+
+    #[test]
+    fn cutting_counts_characters() {
+        assert_eq!(short("媒体媒体", 2), "媒体…");
+        assert_eq!(short("ab", 2), "ab");
+    }
+
+    #[test]
+    fn words_are_quoted_when_the_shell_would_split_or_expand_them() {
+        for (word, quoted) in [
+            ("c5ae61bf", "c5ae61bf"),
+            ("http://127.0.0.1:80", "http://127.0.0.1:80"),
+            ("", "''"),
+            ("a b", "'a b'"),
+            ("$(rm)", "'$(rm)'"),
+            ("it's", r"'it'\''s'"),
+            ("a*", "'a*'"),
+            ("~", "'~'"),
+        ] {
+            assert_eq!(shell_word(word), quoted);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_quoted_word_holds_no_quote_that_is_not_escaped(word in "\\PC*") {
+            let quoted = shell_word(&word);
+            let unquoted = match quoted.strip_prefix('\'') {
+                Some(rest) => rest.strip_suffix('\'').unwrap_or(rest).replace(r"'\''", "'"),
+                None => quoted.clone(),
+            };
+            prop_assert_eq!(unquoted, word);
+        }
+
+        #[test]
+        fn harmless_text_has_no_control_characters(text in any::<String>()) {
+            prop_assert!(!harmless(&text).chars().any(is_harmful));
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What the process finds around it, as a value. The demo and tests bring their own.
+
+use std::net::SocketAddr;
+
+/// Environment variables that are ours. Help texts name them.
+pub(crate) mod variable {
+    pub(crate) const REGION: &str = "VOD_REFRESH_REGION";
+    pub(crate) const VENDOR_REGION: &str = "ALIBABA_CLOUD_REGION_ID";
+    pub(crate) const ENDPOINT: &str = "VOD_REFRESH_ENDPOINT";
+    pub(crate) const TASK_ENDPOINT: &str = "VOD_REFRESH_TASK_ENDPOINT";
+    pub(crate) const CALLBACK_KEY: &str = "VOD_REFRESH_CALLBACK_AUTH_KEY";
+    pub(crate) const CA_FILE: &str = "SSL_CERT_FILE";
+    pub(crate) const JOURNAL: &str = "VOD_REFRESH_JOURNAL";
+}
+
+type Lookup = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+type OnListening = Box<dyn Fn(SocketAddr) + Send + Sync>;
+
+/// Environment, proxies, and who wants to know where events come in.
+pub(crate) struct World {
+    lookup: Lookup,
+    /// Whether the proxy variables count.
+    pub(crate) proxies: bool,
+    on_listening: OnListening,
+}
+
+impl World {
+    /// The process's own.
+    pub(crate) fn real() -> Self {
+        Self {
+            lookup: Box::new(|name| std::env::var(name).ok()),
+            proxies: true,
+            on_listening: Box::new(|_| {}),
+        }
+    }
+
+    /// A world with these variables and no others, and no proxies.
+    #[cfg(any(test, feature = "emulator"))]
+    pub(crate) fn of(pairs: Vec<(&'static str, String)>) -> Self {
+        Self {
+            lookup: Box::new(move |name| {
+                pairs.iter().find(|(n, _)| *n == name).map(|(_, value)| value.clone())
+            }),
+            proxies: false,
+            on_listening: Box::new(|_| {}),
+        }
+    }
+
+    /// Who is told the address of the event listener.
+    #[cfg(feature = "emulator")]
+    pub(crate) fn with_on_listening(mut self, told: impl Fn(SocketAddr) + Send + Sync + 'static) -> Self {
+        self.on_listening = Box::new(told);
+        self
+    }
+
+    /// A variable. Set but empty is as unset: CI systems can't do otherwise.
+    pub(crate) fn variable(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).filter(|value| !value.is_empty())
+    }
+
+    /// The event listener is bound.
+    pub(crate) fn listening(&self, address: SocketAddr) {
+        (self.on_listening)(address);
+    }
+}

@@ -1,0 +1,241 @@
+//! The journal: what runs know, kept over the death of the process. The only SQL of the crate.
+//!
+//! One SQLite file (WAL, `synchronous=NORMAL`, mode 0600) that several processes share and `sqlite3` opens. A run has a
+//! record (what was asked for, and with which settings) and a list of facts. Each fact is here before it is acted upon
+//! or acknowledged; the facts of one answer stand or fall together. `resume` plays them back into a new ledger. Nothing
+//! secret is written.
+
+mod file;
+mod lock;
+mod rows;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::{JobId, RunId};
+use crate::run::ledger::{Fact, Moment};
+use crate::run::{Outcome, RefreshRequest, Report, RunOptions};
+use crate::vod::TaskType;
+
+pub use lock::RunLock;
+
+/// How long finished runs are kept unless told otherwise.
+pub const KEEP: Duration = Duration::from_secs(90 * 24 * 3_600);
+
+/// What a run was asked to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Order {
+    /// Submit these media and follow them.
+    Refresh(RefreshRequest),
+    /// Follow jobs that somebody else submitted.
+    Wait(Vec<JobId>),
+}
+
+/// What the journal holds of a run beside its facts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RunRecord {
+    /// The run.
+    pub run: RunId,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// What it was asked to do.
+    pub order: Order,
+    /// How it waits.
+    pub options: RunOptions,
+    /// Whether it had an event source.
+    pub has_events: bool,
+    /// What the caller wants back on resume: endpoint, region, event source. Must hold no secret.
+    pub settings: serde_json::Value,
+}
+
+impl RunRecord {
+    /// The caller's own text.
+    pub(crate) fn extend(&self) -> Option<String> {
+        match &self.order {
+            Order::Refresh(request) => request.extend.clone(),
+            Order::Wait(_) => None,
+        }
+    }
+}
+
+impl StoredRun {
+    /// What is known of the run, as a report. Nobody is asked.
+    pub fn report(&self) -> Report {
+        crate::run::view(self)
+    }
+}
+
+/// A run as [`Journal::runs`] lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct RunSummary {
+    /// The run.
+    pub run_id: RunId,
+    /// Purge or prefetch; `None` for jobs of others.
+    pub task_type: Option<TaskType>,
+    /// How it ended; `None` while it has not.
+    pub outcome: Option<Outcome>,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// Media that it was asked for; 0 for jobs of others.
+    pub media: u64,
+}
+
+/// A run with everything that is known about it.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct StoredRun {
+    /// The record.
+    pub record: RunRecord,
+    /// The facts, in the order in which they became known.
+    pub facts: Vec<(Moment, Fact)>,
+    /// How it ended, if it did.
+    pub outcome: Option<Outcome>,
+}
+
+/// A journal file. Clones share one connection; several processes may share the file.
+#[derive(Debug, Clone)]
+pub struct Journal(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    path: PathBuf,
+    // A plain mutex: SQLite calls are made on blocking threads only.
+    connection: Mutex<Connection>,
+    writes: watch::Sender<u64>,
+}
+
+impl Journal {
+    /// Opens or makes the journal at `path`, with its folder.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`], naming the path, if the folder can't be made or written, the disk is full, the file is no
+    /// database, or a newer version wrote it.
+    pub async fn open(path: impl Into<PathBuf>) -> Result<Self> {
+        let path = path.into();
+        let opened = path.clone();
+        let connection = blocking(move || file::open(&opened)).await?;
+        let writes = watch::Sender::new(0);
+        Ok(Self(Arc::new(Shared { path, connection: Mutex::new(connection), writes })))
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// Counts transactions as they are committed; for tests that end a run after each.
+    pub fn writes(&self) -> watch::Receiver<u64> {
+        self.0.writes.subscribe()
+    }
+
+    /// Writes a new run down, before it does anything.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if the file can't be written. Cancel safety: the run may be written or not.
+    pub async fn begin(&self, record: RunRecord) -> Result<()> {
+        self.write(move |connection| rows::insert_run(connection, &record)).await
+    }
+
+    /// Writes facts down, all or none.
+    ///
+    /// # Errors
+    ///
+    /// As [`begin`](Self::begin). Cancel safety: the facts may be written or not.
+    pub async fn append(&self, run: &RunId, at: Moment, facts: Vec<Fact>) -> Result<()> {
+        let run = run.clone();
+        self.write(move |connection| rows::insert_facts(connection, &run, at, &facts)).await
+    }
+
+    /// Writes down how a run ended. One that can be carried on has no outcome yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`begin`](Self::begin).
+    pub async fn finish(&self, run: &RunId, outcome: Option<Outcome>, at: DateTime<Utc>) -> Result<()> {
+        let run = run.clone();
+        self.write(move |connection| rows::set_outcome(connection, &run, outcome, at)).await
+    }
+
+    /// A run with its facts; `None` for `run` means the newest unfinished one.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if the file can't be read.
+    pub async fn load(&self, run: Option<RunId>) -> Result<Option<StoredRun>> {
+        self.read(move |connection| rows::select_run(connection, run.as_ref())).await
+    }
+
+    /// All runs, newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if the file can't be read.
+    pub async fn runs(&self) -> Result<Vec<RunSummary>> {
+        self.read(rows::select_runs).await
+    }
+
+    /// Drops runs that finished before `before`, and unfinished ones that began before; says how many.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if the file can't be written.
+    pub async fn prune(&self, before: DateTime<Utc>) -> Result<usize> {
+        self.write(move |connection| rows::delete_finished(connection, before)).await
+    }
+
+    /// Takes the right to drive `run`; `None` if another living process has it. It ends with the process.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if the lock file can't be made.
+    pub async fn lock(&self, run: &RunId) -> Result<Option<RunLock>> {
+        let (path, run) = (self.0.path.clone(), run.clone());
+        blocking(move || RunLock::take(&path, &run)).await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let shared = self.0.clone();
+        blocking(move || {
+            let mut connection = shared.connection.lock().unwrap_or_else(PoisonError::into_inner);
+            work(&mut connection).map_err(|error| file::failed(&shared.path, &error))
+        })
+        .await
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let written = self.read(work).await?;
+        self.0.writes.send_modify(|count| *count += 1);
+        Ok(written)
+    }
+}
+
+/// Runs file work where it may wait. A paused test clock stands still meanwhile.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => Err(Error::new(ErrorKind::Internal, "the runtime ended while the journal was in use")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+//! The statements.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
+use serde::de::DeserializeOwned;
+
+use super::{Order, RunRecord, RunSummary, StoredRun};
+use crate::ids::RunId;
+use crate::net::clock::to_wire;
+use crate::run::Outcome;
+use crate::run::ledger::{Fact, Moment};
+
+pub(super) fn insert_run(connection: &mut Connection, record: &RunRecord) -> rusqlite::Result<()> {
+    let (task_type, media) = match &record.order {
+        Order::Refresh(request) => (Some(word(&request.task_type)?), request.media.len()),
+        Order::Wait(_) => (None, 0),
+    };
+    connection.execute(
+        "INSERT INTO run (id, started_at, task_type, media, record) VALUES (?, ?, ?, ?, ?)",
+        params![record.run.as_str(), to_wire(record.started_at), task_type, media as i64, json(record)?],
+    )?;
+    Ok(())
+}
+
+pub(super) fn insert_facts(
+    connection: &mut Connection,
+    run: &RunId,
+    at: Moment,
+    facts: &[Fact],
+) -> rusqlite::Result<()> {
+    // Immediate: one that reads first and writes then fails at once when another process wrote in between.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    {
+        let next = "SELECT coalesce(max(number), 0) + 1 FROM fact WHERE run = ?";
+        let first: i64 = transaction.prepare_cached(next)?.query_row([run.as_str()], |row| row.get(0))?;
+        let mut insert =
+            transaction.prepare_cached("INSERT INTO fact (run, number, at_ms, body) VALUES (?, ?, ?, ?)")?;
+        let at_ms = at.since_start().as_millis() as i64;
+        for (number, fact) in (first..).zip(facts) {
+            insert.execute(params![run.as_str(), number, at_ms, json(fact)?])?;
+        }
+    }
+    transaction.commit()
+}
+
+pub(super) fn set_outcome(
+    connection: &mut Connection,
+    run: &RunId,
+    outcome: Option<Outcome>,
+    at: DateTime<Utc>,
+) -> rusqlite::Result<()> {
+    // A run that can be carried on has not finished.
+    let at = outcome.map(|_| to_wire(at));
+    let outcome = outcome.map(|outcome| word(&outcome)).transpose()?;
+    connection.execute(
+        "UPDATE run SET outcome = ?, finished_at = ? WHERE id = ?",
+        params![outcome, at, run.as_str()],
+    )?;
+    Ok(())
+}
+
+pub(super) fn select_run(
+    connection: &mut Connection,
+    run: Option<&RunId>,
+) -> rusqlite::Result<Option<StoredRun>> {
+    let found = match run {
+        Some(run) => {
+            connection.query_row("SELECT record, outcome FROM run WHERE id = ?", [run.as_str()], record).optional()?
+        }
+        None => connection
+            .query_row(
+                "SELECT record, outcome FROM run WHERE outcome IS NULL ORDER BY started_at DESC, id DESC LIMIT 1",
+                [],
+                record,
+            )
+            .optional()?,
+    };
+    let Some((record, outcome)) = found else { return Ok(None) };
+    let mut select = connection.prepare("SELECT at_ms, body FROM fact WHERE run = ? ORDER BY number")?;
+    let facts = select.query_map([record.run.as_str()], |row| {
+        let at = std::time::Duration::from_millis(row.get::<_, i64>(0)?.unsigned_abs());
+        Ok((Moment::after(at), parsed(row, 1)?))
+    })?;
+    Ok(Some(StoredRun { facts: facts.collect::<Result<_, _>>()?, record, outcome }))
+}
+
+fn record(row: &Row<'_>) -> rusqlite::Result<(RunRecord, Option<Outcome>)> {
+    Ok((parsed(row, 0)?, outcome(row, 1)?))
+}
+
+pub(super) fn select_runs(connection: &mut Connection) -> rusqlite::Result<Vec<RunSummary>> {
+    let mut select = connection.prepare(
+        "SELECT id, task_type, outcome, started_at, media FROM run ORDER BY started_at DESC, id DESC",
+    )?;
+    let rows = select.query_map([], |row| {
+        Ok(RunSummary {
+            run_id: quoted(row, 0)?,
+            task_type: row.get::<_, Option<String>>(1)?.map(|_| quoted(row, 1)).transpose()?,
+            outcome: outcome(row, 2)?,
+            started_at: quoted(row, 3)?,
+            media: row.get::<_, i64>(4)?.unsigned_abs(),
+        })
+    })?;
+    rows.collect()
+}
+
+pub(super) fn delete_finished(connection: &mut Connection, before: DateTime<Utc>) -> rusqlite::Result<usize> {
+    connection.execute("DELETE FROM run WHERE coalesce(finished_at, started_at) < ?", [to_wire(before)])
+}
+
+fn outcome(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Outcome>> {
+    row.get::<_, Option<String>>(column)?.map(|_| quoted(row, column)).transpose()
+}
+
+/// A column that holds JSON.
+fn parsed<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    serde_json::from_str(row.get_ref(column)?.as_str()?).map_err(|error| unreadable(column, error))
+}
+
+/// A column that holds a bare word.
+fn quoted<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let text = row.get_ref(column)?.as_str()?.to_owned();
+    serde_json::from_value(text.into()).map_err(|error| unreadable(column, error))
+}
+
+fn unreadable(column: usize, error: serde_json::Error) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+}
+
+fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
+
+/// The bare word of a unit variant.
+fn word(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+    Ok(json(value)?.trim_matches('"').to_owned())
+}

@@ -1,0 +1,151 @@
+//! The file as a promise: private, shared, readable later, never written by halves.
+
+use super::*;
+use crate::ids::MediaId;
+
+fn record(run: &RunId, second: i64) -> RunRecord {
+    RunRecord {
+        run: run.clone(),
+        started_at: DateTime::from_timestamp(1_750_000_000 + second, 0).unwrap(),
+        order: Order::Refresh(RefreshRequest::new(TaskType::Refresh, [MediaId::new("m1").unwrap()])),
+        options: RunOptions::default(),
+        has_events: false,
+        settings: serde_json::json!({"region": "cn-shanghai"}),
+    }
+}
+
+fn at(seconds: u64) -> Moment {
+    Moment::after(Duration::from_secs(seconds))
+}
+
+fn facts() -> Vec<Fact> {
+    vec![
+        Fact::Submitting { batch: 0 },
+        Fact::Submitted {
+            batch: 0,
+            job: Some(JobId::new("J").unwrap()),
+            not_found: vec!["gone".into()],
+            forbidden: vec![],
+            request_id: None,
+        },
+    ]
+}
+
+async fn journal(folder: &tempfile::TempDir) -> Journal {
+    Journal::open(folder.path().join("deep/journal.db")).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_run_comes_back_with_its_facts_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunId::fresh();
+    {
+        let journal = journal(&folder).await;
+        journal.begin(record(&run, 0)).await.unwrap();
+        journal.append(&run, at(1), facts()).await.unwrap();
+        journal.append(&run, at(2), vec![Fact::Submitting { batch: 1 }]).await.unwrap();
+    }
+    let stored = journal(&folder).await.load(None).await.unwrap().unwrap();
+    assert_eq!((stored.record, stored.outcome), (record(&run, 0), None));
+    let mut expected: Vec<_> = facts().into_iter().map(|fact| (at(1), fact)).collect();
+    expected.push((at(2), Fact::Submitting { batch: 1 }));
+    assert_eq!(stored.facts, expected);
+}
+
+#[tokio::test]
+async fn the_newest_unfinished_run_is_the_default() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = journal(&folder).await;
+    let (old, new, done) = (RunId::fresh(), RunId::fresh(), RunId::fresh());
+    for (run, second) in [(&new, 5), (&old, 1), (&done, 9)] {
+        journal.begin(record(run, second)).await.unwrap();
+    }
+    journal
+        .finish(&done, Some(Outcome::Partial), DateTime::from_timestamp(1_750_000_100, 0).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(journal.load(None).await.unwrap().unwrap().record.run, new);
+    let runs = journal.runs().await.unwrap();
+    assert_eq!(runs.iter().map(|r| &r.run_id).collect::<Vec<_>>(), [&done, &new, &old]);
+    assert_eq!(
+        (runs[0].outcome, runs[0].task_type, runs[0].media),
+        (Some(Outcome::Partial), Some(TaskType::Refresh), 1)
+    );
+    assert_eq!(journal.load(Some(RunId::fresh())).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn old_runs_are_pruned_with_their_facts_and_others_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = journal(&folder).await;
+    let (done, forgotten, open) = (RunId::fresh(), RunId::fresh(), RunId::fresh());
+    for (run, second) in [(&done, 0), (&forgotten, 5), (&open, 50)] {
+        journal.begin(record(run, second)).await.unwrap();
+        journal.append(run, at(1), facts()).await.unwrap();
+    }
+    let time = |s: i64| DateTime::from_timestamp(1_750_000_000 + s, 0).unwrap();
+    journal.finish(&done, Some(Outcome::Complete), time(10)).await.unwrap();
+    assert_eq!(journal.prune(time(5)).await.unwrap(), 0);
+    assert_eq!(journal.prune(time(11)).await.unwrap(), 2);
+    assert_eq!(journal.load(Some(done)).await.unwrap(), None);
+    assert_eq!(journal.load(Some(open)).await.unwrap().unwrap().facts.len(), 2);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_file_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let journal = journal(&folder).await;
+    journal.begin(record(&RunId::fresh(), 0)).await.unwrap();
+    for file in std::fs::read_dir(folder.path().join("deep")).unwrap() {
+        let file = file.unwrap();
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.path());
+    }
+}
+
+#[tokio::test]
+async fn files_that_cannot_be_used_name_themselves() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = folder.path().join("text.db");
+    std::fs::write(&text, "this is no database, and long enough to be sure of it".repeat(40)).unwrap();
+    let newer = folder.path().join("newer.db");
+    Connection::open(&newer).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let nowhere = text.join("journal.db");
+    for (path, why) in [(text.clone(), "it is no database"), (newer, "a newer version"), (nowhere, "folder")]
+    {
+        let error = Journal::open(&path).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.message().contains(why) && error.message().contains(path.to_str().unwrap()), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn two_connections_write_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (journal(&folder).await, journal(&folder).await);
+    let (a, b) = (RunId::fresh(), RunId::fresh());
+    one.begin(record(&a, 0)).await.unwrap();
+    two.begin(record(&b, 0)).await.unwrap();
+    let write = |journal: Journal, run: RunId| async move {
+        for n in 0..100 {
+            journal.append(&run, at(n), facts()).await.unwrap();
+        }
+    };
+    tokio::join!(write(one.clone(), a.clone()), write(two, b.clone()));
+    for run in [a, b] {
+        assert_eq!(one.load(Some(run)).await.unwrap().unwrap().facts.len(), 200);
+    }
+}
+
+#[tokio::test]
+async fn a_run_is_driven_by_one_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = journal(&folder).await;
+    let run = RunId::fresh();
+    let held = journal.lock(&run).await.unwrap().unwrap();
+    assert!(journal.lock(&run).await.unwrap().is_none());
+    assert!(journal.lock(&RunId::fresh()).await.unwrap().is_some());
+    drop(held);
+    assert!(journal.lock(&run).await.unwrap().is_some());
+}

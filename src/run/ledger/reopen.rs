@@ -1,0 +1,80 @@
+//! What the journal needs of a ledger: which facts are worth writing, and how a run goes on after a break.
+
+use super::rows::BatchState;
+use super::{Fact, Fault, Ledger, Moment};
+use crate::error::ErrorKind;
+
+impl Ledger {
+    /// Whether a fact would change what is known. A look that shows what the last one showed is not written down.
+    pub(crate) fn is_news(&self, fact: &Fact) -> bool {
+        match fact {
+            Fact::Submitting { batch }
+            | Fact::Withdrawn { batch }
+            | Fact::Submitted { batch, .. }
+            | Fact::NotSubmitted { batch, .. } => {
+                self.batches.get(*batch as usize).is_some_and(|entry| entry.state != BatchState::Done)
+            }
+            Fact::Event(event) => match self.job_index.get(&event.job) {
+                None => self.open_batches > 0,
+                Some(&job) => event.row.as_ref().is_none_or(|row| {
+                    let media = self.media_index.get(&(job, row.media.clone()));
+                    media.is_none_or(|media| !self.media[*media as usize].decided)
+                }),
+            },
+            Fact::LookedUp { job, rows } => self.job_index.get(job).is_some_and(|job| {
+                let open = self.jobs[*job as usize].undecided > 0 || self.jobs[*job as usize].open;
+                open && !rows.is_empty()
+            }),
+            Fact::TaskSeen { task, rows, .. } => self.task_number(task).is_some_and(|task| {
+                let entry = &self.tasks[task as usize];
+                let same = entry.rows.len() == rows.len()
+                    && entry.rows.iter().zip(rows).all(|(old, new)| old.shows(new));
+                entry.ended_at.is_none() && !same
+            }),
+            Fact::OutcomeUnknown { .. }
+            | Fact::Halted { .. }
+            | Fact::LookupsRefused { .. }
+            | Fact::JobRefused { .. }
+            | Fact::GraceOver { .. }
+            | Fact::TaskRefused { .. } => true,
+        }
+    }
+
+    /// Carries a run on after a break, at `now` and until `deadline`.
+    ///
+    /// What was in flight is lost: a submission without an answer has an unknown outcome, everything else is asked
+    /// again at once. Graces begin anew, since nobody looked meanwhile.
+    pub(crate) fn reopen(&mut self, now: Moment, deadline: Moment) {
+        self.settings.deadline = deadline;
+        self.polling.deadline = deadline;
+        self.lookups_refused = false;
+        let lost =
+            || Fault::new(ErrorKind::Unavailable, "OutcomeUnknown", "the run ended before the answer came");
+        for batch in 0..self.batches.len() as u32 {
+            match self.batches[batch as usize].state {
+                BatchState::Sending => self.outcome_unknown(now, batch, &lost()),
+                BatchState::Planned => self.plan_batch(batch, now),
+                BatchState::Unknown | BatchState::Done => {}
+            }
+        }
+        for job in 0..self.jobs.len() as u32 {
+            let entry = &mut self.jobs[job as usize];
+            (entry.known_since, entry.first_lookup, entry.looking) = (now, None, false);
+            if entry.undecided == 0 && !entry.open {
+                continue;
+            }
+            if self.can_look_up() {
+                self.plan_lookup(job, now);
+            } else {
+                self.begin_waiting(now, job);
+            }
+        }
+        for task in 0..self.tasks.len() as u32 {
+            let entry = &mut self.tasks[task as usize];
+            entry.first_look = None;
+            if entry.ended_at.is_none() && !entry.owners.is_empty() {
+                self.plan_look(task, now);
+            }
+        }
+    }
+}
