@@ -246,3 +246,39 @@ async fn a_clock_that_is_off_does_not_keep_a_role_from_being_assumed() {
     let report = bed.refresh(["m1"]).await;
     assert_eq!((report.outcome, bed.submits()), (Outcome::Complete, 2), "one for each clock");
 }
+
+#[tokio::test]
+async fn the_real_network_reaches_the_services_of_an_emulator_on_this_machine() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let cloud = Emulator::new(Scenario::new());
+    let stop = tokio_util::sync::CancellationToken::new();
+    let served = tokio::spawn({
+        let (cloud, stop) = (cloud.clone(), stop.clone());
+        async move { cloud.serve(listener, stop).await }
+    });
+    let mut options = CredentialOptions::default();
+    options.sts_endpoint = Some(base.clone());
+    options.metadata_endpoint = Some(base.clone());
+    let uri = format!("{base}/credentials");
+    for (name, value, source) in [
+        ("ALIBABA_CLOUD_CREDENTIALS_URI", uri.as_str(), format!("the credentials service {base}")),
+        ("UNSET", "", "instance role \"emulator-role\"".to_owned()),
+        ("ROLE", "", "profile \"p\" of /home/u/.aliyun/config.json".to_owned()),
+    ] {
+        let (name, value) = (name.to_owned(), value.to_owned());
+        let with_role = name == "ROLE";
+        let world = World::process(&options.http)
+            .with_home("/home/u")
+            .with_variables(move |asked| (asked == name).then(|| value.clone()))
+            .with_files(move |path| {
+                let text = role_profile(path).filter(|_| with_role).ok_or(io::ErrorKind::NotFound)?;
+                Ok(FileText { text, mode: Some(0o600) })
+            });
+        let found = DefaultCredentials::in_world(world, options.clone()).credential().await.unwrap().unwrap();
+        assert_eq!(found.source, source);
+        assert!(found.key_id.starts_with("STS."));
+    }
+    stop.cancel();
+    served.await.unwrap();
+}

@@ -1,8 +1,6 @@
 //! Files that are broken in every way we could think of.
 
-use std::sync::{Arc, Mutex};
-
-use super::scene::{CONFIG, INI, Scene, config};
+use super::scene::{CONFIG, Heard, INI, Scene, config};
 use crate::error::ErrorKind;
 
 #[tokio::test(start_paused = true)]
@@ -110,44 +108,15 @@ async fn a_byte_order_mark_and_a_missing_current_are_fine() {
 #[tokio::test(start_paused = true)]
 async fn a_file_that_others_can_read_is_warned_of_once() {
     for (mode, warnings) in [(0o100_600, 0), (0o100_640, 1), (0o100_644, 1)] {
-        let heard = Heard::default();
+        let heard = Heard::down_to(tracing::Level::WARN);
         let profile = config(r#""mode":"AK","access_key_id":"AK","access_key_secret":"MARK""#);
         let credentials = Scene::new().with_file(CONFIG, profile).with_mode(CONFIG, mode).credentials();
         let _guard = tracing::subscriber::set_default(heard.clone());
         for _ in 0..2 {
             credentials.explain().await.outcome.unwrap();
         }
-        let heard = heard.0.lock().unwrap();
+        let heard = heard.texts();
         assert_eq!(heard.len(), warnings, "{heard:?}");
         assert!(heard.iter().all(|text| text.contains(CONFIG) && text.contains("chmod 600")), "{heard:?}");
     }
-}
-
-/// Keeps the texts of warnings.
-#[derive(Clone, Default)]
-struct Heard(Arc<Mutex<Vec<String>>>);
-
-impl tracing::Subscriber for Heard {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        *metadata.level() == tracing::Level::WARN
-    }
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-    fn event(&self, event: &tracing::Event<'_>) {
-        struct Text<'a>(&'a mut String);
-        impl tracing::field::Visit for Text<'_> {
-            fn record_debug(&mut self, _: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-                use std::fmt::Write as _;
-                let _ = write!(self.0, "{value:?} ");
-            }
-        }
-        let mut text = String::new();
-        event.record(&mut Text(&mut text));
-        self.0.lock().unwrap().push(text);
-    }
-    fn enter(&self, _: &tracing::span::Id) {}
-    fn exit(&self, _: &tracing::span::Id) {}
 }

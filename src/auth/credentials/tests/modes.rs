@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::scene::{CONFIG, INI, ROLE, Scene, config};
+use super::scene::{CONFIG, Heard, INI, MARK, ROLE, Scene, config};
 use crate::auth::credentials::ProcessOutput;
 use crate::error::ErrorKind;
 use crate::net::transport::BoxFuture;
@@ -59,6 +59,9 @@ async fn every_mode_of_a_profile_gives_its_credential() {
         (format!(r#""mode":"CloudSSO",{KEYS},{session}"#), "AK", true, true, false),
         (format!(r#""mode":"OAuth",{KEYS},{session}"#), "AK", true, true, false),
     ];
+    // Nothing of it is logged, at the highest level.
+    let heard = Heard::down_to(tracing::Level::TRACE);
+    let _guard = tracing::subscriber::set_default(heard.clone());
     for (profile, key, token, end, renewable) in table {
         let scene = Scene::new()
             .with_file(CONFIG, config(&profile))
@@ -70,7 +73,10 @@ async fn every_mode_of_a_profile_gives_its_credential() {
         let facts = (found.key_id.as_str(), found.token.is_some(), found.expires.is_some(), found.renewable);
         assert_eq!(facts, (key, token, end, renewable), "{profile}");
         assert_eq!(found.source, "profile \"p\" of /home/u/.aliyun/config.json");
+        assert!(!format!("{found:?}").contains(MARK), "{found:?}");
     }
+    let logged = heard.texts().join("\n");
+    assert!(logged.contains("config.json") && !logged.contains(MARK), "{logged}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -219,3 +219,42 @@ impl Scene {
 pub(super) fn config(profile: &str) -> String {
     format!(r#"{{"current":"p","profiles":[{{"name":"p",{profile}}}]}}"#)
 }
+
+/// Keeps what is logged, down to a level.
+#[derive(Clone)]
+pub(super) struct Heard(Arc<Mutex<Vec<String>>>, tracing::Level);
+
+impl Heard {
+    pub(super) fn down_to(level: tracing::Level) -> Self {
+        Self(Arc::default(), level)
+    }
+
+    pub(super) fn texts(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl tracing::Subscriber for Heard {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() <= self.1 && metadata.target().starts_with("vod_refresh")
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Text<'a>(&'a mut String);
+        impl tracing::field::Visit for Text<'_> {
+            fn record_debug(&mut self, _: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                use std::fmt::Write as _;
+                let _ = write!(self.0, "{value:?} ");
+            }
+        }
+        let mut text = String::new();
+        event.record(&mut Text(&mut text));
+        self.0.lock().unwrap().push(text);
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
