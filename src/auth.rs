@@ -10,5 +10,8 @@ pub mod percent;
 pub mod request;
 pub mod rpc;
 
-pub use credentials::{Credential, CredentialProvider, EnvironmentCredentials, StaticCredentials};
+pub use credentials::{
+    CachedCredentials, Credential, CredentialOptions, CredentialProvider, DefaultCredentials,
+    EnvironmentCredentials, StaticCredentials,
+};
 pub use request::SignatureVersion;

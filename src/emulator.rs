@@ -7,8 +7,8 @@
 //!
 //! The walk of one request begins in `work`, with a file for each step: `wire` (decode) → `gate` and `signature` (key,
 //! time, signature, nonce, action) → `rules` (does a fault strike?) → `state` (rate, permission) → `submit`, `lookup` or
-//! `tasks` (the work, on what `store` holds) → `reply` and `answer` (what goes back) → `deliver` (events, later). `socket`
-//! and `transport` are the two ways in. What can be scripted: [`Scenario`], [`MediaScript`], [`Fault`].
+//! `tasks` (the work, on what `store` holds), or `sts` (temporary keys, which `sessions` keeps) → `reply` and `answer` (what goes back) → `deliver` (events, later).
+//! Beside the API, `metadata` answers by path alone. `socket` and `transport` are the two ways in. What can be scripted: [`Scenario`], [`MediaScript`], [`Fault`].
 //!
 //! ```
 //! use vod_refresh::emulator::{Emulator, Fault, FaultRule, MediaScript, Scenario};
@@ -33,14 +33,17 @@ mod log;
 mod lookup;
 mod media;
 mod memory;
+mod metadata;
 mod pace;
 mod reply;
 mod rules;
 pub mod scenario;
+mod sessions;
 mod signature;
 mod socket;
 mod state;
 mod store;
+mod sts;
 mod submit;
 mod tasks;
 mod transport;
@@ -68,9 +71,11 @@ pub use self::deliver::EventSignature;
 pub use self::fault::Fault;
 pub use self::log::{Call, SentEvent};
 pub use self::media::{EventScript, MediaScript, SubmitFail, Which};
+pub use self::metadata::{CredentialsUri, Metadata};
 pub use self::reply::Reply;
 pub use self::rules::FaultRule;
 pub use self::scenario::{Callback, JobScript, Scenario};
+pub use self::sts::Sts;
 pub use self::transport::EmulatorTransport;
 
 /// The pretend cloud. Clones are the same cloud.
@@ -194,6 +199,16 @@ impl Emulator {
         if let Some(old) = state.scenario.tokens.insert(key_id.into(), token.into()) {
             state.memory.expired_tokens.insert(old);
         }
+    }
+
+    /// Ends every temporary key that was given out: `InvalidSecurityToken.Expired` from now on.
+    pub fn revoke_sessions(&self) {
+        lock(&self.shared.state).memory.sessions.revoke_all();
+    }
+
+    /// Changes how the token service behaves from now on.
+    pub fn set_sts(&self, sts: Sts) {
+        lock(&self.shared.state).scenario.sts = sts;
     }
 
     /// Adds or changes an access key.

@@ -11,7 +11,10 @@ pub mod net;
 pub mod run;
 pub mod vod;
 
-pub use auth::{Credential, CredentialProvider, EnvironmentCredentials, StaticCredentials};
+pub use auth::{
+    Credential, CredentialOptions, CredentialProvider, DefaultCredentials, EnvironmentCredentials,
+    StaticCredentials,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{EventReceiver, Inbox, Listener};
 pub use ids::{JobId, MediaId, TaskId};

@@ -5,5 +5,6 @@ mod captures;
 mod events;
 mod faults;
 mod gateway;
+mod keys;
 mod operations;
 mod sockets;

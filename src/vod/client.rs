@@ -183,11 +183,13 @@ impl VodClient {
             Service::Tasks => &self.shared.task_endpoint,
         };
         let pacer = self.shared.pace.of(action);
+        let renewed = &AtomicBool::new(false);
         let retry = Retry {
             budget: Budget::default(),
             idempotent,
             stop: &self.stop,
             answered: &|| self.shared.answered.load(Ordering::Relaxed),
+            renewed: &|| renewed.load(Ordering::Relaxed),
             jitter: &|| self.shared.jitter.next(),
             on_retry: &|error, number, wait| {
                 debug!(action, attempt = number, wait_ms = wait.as_millis() as u64, %error, "will try again");
@@ -200,21 +202,33 @@ impl VodClient {
             },
         };
         let operation = &operation;
-        let answer = retry.run(|| Box::pin(self.attempt(endpoint, operation, pacer))).await?;
+        let answer = retry.run(|| Box::pin(self.attempt(endpoint, operation, pacer, renewed))).await?;
         pacer.went_well();
         Ok(answer)
     }
 
-    /// One attempt: wait for our turn, sign, send, read.
-    async fn attempt(&self, endpoint: &str, operation: &Operation, pacer: &Pacer) -> Result<Answer> {
+    /// One attempt: wait for our turn, sign, send, read. Sets `renewed` if its credential was refused and another is
+    /// there.
+    async fn attempt(
+        &self,
+        endpoint: &str,
+        operation: &Operation,
+        pacer: &Pacer,
+        renewed: &AtomicBool,
+    ) -> Result<Answer> {
         let action = operation.action;
-        tokio::select! {
-            () = pacer.turn() => {}
+        renewed.store(false, Ordering::Relaxed);
+        let prepared = async {
+            pacer.turn().await;
+            // After the wait: it may have been long enough for a credential to end.
+            self.credential().await
+        };
+        let credential = tokio::select! {
+            credential = prepared => credential?,
             () = self.stop.cancelled() => {
                 return Err(Error::new(ErrorKind::Unavailable, "stopped before it was sent").with_action(action));
             }
-        }
-        let credential = self.credential().await?;
+        };
         let attempt = Attempt { credential: &credential, nonce: fresh_nonce()?, now: self.service_time() };
         let Signed { request, string_to_sign } =
             signed(self.shared.signature, endpoint, operation, &attempt)?;
@@ -241,7 +255,28 @@ impl VodClient {
         if code != Some("none") {
             self.shared.answered.store(true, Ordering::Relaxed);
         }
-        result
+        match result {
+            Err(error) if is_about_the_credential(&error) => {
+                Err(self.renew(error, &credential, renewed).await)
+            }
+            result => result,
+        }
+    }
+
+    /// Drops a credential that the service takes no longer, and looks whether there is another.
+    async fn renew(&self, error: Error, used: &Credential, renewed: &AtomicBool) -> Error {
+        self.shared.credentials.refused(used);
+        match self.credential().await {
+            Ok(other) if !other.is_same_as(used) => {
+                debug!(key_id = %other.key_id, "the credential was refused; signing with a new one");
+                renewed.store(true, Ordering::Relaxed);
+                error
+            }
+            Ok(_) => error.with_message_suffix(&format!("; {} has no other credential", used.source)),
+            // An outage may pass, and then there is one: worth another attempt.
+            Err(failure) if failure.kind().is_retryable() => failure,
+            Err(failure) => error.with_message_suffix(&format!("; no new credential: {failure}")),
+        }
     }
 
     /// Measures how far our clock is off; the next attempt uses the service's time.
@@ -264,6 +299,15 @@ impl VodClient {
             theirs.format("%Y-%m-%dT%H:%M:%SZ")
         ))
     }
+}
+
+/// Whether the service says that this key or token is not (or no longer) one.
+fn is_about_the_credential(error: &Error) -> bool {
+    let code = error.code().unwrap_or_default().to_ascii_lowercase();
+    // A temporary key that ended is reported as an unknown key by some products.
+    error.kind() == ErrorKind::Expired
+        || (error.kind() == ErrorKind::Refused
+            && ["invalidaccesskeyid", "invalidsecuritytoken"].iter().any(|family| code.starts_with(family)))
 }
 
 /// [`VodClient::service_time`] as a clock.
