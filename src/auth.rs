@@ -8,8 +8,12 @@ pub mod callback;
 pub mod credentials;
 pub mod percent;
 pub mod queue;
+pub(crate) mod renew;
 pub mod request;
 pub mod rpc;
 
-pub use credentials::{Credential, CredentialProvider, EnvironmentCredentials, StaticCredentials};
+pub use credentials::{
+    CachedCredentials, Credential, CredentialOptions, CredentialProvider, DefaultCredentials,
+    EnvironmentCredentials, StaticCredentials,
+};
 pub use request::SignatureVersion;

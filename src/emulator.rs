@@ -7,8 +7,9 @@
 //!
 //! The walk of one request begins in `work`, with a file for each step: `wire` (decode) → `gate` and `signature` (key,
 //! time, signature, nonce, action) → `rules` (does a fault strike?) → `state` (rate, permission) → `submit`, `lookup` or
-//! `tasks` (the work, on what `store` holds) → `reply` and `answer` (what goes back) → `deliver` (events, later). Requests
-//! under `/queues/` go to `queue` instead. `socket` and `transport` are the two ways in. What can be scripted: [`Scenario`],
+//! `tasks` (the work, on what `store` holds), or `sts` (temporary keys, which `sessions` keeps) → `reply` and `answer`
+//! (what goes back) → `deliver` (events, later). Beside the API, `metadata` answers by path alone, and requests under
+//! `/queues/` go to `queue`. `socket` and `transport` are the two ways in. What can be scripted: [`Scenario`],
 //! [`MediaScript`], [`QueueScript`], [`Fault`].
 //!
 //! ```
@@ -34,15 +35,18 @@ mod log;
 mod lookup;
 mod media;
 mod memory;
+mod metadata;
 mod pace;
 mod queue;
 mod reply;
 mod rules;
 pub mod scenario;
+mod sessions;
 mod signature;
 mod socket;
 mod state;
 mod store;
+mod sts;
 mod submit;
 mod tasks;
 mod transport;
@@ -70,10 +74,12 @@ pub use self::deliver::EventSignature;
 pub use self::fault::Fault;
 pub use self::log::{Call, SentEvent};
 pub use self::media::{EventScript, MediaScript, SubmitFail, Which};
+pub use self::metadata::{CredentialsUri, Metadata};
 pub use self::queue::{QueueEncoding, QueueScript, QueuedMessage};
 pub use self::reply::Reply;
 pub use self::rules::FaultRule;
 pub use self::scenario::{Callback, JobScript, Scenario};
+pub use self::sts::Sts;
 pub use self::transport::EmulatorTransport;
 
 /// The pretend cloud. Clones are the same cloud.
@@ -204,6 +210,16 @@ impl Emulator {
         if let Some(old) = state.scenario.tokens.insert(key_id.into(), token.into()) {
             state.memory.expired_tokens.insert(old);
         }
+    }
+
+    /// Ends every temporary key that was given out: `InvalidSecurityToken.Expired` from now on.
+    pub fn revoke_sessions(&self) {
+        lock(&self.shared.state).memory.sessions.revoke_all();
+    }
+
+    /// Changes how the token service behaves from now on.
+    pub fn set_sts(&self, sts: Sts) {
+        lock(&self.shared.state).scenario.sts = sts;
     }
 
     /// Adds or changes an access key.

@@ -95,6 +95,29 @@ impl Error {
         }))
     }
 
+    /// The same error for another caller, without its cause.
+    #[must_use]
+    pub(crate) fn repeated(&self) -> Self {
+        let inner = &self.0;
+        Self(Box::new(Inner {
+            kind: inner.kind,
+            fate: inner.fate,
+            message: inner.message.clone(),
+            action: inner.action,
+            code: inner.code.clone(),
+            request_id: inner.request_id.clone(),
+            retry_after: inner.retry_after,
+            source: None,
+        }))
+    }
+
+    /// Says what can be done about it where the place it happened changes that.
+    #[must_use]
+    pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
+        self.0.kind = kind;
+        self
+    }
+
     /// Says it in other words; everything else stays.
     #[must_use]
     pub(crate) fn with_message(mut self, message: String) -> Self {

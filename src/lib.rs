@@ -12,7 +12,10 @@ pub mod run;
 pub mod smq;
 pub mod vod;
 
-pub use auth::{Credential, CredentialProvider, EnvironmentCredentials, StaticCredentials};
+pub use auth::{
+    Credential, CredentialOptions, CredentialProvider, DefaultCredentials, EnvironmentCredentials,
+    StaticCredentials,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{EventReceiver, Inbox, Listener, QueueConsumer, QueueListener};
 pub use ids::{JobId, MediaId, TaskId};

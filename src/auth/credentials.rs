@@ -1,15 +1,46 @@
-//! Credentials, and where they come from.
+//! Credentials, where they come from, and how long they live.
 //!
 //! A [`CredentialProvider`] answers *not mine* (`Ok(None)`), gives a credential, or says what is broken (`Err`); an
 //! error is never passed over, or a broken profile would silently become another account.
+//!
+//! [`DefaultCredentials`] looks where the vendor's tools look: `chain` has the order, and each source is a file
+//! (`environment`, `oidc`, `cli_config` with `profile`, `ini`, `uri`, `metadata`). What several sources need is `sts`
+//! (roles), `external` (processes) and `session` (the JSON of a temporary key). [`World`] is all that they can touch, so
+//! that a test scripts it. [`CachedCredentials`] renews what they found, one renewal at a time.
+
+mod cached;
+mod chain;
+mod cli_config;
+mod default;
+mod environment;
+mod external;
+mod ini;
+mod metadata;
+mod oidc;
+mod profile;
+mod session;
+mod split;
+mod sts;
+mod uri;
+mod world;
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
+use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::net::transport::BoxFuture;
+
+pub use self::cached::CachedCredentials;
+pub use self::chain::{Explanation, Step, Verdict};
+pub use self::default::{CredentialOptions, DefaultCredentials};
+pub use self::environment::EnvironmentCredentials;
+pub use self::world::{FileText, ProcessOutput, World};
 
 /// Variable of the key id.
 pub const KEY_ID_VARIABLE: &str = "ALIBABA_CLOUD_ACCESS_KEY_ID";
@@ -31,6 +62,9 @@ pub struct Credential {
     pub expires: Option<DateTime<Utc>>,
     /// Where it came from, for people: `environment`, `profile "prod" of /root/.aliyun/config.json`.
     pub source: String,
+    /// Whether its source makes a new one when this one ends. A pair or token that somebody put down does not renew
+    /// itself.
+    pub renewable: bool,
 }
 
 impl Credential {
@@ -42,6 +76,7 @@ impl Credential {
             token: None,
             expires: None,
             source: "the caller".into(),
+            renewable: false,
         }
     }
 
@@ -50,6 +85,27 @@ impl Credential {
     pub fn with_token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(SecretString::from(token.into()));
         self
+    }
+
+    /// Names where it came from.
+    #[must_use]
+    pub(crate) fn with_source(mut self, source: impl Into<String>) -> Self {
+        self.source = source.into();
+        self
+    }
+
+    /// Whether both are the same key with the same secret and token, wherever they came from.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        let token = |c: &Self| c.token.as_ref().map(|token| token.expose_secret().to_owned());
+        self.key_id == other.key_id
+            && self.secret.expose_secret() == other.secret.expose_secret()
+            && token(self) == token(other)
+    }
+
+    /// By how much it ends before `until`; `None` if it lasts, renews itself, or its end is not known.
+    pub fn shortfall(&self, until: DateTime<Utc>) -> Option<TimeDelta> {
+        let expires = self.expires.filter(|_| !self.renewable)?;
+        (expires < until).then(|| until - expires)
     }
 
     /// Whether the secret has blanks around it, the usual slip of copying.
@@ -66,6 +122,7 @@ impl fmt::Debug for Credential {
             .field("token", &self.token.is_some())
             .field("expires", &self.expires)
             .field("source", &self.source)
+            .field("renewable", &self.renewable)
             .finish_non_exhaustive()
     }
 }
@@ -76,9 +133,31 @@ pub trait CredentialProvider: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if the source is there but broken, [`ErrorKind::Unavailable`] if it can't be reached.
-    /// The text names the source and the field, never a secret.
+    /// [`ErrorKind::Config`] if the source is there but broken, [`ErrorKind::Unavailable`] if it can't be reached,
+    /// [`ErrorKind::Refused`] if it may not give one. The text names the source and the field, never a secret.
+    ///
+    /// [`ErrorKind::Config`]: crate::ErrorKind::Config
+    /// [`ErrorKind::Unavailable`]: crate::ErrorKind::Unavailable
+    /// [`ErrorKind::Refused`]: crate::ErrorKind::Refused
     fn credential(&self) -> BoxFuture<'_, Result<Option<Credential>>>;
+
+    /// Hears that the service takes `used` no longer: it ran out, or was revoked.
+    ///
+    /// A source that keeps credentials forgets this one, so that the next question brings another if there is one. It
+    /// must not forget one that it has renewed since: many calls find out about one dead credential at once.
+    fn refused(&self, used: &Credential) {
+        let _ = used;
+    }
+}
+
+impl<P: CredentialProvider + ?Sized> CredentialProvider for Arc<P> {
+    fn credential(&self) -> BoxFuture<'_, Result<Option<Credential>>> {
+        (**self).credential()
+    }
+
+    fn refused(&self, used: &Credential) {
+        (**self).refused(used);
+    }
 }
 
 /// The same credential each time.
@@ -88,85 +167,5 @@ pub struct StaticCredentials(pub Credential);
 impl CredentialProvider for StaticCredentials {
     fn credential(&self) -> BoxFuture<'_, Result<Option<Credential>>> {
         Box::pin(async { Ok(Some(self.0.clone())) })
-    }
-}
-
-/// The three variables `ALIBABA_CLOUD_ACCESS_KEY_ID`, `…_SECRET` and `ALIBABA_CLOUD_SECURITY_TOKEN`.
-///
-/// A set but empty variable is as unset. Half a pair is an error that names the other half.
-#[derive(Debug, Clone)]
-pub struct EnvironmentCredentials(Option<Credential>, Option<&'static str>);
-
-impl EnvironmentCredentials {
-    /// Reads the process environment once, now.
-    pub fn from_process() -> Self {
-        Self::from_lookup(|name| std::env::var(name).ok())
-    }
-
-    /// Reads variables through `lookup`, so that tests need not touch the process environment.
-    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Self {
-        let set = |name: &str| lookup(name).filter(|value| !value.is_empty());
-        match (set(KEY_ID_VARIABLE), set(SECRET_VARIABLE)) {
-            (Some(key_id), Some(secret)) => {
-                let mut credential = Credential::new(key_id, secret);
-                credential.token = set(TOKEN_VARIABLE).map(SecretString::from);
-                credential.source = "environment".into();
-                Self(Some(credential), None)
-            }
-            (Some(_), None) => Self(None, Some(SECRET_VARIABLE)),
-            (None, Some(_)) => Self(None, Some(KEY_ID_VARIABLE)),
-            (None, None) => Self(None, None),
-        }
-    }
-}
-
-impl CredentialProvider for EnvironmentCredentials {
-    fn credential(&self) -> BoxFuture<'_, Result<Option<Credential>>> {
-        Box::pin(async {
-            match self.1 {
-                Some(missing) => {
-                    let other = if missing == SECRET_VARIABLE { KEY_ID_VARIABLE } else { SECRET_VARIABLE };
-                    Err(Error::new(ErrorKind::Config, format!("{other} is set but {missing} is not")))
-                }
-                None => Ok(self.0.clone()),
-            }
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn from(pairs: &[(&str, &str)]) -> Result<Option<Credential>> {
-        EnvironmentCredentials::from_lookup(|name| {
-            pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned())
-        })
-        .credential()
-        .await
-    }
-
-    #[tokio::test]
-    async fn a_whole_pair_is_taken_with_its_token() {
-        let found =
-            from(&[(KEY_ID_VARIABLE, "id"), (SECRET_VARIABLE, "s3cret"), (TOKEN_VARIABLE, "tok")]).await;
-        let found = found.unwrap().unwrap();
-        assert_eq!((found.key_id.as_str(), found.token.is_some()), ("id", true));
-        let printed = format!("{found:?}");
-        assert!(!printed.contains("s3cret") && !printed.contains("tok\""), "{printed}");
-    }
-
-    #[tokio::test]
-    async fn half_a_pair_names_the_other_half() {
-        let error = from(&[(KEY_ID_VARIABLE, "id"), (SECRET_VARIABLE, "")]).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Config);
-        assert!(error.message().contains("ALIBABA_CLOUD_ACCESS_KEY_SECRET is not"), "{error}");
-        let error = from(&[(SECRET_VARIABLE, "s")]).await.unwrap_err();
-        assert!(error.message().contains("ALIBABA_CLOUD_ACCESS_KEY_ID is not"), "{error}");
-    }
-
-    #[tokio::test]
-    async fn nothing_set_is_not_mine() {
-        assert!(from(&[(KEY_ID_VARIABLE, ""), (SECRET_VARIABLE, "")]).await.unwrap().is_none());
     }
 }

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::media::MediaScript;
+use super::metadata::{CredentialsUri, Metadata};
 use super::queue::QueueScript;
 use super::rules::FaultRule;
 use super::scenario::{Callback, JobScript, Scenario};
+use super::sts::Sts;
 
 impl Scenario {
     /// Adds an access key.
@@ -110,6 +112,27 @@ impl Scenario {
     #[must_use]
     pub fn with_denied(mut self, action: impl Into<String>) -> Self {
         self.deny.push(action.into());
+        self
+    }
+
+    /// Sets how the token service behaves.
+    #[must_use]
+    pub fn with_sts(mut self, sts: Sts) -> Self {
+        self.sts = sts;
+        self
+    }
+
+    /// Sets how the instance metadata service behaves.
+    #[must_use]
+    pub fn with_metadata(mut self, metadata: Metadata) -> Self {
+        self.metadata = metadata;
+        self
+    }
+
+    /// Sets how long the keys of the credentials service live.
+    #[must_use]
+    pub fn with_credentials_uri_life(mut self, life: Duration) -> Self {
+        self.credentials_uri = CredentialsUri { life };
         self
     }
 

@@ -10,7 +10,9 @@ use super::answer::Problem;
 use super::memory::Memory;
 use super::scenario::Scenario;
 use super::signature::{check_v1, check_v3, is_v3, parse_authorization};
+use super::sts;
 use super::wire::Received;
+use super::{metadata, queue};
 use crate::auth::rpc::Params;
 
 /// The actions that there are, and the methods they take (`GetMediaRefreshJobs` is documented for GET only).
@@ -18,10 +20,19 @@ pub(super) const ACTIONS: &[(&str, &[Method])] = &[
     ("RefreshMediaPlayUrls", &[Method::GET, Method::POST]),
     ("GetMediaRefreshJobs", &[Method::GET]),
     ("DescribeVodRefreshTasks", &[Method::GET, Method::POST]),
+    ("AssumeRole", &[Method::GET, Method::POST]),
+    (sts::WITH_OIDC, &[Method::GET, Method::POST]),
 ];
 const VERSION: &str = "2017-03-21";
 /// How far a timestamp may be off, and how long a nonce is remembered.
 pub(super) const WINDOW: TimeDelta = TimeDelta::minutes(15);
+
+/// Whether rules may speak of `name`: an action, or something that is found by its path.
+pub(super) fn is_known(name: &str) -> bool {
+    ACTIONS.iter().any(|(action, _)| *action == name)
+        || metadata::NAMES.contains(&name)
+        || queue::OPERATIONS.contains(&name)
+}
 
 /// A request that came through.
 #[derive(Debug)]
@@ -70,22 +81,28 @@ pub(super) fn admit(
     if !matches!(received.method, Method::GET | Method::POST) {
         return Err(unsupported_method());
     }
-    let v3 = received.header("authorization").filter(|text| is_v3(text));
-    let (version, nonce) = match v3 {
-        Some(text) => check_v3(received, text, now, scenario, memory)?,
-        None => check_v1(received, now, scenario, memory)?,
-    };
-    let claims = claims(received);
-    if !memory.first_use(&claims.key_id, &nonce, now) {
-        return Err(Problem::new(400, "SignatureNonceUsed", "Specified signature nonce was used already."));
-    }
     let action = received.action().to_owned();
+    let version = if action == sts::WITH_OIDC {
+        // Not signed: the token in it says who asks.
+        received.param("Version").unwrap_or_default().to_owned()
+    } else {
+        let v3 = received.header("authorization").filter(|text| is_v3(text));
+        let (version, nonce) = match v3 {
+            Some(text) => check_v3(received, text, now, scenario, memory)?,
+            None => check_v1(received, now, scenario, memory)?,
+        };
+        if !memory.first_use(&claims(received).key_id, &nonce, now) {
+            let message = "Specified signature nonce was used already.";
+            return Err(Problem::new(400, "SignatureNonceUsed", message));
+        }
+        version
+    };
     let Some((_, methods)) = ACTIONS.iter().find(|(name, _)| *name == action) else {
         let message =
             format!("Specified api is not found, please check your url and method. Action: {action}.");
         return Err(Problem::new(404, "InvalidAction.NotFound", message));
     };
-    if version != VERSION {
+    if version != if sts::is_action(&action) { sts::VERSION } else { VERSION } {
         return Err(Problem::new(400, "InvalidVersion", "Specified parameter Version is not valid."));
     }
     if !methods.contains(&received.method) {

@@ -21,7 +21,7 @@ pub struct Call {
     pub action: String,
     /// The HTTP method.
     pub method: String,
-    /// Decoded parameters from query and form, without `Signature`; a `SecurityToken` is blanked out.
+    /// Decoded parameters from query and form, without `Signature`; tokens are blanked out.
     pub params: Params,
     /// The access key id.
     pub key_id: String,

@@ -5,13 +5,17 @@ use std::collections::{HashSet, VecDeque};
 use chrono::{DateTime, Utc};
 
 use super::gate::WINDOW;
+use super::sessions::Sessions;
 
-/// What the gateway remembers: used nonces, tokens that ended.
+/// What the gateway remembers: used nonces, tokens that ended, keys that were given out for a while.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     used: HashSet<(String, String)>,
     order: VecDeque<(DateTime<Utc>, (String, String))>,
     pub(super) expired_tokens: HashSet<String>,
+    pub(super) sessions: Sessions,
+    /// Tokens of the instance metadata service and when they end.
+    pub(super) metadata_tokens: VecDeque<(String, DateTime<Utc>)>,
 }
 
 /// Far more than a quarter of an hour at full speed; a bound, so that a mad client can't fill the memory.

@@ -44,7 +44,10 @@
 //! | `rates` | 50 for the two job actions | action → calls a second; 0 = no limit. More gives `Throttling.User` |
 //! | `callback` | none | `url`, and `key` if events are to be signed. Without it no event is sent, whatever `UserData` says |
 //! | `queue` | none | a queue to which events go as well, see below |
-//! | `deny` | none | actions that answer `Forbidden.RAM` (of the queue: `AccessDenied`) |
+//! | `deny` | none | actions that answer `Forbidden.RAM`, those of the token service `NoPermission`, of the queue `AccessDenied` |
+//! | `sts` | every role | the token service, see below |
+//! | `metadata` | a role | the instance metadata service, see below |
+//! | `credentials_uri` | `{"life": "1h"}` | the credentials service at `/credentials`: how long its keys live |
 //! | `job_ids` | none | ids for the first jobs, in order; later ones are made up |
 //! | `jobs` | none | jobs that exist from the first request on: id → `{"task_type": "Refresh", "media": ["m1"], "user_data": null}`; they send no events |
 //! | `media` | none | media id → how this media behaves, see below |
@@ -106,10 +109,27 @@
 //! | `undecodable` | 0 | so many that are no events at all |
 //! | `poll_cap` | none | so many polls may wait at once; further ones find the queue empty at once |
 //!
+//! # Temporary keys
+//!
+//! `AssumeRole` (signed) and `AssumeRoleWithOIDC` (not signed), both of version 2015-04-01, give out keys that every
+//! action accepts with their token, until they end: from then on the answer is `InvalidSecurityToken.Expired`. The
+//! metadata service of an ECS instance is at its usual paths (`/latest/api/token`,
+//! `/latest/meta-data/ram/security-credentials/`), and a credentials service at `/credentials`.
+//!
+//! | field | default | meaning |
+//! |---|---|---|
+//! | `sts.life` | as asked for | how long its keys live, whatever `DurationSeconds` says |
+//! | `sts.roles` | every role | ARNs of the roles that exist; others: `EntityNotExist.Role` |
+//! | `sts.oidc_tokens` | every token | OIDC tokens that are good; others: `AuthenticationFail.OIDCToken.Expired` |
+//! | `metadata.role` | `emulator-role` | the instance's role; empty: it has none |
+//! | `metadata.life` | `6h` | how long the role's keys live; they are replaced after half of it |
+//! | `metadata.v1` | true | whether requests without a metadata token are answered |
+//!
 //! # Faults
 //!
 //! A rule is `{"action": "*", "task": …, "media": …, "job": …, "skip": 0, "times": 1, "fault": …}`; all but `fault` may be
-//! left out. It strikes rightly signed requests of that action, for that task, media or job; `skip` of them pass first;
+//! left out. It strikes rightly signed requests of that action (besides the API's: `MetadataToken`, `MetadataRole`,
+//! `MetadataCredentials`, `CredentialsUri`), for that task, media or job; `skip` of them pass first;
 //! it fires `times` times, 0 meaning for ever. The first rule that fires wins. A fault is a name, or a name with details,
 //! which may be left out as well: `{"throttle": {}}`.
 //!
@@ -135,8 +155,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::media::MediaScript;
-use super::queue::{OPERATIONS, QueueScript};
+use super::metadata::{CredentialsUri, Metadata};
+use super::queue::QueueScript;
 use super::rules::FaultRule;
+use super::sts::Sts;
 use super::{duration, gate};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -189,6 +211,12 @@ pub struct Scenario {
     pub queue: Option<QueueScript>,
     /// Actions that RAM denies.
     pub deny: Vec<String>,
+    /// The token service.
+    pub sts: Sts,
+    /// The instance metadata service.
+    pub metadata: Metadata,
+    /// The credentials service.
+    pub credentials_uri: CredentialsUri,
     /// Ids for the first jobs.
     pub job_ids: Vec<String>,
     /// Jobs that exist from the first request on.
@@ -252,6 +280,9 @@ impl Default for Scenario {
             callback: None,
             queue: None,
             deny: Vec::new(),
+            sts: Sts::default(),
+            metadata: Metadata::default(),
+            credentials_uri: CredentialsUri::default(),
             job_ids: Vec::new(),
             jobs: BTreeMap::new(),
             media: BTreeMap::new(),
@@ -283,9 +314,11 @@ impl Scenario {
     /// What the types do not rule out: a misspelt action would never match, and nobody would notice.
     fn check(&self) -> Result<(), String> {
         let known = |field: String, action: &str| {
-            let mut actions = gate::ACTIONS.iter().map(|(name, _)| name).chain(OPERATIONS);
-            let found = actions.any(|name| *name == action);
-            if found { Ok(()) } else { Err(format!("{field}: there is no action {action:?}")) }
+            if gate::is_known(action) {
+                Ok(())
+            } else {
+                Err(format!("{field}: there is no action {action:?}"))
+            }
         };
         for (n, rule) in self.faults.iter().enumerate() {
             if rule.action != "*" {

@@ -11,6 +11,7 @@ use super::answer::Problem;
 use super::gate::WINDOW;
 use super::memory::Memory;
 use super::scenario::Scenario;
+use super::sessions::Session;
 use super::wire::Received;
 use crate::auth::acs3::{ToSign, hmac_sha256_hex, sha256_hex};
 use crate::auth::{percent, rpc};
@@ -32,8 +33,8 @@ pub(super) fn check_v1(
             return Err(Problem::invalid_parameter(name, &format!("only {only} is supported")));
         }
     }
-    let secret = secret_of(key_id, scenario)?;
-    check_token(key_id, received.param("SecurityToken"), scenario, memory)?;
+    let secret = secret_of(key_id, scenario, memory)?;
+    check_token(key_id, received.param("SecurityToken"), now, scenario, memory)?;
     check_time(time, now)?;
     let text = rpc::string_to_sign(&received.method, &rpc::canonical_query(&received.params()));
     if STANDARD.decode(signature).map(|bytes| bytes.len()) != Ok(20) {
@@ -86,8 +87,8 @@ pub(super) fn check_v3(
     need("x-acs-action")?;
     let (version, nonce) = (need("x-acs-version")?, need("x-acs-signature-nonce")?);
     let (time, hash) = (need("x-acs-date")?, need("x-acs-content-sha256")?);
-    let secret = secret_of(authorization.key_id, scenario)?;
-    check_token(authorization.key_id, received.header("x-acs-security-token"), scenario, memory)?;
+    let secret = secret_of(authorization.key_id, scenario, memory)?;
+    check_token(authorization.key_id, received.header("x-acs-security-token"), now, scenario, memory)?;
     check_time(time, now)?;
     let headers = signed_headers(received, &authorization.signed)?;
     if hash != sha256_hex(&received.body) {
@@ -134,17 +135,21 @@ fn signed_headers(received: &Received, names: &[&str]) -> Result<BTreeMap<String
     Ok(headers)
 }
 
-fn secret_of<'a>(key_id: &str, scenario: &'a Scenario) -> Result<&'a str, Problem> {
-    scenario
-        .keys
-        .get(key_id)
+pub(super) fn secret_of<'a>(
+    key_id: &str,
+    scenario: &'a Scenario,
+    memory: &'a Memory,
+) -> Result<&'a str, Problem> {
+    let own = scenario.keys.get(key_id);
+    own.or_else(|| memory.sessions.get(key_id).map(|session| &session.secret))
         .map(String::as_str)
         .ok_or_else(|| Problem::new(404, "InvalidAccessKeyId.NotFound", "Specified access key is not found."))
 }
 
-fn check_token(
+pub(super) fn check_token(
     key_id: &str,
     token: Option<&str>,
+    now: DateTime<Utc>,
     scenario: &Scenario,
     memory: &Memory,
 ) -> Result<(), Problem> {
@@ -153,7 +158,13 @@ fn check_token(
     if token.is_some_and(|token| memory.expired_tokens.contains(token)) {
         return problem("InvalidSecurityToken.Expired", "Specified SecurityToken is expired.");
     }
-    match (scenario.tokens.get(key_id), token) {
+    let session = memory.sessions.get(key_id);
+    let right = scenario.tokens.get(key_id).or(session.map(|session| &session.token));
+    let right_and_over = |session: &Session| session.is_over(now) && token == Some(&session.token);
+    if session.is_some_and(right_and_over) {
+        return problem("InvalidSecurityToken.Expired", "Specified SecurityToken is expired.");
+    }
+    match (right, token) {
         (None, None) => Ok(()),
         (Some(_), None) => problem("MissingSecurityToken", "SecurityToken is mandatory for this action."),
         (Some(right), Some(given)) if right == given => Ok(()),

@@ -14,12 +14,12 @@ use super::log::{Call, Log, SentEvent};
 use super::media::MediaScript;
 use super::memory::Memory;
 use super::pace::Pace;
-use super::queue::{self, Queue};
+use super::queue::Queue;
 use super::rules::FaultBook;
 use super::scenario::Scenario;
 use super::store::Store;
 use super::submit::{self, Submission};
-use super::{gate, lookup, tasks};
+use super::{gate, lookup, sts, tasks};
 use crate::auth::rpc::Params;
 
 #[derive(Debug)]
@@ -97,8 +97,7 @@ impl State {
 
     pub(super) fn record(&mut self, call: Call) {
         // Only actions that exist have a counter, or a mad client could fill the memory with names.
-        let mut actions = gate::ACTIONS.iter().map(|(name, _)| name).chain(queue::OPERATIONS);
-        if actions.any(|name| *name == call.action) {
+        if gate::is_known(&call.action) {
             *self.counts.entry(call.action.clone()).or_default() += 1;
         }
         self.calls.push(call);
@@ -147,9 +146,11 @@ impl State {
             return Err(Problem::new(400, "Throttling.User", message));
         }
         if self.scenario.deny.iter().any(|denied| denied == action) {
-            return Err(Problem::denied_by_ram(action));
+            let sts = sts::is_action(action);
+            return Err(if sts { sts::denied(action) } else { Problem::denied_by_ram(action) });
         }
         match action {
+            _ if sts::is_action(action) => sts::perform(self, action, params, now),
             "RefreshMediaPlayUrls" => submit::refresh_media_play_urls(self, params, now),
             "GetMediaRefreshJobs" => lookup::get_media_refresh_jobs(self, params, now),
             _ => tasks::describe_vod_refresh_tasks(self, params, now),

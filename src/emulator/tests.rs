@@ -5,6 +5,7 @@ mod captures;
 mod events;
 mod faults;
 mod gateway;
+mod keys;
 mod operations;
 mod queue;
 mod sockets;

@@ -10,7 +10,7 @@ use super::log::Call;
 use super::reply::{self, Reply};
 use super::state::{Done, PlannedEvent, State};
 use super::wire::{self, Received};
-use super::{Shared, gate, lock, signature};
+use super::{Shared, gate, lock, metadata, signature};
 
 /// What comes of a request.
 pub(super) struct Work {
@@ -40,6 +40,9 @@ impl Shared {
                 return Work::refused(state, &envelope, problem);
             }
         };
+        if let Some(page) = metadata::page(&received) {
+            return self.page(state, envelope, &received, page);
+        }
         envelope.describe(&received);
         let admitted = match gate::admit(&received, now, &state.scenario, &mut state.memory) {
             Ok(admitted) => admitted,
@@ -74,6 +77,39 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// The same for what is found by its path, and asked without a signature.
+    fn page(
+        &self,
+        state: &mut State,
+        mut envelope: Envelope,
+        received: &Received,
+        page: metadata::Page<'_>,
+    ) -> Work {
+        page.name().clone_into(&mut envelope.action);
+        let fault = state.faults.pick(page.name(), &received.params());
+        let (status, body) = match &fault {
+            Some(fault) if !fault.does_the_work() => (200, serde_json::json!({})),
+            _ => metadata::turn(state, page, received, envelope.now),
+        };
+        let status_text = status.to_string();
+        let outcome = match &fault {
+            Some(fault) => fault.name(),
+            None if status == 200 => "ok",
+            None => &status_text,
+        };
+        state.record(call(&envelope, Some(received), &received.method, outcome));
+        let reply = match (&fault, &body) {
+            (None, serde_json::Value::String(text)) => {
+                Reply::Answer(envelope.raw(status, "text/plain", text.clone()))
+            }
+            (None, body) => Reply::Answer(envelope.raw(status, "application/json", body.to_string())),
+            (fault, _) => reply::reply(&envelope, &Ok(body), fault.as_ref()),
+        };
+        Work { reply, events: Vec::new(), delay: state.scenario.latency }
+    }
+}
+
 impl Work {
     fn refused(state: &State, envelope: &Envelope, problem: Problem) -> Self {
         Self {
@@ -102,8 +138,10 @@ fn call(envelope: &Envelope, received: Option<&Received>, method: &http::Method,
     let claims = received.map(gate::claims).unwrap_or_default();
     let mut params = received.map(Received::params).unwrap_or_default();
     params.remove("Signature");
-    if let Some(token) = params.get_mut("SecurityToken") {
-        *token = "***".into();
+    for secret in ["SecurityToken", "OIDCToken"] {
+        if let Some(token) = params.get_mut(secret) {
+            *token = "***".into();
+        }
     }
     Call {
         at: envelope.now,

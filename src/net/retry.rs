@@ -54,6 +54,8 @@ pub(crate) struct Retry<'a> {
     pub(crate) stop: &'a CancellationToken,
     /// Whether the service has answered anything yet.
     pub(crate) answered: &'a (dyn Fn() -> bool + Sync),
+    /// Whether another credential stands ready after the last attempt's was refused.
+    pub(crate) renewed: &'a (dyn Fn() -> bool + Sync),
     /// A number in `0.0..1.0`.
     pub(crate) jitter: &'a (dyn Fn() -> f64 + Sync),
     /// Told before each wait: the error, which attempt it was (from 1), the wait.
@@ -68,6 +70,7 @@ impl Retry<'_> {
     ) -> Result<T> {
         let mut first_failure = None;
         let mut clock_corrected = false;
+        let mut signed_anew = false;
         for number in 1u32.. {
             let error = match attempt().await {
                 Ok(value) => return Ok(value),
@@ -77,6 +80,10 @@ impl Retry<'_> {
             let once_more = match error.kind() {
                 // The clock was just corrected; refused again, it is not the clock.
                 ErrorKind::Clock => !std::mem::replace(&mut clock_corrected, true),
+                // Refused with the new credential as well, it is not the credential.
+                ErrorKind::Expired | ErrorKind::Refused if (self.renewed)() => {
+                    !std::mem::replace(&mut signed_anew, true)
+                }
                 kind => kind.is_retryable() && (self.idempotent || error.fate() == Fate::NotActed),
             };
             if !once_more || self.stop.is_cancelled() {
@@ -116,7 +123,8 @@ pub(crate) fn delay(error: &Error, number: u32, jitter: f64) -> Duration {
     }
     let doubled = |base: f64, most: u32| base * f64::from(1u32 << (number - 1).min(most));
     Duration::from_secs_f64(match error.kind() {
-        ErrorKind::Clock => 0.0,
+        // Nothing to wait for: what was wrong has been put right.
+        ErrorKind::Clock | ErrorKind::Expired | ErrorKind::Refused => 0.0,
         ErrorKind::Throttled => doubled(1.0, 5) * (1.0 + jitter),
         ErrorKind::Busy => 60.0 * (1.0 + jitter / 4.0),
         _ => doubled(0.25, 6) * jitter,
@@ -133,11 +141,12 @@ mod tests {
         stop: CancellationToken,
         waits: Mutex<Vec<Duration>>,
         answered: bool,
+        renewed: bool,
     }
 
     impl Bench {
         fn new() -> Self {
-            Self { stop: CancellationToken::new(), waits: Mutex::default(), answered: false }
+            Self { stop: CancellationToken::new(), waits: Mutex::default(), answered: false, renewed: false }
         }
 
         async fn run(&self, idempotent: bool, mut errors: Vec<Error>) -> Result<u32> {
@@ -148,6 +157,7 @@ mod tests {
                 idempotent,
                 stop: &self.stop,
                 answered: &|| self.answered,
+                renewed: &|| self.renewed,
                 jitter: &|| 0.5,
                 on_retry: &|_, _, wait| self.waits.lock().unwrap().push(wait),
             };
@@ -211,6 +221,19 @@ mod tests {
         assert_eq!(Bench::new().run(false, vec![error(ErrorKind::Clock)]).await.unwrap(), 2);
         let twice = vec![error(ErrorKind::Clock), error(ErrorKind::Clock)];
         assert_eq!(Bench::new().run(false, twice).await.unwrap_err().kind(), ErrorKind::Clock);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dead_credential_is_replaced_once_and_at_once() {
+        for kind in [ErrorKind::Expired, ErrorKind::Refused] {
+            let bench = Bench { renewed: true, ..Bench::new() };
+            assert_eq!(bench.run(false, vec![error(kind)]).await.unwrap(), 2);
+            assert_eq!(*bench.waits.lock().unwrap(), [Duration::ZERO]);
+            let twice = bench.run(false, vec![error(kind), error(kind)]).await;
+            assert_eq!(twice.unwrap_err().kind(), kind);
+            let alone = Bench::new().run(false, vec![error(kind)]).await;
+            assert_eq!(alone.unwrap_err().kind(), kind, "there is no other one");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -339,7 +339,7 @@ impl<'a> Driver<'a> {
                         room.look_up -= 1;
                         calls.push(work);
                     }
-                    Work::Look { .. } => {
+                    Work::Look { .. } | Work::List { .. } => {
                         room.look -= 1;
                         calls.push(work);
                     }

@@ -11,6 +11,7 @@
 mod batches;
 mod due;
 mod jobs;
+mod listing;
 mod reopen;
 mod rows;
 mod strangers;
@@ -39,6 +40,7 @@ use crate::event::{Claim, MediaRefreshEvent};
 use crate::ids::{JobId, MediaId, RequestId, RunId, TaskId};
 use crate::vod::{JobRow, TaskRow, TaskType};
 use due::Queue;
+use listing::Listing;
 use rows::{BatchEntry, BatchState, JobEntry, MediaEntry, TaskEntry};
 use serde::{Deserialize, Serialize};
 use strangers::Strangers;
@@ -199,6 +201,19 @@ pub enum Fact {
         /// Whether these are all that the service counts.
         all: bool,
     },
+    /// A page of a listing was read; what it showed of our tasks are facts of their own.
+    Listed {
+        /// Which, from 1.
+        page: u32,
+        /// Rows of our tasks.
+        ours: u64,
+        /// Rows in all.
+        rows: u64,
+        /// Rows of the whole listing, if the service said so.
+        total: Option<u64>,
+    },
+    /// The service refuses to list tasks.
+    ListingRefused,
     /// The service refuses to tell of this task.
     TaskRefused {
         /// The task.
@@ -226,6 +241,11 @@ pub enum Work {
     Look {
         /// The task.
         task: TaskId,
+    },
+    /// List the tasks of the run's time window.
+    List {
+        /// Which page, from 1.
+        page: u32,
     },
     /// Time alone made this a fact: apply it.
     Note(Fact),
@@ -260,6 +280,7 @@ pub struct Ledger {
     lookup_queue: Queue,
     look_queue: Queue,
     strangers: Strangers,
+    listing: Listing,
     lookups_refused: bool,
     open_batches: u32,
     open_media: u32,
@@ -318,6 +339,7 @@ impl Ledger {
             lookup_queue: Queue::default(),
             look_queue: Queue::default(),
             strangers: Strangers::default(),
+            listing: Listing::default(),
             lookups_refused: false,
             open_batches: 0,
             open_media: 0,
@@ -345,6 +367,8 @@ impl Ledger {
             Fact::JobRefused { job, fault } => self.job_failed(&job, &fault.error),
             Fact::GraceOver { job } => self.grace_over(&job),
             Fact::TaskSeen { task, rows, all } => self.task_seen(now, &task, rows, all),
+            Fact::Listed { page, ours, rows, total } => self.listed(now, page, ours, rows, total),
+            Fact::ListingRefused => self.listing_refused(now),
             Fact::TaskRefused { task, fault } => self.task_failed(now, &task, fault.error),
         }
     }

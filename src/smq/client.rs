@@ -16,6 +16,7 @@ use tracing::{debug, warn};
 use super::answer::{self, Answer};
 use super::{MAX_WAIT, QueueUrl};
 use crate::auth::queue::{self, TOKEN_HEADER, ToSign, VERSION_HEADER};
+use crate::auth::renew::{is_about_the_credential, renew};
 use crate::auth::{Credential, CredentialProvider};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::clock::{Clock, SystemClock};
@@ -124,11 +125,13 @@ impl QueueClient {
     pub(super) async fn call(&self, call: &Call) -> Result<Answer> {
         let action = call.action;
         let never = CancellationToken::new();
+        let renewed = &AtomicBool::new(false);
         let retry = Retry {
             budget: call.budget,
             idempotent: true,
             stop: &never,
             answered: &|| self.shared.answered.load(Ordering::Relaxed),
+            renewed: &|| renewed.load(Ordering::Relaxed),
             jitter: &|| self.jitter(),
             on_retry: &|error, number, wait| {
                 debug!(action, attempt = number, wait_ms = wait.as_millis() as u64, %error, "will try again");
@@ -136,7 +139,7 @@ impl QueueClient {
         };
         let answer = retry.run(|| {
             Box::pin(async move {
-                match self.attempt(call).await {
+                match self.attempt(call, renewed).await {
                     // An outcome for the caller, not a failure to be tried again.
                     Err(e) if e.kind() == ErrorKind::Throttled && !call.outlast_throttling => Ok(Err(e)),
                     Err(error) => Err(error),
@@ -147,9 +150,10 @@ impl QueueClient {
         answer.await?
     }
 
-    /// One attempt: sign, send, read.
-    async fn attempt(&self, call: &Call) -> Result<Answer> {
+    /// One attempt: sign, send, read. Sets `renewed` if its credential was refused and another is there.
+    async fn attempt(&self, call: &Call, renewed: &AtomicBool) -> Result<Answer> {
         let action = call.action;
+        renewed.store(false, Ordering::Relaxed);
         let credential = self.shared.credentials.credential().await?.ok_or_else(|| {
             Error::new(ErrorKind::Config, "no credentials to read the queue with").with_action(action)
         })?;
@@ -179,7 +183,14 @@ impl QueueClient {
         if request_id.is_some() || result.as_ref().map_or_else(|e| e.code().is_some(), |_| true) {
             self.shared.answered.store(true, Ordering::Relaxed);
         }
-        result
+        match result {
+            Err(error) if is_about_the_credential(&error) => {
+                let (error, another) = renew(&*self.shared.credentials, error, &credential).await;
+                renewed.store(another, Ordering::Relaxed);
+                Err(error)
+            }
+            result => result,
+        }
     }
 
     fn signed(&self, call: &Call, credential: &Credential) -> Result<http::Request<Bytes>> {
@@ -205,7 +216,7 @@ impl QueueClient {
             format!("{}{}", self.shared.url.origin(), call.target).parse().map_err(internal)?;
         debug_assert_eq!(request.uri().path_and_query().map(|p| p.as_str()), Some(call.target.as_str()));
         let headers = request.headers_mut();
-        let mut put = |name: HeaderName, text: &str, sensitive: bool| {
+        let mut put = |name: HeaderName, text: &str, sensitive: bool| -> Result<()> {
             let wrong = |_| {
                 let source = &credential.source;
                 let message = format!("the key id or token from {source} can't stand in a header");

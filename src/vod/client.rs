@@ -12,6 +12,7 @@ use tracing::debug;
 use super::answer::{self, Answer};
 use super::endpoints::{TASK_REGION, endpoint_of_region};
 use super::{describe_vod_refresh_tasks, get_media_refresh_jobs, refresh_media_play_urls};
+use crate::auth::renew::{is_about_the_credential, renew};
 use crate::auth::request::{Attempt, Operation, Signed, fresh_nonce, signed};
 use crate::auth::{Credential, CredentialProvider, SignatureVersion, rpc};
 use crate::error::{Error, ErrorKind, Result};
@@ -184,11 +185,13 @@ impl VodClient {
             Service::Tasks => &self.shared.task_endpoint,
         };
         let pacer = self.shared.pace.of(action);
+        let renewed = &AtomicBool::new(false);
         let retry = Retry {
             budget: Budget::default(),
             idempotent,
             stop: &self.stop,
             answered: &|| self.shared.answered.load(Ordering::Relaxed),
+            renewed: &|| renewed.load(Ordering::Relaxed),
             jitter: &|| self.shared.jitter.next(),
             on_retry: &|error, number, wait| {
                 debug!(action, attempt = number, wait_ms = wait.as_millis() as u64, %error, "will try again");
@@ -201,21 +204,33 @@ impl VodClient {
             },
         };
         let operation = &operation;
-        let answer = retry.run(|| Box::pin(self.attempt(endpoint, operation, pacer))).await?;
+        let answer = retry.run(|| Box::pin(self.attempt(endpoint, operation, pacer, renewed))).await?;
         pacer.went_well();
         Ok(answer)
     }
 
-    /// One attempt: wait for our turn, sign, send, read.
-    async fn attempt(&self, endpoint: &str, operation: &Operation, pacer: &Pacer) -> Result<Answer> {
+    /// One attempt: wait for our turn, sign, send, read. Sets `renewed` if its credential was refused and another is
+    /// there.
+    async fn attempt(
+        &self,
+        endpoint: &str,
+        operation: &Operation,
+        pacer: &Pacer,
+        renewed: &AtomicBool,
+    ) -> Result<Answer> {
         let action = operation.action;
-        tokio::select! {
-            () = pacer.turn() => {}
+        renewed.store(false, Ordering::Relaxed);
+        let prepared = async {
+            pacer.turn().await;
+            // After the wait: it may have been long enough for a credential to end.
+            self.credential().await
+        };
+        let credential = tokio::select! {
+            credential = prepared => credential?,
             () = self.stop.cancelled() => {
                 return Err(Error::new(ErrorKind::Unavailable, "stopped before it was sent").with_action(action));
             }
-        }
-        let credential = self.credential().await?;
+        };
         let attempt = Attempt { credential: &credential, nonce: fresh_nonce()?, now: self.service_time() };
         let Signed { request, string_to_sign } =
             signed(self.shared.signature, endpoint, operation, &attempt)?;
@@ -242,7 +257,14 @@ impl VodClient {
         if code != Some("none") {
             self.shared.answered.store(true, Ordering::Relaxed);
         }
-        result
+        match result {
+            Err(error) if is_about_the_credential(&error) => {
+                let (error, another) = renew(&*self.shared.credentials, error, &credential).await;
+                renewed.store(another, Ordering::Relaxed);
+                Err(error)
+            }
+            result => result,
+        }
     }
 
     /// Measures how far our clock is off; the next attempt uses the service's time.

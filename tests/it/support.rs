@@ -11,8 +11,9 @@ use vod_refresh::net::transport::RouterTransport;
 use vod_refresh::run::{MediaReport, Notice, Progress};
 use vod_refresh::vod::VodClientBuilder;
 use vod_refresh::{
-    Credential, EventReceiver, Inbox, JobId, MediaId, Observer, QueueClient, QueueConsumer, QueueListener,
-    RefreshRequest, Refresher, Report, RunOptions, StaticCredentials, TaskType, VodClient,
+    Credential, CredentialProvider, EventReceiver, Inbox, JobId, MediaId, Observer, QueueClient,
+    QueueConsumer, QueueListener, RefreshRequest, Refresher, Report, RunOptions, StaticCredentials, TaskType,
+    VodClient,
 };
 
 pub(crate) const CALLBACK_URL: &str = "https://cb.example.test/vod/hook";
@@ -66,6 +67,26 @@ impl Bed {
         scenario: Scenario,
         settings: impl FnOnce(VodClientBuilder) -> VodClientBuilder,
     ) -> Self {
+        let static_key = |_: &Emulator, _| -> Arc<dyn CredentialProvider> {
+            Arc::new(StaticCredentials(Credential::new("testid", "testsecret")))
+        };
+        Self::build(scenario, static_key, settings)
+    }
+
+    /// A bed whose client is signed in by `credentials`, made from the cloud and its clock.
+    pub(crate) fn signed_in_by(
+        scenario: Scenario,
+        credentials: impl FnOnce(&Emulator, TimerClock) -> Arc<dyn CredentialProvider>,
+    ) -> Self {
+        Self::build(scenario, credentials, |builder| builder)
+    }
+
+    /// A bed with both.
+    pub(crate) fn build(
+        scenario: Scenario,
+        credentials: impl FnOnce(&Emulator, TimerClock) -> Arc<dyn CredentialProvider>,
+        settings: impl FnOnce(VodClientBuilder) -> VodClientBuilder,
+    ) -> Self {
         let clock = TimerClock::starting_at("2026-11-25T01:19:10Z".parse::<DateTime<Utc>>().unwrap());
         let inbox = Inbox::new();
         let verifier = CallbackVerifier::new(CALLBACK_URL, vec![CALLBACK_KEY.to_owned().into()]);
@@ -80,8 +101,7 @@ impl Bed {
         let cloud = Emulator::new(scenario.with_seed(1))
             .with_clock(shared)
             .with_event_transport(Arc::new(RouterTransport(receiver.router())));
-        let credentials = StaticCredentials(Credential::new("testid", "testsecret"));
-        let builder = VodClient::builder(credentials)
+        let builder = VodClient::builder(credentials(&cloud, clock))
             .with_endpoint("http://127.0.0.1:1")
             .with_transport(cloud.transport())
             .with_clock(clock);
@@ -124,6 +144,10 @@ impl Bed {
     pub(crate) fn with_options(mut self, change: impl FnOnce(&mut RunOptions)) -> Self {
         change(&mut self.options);
         self
+    }
+
+    pub(crate) fn client(&self) -> &VodClient {
+        &self.client
     }
 
     pub(crate) fn refresher(&self) -> Refresher {

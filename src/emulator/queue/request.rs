@@ -12,6 +12,7 @@ use crate::auth::queue::{SIGNED_PREFIX, TOKEN_HEADER, ToSign, VERSION_HEADER, si
 use crate::auth::rpc::Params;
 use crate::emulator::answer::Problem;
 use crate::emulator::gate::WINDOW;
+use crate::emulator::signature::{check_token, secret_of};
 use crate::emulator::state::State;
 use crate::net::xml;
 
@@ -119,10 +120,13 @@ fn check_signature(request: &http::Request<Bytes>, now: DateTime<Utc>, state: &S
     if (now - time.with_timezone(&Utc)).abs() > WINDOW {
         return Err(Problem::new(408, "TimeExpired", "The http request you sent is expired."));
     }
-    let Some(secret) = state.scenario.keys.get(key_id) else {
+    let Ok(secret) = secret_of(key_id, &state.scenario, &state.memory) else {
         return Err(Problem::new(403, "InvalidAccessKeyId", "The AccessKey Id you provided is not exist."));
     };
-    check_token(key_id, header(request, TOKEN_HEADER), state)?;
+    // The codes are those of the other services: the queue's list of errors has none for tokens.
+    let token = Some(header(request, TOKEN_HEADER));
+    check_token(key_id, token, now, &state.scenario, &state.memory)
+        .map_err(|problem| Problem { status: 403, ..problem })?;
     let signed = request.headers().iter().filter(|(name, _)| name.as_str().starts_with(SIGNED_PREFIX));
     let headers: BTreeMap<String, String> = signed
         .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()))
@@ -141,19 +145,6 @@ fn check_signature(request: &http::Request<Bytes>, now: DateTime<Utc>, state: &S
         return Err(Problem::new(403, "SignatureDoesNotMatch", message));
     }
     Ok(())
-}
-
-/// The codes are our choice: the service's list of errors has none for tokens.
-fn check_token(key_id: &str, token: &str, state: &State) -> Result<(), Problem> {
-    let refused = |code: &str| Err(Problem::new(403, code, "The security token you provided is not valid."));
-    if state.memory.expired_tokens.contains(token) {
-        return refused("SecurityTokenExpired");
-    }
-    match state.scenario.tokens.get(key_id) {
-        Some(right) if right != token => refused("InvalidSecurityToken"),
-        None if !token.is_empty() => refused("InvalidSecurityToken"),
-        _ => Ok(()),
-    }
 }
 
 fn operation(

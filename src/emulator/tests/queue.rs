@@ -113,7 +113,7 @@ async fn a_request_that_is_not_signed_rightly_is_refused_with_the_reason() {
         (("date", "Thu, 15 Jan 2026 08:30:00 +0000"), 400, "InvalidDateHeader"),
         (("date", "yesterday"), 400, "InvalidDateHeader"),
         (("date", late.as_str()), 408, "TimeExpired"),
-        (("security-token", "tok"), 403, "InvalidSecurityToken"),
+        (("security-token", "tok"), 403, "InvalidSecurityToken.MismatchWithAccessKey"),
     ] {
         let request = request(Method::GET, MESSAGES, &[change]);
         assert_eq!(code(&cloud, request).await, (status, word.to_owned()), "{change:?}");

@@ -1,20 +1,27 @@
 //! The calls of a run: work becomes a call, its answer becomes a fact.
 
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
 use tokio::task::JoinError;
 
-use super::Driver;
+use super::{Driver, HISTORY};
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::ids::{JobId, TaskId};
 use crate::journal::Order;
 use crate::run::batch::user_data;
 use crate::run::ledger::{Fact, Fault, Work};
-use crate::vod::{JobRow, RefreshMediaPlayUrls, Submission, TaskRows};
+use crate::vod::{JobRow, RefreshMediaPlayUrls, Submission, TaskPage, TaskRows};
+
+/// Tasks may be dated a little before the call that made them: clocks differ by a second or two.
+const WINDOW_MARGIN: Duration = Duration::from_secs(120);
 
 /// A call that came back.
 pub(super) enum Done {
     Submitted(u32, Result<Submission>),
     LookedUp(JobId, Result<Vec<JobRow>>),
     Looked(TaskId, Result<TaskRows>),
+    Listed(u32, Result<TaskPage>),
 }
 
 impl Driver<'_> {
@@ -43,6 +50,12 @@ impl Driver<'_> {
                     Done::Looked(task, rows)
                 });
             }
+            Work::List { page } => {
+                self.in_flight.look += 1;
+                let window = self.window();
+                self.calls
+                    .spawn(async move { Done::Listed(page, client.list_refresh_tasks(window, page).await) });
+            }
             // Notes are facts: the loop applies them itself.
             Work::Note(_) => {}
         }
@@ -54,6 +67,13 @@ impl Driver<'_> {
         submission.filters = request.filters.clone();
         submission.user_data = Some(user_data(request, &self.record.run, batch));
         Some(submission)
+    }
+
+    /// The time in which all tasks of this run were made, by the service's clock.
+    fn window(&self) -> (DateTime<Utc>, DateTime<Utc>) {
+        let now = self.client.service_time();
+        let age = self.now().since_start() + WINDOW_MARGIN;
+        (now - age.min(HISTORY - WINDOW_MARGIN), now)
     }
 
     /// Turns what a call brought into facts.
@@ -75,6 +95,10 @@ impl Driver<'_> {
             Done::Looked(task, answer) => {
                 self.in_flight.look -= 1;
                 facts.extend(self.looked(task, answer));
+            }
+            Done::Listed(page, answer) => {
+                self.in_flight.look -= 1;
+                self.listed(page, answer, facts);
             }
         }
     }
@@ -122,6 +146,23 @@ impl Driver<'_> {
             }
             Err(error) => self.give_up(error),
         }
+    }
+
+    fn listed(&mut self, page: u32, answer: Result<TaskPage>, facts: &mut Vec<Fact>) {
+        let answer = match answer {
+            Ok(answer) => answer,
+            // Single looks may still be allowed; if they are not, they will say so.
+            Err(error) if matches!(error.kind(), ErrorKind::Rejected | ErrorKind::Refused) => {
+                return facts.push(Fact::ListingRefused);
+            }
+            Err(error) => return facts.extend(self.give_up(error)),
+        };
+        let ours = answer.rows.iter().filter(|row| self.ledger.knows(&row.task)).count() as u64;
+        let rows = answer.rows_on_page as u64;
+        for row in answer.rows.into_iter().filter(|row| self.ledger.lists(&row.task)) {
+            facts.push(Fact::TaskSeen { task: row.task.clone(), rows: vec![row], all: true });
+        }
+        facts.push(Fact::Listed { page, ours, rows, total: answer.total });
     }
 
     /// Following up has become impossible. The first reason counts; a run that is ending anyway has its own.

@@ -46,11 +46,17 @@ impl Ledger {
     }
 
     pub(super) fn due_task(&mut self, now: Moment) -> Option<Work> {
-        let tasks = &self.tasks;
-        let task = self.look_queue.pop(now, |n, at| tasks[n as usize].due == Some(at))?;
-        let entry = &mut self.tasks[task as usize];
-        entry.due = None;
-        Some(Work::Look { task: entry.id.clone() })
+        if let Some(page) = self.due_page() {
+            return Some(page);
+        }
+        loop {
+            let tasks = &self.tasks;
+            let task = self.look_queue.pop(now, |n, at| tasks[n as usize].due == Some(at))?;
+            self.tasks[task as usize].due = None;
+            if let Some(work) = self.look_or_list(now, task) {
+                return Some(work);
+            }
+        }
     }
 
     pub(super) fn plan_batch(&mut self, batch: u32, at: Moment) {

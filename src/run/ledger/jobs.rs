@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::rows::{Heard, JobEntry, MediaEntry};
+use super::rows::{Heard, JobEntry, MediaEntry, count};
 use super::{CONFIRM_GRACE, Fact, Fault, GRACE, Ledger, Moment, Work};
 use crate::event::{MediaRefreshEvent, Source};
 use crate::ids::{JobId, MediaId, TaskId};
@@ -168,6 +168,7 @@ impl Ledger {
         }
         if row.status == SubmissionStatus::Success {
             if entry.urls.is_empty() {
+                entry.one_url_a_task = one_url_a_task(&row);
                 entry.urls = row.urls.into();
             }
             for task in row.tasks {
@@ -291,6 +292,7 @@ impl Ledger {
             Some((source, true)) if same => source,
             _ => Source::Lookup,
         });
+        entry.one_url_a_task = one_url_a_task(&row);
         entry.urls = row.urls.into();
         if let Some(code) = row.error_code {
             let note = format!("the service reports success together with the code {code}");
@@ -505,6 +507,12 @@ fn failure_of(row: &JobRow) -> ReportedError {
         row.error_code.clone().unwrap_or_else(|| "SubmissionFailed".into()),
         row.error_message.clone().unwrap_or_else(|| "the service could not hand the URLs to the CDN".into()),
     )
+}
+
+/// Merged task ids are fewer than the URLs. Without URLs nobody knows.
+fn one_url_a_task(row: &JobRow) -> bool {
+    let urls = count(&row.urls);
+    urls > 0 && row.tasks.len() >= urls
 }
 
 fn job_not_found() -> ReportedError {

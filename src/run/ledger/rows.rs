@@ -74,6 +74,8 @@ pub(super) struct MediaEntry {
     pub(super) confirmed_by: Option<Source>,
     /// Joined by commas, as the service sends them.
     pub(super) urls: Box<str>,
+    /// Each task has one URL; merged ones have several, and so several rows.
+    pub(super) one_url_a_task: bool,
     pub(super) tasks: Vec<u32>,
     /// Tasks that have not ended for this media.
     pub(super) open_tasks: u32,
@@ -101,6 +103,7 @@ impl MediaEntry {
             accepted: false,
             confirmed_by: None,
             urls: Box::default(),
+            one_url_a_task: false,
             tasks: Vec::new(),
             open_tasks: 0,
             error: None,
@@ -120,11 +123,16 @@ pub(super) struct TaskEntry {
     pub(super) owners: Owners,
     pub(super) rows: Box<[Row]>,
     pub(super) due: Option<Moment>,
+    pub(super) known_since: Moment,
     pub(super) first_look: Option<Moment>,
     pub(super) ended_at: Option<Moment>,
     pub(super) looks: u32,
     /// Looks in a row that showed fewer rows than the service counts, all of them final.
     pub(super) short: u8,
+    /// The last round of listings that showed it.
+    pub(super) shown_in: u32,
+    /// The next look is at it alone, whatever a listing might cost.
+    pub(super) alone: bool,
     /// Why it will not be looked at any more.
     pub(super) error: Option<Box<ReportedError>>,
 }
@@ -151,6 +159,11 @@ impl Owners {
 
     pub(super) fn len(&self) -> usize {
         usize::from(self.first.is_some()) + self.more.as_ref().map_or(0, |more| more.len())
+    }
+
+    /// The media it works for, if there is just one.
+    pub(super) fn only(&self) -> Option<Owner> {
+        self.first.filter(|_| self.more.as_ref().is_none_or(|more| more.is_empty()))
     }
 
     pub(super) fn push(&mut self, owner: Owner) {
@@ -207,9 +220,12 @@ impl From<TaskRow> for Row {
 }
 
 impl TaskEntry {
-    pub(super) fn new(id: TaskId) -> Self {
+    pub(super) fn new(id: TaskId, now: Moment) -> Self {
         Self {
             id,
+            known_since: now,
+            shown_in: 0,
+            alone: false,
             owners: Owners::default(),
             rows: Box::default(),
             due: None,
@@ -232,6 +248,12 @@ impl TaskEntry {
         self.error.is_some()
             || (!self.rows.is_empty() && self.rows_for(urls).all(|row| row.status.is_final()))
     }
+}
+
+/// How many entries the comma-joined `urls` have. A URL may hold commas itself: an entry begins with a scheme.
+pub(super) fn count(urls: &str) -> usize {
+    let begins = |piece: &&str| piece.starts_with("http://") || piece.starts_with("https://");
+    urls.split(',').map(str::trim_start).filter(begins).count()
 }
 
 /// Whether the comma-joined `urls` hold `url` as an entry. A URL may hold commas itself, so the list is not split: an

@@ -15,7 +15,7 @@ const SHORT_LOOKS: u8 = 3;
 impl Ledger {
     /// Lets `media` wait for a task, and looks at it at once if it is new.
     pub(super) fn attach(&mut self, now: Moment, media: u32, id: TaskId) {
-        let task = self.task_number(&id).unwrap_or_else(|| self.new_task(id));
+        let task = self.task_number(&id).unwrap_or_else(|| self.new_task(now, id));
         if self.media[media as usize].tasks.contains(&task) {
             return;
         }
@@ -46,10 +46,10 @@ impl Ledger {
         self.task_index.find(self.task_hash.hash_one(id), same).copied()
     }
 
-    fn new_task(&mut self, id: TaskId) -> u32 {
+    fn new_task(&mut self, now: Moment, id: TaskId) -> u32 {
         let number = self.tasks.len() as u32;
         let hash = self.task_hash.hash_one(&id);
-        self.tasks.push(TaskEntry::new(id));
+        self.tasks.push(TaskEntry::new(id, now));
         let (tasks, hasher) = (&self.tasks, &self.task_hash);
         self.task_index.insert_unique(hash, number, |row| hasher.hash_one(&tasks[*row as usize].id));
         number
@@ -97,6 +97,7 @@ impl Ledger {
         let Some(task) = self.task_number(id) else { return };
         let entry = &mut self.tasks[task as usize];
         entry.looks += 1;
+        entry.shown_in = self.listing.saw(entry.shown_in);
         let first_look = *entry.first_look.get_or_insert(now);
         if entry.ended_at.is_some() || entry.owners.is_empty() {
             return;
@@ -160,6 +161,7 @@ impl Ledger {
         let entry = &mut self.tasks[task as usize];
         entry.ended_at = Some(now);
         entry.due = None;
+        self.listing.learn(now.since(entry.known_since));
         self.progress.tasks_ended += 1;
         let failed = entry.rows.iter().find(|row| row.status == TaskStatus::Failed);
         let shown = failed.or(entry.rows.first());

@@ -95,6 +95,7 @@ fn due(ledger: &mut Ledger, now: Moment) -> Vec<String> {
             Work::Submit { batch } => format!("submit {batch}"),
             Work::LookUp { job } => format!("look up {job}"),
             Work::Look { task } => format!("look at {task}"),
+            Work::List { page } => format!("list page {page}"),
             Work::Note(fact) => {
                 ledger.apply(now, fact);
                 "note".to_owned()
@@ -442,6 +443,93 @@ fn a_halt_gives_up_what_was_not_sent_and_keeps_what_was() {
     assert!(ledger.is_submitted());
 }
 
+/// A run of two media with 30 tasks each, all accepted.
+fn sixty_tasks() -> Ledger {
+    let mut ledger = ledger(false, &["m1", "m2"]);
+    ledger.apply(at(1), submitted("J"));
+    assert_eq!(due(&mut ledger, at(1)), ["look up J"]);
+    let row = |id: &str| {
+        let ids: Vec<TaskId> = (0..30).map(|n| task(&format!("{id}-{n}"))).collect();
+        let urls: Vec<String> = ids.iter().map(|id| format!("https://a/{id}")).collect();
+        JobRow::new(media(id), SubmissionStatus::Success, ids, urls.join(","))
+    };
+    ledger.apply(at(2), looked_up("J", vec![row("m1"), row("m2")]));
+    ledger
+}
+
+fn listed(page: u32, ours: u64, rows: u64, total: u64) -> Fact {
+    Fact::Listed { page, ours, rows, total: Some(total) }
+}
+
+#[test]
+fn many_tasks_are_listed_page_by_page_until_all_are_seen() {
+    let mut ledger = sixty_tasks();
+    assert_eq!(due(&mut ledger, at(2)), ["list page 1"], "the others wait for the round");
+    for n in 0..30 {
+        ledger.apply(at(3), seen(&format!("m2-{n}"), TaskStatus::Complete));
+    }
+    ledger.apply(at(3), listed(1, 50, 50, 500));
+    assert_eq!(due(&mut ledger, at(3)), ["list page 2"]);
+    for n in 0..30 {
+        ledger.apply(at(4), seen(&format!("m1-{n}"), TaskStatus::Refreshing));
+    }
+    ledger.apply(at(4), listed(2, 30, 50, 500));
+    assert!(due(&mut ledger, at(5)).is_empty(), "nothing is open that was not seen");
+    assert_eq!(ledger.progress().tasks_ended, 30);
+}
+
+#[test]
+fn a_task_that_a_round_should_have_shown_is_asked_for_alone() {
+    let mut ledger = sixty_tasks();
+    let round = |ledger: &mut Ledger, now: Moment| {
+        assert_eq!(due(ledger, now), ["list page 1"]);
+        for n in 0..30 {
+            ledger.apply(now, seen(&format!("m2-{n}"), TaskStatus::Refreshing));
+        }
+        for n in 2..30 {
+            ledger.apply(now, seen(&format!("m1-{n}"), TaskStatus::Refreshing));
+        }
+        ledger.apply(now, listed(1, 48, 48, 48));
+    };
+    round(&mut ledger, at(2));
+    assert!(due(&mut ledger, at(3)).is_empty(), "they may be too fresh to be listed");
+    round(&mut ledger, at(6));
+    assert_eq!(due(&mut ledger, at(7)), ["look at m1-0", "look at m1-1"]);
+}
+
+#[test]
+fn listings_are_given_up_where_other_peoples_tasks_outnumber_ours() {
+    let mut ledger = sixty_tasks();
+    due(&mut ledger, at(2));
+    ledger.apply(at(3), listed(1, 0, 50, 5_000));
+    assert_eq!(due(&mut ledger, at(3)), ["list page 2"]);
+    ledger.apply(at(4), listed(2, 0, 50, 5_000));
+    assert_eq!(due(&mut ledger, at(4)), ["list page 3"]);
+    ledger.apply(at(5), listed(3, 0, 50, 5_000));
+    let words = due(&mut ledger, at(5));
+    assert!(words.len() == 60 && words.iter().all(|word| word.starts_with("look at")), "{words:?}");
+}
+
+#[test]
+fn refused_listings_leave_single_calls() {
+    let mut ledger = sixty_tasks();
+    due(&mut ledger, at(2));
+    ledger.apply(at(3), Fact::ListingRefused);
+    assert_eq!(due(&mut ledger, at(3)).len(), 60);
+}
+
+#[test]
+fn merged_tasks_are_never_listed() {
+    let mut ledger = ledger(false, &["m1"]);
+    ledger.apply(at(1), submitted("J"));
+    due(&mut ledger, at(1));
+    let urls: Vec<String> = (0..60).map(|n| format!("https://a/{n}")).collect();
+    let ids: Vec<TaskId> = (0..30).map(|n| task(&format!("T{n}"))).collect();
+    let merged = JobRow::new(media("m1"), SubmissionStatus::Success, ids, urls.join(","));
+    ledger.apply(at(2), looked_up("J", vec![merged]));
+    assert!(due(&mut ledger, at(2)).iter().all(|word| word.starts_with("look at")));
+}
+
 /// What really happens to one media.
 #[derive(Debug, Clone)]
 enum Fate {
@@ -496,12 +584,17 @@ impl World {
     }
 
     fn row(&self, n: usize) -> Option<JobRow> {
-        let ids = self.tasks(n);
-        let ids: Vec<&str> = ids.iter().map(|(id, _)| id.as_str()).collect();
+        let ids: Vec<TaskId> = self.tasks(n).iter().map(|(id, _)| task(id)).collect();
+        // Every third media shows no URLs, so that listings and single looks take turns.
+        let urls: Vec<String> =
+            ids.iter().filter(|_| n % 3 != 0).map(|id| format!("https://a/{id}")).collect();
         match &self.fates[n] {
             Fate::NotFound | Fate::Forbidden => None,
             Fate::Fails => Some(row(&Self::id(n), SubmissionStatus::Fail, &[])),
-            Fate::NoUrls | Fate::Tasks(_) => Some(success(&Self::id(n), &ids)),
+            Fate::NoUrls => Some(success(&Self::id(n), &[])),
+            Fate::Tasks(_) => {
+                Some(JobRow::new(media(&Self::id(n)), SubmissionStatus::Success, ids, urls.join(",")))
+            }
         }
     }
 
@@ -540,13 +633,27 @@ impl World {
         facts
     }
 
-    fn answer(&self, work: Work) -> Fact {
+    fn answer(&self, ledger: &Ledger, work: Work) -> Vec<Fact> {
         match work {
-            Work::Submit { batch } => self.submission(batch),
-            Work::LookUp { job } => looked_up(job.as_str(), self.rows_of(job.as_str())),
-            Work::Look { task } => self.end_of(task.as_str()),
-            Work::Note(fact) => fact,
+            Work::Submit { batch } => vec![self.submission(batch)],
+            Work::LookUp { job } => vec![looked_up(job.as_str(), self.rows_of(job.as_str()))],
+            Work::Look { task } => vec![self.end_of(task.as_str())],
+            Work::List { page } => self.page(ledger, page),
+            Work::Note(fact) => vec![fact],
         }
+    }
+
+    /// A page of everybody's tasks, newest first. The oldest of ours are missing, and the total is wrong.
+    fn page(&self, ledger: &Ledger, page: u32) -> Vec<Fact> {
+        let ours = (5..self.fates.len()).flat_map(|n| self.tasks(n)).map(|(id, _)| id);
+        let others = (0..20).map(|n| format!("T9999-{n}"));
+        let mut all: Vec<String> = ours.chain(others).collect();
+        all.reverse();
+        let shown: Vec<&String> = all.iter().skip((page as usize - 1) * 50).take(50).collect();
+        let known = shown.iter().filter(|id| ledger.knows(&task(id))).count() as u64;
+        let listed = Fact::Listed { page, ours: known, rows: shown.len() as u64, total: Some(7) };
+        let ours = shown.into_iter().filter(|id| ledger.lists(&task(id)));
+        ours.map(|id| self.end_of(id)).chain([listed]).collect()
     }
 }
 
@@ -574,8 +681,9 @@ fn said(ledger: &Ledger) -> Said {
 fn settle(world: &World, ledger: &mut Ledger, mut now: Moment) {
     for _ in 0..10_000 {
         while let Some(work) = ledger.due(now, ROOM) {
-            let fact = world.answer(work);
-            ledger.apply(now, fact);
+            for fact in world.answer(ledger, work) {
+                ledger.apply(now, fact);
+            }
         }
         if ledger.is_settled() {
             return;
@@ -648,16 +756,18 @@ proptest! {
         for (n, (pick, times)) in picks.iter().enumerate() {
             // Submit answers come at any point among the rest.
             if times % 2 == 0 && n % 7 == 0 && let Some(work) = sends.pop() {
-                let fact = world.answer(work);
-                shaken.apply(at(1), fact);
+                for fact in world.answer(&shaken, work) {
+                    shaken.apply(at(1), fact);
+                }
             }
             for _ in 0..*times {
                 shaken.apply(at(1), pick.get(&facts).clone());
             }
         }
         for work in sends {
-            let fact = world.answer(work);
-            shaken.apply(at(2), fact);
+            for fact in world.answer(&shaken, work) {
+                shaken.apply(at(2), fact);
+            }
         }
         settle(&world, &mut shaken, at(2));
 

@@ -1,0 +1,366 @@
+//! The life of a credential: kept, renewed ahead of its end by one caller, dropped on the service's word.
+//!
+//! A credential is *fresh*, then *due* (one caller renews it, the others go on with it), then *over* (everybody waits
+//! for the renewal). A refused one is over at once. A renewal that fails while the old one is good is tried again a
+//! little later; the old one is used meanwhile. All callers that waited for one renewal share its failure, or thirty of
+//! them would each wait for a token service that does not answer.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tracing::{debug, warn};
+
+use super::{Credential, CredentialProvider};
+use crate::error::{Error, ErrorKind, Result};
+use crate::net::clock::{Clock, SystemClock};
+use crate::net::transport::BoxFuture;
+
+/// The longest time ahead of the end at which a renewal begins, as in the vendor's SDKs.
+const LONGEST_MARGIN: TimeDelta = TimeDelta::minutes(15);
+/// The shortest, for sessions that are long enough for it.
+const SHORTEST_MARGIN: TimeDelta = TimeDelta::minutes(3);
+/// After a failed renewal the next one is tried so much later.
+const RETRY_RENEWAL: TimeDelta = TimeDelta::seconds(30);
+/// One that seems to be over when it arrives is asked for again after this long: our clock may be wrong.
+const BORN_OVER: TimeDelta = TimeDelta::minutes(1);
+
+/// Keeps the credential of another provider, and renews it in time.
+///
+/// One that names no end is kept until the service refuses it. Cancel safety: a caller that is dropped while it renews
+/// leaves the renewal to the next one.
+#[derive(Debug)]
+pub struct CachedCredentials {
+    source: Box<dyn CredentialProvider>,
+    clock: Arc<dyn Clock>,
+    /// Never held across an await.
+    state: Mutex<State>,
+    /// Held by the one that renews.
+    renewing: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    held: Option<Held>,
+    /// How many renewals failed, and why the last one did.
+    failures: u64,
+    last_failure: Option<Error>,
+}
+
+#[derive(Debug)]
+struct Held {
+    credential: Credential,
+    /// From then on a new one is asked for.
+    due: Option<DateTime<Utc>>,
+    /// From then on it can't be used.
+    over: Option<DateTime<Utc>>,
+    refused: bool,
+}
+
+enum Look {
+    Fresh(Credential),
+    Due(Credential),
+    /// A new one is needed; so many renewals had failed at this moment.
+    Over {
+        failures: u64,
+    },
+}
+
+impl CachedCredentials {
+    /// Keeps what `source` gives, by the machine's clock.
+    pub fn new(source: impl CredentialProvider + 'static) -> Self {
+        Self {
+            source: Box::new(source),
+            clock: Arc::new(SystemClock),
+            state: Mutex::default(),
+            renewing: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Another wall clock.
+    #[must_use]
+    pub fn with_clock(self, clock: impl Clock + 'static) -> Self {
+        self.with_shared_clock(Arc::new(clock))
+    }
+
+    pub(super) fn with_shared_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    async fn current(&self) -> Result<Option<Credential>> {
+        let before = match self.look() {
+            Look::Fresh(credential) => return Ok(Some(credential)),
+            Look::Due(credential) => {
+                let Ok(_turn) = self.renewing.try_lock() else { return Ok(Some(credential)) };
+                // Whoever held the lock a moment ago may just have renewed it.
+                return match self.look() {
+                    Look::Fresh(credential) => Ok(Some(credential)),
+                    _ => self.renew().await,
+                };
+            }
+            Look::Over { failures } => failures,
+        };
+        let _turn = self.renewing.lock().await;
+        match self.look() {
+            Look::Fresh(credential) | Look::Due(credential) => Ok(Some(credential)),
+            Look::Over { failures } if failures != before => Err(self.last_failure()),
+            Look::Over { .. } => self.renew().await,
+        }
+    }
+
+    fn look(&self) -> Look {
+        let now = self.clock.now();
+        let state = self.state();
+        let passed = |time: Option<DateTime<Utc>>| time.is_some_and(|time| now >= time);
+        match &state.held {
+            Some(held) if !held.refused && !passed(held.over) => {
+                let credential = held.credential.clone();
+                if passed(held.due) { Look::Due(credential) } else { Look::Fresh(credential) }
+            }
+            _ => Look::Over { failures: state.failures },
+        }
+    }
+
+    /// Asks the source. The caller holds the turn.
+    async fn renew(&self) -> Result<Option<Credential>> {
+        let answer = self.source.credential().await;
+        let now = self.clock.now();
+        let mut state = self.state();
+        match answer {
+            Ok(Some(credential)) => {
+                debug!(key_id = %credential.key_id, expires = ?credential.expires, "credential from {}", credential.source);
+                state.held = Some(Held::new(credential.clone(), now));
+                Ok(Some(credential))
+            }
+            Ok(None) => Ok(None),
+            Err(error) => {
+                let good = |held: &&mut Held| !held.refused && held.over.is_none_or(|over| now < over);
+                if let Some(held) = state.held.as_mut().filter(good) {
+                    warn!("the credential from {} can't be renewed yet: {error}", held.credential.source);
+                    held.due = Some(now + RETRY_RENEWAL);
+                    return Ok(Some(held.credential.clone()));
+                }
+                // We had one: work was done with it, so this is no longer a matter of setting things up.
+                let error = match (&state.held, error.kind()) {
+                    (Some(_), ErrorKind::Config) => error.with_kind(ErrorKind::Expired),
+                    _ => error,
+                };
+                state.failures += 1;
+                state.last_failure = Some(error.repeated());
+                Err(error)
+            }
+        }
+    }
+
+    fn last_failure(&self) -> Error {
+        let unknown = || Error::new(ErrorKind::Unavailable, "the credential could not be renewed");
+        self.state().last_failure.as_ref().map_or_else(unknown, Error::repeated)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl CredentialProvider for CachedCredentials {
+    fn credential(&self) -> BoxFuture<'_, Result<Option<Credential>>> {
+        Box::pin(self.current())
+    }
+
+    fn refused(&self, used: &Credential) {
+        if let Some(held) = self.state().held.as_mut().filter(|held| held.credential.is_same_as(used)) {
+            held.refused = true;
+        }
+        self.source.refused(used);
+    }
+}
+
+impl Held {
+    fn new(credential: Credential, now: DateTime<Utc>) -> Self {
+        let life = credential.expires.map(|end| end - now);
+        let (due, over) = match life {
+            None => (None, None),
+            // The service knows better than our clock whether it is over; it gets to say so.
+            Some(life) if life <= TimeDelta::zero() => (Some(now + BORN_OVER), None),
+            Some(life) => (Some(now + life - margin(life)), credential.expires),
+        };
+        Self { credential, due, over, refused: false }
+    }
+}
+
+/// How long before its end a credential of this life is renewed: a quarter of its life, 15 minutes at most, 3 minutes at
+/// least, but never more than half of its life.
+fn margin(life: TimeDelta) -> TimeDelta {
+    (life / 4).min(LONGEST_MARGIN).max(SHORTEST_MARGIN).min(life / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+    use crate::net::clock::TimerClock;
+
+    /// Gives `k1`, `k2`, …, each after a second of work and for `life`; fails where the script says so.
+    #[derive(Debug)]
+    struct Mint {
+        clock: TimerClock,
+        asked: AtomicU32,
+        life: Option<TimeDelta>,
+        fail: Box<[u32]>,
+        kind: ErrorKind,
+    }
+
+    impl CredentialProvider for Mint {
+        fn credential(&self) -> BoxFuture<'_, Result<Option<Credential>>> {
+            Box::pin(async {
+                let number = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
+                sleep(Duration::from_secs(1)).await;
+                if self.fail.contains(&number) {
+                    return Err(Error::new(self.kind, format!("failure {number}")));
+                }
+                let mut credential = Credential::new(format!("k{number}"), "s");
+                credential.expires = self.life.map(|life| self.clock.now() + life);
+                Ok(Some(credential))
+            })
+        }
+    }
+
+    struct Bench {
+        mint: Arc<Mint>,
+        cached: Arc<CachedCredentials>,
+    }
+
+    impl Bench {
+        fn new(life: Option<TimeDelta>, fail: &[u32], kind: ErrorKind) -> Self {
+            let clock = TimerClock::starting_at(DateTime::from_timestamp(1_750_000_000, 0).unwrap());
+            let mint = Mint { clock, asked: AtomicU32::new(0), life, fail: fail.into(), kind };
+            let mint = Arc::new(mint);
+            let cached = CachedCredentials::new(mint.clone()).with_clock(clock);
+            Self { mint, cached: Arc::new(cached) }
+        }
+
+        async fn key(&self) -> Result<String> {
+            Ok(self.cached.credential().await?.unwrap().key_id)
+        }
+
+        /// What thirty callers get who ask at once.
+        async fn thirty(&self) -> Vec<Result<String>> {
+            futures_util::future::join_all((0..30).map(|_| self.key())).await
+        }
+
+        fn asked(&self) -> u32 {
+            self.mint.asked.load(Ordering::Relaxed)
+        }
+    }
+
+    fn minutes(n: i64) -> Option<TimeDelta> {
+        Some(TimeDelta::minutes(n))
+    }
+
+    async fn pass(minutes: u64) {
+        sleep(Duration::from_secs(minutes * 60)).await;
+    }
+
+    #[test]
+    fn the_margin_is_a_quarter_of_the_life_within_bounds() {
+        for (life_s, margin_s) in
+            [(6 * 3600, 900), (3600, 900), (1800, 450), (900, 225), (600, 180), (360, 180), (100, 50), (3, 1)]
+        {
+            assert_eq!(margin(TimeDelta::seconds(life_s)).num_seconds(), margin_s, "{life_s}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn thirty_callers_make_one_fetch() {
+        let bench = Bench::new(minutes(60), &[], ErrorKind::Unavailable);
+        assert!(bench.thirty().await.into_iter().all(|key| key.unwrap() == "k1"));
+        assert_eq!(bench.asked(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_renewal_ahead_of_the_end_holds_nobody_up_but_the_one_that_does_it() {
+        let bench = Bench::new(minutes(60), &[], ErrorKind::Unavailable);
+        assert_eq!(bench.key().await.unwrap(), "k1");
+        pass(44).await;
+        assert_eq!(bench.key().await.unwrap(), "k1");
+        pass(1).await;
+        let mut keys: Vec<String> = bench.thirty().await.into_iter().map(Result::unwrap).collect();
+        keys.sort();
+        assert_eq!((keys[28].as_str(), keys[29].as_str(), bench.asked()), ("k1", "k2", 2));
+        assert_eq!(bench.key().await.unwrap(), "k2");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_old_one_serves_while_it_is_good_and_not_a_moment_longer() {
+        let bench = Bench::new(minutes(60), &[2, 3, 4], ErrorKind::Unavailable);
+        bench.key().await.unwrap();
+        pass(46).await;
+        assert_eq!(bench.key().await.unwrap(), "k1");
+        assert_eq!(bench.key().await.unwrap(), "k1");
+        assert_eq!(bench.asked(), 2, "a failed renewal is not repeated at once");
+        pass(1).await;
+        assert_eq!((bench.key().await.unwrap().as_str(), bench.asked()), ("k1", 3));
+        pass(13).await;
+        assert_eq!(bench.key().await.unwrap_err().message(), "failure 4");
+        assert_eq!(bench.key().await.unwrap(), "k5");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_waited_for_one_renewal_share_its_failure() {
+        let bench = Bench::new(minutes(60), &[1], ErrorKind::Unavailable);
+        let start = Instant::now();
+        let errors = bench.thirty().await;
+        assert!(errors.into_iter().all(|answer| answer.unwrap_err().message() == "failure 1"));
+        assert_eq!((bench.asked(), start.elapsed().as_secs()), (1, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_one_is_renewed_once_for_all() {
+        let bench = Bench::new(None, &[], ErrorKind::Unavailable);
+        let dead = bench.cached.credential().await.unwrap().unwrap();
+        pass(10_000).await;
+        assert_eq!(bench.key().await.unwrap(), "k1", "one that names no end is kept");
+        let one = async {
+            bench.cached.refused(&dead);
+            bench.key().await.unwrap()
+        };
+        let keys = futures_util::future::join_all((0..30).map(|_| async {
+            bench.cached.refused(&dead);
+            bench.key().await.unwrap()
+        }));
+        let (first, keys) = tokio::join!(one, keys);
+        assert!(first == "k2" && keys.iter().all(|key| key == "k2"), "{keys:?}");
+        bench.cached.refused(&dead);
+        assert_eq!((bench.key().await.unwrap().as_str(), bench.asked()), ("k2", 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_breaks_later_is_a_credential_that_ran_out() {
+        let bench = Bench::new(None, &[1, 3], ErrorKind::Config);
+        assert_eq!(bench.key().await.unwrap_err().kind(), ErrorKind::Config);
+        let dead = bench.cached.credential().await.unwrap().unwrap();
+        bench.cached.refused(&dead);
+        assert_eq!(bench.key().await.unwrap_err().kind(), ErrorKind::Expired);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_seems_over_when_it_arrives_is_left_to_the_service_to_judge() {
+        let bench = Bench::new(minutes(-5), &[], ErrorKind::Unavailable);
+        assert_eq!(bench.key().await.unwrap(), "k1");
+        assert_eq!((bench.key().await.unwrap().as_str(), bench.asked()), ("k1", 1));
+        pass(2).await;
+        assert_eq!(bench.key().await.unwrap(), "k2");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_that_gives_up_leaves_the_renewal_to_the_next() {
+        let bench = Bench::new(minutes(60), &[], ErrorKind::Unavailable);
+        let short = tokio::time::timeout(Duration::from_millis(10), bench.key()).await;
+        assert!(short.is_err());
+        assert_eq!(bench.key().await.unwrap(), "k2");
+    }
+}

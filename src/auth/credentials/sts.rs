@@ -1,0 +1,307 @@
+//! The token service: a role taken on with a key (`AssumeRole`) or with an OIDC token.
+//!
+//! `AssumeRole` is signed with this crate's own signer; `AssumeRoleWithOIDC` is not signed, and goes out as a POST with
+//! the token in the body, since URLs end up in logs. Source: the vendor's STS API, version 2015-04-01.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
+use http::{HeaderValue, Method, header};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::chain::Context;
+use super::world::Peer;
+use super::{Credential, session};
+use crate::auth::percent;
+use crate::auth::request::{Attempt, Operation, SignatureVersion, fresh_nonce, signed};
+use crate::auth::rpc::Params;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::RequestId;
+use crate::net::clock::to_wire;
+use crate::net::endpoint::is_loopback;
+use crate::net::retry::{Budget, Retry};
+use crate::net::rng::Jitter;
+use crate::net::transport::Phase;
+
+const VERSION: &str = "2015-04-01";
+/// One exchange from connecting to the last byte: the vendor's 5 s to connect and 10 s to answer.
+const LIMIT: Duration = Duration::from_secs(15);
+/// A hiccup is waited out here; longer outages are the caller's to judge, who asks again.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Limits of `DurationSeconds`. The upper one is the role's own.
+pub(super) const SHORTEST_SESSION: u64 = 900;
+const DEFAULT_SESSION: u64 = 3600;
+/// The session's name where nobody gave one; it shows in the account's audit log.
+const DEFAULT_SESSION_NAME: &str = "vod-refresh";
+/// Longer texts of the service are cut: the rest explains nothing.
+const MAX_MESSAGE: usize = 300;
+
+/// The role to take on, and how.
+#[derive(Debug, Default)]
+pub(super) struct Role {
+    /// `acs:ram::<account>:role/<name>`.
+    pub(super) arn: String,
+    pub(super) session_name: Option<String>,
+    /// 900 s up to the role's own limit.
+    pub(super) seconds: Option<u64>,
+    pub(super) policy: Option<String>,
+    pub(super) external_id: Option<String>,
+    pub(super) region: Option<String>,
+    pub(super) endpoint: Option<String>,
+    pub(super) vpc: bool,
+}
+
+impl Role {
+    fn params(&self, context: &Context) -> Params {
+        let name = self.session_name.clone();
+        let name = name.or_else(|| context.world.variable("ALIBABA_CLOUD_ROLE_SESSION_NAME"));
+        let seconds = self.seconds.unwrap_or(DEFAULT_SESSION);
+        let mut params = Params::from([
+            ("RoleArn".to_owned(), self.arn.clone()),
+            ("RoleSessionName".to_owned(), name.unwrap_or_else(|| DEFAULT_SESSION_NAME.to_owned())),
+            ("DurationSeconds".to_owned(), seconds.to_string()),
+        ]);
+        params.extend(self.policy.clone().map(|policy| ("Policy".to_owned(), policy)));
+        params
+    }
+
+    /// Scheme and host of the token service.
+    fn endpoint(&self, context: &Context) -> Result<String> {
+        let world = &context.world;
+        let given = context.options.sts_endpoint.clone().or_else(|| self.endpoint.clone());
+        if let Some(given) = given.or_else(|| world.variable("ALIBABA_CLOUD_STS_ENDPOINT")) {
+            return whole_endpoint(&given, context.options.allow_plain_http);
+        }
+        let region = self.region.clone().or_else(|| world.variable("ALIBABA_CLOUD_STS_REGION"));
+        let Some(region) = region else { return Ok("https://sts.aliyuncs.com".into()) };
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if region.len() > 63 || !region.chars().all(plain) {
+            return Err(Error::new(
+                ErrorKind::Config,
+                format!("{region:?} is no region of the token service"),
+            ));
+        }
+        let vpc = self.vpc || world.is_on("ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED");
+        Ok(format!("https://sts{}.{region}.aliyuncs.com", if vpc { "-vpc" } else { "" }))
+    }
+}
+
+/// The vendor's tools take a bare host and cut a scheme off; plain HTTP is for emulators on this machine.
+fn whole_endpoint(given: &str, allow_plain_http: bool) -> Result<String> {
+    let wrong =
+        |why: &str| Error::new(ErrorKind::Config, format!("the token service's endpoint {given:?} {why}"));
+    let with_scheme = if given.contains("://") { given.to_owned() } else { format!("https://{given}") };
+    let uri: http::Uri = with_scheme.parse().map_err(|_| wrong("is no host"))?;
+    let host = uri.authority().ok_or_else(|| wrong("is no host"))?;
+    match uri.scheme_str() {
+        Some("https") => {}
+        Some("http") if allow_plain_http || is_loopback(host.host()) => {}
+        _ => return Err(wrong("is not HTTPS, which only a service on this machine may be")),
+    }
+    Ok(format!("{}://{host}", uri.scheme_str().unwrap_or("https")))
+}
+
+/// An emulator on this machine is reached past any proxy.
+fn peer_of(endpoint: &str) -> Peer {
+    let uri = endpoint.parse::<http::Uri>().ok();
+    let here = uri.and_then(|uri| uri.host().map(is_loopback)).unwrap_or_default();
+    if here { Peer::Local } else { Peer::Remote }
+}
+
+/// Takes on `role` with the key `source`, which may itself be a temporary one.
+pub(super) async fn assume_role(context: &Context, source: &Credential, role: &Role) -> Result<Credential> {
+    let endpoint = role.endpoint(context)?;
+    let mut params = role.params(context);
+    params.extend(role.external_id.clone().map(|id| ("ExternalId".to_owned(), id)));
+    let operation = Operation { action: "AssumeRole", version: VERSION, method: Method::POST, params };
+    exchange(context, operation.action, peer_of(&endpoint), &[], |now| {
+        let attempt = Attempt { credential: source, nonce: fresh_nonce()?, now };
+        Ok(signed(SignatureVersion::V1, &endpoint, &operation, &attempt)?.request)
+    })
+    .await
+}
+
+/// Takes on `role` with an OIDC token.
+pub(super) async fn assume_role_with_oidc(
+    context: &Context,
+    provider_arn: &str,
+    token: &str,
+    role: &Role,
+) -> Result<Credential> {
+    let endpoint = role.endpoint(context)?;
+    let mut params = role.params(context);
+    params.insert("OIDCProviderArn".into(), provider_arn.to_owned());
+    params.insert("OIDCToken".into(), token.to_owned());
+    let form = Bytes::from(percent::join(params.iter().map(|(n, v)| (n.as_str(), v.as_str()))));
+    let action = "AssumeRoleWithOIDC";
+    exchange(context, action, peer_of(&endpoint), &[token], |now| {
+        let time = to_wire(now);
+        let common = [("Action", action), ("Version", VERSION), ("Format", "JSON"), ("Timestamp", &time)];
+        let mut request = http::Request::new(form.clone());
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = format!("{endpoint}/?{}", percent::join(common))
+            .parse()
+            .map_err(|_| Error::new(ErrorKind::Config, "the token service's endpoint is no URL"))?;
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+        request.headers_mut().insert(header::CONTENT_TYPE, form);
+        request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        Ok(request)
+    })
+    .await
+}
+
+/// Builds, sends and reads, again after a hiccup or with the service's time where our clock is off.
+///
+/// Repeating does no harm: a second session is only one more. `secrets` are what the answer must not bring back.
+async fn exchange(
+    context: &Context,
+    action: &'static str,
+    peer: Peer,
+    secrets: &[&str],
+    build: impl Fn(DateTime<Utc>) -> Result<http::Request<Bytes>> + Send + Sync,
+) -> Result<Credential> {
+    let skew_ms = AtomicI64::new(0);
+    let stop = CancellationToken::new();
+    let jitter = Jitter::from_system();
+    let retry = Retry {
+        budget: Budget { answered: PATIENCE, first_contact: PATIENCE, busy: PATIENCE },
+        idempotent: true,
+        stop: &stop,
+        answered: &|| true,
+        renewed: &|| false,
+        jitter: &|| jitter.next(),
+        on_retry: &|error, attempt, _| tracing::debug!(action, attempt, %error, "will try again"),
+    };
+    let (skew_ms, build) = (&skew_ms, &build);
+    retry
+        .run(|| {
+            Box::pin(async move {
+                let ours = context.world.now();
+                let request = build(ours + TimeDelta::milliseconds(skew_ms.load(Ordering::Relaxed)))?;
+                let answer = context.world.send(peer, request, LIMIT).await?.map_err(|failure| {
+                    let kind = if failure.phase == Phase::Trust {
+                        ErrorKind::Config
+                    } else {
+                        ErrorKind::Unavailable
+                    };
+                    Error::new(kind, failure.to_string()).with_action(action)
+                })?;
+                let date = answer.headers().get(header::DATE).and_then(|date| date.to_str().ok());
+                if let Some(theirs) = date.and_then(|date| DateTime::parse_from_rfc2822(date).ok()) {
+                    let skew = theirs.with_timezone(&Utc) - ours;
+                    skew_ms.store(skew.num_milliseconds(), Ordering::Relaxed);
+                }
+                read(&answer, secrets).map_err(|error| error.with_action(action))
+            })
+        })
+        .await
+}
+
+fn read(answer: &http::Response<Bytes>, secrets: &[&str]) -> Result<Credential> {
+    let status = answer.status().as_u16();
+    let body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+    let id = session::text(&body, "RequestId").and_then(|id| RequestId::new(id).ok());
+    let code = session::text(&body, "Code").unwrap_or_default();
+    if status != 200 || !code.is_empty() {
+        let told = session::text(&body, "Message").map(|text| presentable(text, secrets));
+        let message = told.unwrap_or_else(|| format!("HTTP {status} without a message"));
+        let error = Error::new(kind(code, status), message).with_request_id(id);
+        return Err(if code.is_empty() { error } else { error.with_code(code) });
+    }
+    session::read(body.get("Credentials").unwrap_or(&Value::Null)).map_err(|field| {
+        let message = format!("the answer has no usable Credentials.{field}");
+        Error::new(ErrorKind::Garbled, message).with_request_id(id)
+    })
+}
+
+/// What the service says, without what it may repeat: the text that was signed holds the source's token.
+fn presentable(message: &str, secrets: &[&str]) -> String {
+    let lower = message.to_ascii_lowercase();
+    let end = lower.find("server string to sign").unwrap_or(message.len());
+    let shown = message[..end].trim_end_matches([' ', ',', ';', ':', '.']);
+    if secrets.iter().any(|secret| shown.contains(secret)) {
+        return "its message repeats the token and is not shown".into();
+    }
+    shown.chars().take(MAX_MESSAGE).collect()
+}
+
+fn kind(code: &str, status: u16) -> ErrorKind {
+    let lower = code.to_ascii_lowercase();
+    match lower.as_str() {
+        "invalidtimestamp.expired" => ErrorKind::Clock,
+        "invalidsecuritytoken.expired" => ErrorKind::Expired,
+        "internalerror" | "serviceunavailable" => ErrorKind::Unavailable,
+        _ if lower.starts_with("throttling") => ErrorKind::Throttled,
+        // What we sent comes from a file or a variable, so that is what has to be set right.
+        _ if lower.starts_with("invalidparameter") || lower.starts_with("missingparameter") => {
+            ErrorKind::Config
+        }
+        _ if status == 429 => ErrorKind::Throttled,
+        _ if status >= 500 => ErrorKind::Unavailable,
+        "" if status == 200 => ErrorKind::Garbled,
+        // Nobody who speaks this protocol answers so: a proxy in between.
+        "" => ErrorKind::Unavailable,
+        _ => ErrorKind::Refused,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> http::Response<Bytes> {
+        http::Response::builder().status(status).body(Bytes::copy_from_slice(body.as_bytes())).unwrap()
+    }
+
+    #[test]
+    fn refusals_outages_and_slips_are_told_apart() {
+        use ErrorKind::*;
+        for (status, code, expected) in [
+            (403, "NoPermission", Refused),
+            (404, "EntityNotExist.Role", Refused),
+            (401, "AuthenticationFail.OIDCToken.Expired", Refused),
+            (404, "InvalidAccessKeyId.NotFound", Refused),
+            (400, "InvalidParameter.RoleArn", Config),
+            (400, "InvalidSecurityToken.Expired", Expired),
+            (400, "InvalidTimeStamp.Expired", Clock),
+            (400, "Throttling.User", Throttled),
+            (503, "ServiceUnavailable", Unavailable),
+        ] {
+            let body = format!(r#"{{"Code":"{code}","Message":"m","RequestId":"R"}}"#);
+            let error = read(&answer(status, &body), &[]).unwrap_err();
+            assert_eq!((error.kind(), error.code()), (expected, Some(code)));
+        }
+        for (status, body, expected) in [
+            (502, "<html>", Unavailable),
+            (407, "", Unavailable),
+            (200, "hello", Garbled),
+            (200, r#"{"Credentials":{"AccessKeyId":"a"}}"#, Garbled),
+        ] {
+            assert_eq!(read(&answer(status, body), &[]).unwrap_err().kind(), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_the_service_repeats_is_not_shown() {
+        let text = "Specified signature is not matched with our calculation. server string to sign is:MARK";
+        assert_eq!(presentable(text, &[]), "Specified signature is not matched with our calculation");
+        assert!(!presentable("the token MARK is bad", &["MARK"]).contains("MARK"));
+    }
+
+    #[test]
+    fn an_endpoint_is_a_host_and_plain_only_on_this_machine() {
+        for (given, whole) in [
+            ("sts.cn-beijing.aliyuncs.com", "https://sts.cn-beijing.aliyuncs.com"),
+            ("https://sts.example.com/", "https://sts.example.com"),
+            ("http://127.0.0.1:8080/", "http://127.0.0.1:8080"),
+        ] {
+            assert_eq!(whole_endpoint(given, false).unwrap(), whole);
+        }
+        for bad in ["http://sts.example.com", "ftp://h", "a b"] {
+            assert_eq!(whole_endpoint(bad, false).unwrap_err().kind(), ErrorKind::Config, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Who is asked first, and what ends the search.
+
+use super::scene::{CONFIG, INI, PLAIN_INI, ROLE, Scene, URI, config};
+use crate::auth::credentials::{CredentialProvider as _, KEY_ID_VARIABLE, SECRET_VARIABLE, Verdict};
+use crate::error::ErrorKind;
+
+const PAIR: &[(&str, &str)] = &[(KEY_ID_VARIABLE, "env"), (SECRET_VARIABLE, "MARK")];
+const OIDC: &[(&str, &str)] = &[
+    ("ALIBABA_CLOUD_OIDC_PROVIDER_ARN", "acs:ram::1:oidc-provider/x"),
+    ("ALIBABA_CLOUD_OIDC_TOKEN_FILE", "/token"),
+    ("ALIBABA_CLOUD_ROLE_ARN", ROLE),
+];
+
+fn aliyun(name: &str) -> String {
+    config(&format!(r#""mode":"AK","access_key_id":"{name}","access_key_secret":"MARK""#))
+}
+
+fn ini(name: &str) -> String {
+    format!("[default]\ntype = access_key\naccess_key_id = {name}\naccess_key_secret = MARK\n")
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_source_that_is_there_wins() {
+    let steps: [fn(Scene) -> Scene; 6] = [
+        |scene| scene.with(PAIR),
+        |scene| scene.with(OIDC).with_file("/token", "MARK"),
+        |scene| scene.with_file(CONFIG, aliyun("cli")),
+        |scene| scene.with_file(INI, ini("ini")),
+        |scene| scene.with_file(PLAIN_INI, ini("plain")),
+        |scene| scene.with(&[URI]),
+    ];
+    let expected = ["env", "STS.oidc", "cli", "ini", "plain", "STS.uri", "STS.ecs"];
+    for (first, key) in expected.iter().enumerate() {
+        let scene = steps[first.min(6)..].iter().fold(Scene::new(), |scene, step| step(scene));
+        assert_eq!(scene.key().await, *key);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_named_profile_goes_before_everything_and_is_never_passed_over() {
+    let all = Scene::new().with(PAIR).with(&[URI]).with_file(CONFIG, aliyun("cli"));
+    assert_eq!(all.clone().with_profile("p").key().await, "cli");
+    assert_eq!(all.clone().with(&[("ALIBABA_CLOUD_PROFILE", "p")]).key().await, "cli");
+    assert_eq!(all.clone().with(&[("ALIBABA_CLOUD_PROFILE", "")]).key().await, "env");
+    let both = all.clone().with(&[("ALIBABA_CLOUD_PROFILE", "q")]).with_profile("p");
+    assert_eq!(both.key().await, "cli", "the option goes before the variable");
+    let in_ini = all.clone().with_file(INI, ini("ini")).with_profile("default");
+    assert_eq!(in_ini.key().await, "ini");
+    for scene in [all.clone().with_profile("q"), all.with(&[("ALIBABA_CLOUD_PROFILE", "q")])] {
+        let error = scene.failure().await;
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.message().contains("no profile \"q\""), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_broken_stops_the_search() {
+    let half = Scene::new().with(&[(KEY_ID_VARIABLE, "env")]).with_file(CONFIG, aliyun("cli"));
+    assert!(half.failure().await.message().contains("ALIBABA_CLOUD_ACCESS_KEY_SECRET is not"));
+    for missing in OIDC.iter().map(|(name, _)| *name) {
+        let some: Vec<_> = OIDC.iter().filter(|(name, _)| *name != missing).copied().collect();
+        let error = Scene::new().with(&some).with_file(CONFIG, aliyun("cli")).failure().await;
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.message().contains(&format!("but {missing} is not")), "{error}");
+    }
+    let broken = Scene::new().with_file(CONFIG, "{").with(&[URI]);
+    assert!(broken.failure().await.message().contains("it is not JSON"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_beside_a_key_pair_is_not_taken_on() {
+    let scene = Scene::new().with(PAIR).with(&[("ALIBABA_CLOUD_ROLE_ARN", ROLE)]);
+    assert_eq!(scene.key().await, "env");
+    assert!(scene.sent().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn sources_can_be_switched_off() {
+    let off =
+        [("ALIBABA_CLOUD_CLI_PROFILE_DISABLED", "True"), ("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true")];
+    let scene = Scene::new().with(&off).with_file(CONFIG, aliyun("cli"));
+    let error = scene.failure().await;
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(scene.sent().is_empty(), "nobody is asked");
+}
+
+#[tokio::test(start_paused = true)]
+async fn finding_nothing_says_where_one_looked_and_what_was_there() {
+    let error = Scene::new().answering(|_| None).failure().await;
+    assert_eq!(error.kind(), ErrorKind::Config);
+    for words in [
+        "ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET are not set",
+        "ALIBABA_CLOUD_OIDC_PROVIDER_ARN",
+        CONFIG,
+        INI,
+        PLAIN_INI,
+        "ALIBABA_CLOUD_CREDENTIALS_URI is not set",
+        "no metadata service: cannot connect to 100.100.100.200",
+    ] {
+        assert!(error.message().contains(words), "{error} lacks {words:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_chain_explains_itself() {
+    let explanation = Scene::new().with_file(CONFIG, aliyun("cli")).credentials().explain().await;
+    let lines: Vec<String> = explanation.steps.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        lines,
+        [
+            "environment: none, ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET are not set",
+            "OIDC: none, ALIBABA_CLOUD_OIDC_PROVIDER_ARN and ALIBABA_CLOUD_OIDC_TOKEN_FILE are not set",
+            "config.json: key id cli from profile \"p\" of /home/u/.aliyun/config.json",
+            "credentials file: not asked",
+            "credentials URI: not asked",
+            "instance role: not asked",
+        ]
+    );
+    assert_eq!(explanation.outcome.unwrap().key_id, "cli");
+    let broken = Scene::new().with(&[URI]).with_file(CONFIG, "[]").credentials().explain().await;
+    assert!(matches!(&broken.steps[2].verdict, Verdict::Broken(why) if why.contains("no object")));
+    assert!(broken.outcome.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_reads_the_sources_again() {
+    let scene = Scene::new().with_file(CONFIG, aliyun("old"));
+    let credentials = scene.credentials();
+    let old = credentials.credential().await.unwrap().unwrap();
+    scene.put(CONFIG, aliyun("new"));
+    assert_eq!(credentials.credential().await.unwrap().unwrap().key_id, "old", "it names no end");
+    credentials.refused(&old);
+    assert_eq!(credentials.clone().credential().await.unwrap().unwrap().key_id, "new");
+}

@@ -1,0 +1,35 @@
+//! What a client does when the service takes a credential no longer.
+
+use tracing::debug;
+
+use super::{Credential, CredentialProvider};
+use crate::error::{Error, ErrorKind};
+
+/// Whether the service says that this key or token is not (or no longer) one.
+pub(crate) fn is_about_the_credential(error: &Error) -> bool {
+    let code = error.code().unwrap_or_default().to_ascii_lowercase();
+    // A temporary key that ended is reported as an unknown key by some products.
+    error.kind() == ErrorKind::Expired
+        || (error.kind() == ErrorKind::Refused
+            && ["invalidaccesskeyid", "invalidsecuritytoken"].iter().any(|family| code.starts_with(family)))
+}
+
+/// Drops a credential that was refused with `error`, and looks whether there is another: `true` if there is, so that the
+/// call is worth another attempt.
+pub(crate) async fn renew(
+    credentials: &dyn CredentialProvider,
+    error: Error,
+    used: &Credential,
+) -> (Error, bool) {
+    credentials.refused(used);
+    match credentials.credential().await {
+        Ok(Some(other)) if !other.is_same_as(used) => {
+            debug!(key_id = %other.key_id, "the credential was refused; signing with a new one");
+            (error, true)
+        }
+        Ok(_) => (error.with_message_suffix(&format!("; {} has no other credential", used.source)), false),
+        // An outage may pass, and then there is one: worth another attempt.
+        Err(failure) if failure.kind().is_retryable() => (failure, false),
+        Err(failure) => (error.with_message_suffix(&format!("; no new credential: {failure}")), false),
+    }
+}

@@ -1,0 +1,284 @@
+//! Credentials that end in the middle of a run: renewed once, or refused with nothing lost.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use vod_refresh::auth::credentials::{FileText, World};
+use vod_refresh::emulator::{Emulator, Fault, FaultRule, Metadata, Scenario, Sts};
+use vod_refresh::net::clock::TimerClock;
+use vod_refresh::{
+    Credential, CredentialOptions, CredentialProvider, DefaultCredentials, Outcome, StaticCredentials,
+};
+
+use crate::support::{Bed, states};
+
+const EXPIRED: &str = "InvalidSecurityToken.Expired";
+const ROLE: &str = "acs:ram::1234567890123456:role/vod-refresh";
+
+fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+/// The chain in a world that has the emulator for a network, and these variables and files.
+fn chain(
+    variables: &'static [(&'static str, &'static str)],
+    file: impl Fn(&Path) -> Option<String> + Send + Sync + 'static,
+) -> impl FnOnce(&Emulator, TimerClock) -> Arc<dyn CredentialProvider> {
+    move |cloud, clock| {
+        let world = World::nowhere()
+            .with_home("/home/u")
+            .with_variables(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+            .with_files(move |path| {
+                let text = file(path).ok_or(io::ErrorKind::NotFound)?;
+                Ok(FileText { text, mode: Some(0o600) })
+            })
+            .with_transport(Arc::new(cloud.transport()))
+            .with_clock(clock);
+        Arc::new(DefaultCredentials::in_world(world, CredentialOptions::default()))
+    }
+}
+
+fn role_profile(path: &Path) -> Option<String> {
+    path.ends_with(".aliyun/config.json").then(|| {
+        format!(
+            r#"{{"current":"p","profiles":[{{"name":"p","mode":"RamRoleArn","access_key_id":"testid",
+                "access_key_secret":"testsecret","ram_role_arn":"{ROLE}"}}]}}"#
+        )
+    })
+}
+
+fn oidc() -> impl FnOnce(&Emulator, TimerClock) -> Arc<dyn CredentialProvider> {
+    let variables = &[
+        ("ALIBABA_CLOUD_OIDC_PROVIDER_ARN", "acs:ram::1:oidc-provider/ci"),
+        ("ALIBABA_CLOUD_OIDC_TOKEN_FILE", "/token"),
+        ("ALIBABA_CLOUD_ROLE_ARN", ROLE),
+    ];
+    chain(variables, |path| (path == Path::new("/token")).then(|| "a.b.c\n".to_owned()))
+}
+
+fn refusals(bed: &Bed) -> usize {
+    bed.cloud.calls().iter().filter(|call| call.outcome == EXPIRED).count()
+}
+
+/// How long an answer takes where that matters: calls that went out before the bad news came back are no fault.
+const LATENCY: Duration = Duration::from_millis(300);
+
+/// No key is used again once the service's word that it is dead has arrived.
+fn assert_the_dead_stay_dead(bed: &Bed) {
+    let calls = bed.cloud.calls();
+    for dead in calls.iter().filter(|call| call.outcome == EXPIRED) {
+        let told = dead.at + LATENCY;
+        let again = calls.iter().filter(|call| call.key_id == dead.key_id && call.at > told);
+        assert_eq!(again.count(), 0, "{} was used after its end", dead.key_id);
+    }
+}
+
+fn short_lived(life: Duration) -> Scenario {
+    Scenario::new()
+        .with_task_duration(seconds(40))
+        .with_sts(Sts { life: Some(life), ..Sts::default() })
+        .with_metadata(Metadata { life, ..Metadata::default() })
+        .with_credentials_uri_life(life)
+}
+
+#[tokio::test(start_paused = true)]
+async fn short_lived_keys_of_every_kind_are_renewed_ahead_of_their_end() {
+    type Make = Box<dyn FnOnce(&Emulator, TimerClock) -> Arc<dyn CredentialProvider>>;
+    let uri = &[("ALIBABA_CLOUD_CREDENTIALS_URI", "http://127.0.0.1:1/credentials")];
+    let kinds: [(&str, Make); 4] = [
+        ("AssumeRole", Box::new(chain(&[], role_profile))),
+        ("AssumeRoleWithOIDC", Box::new(oidc())),
+        ("CredentialsUri", Box::new(chain(uri, |_| None))),
+        ("MetadataCredentials", Box::new(chain(&[], |_| None))),
+    ];
+    for (asked, credentials) in kinds {
+        let bed = Bed::signed_in_by(short_lived(seconds(20)), credentials);
+        let report = bed.refresh(["m1"]).await;
+        assert_eq!((report.outcome, bed.submits(), refusals(&bed)), (Outcome::Complete, 1, 0), "{asked}");
+        assert!(bed.cloud.count(asked) >= 3, "{asked}: {}", bed.cloud.count(asked));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_whose_key_is_revoked_renews_it_once_and_submits_once() {
+    let scenario =
+        Scenario::new().with_urls_per_media(30).with_task_duration(seconds(60)).with_latency(LATENCY);
+    let bed = Bed::signed_in_by(scenario, oidc());
+    let revoke = async {
+        tokio::time::sleep(seconds(20)).await;
+        bed.cloud.revoke_sessions();
+    };
+    let (report, ()) = tokio::join!(bed.refresh(["m1"]), revoke);
+    assert_eq!((report.outcome, bed.submits()), (Outcome::Complete, 1));
+    assert_eq!(bed.cloud.count("AssumeRoleWithOIDC"), 2, "one to begin with and one renewal");
+    assert!(refusals(&bed) > 0);
+    assert_the_dead_stay_dead(&bed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn thirty_calls_at_once_with_a_dead_key_cause_one_renewal() {
+    let bed = Bed::build(Scenario::new().with_latency(LATENCY), oidc(), |client| client.with_max_rps(1_000));
+    let client = bed.client();
+    let job = vod_refresh::JobId::new("J").unwrap();
+    client.get_media_refresh_jobs(&job).await.unwrap();
+    bed.cloud.revoke_sessions();
+    let calls = (0..30).map(|_| {
+        let (client, job) = (client.clone(), job.clone());
+        tokio::spawn(async move { client.get_media_refresh_jobs(&job).await.map(|_| ()) })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        call.await.unwrap().unwrap();
+    }
+    assert_eq!((refusals(&bed), bed.lookups()), (30, 61));
+    assert_eq!(bed.cloud.count("AssumeRoleWithOIDC"), 2);
+    assert_the_dead_stay_dead(&bed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_in_a_file_is_read_again_when_the_service_refuses_it() {
+    let token = Arc::new(Mutex::new("T1"));
+    let file = token.clone();
+    let profile = move |path: &Path| {
+        let token = *file.lock().unwrap();
+        path.ends_with(".aliyun/config.json").then(|| {
+            format!(
+                r#"{{"current":"p","profiles":[{{"name":"p","mode":"StsToken","access_key_id":"testid",
+                    "access_key_secret":"testsecret","sts_token":"{token}"}}]}}"#
+            )
+        })
+    };
+    let scenario = Scenario::new().with_token("testid", "T1").with_task_duration(seconds(8));
+    let bed = Bed::signed_in_by(scenario, chain(&[], profile));
+    let renew = async {
+        tokio::time::sleep(seconds(3)).await;
+        *token.lock().unwrap() = "T2";
+        bed.cloud.set_token("testid", "T2");
+    };
+    let (report, ()) = tokio::join!(bed.refresh(["m1"]), renew);
+    assert_eq!((report.outcome, bed.submits(), refusals(&bed)), (Outcome::Complete, 1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_nobody_renews_ends_as_refused_with_the_job_known() {
+    let variables = &[
+        ("ALIBABA_CLOUD_ACCESS_KEY_ID", "testid"),
+        ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "testsecret"),
+        ("ALIBABA_CLOUD_SECURITY_TOKEN", "T1"),
+    ];
+    let fixed = |_: &Emulator, _| -> Arc<dyn CredentialProvider> {
+        Arc::new(StaticCredentials(Credential::new("testid", "testsecret").with_token("T1")))
+    };
+    type Make = Box<dyn FnOnce(&Emulator, TimerClock) -> Arc<dyn CredentialProvider>>;
+    let kinds: [Make; 2] = [Box::new(chain(variables, |_| None)), Box::new(fixed)];
+    for credentials in kinds {
+        let scenario = Scenario::new().with_token("testid", "T1").with_task_duration(seconds(8));
+        let bed = Bed::signed_in_by(scenario, credentials);
+        let expire = async {
+            tokio::time::sleep(seconds(3)).await;
+            bed.cloud.set_token("testid", "T2");
+        };
+        let (report, ()) = tokio::join!(bed.refresh(["m1"]), expire);
+        assert_eq!((report.outcome, bed.submits()), (Outcome::Refused, 1));
+        assert!(report.media[0].job_id.is_some());
+        let printed = serde_json::to_string(&report).unwrap();
+        assert!(!printed.contains("testsecret") && !printed.contains("T1"), "{printed}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_revoked_again_and_again_is_renewed_each_time() {
+    let scenario = Scenario::new().with_task_duration(seconds(100)).with_latency(LATENCY);
+    let bed = Bed::signed_in_by(scenario, chain(&[], role_profile));
+    let revoke = async {
+        for _ in 0..3 {
+            tokio::time::sleep(seconds(25)).await;
+            bed.cloud.revoke_sessions();
+        }
+    };
+    let (report, ()) = tokio::join!(bed.refresh(["m1"]), revoke);
+    assert_eq!((report.outcome, bed.submits()), (Outcome::Complete, 1));
+    assert_eq!(bed.cloud.count("AssumeRole"), 4);
+    assert_the_dead_stay_dead(&bed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_the_token_service_is_waited_out_while_the_old_key_serves_and_after() {
+    let down = Fault::error(503, "ServiceUnavailable");
+    let scenario = short_lived(seconds(20)).with_fault(FaultRule::on("AssumeRole", down).skip(1).times(12));
+    let bed = Bed::signed_in_by(scenario, chain(&[], role_profile));
+    let report = bed.refresh(["m1"]).await;
+    assert_eq!((report.outcome, bed.submits(), refusals(&bed)), (Outcome::Complete, 1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_that_may_not_be_assumed_is_refused_before_anything_is_sent() {
+    for (scenario, code) in [
+        (Scenario::new().with_denied("AssumeRole"), "NoPermission"),
+        (
+            Scenario::new().with_sts(Sts { roles: vec!["acs:ram::1:role/x".into()], ..Sts::default() }),
+            "EntityNotExist.Role",
+        ),
+    ] {
+        let bed = Bed::signed_in_by(scenario, chain(&[], role_profile));
+        let error = bed.refresher().refresh(&crate::support::request(["m1"])).await.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (vod_refresh::ErrorKind::Refused, Some(code)));
+        assert!(error.message().contains(ROLE), "{error}");
+        assert_eq!(bed.submits(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_the_service_does_not_know_is_refused_after_one_look_for_another() {
+    let fixed = |_: &Emulator, _| -> Arc<dyn CredentialProvider> {
+        Arc::new(StaticCredentials(Credential::new("nobody", "x")))
+    };
+    let bed = Bed::signed_in_by(Scenario::new(), fixed);
+    let report = bed.refresh(["m1"]).await;
+    assert_eq!((report.outcome, bed.submits()), (Outcome::Refused, 1));
+    assert_eq!(states(&report)[0].2.as_deref(), Some("InvalidAccessKeyId.NotFound"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_off_does_not_keep_a_role_from_being_assumed() {
+    let bed = Bed::signed_in_by(Scenario::new().with_clock_offset(3_600), chain(&[], role_profile));
+    let report = bed.refresh(["m1"]).await;
+    assert_eq!((report.outcome, bed.submits()), (Outcome::Complete, 2), "one for each clock");
+}
+
+#[tokio::test]
+async fn the_real_network_reaches_the_services_of_an_emulator_on_this_machine() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let cloud = Emulator::new(Scenario::new());
+    let stop = tokio_util::sync::CancellationToken::new();
+    let served = tokio::spawn({
+        let (cloud, stop) = (cloud.clone(), stop.clone());
+        async move { cloud.serve(listener, stop).await }
+    });
+    let mut options = CredentialOptions::default();
+    options.sts_endpoint = Some(base.clone());
+    options.metadata_endpoint = Some(base.clone());
+    let uri = format!("{base}/credentials");
+    for (name, value, source) in [
+        ("ALIBABA_CLOUD_CREDENTIALS_URI", uri.as_str(), format!("the credentials service {base}")),
+        ("UNSET", "", "instance role \"emulator-role\"".to_owned()),
+        ("ROLE", "", "profile \"p\" of /home/u/.aliyun/config.json".to_owned()),
+    ] {
+        let (name, value) = (name.to_owned(), value.to_owned());
+        let with_role = name == "ROLE";
+        let world = World::process(&options.http)
+            .with_home("/home/u")
+            .with_variables(move |asked| (asked == name).then(|| value.clone()))
+            .with_files(move |path| {
+                let text = role_profile(path).filter(|_| with_role).ok_or(io::ErrorKind::NotFound)?;
+                Ok(FileText { text, mode: Some(0o600) })
+            });
+        let found = DefaultCredentials::in_world(world, options.clone()).credential().await.unwrap().unwrap();
+        assert_eq!(found.source, source);
+        assert!(found.key_id.starts_with("STS."));
+    }
+    stop.cancel();
+    served.await.unwrap();
+}
