@@ -27,8 +27,9 @@ Examples:
   vod-refresh preload --from-file ids.txt --output json > report.json
   vod-refresh wait c5ae61bf…                        wait for a job that is under way
 
-Credentials come from ALIBABA_CLOUD_ACCESS_KEY_ID, ALIBABA_CLOUD_ACCESS_KEY_SECRET and, for a
-temporary key, ALIBABA_CLOUD_SECURITY_TOKEN.
+Credentials come from the profile of --profile, else from ALIBABA_CLOUD_ACCESS_KEY_ID and
+ALIBABA_CLOUD_ACCESS_KEY_SECRET (a temporary key with ALIBABA_CLOUD_SECURITY_TOKEN), OIDC,
+~/.aliyun/config.json, ~/.alibabacloud/credentials.ini, a credentials URI or the instance's role.
 
 Exit codes: 0 complete, 2 usage, 3 config, 4 refused, 5 quota, 6 failed, 7 partial, 8 timeout,
 9 unavailable, 130 and 143 interrupted, 1 a fault of vod-refresh.";
@@ -246,7 +247,7 @@ mod tests {
             assert!(!help.contains(&format!("  {word} ")), "{word}");
         }
         let refresh = command.find_subcommand_mut("refresh").unwrap().render_long_help().to_string();
-        for word in ["--journal", "--queue", "--profile", "--check-quota", "--dry-run", "--no-journal"] {
+        for word in ["--journal", "--queue", "--check-quota", "--dry-run", "--no-journal"] {
             assert!(!refresh.contains(word), "{word}");
         }
     }

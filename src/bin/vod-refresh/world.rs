@@ -1,6 +1,10 @@
 //! What the process finds around it, as a value. The demo and tests bring their own.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+
+use vod_refresh::auth::credentials;
+use vod_refresh::net::HttpOptions;
 
 /// Environment variables that are ours. Help texts name them.
 pub(crate) mod variable {
@@ -13,12 +17,13 @@ pub(crate) mod variable {
     pub(crate) const JOURNAL: &str = "VOD_REFRESH_JOURNAL";
 }
 
-type Lookup = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+type Lookup = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 type OnListening = Box<dyn Fn(SocketAddr) + Send + Sync>;
 
 /// Environment, proxies, and who wants to know where events come in.
 pub(crate) struct World {
     lookup: Lookup,
+    is_real: bool,
     /// Whether the proxy variables count.
     pub(crate) proxies: bool,
     on_listening: OnListening,
@@ -28,7 +33,8 @@ impl World {
     /// The process's own.
     pub(crate) fn real() -> Self {
         Self {
-            lookup: Box::new(|name| std::env::var(name).ok()),
+            lookup: Arc::new(|name| std::env::var(name).ok()),
+            is_real: true,
             proxies: true,
             on_listening: Box::new(|_| {}),
         }
@@ -38,7 +44,8 @@ impl World {
     #[cfg(any(test, feature = "emulator"))]
     pub(crate) fn of(pairs: Vec<(&'static str, String)>) -> Self {
         Self {
-            lookup: Box::new(move |name| {
+            is_real: false,
+            lookup: Arc::new(move |name| {
                 pairs.iter().find(|(n, _)| *n == name).map(|(_, value)| value.clone())
             }),
             proxies: false,
@@ -56,6 +63,15 @@ impl World {
     /// A variable. Set but empty is as unset: CI systems can't do otherwise.
     pub(crate) fn variable(&self, name: &str) -> Option<String> {
         (self.lookup)(name).filter(|value| !value.is_empty())
+    }
+
+    /// Where credentials are looked for: all of this machine, or these variables alone.
+    pub(crate) fn credentials(&self, http: &HttpOptions) -> credentials::World {
+        if self.is_real {
+            return credentials::World::process(http);
+        }
+        let lookup = self.lookup.clone();
+        credentials::World::nowhere().with_variables(move |name| lookup(name))
     }
 
     /// The event listener is bound.

@@ -587,7 +587,7 @@ impl World {
         let ids: Vec<TaskId> = self.tasks(n).iter().map(|(id, _)| task(id)).collect();
         // Every third media shows no URLs, so that listings and single looks take turns.
         let urls: Vec<String> =
-            ids.iter().filter(|_| n % 3 != 0).map(|id| format!("https://a/{id}")).collect();
+            ids.iter().filter(|_| !n.is_multiple_of(3)).map(|id| format!("https://a/{id}")).collect();
         match &self.fates[n] {
             Fate::NotFound | Fate::Forbidden => None,
             Fate::Fails => Some(row(&Self::id(n), SubmissionStatus::Fail, &[])),

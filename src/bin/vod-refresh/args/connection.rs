@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use vod_refresh::auth::SignatureVersion;
 use vod_refresh::net::HttpOptions;
-use vod_refresh::{EnvironmentCredentials, Error, ErrorKind, VodClient};
+use vod_refresh::{CredentialOptions, DefaultCredentials, Error, ErrorKind, VodClient};
 
 use super::media::text;
 use crate::exit::Failure;
@@ -37,9 +37,10 @@ pub(crate) struct ConnectionArgs {
     /// Allow plain HTTP to other hosts than this machine [default: refuse, exit 3]
     #[arg(long)]
     allow_http: bool,
-    /// Credentials profile
-    #[arg(long, value_name = "NAME", hide = true)]
-    pub(crate) profile: Option<String>,
+    /// Profile of the vendor's configuration files to take credentials from [env: ALIBABA_CLOUD_PROFILE]
+    /// [default: the credential chain]
+    #[arg(long, value_name = "NAME", value_parser = text())]
+    profile: Option<String>,
     /// Where runs are kept
     #[arg(long, value_name = "FILE", hide = true, conflicts_with = "no_journal")]
     pub(crate) journal: Option<PathBuf>,
@@ -55,10 +56,11 @@ enum Version {
 }
 
 impl ConnectionArgs {
-    /// A client for these settings, with the credentials of the environment.
+    /// A client for these settings, with the credentials that the chain finds.
     pub(crate) async fn client(&self, world: &World) -> Result<VodClient, Failure> {
-        let credentials = EnvironmentCredentials::from_lookup(|name| world.variable(name));
-        let mut builder = VodClient::builder(credentials).with_plain_http_allowed(self.allow_http);
+        let http = self.http(world)?;
+        let mut builder =
+            VodClient::builder(self.credentials(world, &http)).with_plain_http_allowed(self.allow_http);
         let or_variable = |given: &Option<String>, name| given.clone().or_else(|| world.variable(name));
         let region = or_variable(&self.region, variable::REGION);
         if let Some(region) = region.or_else(|| world.variable(variable::VENDOR_REGION)) {
@@ -76,6 +78,14 @@ impl ConnectionArgs {
         if let Some(max_rps) = self.max_rps {
             builder = builder.with_max_rps(max_rps);
         }
+        let client = builder.with_http_options(http).build()?;
+        // Asked here, so that nothing begins without credentials.
+        client.credential().await?;
+        Ok(client)
+    }
+
+    /// Certificates and proxies.
+    fn http(&self, world: &World) -> Result<HttpOptions, Failure> {
         let mut http = HttpOptions::default();
         http.proxy_from_environment = world.proxies;
         if let Some(path) = &self.ca_file {
@@ -83,10 +93,15 @@ impl ConnectionArgs {
         } else if let Some(path) = world.variable(variable::CA_FILE) {
             http.extra_roots.push(certificates(Path::new(&path), variable::CA_FILE)?);
         }
-        let client = builder.with_http_options(http).build()?;
-        // Asked here, so that nothing begins without credentials.
-        client.credential().await?;
-        Ok(client)
+        Ok(http)
+    }
+
+    /// The chain: an explicit profile, then the environment and whatever else this machine has.
+    pub(crate) fn credentials(&self, world: &World, http: &HttpOptions) -> DefaultCredentials {
+        let mut options = CredentialOptions::default().with_profile(self.profile.clone());
+        options.http = http.clone();
+        options.allow_plain_http = self.allow_http;
+        DefaultCredentials::in_world(world.credentials(http), options)
     }
 
     /// The options as words, to repeat the connection on another command line.
@@ -106,6 +121,7 @@ impl ConnectionArgs {
         });
         put("--signature-version", version);
         put("--max-rps", self.max_rps.map(|n| n.to_string()));
+        put("--profile", self.profile.clone());
         put("--ca-file", self.ca_file.as_ref().map(|path| path.display().to_string()));
         if self.allow_http {
             words.push("--allow-http".to_owned());

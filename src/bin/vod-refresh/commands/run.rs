@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use vod_refresh::run::ReportedError;
-use vod_refresh::{JobId, Outcome, RefreshRequest, Refresher, Report, Result as LibraryResult, RunOptions};
+use vod_refresh::{
+    JobId, Outcome, RefreshRequest, Refresher, Report, Result as LibraryResult, RunOptions, VodClient,
+};
 
 use super::listener::{self, Ears};
 use super::not_yet;
@@ -56,11 +58,7 @@ impl<'a> From<&'a WaitArgs> for Options<'a> {
 
 /// Refuses options that stand in the contract and are built later.
 pub(crate) fn refuse_unbuilt(events: &EventArgs, connection: &ConnectionArgs) -> Result<(), Failure> {
-    let given = [
-        (events.queue.is_some(), "--queue"),
-        (connection.profile.is_some(), "--profile"),
-        (connection.journal.is_some(), "--journal"),
-    ];
+    let given = [(events.queue.is_some(), "--queue"), (connection.journal.is_some(), "--journal")];
     match given.into_iter().find(|(given, _)| *given) {
         Some((_, option)) => Err(not_yet(option)),
         None => Ok(()),
@@ -81,6 +79,7 @@ pub(crate) async fn run(
         files::check(file)?;
     }
     warn_ahead(options, world, printer);
+    warn_of_short_life(&client, run_options.timeout, printer).await;
     let ears = listener::open(options.events, &client, world, printer).await?;
     let signals = Signals::listen(printer, "stopping; a second signal ends at once")?;
     let watch = Watch::new(printer, options.output.output == Form::Ndjson)?;
@@ -157,6 +156,18 @@ fn warn_ahead(options: Options<'_>, world: &World, printer: &Printer) {
     }
     if world.variable(variable::JOURNAL).is_some() {
         printer.warn(&format!("{} is set, but the journal is not in this version yet", variable::JOURNAL));
+    }
+}
+
+/// A temporary credential that can't be renewed must outlive the run.
+async fn warn_of_short_life(client: &VodClient, timeout: Duration, printer: &Printer) {
+    let Ok(credential) = client.credential().await else { return };
+    if let Some(short) = credential.shortfall(client.service_time() + timeout) {
+        printer.warn(&format!(
+            "the credential from {} ends {} before `--timeout` does and can't be renewed",
+            credential.source,
+            crate::span::written(Duration::from_secs(short.num_seconds().unsigned_abs()))
+        ));
     }
 }
 
