@@ -5,7 +5,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect is to fail there")]
 
 mod callback;
+mod cli;
 mod limits;
+mod network;
+mod raw;
 mod refresh;
 mod retry;
 mod support;
