@@ -7,7 +7,7 @@ use vod_refresh::error::Fate;
 use vod_refresh::net::transport::{Phase, Transport, TransportError};
 use vod_refresh::net::{HttpOptions, HttpTransport};
 
-use crate::raw::{FINE, RawServer, Then};
+use crate::raw::{FINE, Nobody, RawServer, Then};
 
 fn transport() -> HttpTransport {
     let mut options = HttpOptions::default();
@@ -42,11 +42,11 @@ fn holds_no_url(failure: &TransportError) {
 
 #[tokio::test]
 async fn a_port_on_which_nobody_listens_is_told_as_no_connection() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let failure = ask(&transport(), &format!("http://{free}")).await.unwrap_err();
+    let nobody = Nobody::new();
+    let failure = ask(&transport(), &nobody.url()).await.unwrap_err();
     holds_no_url(&failure);
     assert_eq!((failure.phase, failure.timed_out, failure.fate()), (Phase::Connect, false, Fate::NotActed));
-    assert!(failure.to_string().starts_with(&format!("cannot connect to {free}")), "{failure}");
+    assert!(failure.to_string().starts_with(&format!("cannot connect to {}", nobody.address)), "{failure}");
 }
 
 #[tokio::test]

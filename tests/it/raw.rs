@@ -66,6 +66,24 @@ impl RawServer {
     }
 }
 
+/// A port that stays taken and on which nobody listens: a connection is refused.
+pub(crate) struct Nobody {
+    pub(crate) address: SocketAddr,
+    _socket: tokio::net::TcpSocket,
+}
+
+impl Nobody {
+    pub(crate) fn new() -> Self {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        Self { address: socket.local_addr().unwrap(), _socket: socket }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
 fn serve(mut stream: TcpStream, connection: usize, requests: &Mutex<Vec<Request>>, steps: &[Then]) {
     while let Some(text) = read_request(&mut stream) {
         let step = {

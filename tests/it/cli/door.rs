@@ -7,7 +7,7 @@ use vod_refresh::emulator::{EventSignature, MediaScript, Which};
 use vod_refresh::net::clock::{Clock as _, SystemClock};
 use vod_refresh::net::transport::Transport as _;
 
-use super::cloud::{CALLBACK_KEY, Cloud, LISTENING, PUBLIC_URL, ms, plain_http, quick, silent, two_tasks};
+use super::cloud::{CALLBACK_KEY, Cloud, LISTENING, PUBLIC_URL, plain_http, quick, silent, two_tasks};
 use super::shell::Running;
 
 /// A run for one media that nothing but an event tells of.
@@ -39,7 +39,7 @@ fn signature(url: &str, timestamp: i64) -> String {
 /// C22
 #[test]
 fn what_is_not_rightly_signed_or_no_event_is_refused_and_the_door_stays_open() {
-    let cloud = Cloud::new(silent(quick().with_job_delay(ms(0))));
+    let cloud = Cloud::new(silent(quick()));
     let (run, job) = deaf_but_for_events(&cloud);
     let event = cloud.emulator.event_for(&job, "m1").unwrap().to_string();
     use EventSignature as S;
@@ -67,7 +67,7 @@ fn what_is_not_rightly_signed_or_no_event_is_refused_and_the_door_stays_open() {
 /// C25
 #[test]
 fn behind_a_proxy_the_configured_url_counts_and_forwarded_headers_do_not() {
-    let cloud = Cloud::new(silent(quick().with_job_delay(ms(0))));
+    let cloud = Cloud::new(silent(quick()));
     let (run, job) = deaf_but_for_events(&cloud);
     let event = cloud.emulator.event_for(&job, "m1").unwrap().to_string();
     let now = SystemClock.now().timestamp();

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use serde_json::{Value, json};
 use vod_refresh::emulator::{EventScript, MediaScript, Which};
 
-use super::cloud::{Cloud, LOOK_UP, SUBMIT, ms, quick, silent, two_tasks};
+use super::cloud::{Cloud, LOOK_UP, SUBMIT, quick, silent, two_tasks};
 
 /// C19
 #[test]
@@ -35,7 +35,7 @@ fn an_event_starts_the_looks_and_one_lookup_confirms_it() {
 fn events_again_in_any_order_and_of_strangers_count_once() {
     // Its tasks stay open until every event has been sent: the listener must be there for all of them.
     let open = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
-    let cloud = Cloud::new(silent(quick().with_job_delay(ms(0)).with_default_media(open)));
+    let cloud = Cloud::new(silent(quick().with_default_media(open)));
     let run = cloud.listening("refresh m1 m2 m3 --lookup-after 30s --poll-interval 100ms --output json");
     let job = cloud.first_job();
     let event = |media: &str| cloud.emulator.event_for(&job, media).unwrap();
@@ -45,6 +45,7 @@ fn events_again_in_any_order_and_of_strangers_count_once() {
     let mut foreign = event("m1");
     foreign["MediaRefreshJobId"] = json!("JX");
     for body in [event("m3"), event("m1"), event("m1"), event("m3"), event("m2"), late, foreign] {
+        // A run that took a second for it would have answered 503.
         assert_eq!(cloud.post(&body.to_string()), Some(200));
     }
     for media in ["m1", "m2", "m3"] {
@@ -58,8 +59,6 @@ fn events_again_in_any_order_and_of_strangers_count_once() {
     let counts = ["events_accepted", "events_repeated", "events_foreign"].map(|name| &summary[name]);
     assert_eq!(counts, [&json!(3), &json!(3), &json!(1)]);
     assert!(report["media"].as_array().unwrap().iter().all(|m| m["confirmed_by"] == "callback"));
-    let slow = cloud.emulator.event_log().into_iter().find(|sent| sent.took > ms(1_000));
-    assert!(slow.is_none(), "{slow:?}");
 }
 
 /// C23

@@ -43,6 +43,7 @@ fn files_get_a_result_and_a_few_lines() {
 }
 
 /// Runs `LINE` with stderr on a terminal of its own, and stdout too where `both` says so.
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn on_a_terminal(cloud: &Cloud, both: bool, variables: &[(&str, &str)]) -> Option<(Finished, Shell)> {
     let there = Command::new("script").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     if !there.is_ok_and(|status| status.success()) {

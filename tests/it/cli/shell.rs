@@ -71,9 +71,9 @@ impl Shell {
         self
     }
 
-    /// Sends stdout to a file; [`Finished::stdout`] stays empty then.
-    pub(super) fn stdout_to(mut self, path: impl Into<PathBuf>) -> Self {
-        self.stdout = Some(path.into());
+    /// Sends stdout to a device; [`Finished::stdout`] stays empty then.
+    pub(super) fn stdout_to(mut self, device: &str) -> Self {
+        self.stdout = Some(device.into());
         self
     }
 
@@ -130,7 +130,7 @@ impl Shell {
         command.stdin(if self.stdin.is_empty() { Stdio::null() } else { Stdio::piped() });
         command.stderr(Stdio::piped());
         command.stdout(match &self.stdout {
-            Some(path) => fs::File::options().write(true).create(true).open(path).unwrap().into(),
+            Some(path) => fs::File::options().write(true).open(path).unwrap().into(),
             None => Stdio::piped(),
         });
         let mut child = command.spawn().unwrap();
@@ -212,6 +212,12 @@ impl Running {
     pub(super) fn listening_on(&self) -> SocketAddr {
         let line = self.hears("listening for callbacks on ");
         line.rsplit(' ').next().unwrap().parse().unwrap()
+    }
+
+    /// The command line as a list of processes shows it; empty where the system has no such file.
+    pub(super) fn as_listed(&self) -> String {
+        let bytes = fs::read(format!("/proc/{}/cmdline", self.child.0.id())).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).replace('\0', " ")
     }
 
     /// Sends a signal by its name.

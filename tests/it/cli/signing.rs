@@ -26,7 +26,7 @@ fn odd_characters_in_signed_values_arrive_as_they_are_at_the_first_attempt() {
 #[test]
 fn odd_characters_are_encoded_once_on_the_wire() {
     let server = RawServer::start([Then::SayAndClose(FINE)]);
-    Shell::new("refresh m1 --no-resubmit --timeout 500ms --extend")
+    Shell::new("refresh m1 --no-resubmit --timeout 10s --extend")
         .arg("a~b *+/%中 文")
         .with_keys()
         .env("VOD_REFRESH_ENDPOINT", server.url())

@@ -39,7 +39,7 @@ fn a_signal_ends_the_run_with_a_report_and_a_command_that_resumes() {
 }
 
 #[test]
-fn a_second_signal_ends_at_once() {
+fn a_second_signal_ends_it_with_the_code_of_the_first() {
     use vod_refresh::emulator::{Fault, FaultRule};
     let cloud = Cloud::new(quick().with_fault(FaultRule::on(SUBMIT, Fault::Stall { done: false })));
     let run = cloud.shell("refresh m1").start();
@@ -47,6 +47,5 @@ fn a_second_signal_ends_at_once() {
     run.signal("INT");
     run.hears("a second signal ends at once");
     run.signal("TERM");
-    // The first one gave the reason.
     run.finish().exits(130);
 }

@@ -65,7 +65,7 @@ fn the_services_own_waiting_time_is_honoured_and_capped_by_the_deadline() {
             .with_fault(FaultRule::on(LOOK, told(None, Some(2))))
             .with_fault(FaultRule::on(LOOK, told(Some(3_600_000), None))),
     );
-    let line = "wait J1 --timeout 6s --poll-interval 100ms --lookup-after 0s --output json";
+    let line = "wait J1 --timeout 8s --poll-interval 100ms --lookup-after 0s --output json";
     let report = cloud.shell(line).run().exits(8).report();
     assert_eq!(report["outcome"], "timeout");
     let gaps = gaps(&cloud.calls(LOOK));

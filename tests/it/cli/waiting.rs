@@ -53,15 +53,15 @@ fn where_every_url_failed_everything_failed() {
 fn bad_polls_and_closed_idle_connections_cost_a_request_each() {
     let mut scenario = quick()
         .with_urls_per_media(1)
-        .with_task_duration(ms(6_500))
+        .with_task_duration(ms(7_500))
         // A rule counts only what those above it let pass: every second poll goes wrong.
         .with_fault(FaultRule::on(LOOK, Fault::error(500, "InternalError")).skip(1))
         .with_fault(FaultRule::on(LOOK, Fault::HalfBody).skip(2))
         .with_fault(FaultRule::on(LOOK, Fault::Html { status: 502 }).skip(3));
     // Every wait between two polls is longer than the cloud keeps the connection.
-    scenario.idle_timeout = ms(400);
+    scenario.idle_timeout = ms(700);
     let cloud = Cloud::new(scenario);
-    let report = cloud.shell("refresh m1 --poll-interval 700ms --output json").run().exits(0).report();
+    let report = cloud.shell("refresh m1 --poll-interval 1s --output json").run().exits(0).report();
     assert_eq!(cloud.count(SUBMIT), 1);
     let outcomes: Vec<_> = cloud.calls(LOOK).into_iter().map(|call| call.outcome).collect();
     assert!(

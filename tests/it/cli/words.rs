@@ -54,7 +54,7 @@ fn the_table_of_a_run_with_every_fate() {
     let run = cloud.shell("refresh intro half gone secret nowhere --poll-interval 100ms").run();
     // The order in which tasks and media end is the cloud's; the table has one of its own.
     let mut lines: Vec<_> = run.stderr.lines().map(str::to_owned).collect();
-    lines[2..].sort_unstable();
+    lines[1..].sort_unstable();
     let stderr = lines.join("\n") + "\n";
     reads("report_of_every_fate", &Finished { stderr, ..run });
 }
@@ -65,7 +65,7 @@ fn a_timeout_in_words() {
         MediaScript { never_complete: Which::All(true), urls: urls("slow"), ..MediaScript::default() };
     let cloud =
         Cloud::new(quick().with_job_ids(["J1"]).with_media("slow", stuck).with_task_duration(ms(60_000)));
-    let run = cloud.shell("refresh slow --timeout 700ms --poll-interval 100ms").run();
+    let run = cloud.shell("refresh slow --timeout 3s --poll-interval 100ms").run();
     let stdout = without_percents(&run.stdout);
     let stderr = run.stderr.replace(&run.command_shown(), "COMMAND");
     reads("timeout", &Finished { stdout, stderr, ..run });
