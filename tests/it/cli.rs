@@ -12,6 +12,7 @@ mod exit_codes;
 mod hygiene;
 mod lists;
 mod network;
+mod options;
 mod output;
 mod pages;
 mod secrets;

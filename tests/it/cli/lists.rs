@@ -103,7 +103,7 @@ fn all_bad_ids_are_named_at_once_with_file_and_line() {
         .run()
         .exits(2);
     for part in [
-        "error: 5 media ids are not usable",
+        "error: the list of media ids has 5 faults",
         "argument 2: \"a,b\" has a comma",
         "argument 3: \"\" is empty",
         "list.txt:2: \"be\\u{7}ll\"",

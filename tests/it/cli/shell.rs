@@ -22,6 +22,7 @@ pub(super) struct Shell {
     variables: Vec<(String, String)>,
     stdin: Vec<u8>,
     stdout: Option<PathBuf>,
+    stdout_is_read: bool,
     home: Arc<TempDir>,
 }
 
@@ -33,6 +34,7 @@ impl Shell {
             variables: Vec::new(),
             stdin: Vec::new(),
             stdout: None,
+            stdout_is_read: true,
             home: Arc::new(tempfile::tempdir().unwrap()),
         };
         shell.words(line)
@@ -74,6 +76,12 @@ impl Shell {
     /// Sends stdout to a device; [`Finished::stdout`] stays empty then.
     pub(super) fn stdout_to(mut self, device: &str) -> Self {
         self.stdout = Some(device.into());
+        self
+    }
+
+    /// Keeps stdout open and reads nothing of it, as a pager does that waits for a key.
+    pub(super) fn stdout_unread(mut self) -> Self {
+        self.stdout_is_read = false;
         self
     }
 
@@ -139,7 +147,7 @@ impl Shell {
             let _ = pipe.write_all(&self.stdin);
         }
         let stderr = Heard::listen(child.stderr.take().unwrap());
-        let stdout = child.stdout.take().map(Heard::listen);
+        let stdout = if self.stdout_is_read { child.stdout.take().map(Heard::listen) } else { None };
         Running { child: Mortal(child), stdout, stderr, _home: Arc::clone(&self.home) }
     }
 }

@@ -39,6 +39,23 @@ fn a_signal_ends_the_run_with_a_report_and_a_command_that_resumes() {
 }
 
 #[test]
+fn a_reader_that_has_paused_does_not_hold_the_end_up() {
+    let open = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
+    let cloud = Cloud::new(quick().with_default_media(open));
+    // A report of several hundred media is more than a pipe holds.
+    let ids: Vec<String> = (0..300).map(|n| format!("media-{n}")).collect();
+    let shell = cloud
+        .shell(&format!("refresh {} --poll-interval 100ms --output json", ids.join(" ")))
+        .option_at("--report", "r.json")
+        .stdout_unread();
+    let run = shell.start();
+    patiently("a look", || (cloud.count(LOOK) > 0).then_some(()));
+    run.signal("TERM");
+    run.finish().exits(143).says("remote work goes on");
+    assert!(fs::metadata(shell.path("r.json")).unwrap().len() > 64 * 1024);
+}
+
+#[test]
 fn a_second_signal_ends_it_with_the_code_of_the_first() {
     use vod_refresh::emulator::{Fault, FaultRule};
     let cloud = Cloud::new(quick().with_fault(FaultRule::on(SUBMIT, Fault::Stall { done: false })));
