@@ -46,13 +46,17 @@ impl Talk {
                 self.batches = *batches;
                 self.good(started(*task_type, *media, *batches, *jobs))
             }
-            Notice::Submitted { job_id, media, not_found, forbidden, .. } => {
+            Notice::Submitted { job_id, media, not_found, forbidden, request_id } => {
                 self.submitted += 1;
                 if !self.is_told(self.submitted) {
                     return Vec::new();
                 }
-                let job =
-                    job_id.as_ref().map_or_else(|| "without a job".to_owned(), |id| format!("as job {id}"));
+                let job = match (job_id, request_id) {
+                    (Some(id), _) => format!("as job {id}"),
+                    // The one thing by which the vendor can find the call.
+                    (None, Some(id)) => format!("without a job (request id {id})"),
+                    (None, None) => "without a job".to_owned(),
+                };
                 let mut text = format!("submitted {} {job}", count(*media, "media"));
                 for (n, word) in [(not_found, "not found"), (forbidden, "forbidden")] {
                     if *n > 0 {
