@@ -1,9 +1,12 @@
 //! The real binary, over real sockets on the loopback, as a script runs it: an empty `HOME`, no variables but those given.
 //!
-//! `cloud` is the emulator behind a port, `shell` runs command lines, `raw` (next to this file) is a server that says
-//! what a test tells it. The other modules hold promises, one kind each.
+//! `cloud` is the emulator behind a port, `scenes` says how it behaves; `shell` is a command line and `process` what
+//! became of it; `raw` (next to this file) is a server that says what a test tells it. The other modules hold promises,
+//! one kind each.
 
 mod cloud;
+mod process;
+mod scenes;
 mod shell;
 
 mod door;
@@ -12,6 +15,7 @@ mod exit_codes;
 mod hygiene;
 mod lists;
 mod network;
+mod nonsense;
 mod options;
 mod output;
 mod pages;

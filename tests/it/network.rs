@@ -58,28 +58,28 @@ async fn a_connection_cut_before_the_answer_leaves_the_outcome_unknown() {
 
 #[tokio::test]
 async fn a_server_that_never_answers_is_given_up_by_the_read_timeout() {
-    let (failure, _server) = failure(Then::SayAndStall("")).await;
+    let (failure, _server) = failure(Then::say_and_stall("")).await;
     assert_eq!((failure.phase, failure.timed_out, failure.fate()), (Phase::Answer, true, Fate::Unknown));
 }
 
 #[tokio::test]
 async fn an_answer_that_stops_half_way_is_told_as_such() {
     let half = "HTTP/1.1 200 OK\r\ncontent-length: 400\r\n\r\nfine";
-    let (broken, _server) = failure(Then::SayAndClose(half)).await;
+    let (broken, _server) = failure(Then::say_and_close(half)).await;
     assert_eq!((broken.phase, broken.timed_out), (Phase::Body, false));
-    let (silent, _server) = failure(Then::SayAndStall(half)).await;
+    let (silent, _server) = failure(Then::say_and_stall(half)).await;
     assert_eq!((silent.phase, silent.timed_out), (Phase::Body, true));
 }
 
 #[tokio::test]
 async fn what_is_no_http_is_no_answer() {
-    let (failure, _server) = failure(Then::SayAndClose("220 mail.example.test ESMTP\r\n")).await;
+    let (failure, _server) = failure(Then::say_and_close("220 mail.example.test ESMTP\r\n")).await;
     assert_eq!((failure.phase, failure.fate()), (Phase::Answer, Fate::Unknown));
 }
 
 #[tokio::test]
 async fn connections_are_used_again() {
-    let server = RawServer::start([Then::Say(FINE)]);
+    let server = RawServer::start([Then::say(FINE)]);
     let transport = transport();
     for _ in 0..5 {
         assert_eq!(ask(&transport, &server.url()).await.unwrap().body(), "fine");
@@ -89,7 +89,7 @@ async fn connections_are_used_again() {
 
 #[tokio::test]
 async fn an_idle_connection_that_the_server_closed_costs_no_failure() {
-    let server = RawServer::start([Then::SayAndClose(FINE)]);
+    let server = RawServer::start([Then::say_and_close(FINE)]);
     let transport = transport();
     for _ in 0..5 {
         assert_eq!(ask(&transport, &server.url()).await.unwrap().body(), "fine");
@@ -102,13 +102,10 @@ async fn an_idle_connection_that_the_server_closed_costs_no_failure() {
 
 #[tokio::test]
 async fn redirects_are_answers_like_any_other() {
-    let elsewhere = RawServer::start([Then::Say(FINE)]);
-    // The text must live as long as the server's threads.
-    let location: &'static str = Box::leak(
-        format!("HTTP/1.1 302 Found\r\nlocation: {}/\r\ncontent-length: 0\r\n\r\n", elsewhere.url())
-            .into_boxed_str(),
-    );
-    let server = RawServer::start([Then::Say(location)]);
+    let elsewhere = RawServer::start([Then::say(FINE)]);
+    let location =
+        format!("HTTP/1.1 302 Found\r\nlocation: {}/\r\ncontent-length: 0\r\n\r\n", elsewhere.url());
+    let server = RawServer::start([Then::say(location)]);
     let answer = ask(&transport(), &server.url()).await.unwrap();
     assert_eq!(answer.status(), 302);
     assert!(elsewhere.requests().is_empty(), "a signature went to another host");

@@ -9,16 +9,38 @@ use std::time::Duration;
 pub(crate) const FINE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nfine";
 
 /// What the server does with one request.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) enum Then {
     /// Sends these bytes and keeps the connection.
-    Say(&'static str),
+    Say(String),
     /// Sends these bytes and closes the connection.
-    SayAndClose(&'static str),
+    SayAndClose(String),
     /// Cuts the connection without a word.
     Reset,
     /// Sends these bytes, then nothing more.
-    SayAndStall(&'static str),
+    SayAndStall(String),
+}
+
+impl Then {
+    pub(crate) fn say(bytes: impl Into<String>) -> Self {
+        Self::Say(bytes.into())
+    }
+
+    pub(crate) fn say_and_close(bytes: impl Into<String>) -> Self {
+        Self::SayAndClose(bytes.into())
+    }
+
+    pub(crate) fn say_and_stall(bytes: impl Into<String>) -> Self {
+        Self::SayAndStall(bytes.into())
+    }
+
+    /// A whole answer with this JSON.
+    pub(crate) fn json(body: &str) -> Self {
+        let length = body.len();
+        Self::Say(format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        ))
+    }
 }
 
 /// The head and body of a request as it came, and the connection it came by, counted from 0.
@@ -89,7 +111,7 @@ fn serve(mut stream: TcpStream, connection: usize, requests: &Mutex<Vec<Request>
         let step = {
             let mut requests = requests.lock().unwrap();
             requests.push(Request { connection, text });
-            steps[(requests.len() - 1).min(steps.len() - 1)]
+            steps[(requests.len() - 1).min(steps.len() - 1)].clone()
         };
         match step {
             Then::Say(bytes) => stream.write_all(bytes.as_bytes()).unwrap(),

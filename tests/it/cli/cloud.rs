@@ -2,18 +2,19 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use vod_refresh::emulator::{Call, Emulator, EventScript, EventSignature, MediaScript, Scenario};
+use vod_refresh::emulator::{Call, Emulator, EventSignature, Scenario};
 use vod_refresh::net::transport::{BoxFuture, Transport, TransportError};
 use vod_refresh::net::{HttpOptions, HttpTransport};
 
-use super::shell::{Running, Shell};
+use super::process::Running;
+use super::scenes::patiently;
+use super::shell::Shell;
 
 /// Where the cloud believes that events go, and what it signs over.
 pub(super) const PUBLIC_URL: &str = "https://cb.example.test/vod/hook";
@@ -144,36 +145,4 @@ pub(super) fn plain_http() -> HttpTransport {
     options.proxy_from_environment = false;
     options.plain_http_only = true;
     HttpTransport::new(&options).unwrap()
-}
-
-/// Asks again and again until there is an answer, for half a minute at most.
-pub(super) fn patiently<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..3_000 {
-        if let Some(found) = look() {
-            return found;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    panic!("{what} did not come in 30 s");
-}
-
-pub(super) fn ms(n: u64) -> Duration {
-    Duration::from_millis(n)
-}
-
-/// A healthy cloud that is quick: a job is with the CDN at once, a task done in 300 ms.
-pub(super) fn quick() -> Scenario {
-    Scenario::new().with_job_delay(ms(0)).with_task_duration(ms(300))
-}
-
-/// The cloud sends no event for any media.
-pub(super) fn silent(scenario: Scenario) -> Scenario {
-    let mut script = scenario.default_media.clone();
-    script.event = EventScript { lost: true, ..EventScript::default() };
-    scenario.with_default_media(script)
-}
-
-/// A media with the tasks `1` and `2`.
-pub(super) fn two_tasks() -> MediaScript {
-    MediaScript { task_ids: vec!["1".into(), "2".into()], ..MediaScript::default() }
 }

@@ -3,12 +3,13 @@
 use std::net::TcpStream;
 
 use vod_refresh::auth::callback::sign;
-use vod_refresh::emulator::{EventSignature, MediaScript, Which};
+use vod_refresh::emulator::EventSignature;
 use vod_refresh::net::clock::{Clock as _, SystemClock};
 use vod_refresh::net::transport::Transport as _;
 
-use super::cloud::{CALLBACK_KEY, Cloud, LISTENING, PUBLIC_URL, plain_http, quick, silent, two_tasks};
-use super::shell::Running;
+use super::cloud::{CALLBACK_KEY, Cloud, LISTENING, PUBLIC_URL, plain_http};
+use super::process::Running;
+use super::scenes::{open_tasks, quick, silent};
 
 /// A run for one media that nothing but an event tells of.
 fn deaf_but_for_events(cloud: &Cloud) -> (Running, String) {
@@ -104,7 +105,7 @@ fn a_listener_that_others_reach_without_a_key_is_refused_before_anything_is_subm
 /// C26, allowed.
 #[test]
 fn where_it_is_allowed_it_warns_and_says_that_it_listens_once_it_does() {
-    let open = MediaScript { never_complete: Which::All(true), ..two_tasks() };
+    let open = open_tasks();
     let cloud = Cloud::new(quick().with_media("m1", open));
     let line = "refresh m1 --callback-listen 0.0.0.0:0 --allow-unsigned-callbacks --lookup-after 0s \
                 --poll-interval 100ms";

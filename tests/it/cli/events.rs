@@ -5,7 +5,8 @@ use std::net::TcpStream;
 use serde_json::{Value, json};
 use vod_refresh::emulator::{EventScript, MediaScript, Which};
 
-use super::cloud::{Cloud, LOOK_UP, SUBMIT, quick, silent, two_tasks};
+use super::cloud::{Cloud, LOOK_UP, SUBMIT};
+use super::scenes::{open_tasks, quick, silent};
 
 /// C19
 #[test]
@@ -65,7 +66,7 @@ fn events_again_in_any_order_and_of_strangers_count_once() {
 #[test]
 fn a_forged_body_under_a_right_signature_is_never_trusted() {
     let forged = EventScript { forged_first: vec!["666".into()], ..EventScript::default() };
-    let script = MediaScript { never_complete: Which::All(true), ..two_tasks() }.with_event(forged);
+    let script = open_tasks().with_event(forged);
     let cloud = Cloud::new(quick().with_media("m1", script));
     let run = cloud.listening("refresh m1 --lookup-after 30s --poll-interval 100ms --output json");
     // The warning tells that the lookup was compared; what was forged is complete, and the run goes on.

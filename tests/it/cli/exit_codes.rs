@@ -3,7 +3,8 @@
 
 use vod_refresh::emulator::{Fault, FaultRule, MediaScript, Which};
 
-use super::cloud::{Cloud, SUBMIT, quick};
+use super::cloud::{Cloud, SUBMIT};
+use super::scenes::quick;
 use super::shell::Shell;
 
 const REFRESH: &str = "refresh m1 m2 --poll-interval 100ms --output json";

@@ -2,8 +2,10 @@
 
 use std::process::{Command, Stdio};
 
-use super::cloud::{Cloud, ms, quick};
-use super::shell::{BINARY, Finished, Shell};
+use super::cloud::Cloud;
+use super::process::Finished;
+use super::scenes::{ms, quick};
+use super::shell::{BINARY, Shell};
 
 /// A run that is long enough for the line that shows life, after five seconds.
 fn cloud() -> Cloud {

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::cloud::{Cloud, SUBMIT, quick};
+use super::cloud::{Cloud, SUBMIT};
+use super::scenes::quick;
 use super::shell::Shell;
 
 const OPTIONS: &str = "--poll-interval 100ms --max-rps 100 --output json";

@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::net::{TcpSocket, TcpStream};
 use vod_refresh::emulator::{Fault, FaultRule};
 
-use super::cloud::{Cloud, SUBMIT, quick};
+use super::cloud::{Cloud, SUBMIT};
+use super::scenes::quick;
 use super::shell::Shell;
 use crate::raw::{Nobody, RawServer, Then};
 
@@ -16,7 +17,7 @@ const REFUSING: &str = "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n";
 /// C34 (a)
 #[test]
 fn with_https_proxy_set_every_call_goes_by_the_proxy() {
-    let proxy = RawServer::start([Then::SayAndClose(REFUSING)]);
+    let proxy = RawServer::start([Then::say_and_close(REFUSING)]);
     // The names resolve nowhere: a call that went directly would fail without the proxy hearing of it.
     let run = Shell::new("refresh m1 --timeout 2s")
         .words("--endpoint https://vod.example.test --task-endpoint https://tasks.example.test")
@@ -41,7 +42,7 @@ fn a_whole_run_goes_through_a_proxy() {
 #[test]
 fn what_no_proxy_names_is_called_directly() {
     let cloud = Cloud::new(quick());
-    let proxy = RawServer::start([Then::SayAndClose(REFUSING)]);
+    let proxy = RawServer::start([Then::say_and_close(REFUSING)]);
     let mut shell = cloud.shell("refresh m1 --poll-interval 100ms");
     for name in ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"] {
         shell = shell.env(name, proxy.url());

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use vod_refresh::emulator::{MediaScript, Which};
 
-use super::cloud::{Cloud, LOOK, LOOK_UP, SUBMIT, quick};
+use super::cloud::{Cloud, LOOK, LOOK_UP, SUBMIT};
+use super::scenes::quick;
 use super::shell::Shell;
 use crate::raw::{FINE, RawServer, Then};
 
@@ -52,7 +53,7 @@ fn either_signature_version_does_the_whole_job() {
 #[test]
 fn task_queries_go_to_an_endpoint_of_their_own() {
     let cloud = Cloud::new(quick());
-    let tasks = RawServer::start([Then::Say(FINE)]);
+    let tasks = RawServer::start([Then::say(FINE)]);
     let line = format!("refresh m1 --poll-interval 100ms --timeout 2s --task-endpoint {}", tasks.url());
     cloud.shell(&line).run().exits(8);
     assert_eq!((cloud.count(SUBMIT), cloud.count(LOOK)), (1, 0));
@@ -68,7 +69,7 @@ fn the_region_decides_the_host_and_an_option_goes_before_its_variables() {
         ("--region ap-southeast-1", "cn-shenzhen", "vod.ap-southeast-1.aliyuncs.com"),
     ] {
         let refusing = "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n";
-        let proxy = RawServer::start([Then::SayAndClose(refusing)]);
+        let proxy = RawServer::start([Then::say_and_close(refusing)]);
         Shell::new("refresh m1 --timeout 1500ms")
             .words(option)
             .with_keys()

@@ -5,8 +5,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use vod_refresh::emulator::{Fault, FaultRule, Scenario};
 
-use super::cloud::{Cloud, LISTENING, LOOK, LOOK_UP, SUBMIT, quick};
-use super::shell::{Finished, Shell};
+use super::cloud::{Cloud, LISTENING, LOOK, LOOK_UP, SUBMIT};
+use super::process::Finished;
+use super::scenes::quick;
+use super::shell::Shell;
 use crate::raw::Nobody;
 
 /// Marks that look different in every dress.

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use vod_refresh::emulator::{Fault, FaultRule, JobScript};
 
-use super::cloud::{Cloud, LOOK, SUBMIT, quick};
+use super::cloud::{Cloud, LOOK, SUBMIT};
+use super::scenes::quick;
 use super::shell::Shell;
 use crate::raw::{FINE, RawServer, Then};
 
@@ -25,7 +26,7 @@ fn odd_characters_in_signed_values_arrive_as_they_are_at_the_first_attempt() {
 /// C01, on the wire: every value is encoded once.
 #[test]
 fn odd_characters_are_encoded_once_on_the_wire() {
-    let server = RawServer::start([Then::SayAndClose(FINE)]);
+    let server = RawServer::start([Then::say_and_close(FINE)]);
     Shell::new("refresh m1 --no-resubmit --timeout 10s --extend")
         .arg("a~b *+/%中 文")
         .with_keys()

@@ -5,10 +5,11 @@ use std::fs;
 use serde_json::Value;
 use vod_refresh::emulator::{MediaScript, Which};
 
-use super::cloud::{Cloud, LOOK, SUBMIT, patiently, quick, two_tasks};
+use super::cloud::{Cloud, LOOK, SUBMIT};
+use super::scenes::{open_tasks, patiently, quick};
 
 fn open_cloud() -> Cloud {
-    let open = MediaScript { never_complete: Which::All(true), ..two_tasks() };
+    let open = open_tasks();
     Cloud::new(quick().with_job_ids(["J1"]).with_media("m1", open))
 }
 

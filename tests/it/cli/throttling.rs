@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use vod_refresh::emulator::{Call, Fault, FaultRule, JobScript, MediaScript, Which};
 
-use super::cloud::{Cloud, LOOK, SUBMIT, quick};
-use super::shell::Finished;
+use super::cloud::{Cloud, LOOK, SUBMIT};
+use super::process::Finished;
+use super::scenes::quick;
 
 fn throttle(status: u16, code: &str) -> Fault {
     Fault::Throttle { code: code.into(), status, retry_after_ms: None, retry_after_s: None }

@@ -2,7 +2,8 @@
 
 use vod_refresh::emulator::{Fault, FaultRule, MediaScript, Which};
 
-use super::cloud::{Cloud, LOOK, LOOK_UP, SUBMIT, ms, quick, two_tasks};
+use super::cloud::{Cloud, LOOK, LOOK_UP, SUBMIT};
+use super::scenes::{ms, quick, two_tasks};
 
 /// C13
 #[test]

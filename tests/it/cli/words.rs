@@ -2,8 +2,10 @@
 
 use vod_refresh::emulator::{Fault, FaultRule, MediaScript, Which};
 
-use super::cloud::{Cloud, SUBMIT, ms, quick, silent};
-use super::shell::{Finished, Shell};
+use super::cloud::{Cloud, SUBMIT};
+use super::process::Finished;
+use super::scenes::{ms, quick, silent};
+use super::shell::Shell;
 
 /// The whole of what a run left behind, without what differs from run to run.
 fn shown(run: &Finished) -> String {
