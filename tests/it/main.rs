@@ -5,9 +5,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect is to fail there")]
 
 mod callback;
+#[cfg(unix)]
+mod cli;
 mod credentials;
 mod limits;
+mod network;
 mod queue;
+mod raw;
 mod refresh;
 mod retry;
 mod support;

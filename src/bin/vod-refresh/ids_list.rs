@@ -25,11 +25,20 @@ pub(crate) struct IdList<Id> {
     seen: HashSet<Id>,
     faults: Vec<String>,
     more_faults: usize,
+    /// Whether a whole file could not be read: then it is not only ids that are wrong.
+    unread: bool,
 }
 
 impl<Id: FromStr<Err = InvalidId> + Clone + Eq + Hash> IdList<Id> {
     pub(crate) fn new(noun: &'static str) -> Self {
-        Self { noun, ids: Vec::new(), seen: HashSet::new(), faults: Vec::new(), more_faults: 0 }
+        Self {
+            noun,
+            ids: Vec::new(),
+            seen: HashSet::new(),
+            faults: Vec::new(),
+            more_faults: 0,
+            unread: false,
+        }
     }
 
     /// Adds ids from the command line, one an argument.
@@ -57,6 +66,7 @@ impl<Id: FromStr<Err = InvalidId> + Clone + Eq + Hash> IdList<Id> {
             (name, read)
         };
         if let Err(why) = read {
+            self.unread = true;
             self.fault(format!("{}: cannot be read: {why}", crate::words::harmless(&name)));
         }
     }
@@ -128,6 +138,8 @@ impl<Id: FromStr<Err = InvalidId> + Clone + Eq + Hash> IdList<Id> {
                 self.faults.push(format!("and {} more", self.more_faults));
             }
             let message = match faults {
+                1 if self.unread => format!("the list of {}s cannot be read", self.noun),
+                n if self.unread => format!("the list of {}s has {n} faults", self.noun),
                 1 => format!("a {} is not usable", self.noun),
                 n => format!("{n} {}s are not usable", self.noun),
             };

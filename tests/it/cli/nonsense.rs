@@ -1,0 +1,79 @@
+//! Answers without sense, of a service that speaks JSON all the same: faults with the id of the request, never a panic.
+
+use super::shell::Shell;
+use crate::raw::{RawServer, Then};
+
+/// A job with two tasks, as it should be.
+const JOB: &str = r#"{"RequestId": "R-GOOD", "MediaRefreshJobs": [{"MediaRefreshJobId": "J1", "MediaId": "m1",
+    "TaskType": "Refresh", "Status": "success", "TaskIds": "1,2",
+    "SuccessPlayUrls": "https://a.test/1.mp4,https://a.test/2.mp4"}]}"#;
+
+/// What could stand where `field` is expected.
+fn bodies(field: &str) -> Vec<String> {
+    let values = [
+        "null",
+        "true",
+        "-1",
+        "1e308",
+        "18446744073709551616",
+        "\"\"",
+        "\"\\ud83d\\ude00,,\\u0000,\"",
+        "{}",
+        "[]",
+        "[null]",
+        "[[[]]]",
+        "[{}]",
+        r#"{"Task": null}"#,
+        r#"{"Task": [null, 7, {"TaskId": {}, "Process": "-5%", "Status": []}]}"#,
+        r#"{"Task": [{"TaskId": 1, "Process": "999999999999%", "Status": "", "CreationTime": "yesterday"}]}"#,
+        r#"[{"MediaId": 5, "TaskIds": [1, 2], "SuccessPlayUrls": {}, "Status": 3}]"#,
+    ];
+    let mut bodies: Vec<_> = values
+        .iter()
+        .map(|value| format!(r#"{{"RequestId": "R-ODD", "TotalCount": {value}, "{field}": {value}}}"#))
+        .collect();
+    bodies.extend(["[]".to_owned(), "7".into(), "\u{feff}{}".into(), "[".repeat(20_000)]);
+    bodies
+}
+
+/// Runs `line` against a server that gives `first`, then nonsense; all kinds of it, side by side.
+fn survives(line: &'static str, field: &'static str, first: &'static [&'static str]) {
+    let runs = bodies(field).into_iter().map(|body| {
+        std::thread::spawn(move || {
+            let mut steps: Vec<_> = first.iter().map(|body| Then::json(body)).collect();
+            steps.push(Then::json(&body));
+            let server = RawServer::start(steps);
+            let run = Shell::new(line).with_keys().env("VOD_REFRESH_ENDPOINT", server.url()).run();
+            assert!(matches!(run.code, Some(6..=9)), "{body}: {run:?}");
+            run.does_not_say("panicked");
+        })
+    });
+    for run in runs.collect::<Vec<_>>() {
+        run.join().unwrap();
+    }
+}
+
+#[test]
+fn in_the_answer_to_a_submission() {
+    survives("refresh m1 --no-resubmit --timeout 1s --poll-interval 100ms", "MediaRefreshJobId", &[]);
+    survives("refresh m1 --no-resubmit --timeout 1s --poll-interval 100ms", "NonExistMediaIds", &[]);
+}
+
+#[test]
+fn in_the_answer_to_a_lookup() {
+    survives("wait J1 --timeout 1s --poll-interval 100ms", "MediaRefreshJobs", &[]);
+}
+
+#[test]
+fn in_the_answer_about_a_task() {
+    survives("wait J1 --timeout 1s --poll-interval 100ms", "Tasks", &[JOB]);
+}
+
+#[test]
+fn the_id_of_the_request_is_told() {
+    // Taken, as it seems, and no word of a job.
+    let server = RawServer::start([Then::json(r#"{"RequestId": "R-ODD"}"#)]);
+    let run =
+        Shell::new("refresh m1 --no-resubmit").with_keys().env("VOD_REFRESH_ENDPOINT", server.url()).run();
+    run.exits(6).says("R-ODD");
+}

@@ -1,0 +1,42 @@
+//! How clouds and media behave here, and patience with them.
+
+use std::time::Duration;
+
+use vod_refresh::emulator::{EventScript, MediaScript, Scenario, Which};
+
+/// Asks again and again until there is an answer, for half a minute at most.
+pub(super) fn patiently<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..3_000 {
+        if let Some(found) = look() {
+            return found;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("{what} did not come in 30 s");
+}
+
+pub(super) fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+/// A healthy cloud that is quick: a job is with the CDN at once, a task done in 300 ms.
+pub(super) fn quick() -> Scenario {
+    Scenario::new().with_job_delay(ms(0)).with_task_duration(ms(300))
+}
+
+/// The cloud sends no event for any media.
+pub(super) fn silent(scenario: Scenario) -> Scenario {
+    let mut script = scenario.default_media.clone();
+    script.event = EventScript { lost: true, ..EventScript::default() };
+    scenario.with_default_media(script)
+}
+
+/// A media with the tasks `1` and `2`.
+pub(super) fn two_tasks() -> MediaScript {
+    MediaScript { task_ids: vec!["1".into(), "2".into()], ..MediaScript::default() }
+}
+
+/// A media whose tasks, `1` and `2`, stay open until the test completes them.
+pub(super) fn open_tasks() -> MediaScript {
+    MediaScript { never_complete: Which::All(true), ..two_tasks() }
+}
