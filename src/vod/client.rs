@@ -141,10 +141,7 @@ impl VodClient {
     /// [`ErrorKind::Config`] if there is none, or what the provider says.
     pub async fn credential(&self) -> Result<Credential> {
         self.shared.credentials.credential().await?.ok_or_else(|| {
-            Error::new(
-                ErrorKind::Config,
-                "no credentials: ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET are not set",
-            )
+            Error::new(ErrorKind::Config, "the provider has no credentials").with_code("NoCredentials")
         })
     }
 

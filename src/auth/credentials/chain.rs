@@ -199,9 +199,12 @@ pub(super) async fn walk(context: &Context) -> Explanation {
 fn nothing_found(steps: &[Step], profile: Option<(String, &'static str)>) -> Error {
     let reasons: Vec<String> = steps.iter().map(ToString::to_string).collect();
     let reasons = reasons.join("; ");
-    let message = match profile {
-        Some((name, by)) => format!("there is no profile {name:?}, which {by} names ({reasons})"),
-        None => format!("no credentials found ({reasons})"),
-    };
-    Error::new(ErrorKind::Config, message)
+    match profile {
+        Some((name, by)) => Error::new(
+            ErrorKind::Config,
+            format!("there is no profile {name:?}, which {by} names ({reasons})"),
+        ),
+        None => Error::new(ErrorKind::Config, format!("no credentials found ({reasons})"))
+            .with_code("NoCredentials"),
+    }
 }

@@ -168,6 +168,9 @@ pub(crate) fn hint(kind: ErrorKind, code: &str) -> Option<&'static str> {
     if !code.is_ascii() {
         return None;
     }
+    if family("NoCredentials") {
+        return Some("set the two `ALIBABA_CLOUD_ACCESS_KEY_…` variables, or run `aliyun configure`");
+    }
     if family("SignatureDoesNotMatch") || family("IncompleteSignature") {
         return Some(
             "check that `ALIBABA_CLOUD_ACCESS_KEY_SECRET` belongs to the key id and was copied whole",
@@ -201,7 +204,7 @@ pub(crate) fn hint(kind: ErrorKind, code: &str) -> Option<&'static str> {
     match kind {
         ErrorKind::Internal => Some("this is a fault of vod-refresh: please report it"),
         ErrorKind::Quota => {
-            Some("the day's quota starts again at midnight, Beijing time; ask the vendor to raise it")
+            Some("the quota is counted by the day: try again tomorrow, or ask the vendor to raise it")
         }
         ErrorKind::Throttled => Some("lower `--max-rps`, or run fewer at the same time"),
         ErrorKind::Busy => Some("the CDN's queue is full: try again in some minutes"),

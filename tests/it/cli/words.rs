@@ -22,6 +22,7 @@ fn settings() -> insta::Settings {
     settings.add_filter(r"\b[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}\b", "REQUEST-ID");
     settings.add_filter(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "RUN-ID");
     settings.add_filter(r"\b\d+s, \d+ calls", "Ns, N calls");
+    settings.add_filter(r"(/[\w.-]+)+/\.(aliyun|alibabacloud)/", "HOME/.$2/");
     settings.add_filter(r"(/[\w.-]+)+/(list\.txt|key)\b", "$2");
     settings
 }
