@@ -187,7 +187,8 @@ impl Journal {
         self.read(rows::select_runs).await
     }
 
-    /// Drops runs that finished before `before`, and unfinished ones that began before; says how many.
+    /// Drops runs that finished before `before`, and unfinished ones that began three days before that: the service
+    /// has forgotten their tasks. Says how many.
     ///
     /// # Errors
     ///

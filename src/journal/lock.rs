@@ -26,19 +26,36 @@ impl RunLock {
         options.write(true).create(true).truncate(false);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&path).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Self { file, path })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(failed(error)),
+        loop {
+            let file = options.open(&path).map_err(failed)?;
+            match file.try_lock() {
+                Ok(()) if is_still_at(&file, &path) => return Ok(Some(Self { file, path })),
+                // Its last holder removed it in between: what is locked has no name any more.
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            }
         }
     }
 }
 
+#[cfg(unix)]
+fn is_still_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let id = |found: std::fs::Metadata| (found.dev(), found.ino());
+    let (ours, there) = (file.metadata().map(id), std::fs::metadata(path).map(id));
+    ours.is_ok_and(|ours| there.is_ok_and(|there| ours == there))
+}
+
+/// A file that is open keeps its name there.
+#[cfg(not(unix))]
+fn is_still_at(_: &File, _: &Path) -> bool {
+    true
+}
+
 impl Drop for RunLock {
     fn drop(&mut self) {
-        // Removed while it is held. Whoever opened it before holds a file without a name: at worst two processes
-        // drive one run for its last moments, which harms nothing, since facts are idempotent.
+        // Removed while it is held: whoever opened it before finds out that it has no name any more.
         let _ = std::fs::remove_file(&self.path);
         let _ = self.file.unlock();
     }

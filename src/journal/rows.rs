@@ -1,6 +1,6 @@
 //! The statements.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
 use serde::de::DeserializeOwned;
 
@@ -105,7 +105,12 @@ pub(super) fn select_runs(connection: &mut Connection) -> rusqlite::Result<Vec<R
 }
 
 pub(super) fn delete_finished(connection: &mut Connection, before: DateTime<Utc>) -> rusqlite::Result<usize> {
-    connection.execute("DELETE FROM run WHERE coalesce(finished_at, started_at) < ?", [to_wire(before)])
+    // An unfinished one may be under way, or wait for its resume.
+    let begun_before = before.checked_sub_signed(TimeDelta::days(3)).unwrap_or(before);
+    connection.execute(
+        "DELETE FROM run WHERE finished_at < ?1 OR (finished_at IS NULL AND started_at < ?2)",
+        [to_wire(before), to_wire(begun_before)],
+    )
 }
 
 fn outcome(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Outcome>> {

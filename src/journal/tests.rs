@@ -79,13 +79,13 @@ async fn old_runs_are_pruned_with_their_facts_and_others_stay() {
     let folder = tempfile::tempdir().unwrap();
     let journal = journal(&folder).await;
     let (done, forgotten, open) = (RunId::fresh(), RunId::fresh(), RunId::fresh());
-    for (run, second) in [(&done, 0), (&forgotten, 5), (&open, 50)] {
+    for (run, second) in [(&done, 0), (&forgotten, -3 * 86_400), (&open, 5)] {
         journal.begin(record(run, second)).await.unwrap();
         journal.append(run, at(1), facts()).await.unwrap();
     }
     let time = |s: i64| DateTime::from_timestamp(1_750_000_000 + s, 0).unwrap();
     journal.finish(&done, Some(Outcome::Complete), time(10)).await.unwrap();
-    assert_eq!(journal.prune(time(5)).await.unwrap(), 0);
+    assert_eq!(journal.prune(time(0)).await.unwrap(), 0);
     assert_eq!(journal.prune(time(11)).await.unwrap(), 2);
     assert_eq!(journal.load(Some(done)).await.unwrap(), None);
     assert_eq!(journal.load(Some(open)).await.unwrap().unwrap().facts.len(), 2);
