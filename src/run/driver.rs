@@ -259,13 +259,15 @@ impl<'a> Driver<'a> {
             Order::Refresh(_) => 0,
             Order::Wait(jobs) => jobs.len(),
         };
-        self.tell(&Notice::Started {
-            run_id: self.record.run.clone(),
-            task_type: self.ledger.task_type(),
-            media: self.ledger.progress().media,
-            batches: u64::from(self.ledger.open_batches()),
-            jobs: jobs as u64,
-        });
+        if !self.once {
+            self.tell(&Notice::Started {
+                run_id: self.record.run.clone(),
+                task_type: self.ledger.task_type(),
+                media: self.ledger.progress().media,
+                batches: u64::from(self.ledger.open_batches()),
+                jobs: jobs as u64,
+            });
+        }
         if self.age >= HISTORY {
             let message = format!(
                 "this run began {} hours ago; the service keeps its history for {} days, so what ended before may not be found",

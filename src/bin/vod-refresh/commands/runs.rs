@@ -1,6 +1,8 @@
 //! `runs`: the runs in the journal, newest first.
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use vod_refresh::TaskType;
+use vod_refresh::ids::RunId;
 use vod_refresh::journal::RunSummary;
 use vod_refresh::net::clock::to_wire;
 
@@ -10,7 +12,7 @@ use crate::args::output::Form;
 use crate::args::stored::RunsArgs;
 use crate::exit::{ExitCode, Failure};
 use crate::kept;
-use crate::output::table;
+use crate::output::{json, table};
 use crate::printer::Printer;
 use crate::world::World;
 
@@ -28,15 +30,33 @@ async fn list(args: &RunsArgs, world: &World, printer: &Printer) -> Result<ExitC
     }
     printer.out(&match args.output {
         Form::Text => text(&runs),
-        Form::Json => format!("{:#}\n", Value::from(runs.iter().map(object).collect::<Vec<_>>())),
-        Form::Ndjson => runs.iter().map(|run| format!("{}\n", object(run))).collect(),
+        Form::Json => json::pretty(&runs.iter().map(Row::from).collect::<Vec<_>>()),
+        Form::Ndjson => runs.iter().map(|run| json::line(&Row::from(run))).collect(),
     })?;
     Ok(ExitCode::Complete)
 }
 
-fn object(run: &RunSummary) -> Value {
-    json!({"run_id": run.run_id, "task_type": run.task_type, "outcome": outcome(run),
-        "started_at": to_wire(run.started_at), "media": run.media})
+/// A run for scripts.
+#[derive(Serialize)]
+struct Row<'a> {
+    run_id: &'a RunId,
+    task_type: Option<TaskType>,
+    outcome: &'static str,
+    started_at: String,
+    media: u64,
+}
+
+impl<'a> From<&'a RunSummary> for Row<'a> {
+    fn from(run: &'a RunSummary) -> Self {
+        let RunSummary { run_id, task_type, started_at, media, .. } = run;
+        Self {
+            run_id,
+            task_type: *task_type,
+            outcome: outcome(run),
+            started_at: to_wire(*started_at),
+            media: *media,
+        }
+    }
 }
 
 fn text(runs: &[RunSummary]) -> String {
