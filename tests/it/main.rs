@@ -8,6 +8,7 @@ mod callback;
 mod crash;
 mod limits;
 mod refresh;
+mod resume;
 mod retry;
 mod support;
 mod wait;

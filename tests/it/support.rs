@@ -94,6 +94,12 @@ impl Bed {
         self
     }
 
+    /// Takes them no more.
+    pub(crate) fn without_events(mut self) -> Self {
+        self.has_events = false;
+        self
+    }
+
     /// Changes how the run waits.
     pub(crate) fn with_options(mut self, change: impl FnOnce(&mut RunOptions)) -> Self {
         change(&mut self.options);
