@@ -47,8 +47,13 @@ fn a_disk_that_fills_up_in_mid_run_costs_one_warning() {
     assert_eq!(ended.stderr.matches("the run goes on in memory").count(), 1, "{}", ended.stderr);
     let notes = &ended.json()["notes"];
     assert!(notes[0].as_str().unwrap().contains(home.journal().to_str().unwrap()), "{notes}");
-    let ended = home.run(&["resume"]);
-    assert_eq!((ended.code, cloud.emulator.count(SUBMIT)), (Some(2), 10), "{ended:?}");
+    // Half a run must not be carried on, by default or by name: what went out unnoticed would go out again.
+    let run = ended.json()["run_id"].as_str().unwrap().to_owned();
+    for line in [vec!["resume"], vec!["resume", &run]] {
+        let ended = home.run(&line);
+        assert_eq!((ended.code, cloud.emulator.count(SUBMIT)), (Some(2), 10), "{ended:?}");
+    }
+    assert!(home.run(&["status", "-o", "json"]).json().get("resumable").is_none());
 }
 
 #[test]

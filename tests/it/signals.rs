@@ -1,8 +1,9 @@
 //! The first signal in every stage: within two seconds a report, the command that carries on, and the right code.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::Instant;
 use vod_refresh::emulator::{EventScript, Fault, FaultRule, MediaScript, Scenario, Which};
 
 use crate::program::{Cloud, Home, SUBMIT, end, signal};
