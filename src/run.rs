@@ -127,6 +127,10 @@ impl Refresher {
     /// Carries on a run that was interrupted, killed or timed out, from what [`Journal::load`] gave. Nothing is
     /// submitted again that the service had confirmed. The same holds as for [`refresh`](Self::refresh).
     ///
+    /// It waits as this refresher does: options, event source and journal are the refresher's own. To wait as the run
+    /// did before, give [`with_options`](Self::with_options) the options of its
+    /// [`RunRecord`](crate::journal::RunRecord).
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Usage`] for a run that has ended, [`ErrorKind::Config`] without credentials or while another
@@ -135,7 +139,8 @@ impl Refresher {
         driver::resume(self, run, false).await
     }
 
-    /// Asks the service once about everything in a stored run that is open, and writes down what it says.
+    /// Asks the service once about everything in a stored run that is open, and writes down what it says. Nothing is
+    /// submitted.
     ///
     /// # Errors
     ///

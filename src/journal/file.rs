@@ -64,6 +64,10 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
 
 fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
     let sql = |error: rusqlite::Error| failed(path, &error);
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sql)?;
+    if usize::try_from(version).is_ok_and(|version| version == MIGRATIONS.len()) {
+        return Ok(());
+    }
     // An immediate transaction, so that two processes do not migrate at once.
     let transaction =
         connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(sql)?;
@@ -88,6 +92,8 @@ pub(super) fn failed(path: &Path, error: &rusqlite::Error) -> Error {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             format!("another process has held it for {} s", BUSY.as_secs())
         }
+        Some(ErrorCode::SystemIoFailure) => "reading or writing it failed".to_owned(),
+        Some(ErrorCode::CannotOpen) => "it can't be opened".to_owned(),
         _ => error.to_string(),
     };
     unusable(path, &why)

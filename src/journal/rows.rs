@@ -1,6 +1,6 @@
 //! The statements.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
 use serde::de::DeserializeOwned;
 
@@ -81,7 +81,7 @@ pub(super) fn select_run(
         let at = std::time::Duration::from_millis(row.get::<_, i64>(0)?.unsigned_abs());
         Ok((Moment::after(at), parsed(row, 1)?))
     })?;
-    Ok(Some(StoredRun { facts: facts.collect::<Result<_, _>>()?, record, outcome }))
+    Ok(Some(StoredRun { facts: facts.collect::<Result<_, _>>()?, record, outcome, lost: false }))
 }
 
 fn record(row: &Row<'_>) -> rusqlite::Result<(RunRecord, Option<Outcome>)> {
@@ -99,13 +99,19 @@ pub(super) fn select_runs(connection: &mut Connection) -> rusqlite::Result<Vec<R
             outcome: outcome(row, 2)?,
             started_at: quoted(row, 3)?,
             media: row.get::<_, i64>(4)?.unsigned_abs(),
+            lost: false,
         })
     })?;
     rows.collect()
 }
 
 pub(super) fn delete_finished(connection: &mut Connection, before: DateTime<Utc>) -> rusqlite::Result<usize> {
-    connection.execute("DELETE FROM run WHERE coalesce(finished_at, started_at) < ?", [to_wire(before)])
+    // An unfinished one may be under way, or wait for its resume.
+    let begun_before = before.checked_sub_signed(TimeDelta::days(3)).unwrap_or(before);
+    connection.execute(
+        "DELETE FROM run WHERE finished_at < ?1 OR (finished_at IS NULL AND started_at < ?2)",
+        [to_wire(before), to_wire(begun_before)],
+    )
 }
 
 fn outcome(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Outcome>> {

@@ -19,14 +19,14 @@ use tokio_util::sync::CancellationToken;
 use super::batch::{Batch, check_extend};
 use super::ledger::{Fact, Fault, Ledger, Moment, Room, Settings, Work};
 use super::observer::{Notice, Observer};
-use super::report::{MediaReport, MediaState, Outcome, Report, SCHEMA, TaskReport};
+use super::report::{MediaReport, MediaState, Outcome, Report, ReportedError, SCHEMA, Summary, TaskReport};
 use super::request::LookupAfter;
 use super::{RefreshRequest, Refresher, RunOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Delivery, Inbox, Mail, Subscription};
 use crate::ids::{JobId, RunId};
 use crate::journal::{Order, RunRecord, StoredRun};
-use crate::vod::{MAX_MEDIA_PER_CALL, TaskStatus, VodClient};
+use crate::vod::{TaskStatus, VodClient};
 use calls::Done;
 use diary::Diary;
 use watch::Watch;
@@ -42,6 +42,9 @@ const ROOM: Room = Room { submit: 8, look_up: 8, look: 16 };
 
 /// The service forgets tasks after so long. Source: "DescribeVodRefreshTasks", `StartTime`.
 const HISTORY: Duration = Duration::from_secs(3 * 86_400);
+
+/// What is said of a run whose journal failed.
+const LOST: &str = "the journal failed in mid-run and does not know everything that was submitted";
 
 /// How the loop ended.
 enum End {
@@ -86,21 +89,37 @@ async fn begin(refresher: &Refresher, run: RunId, order: Order) -> Result<Report
 
 pub(super) async fn resume(refresher: &Refresher, stored: StoredRun, once: bool) -> Result<Report> {
     refresher.client.credential().await?;
-    let run = stored.record.run.clone();
-    if let Some(outcome) = stored.outcome {
-        return Err(Error::new(ErrorKind::Usage, format!("run {run} has ended: {}", outcome.as_str())));
-    }
-    let diary = Diary::resume(refresher, &run).await?;
+    still_open(&stored)?;
+    let diary = Diary::resume(refresher, &stored.record.run).await?;
+    // Whoever drove it until now may have written more since it was loaded, or ended it.
+    let mut stored = diary.reload(stored).await?;
+    still_open(&stored)?;
+    stored.record.options = refresher.options.clone();
+    stored.record.has_events = refresher.inbox.is_some();
     let mut ledger = replayed(&stored);
+    drop(ledger.take_notices());
     let last = stored.facts.last().map_or(Duration::ZERO, |(at, _)| at.since_start());
     // The machine's clock may have been set back meanwhile; facts never are.
     let age =
         (refresher.client.local_time() - stored.record.started_at).to_std().unwrap_or_default().max(last);
     ledger.reopen(Moment::after(age), Moment::after(age + refresher.options.timeout));
-    drop(ledger.take_notices());
     let mut driver = Driver::new(refresher, stored.record, ledger, diary, age);
     driver.once = once;
     driver.run().await
+}
+
+fn still_open(stored: &StoredRun) -> Result<()> {
+    match stored.outcome {
+        None if stored.lost => Err(Error::new(
+            ErrorKind::Usage,
+            format!("run {} can't be carried on: {LOST}", stored.record.run),
+        )),
+        None => Ok(()),
+        Some(outcome) => {
+            let run = &stored.record.run;
+            Err(Error::new(ErrorKind::Usage, format!("run {run} has ended: {}", outcome.as_str())))
+        }
+    }
 }
 
 /// What a stored run looks like, without asking anybody.
@@ -109,6 +128,8 @@ pub(crate) fn view(stored: &StoredRun) -> Report {
     let started_at = stored.record.started_at;
     let media = ledger.media_reports(started_at);
     let last = stored.facts.last().map_or(started_at, |(at, _)| started_at + at.since_start());
+    let mut summary = super::ledger::sums(&media);
+    count_events(&ledger, &mut summary);
     Report {
         schema: SCHEMA,
         run_id: stored.record.run.clone(),
@@ -117,11 +138,25 @@ pub(crate) fn view(stored: &StoredRun) -> Report {
         started_at,
         finished_at: last,
         extend: stored.record.extend(),
-        summary: super::ledger::sums(&media),
-        error: None,
-        notes: Vec::new(),
+        summary,
+        error: first_fault(&ledger, &media),
+        notes: if stored.lost { vec![LOST.to_owned()] } else { Vec::new() },
+        resumable: stored.outcome.is_none() && !stored.lost,
         media,
     }
+}
+
+fn count_events(ledger: &Ledger, summary: &mut Summary) {
+    let counts = ledger.event_counts();
+    summary.events_accepted = counts.accepted;
+    summary.events_repeated = counts.repeated;
+    summary.events_foreign = counts.foreign;
+}
+
+/// Where nothing was submitted at all, the first reason is that of the run.
+fn first_fault(ledger: &Ledger, media: &[MediaReport]) -> Option<ReportedError> {
+    let unsent = media.iter().all(|entry| entry.state == MediaState::NotSubmitted);
+    ledger.submit_faults().next().filter(|_| unsent).map(|fault| fault.error.clone())
 }
 
 fn record(refresher: &Refresher, run: RunId, order: Order) -> RunRecord {
@@ -227,17 +262,19 @@ impl<'a> Driver<'a> {
     }
 
     async fn run(mut self) -> Result<Report> {
-        let (batches, jobs) = match &self.record.order {
-            Order::Refresh(request) => (request.media.len().div_ceil(MAX_MEDIA_PER_CALL), 0),
-            Order::Wait(jobs) => (0, jobs.len()),
+        let jobs = match &self.record.order {
+            Order::Refresh(_) => 0,
+            Order::Wait(jobs) => jobs.len(),
         };
-        self.tell(&Notice::Started {
-            run_id: self.record.run.clone(),
-            task_type: self.ledger.task_type(),
-            media: self.ledger.progress().media,
-            batches: batches as u64,
-            jobs: jobs as u64,
-        });
+        if !self.once {
+            self.tell(&Notice::Started {
+                run_id: self.record.run.clone(),
+                task_type: self.ledger.task_type(),
+                media: self.ledger.progress().media,
+                batches: u64::from(self.ledger.open_batches()),
+                jobs: jobs as u64,
+            });
+        }
         if self.age >= HISTORY {
             let message = format!(
                 "this run began {} hours ago; the service keeps its history for {} days, so what ended before may not be found",
@@ -363,15 +400,16 @@ impl<'a> Driver<'a> {
         if let Some(error) = self.fatal.take() {
             return Some(End::Fatal(error));
         }
+        let now = self.now();
+        if self.once {
+            let rested = self.calls.is_empty() && self.ledger.next_at(self.room()).is_none_or(|at| at > now);
+            return rested.then_some(End::Checked);
+        }
         if self.options.fail_fast && failed {
             return Some(End::FailedFast);
         }
         if !self.options.wait && self.ledger.is_submitted() {
             return Some(End::Submitted);
-        }
-        let now = self.now();
-        if self.once && self.calls.is_empty() && self.ledger.next_at(ROOM).is_none_or(|at| at > now) {
-            return Some(End::Checked);
         }
         let last_words = now < self.deadline + LAST_LOOK && !self.calls.is_empty();
         (now >= self.deadline && !last_words).then_some(End::Deadline)
@@ -432,26 +470,19 @@ impl<'a> Driver<'a> {
         let finished_at = self.record.started_at + self.now().since_start();
         let is_over = !media.iter().any(|entry| entry.state == MediaState::Unfinished)
             || matches!(end, End::FailedFast);
-        if let Some(lost) = self.diary.finish(&self.record.run, is_over.then_some(outcome), finished_at).await
-        {
+        if let Some(lost) = self.diary.finish(&self.record.run, outcome, is_over, finished_at).await {
             self.tell(&Notice::Warning { message: lost });
         }
         self.tell(&Notice::Finished { outcome });
         let mut summary = super::ledger::sums(&media);
         self.watch.fill(&mut summary);
-        let counts = self.ledger.event_counts();
-        summary.events_accepted = counts.accepted;
-        summary.events_repeated = counts.repeated;
-        summary.events_foreign = counts.foreign;
+        count_events(&self.ledger, &mut summary);
         if let Some(events) = &self.events {
             summary.events_rejected = events.inbox.counts().rejected - self.rejected_before;
         }
-        let unsent = media.iter().all(|entry| entry.state == MediaState::NotSubmitted);
         let error = match &end {
             End::Fatal(error) => Some(error.into()),
-            // Nothing was submitted at all: the first reason is that of the run.
-            _ if unsent => self.ledger.submit_faults().next().map(|fault| fault.error.clone()),
-            _ => None,
+            _ => first_fault(&self.ledger, &media),
         };
         Report {
             schema: SCHEMA,
@@ -463,6 +494,7 @@ impl<'a> Driver<'a> {
             extend: self.record.extend(),
             summary,
             error,
+            resumable: self.diary.keeps() && !is_over,
             notes: self.diary.into_notes(),
             media,
         }
@@ -509,8 +541,9 @@ impl<'a> Driver<'a> {
     }
 
     fn room(&self) -> Room {
-        // From the deadline on, only last looks are worth starting.
-        let submit = if self.now() < self.deadline { ROOM.submit } else { self.in_flight.submit };
+        // From the deadline on, only last looks are worth starting; one that only asks submits nothing.
+        let may_submit = !self.once && self.now() < self.deadline;
+        let submit = if may_submit { ROOM.submit } else { self.in_flight.submit };
         Room {
             submit: submit - self.in_flight.submit,
             look_up: ROOM.look_up - self.in_flight.look_up,

@@ -424,6 +424,11 @@ impl Ledger {
         self.open_media == 0 && self.open_jobs == 0 && self.open_batches == 0
     }
 
+    /// Batches without an answer.
+    pub(crate) fn open_batches(&self) -> u32 {
+        self.open_batches
+    }
+
     /// Whether every batch was answered or given up.
     pub fn is_submitted(&self) -> bool {
         self.open_batches == 0

@@ -144,6 +144,9 @@ pub struct Report {
     /// What a person should know of the run as a whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Whether the journal can carry this run on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub resumable: bool,
     /// One entry a media, in the order given.
     pub media: Vec<MediaReport>,
 }

@@ -134,6 +134,11 @@ impl VodClient {
         &self.shared.task_endpoint
     }
 
+    /// Where credentials come from, for other clients of the same account.
+    pub fn credentials(&self) -> Arc<dyn CredentialProvider> {
+        self.shared.credentials.clone()
+    }
+
     /// The credential that the next call would be signed with.
     ///
     /// # Errors

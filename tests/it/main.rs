@@ -5,14 +5,23 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect is to fail there")]
 
 mod callback;
+mod cases;
 #[cfg(unix)]
 mod cli;
+mod crash;
 mod credentials;
+mod disk;
+mod kills;
 mod limits;
 mod network;
+mod program;
 mod queue;
 mod raw;
 mod refresh;
+mod resume;
 mod retry;
+#[cfg(unix)]
+mod signals;
+mod stored;
 mod support;
 mod wait;

@@ -5,8 +5,10 @@
 pub(crate) mod callback;
 pub(crate) mod connection;
 pub(crate) mod events;
+pub(crate) mod journal;
 pub(crate) mod media;
 pub(crate) mod output;
+pub(crate) mod stored;
 pub(crate) mod talk;
 pub(crate) mod waiting;
 
@@ -56,6 +58,14 @@ pub(crate) enum Command {
     /// Wait for jobs that somebody else submitted
     #[command(after_help = WAIT_EXAMPLES)]
     Wait(Box<WaitArgs>),
+    /// Carry on a run that was interrupted, killed or timed out
+    #[command(after_help = RESUME_EXAMPLES)]
+    Resume(Box<stored::ResumeArgs>),
+    /// Show one run from the journal, without waiting
+    #[command(after_help = STATUS_EXAMPLES)]
+    Status(Box<stored::StatusArgs>),
+    /// List the runs in the journal, newest first
+    Runs(stored::RunsArgs),
     /// Produce or check a callback signature
     #[command(subcommand)]
     Callback(callback::CallbackCommand),
@@ -78,15 +88,6 @@ pub(crate) enum Command {
         /// The command
         command: Option<String>,
     },
-    /// Carry on an interrupted run
-    #[command(hide = true, disable_help_flag = true)]
-    Resume(NotYet),
-    /// Show one run from the journal
-    #[command(hide = true, disable_help_flag = true)]
-    Status(NotYet),
-    /// List the runs in the journal
-    #[command(hide = true, disable_help_flag = true)]
-    Runs(NotYet),
     /// Show today's remaining quota
     #[command(hide = true, disable_help_flag = true)]
     Quota(NotYet),
@@ -114,6 +115,8 @@ pub(crate) struct WaitArgs {
     pub(crate) waiting: waiting::WaitingArgs,
     #[command(flatten)]
     pub(crate) connection: connection::ConnectionArgs,
+    #[command(flatten)]
+    pub(crate) journal: journal::JournalArgs,
     #[command(flatten)]
     pub(crate) output: output::OutputArgs,
 }
@@ -155,6 +158,17 @@ const WAIT_EXAMPLES: &str = "\
 Examples:
   vod-refresh wait c5ae61bf…
   vod-refresh wait c5ae61bf… 7d02f9aa… --timeout 10m --output ndjson";
+const RESUME_EXAMPLES: &str = "\
+The run goes on with its own options (endpoint, region, events, limits); those given here go before them. Credentials
+are read anew, and so is the callback key unless it came from a file.
+
+Examples:
+  vod-refresh resume                                the newest unfinished run
+  vod-refresh resume 0197f3c2-… --timeout 30m";
+const STATUS_EXAMPLES: &str = "\
+Examples:
+  vod-refresh status                                the newest run
+  vod-refresh status 0197f3c2-… --check --output json";
 #[cfg(feature = "emulator")]
 const EMULATOR_EXAMPLES: &str = r#"Examples:
   vod-refresh emulator --listen 127.0.0.1:8089
@@ -208,6 +222,14 @@ mod tests {
             parse("vod-refresh wait J1 J2 --timeout 20s --callback-listen localhost:0 --output ndjson")
                 .is_ok()
         );
+        assert!(parse("vod-refresh preload m1 --journal j.db --keep 30days --outcome-wait 10s").is_ok());
+        assert!(
+            parse("vod-refresh resume r1 --timeout 5m --outcome-wait 0s --journal j.db --callback-listen :0")
+                .is_ok()
+        );
+        assert!(
+            parse("vod-refresh status r1 --check --region cn-beijing --timeout 5s --report-html h").is_ok()
+        );
         for command in ["resume", "status x --check", "runs --output json", "quota", "doctor --help"] {
             assert!(parse(&format!("vod-refresh {command}")).is_ok(), "{command}");
         }
@@ -228,6 +250,10 @@ mod tests {
             "refresh m1 -q -v",
             "wait",
             "wait J1 --no-wait",
+            "refresh m1 --journal j --no-journal",
+            "refresh m1 --no-journal --keep 1h",
+            "resume r1 r2",
+            "status --no-journal",
             "refresh m1 --output yaml",
         ] {
             assert_eq!(parse(&format!("vod-refresh {line}")).unwrap_err().exit_code(), 2, "{line}");
@@ -243,11 +269,14 @@ mod tests {
     fn what_is_not_built_is_not_in_the_help() {
         let mut command = Cli::command();
         let help = command.render_long_help().to_string();
-        for word in ["resume", "status", "runs", "doctor"] {
+        for word in ["resume", "status", "runs"] {
+            assert!(help.contains(&format!("  {word} ")), "{word}");
+        }
+        for word in ["quota", "doctor"] {
             assert!(!help.contains(&format!("  {word} ")), "{word}");
         }
         let refresh = command.find_subcommand_mut("refresh").unwrap().render_long_help().to_string();
-        for word in ["--journal", "--queue", "--check-quota", "--dry-run", "--no-journal"] {
+        for word in ["--check-quota", "--dry-run"] {
             assert!(!refresh.contains(word), "{word}");
         }
     }

@@ -8,7 +8,11 @@ pub(crate) mod emulator;
 pub(crate) mod listener;
 pub(crate) mod media;
 pub(crate) mod pages;
+pub(crate) mod resume;
 pub(crate) mod run;
+pub(crate) mod runs;
+pub(crate) mod status;
+pub(crate) mod stored;
 pub(crate) mod wait;
 
 use std::future::Future;

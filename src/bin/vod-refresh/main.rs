@@ -1,17 +1,19 @@
 //! The command line of `vod-refresh`: parse, run, say how it ended.
 
 mod args;
+mod carry_on;
 mod commands;
 mod exit;
 mod files;
 mod ids_list;
+mod kept;
 mod keys;
 mod listen;
 mod logs;
 mod output;
 mod printer;
 mod progress;
-mod resume;
+mod settings;
 mod signals;
 mod span;
 mod words;
@@ -21,7 +23,7 @@ use clap::Parser as _;
 use vod_refresh::vod::TaskType;
 
 use crate::args::{Cli, Command};
-use crate::commands::{callback, media, not_yet, pages, wait};
+use crate::commands::{callback, media, not_yet, pages, resume, runs, status, wait};
 use crate::exit::{ExitCode, Failure};
 use crate::printer::Printer;
 use crate::world::World;
@@ -64,9 +66,9 @@ fn dispatch(command: &Command, world: &World, printer: &Printer) -> Result<ExitC
         Command::Demo(args) => commands::demo::execute(args, printer),
         Command::Completions { shell } => pages::completions(*shell, printer),
         Command::Man { command } => pages::man(command.as_deref(), printer),
-        Command::Resume(_) => Err(not_yet("resume")),
-        Command::Status(_) => Err(not_yet("status")),
-        Command::Runs(_) => Err(not_yet("runs")),
+        Command::Resume(args) => resume::execute(args, world, printer),
+        Command::Status(args) => status::execute(args, world, printer),
+        Command::Runs(args) => runs::execute(args, world, printer),
         Command::Quota(_) => Err(not_yet("quota")),
         Command::Doctor(_) => Err(not_yet("doctor")),
     }

@@ -4,15 +4,17 @@ use chrono::{DateTime, Utc};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
-use crate::journal::{Journal, RunLock, RunRecord};
+use crate::journal::{Journal, RunLock, RunRecord, StoredRun};
 use crate::run::ledger::{Fact, Ledger, Moment};
 use crate::run::{Outcome, Refresher};
 
 /// Where the facts of a run are kept, if anywhere.
 pub(super) struct Diary {
     journal: Option<Journal>,
+    /// The journal failed in mid-run.
+    lost: bool,
     /// Held as long as the run is driven.
-    _lock: Option<RunLock>,
+    lock: Option<RunLock>,
     notes: Vec<String>,
 }
 
@@ -35,12 +37,23 @@ impl Diary {
                 Error::new(ErrorKind::Config, format!("run {run} is being driven by another process"))
             })?),
         };
-        Ok(Self { journal, _lock: lock, notes: Vec::new() })
+        Ok(Self { journal, lost: false, lock, notes: Vec::new() })
     }
 
     /// Whether the run can be carried on from here.
     pub(super) fn keeps(&self) -> bool {
-        self.journal.is_some()
+        self.journal.is_some() && !self.lost
+    }
+
+    /// The run as it is written down by now; as given, where it is not.
+    pub(super) async fn reload(&self, mut stored: StoredRun) -> Result<StoredRun> {
+        let Some(journal) = &self.journal else { return Ok(stored) };
+        if let Some(fresh) = journal.load(Some(stored.record.run.clone())).await? {
+            stored.facts = fresh.facts;
+            stored.outcome = fresh.outcome;
+            stored.lost = fresh.lost;
+        }
+        Ok(stored)
     }
 
     /// Writes down what is news in `facts`. A text comes back once, when that has become impossible.
@@ -51,7 +64,7 @@ impl Diary {
         ledger: &Ledger,
         facts: &[Fact],
     ) -> Option<String> {
-        let journal = self.journal.as_ref()?;
+        let journal = self.journal.as_ref().filter(|_| !self.lost)?;
         let news: Vec<Fact> = facts.iter().filter(|fact| ledger.is_news(fact)).cloned().collect();
         if news.is_empty() {
             return None;
@@ -60,20 +73,31 @@ impl Diary {
         self.or_go_without(written)
     }
 
-    /// Writes down how the run ended; `None` if it can be carried on.
+    /// Writes down how the run ended. One that is not over has no outcome yet: it can be carried on.
     pub(super) async fn finish(
         &mut self,
         run: &RunId,
-        outcome: Option<Outcome>,
+        outcome: Outcome,
+        is_over: bool,
         at: DateTime<Utc>,
     ) -> Option<String> {
-        let written = self.journal.as_ref()?.finish(run, outcome, at).await;
+        let journal = self.journal.clone()?;
+        if self.lost {
+            // There may be room again for this one word.
+            let _ = journal.finish(run, Some(outcome), at).await;
+            return None;
+        }
+        let written = journal.finish(run, is_over.then_some(outcome), at).await;
         self.or_go_without(written)
     }
 
     fn or_go_without(&mut self, written: Result<()>) -> Option<String> {
         let error = written.err()?;
-        self.journal = None;
+        self.lost = true;
+        // Facts are missing, so nobody may carry it on: that would submit again what goes out from now on.
+        if let Some(lock) = &mut self.lock {
+            lock.mark_lost();
+        }
         let note = format!("{}; the run goes on in memory and can't be resumed", error.message());
         self.notes.push(note.clone());
         Some(note)

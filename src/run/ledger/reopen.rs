@@ -55,7 +55,11 @@ impl Ledger {
             || Fault::new(ErrorKind::Unavailable, "OutcomeUnknown", "the run ended before the answer came");
         for batch in 0..self.batches.len() as u32 {
             match self.batches[batch as usize].state {
-                BatchState::Sending => self.outcome_unknown(now, batch, &lost()),
+                BatchState::Sending => {
+                    self.outcome_unknown(now, batch, &lost());
+                    // That we were killed says nothing against sending it.
+                    self.batches[batch as usize].lost = 0;
+                }
                 BatchState::Planned => self.plan_batch(batch, now),
                 BatchState::Unknown | BatchState::Done => {}
             }

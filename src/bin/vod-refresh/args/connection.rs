@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
 use vod_refresh::auth::SignatureVersion;
 use vod_refresh::net::HttpOptions;
 use vod_refresh::{CredentialOptions, DefaultCredentials, Error, ErrorKind, VodClient};
@@ -12,8 +13,10 @@ use crate::exit::Failure;
 use crate::words::harmless;
 use crate::world::{World, variable};
 
-#[derive(Debug, Args)]
+/// The journal keeps them too: they must hold no secret.
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 #[command(next_help_heading = "Connection")]
+#[serde(default)]
 pub(crate) struct ConnectionArgs {
     /// Region of the VOD service [env: VOD_REFRESH_REGION, ALIBABA_CLOUD_REGION_ID] [default: cn-shanghai]
     #[arg(long, value_name = "REGION", value_parser = text())]
@@ -41,35 +44,57 @@ pub(crate) struct ConnectionArgs {
     /// [default: the credential chain]
     #[arg(long, value_name = "NAME", value_parser = text())]
     profile: Option<String>,
-    /// Where runs are kept
-    #[arg(long, value_name = "FILE", hide = true, conflicts_with = "no_journal")]
-    pub(crate) journal: Option<PathBuf>,
-    /// Keep no journal: there is none in this version
-    #[arg(long, hide = true)]
-    no_journal: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 enum Version {
     V1,
     V3,
 }
 
 impl ConnectionArgs {
-    /// A client for these settings, with the credentials that the chain finds.
+    /// The settings with the environment's where none were given, good in any folder.
+    ///
+    /// `SSL_CERT_FILE` stays out: it belongs to the machine, not to the run.
+    pub(crate) fn settled(&self, world: &World) -> Self {
+        let or_variable = |given: &Option<String>, name| given.clone().or_else(|| world.variable(name));
+        Self {
+            region: or_variable(&self.region, variable::REGION)
+                .or_else(|| world.variable(variable::VENDOR_REGION)),
+            endpoint: or_variable(&self.endpoint, variable::ENDPOINT),
+            task_endpoint: or_variable(&self.task_endpoint, variable::TASK_ENDPOINT),
+            ca_file: self.ca_file.as_deref().map(absolute),
+            ..self.clone()
+        }
+    }
+
+    /// What was given here, else what `stored` says. The environment has no say: it was asked when the run began.
+    pub(crate) fn or(&self, stored: &Self) -> Self {
+        Self {
+            region: self.region.clone().or_else(|| stored.region.clone()),
+            endpoint: self.endpoint.clone().or_else(|| stored.endpoint.clone()),
+            task_endpoint: self.task_endpoint.clone().or_else(|| stored.task_endpoint.clone()),
+            signature_version: self.signature_version.or(stored.signature_version),
+            max_rps: self.max_rps.or(stored.max_rps),
+            ca_file: self.ca_file.as_deref().map(absolute).or_else(|| stored.ca_file.clone()),
+            allow_http: self.allow_http || stored.allow_http,
+            profile: self.profile.clone().or_else(|| stored.profile.clone()),
+        }
+    }
+
+    /// A client for settled settings, with the credentials that the chain finds.
     pub(crate) async fn client(&self, world: &World) -> Result<VodClient, Failure> {
         let http = self.http(world)?;
-        let mut builder =
-            VodClient::builder(self.credentials(world, &http)).with_plain_http_allowed(self.allow_http);
-        let or_variable = |given: &Option<String>, name| given.clone().or_else(|| world.variable(name));
-        let region = or_variable(&self.region, variable::REGION);
-        if let Some(region) = region.or_else(|| world.variable(variable::VENDOR_REGION)) {
+        let credentials = self.credentials(world, &http);
+        let mut builder = VodClient::builder(credentials).with_plain_http_allowed(self.allow_http);
+        if let Some(region) = &self.region {
             builder = builder.with_region(region);
         }
-        if let Some(endpoint) = or_variable(&self.endpoint, variable::ENDPOINT) {
+        if let Some(endpoint) = &self.endpoint {
             builder = builder.with_endpoint(endpoint);
         }
-        if let Some(endpoint) = or_variable(&self.task_endpoint, variable::TASK_ENDPOINT) {
+        if let Some(endpoint) = &self.task_endpoint {
             builder = builder.with_task_endpoint(endpoint);
         }
         if self.signature_version == Some(Version::V3) {
@@ -84,8 +109,13 @@ impl ConnectionArgs {
         Ok(client)
     }
 
+    /// Whether plain HTTP may go to other hosts than this machine.
+    pub(crate) fn allows_http(&self) -> bool {
+        self.allow_http
+    }
+
     /// Certificates and proxies.
-    fn http(&self, world: &World) -> Result<HttpOptions, Failure> {
+    pub(crate) fn http(&self, world: &World) -> Result<HttpOptions, Failure> {
         let mut http = HttpOptions::default();
         http.proxy_from_environment = world.proxies;
         if let Some(path) = &self.ca_file {
@@ -130,6 +160,11 @@ impl ConnectionArgs {
     }
 }
 
+/// A path that leads to the same file from any folder.
+pub(super) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
 /// The PEM file at `path`, which `source` names.
 fn certificates(path: &Path, source: &str) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|why| {
@@ -155,7 +190,8 @@ mod tests {
         };
         let mut pairs = vec![(KEY_ID_VARIABLE, "id".to_owned()), (SECRET_VARIABLE, "secret".to_owned())];
         pairs.extend(variables.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        args.connection.client(&World::of(pairs)).await.map_err(|failure| failure.lines())
+        let world = World::of(pairs);
+        args.connection.settled(&world).client(&world).await.map_err(|failure| failure.lines())
     }
 
     #[tokio::test]

@@ -1,16 +1,19 @@
 //! `refresh` and `preload`: which media, and which URLs of them.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
-use vod_refresh::Filters;
 use vod_refresh::vod::ResultType;
+use vod_refresh::{Filters, RunOptions};
 
 use super::connection::ConnectionArgs;
 use super::events::EventArgs;
+use super::journal::JournalArgs;
 use super::output::OutputArgs;
 use super::waiting::WaitingArgs;
+use crate::span;
 
 #[derive(Debug, Args)]
 pub(crate) struct MediaArgs {
@@ -27,6 +30,8 @@ pub(crate) struct MediaArgs {
     pub(crate) waiting: WaitingArgs,
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
+    #[command(flatten)]
+    pub(crate) journal: JournalArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
@@ -70,15 +75,35 @@ pub(crate) struct SubmittingArgs {
     /// Stop once every batch is submitted [default: wait]
     #[arg(long, conflicts_with_all = ["fail_fast", "lookup_after", "poll_interval"])]
     pub(crate) no_wait: bool,
-    /// Never send a batch again whose outcome is unknown [default: send it again]
-    #[arg(long)]
-    pub(crate) no_resubmit: bool,
+    #[command(flatten)]
+    pub(crate) answers: LostAnswerArgs,
     /// Refuse when the quota can't cover the media
     #[arg(long, hide = true)]
     pub(crate) check_quota: bool,
     /// Print the requests that would be sent
     #[arg(long, hide = true)]
     pub(crate) dry_run: bool,
+}
+
+/// What to do about a batch whose answer was lost.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Submission")]
+pub(crate) struct LostAnswerArgs {
+    /// Never send a batch again whose outcome is unknown [default: send it again]
+    #[arg(long)]
+    no_resubmit: bool,
+    /// How long an event may tell of a lost answer before its batch is sent again [default: 60s]
+    #[arg(long, value_name = "DURATION", value_parser = span::span)]
+    outcome_wait: Option<Duration>,
+}
+
+impl LostAnswerArgs {
+    /// `options` with what was given here.
+    pub(crate) fn over(&self, mut options: RunOptions) -> RunOptions {
+        options.resubmit &= !self.no_resubmit;
+        options.outcome_wait = self.outcome_wait.unwrap_or(options.outcome_wait);
+        options
+    }
 }
 
 impl ChoiceArgs {

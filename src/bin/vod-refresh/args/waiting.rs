@@ -14,7 +14,7 @@ pub(crate) struct WaitingArgs {
     /// Look a job up whose events have not come by then; `never` makes no lookup at all
     /// [default: 15s; at once without an event source]
     #[arg(long, value_name = "DURATION", value_parser = span::lookup_after)]
-    lookup_after: Option<LookupAfter>,
+    pub(crate) lookup_after: Option<LookupAfter>,
     /// First wait between two looks at a task; grows to 15s, or 60s for preload [default: 2s; 10s for preload]
     #[arg(long, value_name = "DURATION", value_parser = span::span_above_zero)]
     pub(crate) poll_interval: Option<Duration>,
@@ -30,18 +30,12 @@ pub(crate) struct WaitingArgs {
 }
 
 impl WaitingArgs {
-    /// The library's options.
-    pub(crate) fn options(&self) -> RunOptions {
-        let mut options = RunOptions::default();
-        options.lookup_after = self.lookup_after;
-        options.poll_interval = self.poll_interval;
-        options.fail_fast = self.fail_fast;
+    /// `options` with what was given here.
+    pub(crate) fn over(&self, mut options: RunOptions) -> RunOptions {
+        options.lookup_after = self.lookup_after.or(options.lookup_after);
+        options.poll_interval = self.poll_interval.or(options.poll_interval);
+        options.fail_fast |= self.fail_fast;
         options.timeout = self.timeout.unwrap_or(options.timeout);
         options
-    }
-
-    /// Whether lookups are forbidden.
-    pub(crate) fn never_looks_up(&self) -> bool {
-        self.lookup_after == Some(LookupAfter::Never)
     }
 }

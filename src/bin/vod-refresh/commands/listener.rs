@@ -1,21 +1,25 @@
-//! The event listener of a run.
+//! The ears of a run: a port for events over HTTP, a queue, or both, with one inbox behind them.
 
 use std::net::SocketAddr;
 
 use secrecy::SecretString;
 use vod_refresh::auth::callback::CallbackVerifier;
-use vod_refresh::{EventReceiver, Inbox, Listener, VodClient};
+use vod_refresh::smq::QueueClient;
+use vod_refresh::{EventReceiver, Inbox, Listener, QueueConsumer, QueueListener, VodClient};
 
 use crate::args::events::EventArgs;
 use crate::exit::Failure;
 use crate::keys::callback_keys;
+use crate::listen::ListenAddress;
 use crate::printer::Printer;
+use crate::settings::Settings;
 use crate::world::{World, variable};
 
-/// An open ear: a port, and the inbox behind it.
+/// Open ears, and the inbox behind them.
 pub(crate) struct Ears {
     inbox: Inbox,
-    listener: Listener,
+    listener: Option<Listener>,
+    queue: Option<QueueListener>,
 }
 
 impl Ears {
@@ -24,18 +28,52 @@ impl Ears {
     }
 
     pub(crate) async fn close(self) {
-        self.listener.close().await;
+        if let Some(listener) = self.listener {
+            listener.close().await;
+        }
+        if let Some(queue) = self.queue {
+            // What ended it early was a warning of the run.
+            let _ = queue.close().await;
+        }
     }
 }
 
-/// Listens where the options say; `None` if they don't.
+/// Listens where the settings say; `None` if they don't.
 pub(crate) async fn open(
-    args: &EventArgs,
+    settings: &Settings,
     client: &VodClient,
     world: &World,
     printer: &Printer,
 ) -> Result<Option<Ears>, Failure> {
-    let Some(address) = args.callback_listen else { return Ok(None) };
+    let events = &settings.events;
+    if !events.any() {
+        return Ok(None);
+    }
+    let inbox = Inbox::new();
+    let listener = match events.callback_listen {
+        Some(address) => Some(listen(address, events, &inbox, client, world, printer).await?),
+        None => None,
+    };
+    let queue = match &events.queue {
+        Some(url) => {
+            let builder = QueueClient::builder(client.credentials(), url)
+                .with_plain_http_allowed(settings.connection.allows_http())
+                .with_http_options(settings.connection.http(world)?);
+            Some(QueueConsumer::new(builder.build()?, inbox.clone()).spawn())
+        }
+        None => None,
+    };
+    Ok(Some(Ears { inbox, listener, queue }))
+}
+
+async fn listen(
+    address: ListenAddress,
+    args: &EventArgs,
+    inbox: &Inbox,
+    client: &VodClient,
+    world: &World,
+    printer: &Printer,
+) -> Result<Listener, Failure> {
     let keys = callback_keys(args.key.callback_auth_key_file.as_deref(), world, printer)?;
     if keys.is_empty() && !address.is_loopback() {
         if !args.allow_unsigned_callbacks {
@@ -47,7 +85,6 @@ pub(crate) async fn open(
         }
         printer.warn(&format!("anybody who reaches {address} can send events: they are not signed"));
     }
-    let inbox = Inbox::new();
     let (given_url, own_inbox, signed) = (args.callback_url.clone(), inbox.clone(), !keys.is_empty());
     let listener = Listener::bind(address.0, |bound| {
         receiver(given_url, bound, own_inbox, keys).with_clock(client.service_clock())
@@ -61,7 +98,7 @@ pub(crate) async fn open(
         ));
     }
     world.listening(bound);
-    Ok(Some(Ears { inbox, listener }))
+    Ok(listener)
 }
 
 fn receiver(

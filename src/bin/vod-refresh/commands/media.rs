@@ -1,15 +1,16 @@
 //! `refresh` and `preload`.
 
 use vod_refresh::vod::TaskType;
-use vod_refresh::{MediaId, RefreshRequest};
+use vod_refresh::{MediaId, RefreshRequest, RunOptions};
 
-use super::run::{self, Task};
+use super::run::{self, Options, Task};
 use super::{block_on, not_yet};
 use crate::args::media::MediaArgs;
 use crate::exit::{ExitCode, Failure};
-use crate::ids_list;
 use crate::printer::Printer;
+use crate::settings::Settings;
 use crate::world::World;
+use crate::{ids_list, kept};
 
 pub(crate) fn execute(
     task_type: TaskType,
@@ -33,13 +34,18 @@ pub(crate) async fn execute_in(
     if args.submitting.dry_run {
         return Err(not_yet("--dry-run"));
     }
-    run::refuse_unbuilt(&args.events, &args.connection)?;
-    let mut options = args.waiting.options();
-    options.wait = !args.submitting.no_wait;
-    options.resubmit = !args.submitting.no_resubmit;
     let request = request(task_type, args)?;
-    let task = Task::Media(request);
-    run::run(task, options, args.into(), world, printer).await
+    let mut run_options = args.submitting.answers.over(args.waiting.over(RunOptions::default()));
+    run_options.wait = !args.submitting.no_wait;
+    let options = Options {
+        run: run_options,
+        settings: Settings { connection: args.connection.settled(world), events: args.events.settled() },
+        kept: kept::for_new_run(&args.journal, world).await?,
+        again: Vec::new(),
+        timeout_exit_code: args.waiting.timeout_exit_code,
+        output: &args.output,
+    };
+    run::run(Task::Media(request), options, world, printer).await
 }
 
 fn request(task_type: TaskType, args: &MediaArgs) -> Result<RefreshRequest, Failure> {

@@ -3,26 +3,25 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use vod_refresh::journal::StoredRun;
 use vod_refresh::run::ReportedError;
 use vod_refresh::{
-    JobId, Outcome, RefreshRequest, Refresher, Report, Result as LibraryResult, RunOptions, VodClient,
+    JobId, LookupAfter, Outcome, RefreshRequest, Refresher, Report, Result as LibraryResult, RunOptions,
+    VodClient,
 };
 
 use super::listener::{self, Ears};
-use super::not_yet;
-use crate::args::WaitArgs;
-use crate::args::connection::ConnectionArgs;
-use crate::args::events::EventArgs;
-use crate::args::media::MediaArgs;
 use crate::args::output::{Form, OutputArgs};
-use crate::args::waiting::WaitingArgs;
+use crate::carry_on::{self, Way};
 use crate::exit::{self, ExitCode, Failure};
+use crate::files;
+use crate::kept::{self, Kept};
 use crate::output;
 use crate::printer::Printer;
 use crate::progress::Watch;
+use crate::settings::Settings;
 use crate::signals::Signals;
-use crate::world::{World, variable};
-use crate::{files, resume};
+use crate::world::World;
 
 /// The service forgets tasks after three days. Source: `DescribeVodRefreshTasks` of the VOD API.
 const HISTORY: Duration = Duration::from_secs(3 * 24 * 3_600);
@@ -31,67 +30,59 @@ const HISTORY: Duration = Duration::from_secs(3 * 24 * 3_600);
 pub(crate) enum Task {
     Media(RefreshRequest),
     Jobs(Vec<JobId>),
+    /// Carry a stored run on.
+    Stored(Box<StoredRun>),
+    /// Ask about a stored run, once.
+    Check(Box<StoredRun>),
 }
 
-/// The options that all runs share.
-#[derive(Clone, Copy)]
+/// How it is to be done.
 pub(crate) struct Options<'a> {
-    events: &'a EventArgs,
-    waiting: &'a WaitingArgs,
-    connection: &'a ConnectionArgs,
-    output: &'a OutputArgs,
-}
-
-impl<'a> From<&'a MediaArgs> for Options<'a> {
-    fn from(args: &'a MediaArgs) -> Self {
-        let MediaArgs { events, waiting, connection, output, .. } = args;
-        Self { events, waiting, connection, output }
-    }
-}
-
-impl<'a> From<&'a WaitArgs> for Options<'a> {
-    fn from(args: &'a WaitArgs) -> Self {
-        let WaitArgs { events, waiting, connection, output, .. } = args;
-        Self { events, waiting, connection, output }
-    }
-}
-
-/// Refuses options that stand in the contract and are built later.
-pub(crate) fn refuse_unbuilt(events: &EventArgs, connection: &ConnectionArgs) -> Result<(), Failure> {
-    let given = [(events.queue.is_some(), "--queue"), (connection.journal.is_some(), "--journal")];
-    match given.into_iter().find(|(given, _)| *given) {
-        Some((_, option)) => Err(not_yet(option)),
-        None => Ok(()),
-    }
+    pub(crate) run: RunOptions,
+    pub(crate) settings: Settings,
+    pub(crate) kept: Option<Kept>,
+    /// What a command that carries on must say again, since the journal does not know it.
+    pub(crate) again: Vec<String>,
+    pub(crate) timeout_exit_code: u8,
+    pub(crate) output: &'a OutputArgs,
 }
 
 /// Does `task`, shows it, writes the report, and says how it ended.
 pub(crate) async fn run(
     task: Task,
-    run_options: RunOptions,
     options: Options<'_>,
     world: &World,
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
-    check(options)?;
-    let client = options.connection.client(world).await?;
+    check(&options, &task)?;
+    let client = options.settings.connection.client(world).await?;
     for file in options.output.files() {
         files::check(file)?;
     }
-    warn_ahead(options, world, printer);
-    warn_of_short_life(&client, run_options.timeout, printer).await;
-    let ears = listener::open(options.events, &client, world, printer).await?;
+    if options.run.timeout > HISTORY {
+        printer.warn("the service keeps its history for three days: a longer `--timeout` waits for nothing");
+    }
+    warn_of_short_life(&client, options.run.timeout, printer).await;
+    let ears = match &task {
+        // What it asks for is answered at once.
+        Task::Check(_) => None,
+        _ => listener::open(&options.settings, &client, world, printer).await?,
+    };
     let signals = Signals::listen(printer, "stopping; a second signal ends at once")?;
     let watch = Watch::new(printer, options.output.output == Form::Ndjson)?;
     let mut refresher = Refresher::new(client)
-        .with_options(run_options)
+        .with_options(options.run.clone())
         .with_observer(watch.clone())
         .with_stop(signals.stop());
     if let Some(ears) = &ears {
         refresher = refresher.with_inbox(ears.inbox());
     }
+    if let Some(kept) = &options.kept {
+        refresher = refresher.with_journal(kept.journal.clone(), options.settings.to_json());
+    }
+    let is_check = matches!(task, Task::Check(_));
     let result = tokio::select! {
-        result = perform(&refresher, &task) => result,
+        result = perform(&refresher, task) => result,
         () = watch.show_life() => unreachable!("life is shown for ever"),
     };
     watch.rest();
@@ -99,23 +90,27 @@ pub(crate) async fn run(
         Ok(report) => report,
         Err(why) => {
             watch.finish()?;
-            return Err(why.into());
+            return Err(kept::explained(why));
         }
     };
     // Files first: a reader of stdout may have paused.
     let filed = output::write_files(&report, options.output);
     let in_a_hurry = signals.received().is_some();
     if in_a_hurry {
-        conclude(&report, options, printer);
+        conclude(&report, &options, printer);
     }
     let printed = watch.finish().and_then(|()| output::print(&report, options.output.output, printer));
     if !in_a_hurry {
-        conclude(&report, options, printer);
+        conclude(&report, &options, printer);
     }
     if let Some(ears) = ears {
         close(ears, &signals).await;
     }
-    let code = ExitCode::of_outcome(report.outcome, options.waiting.timeout_exit_code, signals.received());
+    let code = match report.outcome {
+        // It was to be shown, and it is.
+        outcome if is_check && !is_about_us(outcome) => ExitCode::Complete,
+        outcome => ExitCode::of_outcome(outcome, options.timeout_exit_code, signals.received()),
+    };
     match filed.and(printed) {
         Ok(()) => Ok(code),
         Err(failure) => {
@@ -126,18 +121,29 @@ pub(crate) async fn run(
     }
 }
 
-async fn perform(refresher: &Refresher, task: &Task) -> LibraryResult<Report> {
+async fn perform(refresher: &Refresher, task: Task) -> LibraryResult<Report> {
     match task {
-        Task::Media(request) => refresher.refresh(request).await,
-        Task::Jobs(jobs) => refresher.wait(jobs).await,
+        Task::Media(request) => refresher.refresh(&request).await,
+        Task::Jobs(jobs) => refresher.wait(&jobs).await,
+        Task::Stored(stored) => refresher.resume(*stored).await,
+        Task::Check(stored) => refresher.check(*stored).await,
     }
 }
 
+/// Whether an outcome tells of the asking, not of the media.
+fn is_about_us(outcome: Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::Internal | Outcome::Config | Outcome::Refused | Outcome::Unavailable | Outcome::Interrupted
+    )
+}
+
 /// What can't work together, beyond what the parser knows.
-fn check(options: Options<'_>) -> Result<(), Failure> {
-    if options.waiting.never_looks_up() && options.events.callback_listen.is_none() {
+fn check(options: &Options<'_>, task: &Task) -> Result<(), Failure> {
+    let no_events = !options.settings.events.any() || matches!(task, Task::Check(_));
+    if options.run.lookup_after == Some(LookupAfter::Never) && no_events {
         return Err(Failure::usage(
-            "`--lookup-after never` without `--callback-listen`: nothing could tell which tasks there are",
+            "`--lookup-after never` without `--callback-listen` or `--queue`: nothing could tell which tasks there are",
         ));
     }
     let mut seen = HashSet::new();
@@ -147,15 +153,6 @@ fn check(options: Options<'_>) -> Result<(), Failure> {
             crate::words::harmless(&twice.display().to_string())
         ))),
         None => Ok(()),
-    }
-}
-
-fn warn_ahead(options: Options<'_>, world: &World, printer: &Printer) {
-    if options.waiting.timeout.is_some_and(|timeout| timeout > HISTORY) {
-        printer.warn("the service keeps its history for three days: a longer `--timeout` waits for nothing");
-    }
-    if world.variable(variable::JOURNAL).is_some() {
-        printer.warn(&format!("{} is set, but the journal is not in this version yet", variable::JOURNAL));
     }
 }
 
@@ -172,7 +169,7 @@ async fn warn_of_short_life(client: &VodClient, timeout: Duration, printer: &Pri
 }
 
 /// What stderr says at the end.
-fn conclude(report: &Report, options: Options<'_>, printer: &Printer) {
+fn conclude(report: &Report, options: &Options<'_>, printer: &Printer) {
     if let Some(error) = why_ended(report) {
         printer.fail(&exit::lines_of_reported(error, report.outcome));
     }
@@ -180,11 +177,23 @@ fn conclude(report: &Report, options: Options<'_>, printer: &Printer) {
         // On stdout a table would have said it.
         printer.say(&output::table::sums(report));
     }
-    let lines = resume::lines(report, options.connection, options.waiting);
-    if report.outcome == Outcome::Submitted {
+    let lines = carry_on::lines(report, &options.way());
+    if matches!(report.outcome, Outcome::Submitted | Outcome::Unfinished) {
         lines.iter().for_each(|line| printer.say(line));
     } else {
         printer.fail(&lines);
+    }
+}
+
+impl Options<'_> {
+    fn way(&self) -> Way<'_> {
+        Way {
+            connection: &self.settings.connection,
+            timeout: self.run.timeout,
+            poll_interval: self.run.poll_interval,
+            kept: self.kept.as_ref(),
+            again: &self.again,
+        }
     }
 }
 

@@ -1,18 +1,17 @@
 //! JSON: the report as one document or one line, notices as lines.
 
 use serde::Serialize;
-use vod_refresh::Report;
 use vod_refresh::net::clock::{Clock as _, SystemClock, to_wire};
 use vod_refresh::run::Notice;
 
-/// The report as a document.
-pub(crate) fn pretty(report: &Report) -> String {
-    ended(serde_json::to_string_pretty(report))
+/// A report, or a list, as a document.
+pub(crate) fn pretty(what: &impl Serialize) -> String {
+    ended(serde_json::to_string_pretty(what))
 }
 
-/// The report as one line.
-pub(crate) fn line(report: &Report) -> String {
-    ended(serde_json::to_string(report))
+/// The same as one line.
+pub(crate) fn line(what: &impl Serialize) -> String {
+    ended(serde_json::to_string(what))
 }
 
 /// A notice as one line, with its time first.

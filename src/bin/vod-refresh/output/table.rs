@@ -50,6 +50,19 @@ pub(crate) fn render(report: &Report, look: Look) -> String {
     text
 }
 
+/// A table without colours or frames.
+pub(crate) fn plain<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).force_no_tty().set_header(head);
+    for row in rows {
+        table.add_row(row.map(|cell| harmless(&cell)));
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.to_string().lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
 /// The whole run in one line.
 pub(crate) fn sums(report: &Report) -> String {
     let Summary { media, media_complete, media_failed, media_unfinished, .. } = report.summary;
@@ -78,7 +91,11 @@ pub(crate) fn sums(report: &Report) -> String {
     }
     let calls: u64 = report.summary.api_calls.values().sum();
     let seconds = (report.finished_at - report.started_at).num_seconds().max(0);
-    line.push_str(&format!("; {seconds}s, {}", count(calls, "call")));
+    line.push_str(&format!("; {seconds}s"));
+    // A run that is read from the journal has no calls to tell of.
+    if calls > 0 {
+        line.push_str(&format!(", {}", count(calls, "call")));
+    }
     let Summary { events_accepted, events_rejected, .. } = report.summary;
     if events_accepted > 0 {
         line.push_str(&format!(", {}", count(events_accepted, "event")));

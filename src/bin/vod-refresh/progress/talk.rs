@@ -6,8 +6,8 @@ use std::time::Duration;
 use vod_refresh::run::{MediaState, Notice, ReportedError};
 use vod_refresh::vod::{TaskStatus, TaskType};
 
+use crate::carry_on::OUTCOME_UNKNOWN;
 use crate::printer::Level;
-use crate::resume::OUTCOME_UNKNOWN;
 use crate::words::{count, count_of_past, harmless, short};
 
 /// Lines about batches that were submitted.
@@ -188,7 +188,11 @@ fn started(task_type: Option<TaskType>, media: u64, batches: u64, jobs: u64) -> 
                 TaskType::Refresh => "refreshing",
                 TaskType::Preload => "preloading",
             };
-            format!("{verb} {} in {}", count(media, "media"), count(batches, "batch"))
+            match batches {
+                // All were sent before the run was carried on.
+                0 => format!("{verb} {}, all of them submitted", count(media, "media")),
+                _ => format!("{verb} {} in {}", count(media, "media"), count(batches, "batch")),
+            }
         }
         None => format!("waiting for {}", count(jobs, "job")),
     }

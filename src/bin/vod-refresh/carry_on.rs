@@ -1,20 +1,31 @@
 //! The command that carries on where a run stopped.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use vod_refresh::run::{MediaReport, MediaState};
-use vod_refresh::{Outcome, Report};
+use vod_refresh::{Outcome, Report, RunOptions};
 
 use crate::args::connection::ConnectionArgs;
-use crate::args::waiting::WaitingArgs;
+use crate::kept::Kept;
 use crate::span;
 use crate::words::{count_of_past, shell_line};
+
+/// What is needed to carry on.
+pub(crate) struct Way<'a> {
+    pub(crate) connection: &'a ConnectionArgs,
+    pub(crate) timeout: Duration,
+    pub(crate) poll_interval: Option<Duration>,
+    pub(crate) kept: Option<&'a Kept>,
+    /// What `resume` must be told again.
+    pub(crate) again: &'a [String],
+}
 
 /// The report's code for media of a batch whose answer was lost.
 pub(crate) const OUTCOME_UNKNOWN: &str = "OutcomeUnknown";
 
 /// What to say at the end of a run that leaves work behind; nothing if it does not.
-pub(crate) fn lines(report: &Report, connection: &ConnectionArgs, waiting: &WaitingArgs) -> Vec<String> {
+pub(crate) fn lines(report: &Report, way: &Way<'_>) -> Vec<String> {
     let early = matches!(
         report.outcome,
         Outcome::Timeout
@@ -23,18 +34,17 @@ pub(crate) fn lines(report: &Report, connection: &ConnectionArgs, waiting: &Wait
             | Outcome::Unavailable
             | Outcome::Submitted
     );
-    if !early && report.summary.media_unfinished == 0 {
+    if !early && !report.resumable && report.summary.media_unfinished == 0 {
         return Vec::new();
     }
     let mut lines = Vec::new();
     let jobs = unfinished_jobs(report);
-    if !jobs.is_empty() {
-        let head = match report.outcome {
-            Outcome::Submitted => "to wait for the rest:",
-            _ => "remote work goes on; to wait for the rest:",
-        };
-        lines.push(head.to_owned());
-        lines.push(format!("  {}", command(&jobs, connection, waiting)));
+    let resume = way.kept.filter(|_| report.resumable).map(|kept| resume(report, way, kept));
+    if resume.is_some() || !jobs.is_empty() {
+        let aim = if resume.is_some() { "to carry on:" } else { "to wait for the rest:" };
+        let quiet = matches!(report.outcome, Outcome::Submitted | Outcome::Unfinished) || jobs.is_empty();
+        lines.push(if quiet { aim.to_owned() } else { format!("remote work goes on; {aim}") });
+        lines.push(format!("  {}", resume.unwrap_or_else(|| wait(&jobs, way))));
     }
     let (unknown, never): (Vec<_>, Vec<_>) = report
         .media
@@ -71,20 +81,28 @@ fn unfinished_jobs(report: &Report) -> Vec<&str> {
         .collect()
 }
 
+/// `vod-refresh resume …`; the journal knows the rest.
+fn resume(report: &Report, way: &Way<'_>, kept: &Kept) -> String {
+    let mut words = ["vod-refresh", "resume", report.run_id.as_str()].map(str::to_owned).to_vec();
+    words.extend(kept.words());
+    words.extend(way.again.iter().cloned());
+    shell_line(words)
+}
+
 /// `vod-refresh wait …`, with the options that lead to the same service.
-fn command(jobs: &[&str], connection: &ConnectionArgs, waiting: &WaitingArgs) -> String {
+fn wait(jobs: &[&str], way: &Way<'_>) -> String {
     let mut words = vec!["vod-refresh".to_owned(), "wait".to_owned()];
     // An id that begins with a dash would be read as an option.
     let dashed = jobs.iter().any(|job| job.starts_with('-'));
     let options = {
-        let mut options = connection.words();
-        let mut put = |name: &str, value: Option<std::time::Duration>| {
+        let mut options = way.connection.words();
+        let mut put = |name: &str, value: Option<Duration>| {
             if let Some(value) = value {
                 options.extend([name.to_owned(), span::written(value)]);
             }
         };
-        put("--timeout", waiting.timeout);
-        put("--poll-interval", waiting.poll_interval);
+        put("--timeout", Some(way.timeout).filter(|timeout| *timeout != RunOptions::default().timeout));
+        put("--poll-interval", way.poll_interval);
         options
     };
     let jobs = jobs.iter().map(|job| (*job).to_owned());
@@ -116,7 +134,15 @@ mod tests {
             "outcome": outcome, "started_at": "2026-11-25T01:19:10Z", "finished_at": "2026-11-25T01:19:22Z",
             "extend": null, "summary": summary, "error": null, "media": media}))
         .unwrap();
-        lines(&report, &args.connection, &args.waiting)
+        let run = args.waiting.over(RunOptions::default());
+        let way = Way {
+            connection: &args.connection,
+            timeout: run.timeout,
+            poll_interval: run.poll_interval,
+            kept: None,
+            again: &[],
+        };
+        lines(&report, &way)
     }
 
     fn media(id: &str, job: Option<&str>, state: &str) -> serde_json::Value {

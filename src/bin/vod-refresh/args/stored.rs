@@ -1,0 +1,61 @@
+//! `resume`, `status` and `runs`: what the journal knows.
+
+use clap::Args;
+
+use super::connection::ConnectionArgs;
+use super::events::EventArgs;
+use super::journal::PlaceArgs;
+use super::media::LostAnswerArgs;
+use super::output::{Form, OutputArgs};
+use super::waiting::WaitingArgs;
+
+/// `resume`: a run, and what is to be different this time.
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArgs {
+    /// The run [default: the newest unfinished one]
+    #[arg(value_name = "RUN_ID")]
+    pub(crate) run: Option<String>,
+    #[command(flatten)]
+    pub(crate) answers: LostAnswerArgs,
+    #[command(flatten)]
+    pub(crate) events: EventArgs,
+    #[command(flatten)]
+    pub(crate) waiting: WaitingArgs,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// `status`: a run, and whether to ask about it.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// The run [default: the newest one]
+    #[arg(value_name = "RUN_ID")]
+    pub(crate) run: Option<String>,
+    /// Ask the service once about everything that is open; nothing is submitted [default: the journal only]
+    #[arg(long)]
+    pub(crate) check: bool,
+    #[command(flatten)]
+    pub(crate) events: EventArgs,
+    #[command(flatten)]
+    pub(crate) waiting: WaitingArgs,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// `runs`: which journal, and the form of the list.
+#[derive(Debug, Args)]
+pub(crate) struct RunsArgs {
+    /// What goes to stdout: a table, an array, or an object a line
+    #[arg(long, short = 'o', value_enum, value_name = "FORM", default_value_t = Form::Text)]
+    pub(crate) output: Form,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}

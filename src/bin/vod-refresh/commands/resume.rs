@@ -1,0 +1,44 @@
+//! `resume`: a run goes on where it was.
+
+use super::block_on;
+use super::run::{self, Options, Task};
+use super::stored::{self, Default};
+use crate::args::stored::ResumeArgs;
+use crate::exit::{ExitCode, Failure};
+use crate::printer::Printer;
+use crate::settings::Settings;
+use crate::world::World;
+
+pub(crate) fn execute(args: &ResumeArgs, world: &World, printer: &Printer) -> Result<ExitCode, Failure> {
+    block_on(carry_on(args, world, printer))
+}
+
+async fn carry_on(args: &ResumeArgs, world: &World, printer: &Printer) -> Result<ExitCode, Failure> {
+    let (kept, run) =
+        stored::find(&args.place, args.run.as_deref(), Default::NewestUnfinished, world).await?;
+    let id = &run.record.run;
+    if let Some(outcome) = run.outcome {
+        return Err(Failure::usage(format!("run {id} has ended: {}", outcome.as_str()))
+            .with_details(vec![format!("`vod-refresh status {id}` shows it")]));
+    }
+    let settings = Settings::of(&run.record.settings);
+    let settings = Settings {
+        connection: args.connection.or(&settings.connection),
+        events: args.events.or(&settings.events),
+    };
+    let mut run_options = args.answers.over(args.waiting.over(run.record.options.clone()));
+    // Whoever resumes wants to see the end, also of a run that was only to submit.
+    run_options.wait = true;
+    let mut again = args.connection.words();
+    again.extend(args.events.words());
+    let options = Options {
+        run: run_options,
+        settings,
+        kept: Some(kept),
+        again,
+        timeout_exit_code: args.waiting.timeout_exit_code,
+        output: &args.output,
+    };
+    printer.say(&format!("carrying on run {id}"));
+    run::run(Task::Stored(Box::new(run)), options, world, printer).await
+}

@@ -1,0 +1,183 @@
+//! Runs that are carried on: by whom, from where, and with what.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use serde_json::Value;
+use vod_refresh::emulator::{Fault, FaultRule, MediaScript, Scenario, Which};
+use vod_refresh::journal::StoredRun;
+use vod_refresh::run::{MediaState, Notice};
+use vod_refresh::{ErrorKind, Journal, Outcome, Refresher};
+
+use crate::support::{Bed, request, states};
+
+const SUBMIT: &str = "RefreshMediaPlayUrls";
+
+fn ids(count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("m{n}")).collect()
+}
+
+async fn journal(folder: &tempfile::TempDir) -> Journal {
+    Journal::open(folder.path().join("journal.db")).await.unwrap()
+}
+
+fn keep(bed: &Bed, journal: &Journal) -> Refresher {
+    bed.refresher().with_journal(journal.clone(), Value::Null)
+}
+
+async fn newest(journal: &Journal) -> StoredRun {
+    let id = journal.runs().await.unwrap().remove(0).run_id;
+    journal.load(Some(id)).await.unwrap().unwrap()
+}
+
+/// Five batches, one a second, and time for three.
+fn short_of_time() -> Bed {
+    Bed::with_client(Scenario::new(), |client| client.with_max_rps(1))
+        .with_options(|o| o.timeout = Duration::from_millis(1_500))
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_a_journal_what_was_not_sent_in_time_still_will_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let (bed, journal) = (short_of_time(), journal(&folder).await);
+    let report = keep(&bed, &journal).refresh(&request(ids(100))).await.unwrap();
+    assert_eq!((report.outcome, report.resumable, bed.submits()), (Outcome::Timeout, true, 3));
+    assert_eq!(report.media[99].state, MediaState::Unfinished);
+    let patient = keep(&bed, &journal).with_options(vod_refresh::RunOptions::default());
+    let report = patient.resume(newest(&journal).await).await.unwrap();
+    assert_eq!((report.outcome, report.resumable, bed.submits()), (Outcome::Complete, false, 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_journal_what_was_not_sent_in_time_is_not_submitted() {
+    let bed = short_of_time();
+    let report = bed.refresh(ids(100)).await;
+    assert_eq!((report.outcome, report.resumable), (Outcome::Timeout, false));
+    assert_eq!(states(&report)[99], ("m99".into(), "not_submitted", Some("Timeout".into())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_asks_about_what_was_sent_and_submits_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (bed, journal) = (short_of_time(), journal(&folder).await);
+    keep(&bed, &journal).refresh(&request(ids(100))).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let report = keep(&bed, &journal).with_options(Default::default()).check(newest(&journal).await).await;
+    let report = report.unwrap();
+    assert_eq!((report.outcome, report.resumable, bed.submits()), (Outcome::Unfinished, true, 3));
+    assert_eq!((report.summary.media_complete, report.summary.media_unfinished), (60, 40));
+    let stored = newest(&journal).await.report();
+    assert_eq!((stored.outcome, stored.summary.media_complete), (Outcome::Unfinished, 60));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_is_carried_on_by_one_at_a_time_and_not_after_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let (bed, journal) = (short_of_time(), journal(&folder).await);
+    keep(&bed, &journal).refresh(&request(ids(100))).await.unwrap();
+    let (stale, patient) =
+        (newest(&journal).await, keep(&bed, &journal).with_options(vod_refresh::RunOptions::default()));
+    let held = journal.lock(&stale.record.run).await.unwrap().unwrap();
+    let error = patient.resume(stale.clone()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.message().contains("another process"), "{error}");
+    drop(held);
+    assert_eq!(patient.resume(stale.clone()).await.unwrap().outcome, Outcome::Complete);
+    // What was loaded before the other one ended it must not be driven again.
+    let error = patient.resume(stale).await.unwrap_err();
+    assert_eq!((error.kind(), bed.submits()), (ErrorKind::Usage, 5));
+    assert!(error.message().ends_with("has ended: complete"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_of_four_days_ago_is_carried_on_with_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let (bed, journal) = (short_of_time(), journal(&folder).await);
+    keep(&bed, &journal).refresh(&request(ids(100))).await.unwrap();
+    let mut stored = newest(&journal).await;
+    stored.record.started_at -= TimeDelta::days(4);
+    let report = keep(&bed, &journal).with_options(Default::default()).resume(stored).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Complete);
+    assert!(bed.heard.warnings()[0].contains("96 hours ago"), "{:?}", bed.heard.warnings());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_with_events_is_carried_on_without() {
+    let folder = tempfile::tempdir().unwrap();
+    let stuck =
+        MediaScript { lookup_empty_looks: 1, never_complete: Which::All(true), ..MediaScript::default() };
+    let bed = Bed::new(Scenario::new().with_media("m0", stuck)).with_events();
+    let journal = journal(&folder).await;
+    let bed = bed.with_options(|o| o.timeout = Duration::from_secs(5));
+    keep(&bed, &journal).refresh(&request(ids(1))).await.unwrap();
+    bed.cloud.job_ids().iter().for_each(|job| {
+        bed.cloud.task_ids(job, "m0").iter().for_each(|task| {
+            bed.cloud.complete_task(task);
+        });
+    });
+    let deaf = bed.without_events().refresher().with_journal(journal.clone(), Value::Null);
+    let before = tokio::time::Instant::now();
+    let report = deaf.resume(newest(&journal).await).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Complete);
+    assert!(before.elapsed() < Duration::from_secs(5), "waited for events: {:?}", before.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_a_crash_lost_is_told_before_its_batch_goes_out_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let stall = FaultRule::on(SUBMIT, Fault::Stall { done: false });
+    let (bed, journal) = (Bed::new(Scenario::new().with_fault(stall)), journal(&folder).await);
+    let sick = keep(&bed, &journal);
+    let killed = tokio::time::timeout(Duration::from_secs(1), sick.refresh(&request(ids(1)))).await;
+    assert!(killed.is_err());
+    let report = keep(&bed, &journal).resume(newest(&journal).await).await.unwrap();
+    assert_eq!((report.outcome, bed.submits()), (Outcome::Complete, 2));
+    let told = |wanted: fn(&Notice) -> bool| bed.heard.all().iter().filter(|notice| wanted(notice)).count();
+    assert_eq!(told(|notice| matches!(notice, Notice::OutcomeUnknown { media: 1, .. })), 1);
+    assert_eq!(told(|notice| matches!(notice, Notice::Resubmitting { media: 1, .. })), 1);
+}
+
+/// A disk that is full after the first facts.
+async fn fill_up(journal: &Journal) {
+    let path = journal.path().to_owned();
+    let fill = move || {
+        rusqlite::Connection::open(path).unwrap().execute_batch(
+            "CREATE TRIGGER full BEFORE INSERT ON fact WHEN (SELECT count(*) FROM fact) >= 3
+             BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END",
+        )
+    };
+    tokio::task::spawn_blocking(fill).await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_fills_up_costs_the_journal_and_not_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let (bed, journal) = (Bed::new(Scenario::new()), journal(&folder).await);
+    fill_up(&journal).await;
+    let report = keep(&bed, &journal).refresh(&request(ids(45))).await.unwrap();
+    assert_eq!((report.outcome, report.resumable, bed.submits()), (Outcome::Complete, false, 3));
+    let warnings = bed.heard.warnings();
+    assert_eq!((&report.notes, report.notes.len()), (&warnings, 1));
+    assert!(warnings[0].contains("journal.db") && warnings[0].contains("in memory"), "{warnings:?}");
+    // Half a run must not be carried on: what went out unnoticed would go out again.
+    let error = keep(&bed, &journal).resume(newest(&journal).await).await.unwrap_err();
+    assert_eq!((error.kind(), bed.submits()), (ErrorKind::Usage, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn four_runs_share_one_new_journal() {
+    let folder = tempfile::tempdir().unwrap();
+    let bed = Bed::new(Scenario::new()).with_events();
+    let run = async |first: usize| {
+        let journal = Journal::open(folder.path().join("journal.db")).await.unwrap();
+        let media = (first..first + 25).map(|n| format!("m{n}"));
+        keep(&bed, &journal).refresh(&request(media)).await.unwrap()
+    };
+    let reports: [_; 4] = tokio::join!(run(0), run(100), run(200), run(300)).into();
+    for report in reports {
+        assert_eq!((report.outcome, report.notes.len()), (Outcome::Complete, 0));
+    }
+    let runs = journal(&folder).await.runs().await.unwrap();
+    assert_eq!(runs.iter().filter(|run| run.outcome == Some(Outcome::Complete)).count(), 4);
+    assert_eq!(bed.submits(), 8);
+}
