@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::media::MediaScript;
+use super::quota::Quota;
 use super::rules::FaultRule;
 use super::scenario::{Callback, JobScript, Scenario};
 
@@ -95,6 +96,13 @@ impl Scenario {
     #[must_use]
     pub fn with_callback(mut self, url: impl Into<String>, key: Option<&str>) -> Self {
         self.callback = Some(Callback { url: url.into(), key: key.map(str::to_owned) });
+        self
+    }
+
+    /// Sets the day's quota.
+    #[must_use]
+    pub fn with_quota(mut self, quota: Quota) -> Self {
+        self.quota = quota;
         self
     }
 

@@ -93,8 +93,8 @@ fn write(
     event: &PlannedEvent,
     now: DateTime<Utc>,
 ) -> Option<(String, Option<String>, Vec<Letter>)> {
-    // Event types are switched on in the account's own callback only: without one there are no events at all.
-    let Callback { url, key } = state.scenario.callback.clone()?;
+    // Event types are switched on in the account's own settings only: without them there are no events at all.
+    let Callback { url, key } = state.callback()?;
     let real = body(state, &event.job_id, &event.media, now)?;
     let job = state.store.jobs.get(&event.job_id)?;
     let url = job.user_data.as_deref().and_then(callback_url).unwrap_or(url);

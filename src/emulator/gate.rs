@@ -18,6 +18,10 @@ pub(super) const ACTIONS: &[(&str, &[Method])] = &[
     ("RefreshMediaPlayUrls", &[Method::GET, Method::POST]),
     ("GetMediaRefreshJobs", &[Method::GET]),
     ("DescribeVodRefreshTasks", &[Method::GET, Method::POST]),
+    ("DescribeVodRefreshQuota", &[Method::GET, Method::POST]),
+    ("GetMessageCallback", &[Method::GET, Method::POST]),
+    ("SetMessageCallback", &[Method::GET, Method::POST]),
+    ("DeleteMessageCallback", &[Method::GET, Method::POST]),
 ];
 const VERSION: &str = "2017-03-21";
 /// How far a timestamp may be off, and how long a nonce is remembered.

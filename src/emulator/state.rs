@@ -14,8 +14,10 @@ use super::log::{Call, Log, SentEvent};
 use super::media::MediaScript;
 use super::memory::Memory;
 use super::pace::Pace;
+use super::quota::{self, Spent};
 use super::rules::FaultBook;
-use super::scenario::Scenario;
+use super::scenario::{Callback, Scenario};
+use super::settings::{self, Settings};
 use super::store::Store;
 use super::submit::{self, Submission};
 use super::{gate, lookup, tasks};
@@ -27,6 +29,8 @@ pub(super) struct State {
     pub(super) ids: Ids,
     pub(super) memory: Memory,
     pub(super) store: Store,
+    pub(super) settings: Settings,
+    pub(super) spent: Spent,
     pub(super) faults: FaultBook,
     pub(super) calls: Log<Call>,
     pub(super) events: Log<SentEvent>,
@@ -71,6 +75,8 @@ impl State {
             ids: Ids::new(scenario.seed, std::mem::take(&mut scenario.job_ids)),
             memory: Memory::default(),
             store: Store::default(),
+            settings: Settings::default(),
+            spent: Spent::default(),
             faults,
             calls: Log::default(),
             events: Log::default(),
@@ -85,6 +91,11 @@ impl State {
 
     pub(super) fn script_of(&self, media: &str) -> Arc<MediaScript> {
         Arc::clone(self.scripts.get(media).unwrap_or(&self.default_script))
+    }
+
+    /// Where events of ours go, if they are switched on.
+    pub(super) fn callback(&self) -> Option<Callback> {
+        self.settings.callback(self.scenario.callback.as_ref())
     }
 
     pub(super) fn set_media(&mut self, media: String, script: MediaScript) {
@@ -141,6 +152,10 @@ impl State {
         match action {
             "RefreshMediaPlayUrls" => submit::refresh_media_play_urls(self, params, now),
             "GetMediaRefreshJobs" => lookup::get_media_refresh_jobs(self, params, now),
+            "DescribeVodRefreshQuota" => Ok(quota::describe_vod_refresh_quota(self, now)),
+            "GetMessageCallback" => settings::get_message_callback(self, params),
+            "SetMessageCallback" => settings::set_message_callback(self, params),
+            "DeleteMessageCallback" => settings::delete_message_callback(self, params),
             _ => tasks::describe_vod_refresh_tasks(self, params, now),
         }
     }

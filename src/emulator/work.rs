@@ -102,8 +102,10 @@ fn call(envelope: &Envelope, received: Option<&Received>, method: &http::Method,
     let claims = received.map(gate::claims).unwrap_or_default();
     let mut params = received.map(Received::params).unwrap_or_default();
     params.remove("Signature");
-    if let Some(token) = params.get_mut("SecurityToken") {
-        *token = "***".into();
+    for secret in ["SecurityToken", "AuthKey"] {
+        if let Some(value) = params.get_mut(secret) {
+            *value = "***".into();
+        }
     }
     Call {
         at: envelope.now,

@@ -11,7 +11,9 @@ use tracing::debug;
 
 use super::answer::{self, Answer};
 use super::endpoints::{TASK_REGION, checked_endpoint, endpoint_of_region};
-use super::{describe_vod_refresh_tasks, get_media_refresh_jobs, refresh_media_play_urls};
+use super::{
+    describe_vod_refresh_tasks, get_media_refresh_jobs, refresh_media_play_urls, set_message_callback,
+};
 use crate::auth::request::{Attempt, Operation, Signed, fresh_nonce, signed};
 use crate::auth::{Credential, CredentialProvider, SignatureVersion, rpc};
 use crate::error::{Error, ErrorKind, Result};
@@ -23,7 +25,7 @@ use crate::net::transport::{Phase, Transport, TransportError};
 use crate::net::{HttpOptions, HttpTransport};
 
 /// API version of every call here.
-const VERSION: &str = "2017-03-21";
+pub(super) const VERSION: &str = "2017-03-21";
 /// Calls per second and action unless told otherwise.
 pub(crate) const DEFAULT_MAX_RPS: u32 = 20;
 /// Longest time of one attempt from connecting to the last byte.
@@ -62,6 +64,8 @@ struct Shared {
     pace: Pace,
     /// The service's clock minus ours, in milliseconds.
     skew_ms: AtomicI64,
+    /// The same by the last answer, whether it matters or not; `i64::MIN` before the first one.
+    seen_skew_ms: AtomicI64,
     answered: AtomicBool,
     jitter: Jitter,
 }
@@ -70,6 +74,7 @@ struct Pace {
     submit: Pacer,
     look_up: Pacer,
     tasks: Pacer,
+    settings: Pacer,
     other: Pacer,
 }
 
@@ -82,6 +87,7 @@ impl Pace {
             submit: limit(refresh_media_play_urls::PER_SECOND),
             look_up: limit(get_media_refresh_jobs::PER_SECOND),
             tasks: limit(describe_vod_refresh_tasks::PER_SECOND),
+            settings: limit(set_message_callback::PER_SECOND),
             other: limit(10.0),
         }
     }
@@ -91,6 +97,7 @@ impl Pace {
             refresh_media_play_urls::ACTION => &self.submit,
             get_media_refresh_jobs::ACTION => &self.look_up,
             describe_vod_refresh_tasks::ACTION => &self.tasks,
+            set_message_callback::ACTION => &self.settings,
             _ => &self.other,
         }
     }
@@ -154,6 +161,13 @@ impl VodClient {
     /// The service's time of day, as well as it is known.
     pub fn service_time(&self) -> DateTime<Utc> {
         self.shared.clock.now() + TimeDelta::milliseconds(self.shared.skew_ms.load(Ordering::Relaxed))
+    }
+
+    /// How far the service's clock is ahead of ours by the `Date` of its last answer; `None` before the first one.
+    /// Good to about a second.
+    pub fn measured_skew(&self) -> Option<TimeDelta> {
+        let millis = self.shared.seen_skew_ms.load(Ordering::Relaxed);
+        (millis != i64::MIN).then(|| TimeDelta::milliseconds(millis))
     }
 
     /// The service's clock, as well as it is known: what callbacks' timestamps are to be compared with.
@@ -226,6 +240,10 @@ impl VodClient {
         let late = TransportError { phase: Phase::Answer, timed_out: true, host, message: String::new() };
         let answer =
             sent.unwrap_or(Err(late)).map_err(|failure| not_answered(failure).with_action(action))?;
+        if let Some(theirs) = date_of(&answer) {
+            let skew = theirs - self.shared.clock.now();
+            self.shared.seen_skew_ms.store(skew.num_milliseconds(), Ordering::Relaxed);
+        }
         let result = answer::read(&answer).map_err(|error| {
             let error = error.with_action(action);
             match error.kind() {
@@ -247,9 +265,7 @@ impl VodClient {
     /// Measures how far our clock is off; the next attempt uses the service's time.
     fn correct_clock(&self, error: Error, answer: &http::Response<bytes::Bytes>) -> Error {
         let ours = self.shared.clock.now();
-        let date =
-            answer::header(answer.headers(), "date").and_then(|d| DateTime::parse_from_rfc2822(d).ok());
-        let Some(theirs) = date.map(|date| date.with_timezone(&Utc)) else {
+        let Some(theirs) = date_of(answer) else {
             return error.with_message_suffix("; the answer has no Date header to measure our clock by");
         };
         let skew = theirs - ours;
@@ -274,6 +290,12 @@ impl Clock for ServiceClock {
     fn now(&self) -> DateTime<Utc> {
         self.0.service_time()
     }
+}
+
+/// The service's time of day when it answered.
+fn date_of(answer: &http::Response<bytes::Bytes>) -> Option<DateTime<Utc>> {
+    let date = answer::header(answer.headers(), "date")?;
+    Some(DateTime::parse_from_rfc2822(date).ok()?.with_timezone(&Utc))
 }
 
 fn not_answered(failure: TransportError) -> Error {
@@ -417,6 +439,7 @@ impl VodClientBuilder {
                 signature: self.signature,
                 pace: Pace::new(self.max_rps),
                 skew_ms: AtomicI64::new(0),
+                seen_skew_ms: AtomicI64::new(i64::MIN),
                 answered: AtomicBool::new(false),
                 jitter: Jitter::from_system(),
             }),
