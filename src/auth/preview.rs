@@ -132,8 +132,7 @@ mod tests {
 
     #[test]
     fn version_3_shows_the_headers_and_works_without_a_credential() {
-        let preview =
-            preview(SignatureVersion::V3, "https://h", &operation(), &Signer::default()).unwrap();
+        let preview = preview(SignatureVersion::V3, "https://h", &operation(), &Signer::default()).unwrap();
         assert_eq!(preview.params.len(), 1);
         let authorization = &preview.headers["authorization"];
         assert!(authorization.starts_with("ACS3-HMAC-SHA256 Credential=<access key id>,"), "{authorization}");

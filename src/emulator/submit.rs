@@ -210,7 +210,9 @@ fn urls_of(state: &State, media: &str, script: &MediaScript, ending: &str) -> Ve
         return script.urls.clone();
     }
     let comma = if state.scenario.url_with_commas { "hd,sd," } else { "" };
-    (1..=url_count(state, script)).map(|n| format!("https://media.example.test/{media}/{comma}{n}.{ending}")).collect()
+    (1..=url_count(state, script))
+        .map(|n| format!("https://media.example.test/{media}/{comma}{n}.{ending}"))
+        .collect()
 }
 
 fn task_ids_of(state: &mut State, script: &MediaScript, urls: usize, shared_id: Option<&str>) -> Vec<String> {

@@ -95,7 +95,9 @@ impl MessageCallback {
 
     /// Whether events of this type are sent.
     pub fn sends(&self, event: &str) -> bool {
-        self.events.iter().any(|name| name.eq_ignore_ascii_case(ALL_EVENTS) || name.eq_ignore_ascii_case(event))
+        self.events
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(ALL_EVENTS) || name.eq_ignore_ascii_case(event))
     }
 
     /// Whether a key is set and used.
@@ -160,7 +162,8 @@ impl MessageCallback {
 
     /// Reads the service's object; `None` where nothing is set.
     pub(crate) fn read(fields: Fields<'_>) -> Option<Self> {
-        let text = |name| fields.text(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        let text =
+            |name| fields.text(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
         let events = fields.list("EventTypeList");
         let (callback_url, mns_queue_name) = (text("CallbackURL"), text("MnsQueueName"));
         if events.is_empty() && callback_url.is_none() && mns_queue_name.is_none() {
@@ -176,7 +179,8 @@ impl MessageCallback {
             callback_type,
             callback_url,
             events,
-            auth_switch: text("AuthSwitch").is_some_and(|word| ["on", "true", "1"].contains(&&*word.to_ascii_lowercase())),
+            auth_switch: text("AuthSwitch")
+                .is_some_and(|word| ["on", "true", "1"].contains(&&*word.to_ascii_lowercase())),
             // Not trimmed: it signs as it is.
             auth_key: fields.text("AuthKey").map(SecretString::from),
             mns_endpoint: text("MnsEndpoint"),

@@ -2,6 +2,7 @@
 
 #![expect(clippy::doc_markdown, reason = "these comments are help texts, and a terminal shows no backticks")]
 
+pub(crate) mod account;
 pub(crate) mod callback;
 pub(crate) mod connection;
 pub(crate) mod events;
@@ -55,7 +56,7 @@ pub(crate) enum Command {
     /// Wait for jobs that somebody else submitted
     #[command(after_help = WAIT_EXAMPLES)]
     Wait(Box<WaitArgs>),
-    /// Produce or check a callback signature
+    /// Show or change the account's event settings; produce or check a callback signature
     #[command(subcommand)]
     Callback(callback::CallbackCommand),
     #[cfg(feature = "emulator")]
@@ -86,12 +87,12 @@ pub(crate) enum Command {
     /// List the runs in the journal
     #[command(hide = true, disable_help_flag = true)]
     Runs(NotYet),
-    /// Show today's remaining quota
-    #[command(hide = true, disable_help_flag = true)]
-    Quota(NotYet),
-    /// Check clock, credentials, permissions and settings
-    #[command(hide = true, disable_help_flag = true)]
-    Doctor(NotYet),
+    /// Show today's remaining refresh and preload quota
+    #[command(after_help = "Example:\n  vod-refresh quota --output json")]
+    Quota(account::QuotaArgs),
+    /// Check clock, credentials, permissions, event settings and quota, a line each
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(Box<account::DoctorArgs>),
 }
 
 /// A command that this version does not have: whatever stands behind it, the answer is the same.
@@ -150,6 +151,13 @@ Examples:
   vod-refresh preload 0a1b2c… 3d4e5f… --definitions HD,4K
   vod-refresh preload --from-file ids.txt --no-wait
   vod-refresh preload 0a1b2c… --result-type multiple --slice-count 5 --timeout 2h";
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  vod-refresh doctor
+  vod-refresh doctor --callback-url https://ci.example.com/vod --callback-auth-key-file key.txt --output json
+
+Give it the options of your run. `fail`: a run can't do its work; the exit code says why, as for a run.
+`warn`: it can, but not as configured, or nobody knows; exit 0.";
 const WAIT_EXAMPLES: &str = "\
 Examples:
   vod-refresh wait c5ae61bf…
@@ -207,7 +215,16 @@ mod tests {
             parse("vod-refresh wait J1 J2 --timeout 20s --callback-listen localhost:0 --output ndjson")
                 .is_ok()
         );
-        for command in ["resume", "status x --check", "runs --output json", "quota", "doctor --help"] {
+        for command in [
+            "resume",
+            "status x --check",
+            "runs --output json",
+            "quota -o json",
+            "doctor --callback-url http://h/",
+            "callback get --app-id a",
+            "callback set --callback-url http://h/ --yes",
+            "callback delete -y",
+        ] {
             assert!(parse(&format!("vod-refresh {command}")).is_ok(), "{command}");
         }
     }
@@ -228,6 +245,10 @@ mod tests {
             "wait",
             "wait J1 --no-wait",
             "refresh m1 --output yaml",
+            "quota --output ndjson",
+            "callback set",
+            "callback set --queue no-url",
+            "callback set --callback-url http://h/ --queue https://1.mns.r.aliyuncs.com/queues/q",
         ] {
             assert_eq!(parse(&format!("vod-refresh {line}")).unwrap_err().exit_code(), 2, "{line}");
         }
@@ -242,11 +263,11 @@ mod tests {
     fn what_is_not_built_is_not_in_the_help() {
         let mut command = Cli::command();
         let help = command.render_long_help().to_string();
-        for word in ["resume", "status", "runs", "doctor"] {
+        for word in ["resume", "status", "runs"] {
             assert!(!help.contains(&format!("  {word} ")), "{word}");
         }
         let refresh = command.find_subcommand_mut("refresh").unwrap().render_long_help().to_string();
-        for word in ["--journal", "--queue", "--profile", "--check-quota", "--dry-run", "--no-journal"] {
+        for word in ["--journal", "--queue", "--profile", "--no-journal"] {
             assert!(!refresh.contains(word), "{word}");
         }
     }

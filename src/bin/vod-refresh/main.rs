@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod consent;
 mod exit;
 mod files;
 mod ids_list;
@@ -11,6 +12,7 @@ mod logs;
 mod output;
 mod printer;
 mod progress;
+mod queue_url;
 mod resume;
 mod signals;
 mod span;
@@ -21,7 +23,7 @@ use clap::Parser as _;
 use vod_refresh::vod::TaskType;
 
 use crate::args::{Cli, Command};
-use crate::commands::{callback, media, not_yet, pages, wait};
+use crate::commands::{callback, doctor, media, not_yet, pages, quota, wait};
 use crate::exit::{ExitCode, Failure};
 use crate::printer::Printer;
 use crate::world::World;
@@ -67,7 +69,7 @@ fn dispatch(command: &Command, world: &World, printer: &Printer) -> Result<ExitC
         Command::Resume(_) => Err(not_yet("resume")),
         Command::Status(_) => Err(not_yet("status")),
         Command::Runs(_) => Err(not_yet("runs")),
-        Command::Quota(_) => Err(not_yet("quota")),
-        Command::Doctor(_) => Err(not_yet("doctor")),
+        Command::Quota(args) => quota::execute(args, world, printer),
+        Command::Doctor(args) => doctor::execute(args, world, printer),
     }
 }

@@ -22,7 +22,10 @@ async fn settings(bed: &Bed, app: &[(&str, &str)]) -> Value {
 async fn setting_replaces_everything_and_deleting_leaves_nothing() {
     let bed = Bed::new(Scenario::new().with_callback("http://h/", Some("Abc123Key")));
     let before = settings(&bed, &[]).await;
-    assert_eq!((before["EventTypeList"].as_str(), before["AuthKey"].as_str()), (Some("ALL"), Some("Abc123Key")));
+    assert_eq!(
+        (before["EventTypeList"].as_str(), before["AuthKey"].as_str()),
+        (Some("ALL"), Some("Abc123Key"))
+    );
     assert_eq!(bed.call("SetMessageCallback", &HTTP).await.0, 200);
     let after = settings(&bed, &[]).await;
     assert_eq!((after["CallbackURL"].as_str(), after.get("AuthKey")), (Some("https://cb.test/"), None));

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use vod_refresh::auth::SignatureVersion;
-use vod_refresh::net::HttpOptions;
+use vod_refresh::net::{HttpOptions, HttpTransport};
 use vod_refresh::{EnvironmentCredentials, Error, ErrorKind, VodClient};
 
 use super::media::text;
@@ -57,7 +57,28 @@ enum Version {
 impl ConnectionArgs {
     /// A client for these settings, with the credentials of the environment.
     pub(crate) async fn client(&self, world: &World) -> Result<VodClient, Failure> {
-        let credentials = EnvironmentCredentials::from_lookup(|name| world.variable(name));
+        let client = self.unasked_client(world)?;
+        // Asked here, so that nothing begins without credentials.
+        client.credential().await?;
+        Ok(client)
+    }
+
+    /// The credentials in variables: the one source that needs no call.
+    pub(crate) fn environment(&self, world: &World) -> EnvironmentCredentials {
+        EnvironmentCredentials::from_lookup(|name| world.variable(name))
+    }
+
+    /// How requests are signed.
+    pub(crate) fn version(&self) -> SignatureVersion {
+        match self.signature_version {
+            Some(Version::V3) => SignatureVersion::V3,
+            Some(Version::V1) | None => SignatureVersion::V1,
+        }
+    }
+
+    /// The same client, without a look at whether there are credentials.
+    pub(crate) fn unasked_client(&self, world: &World) -> Result<VodClient, Failure> {
+        let credentials = self.environment(world);
         let mut builder = VodClient::builder(credentials).with_plain_http_allowed(self.allow_http);
         let or_variable = |given: &Option<String>, name| given.clone().or_else(|| world.variable(name));
         let region = or_variable(&self.region, variable::REGION);
@@ -70,9 +91,7 @@ impl ConnectionArgs {
         if let Some(endpoint) = or_variable(&self.task_endpoint, variable::TASK_ENDPOINT) {
             builder = builder.with_task_endpoint(endpoint);
         }
-        if self.signature_version == Some(Version::V3) {
-            builder = builder.with_signature_version(SignatureVersion::V3);
-        }
+        builder = builder.with_signature_version(self.version());
         if let Some(max_rps) = self.max_rps {
             builder = builder.with_max_rps(max_rps);
         }
@@ -83,10 +102,7 @@ impl ConnectionArgs {
         } else if let Some(path) = world.variable(variable::CA_FILE) {
             http.extra_roots.push(certificates(Path::new(&path), variable::CA_FILE)?);
         }
-        let client = builder.with_http_options(http).build()?;
-        // Asked here, so that nothing begins without credentials.
-        client.credential().await?;
-        Ok(client)
+        Ok(builder.with_http_options(http).build()?)
     }
 
     /// The options as words, to repeat the connection on another command line.
@@ -116,12 +132,17 @@ impl ConnectionArgs {
 
 /// The PEM file at `path`, which `source` names.
 fn certificates(path: &Path, source: &str) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|why| {
+    let named = |what: &str| {
         let name = harmless(&path.display().to_string());
-        Error::new(ErrorKind::Config, format!("cannot read the CA file {name} of `{source}`"))
-            .with_source(why)
-            .into()
-    })
+        Error::new(ErrorKind::Config, format!("cannot {what} the CA file {name} of `{source}`"))
+    };
+    let pem = std::fs::read(path).map_err(|why| named("read").with_source(why))?;
+    // Tried on its own here, where its name is known.
+    let mut alone = HttpOptions::default();
+    alone.plain_http_only = true;
+    alone.extra_roots.push(pem.clone());
+    HttpTransport::new(&alone).map_err(|why| named("use").with_source(why))?;
+    Ok(pem)
 }
 
 #[cfg(test)]
@@ -162,6 +183,7 @@ mod tests {
             ("--endpoint http://10.0.0.1", "plain HTTP"),
             ("--region CN", "no region id"),
             ("--ca-file /nonexistent.pem", "/nonexistent.pem"),
+            ("--ca-file /dev/null", "cannot use the CA file /dev/null of `--ca-file`"),
         ] {
             let lines = client(options, &[]).await.unwrap_err();
             assert!(lines[0].contains(part), "{lines:?}");

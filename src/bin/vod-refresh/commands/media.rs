@@ -4,7 +4,7 @@ use vod_refresh::vod::TaskType;
 use vod_refresh::{MediaId, RefreshRequest};
 
 use super::run::{self, Task};
-use super::{block_on, not_yet};
+use super::{block_on, dry_run, quota};
 use crate::args::media::MediaArgs;
 use crate::exit::{ExitCode, Failure};
 use crate::ids_list;
@@ -27,17 +27,17 @@ pub(crate) async fn execute_in(
     world: &World,
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
-    if args.submitting.check_quota {
-        return Err(not_yet("--check-quota"));
-    }
-    if args.submitting.dry_run {
-        return Err(not_yet("--dry-run"));
-    }
     run::refuse_unbuilt(&args.events, &args.connection)?;
     let mut options = args.waiting.options();
     options.wait = !args.submitting.no_wait;
     options.resubmit = !args.submitting.no_resubmit;
     let request = request(task_type, args)?;
+    if args.submitting.dry_run {
+        return dry_run::show(&request, &args.connection, args.output.output, world, printer).await;
+    }
+    if args.submitting.check_quota {
+        quota::check(&args.connection.client(world).await?, &request, printer).await?;
+    }
     let task = Task::Media(request);
     run::run(task, options, args.into(), world, printer).await
 }
