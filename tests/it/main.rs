@@ -4,9 +4,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect is to fail there")]
 
+mod account;
 mod callback;
 mod limits;
 mod refresh;
 mod retry;
 mod support;
+mod tls;
 mod wait;
