@@ -52,6 +52,7 @@ pub struct VodClient {
     shared: Arc<Shared>,
     stop: CancellationToken,
     watch: Option<Arc<dyn CallWatch>>,
+    budget: Budget,
 }
 
 struct Shared {
@@ -179,7 +180,14 @@ impl VodClient {
     ///
     /// A request that is on the wire is not cut by `stop`: its answer is worth having.
     pub(crate) fn watched(&self, stop: CancellationToken, watch: Arc<dyn CallWatch>) -> Self {
-        Self { shared: self.shared.clone(), stop, watch: Some(watch) }
+        Self { stop, watch: Some(watch), ..self.clone() }
+    }
+
+    /// A clone whose calls give up once they have failed for so long, where a run has more patience: 25 s with a
+    /// service that never answered, minutes with one that did.
+    #[must_use]
+    pub fn with_patience(&self, limit: Duration) -> Self {
+        Self { budget: self.budget.at_most(limit), ..self.clone() }
     }
 
     /// Calls `operation`, with retries. `idempotent`: repeating it after a lost answer does no harm.
@@ -198,7 +206,7 @@ impl VodClient {
         };
         let pacer = self.shared.pace.of(action);
         let retry = Retry {
-            budget: Budget::default(),
+            budget: self.budget,
             idempotent,
             stop: &self.stop,
             answered: &|| self.shared.answered.load(Ordering::Relaxed),
@@ -445,6 +453,7 @@ impl VodClientBuilder {
             }),
             stop: CancellationToken::new(),
             watch: None,
+            budget: Budget::default(),
         })
     }
 }

@@ -7,6 +7,7 @@ mod events;
 mod finding;
 mod identity;
 mod reach;
+mod readings;
 mod service;
 
 use vod_refresh::VodClient;

@@ -1,25 +1,22 @@
-//! What the service says: clock, permissions, quota, event settings. A harmless call each.
+//! What the service says: permissions first, by a harmless call each, and what the calls bring.
 
 use std::future::Future;
 use std::time::Duration;
 
-use chrono::TimeDelta;
-use vod_refresh::vod::{MessageCallback, RefreshQuota, TaskQuery};
+use vod_refresh::vod::{MessageCallback, TaskQuery};
 use vod_refresh::{Error, ErrorKind, JobId, TaskId, VodClient};
 
 use super::finding::Finding;
+use super::readings::{clock, left};
 use crate::exit::ExitCode;
 
 /// Ids that nobody has: asking about them shows the permission and touches nothing.
 const NO_JOB: &str = "00000000000000000000000000000000";
 const NO_TASK: &str = "1";
-/// A doctor's patience with one call; a run has more.
-const PATIENCE: Duration = Duration::from_secs(15);
-/// Differences below this are the network's.
-const SKEW_NOISE: TimeDelta = TimeDelta::seconds(30);
-/// The service refuses requests that are further off. Source: "Common error codes", `InvalidTimeStamp.Expired`.
-const SKEW_LIMIT: TimeDelta = TimeDelta::minutes(15);
-
+/// A doctor's patience with a call that fails; a run has more.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// And with one that does not come back.
+const SILENCE: Duration = Duration::from_secs(20);
 /// What the calls brought.
 pub(super) struct Seen {
     pub(super) findings: Vec<Finding>,
@@ -28,6 +25,7 @@ pub(super) struct Seen {
 }
 
 pub(super) async fn check(client: &VodClient, app_id: Option<&str>) -> Seen {
+    let client = &client.with_patience(PATIENCE);
     let job = async {
         let id = JobId::new(NO_JOB).map_err(|why| Error::new(ErrorKind::Internal, why.to_string()))?;
         client.get_media_refresh_jobs(&id).await
@@ -75,38 +73,10 @@ pub(super) async fn check(client: &VodClient, app_id: Option<&str>) -> Seen {
 /// The call, if it does not take too long.
 async fn patient<T>(endpoint: &str, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let late = || {
-        let text = format!("no good answer from {endpoint} within {} s", PATIENCE.as_secs());
+        let text = format!("no good answer from {endpoint} within {} s", SILENCE.as_secs());
         Err(Error::new(ErrorKind::Unavailable, text))
     };
-    tokio::time::timeout(PATIENCE, call).await.unwrap_or_else(|_| late())
-}
-
-fn clock(skew: Option<TimeDelta>, error: Option<&Error>) -> Finding {
-    const CHECK: &str = "clock";
-    if let Some(error) = error.filter(|error| error.kind() == ErrorKind::Clock) {
-        return Finding::error(CHECK, error);
-    }
-    let Some(skew) = skew else {
-        return Finding::warn(CHECK, "not known: the service gave no answer with a date");
-    };
-    let seconds = skew.num_seconds();
-    let side = if seconds > 0 { "behind" } else { "ahead of" };
-    let text = format!("{} s {side} the service's", seconds.abs());
-    if skew.abs() <= SKEW_NOISE {
-        return Finding::ok(CHECK, "agrees with the service's");
-    }
-    let to_the_hour = (seconds.abs() + 120) % 3_600;
-    let zone = if seconds.abs() > 3_000 && to_the_hour <= 240 {
-        "; whole hours: is a time zone set wrong?"
-    } else {
-        ""
-    };
-    let finding = if skew.abs() > SKEW_LIMIT {
-        Finding::warn(CHECK, format!("{text}; requests signed by it are refused, and runs correct it{zone}"))
-    } else {
-        Finding::warn(CHECK, text)
-    };
-    finding.remedy("set this machine's clock, by NTP for one")
+    tokio::time::timeout(SILENCE, call).await.unwrap_or_else(|_| late())
 }
 
 /// Whether the call may be made, by its outcome.
@@ -145,42 +115,10 @@ fn is_denial(error: &Error) -> bool {
     error.kind() == ErrorKind::Refused && (code.starts_with("forbidden") || code == "nopermission")
 }
 
-fn left(quota: &RefreshQuota) -> Finding {
-    const CHECK: &str = "quota";
-    let number = |n: Option<u64>| n.map_or("?".to_owned(), |n| n.to_string());
-    let text = format!(
-        "left today: {} of {} URLs to refresh, {} of {} to preload",
-        number(quota.url_remain),
-        number(quota.url_quota),
-        number(quota.preload_remain),
-        number(quota.preload_quota)
-    );
-    if quota.url_remain == Some(0) || quota.preload_remain == Some(0) {
-        return Finding::fail(CHECK, text, ExitCode::Quota)
-            .remedy("the day's quota starts again at midnight, Beijing time; ask the vendor to raise it");
-    }
-    Finding::ok(CHECK, text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::finding::Status;
     use super::*;
-
-    #[test]
-    fn a_clock_is_off_when_the_service_would_notice() {
-        for (seconds, status, word) in [
-            (-2, Status::Ok, "agrees"),
-            (90, Status::Warn, "90 s behind"),
-            (-90, Status::Warn, "90 s ahead of"),
-            (28_801, Status::Warn, "time zone"),
-            (3_000, Status::Warn, "are refused"),
-        ] {
-            let finding = clock(Some(TimeDelta::seconds(seconds)), None);
-            assert_eq!(finding.status, status, "{seconds}");
-            assert!(format!("{finding:?}").contains(word), "{finding:?}");
-        }
-    }
 
     #[test]
     fn refusals_of_the_content_prove_the_permission_and_wrong_hosts_do_not() {
