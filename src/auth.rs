@@ -7,6 +7,7 @@ pub mod acs3;
 pub mod callback;
 pub mod credentials;
 pub mod percent;
+pub mod preview;
 pub mod queue;
 pub(crate) mod renew;
 pub mod request;

@@ -7,7 +7,7 @@
 //!
 //! The walk of one request begins in `work`, with a file for each step: `wire` (decode) → `gate` and `signature` (key,
 //! time, signature, nonce, action) → `rules` (does a fault strike?) → `state` (rate, permission) → `submit`, `lookup` or
-//! `tasks` (the work, on what `store` holds), or `sts` (temporary keys, which `sessions` keeps) → `reply` and `answer`
+//! `tasks`, `settings` or `quota` (the work, on what `store` holds), or `sts` (temporary keys, which `sessions` keeps) → `reply` and `answer`
 //! (what goes back) → `deliver` (events, later). Beside the API, `metadata` answers by path alone, and requests under
 //! `/queues/` go to `queue`. `socket` and `transport` are the two ways in. What can be scripted: [`Scenario`],
 //! [`MediaScript`], [`QueueScript`], [`Fault`].
@@ -38,10 +38,12 @@ mod memory;
 mod metadata;
 mod pace;
 mod queue;
+mod quota;
 mod reply;
 mod rules;
 pub mod scenario;
 mod sessions;
+mod settings;
 mod signature;
 mod socket;
 mod state;
@@ -76,6 +78,7 @@ pub use self::log::{Call, SentEvent};
 pub use self::media::{EventScript, MediaScript, SubmitFail, Which};
 pub use self::metadata::{CredentialsUri, Metadata};
 pub use self::queue::{QueueEncoding, QueueScript, QueuedMessage};
+pub use self::quota::Quota;
 pub use self::reply::Reply;
 pub use self::rules::FaultRule;
 pub use self::scenario::{Callback, JobScript, Scenario};
@@ -201,7 +204,10 @@ impl Emulator {
 
     /// Changes where events go from now on, also those of jobs already submitted.
     pub fn set_callback(&self, callback: Option<Callback>) {
-        lock(&self.shared.state).scenario.callback = callback;
+        let mut state = lock(&self.shared.state);
+        state.scenario.callback = callback;
+        // The newest word counts, whoever says it.
+        state.settings.forget_default();
     }
 
     /// Gives a key a new security token; its old one is answered with `InvalidSecurityToken.Expired` from now on.
@@ -284,7 +290,7 @@ impl Emulator {
         body: impl Into<String>,
         signature: EventSignature,
     ) -> Option<u16> {
-        let callback = lock(&self.shared.state).scenario.callback.clone();
+        let callback = lock(&self.shared.state).callback();
         let (own_url, key) = callback.map_or((None, None), |c| (Some(c.url), c.key));
         let url = url.map(str::to_owned).or(own_url)?;
         let letter = Letter { kind: "by_hand", body: body.into(), signature };

@@ -6,17 +6,27 @@
 
 mod answer;
 mod client;
+mod delete_message_callback;
+mod describe_vod_refresh_quota;
 mod describe_vod_refresh_tasks;
 mod endpoints;
 mod fault;
 mod get_media_refresh_jobs;
+mod get_message_callback;
 mod lenient;
+mod message_callback;
 mod refresh_media_play_urls;
+mod set_message_callback;
 
 pub use client::{VodClient, VodClientBuilder};
+pub use describe_vod_refresh_quota::RefreshQuota;
 pub use describe_vod_refresh_tasks::{TaskPage, TaskQuery, TaskRow, TaskRows, TaskStatus};
 pub use endpoints::endpoint_of_region;
 pub use get_media_refresh_jobs::{JobRow, SubmissionStatus};
+pub use message_callback::{
+    ALL_EVENTS, CallbackType, DEFAULT_APP_ID, MAX_AUTH_KEY_CHARS, MAX_CALLBACK_URL_BYTES, MessageCallback,
+    REFRESH_EVENT,
+};
 pub use refresh_media_play_urls::{
     Filters, MAX_MEDIA_PER_CALL, RefreshMediaPlayUrls, ResultType, Submission, TaskType,
 };

@@ -107,6 +107,17 @@ fn signed_v1(endpoint: &str, operation: &Operation, attempt: &Attempt<'_>) -> Re
 
 /// The signed query or form of signature version 1.0, and the text that was signed.
 fn signed_v1_query(operation: &Operation, attempt: &Attempt<'_>) -> (String, String) {
+    let params = v1_params(operation, attempt);
+    let mut query = rpc::canonical_query(&params);
+    let text = rpc::string_to_sign(&operation.method, &query);
+    let signature = rpc::sign(&text, attempt.credential.secret.expose_secret());
+    query.push_str("&Signature=");
+    percent::encode_into(&signature, &mut query);
+    (query, text)
+}
+
+/// Every parameter of signature version 1.0 but the signature.
+pub(super) fn v1_params(operation: &Operation, attempt: &Attempt<'_>) -> Params {
     let mut params = operation.params.clone();
     let mut set = |name: &str, value: &str| params.insert(name.to_owned(), value.to_owned());
     set("Action", operation.action);
@@ -120,12 +131,7 @@ fn signed_v1_query(operation: &Operation, attempt: &Attempt<'_>) -> (String, Str
     if let Some(token) = &attempt.credential.token {
         set("SecurityToken", token.expose_secret());
     }
-    let mut query = rpc::canonical_query(&params);
-    let text = rpc::string_to_sign(&operation.method, &query);
-    let signature = rpc::sign(&text, attempt.credential.secret.expose_secret());
-    query.push_str("&Signature=");
-    percent::encode_into(&signature, &mut query);
-    (query, text)
+    params
 }
 
 fn signed_v3(endpoint: &str, operation: &Operation, attempt: &Attempt<'_>) -> Result<Signed> {

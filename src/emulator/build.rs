@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::media::MediaScript;
 use super::metadata::{CredentialsUri, Metadata};
 use super::queue::QueueScript;
+use super::quota::Quota;
 use super::rules::FaultRule;
 use super::scenario::{Callback, JobScript, Scenario};
 use super::sts::Sts;
@@ -105,6 +106,13 @@ impl Scenario {
     #[must_use]
     pub fn with_queue(mut self, queue: QueueScript) -> Self {
         self.queue = Some(queue);
+        self
+    }
+
+    /// Sets the day's quota.
+    #[must_use]
+    pub fn with_quota(mut self, quota: Quota) -> Self {
+        self.quota = quota;
         self
     }
 

@@ -101,8 +101,8 @@ struct Mailing {
 
 /// What is sent for one media, and where to; `None` if nothing is.
 fn write(state: &mut State, event: &PlannedEvent, now: DateTime<Utc>) -> Option<Mailing> {
-    // Event types are switched on in the account's own callback only: without one there are no events at all.
-    let callback = state.scenario.callback.clone();
+    // Event types are switched on in the account's own settings only: without them there are no events at all.
+    let callback = state.callback();
     if callback.is_none() && state.queue.is_none() {
         return None;
     }

@@ -22,6 +22,10 @@ pub(super) const ACTIONS: &[(&str, &[Method])] = &[
     ("DescribeVodRefreshTasks", &[Method::GET, Method::POST]),
     ("AssumeRole", &[Method::GET, Method::POST]),
     (sts::WITH_OIDC, &[Method::GET, Method::POST]),
+    ("DescribeVodRefreshQuota", &[Method::GET, Method::POST]),
+    ("GetMessageCallback", &[Method::GET, Method::POST]),
+    ("SetMessageCallback", &[Method::GET, Method::POST]),
+    ("DeleteMessageCallback", &[Method::GET, Method::POST]),
 ];
 const VERSION: &str = "2017-03-21";
 /// How far a timestamp may be off, and how long a nonce is remembered.

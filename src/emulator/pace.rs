@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, Utc};
 
 /// Published rates; the one of `DescribeVodRefreshTasks` is not, so it has none unless the scenario sets it.
-const PUBLISHED: &[(&str, f64)] = &[("RefreshMediaPlayUrls", 50.0), ("GetMediaRefreshJobs", 50.0)];
+const PUBLISHED: &[(&str, f64)] =
+    &[("RefreshMediaPlayUrls", 50.0), ("GetMediaRefreshJobs", 50.0), ("SetMessageCallback", 15.0)];
 
 #[derive(Debug, Default)]
 pub(super) struct Pace(HashMap<String, Bucket>);

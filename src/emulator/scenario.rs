@@ -42,7 +42,8 @@
 //! | `merge_ids_across_media` | false | all URLs of one submit call share one task id |
 //! | `extend_as_object` | false | events carry `Extend` as an object, not as a text holding JSON |
 //! | `rates` | 50 for the two job actions | action → calls a second; 0 = no limit. More gives `Throttling.User` |
-//! | `callback` | none | `url`, and `key` if events are to be signed. Without it no event is sent, whatever `UserData` says |
+//! | `callback` | none | `url`, and `key` if events are to be signed: the event settings at the start, with every event type on. Without settings no event is sent, whatever `UserData` says. `SetMessageCallback` and `DeleteMessageCallback` replace them |
+//! | `quota` | see below | the day's quota |
 //! | `queue` | none | a queue to which events go as well, see below |
 //! | `deny` | none | actions that answer `Forbidden.RAM`, those of the token service `NoPermission`, of the queue `AccessDenied` |
 //! | `sts` | every role | the token service, see below |
@@ -53,6 +54,18 @@
 //! | `media` | none | media id → how this media behaves, see below |
 //! | `default_media` | healthy | how media not listed behave |
 //! | `faults` | none | a list of rules, see below |
+//!
+//! # The quota
+//!
+//! Each URL of a submission counts; the day turns at midnight, Beijing time. What is used up is answered with
+//! `QuotaExceeded.Refresh` or `.Preload`, for the whole call.
+//!
+//! | field | default | meaning |
+//! |---|---|---|
+//! | `url_quota`, `preload_quota` | 1,000,000 | URLs to purge and to prefetch in a day: a raised account, so that no test runs into it by chance. New accounts have 2,000 and 500 |
+//! | `dir_quota` | 100 | directories to purge in a day; nothing here uses them |
+//! | `block_quota` | none | left out of the answer without it |
+//! | `url_remain`, `preload_remain`, `dir_remain`, `block_remain` | all of it | what is left on the first day |
 //!
 //! # One media
 //!
@@ -157,6 +170,7 @@ use serde::{Deserialize, Serialize};
 use super::media::MediaScript;
 use super::metadata::{CredentialsUri, Metadata};
 use super::queue::QueueScript;
+use super::quota::Quota;
 use super::rules::FaultRule;
 use super::sts::Sts;
 use super::{duration, gate};
@@ -209,6 +223,8 @@ pub struct Scenario {
     pub callback: Option<Callback>,
     /// A queue to which events go as well.
     pub queue: Option<QueueScript>,
+    /// The day's quota.
+    pub quota: Quota,
     /// Actions that RAM denies.
     pub deny: Vec<String>,
     /// The token service.
@@ -279,6 +295,7 @@ impl Default for Scenario {
             rates: BTreeMap::new(),
             callback: None,
             queue: None,
+            quota: Quota::default(),
             deny: Vec::new(),
             sts: Sts::default(),
             metadata: Metadata::default(),

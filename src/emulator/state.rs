@@ -15,8 +15,10 @@ use super::media::MediaScript;
 use super::memory::Memory;
 use super::pace::Pace;
 use super::queue::Queue;
+use super::quota::{self, Spent};
 use super::rules::FaultBook;
-use super::scenario::Scenario;
+use super::scenario::{Callback, Scenario};
+use super::settings::{self, Settings};
 use super::store::Store;
 use super::submit::{self, Submission};
 use super::{gate, lookup, sts, tasks};
@@ -30,6 +32,8 @@ pub(super) struct State {
     pub(super) store: Store,
     /// There if the scenario has one, once the clock is known.
     pub(super) queue: Option<Queue>,
+    pub(super) settings: Settings,
+    pub(super) spent: Spent,
     pub(super) faults: FaultBook,
     pub(super) calls: Log<Call>,
     pub(super) events: Log<SentEvent>,
@@ -75,6 +79,8 @@ impl State {
             memory: Memory::default(),
             store: Store::default(),
             queue: None,
+            settings: Settings::default(),
+            spent: Spent::default(),
             faults,
             calls: Log::default(),
             events: Log::default(),
@@ -89,6 +95,11 @@ impl State {
 
     pub(super) fn script_of(&self, media: &str) -> Arc<MediaScript> {
         Arc::clone(self.scripts.get(media).unwrap_or(&self.default_script))
+    }
+
+    /// Where events of ours go, if they are switched on.
+    pub(super) fn callback(&self) -> Option<Callback> {
+        self.settings.callback(self.scenario.callback.as_ref())
     }
 
     pub(super) fn set_media(&mut self, media: String, script: MediaScript) {
@@ -153,6 +164,10 @@ impl State {
             _ if sts::is_action(action) => sts::perform(self, action, params, now),
             "RefreshMediaPlayUrls" => submit::refresh_media_play_urls(self, params, now),
             "GetMediaRefreshJobs" => lookup::get_media_refresh_jobs(self, params, now),
+            "DescribeVodRefreshQuota" => Ok(quota::describe_vod_refresh_quota(self, now)),
+            "GetMessageCallback" => settings::get_message_callback(self, params),
+            "SetMessageCallback" => settings::set_message_callback(self, params),
+            "DeleteMessageCallback" => settings::delete_message_callback(self, params),
             _ => tasks::describe_vod_refresh_tasks(self, params, now),
         }
     }

@@ -52,6 +52,8 @@ pub(super) fn refresh_media_play_urls(
     if accepted.is_empty() {
         return Ok(Done::of(body));
     }
+    let urls = accepted.iter().map(|media| url_count(state, &state.script_of(media)) as u64).sum();
+    state.spent.take(&state.scenario.quota, &submission.task_type, urls, now)?;
     let job_id = state.ids.job();
     body["MediaRefreshJobId"] = json!(job_id);
     let events = open_job(state, &job_id, Submission { media: accepted, ..submission }, now);
@@ -191,6 +193,15 @@ pub(super) fn open_job(
     events
 }
 
+/// How many URLs a media has: as many as [`urls_of`] gives.
+fn url_count(state: &State, script: &MediaScript) -> usize {
+    match script {
+        _ if script.no_urls || script.submit_fail.is_some() => 0,
+        _ if !script.urls.is_empty() => script.urls.len(),
+        _ => script.url_count.unwrap_or(state.scenario.urls_per_media),
+    }
+}
+
 fn urls_of(state: &State, media: &str, script: &MediaScript, ending: &str) -> Vec<String> {
     if script.no_urls || script.submit_fail.is_some() {
         return Vec::new();
@@ -199,8 +210,9 @@ fn urls_of(state: &State, media: &str, script: &MediaScript, ending: &str) -> Ve
         return script.urls.clone();
     }
     let comma = if state.scenario.url_with_commas { "hd,sd," } else { "" };
-    let count = script.url_count.unwrap_or(state.scenario.urls_per_media);
-    (1..=count).map(|n| format!("https://media.example.test/{media}/{comma}{n}.{ending}")).collect()
+    (1..=url_count(state, script))
+        .map(|n| format!("https://media.example.test/{media}/{comma}{n}.{ending}"))
+        .collect()
 }
 
 fn task_ids_of(state: &mut State, script: &MediaScript, urls: usize, shared_id: Option<&str>) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! The emulator from outside: raw requests in, replies out. Tables for the gateway, paused time for the rest.
 
+mod account;
 mod bed;
 mod captures;
 mod events;

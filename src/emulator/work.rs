@@ -138,9 +138,9 @@ fn call(envelope: &Envelope, received: Option<&Received>, method: &http::Method,
     let claims = received.map(gate::claims).unwrap_or_default();
     let mut params = received.map(Received::params).unwrap_or_default();
     params.remove("Signature");
-    for secret in ["SecurityToken", "OIDCToken"] {
-        if let Some(token) = params.get_mut(secret) {
-            *token = "***".into();
+    for secret in ["SecurityToken", "OIDCToken", "AuthKey"] {
+        if let Some(value) = params.get_mut(secret) {
+            *value = "***".into();
         }
     }
     Call {

@@ -34,6 +34,12 @@ impl Default for Budget {
 }
 
 impl Budget {
+    /// The same, with nothing above `limit`.
+    pub(crate) fn at_most(self, limit: Duration) -> Self {
+        let Self { answered, first_contact, busy } = self;
+        Self { answered: answered.min(limit), first_contact: first_contact.min(limit), busy: busy.min(limit) }
+    }
+
     fn of(self, kind: ErrorKind, answered_before: bool) -> Duration {
         match kind {
             ErrorKind::Busy => self.busy,

@@ -6,7 +6,7 @@ use super::request::RefreshRequest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Correlation;
 use crate::ids::{MediaId, RunId};
-use crate::vod::MAX_MEDIA_PER_CALL;
+use crate::vod::{MAX_MEDIA_PER_CALL, RefreshMediaPlayUrls};
 
 /// Most bytes of `UserData.Extend`, our mark included. Source: "UserData" of the VOD API.
 pub const MAX_EXTEND_BYTES: usize = 512;
@@ -23,6 +23,44 @@ impl Batch {
     pub fn split(media: &[MediaId]) -> Vec<Self> {
         media.chunks(MAX_MEDIA_PER_CALL).map(|chunk| Self { media: chunk.to_vec() }).collect()
     }
+}
+
+impl RefreshRequest {
+    /// The submissions that a run with this id would make, in order, if each were answered at once.
+    ///
+    /// Nothing is sent: what a dry run shows, or a caller's own review.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`] for a request that can't be sent: no media, a slice count out of range, an extend text
+    /// that is too long.
+    pub fn submissions(&self, run: &RunId) -> Result<Vec<RefreshMediaPlayUrls>> {
+        check(self, run)?;
+        let batches = Batch::split(&self.media).into_iter().zip(0..);
+        Ok(batches.map(|(batch, n)| submission(self, run, n, &batch.media)).collect())
+    }
+}
+
+/// Checks what can be known to be wrong before anything is sent.
+pub(crate) fn check(request: &RefreshRequest, run: &RunId) -> Result<()> {
+    if request.media.is_empty() {
+        return Err(Error::new(ErrorKind::Usage, "no media id to work on"));
+    }
+    request.filters.check()?;
+    check_extend(request, run)
+}
+
+/// The call for batch `batch` of `request`.
+pub(crate) fn submission(
+    request: &RefreshRequest,
+    run: &RunId,
+    batch: u32,
+    media: &[MediaId],
+) -> RefreshMediaPlayUrls {
+    let mut submission = RefreshMediaPlayUrls::new(request.task_type, media.to_vec());
+    submission.filters = request.filters.clone();
+    submission.user_data = Some(user_data(request, run, batch));
+    submission
 }
 
 /// `UserData` of batch `batch`: our mark and the caller's text, and the callback URL if there is one.

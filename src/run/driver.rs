@@ -16,7 +16,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::batch::{Batch, check_extend};
+use super::batch::{self, Batch};
 use super::ledger::{Fact, Fault, Ledger, Moment, Room, Settings, Work};
 use super::observer::{Notice, Observer};
 use super::report::{MediaReport, MediaState, Outcome, Report, ReportedError, SCHEMA, Summary, TaskReport};
@@ -66,11 +66,7 @@ enum End {
 
 pub(super) async fn refresh(refresher: &Refresher, request: &RefreshRequest) -> Result<Report> {
     let run = RunId::fresh();
-    if request.media.is_empty() {
-        return Err(Error::new(ErrorKind::Usage, "no media id to work on"));
-    }
-    request.filters.check()?;
-    check_extend(request, &run)?;
+    batch::check(request, &run)?;
     begin(refresher, run, Order::Refresh(request.clone())).await
 }
 

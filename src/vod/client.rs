@@ -11,7 +11,9 @@ use tracing::debug;
 
 use super::answer::{self, Answer};
 use super::endpoints::{TASK_REGION, endpoint_of_region};
-use super::{describe_vod_refresh_tasks, get_media_refresh_jobs, refresh_media_play_urls};
+use super::{
+    describe_vod_refresh_tasks, get_media_refresh_jobs, refresh_media_play_urls, set_message_callback,
+};
 use crate::auth::renew::{is_about_the_credential, renew};
 use crate::auth::request::{Attempt, Operation, Signed, fresh_nonce, signed};
 use crate::auth::{Credential, CredentialProvider, SignatureVersion, rpc};
@@ -25,7 +27,7 @@ use crate::net::transport::{Phase, Transport, TransportError};
 use crate::net::{HttpOptions, HttpTransport};
 
 /// API version of every call here.
-const VERSION: &str = "2017-03-21";
+pub(super) const VERSION: &str = "2017-03-21";
 /// Calls per second and action unless told otherwise.
 pub(crate) const DEFAULT_MAX_RPS: u32 = 20;
 /// Longest time of one attempt from connecting to the last byte.
@@ -52,6 +54,7 @@ pub struct VodClient {
     shared: Arc<Shared>,
     stop: CancellationToken,
     watch: Option<Arc<dyn CallWatch>>,
+    budget: Budget,
 }
 
 struct Shared {
@@ -64,6 +67,8 @@ struct Shared {
     pace: Pace,
     /// The service's clock minus ours, in milliseconds.
     skew_ms: AtomicI64,
+    /// The same by the last answer, whether it matters or not; `i64::MIN` before the first one.
+    seen_skew_ms: AtomicI64,
     answered: AtomicBool,
     jitter: Jitter,
 }
@@ -72,6 +77,7 @@ struct Pace {
     submit: Pacer,
     look_up: Pacer,
     tasks: Pacer,
+    settings: Pacer,
     other: Pacer,
 }
 
@@ -84,6 +90,7 @@ impl Pace {
             submit: limit(refresh_media_play_urls::PER_SECOND),
             look_up: limit(get_media_refresh_jobs::PER_SECOND),
             tasks: limit(describe_vod_refresh_tasks::PER_SECOND),
+            settings: limit(set_message_callback::PER_SECOND),
             other: limit(10.0),
         }
     }
@@ -93,6 +100,7 @@ impl Pace {
             refresh_media_play_urls::ACTION => &self.submit,
             get_media_refresh_jobs::ACTION => &self.look_up,
             describe_vod_refresh_tasks::ACTION => &self.tasks,
+            set_message_callback::ACTION => &self.settings,
             _ => &self.other,
         }
     }
@@ -160,6 +168,13 @@ impl VodClient {
         self.shared.clock.now() + TimeDelta::milliseconds(self.shared.skew_ms.load(Ordering::Relaxed))
     }
 
+    /// How far the service's clock is ahead of ours by the `Date` of its last answer; `None` before the first one.
+    /// Good to about a second.
+    pub fn measured_skew(&self) -> Option<TimeDelta> {
+        let millis = self.shared.seen_skew_ms.load(Ordering::Relaxed);
+        (millis != i64::MIN).then(|| TimeDelta::milliseconds(millis))
+    }
+
     /// The service's clock, as well as it is known: what callbacks' timestamps are to be compared with.
     pub fn service_clock(&self) -> impl Clock + 'static {
         ServiceClock(self.clone())
@@ -169,7 +184,14 @@ impl VodClient {
     ///
     /// A request that is on the wire is not cut by `stop`: its answer is worth having.
     pub(crate) fn watched(&self, stop: CancellationToken, watch: Arc<dyn CallWatch>) -> Self {
-        Self { shared: self.shared.clone(), stop, watch: Some(watch) }
+        Self { stop, watch: Some(watch), ..self.clone() }
+    }
+
+    /// A clone whose calls give up once they have failed for so long, where a run has more patience: 25 s with a
+    /// service that never answered, minutes with one that did.
+    #[must_use]
+    pub fn with_patience(&self, limit: Duration) -> Self {
+        Self { budget: self.budget.at_most(limit), ..self.clone() }
     }
 
     /// Calls `operation`, with retries. `idempotent`: repeating it after a lost answer does no harm.
@@ -189,7 +211,7 @@ impl VodClient {
         let pacer = self.shared.pace.of(action);
         let renewed = &AtomicBool::new(false);
         let retry = Retry {
-            budget: Budget::default(),
+            budget: self.budget,
             idempotent,
             stop: &self.stop,
             answered: &|| self.shared.answered.load(Ordering::Relaxed),
@@ -244,6 +266,10 @@ impl VodClient {
         let late = TransportError { phase: Phase::Answer, timed_out: true, host, message: String::new() };
         let answer =
             sent.unwrap_or(Err(late)).map_err(|failure| not_answered(failure).with_action(action))?;
+        if let Some(theirs) = date_of(&answer) {
+            let skew = theirs - self.shared.clock.now();
+            self.shared.seen_skew_ms.store(skew.num_milliseconds(), Ordering::Relaxed);
+        }
         let result = answer::read(&answer).map_err(|error| {
             let error = error.with_action(action);
             match error.kind() {
@@ -272,9 +298,7 @@ impl VodClient {
     /// Measures how far our clock is off; the next attempt uses the service's time.
     fn correct_clock(&self, error: Error, answer: &http::Response<bytes::Bytes>) -> Error {
         let ours = self.shared.clock.now();
-        let date =
-            answer::header(answer.headers(), "date").and_then(|d| DateTime::parse_from_rfc2822(d).ok());
-        let Some(theirs) = date.map(|date| date.with_timezone(&Utc)) else {
+        let Some(theirs) = date_of(answer) else {
             return error.with_message_suffix("; the answer has no Date header to measure our clock by");
         };
         let skew = theirs - ours;
@@ -299,6 +323,12 @@ impl Clock for ServiceClock {
     fn now(&self) -> DateTime<Utc> {
         self.0.service_time()
     }
+}
+
+/// The service's time of day when it answered.
+fn date_of(answer: &http::Response<bytes::Bytes>) -> Option<DateTime<Utc>> {
+    let date = answer::header(answer.headers(), "date")?;
+    Some(DateTime::parse_from_rfc2822(date).ok()?.with_timezone(&Utc))
 }
 
 fn not_answered(failure: TransportError) -> Error {
@@ -442,11 +472,13 @@ impl VodClientBuilder {
                 signature: self.signature,
                 pace: Pace::new(self.max_rps),
                 skew_ms: AtomicI64::new(0),
+                seen_skew_ms: AtomicI64::new(i64::MIN),
                 answered: AtomicBool::new(false),
                 jitter: Jitter::from_system(),
             }),
             stop: CancellationToken::new(),
             watch: None,
+            budget: Budget::default(),
         })
     }
 }

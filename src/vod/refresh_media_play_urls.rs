@@ -5,7 +5,8 @@
 use http::Method;
 use serde::{Deserialize, Serialize};
 
-use super::client::{Service, VodClient};
+use super::client::{Service, VERSION, VodClient};
+use crate::auth::request::Operation;
 use crate::auth::rpc::Params;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{JobId, MediaId, RequestId};
@@ -125,6 +126,11 @@ impl RefreshMediaPlayUrls {
     /// A submission of `media` without filters or user data.
     pub fn new(task_type: TaskType, media: Vec<MediaId>) -> Self {
         Self { media, task_type, filters: Filters::default(), user_data: None }
+    }
+
+    /// The call that carries it, before it is signed.
+    pub fn operation(&self) -> Operation {
+        Operation { action: ACTION, version: VERSION, method: Method::POST, params: self.params() }
     }
 
     pub(crate) fn params(&self) -> Params {

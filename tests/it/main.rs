@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect is to fail there")]
 
+mod account;
 mod callback;
 mod cases;
 #[cfg(unix)]
@@ -24,4 +25,5 @@ mod retry;
 mod signals;
 mod stored;
 mod support;
+mod tls;
 mod wait;

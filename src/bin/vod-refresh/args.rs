@@ -2,6 +2,7 @@
 
 #![expect(clippy::doc_markdown, reason = "these comments are help texts, and a terminal shows no backticks")]
 
+pub(crate) mod account;
 pub(crate) mod callback;
 pub(crate) mod connection;
 pub(crate) mod events;
@@ -12,7 +13,6 @@ pub(crate) mod stored;
 pub(crate) mod talk;
 pub(crate) mod waiting;
 
-use std::ffi::OsString;
 #[cfg(feature = "emulator")]
 use std::path::PathBuf;
 
@@ -66,7 +66,7 @@ pub(crate) enum Command {
     Status(Box<stored::StatusArgs>),
     /// List the runs in the journal, newest first
     Runs(stored::RunsArgs),
-    /// Produce or check a callback signature
+    /// Show or change the account's event settings; produce or check a callback signature
     #[command(subcommand)]
     Callback(callback::CallbackCommand),
     #[cfg(feature = "emulator")]
@@ -88,19 +88,12 @@ pub(crate) enum Command {
         /// The command
         command: Option<String>,
     },
-    /// Show today's remaining quota
-    #[command(hide = true, disable_help_flag = true)]
-    Quota(NotYet),
-    /// Check clock, credentials, permissions and settings
-    #[command(hide = true, disable_help_flag = true)]
-    Doctor(NotYet),
-}
-
-/// A command that this version does not have: whatever stands behind it, the answer is the same.
-#[derive(Debug, Args)]
-pub(crate) struct NotYet {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    rest: Vec<OsString>,
+    /// Show today's remaining refresh and preload quota
+    #[command(after_help = "Example:\n  vod-refresh quota --output json")]
+    Quota(account::QuotaArgs),
+    /// Check clock, credentials, permissions, event settings and quota, a line each
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(Box<account::DoctorArgs>),
 }
 
 /// `wait`: jobs by their ids.
@@ -154,6 +147,13 @@ Examples:
   vod-refresh preload 0a1b2c… 3d4e5f… --definitions HD,4K
   vod-refresh preload --from-file ids.txt --no-wait
   vod-refresh preload 0a1b2c… --result-type multiple --slice-count 5 --timeout 2h";
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  vod-refresh doctor
+  vod-refresh doctor --callback-url https://ci.example.com/vod --callback-auth-key-file key.txt --output json
+
+Give it the options of your run. `fail`: a run can't do its work; the exit code says why, as for a run.
+`warn`: it can, but not as configured, or nobody knows; exit 0.";
 const WAIT_EXAMPLES: &str = "\
 Examples:
   vod-refresh wait c5ae61bf…
@@ -230,7 +230,16 @@ mod tests {
         assert!(
             parse("vod-refresh status r1 --check --region cn-beijing --timeout 5s --report-html h").is_ok()
         );
-        for command in ["resume", "status x --check", "runs --output json", "quota", "doctor --help"] {
+        for command in [
+            "resume",
+            "status x --check",
+            "runs --output json",
+            "quota -o json",
+            "doctor --callback-url http://h/",
+            "callback get --app-id a",
+            "callback set --callback-url http://h/ --yes",
+            "callback delete -y",
+        ] {
             assert!(parse(&format!("vod-refresh {command}")).is_ok(), "{command}");
         }
     }
@@ -255,6 +264,10 @@ mod tests {
             "resume r1 r2",
             "status --no-journal",
             "refresh m1 --output yaml",
+            "quota --output ndjson",
+            "callback set",
+            "callback set --queue no-url",
+            "callback set --callback-url http://h/ --queue https://1.mns.r.aliyuncs.com/queues/q",
         ] {
             assert_eq!(parse(&format!("vod-refresh {line}")).unwrap_err().exit_code(), 2, "{line}");
         }
@@ -272,11 +285,8 @@ mod tests {
         for word in ["resume", "status", "runs"] {
             assert!(help.contains(&format!("  {word} ")), "{word}");
         }
-        for word in ["quota", "doctor"] {
-            assert!(!help.contains(&format!("  {word} ")), "{word}");
-        }
         let refresh = command.find_subcommand_mut("refresh").unwrap().render_long_help().to_string();
-        for word in ["--check-quota", "--dry-run"] {
+        for word in ["--journal", "--queue", "--profile", "--no-journal", "--check-quota", "--dry-run"] {
             assert!(!refresh.contains(word), "{word}");
         }
     }

@@ -1,13 +1,17 @@
 //! One command, one file.
 
 pub(crate) mod callback;
+pub(crate) mod callback_settings;
 #[cfg(feature = "emulator")]
 pub(crate) mod demo;
+pub(crate) mod doctor;
+pub(crate) mod dry_run;
 #[cfg(feature = "emulator")]
 pub(crate) mod emulator;
 pub(crate) mod listener;
 pub(crate) mod media;
 pub(crate) mod pages;
+pub(crate) mod quota;
 pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod runs;
@@ -17,13 +21,15 @@ pub(crate) mod wait;
 
 use std::future::Future;
 
-use vod_refresh::{Error, ErrorKind};
+use vod_refresh::{Error, ErrorKind, VodClient};
 
+use crate::args::connection::ConnectionArgs;
 use crate::exit::Failure;
+use crate::world::World;
 
-/// What stands in the contract and is built later.
-pub(crate) fn not_yet(what: &str) -> Failure {
-    Failure::usage(format!("`{what}` is not in this version yet"))
+/// The client of a command that is no run.
+pub(crate) async fn account_client(connection: &ConnectionArgs, world: &World) -> Result<VodClient, Failure> {
+    connection.settled(world).client(world).await
 }
 
 /// Runs `work` on a runtime of its own, on this thread.

@@ -3,6 +3,7 @@
 mod args;
 mod carry_on;
 mod commands;
+mod consent;
 mod exit;
 mod files;
 mod ids_list;
@@ -13,6 +14,7 @@ mod logs;
 mod output;
 mod printer;
 mod progress;
+mod queue_url;
 mod settings;
 mod signals;
 mod span;
@@ -23,7 +25,7 @@ use clap::Parser as _;
 use vod_refresh::vod::TaskType;
 
 use crate::args::{Cli, Command};
-use crate::commands::{callback, media, not_yet, pages, resume, runs, status, wait};
+use crate::commands::{callback, doctor, media, pages, quota, resume, runs, status, wait};
 use crate::exit::{ExitCode, Failure};
 use crate::printer::Printer;
 use crate::world::World;
@@ -69,7 +71,7 @@ fn dispatch(command: &Command, world: &World, printer: &Printer) -> Result<ExitC
         Command::Resume(args) => resume::execute(args, world, printer),
         Command::Status(args) => status::execute(args, world, printer),
         Command::Runs(args) => runs::execute(args, world, printer),
-        Command::Quota(_) => Err(not_yet("quota")),
-        Command::Doctor(_) => Err(not_yet("doctor")),
+        Command::Quota(args) => quota::execute(args, world, printer),
+        Command::Doctor(args) => doctor::execute(args, world, printer),
     }
 }

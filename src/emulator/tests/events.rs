@@ -232,3 +232,28 @@ async fn a_dropped_emulator_sends_nothing_more() {
     sleep(9000).await;
     assert!(times(&seen).is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn events_that_the_settings_do_not_name_are_not_sent() {
+    for (events, sent) in [
+        ("UploadByURLComplete", 0),
+        ("", 0),
+        ("ALL", 1),
+        ("UploadByURLComplete,SubmitMediaRefreshComplete", 1),
+    ] {
+        let (bed, seen) = bed(scenario(), &[]);
+        let settings = [
+            ("CallbackType", "HTTP"),
+            ("CallbackURL", URL),
+            ("EventTypeList", events),
+            ("AuthSwitch", "on"),
+            ("AuthKey", "Abc123Key"),
+        ];
+        assert_eq!(bed.call("SetMessageCallback", &settings).await.0, 200);
+        bed.submit("m1").await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let seen = seen.lock().unwrap();
+        assert_eq!(seen.len(), sent, "{events:?}");
+        assert!(seen.iter().all(|(_, _, good, _)| *good));
+    }
+}

@@ -9,7 +9,7 @@ use super::{Driver, HISTORY};
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::ids::{JobId, TaskId};
 use crate::journal::Order;
-use crate::run::batch::user_data;
+use crate::run::batch::submission;
 use crate::run::ledger::{Fact, Fault, Work};
 use crate::vod::{JobRow, RefreshMediaPlayUrls, Submission, TaskPage, TaskRows};
 
@@ -63,10 +63,7 @@ impl Driver<'_> {
 
     fn submission(&self, batch: u32) -> Option<RefreshMediaPlayUrls> {
         let Order::Refresh(request) = &self.record.order else { return None };
-        let mut submission = RefreshMediaPlayUrls::new(request.task_type, self.ledger.batch(batch).to_vec());
-        submission.filters = request.filters.clone();
-        submission.user_data = Some(user_data(request, &self.record.run, batch));
-        Some(submission)
+        Some(submission(request, &self.record.run, batch, self.ledger.batch(batch)))
     }
 
     /// The time in which all tasks of this run were made, by the service's clock.

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::NotYet;
+use super::account::{DeleteArgs, GetArgs, SetArgs};
 use super::events::{KeyArgs, url};
 use super::media::text;
 
@@ -16,16 +16,20 @@ pub(crate) enum CallbackCommand {
     Sign(SignArgs),
     /// Check a signature: exit 0 if it fits, 4 if not
     Verify(VerifyArgs),
-    /// Show the account's event settings
-    #[command(hide = true, disable_help_flag = true)]
-    Get(NotYet),
-    /// Change the account's event settings
-    #[command(hide = true, disable_help_flag = true)]
-    Set(NotYet),
+    /// Show the account's event settings; a key is never printed
+    #[command(after_help = "Example:\n  vod-refresh callback get --output json")]
+    Get(GetArgs),
+    /// Switch the refresh event on and say where events go; everything else is kept
+    #[command(after_help = SET_EXAMPLES)]
+    Set(Box<SetArgs>),
     /// Remove the account's event settings
-    #[command(hide = true, disable_help_flag = true)]
-    Delete(NotYet),
+    Delete(DeleteArgs),
 }
+
+const SET_EXAMPLES: &str = "\
+Examples:
+  vod-refresh callback set --callback-url https://ci.example.com/vod --callback-auth-key-file key.txt
+  vod-refresh callback set --queue https://1234567890.mns.cn-shanghai.aliyuncs.com/queues/vod --yes";
 
 #[derive(Debug, Args)]
 pub(crate) struct SignArgs {

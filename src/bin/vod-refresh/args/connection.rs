@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use vod_refresh::auth::SignatureVersion;
-use vod_refresh::net::HttpOptions;
-use vod_refresh::{CredentialOptions, DefaultCredentials, Error, ErrorKind, VodClient};
+use vod_refresh::net::{HttpOptions, HttpTransport};
+use vod_refresh::{
+    CredentialOptions, DefaultCredentials, EnvironmentCredentials, Error, ErrorKind, VodClient,
+};
 
 use super::media::text;
 use crate::exit::Failure;
@@ -43,7 +45,7 @@ pub(crate) struct ConnectionArgs {
     /// Profile of the vendor's configuration files to take credentials from [env: ALIBABA_CLOUD_PROFILE]
     /// [default: the credential chain]
     #[arg(long, value_name = "NAME", value_parser = text())]
-    profile: Option<String>,
+    pub(crate) profile: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -85,6 +87,27 @@ impl ConnectionArgs {
 
     /// A client for settled settings, with the credentials that the chain finds.
     pub(crate) async fn client(&self, world: &World) -> Result<VodClient, Failure> {
+        let client = self.unasked_client(world)?;
+        // Asked here, so that nothing begins without credentials.
+        client.credential().await?;
+        Ok(client)
+    }
+
+    /// The credentials in variables: the one source that needs no call.
+    pub(crate) fn environment(&self, world: &World) -> EnvironmentCredentials {
+        EnvironmentCredentials::from_lookup(|name| world.variable(name))
+    }
+
+    /// How requests are signed.
+    pub(crate) fn version(&self) -> SignatureVersion {
+        match self.signature_version {
+            Some(Version::V3) => SignatureVersion::V3,
+            Some(Version::V1) | None => SignatureVersion::V1,
+        }
+    }
+
+    /// The same client, without a look at whether there are credentials.
+    pub(crate) fn unasked_client(&self, world: &World) -> Result<VodClient, Failure> {
         let http = self.http(world)?;
         let credentials = self.credentials(world, &http);
         let mut builder = VodClient::builder(credentials).with_plain_http_allowed(self.allow_http);
@@ -97,16 +120,11 @@ impl ConnectionArgs {
         if let Some(endpoint) = &self.task_endpoint {
             builder = builder.with_task_endpoint(endpoint);
         }
-        if self.signature_version == Some(Version::V3) {
-            builder = builder.with_signature_version(SignatureVersion::V3);
-        }
+        builder = builder.with_signature_version(self.version());
         if let Some(max_rps) = self.max_rps {
             builder = builder.with_max_rps(max_rps);
         }
-        let client = builder.with_http_options(http).build()?;
-        // Asked here, so that nothing begins without credentials.
-        client.credential().await?;
-        Ok(client)
+        Ok(builder.with_http_options(http).build()?)
     }
 
     /// Whether plain HTTP may go to other hosts than this machine.
@@ -167,12 +185,17 @@ pub(super) fn absolute(path: &Path) -> PathBuf {
 
 /// The PEM file at `path`, which `source` names.
 fn certificates(path: &Path, source: &str) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|why| {
+    let named = |what: &str| {
         let name = harmless(&path.display().to_string());
-        Error::new(ErrorKind::Config, format!("cannot read the CA file {name} of `{source}`"))
-            .with_source(why)
-            .into()
-    })
+        Error::new(ErrorKind::Config, format!("cannot {what} the CA file {name} of `{source}`"))
+    };
+    let pem = std::fs::read(path).map_err(|why| named("read").with_source(why))?;
+    // Tried on its own here, where its name is known.
+    let mut alone = HttpOptions::default();
+    alone.plain_http_only = true;
+    alone.extra_roots.push(pem.clone());
+    HttpTransport::new(&alone).map_err(|why| named("use").with_source(why))?;
+    Ok(pem)
 }
 
 #[cfg(test)]
@@ -214,6 +237,7 @@ mod tests {
             ("--endpoint http://10.0.0.1", "plain HTTP"),
             ("--region CN", "no region id"),
             ("--ca-file /nonexistent.pem", "/nonexistent.pem"),
+            ("--ca-file /dev/null", "cannot use the CA file /dev/null of `--ca-file`"),
         ] {
             let lines = client(options, &[]).await.unwrap_err();
             assert!(lines[0].contains(part), "{lines:?}");

@@ -77,11 +77,11 @@ pub(crate) struct SubmittingArgs {
     pub(crate) no_wait: bool,
     #[command(flatten)]
     pub(crate) answers: LostAnswerArgs,
-    /// Refuse when the quota can't cover the media
-    #[arg(long, hide = true)]
+    /// Refuse with exit 5 before submitting when the day's quota can't cover the media [default: don't ask]
+    #[arg(long)]
     pub(crate) check_quota: bool,
-    /// Print the requests that would be sent
-    #[arg(long, hide = true)]
+    /// Print the requests that would be sent, secrets and signed values masked; no call is made [default: run]
+    #[arg(long)]
     pub(crate) dry_run: bool,
 }
 

@@ -6,7 +6,7 @@ use vod_refresh::auth::callback::{CallbackVerifier, Refusal, sign};
 use vod_refresh::net::clock::{Clock as _, SystemClock};
 use vod_refresh::{Error, ErrorKind};
 
-use super::not_yet;
+use super::callback_settings;
 use crate::args::callback::{CallbackCommand, SignArgs, VerifyArgs};
 use crate::args::events::KeyArgs;
 use crate::exit::{ExitCode, Failure};
@@ -22,9 +22,9 @@ pub(crate) fn execute(
     match command {
         CallbackCommand::Sign(args) => print_signature(args, world, printer),
         CallbackCommand::Verify(args) => verify(args, world, printer),
-        CallbackCommand::Get(_) => Err(not_yet("callback get")),
-        CallbackCommand::Set(_) => Err(not_yet("callback set")),
-        CallbackCommand::Delete(_) => Err(not_yet("callback delete")),
+        CallbackCommand::Get(args) => callback_settings::get(args, world, printer),
+        CallbackCommand::Set(args) => callback_settings::set(args, world, printer),
+        CallbackCommand::Delete(args) => callback_settings::delete(args, world, printer),
     }
 }
 

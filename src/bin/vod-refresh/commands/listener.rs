@@ -7,6 +7,7 @@ use vod_refresh::auth::callback::CallbackVerifier;
 use vod_refresh::smq::QueueClient;
 use vod_refresh::{EventReceiver, Inbox, Listener, QueueConsumer, QueueListener, VodClient};
 
+use crate::args::connection::ConnectionArgs;
 use crate::args::events::EventArgs;
 use crate::exit::Failure;
 use crate::keys::callback_keys;
@@ -56,14 +57,25 @@ pub(crate) async fn open(
     };
     let queue = match &events.queue {
         Some(url) => {
-            let builder = QueueClient::builder(client.credentials(), url)
-                .with_plain_http_allowed(settings.connection.allows_http())
-                .with_http_options(settings.connection.http(world)?);
-            Some(QueueConsumer::new(builder.build()?, inbox.clone()).spawn())
+            let client = queue_client(url, client, &settings.connection, world)?;
+            Some(QueueConsumer::new(client, inbox.clone()).spawn())
         }
         None => None,
     };
     Ok(Some(Ears { inbox, listener, queue }))
+}
+
+/// A client of the queue at `url`, with the credentials of `client`.
+pub(super) fn queue_client(
+    url: &str,
+    client: &VodClient,
+    connection: &ConnectionArgs,
+    world: &World,
+) -> Result<QueueClient, Failure> {
+    let builder = QueueClient::builder(client.credentials(), url)
+        .with_plain_http_allowed(connection.allows_http())
+        .with_http_options(connection.http(world)?);
+    Ok(builder.build()?)
 }
 
 async fn listen(

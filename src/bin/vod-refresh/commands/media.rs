@@ -4,7 +4,7 @@ use vod_refresh::vod::TaskType;
 use vod_refresh::{MediaId, RefreshRequest, RunOptions};
 
 use super::run::{self, Options, Task};
-use super::{block_on, not_yet};
+use super::{block_on, dry_run, quota};
 use crate::args::media::MediaArgs;
 use crate::exit::{ExitCode, Failure};
 use crate::printer::Printer;
@@ -28,18 +28,19 @@ pub(crate) async fn execute_in(
     world: &World,
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
-    if args.submitting.check_quota {
-        return Err(not_yet("--check-quota"));
-    }
-    if args.submitting.dry_run {
-        return Err(not_yet("--dry-run"));
-    }
     let request = request(task_type, args)?;
+    let connection = args.connection.settled(world);
+    if args.submitting.dry_run {
+        return dry_run::show(&request, &connection, args.output.output, world, printer).await;
+    }
+    if args.submitting.check_quota {
+        quota::check(&connection.client(world).await?, &request, printer).await?;
+    }
     let mut run_options = args.submitting.answers.over(args.waiting.over(RunOptions::default()));
     run_options.wait = !args.submitting.no_wait;
     let options = Options {
         run: run_options,
-        settings: Settings { connection: args.connection.settled(world), events: args.events.settled() },
+        settings: Settings { connection, events: args.events.settled() },
         kept: kept::for_new_run(&args.journal, world).await?,
         again: Vec::new(),
         timeout_exit_code: args.waiting.timeout_exit_code,

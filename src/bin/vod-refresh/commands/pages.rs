@@ -58,10 +58,10 @@ mod tests {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut visible(&Cli::command()), "vod-refresh", &mut script);
             let script = String::from_utf8(script).unwrap();
-            for word in ["preload", "callback-listen", "timeout", "ndjson"] {
+            for word in ["preload", "doctor", "callback-listen", "timeout", "ndjson"] {
                 assert!(script.contains(word), "{shell} {word}");
             }
-            for word in ["doctor", "dry-run", "check-quota"] {
+            for word in ["no-journal", "profile"] {
                 assert!(!script.contains(word), "{shell} {word}");
             }
         }

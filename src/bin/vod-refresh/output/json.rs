@@ -14,6 +14,16 @@ pub(crate) fn line(what: &impl Serialize) -> String {
     ended(serde_json::to_string(what))
 }
 
+/// Anything as a document.
+pub(crate) fn document(value: &impl Serialize) -> String {
+    ended(serde_json::to_string_pretty(value))
+}
+
+/// Anything as one line.
+pub(crate) fn document_line(value: &impl Serialize) -> String {
+    ended(serde_json::to_string(value))
+}
+
 /// A notice as one line, with its time first.
 pub(crate) fn notice(notice: &Notice) -> String {
     #[derive(Serialize)]

@@ -1,0 +1,118 @@
+//! `--dry-run`: the requests that would be sent, batch by batch. No call is made and nothing is written down.
+
+use serde::Serialize;
+use vod_refresh::auth::SignatureVersion;
+use vod_refresh::auth::percent;
+use vod_refresh::auth::preview::{Preview, Signer, preview};
+use vod_refresh::ids::RunId;
+use vod_refresh::vod::RefreshMediaPlayUrls;
+use vod_refresh::{CredentialProvider as _, Error, ErrorKind, RefreshRequest};
+
+use crate::args::connection::ConnectionArgs;
+use crate::args::output::Form;
+use crate::exit::{ExitCode, Failure};
+use crate::output::json;
+use crate::printer::Printer;
+use crate::words::{count, harmless};
+use crate::world::World;
+
+/// Stands for the id that a run would get: as long as one, and the same each time.
+const NO_RUN: &str = "00000000-0000-0000-0000-000000000000";
+
+/// One request that is not sent.
+#[derive(Debug, Serialize)]
+struct Planned {
+    batch: usize,
+    media: usize,
+    method: String,
+    endpoint: String,
+    action: &'static str,
+    parameters: vod_refresh::auth::rpc::Params,
+    headers: vod_refresh::auth::rpc::Params,
+}
+
+pub(crate) async fn show(
+    request: &RefreshRequest,
+    connection: &ConnectionArgs,
+    form: Form,
+    world: &World,
+    printer: &Printer,
+) -> Result<ExitCode, Failure> {
+    let run = RunId::new(NO_RUN).map_err(|why| Error::new(ErrorKind::Internal, why.to_string()))?;
+    let submissions = request.submissions(&run)?;
+    let endpoint = connection.unasked_client(world)?.endpoint().to_owned();
+    let signer = signer(connection, world, printer).await?;
+    let version = connection.version();
+    let plan =
+        |(n, submission): (usize, &RefreshMediaPlayUrls)| planned(n, submission, &endpoint, version, &signer);
+    let requests: Vec<Planned> = submissions.iter().enumerate().map(plan).collect::<Result<_, Error>>()?;
+    printer.out(&match form {
+        Form::Text => requests.iter().map(|planned| paragraph(planned, requests.len())).collect(),
+        Form::Json => json::document(&requests),
+        Form::Ndjson => requests.iter().map(json::document_line).collect::<String>(),
+    })?;
+    printer.say(&format!(
+        "nothing was sent: {} for {}; the run id {NO_RUN} stands for the one that a run gets",
+        count(requests.len() as u64, "request"),
+        count(request.media.len() as u64, "media")
+    ));
+    Ok(ExitCode::Complete)
+}
+
+/// Who would sign. Only the environment is looked at: other sources may need calls.
+async fn signer(connection: &ConnectionArgs, world: &World, printer: &Printer) -> Result<Signer, Failure> {
+    let found = match &connection.profile {
+        Some(_) => None,
+        None => connection.environment(world).credential().await?,
+    };
+    match &found {
+        Some(credential) => {
+            let signer = Signer::from(credential);
+            let key_id = harmless(signer.key_id.as_deref().unwrap_or_default());
+            printer.say(&format!("key {key_id} of the {} would sign", credential.source));
+            Ok(signer)
+        }
+        None => {
+            printer
+                .say("no key in the environment; where else one may come from is not looked at in a dry run");
+            Ok(Signer::default())
+        }
+    }
+}
+
+fn planned(
+    n: usize,
+    submission: &RefreshMediaPlayUrls,
+    endpoint: &str,
+    version: SignatureVersion,
+    signer: &Signer,
+) -> Result<Planned, Error> {
+    let operation = submission.operation();
+    let Preview { params, headers, .. } = preview(version, endpoint, &operation, signer)?;
+    Ok(Planned {
+        batch: n + 1,
+        media: submission.media.len(),
+        method: operation.method.to_string(),
+        endpoint: endpoint.to_owned(),
+        action: operation.action,
+        parameters: params,
+        headers,
+    })
+}
+
+/// Parameters as the canonical query has them, one a line; placeholders stay readable.
+fn paragraph(planned: &Planned, of: usize) -> String {
+    let Planned { batch, media, method, endpoint, action, .. } = planned;
+    let media = count(*media as u64, "media");
+    let mut text = format!("batch {batch} of {of}: {method} {endpoint}/ {action}, {media}\n");
+    for (name, value) in &planned.headers {
+        text.push_str(&format!("  {name}: {}\n", harmless(value)));
+    }
+    for (name, value) in &planned.parameters {
+        let placeholder = value.starts_with('<') && value.ends_with('>');
+        let value =
+            if placeholder || name == "AccessKeyId" { harmless(value) } else { percent::encode(value) };
+        text.push_str(&format!("  {}={value}\n", percent::encode(name)));
+    }
+    text
+}

@@ -1,0 +1,263 @@
+//! The account's event settings: where events go, which ones, and how they are signed.
+//!
+//! One set of settings for each region and application. `SetMessageCallback` replaces all of it, and nothing guards
+//! against a second writer: read, change, write, and read again.
+//!
+//! Source: "Event notification" of the VOD API (2017-03-21), `SetMessageCallback` and `GetMessageCallback`.
+
+use std::fmt;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::lenient::Fields;
+use crate::auth::rpc::Params;
+use crate::error::{Error, ErrorKind, Result};
+
+/// The event that tells which tasks a media got. It can't be chosen in the console, only through the API.
+pub const REFRESH_EVENT: &str = "SubmitMediaRefreshComplete";
+/// Stands for every event type. Source: "SetMessageCallback", parameter `EventTypeList`.
+pub const ALL_EVENTS: &str = "ALL";
+/// The application that is meant when none is named. Source: "SetMessageCallback", parameter `AppId`.
+pub const DEFAULT_APP_ID: &str = "app-1000000";
+/// Most bytes of a callback URL. Source: "SetMessageCallback", parameter `CallbackURL`.
+pub const MAX_CALLBACK_URL_BYTES: usize = 256;
+/// Most characters of a key. Source: "SetMessageCallback", parameter `AuthKey`.
+pub const MAX_AUTH_KEY_CHARS: usize = 32;
+
+/// How events are sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallbackType {
+    /// Posted to a URL.
+    Http,
+    /// Put into a queue (SMQ, formerly MNS).
+    Mns,
+    /// A word that we do not know.
+    Other(String),
+}
+
+impl CallbackType {
+    /// The service's word.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Http => "HTTP",
+            Self::Mns => "MNS",
+            Self::Other(word) => word,
+        }
+    }
+
+    fn read(word: &str) -> Self {
+        let lower = word.trim().to_ascii_lowercase();
+        match lower.as_str() {
+            "http" | "https" => Self::Http,
+            // Newer pages print the label "Simple Message Queue (formerly MNS)".
+            _ if lower.contains("mns") || lower.contains("smq") => Self::Mns,
+            _ => Self::Other(word.trim().to_owned()),
+        }
+    }
+}
+
+/// The event settings of one application. Prints no key.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct MessageCallback {
+    /// The application; `None`: the default one.
+    pub app_id: Option<String>,
+    /// How events are sent.
+    pub callback_type: CallbackType,
+    /// Where events are posted.
+    pub callback_url: Option<String>,
+    /// Event types by name, or [`ALL_EVENTS`]. Empty: no event is sent.
+    pub events: Vec<String>,
+    /// Whether posts are signed.
+    pub auth_switch: bool,
+    /// The key that signs. The service gives it back in clear.
+    pub auth_key: Option<SecretString>,
+    /// Public endpoint of the queue.
+    pub mns_endpoint: Option<String>,
+    /// Name of the queue.
+    pub mns_queue_name: Option<String>,
+}
+
+impl MessageCallback {
+    /// Settings without a destination and without events.
+    pub fn new(callback_type: CallbackType) -> Self {
+        Self {
+            app_id: None,
+            callback_type,
+            callback_url: None,
+            events: Vec::new(),
+            auth_switch: false,
+            auth_key: None,
+            mns_endpoint: None,
+            mns_queue_name: None,
+        }
+    }
+
+    /// Whether events of this type are sent.
+    pub fn sends(&self, event: &str) -> bool {
+        self.events
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(ALL_EVENTS) || name.eq_ignore_ascii_case(event))
+    }
+
+    /// Whether a key is set and used.
+    pub fn is_signed(&self) -> bool {
+        self.auth_switch && self.auth_key.is_some()
+    }
+
+    /// Whether both have the same effect: the order of the events does not count, nor do fields of the other type.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        let put = |settings: &Self| {
+            let mut settings = settings.clone();
+            settings.app_id = None;
+            settings.events.sort_unstable();
+            settings.events.dedup();
+            settings.params()
+        };
+        put(self) == put(other)
+    }
+
+    /// Checks what the service limits.
+    pub(crate) fn check(&self) -> Result<()> {
+        let wrong = |what: String| Err(Error::new(ErrorKind::Usage, what));
+        match (&self.callback_type, &self.callback_url) {
+            (CallbackType::Http, None) => return wrong("event settings over HTTP need a URL".into()),
+            (CallbackType::Http, Some(url)) if url.len() > MAX_CALLBACK_URL_BYTES => {
+                let bytes = url.len();
+                return wrong(format!("the URL has {bytes} bytes, VOD takes {MAX_CALLBACK_URL_BYTES}"));
+            }
+            (CallbackType::Mns, _) if self.mns_endpoint.is_none() || self.mns_queue_name.is_none() => {
+                return wrong("event settings for a queue need its endpoint and its name".into());
+            }
+            _ => {}
+        }
+        // They are joined with commas on the wire, and an empty list switches everything off.
+        match self.events.iter().find(|name| name.is_empty() || name.contains(',')) {
+            Some(name) => wrong(format!("{name:?} is no event type")),
+            None => Ok(()),
+        }
+    }
+
+    /// The parameters of `SetMessageCallback`: those of the chosen type only.
+    pub(crate) fn params(&self) -> Params {
+        let mut params = Params::new();
+        let mut set = |name: &str, value: Option<&str>| {
+            if let Some(value) = value {
+                params.insert(name.to_owned(), value.to_owned());
+            }
+        };
+        set("AppId", self.app_id.as_deref());
+        set("CallbackType", Some(self.callback_type.as_str()));
+        set("EventTypeList", Some(&self.events.join(",")));
+        if self.callback_type == CallbackType::Mns {
+            set("MnsEndpoint", self.mns_endpoint.as_deref());
+            set("MnsQueueName", self.mns_queue_name.as_deref());
+        } else {
+            set("CallbackURL", self.callback_url.as_deref());
+            set("AuthSwitch", Some(if self.auth_switch { "on" } else { "off" }));
+            set("AuthKey", self.auth_key.as_ref().map(|key| key.expose_secret()));
+        }
+        params
+    }
+
+    /// Reads the service's object; `None` where nothing is set.
+    pub(crate) fn read(fields: Fields<'_>) -> Option<Self> {
+        let text =
+            |name| fields.text(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        let events = fields.list("EventTypeList");
+        let (callback_url, mns_queue_name) = (text("CallbackURL"), text("MnsQueueName"));
+        if events.is_empty() && callback_url.is_none() && mns_queue_name.is_none() {
+            return None;
+        }
+        let callback_type = match text("CallbackType") {
+            Some(word) => CallbackType::read(&word),
+            None if callback_url.is_none() && mns_queue_name.is_some() => CallbackType::Mns,
+            None => CallbackType::Http,
+        };
+        Some(Self {
+            app_id: text("AppId"),
+            callback_type,
+            callback_url,
+            events,
+            auth_switch: text("AuthSwitch")
+                .is_some_and(|word| ["on", "true", "1"].contains(&&*word.to_ascii_lowercase())),
+            // Not trimmed: it signs as it is.
+            auth_key: fields.text("AuthKey").map(SecretString::from),
+            mns_endpoint: text("MnsEndpoint"),
+            mns_queue_name,
+        })
+    }
+}
+
+impl fmt::Debug for MessageCallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MessageCallback")
+            .field("app_id", &self.app_id)
+            .field("callback_type", &self.callback_type)
+            .field("callback_url", &self.callback_url)
+            .field("events", &self.events)
+            .field("auth_switch", &self.auth_switch)
+            .field("auth_key", &self.auth_key.is_some())
+            .field("mns_endpoint", &self.mns_endpoint)
+            .field("mns_queue_name", &self.mns_queue_name)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(value: &serde_json::Value) -> Option<MessageCallback> {
+        MessageCallback::read(Fields::of(value).unwrap())
+    }
+
+    #[test]
+    fn settings_are_read_in_every_spelling_and_print_no_key() {
+        let http = read(&serde_json::json!({
+            "CallbackType": "http", "callbackURL": "https://h/", "EventTypeList": " UploadComplete, all",
+            "AuthSwitch": "On", "AuthKey": "Abc123Key"
+        }))
+        .unwrap();
+        assert_eq!(http.callback_type, CallbackType::Http);
+        assert!(http.sends(REFRESH_EVENT) && http.is_signed());
+        assert!(!format!("{http:?}").contains("Abc123Key"));
+        let queue = read(&serde_json::json!({
+            "CallbackType": "Simple Message Queue (formerly MNS)", "MnsQueueName": "q", "EventTypeList": ["A"]
+        }))
+        .unwrap();
+        assert_eq!(queue.callback_type, CallbackType::Mns);
+        assert!(!queue.sends(REFRESH_EVENT) && !queue.is_signed());
+        assert!(read(&serde_json::json!({"AppId": "app-1000000", "EventTypeList": ""})).is_none());
+    }
+
+    #[test]
+    fn what_the_service_would_refuse_is_refused_here() {
+        let http = |url: String| {
+            let mut settings = MessageCallback::new(CallbackType::Http);
+            settings.callback_url = Some(url);
+            settings
+        };
+        assert!(http("u".repeat(256)).check().is_ok());
+        let mut comma = http("u".into());
+        comma.events = vec!["A,B".into()];
+        let bare = MessageCallback::new(CallbackType::Http);
+        for bad in [http("u".repeat(257)), comma, bare, MessageCallback::new(CallbackType::Mns)] {
+            assert_eq!(bad.check().unwrap_err().kind(), ErrorKind::Usage, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn settings_of_the_same_effect_are_the_same() {
+        let mut one = MessageCallback::new(CallbackType::Http);
+        one.callback_url = Some("https://h/".into());
+        one.events = vec!["A".into(), "B".into()];
+        let mut other = one.clone();
+        other.events.reverse();
+        other.mns_queue_name = Some("left over".into());
+        other.app_id = Some(DEFAULT_APP_ID.into());
+        assert!(one.is_same_as(&other));
+        other.auth_key = Some("k".into());
+        assert!(!one.is_same_as(&other));
+    }
+}
