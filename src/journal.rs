@@ -89,6 +89,8 @@ pub struct RunSummary {
     pub started_at: DateTime<Utc>,
     /// Media that it was asked for; 0 for jobs of others.
     pub media: u64,
+    /// The journal failed in mid-run: it can't be carried on.
+    pub lost: bool,
 }
 
 /// A run with everything that is known about it.
@@ -101,6 +103,8 @@ pub struct StoredRun {
     pub facts: Vec<(Moment, Fact)>,
     /// How it ended, if it did.
     pub outcome: Option<Outcome>,
+    /// The journal failed in mid-run and misses facts: carried on, it would submit again what it does not know of.
+    pub lost: bool,
 }
 
 /// A journal file. Clones share one connection; several processes may share the file.
@@ -175,7 +179,11 @@ impl Journal {
     ///
     /// [`ErrorKind::Config`] if the file can't be read.
     pub async fn load(&self, run: Option<RunId>) -> Result<Option<StoredRun>> {
-        self.read(move |connection| rows::select_run(connection, run.as_ref())).await
+        let mut found = self.read(move |connection| rows::select_run(connection, run.as_ref())).await?;
+        if let Some(stored) = &mut found {
+            stored.lost = lock::is_lost(self.path(), &stored.record.run);
+        }
+        Ok(found)
     }
 
     /// All runs, newest first.
@@ -184,7 +192,11 @@ impl Journal {
     ///
     /// [`ErrorKind::Config`] if the file can't be read.
     pub async fn runs(&self) -> Result<Vec<RunSummary>> {
-        self.read(rows::select_runs).await
+        let mut runs = self.read(rows::select_runs).await?;
+        for run in runs.iter_mut().filter(|run| run.outcome.is_none()) {
+            run.lost = lock::is_lost(self.path(), &run.run_id);
+        }
+        Ok(runs)
     }
 
     /// Drops runs that finished before `before`, and unfinished ones that began three days before that: the service
@@ -194,7 +206,13 @@ impl Journal {
     ///
     /// [`ErrorKind::Config`] if the file can't be written.
     pub async fn prune(&self, before: DateTime<Utc>) -> Result<usize> {
-        self.write(move |connection| rows::delete_finished(connection, before)).await
+        let path = self.0.path.clone();
+        self.write(move |connection| {
+            let dropped = rows::delete_finished(connection, before)?;
+            lock::sweep(&path, before.into());
+            Ok(dropped)
+        })
+        .await
     }
 
     /// Takes the right to drive `run`; `None` if another living process has it. It ends with the process.

@@ -81,7 +81,7 @@ pub(super) fn select_run(
         let at = std::time::Duration::from_millis(row.get::<_, i64>(0)?.unsigned_abs());
         Ok((Moment::after(at), parsed(row, 1)?))
     })?;
-    Ok(Some(StoredRun { facts: facts.collect::<Result<_, _>>()?, record, outcome }))
+    Ok(Some(StoredRun { facts: facts.collect::<Result<_, _>>()?, record, outcome, lost: false }))
 }
 
 fn record(row: &Row<'_>) -> rusqlite::Result<(RunRecord, Option<Outcome>)> {
@@ -99,6 +99,7 @@ pub(super) fn select_runs(connection: &mut Connection) -> rusqlite::Result<Vec<R
             outcome: outcome(row, 2)?,
             started_at: quoted(row, 3)?,
             media: row.get::<_, i64>(4)?.unsigned_abs(),
+            lost: false,
         })
     })?;
     rows.collect()

@@ -43,6 +43,9 @@ const ROOM: Room = Room { submit: 8, look_up: 8, look: 16 };
 /// The service forgets tasks after so long. Source: "DescribeVodRefreshTasks", `StartTime`.
 const HISTORY: Duration = Duration::from_secs(3 * 86_400);
 
+/// What is said of a run whose journal failed.
+const LOST: &str = "the journal failed in mid-run and does not know everything that was submitted";
+
 /// How the loop ended.
 enum End {
     /// Every media has its verdict.
@@ -107,6 +110,10 @@ pub(super) async fn resume(refresher: &Refresher, stored: StoredRun, once: bool)
 
 fn still_open(stored: &StoredRun) -> Result<()> {
     match stored.outcome {
+        None if stored.lost => Err(Error::new(
+            ErrorKind::Usage,
+            format!("run {} can't be carried on: {LOST}", stored.record.run),
+        )),
         None => Ok(()),
         Some(outcome) => {
             let run = &stored.record.run;
@@ -133,8 +140,8 @@ pub(crate) fn view(stored: &StoredRun) -> Report {
         extend: stored.record.extend(),
         summary,
         error: first_fault(&ledger, &media),
-        notes: Vec::new(),
-        resumable: stored.outcome.is_none(),
+        notes: if stored.lost { vec![LOST.to_owned()] } else { Vec::new() },
+        resumable: stored.outcome.is_none() && !stored.lost,
         media,
     }
 }

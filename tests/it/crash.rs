@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
-use std::io::Write as _;
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
@@ -12,11 +11,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use vod_refresh::emulator::{EventScript, Fault, FaultRule, JobScript, MediaScript, Scenario, Which};
-use vod_refresh::journal::{Order, StoredRun};
-use vod_refresh::run::ledger::Fact;
 use vod_refresh::{JobId, Journal, Refresher, Report, Result};
 
-use crate::support::{Bed, request};
+use crate::support::{Bed, answered, request};
 
 const SUBMIT: &str = "RefreshMediaPlayUrls";
 
@@ -109,21 +106,6 @@ fn submits(bed: &Bed) -> BTreeMap<String, usize> {
     counts
 }
 
-/// The media lists whose answers are in the journal.
-fn answered(stored: &StoredRun) -> Vec<String> {
-    let Order::Refresh(request) = &stored.record.order else { return Vec::new() };
-    let batches: Vec<String> = request
-        .media
-        .chunks(20)
-        .map(|ids| ids.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(","))
-        .collect();
-    let known = |fact: &Fact| match fact {
-        Fact::Submitted { batch, .. } => Some(batches[*batch as usize].clone()),
-        _ => None,
-    };
-    stored.facts.iter().filter_map(|(_, fact)| known(fact)).collect()
-}
-
 /// What must be the same: the verdict, the state of each media, and of each URL.
 fn outline(report: &Report) -> Vec<Value> {
     let media = report.media.iter().map(|media| {
@@ -139,6 +121,7 @@ fn outline(report: &Report) -> Vec<Value> {
     [json!([report.outcome, report.task_type, report.media.len()])].into_iter().chain(media).collect()
 }
 
+#[allow(clippy::print_stderr, reason = "a figure for who asks with `--nocapture`")]
 async fn crash_everywhere(play: Play) {
     let folder = tempfile::tempdir().unwrap();
     let open = async |name: String| Journal::open(folder.path().join(name)).await.unwrap();
@@ -174,7 +157,7 @@ async fn crash_everywhere(play: Play) {
             }
         }
     }
-    writeln!(std::io::stderr(), "{}: {} crashes", play.name, writes * 2).unwrap();
+    eprintln!("{}: {} crashes", play.name, writes * 2);
 }
 
 fn well() -> Scenario {

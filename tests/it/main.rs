@@ -6,9 +6,15 @@
 
 mod callback;
 mod crash;
+mod disk;
+mod kills;
 mod limits;
+mod program;
 mod refresh;
 mod resume;
 mod retry;
+#[cfg(unix)]
+mod signals;
+mod stored;
 mod support;
 mod wait;

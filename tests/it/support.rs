@@ -6,8 +6,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use vod_refresh::auth::callback::CallbackVerifier;
 use vod_refresh::emulator::{Emulator, Scenario};
+use vod_refresh::journal::{Order, StoredRun};
 use vod_refresh::net::clock::{Clock, TimerClock};
 use vod_refresh::net::transport::RouterTransport;
+use vod_refresh::run::ledger::Fact;
 use vod_refresh::run::{MediaReport, Notice, Progress};
 use vod_refresh::vod::VodClientBuilder;
 use vod_refresh::{
@@ -158,4 +160,19 @@ pub(crate) fn states(report: &Report) -> Vec<(String, &'static str, Option<Strin
 
 pub(crate) fn state_of(report: &Report, id: &str) -> &'static str {
     states(report).into_iter().find(|(media, ..)| media == id).map_or("absent", |(_, state, _)| state)
+}
+
+/// The media lists whose answers are in the journal.
+pub(crate) fn answered(stored: &StoredRun) -> Vec<String> {
+    let Order::Refresh(request) = &stored.record.order else { return Vec::new() };
+    let batches: Vec<String> = request
+        .media
+        .chunks(20)
+        .map(|ids| ids.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(","))
+        .collect();
+    let known = |fact: &Fact| match fact {
+        Fact::Submitted { batch, .. } => Some(batches[*batch as usize].clone()),
+        _ => None,
+    };
+    stored.facts.iter().filter_map(|(_, fact)| known(fact)).collect()
 }

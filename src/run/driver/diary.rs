@@ -14,7 +14,7 @@ pub(super) struct Diary {
     /// The journal failed in mid-run.
     lost: bool,
     /// Held as long as the run is driven.
-    _lock: Option<RunLock>,
+    lock: Option<RunLock>,
     notes: Vec<String>,
 }
 
@@ -37,7 +37,7 @@ impl Diary {
                 Error::new(ErrorKind::Config, format!("run {run} is being driven by another process"))
             })?),
         };
-        Ok(Self { journal, lost: false, _lock: lock, notes: Vec::new() })
+        Ok(Self { journal, lost: false, lock, notes: Vec::new() })
     }
 
     /// Whether the run can be carried on from here.
@@ -51,6 +51,7 @@ impl Diary {
         if let Some(fresh) = journal.load(Some(stored.record.run.clone())).await? {
             stored.facts = fresh.facts;
             stored.outcome = fresh.outcome;
+            stored.lost = fresh.lost;
         }
         Ok(stored)
     }
@@ -82,8 +83,7 @@ impl Diary {
     ) -> Option<String> {
         let journal = self.journal.clone()?;
         if self.lost {
-            // Facts are missing, so nobody may carry it on: that would submit again what went out meanwhile. There may
-            // be room for this one word.
+            // There may be room again for this one word.
             let _ = journal.finish(run, Some(outcome), at).await;
             return None;
         }
@@ -94,6 +94,10 @@ impl Diary {
     fn or_go_without(&mut self, written: Result<()>) -> Option<String> {
         let error = written.err()?;
         self.lost = true;
+        // Facts are missing, so nobody may carry it on: that would submit again what goes out from now on.
+        if let Some(lock) = &mut self.lock {
+            lock.mark_lost();
+        }
         let note = format!("{}; the run goes on in memory and can't be resumed", error.message());
         self.notes.push(note.clone());
         Some(note)

@@ -35,7 +35,8 @@ pub(crate) async fn find(
     let id = match (id, default) {
         (None, Default::Newest) => runs.first().map(|run| run.run_id.clone()),
         (None, Default::NewestUnfinished) => {
-            runs.iter().find(|run| run.outcome.is_none()).map(|run| run.run_id.clone())
+            let open = |run: &&RunSummary| run.outcome.is_none() && !run.lost;
+            runs.iter().find(open).map(|run| run.run_id.clone())
         }
         (Some(id), _) => Some(id),
     };

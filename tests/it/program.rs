@@ -1,0 +1,146 @@
+//! The binary as users start it: a home of its own, a pretend cloud on a real socket, no terminal.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use vod_refresh::emulator::{Emulator, Scenario};
+use vod_refresh::net::{HttpOptions, HttpTransport};
+
+pub(crate) const SUBMIT: &str = "RefreshMediaPlayUrls";
+
+/// A cloud in a thread of its own.
+pub(crate) struct Cloud {
+    pub(crate) emulator: Emulator,
+    pub(crate) endpoint: String,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Cloud {
+    pub(crate) fn new(scenario: Scenario) -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let mut options = HttpOptions::default();
+        options.proxy_from_environment = false;
+        options.plain_http_only = true;
+        let transport = HttpTransport::new(&options).unwrap();
+        let emulator = Emulator::new(scenario.with_seed(1)).with_event_transport(Arc::new(transport));
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let served = emulator.clone();
+        runtime.spawn(async move { served.serve(listener, CancellationToken::new()).await });
+        Self { emulator, endpoint, _runtime: runtime }
+    }
+
+    /// How often each list of media was submitted.
+    pub(crate) fn submits(&self) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for call in self.emulator.calls().iter().filter(|call| call.action == SUBMIT) {
+            *counts.entry(call.params["MediaIds"].clone()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Waits until `action` was asked for `count` times.
+    pub(crate) fn wait_for(&self, action: &str, count: usize) {
+        until(action, || self.emulator.count(action) >= count);
+    }
+}
+
+/// Waits until `is_so`, and fails the test where that takes long.
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it never came to this: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A home in which commands are given.
+pub(crate) struct Home(tempfile::TempDir);
+
+/// How a command ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    /// Stdout as one JSON document.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|why| panic!("{why}: {self:?}"))
+    }
+
+    /// The arguments of the command that stderr shows to carry on with.
+    #[track_caller]
+    pub(crate) fn hint(&self) -> Vec<String> {
+        let line = self.stderr.lines().rev().find_map(|line| line.strip_prefix("  vod-refresh "));
+        line.unwrap_or_else(|| panic!("no command: {self:?}")).split(' ').map(str::to_owned).collect()
+    }
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+}
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// The journal's default place in this home.
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.path().join(".local/state/vod-refresh/journal.db")
+    }
+
+    /// `program` with the surroundings of this home and nothing else.
+    pub(crate) fn wrapped(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().env("HOME", self.path()).env("PATH", std::env::var("PATH").unwrap_or_default());
+        command.env("ALIBABA_CLOUD_ACCESS_KEY_ID", "testid");
+        command.env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "testsecret");
+        command.current_dir(self.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    pub(crate) fn command<T: AsRef<str>>(&self, arguments: &[T]) -> Command {
+        let mut command = self.wrapped(env!("CARGO_BIN_EXE_vod-refresh"));
+        command.args(arguments.iter().map(AsRef::as_ref));
+        command
+    }
+
+    pub(crate) fn run<T: AsRef<str>>(&self, arguments: &[T]) -> Ended {
+        self.command(arguments).output().unwrap().into()
+    }
+
+    pub(crate) fn start<T: AsRef<str>>(&self, arguments: &[T]) -> Child {
+        self.command(arguments).spawn().unwrap()
+    }
+}
+
+/// Waits for a command that was started.
+pub(crate) fn end(child: Child) -> Ended {
+    child.wait_with_output().unwrap().into()
+}
+
+/// Sends a signal by its name.
+#[cfg(unix)]
+pub(crate) fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").arg(format!("-{name}")).arg(child.id().to_string()).status().unwrap();
+    assert!(sent.success());
+}

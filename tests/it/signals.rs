@@ -1,0 +1,75 @@
+//! The first signal in every stage: within two seconds a report, the command that carries on, and the right code.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::Instant;
+use vod_refresh::emulator::{EventScript, Fault, FaultRule, MediaScript, Scenario, Which};
+
+use crate::program::{Cloud, Home, SUBMIT, end, signal};
+
+const LOOK_UP: &str = "GetMediaRefreshJobs";
+const LOOK: &str = "DescribeVodRefreshTasks";
+
+/// Sends `name` once `action` was asked for; then the run must end as `code`, and be carried on to its end.
+fn stopped(scenario: Scenario, more: &[&str], action: &str, name: &str, code: i32) {
+    let (cloud, home) = (Cloud::new(scenario), Home::new());
+    let mut line =
+        vec!["refresh", "m1", "m2", "--endpoint", &cloud.endpoint, "-o", "json", "--report", "r.json"];
+    line.extend(more);
+    let child = home.start(&line);
+    cloud.wait_for(action, 1);
+    let sent = Instant::now();
+    signal(&child, name);
+    let ended = end(child);
+    let took = sent.elapsed();
+    assert_eq!(ended.code, Some(code), "{action}: {ended:?}");
+    assert!(took < Duration::from_secs(2), "{action}: {took:?}");
+    let report = ended.json();
+    assert_eq!((&report["outcome"], &report["resumable"]), (&json!("interrupted"), &json!(true)), "{action}");
+    assert!(report["media"].as_array().unwrap().iter().all(|media| media["state"] == "unfinished"));
+    assert_eq!(std::fs::read_to_string(home.path().join("r.json")).unwrap(), ended.stdout);
+    let hint = ended.hint();
+    assert_eq!(hint, ["resume", report["run_id"].as_str().unwrap()], "{action}");
+    for job in cloud.emulator.job_ids() {
+        for task in ["m1", "m2"].iter().flat_map(|media| cloud.emulator.task_ids(&job, media)) {
+            cloud.emulator.complete_task(&task);
+        }
+    }
+    let resumed = home.run(&[hint, vec!["--lookup-after".into(), "0s".into()]].concat());
+    assert_eq!(resumed.code, Some(0), "{action}: {resumed:?}");
+}
+
+fn stuck() -> MediaScript {
+    MediaScript { never_complete: Which::All(true), ..MediaScript::default() }
+}
+
+#[test]
+fn while_a_submission_is_not_answered() {
+    let stall = FaultRule::on(SUBMIT, Fault::Stall { done: false });
+    stopped(Scenario::new().with_fault(stall), &[], SUBMIT, "TERM", 143);
+}
+
+#[test]
+fn while_events_are_waited_for() {
+    let silent = stuck().with_event(EventScript { lost: true, ..EventScript::default() });
+    let more = ["--callback-listen", "127.0.0.1:0", "--lookup-after", "1m"];
+    stopped(Scenario::new().with_default_media(silent), &more, SUBMIT, "TERM", 143);
+}
+
+#[test]
+fn while_a_lookup_is_not_answered() {
+    let stall = FaultRule::on(LOOK_UP, Fault::Stall { done: false });
+    stopped(Scenario::new().with_default_media(stuck()).with_fault(stall), &[], LOOK_UP, "INT", 130);
+}
+
+#[test]
+fn while_tasks_are_polled() {
+    stopped(Scenario::new().with_default_media(stuck()), &[], LOOK, "INT", 130);
+}
+
+#[test]
+fn while_a_look_is_not_answered() {
+    let stall = FaultRule::on(LOOK, Fault::Stall { done: false });
+    stopped(Scenario::new().with_default_media(stuck()).with_fault(stall), &[], LOOK, "TERM", 143);
+}

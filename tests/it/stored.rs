@@ -1,0 +1,155 @@
+//! `resume`, `status` and `runs` of the binary.
+
+use std::time::Duration;
+
+use serde_json::json;
+use vod_refresh::emulator::{MediaScript, Scenario, Which};
+
+use crate::program::{Cloud, Home, SUBMIT, end};
+
+/// `T1` completes at once, `T2` when somebody completes it.
+fn half_stuck() -> Cloud {
+    let stuck = MediaScript {
+        task_ids: vec!["T1".into(), "T2".into()],
+        never_complete: Which::At(vec![1]),
+        ..MediaScript::default()
+    };
+    let quick = Duration::from_millis(100);
+    let scenario = Scenario::new().with_job_ids(["J1"]).with_media("m1", stuck);
+    Cloud::new(scenario.with_job_delay(quick).with_task_duration(quick))
+}
+
+fn timed_out(cloud: &Cloud, home: &Home, more: &[&str]) -> crate::program::Ended {
+    let mut line = vec!["refresh", "m1", "--endpoint", &cloud.endpoint, "-o", "json"];
+    line.extend(["--timeout", "1s", "--poll-interval", "100ms"]);
+    line.extend(more);
+    home.run(&line)
+}
+
+#[test]
+fn a_run_that_timed_out_is_carried_on_by_the_command_that_it_shows() {
+    let (cloud, home) = (half_stuck(), Home::new());
+    let ended = timed_out(&cloud, &home, &[]);
+    assert_eq!(ended.code, Some(8), "{ended:?}");
+    let report = ended.json();
+    assert_eq!((&report["outcome"], &report["resumable"]), (&json!("timeout"), &json!(true)));
+    assert_eq!(report["media"][0]["job_id"], "J1");
+    let words: Vec<_> =
+        report["media"][0]["tasks"].as_array().unwrap().iter().map(|t| &t["status"]).collect();
+    assert_eq!(words, ["Complete", "Refreshing"]);
+    let hint = ended.hint();
+    assert_eq!(hint, ["resume", report["run_id"].as_str().unwrap()], "the journal knows the rest");
+
+    assert_eq!(cloud.emulator.complete_task("T2"), 1);
+    let resumed = home.run(&hint);
+    assert_eq!((resumed.code, cloud.emulator.count(SUBMIT)), (Some(0), 1), "{resumed:?}");
+
+    let again = home.run(&hint);
+    assert_eq!(again.code, Some(2));
+    assert!(again.stderr.contains("has ended: complete"), "{}", again.stderr);
+}
+
+#[test]
+fn the_hint_names_a_journal_that_is_elsewhere_and_what_resume_was_told() {
+    let (cloud, home) = (half_stuck(), Home::new());
+    let ended = timed_out(&cloud, &home, &["--journal", "mine.db"]);
+    let (hint, file) = (ended.hint(), home.path().join("mine.db").display().to_string());
+    assert_eq!(hint[2..], ["--journal", &file]);
+    assert!(!home.journal().exists());
+    let mut line = hint;
+    line.extend(["--timeout", "1s", "--max-rps", "7"].map(str::to_owned));
+    let ended = home.run(&line);
+    assert_eq!(ended.code, Some(8), "{ended:?}");
+    assert_eq!(ended.hint()[2..], ["--journal", &file, "--max-rps", "7"]);
+}
+
+#[test]
+fn without_a_journal_the_hint_waits_for_the_jobs() {
+    let (cloud, home) = (half_stuck(), Home::new());
+    let ended = timed_out(&cloud, &home, &["--no-journal"]);
+    assert_eq!(ended.json().get("resumable"), None);
+    assert_eq!(ended.hint()[..4], ["wait", "J1", "--endpoint", &cloud.endpoint]);
+    assert!(!home.path().join(".local").exists());
+}
+
+#[test]
+fn status_shows_the_journal_and_asks_only_when_told_to() {
+    let (cloud, home) = (half_stuck(), Home::new());
+    let run = timed_out(&cloud, &home, &[]).json()["run_id"].clone();
+    cloud.emulator.complete_task("T2");
+    let calls = cloud.emulator.calls().len();
+    let shown = home.run(&["status", "-o", "json", "--report", "r.json", "--report-html", "r.html"]);
+    assert_eq!((shown.code, cloud.emulator.calls().len()), (Some(0), calls), "{shown:?}");
+    assert_eq!((&shown.json()["outcome"], &shown.json()["run_id"]), (&json!("unfinished"), &run));
+    assert_eq!(std::fs::read_to_string(home.path().join("r.json")).unwrap(), shown.stdout);
+    assert!(home.path().join("r.html").exists());
+    assert_eq!(shown.hint()[0], "resume");
+    let line = home.run(&["status", run.as_str().unwrap(), "-o", "ndjson"]).stdout;
+    assert_eq!((line.lines().count(), line.contains("\"unfinished\"")), (1, true), "{line}");
+    assert!(home.run(&["status"]).stdout.contains("refresh unfinished: 0 of 1 media complete, 1 unfinished"));
+
+    let checked = home.run(&["status", "--check", "-o", "json"]);
+    assert_eq!((checked.code, &checked.json()["outcome"]), (Some(0), &json!("complete")), "{checked:?}");
+    assert!(cloud.emulator.calls().len() > calls);
+    assert_eq!(home.run(&["status", "-o", "json"]).json()["outcome"], "complete");
+}
+
+#[test]
+fn runs_lists_what_there_is_newest_first() {
+    let (cloud, home) = (half_stuck(), Home::new());
+    let none = home.run(&["runs", "-o", "json"]);
+    assert_eq!((none.code, none.json()), (Some(0), json!([])));
+    assert!(!home.journal().exists(), "looking makes no journal");
+
+    let first = timed_out(&cloud, &home, &[]).json();
+    let done = home.run(&["preload", "m2", "m3", "--endpoint", &cloud.endpoint, "-o", "json"]).json();
+    let list = home.run(&["runs", "-o", "json"]);
+    let started = |report: &serde_json::Value| report["started_at"].clone();
+    assert_eq!(
+        list.json(),
+        json!([
+            {"run_id": done["run_id"], "task_type": "preload", "outcome": "complete", "started_at": started(&done),
+             "media": 2},
+            {"run_id": first["run_id"], "task_type": "refresh", "outcome": "unfinished",
+             "started_at": started(&first), "media": 1},
+        ])
+    );
+    let lines = home.run(&["runs", "-o", "ndjson"]).stdout;
+    assert!(
+        lines.lines().next().unwrap().starts_with("{\"run_id\":") && lines.lines().count() == 2,
+        "{lines}"
+    );
+    let table = home.run(&["runs"]).stdout;
+    let words: Vec<_> = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).collect();
+    assert_eq!(words[0], ["RUN", "TASK", "OUTCOME", "STARTED", "MEDIA"]);
+    assert_eq!(words[2][1..3], ["refresh", "unfinished"]);
+}
+
+#[test]
+fn a_run_that_is_not_there_is_answered_with_those_that_are() {
+    let (cloud, home) = (half_stuck(), Home::new());
+    for command in ["resume", "status"] {
+        let ended = home.run(&[command]);
+        assert_eq!(ended.code, Some(2));
+        assert!(ended.stderr.contains("no journal at "), "{}", ended.stderr);
+    }
+    let run = timed_out(&cloud, &home, &[]).json()["run_id"].as_str().unwrap().to_owned();
+    let ended = home.run(&["resume", "nowhere"]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.contains("no run nowhere") && ended.stderr.contains(&run), "{}", ended.stderr);
+}
+
+#[test]
+fn a_run_that_another_process_drives_is_left_to_it() {
+    let (cloud, home) = (half_stuck(), Home::new());
+    let child = home.start(&["refresh", "m1", "--endpoint", &cloud.endpoint, "--timeout", "3s"]);
+    cloud.wait_for("DescribeVodRefreshTasks", 2);
+    let ended = home.run(&["resume"]);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.stderr.contains("driven by another process"), "{}", ended.stderr);
+    let shown = home.run(&["status", "--check"]);
+    assert_eq!(shown.code, Some(0), "{shown:?}");
+    cloud.emulator.complete_task("T2");
+    let ended = end(child);
+    assert_eq!((ended.code, cloud.emulator.count(SUBMIT)), (Some(0), 1), "{ended:?}");
+}
