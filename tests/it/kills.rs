@@ -46,6 +46,8 @@ fn kill(times: usize, random: &mut impl FnMut(u64) -> u64, within: Duration) -> 
         let before = cloud.submits();
         let mut child = home.start(&line);
         if kills < times {
+            // Most happens at the beginning.
+            let within = within / [1, 2, 8][random(3) as usize];
             std::thread::sleep(Duration::from_micros(random(within.as_micros() as u64)));
             let _ = child.kill();
         }

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect is to fail there")]
 
 mod callback;
+mod cases;
 mod crash;
 mod disk;
 mod kills;

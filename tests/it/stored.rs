@@ -126,6 +126,19 @@ fn runs_lists_what_there_is_newest_first() {
 }
 
 #[test]
+fn runs_that_ended_long_ago_are_forgotten_and_unfinished_ones_are_not() {
+    let (cloud, home) = (half_stuck(), Home::new());
+    let open = timed_out(&cloud, &home, &[]).json()["run_id"].clone();
+    let refresh = ["refresh", "m2", "--endpoint", &cloud.endpoint, "-o", "json"];
+    home.run(&refresh);
+    std::thread::sleep(Duration::from_millis(1_100));
+    let newest = home.run(&[&refresh[..], &["--keep", "10ms"]].concat()).json()["run_id"].clone();
+    let runs = home.run(&["runs", "-o", "json"]).json();
+    let ids: Vec<_> = runs.as_array().unwrap().iter().map(|run| &run["run_id"]).collect();
+    assert_eq!(ids, [&newest, &open]);
+}
+
+#[test]
 fn a_run_that_is_not_there_is_answered_with_those_that_are() {
     let (cloud, home) = (half_stuck(), Home::new());
     for command in ["resume", "status"] {
