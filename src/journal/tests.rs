@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ids::MediaId;
+use crate::net::clock::{Clock as _, SystemClock};
 
 fn record(run: &RunId, second: i64) -> RunRecord {
     RunRecord {
@@ -148,4 +149,54 @@ async fn a_run_is_driven_by_one_at_a_time() {
     assert!(journal.lock(&RunId::fresh()).await.unwrap().is_some());
     drop(held);
     assert!(journal.lock(&run).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_run_that_lost_facts_is_known_by_a_name_until_it_is_pruned() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = journal(&folder).await;
+    let (lost, sound) = (RunId::fresh(), RunId::fresh());
+    for run in [&lost, &sound] {
+        journal.begin(record(run, 0)).await.unwrap();
+    }
+    let mut lock = journal.lock(&lost).await.unwrap().unwrap();
+    lock.mark_lost();
+    drop(lock);
+    for (run, is_lost) in [(&lost, true), (&sound, false)] {
+        let stored = journal.load(Some(run.clone())).await.unwrap().unwrap();
+        assert_eq!((stored.lost, stored.report().resumable), (is_lost, !is_lost));
+    }
+    let names =
+        || std::fs::read_dir(folder.path().join("deep")).unwrap().map(|file| file.unwrap().file_name());
+    let marks = || names().filter(|name| name.to_str().unwrap().ends_with(".lost")).count();
+    journal.prune(DateTime::from_timestamp(1_750_000_000, 0).unwrap()).await.unwrap();
+    assert_eq!(marks(), 1);
+    journal.prune(SystemClock.now() + chrono::TimeDelta::minutes(1)).await.unwrap();
+    assert_eq!(marks(), 0);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_lock_that_was_removed_while_it_was_opened_is_no_lock() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = journal(&folder).await;
+    let run = RunId::fresh();
+    let mut holders = tokio::task::JoinSet::new();
+    let held = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    for _ in 0..4 {
+        let (journal, run, held) = (journal.clone(), run.clone(), held.clone());
+        holders.spawn(async move {
+            for _ in 0..200 {
+                if let Some(lock) = journal.lock(&run).await.unwrap() {
+                    assert_eq!(held.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0, "two hold it");
+                    tokio::task::yield_now().await;
+                    held.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                    drop(lock);
+                }
+            }
+        });
+    }
+    while let Some(done) = holders.join_next().await {
+        done.unwrap();
+    }
 }

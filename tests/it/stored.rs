@@ -50,6 +50,42 @@ fn a_run_that_timed_out_is_carried_on_by_the_command_that_it_shows() {
 }
 
 #[test]
+fn waiting_for_a_job_of_somebody_else_is_carried_on_as_well() {
+    let (cloud, home) = (half_stuck(), Home::new());
+    timed_out(&cloud, &home, &["--no-journal"]);
+    let ended = home.run(&["wait", "J1", "--endpoint", &cloud.endpoint, "--timeout", "1s", "-o", "json"]);
+    assert_eq!(ended.code, Some(8), "{ended:?}");
+    assert_eq!(home.run(&["runs", "-o", "json"]).json()[0]["task_type"], json!(null));
+    cloud.emulator.complete_task("T2");
+    let resumed = home.run(&ended.hint());
+    assert_eq!((resumed.code, cloud.emulator.count(SUBMIT)), (Some(0), 1), "{resumed:?}");
+}
+
+#[test]
+fn a_run_that_is_carried_on_hears_events_where_it_did_before() {
+    let (cloud, home) = (half_stuck(), Home::new());
+    std::fs::write(home.path().join("key.txt"), "Abc123Key").unwrap();
+    let ended = timed_out(
+        &cloud,
+        &home,
+        &[
+            "--callback-listen",
+            "127.0.0.1:0",
+            "--callback-auth-key-file",
+            "key.txt",
+            "--lookup-after",
+            "200ms",
+        ],
+    );
+    assert_eq!(ended.code, Some(8), "{ended:?}");
+    cloud.emulator.complete_task("T2");
+    let mut elsewhere = home.command(&ended.hint());
+    let resumed = end(elsewhere.current_dir("/").spawn().unwrap());
+    assert_eq!(resumed.code, Some(0), "{resumed:?}");
+    assert!(resumed.stderr.contains("listening for callbacks on 127.0.0.1:"), "{}", resumed.stderr);
+}
+
+#[test]
 fn the_hint_names_a_journal_that_is_elsewhere_and_what_resume_was_told() {
     let (cloud, home) = (half_stuck(), Home::new());
     let ended = timed_out(&cloud, &home, &["--journal", "mine.db"]);
