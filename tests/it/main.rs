@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect is to fail there")]
 
 mod callback;
+mod carry_on;
 mod cases;
 mod crash;
 mod disk;
