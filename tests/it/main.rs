@@ -6,6 +6,7 @@
 
 mod account;
 mod callback;
+mod carry_on;
 mod cases;
 #[cfg(unix)]
 mod cli;

@@ -1,112 +1,11 @@
-//! `resume`, `status` and `runs` of the binary.
+//! `status` and `runs` of the binary.
 
 use std::time::Duration;
 
 use serde_json::json;
-use vod_refresh::emulator::{MediaScript, Scenario, Which};
 
-use crate::program::{Cloud, Home, SUBMIT, end};
-
-/// `T1` completes at once, `T2` when somebody completes it.
-fn half_stuck() -> Cloud {
-    let stuck = MediaScript {
-        task_ids: vec!["T1".into(), "T2".into()],
-        never_complete: Which::At(vec![1]),
-        ..MediaScript::default()
-    };
-    let quick = Duration::from_millis(100);
-    let scenario = Scenario::new().with_job_ids(["J1"]).with_media("m1", stuck);
-    Cloud::new(scenario.with_job_delay(quick).with_task_duration(quick))
-}
-
-fn timed_out(cloud: &Cloud, home: &Home, more: &[&str]) -> crate::program::Ended {
-    let mut line = vec!["refresh", "m1", "--endpoint", &cloud.endpoint, "-o", "json"];
-    line.extend(["--timeout", "1s", "--poll-interval", "100ms"]);
-    line.extend(more);
-    home.run(&line)
-}
-
-#[test]
-fn a_run_that_timed_out_is_carried_on_by_the_command_that_it_shows() {
-    let (cloud, home) = (half_stuck(), Home::new());
-    let ended = timed_out(&cloud, &home, &[]);
-    assert_eq!(ended.code, Some(8), "{ended:?}");
-    let report = ended.json();
-    assert_eq!((&report["outcome"], &report["resumable"]), (&json!("timeout"), &json!(true)));
-    assert_eq!(report["media"][0]["job_id"], "J1");
-    let words: Vec<_> =
-        report["media"][0]["tasks"].as_array().unwrap().iter().map(|t| &t["status"]).collect();
-    assert_eq!(words, ["Complete", "Refreshing"]);
-    let hint = ended.hint();
-    assert_eq!(hint, ["resume", report["run_id"].as_str().unwrap()], "the journal knows the rest");
-
-    assert_eq!(cloud.emulator.complete_task("T2"), 1);
-    let resumed = home.run(&hint);
-    assert_eq!((resumed.code, cloud.emulator.count(SUBMIT)), (Some(0), 1), "{resumed:?}");
-
-    let again = home.run(&hint);
-    assert_eq!(again.code, Some(2));
-    assert!(again.stderr.contains("has ended: complete"), "{}", again.stderr);
-}
-
-#[test]
-fn waiting_for_a_job_of_somebody_else_is_carried_on_as_well() {
-    let (cloud, home) = (half_stuck(), Home::new());
-    timed_out(&cloud, &home, &["--no-journal"]);
-    let ended = home.run(&["wait", "J1", "--endpoint", &cloud.endpoint, "--timeout", "1s", "-o", "json"]);
-    assert_eq!(ended.code, Some(8), "{ended:?}");
-    assert_eq!(home.run(&["runs", "-o", "json"]).json()[0]["task_type"], json!(null));
-    cloud.emulator.complete_task("T2");
-    let resumed = home.run(&ended.hint());
-    assert_eq!((resumed.code, cloud.emulator.count(SUBMIT)), (Some(0), 1), "{resumed:?}");
-}
-
-#[test]
-fn a_run_that_is_carried_on_hears_events_where_it_did_before() {
-    let (cloud, home) = (half_stuck(), Home::new());
-    std::fs::write(home.path().join("key.txt"), "Abc123Key").unwrap();
-    let ended = timed_out(
-        &cloud,
-        &home,
-        &[
-            "--callback-listen",
-            "127.0.0.1:0",
-            "--callback-auth-key-file",
-            "key.txt",
-            "--lookup-after",
-            "200ms",
-        ],
-    );
-    assert_eq!(ended.code, Some(8), "{ended:?}");
-    cloud.emulator.complete_task("T2");
-    let mut elsewhere = home.command(&ended.hint());
-    let resumed = end(elsewhere.current_dir("/").spawn().unwrap());
-    assert_eq!(resumed.code, Some(0), "{resumed:?}");
-    assert!(resumed.stderr.contains("listening for callbacks on 127.0.0.1:"), "{}", resumed.stderr);
-}
-
-#[test]
-fn the_hint_names_a_journal_that_is_elsewhere_and_what_resume_was_told() {
-    let (cloud, home) = (half_stuck(), Home::new());
-    let ended = timed_out(&cloud, &home, &["--journal", "mine.db"]);
-    let (hint, file) = (ended.hint(), home.path().join("mine.db").display().to_string());
-    assert_eq!(hint[2..], ["--journal", &file]);
-    assert!(!home.journal().exists());
-    let mut line = hint;
-    line.extend(["--timeout", "1s", "--max-rps", "7"].map(str::to_owned));
-    let ended = home.run(&line);
-    assert_eq!(ended.code, Some(8), "{ended:?}");
-    assert_eq!(ended.hint()[2..], ["--journal", &file, "--max-rps", "7"]);
-}
-
-#[test]
-fn without_a_journal_the_hint_waits_for_the_jobs() {
-    let (cloud, home) = (half_stuck(), Home::new());
-    let ended = timed_out(&cloud, &home, &["--no-journal"]);
-    assert_eq!(ended.json().get("resumable"), None);
-    assert_eq!(ended.hint()[..4], ["wait", "J1", "--endpoint", &cloud.endpoint]);
-    assert!(!home.path().join(".local").exists());
-}
+use crate::carry_on::{half_stuck, timed_out};
+use crate::program::Home;
 
 #[test]
 fn status_shows_the_journal_and_asks_only_when_told_to() {
@@ -186,19 +85,4 @@ fn a_run_that_is_not_there_is_answered_with_those_that_are() {
     let ended = home.run(&["resume", "nowhere"]);
     assert_eq!(ended.code, Some(2));
     assert!(ended.stderr.contains("no run nowhere") && ended.stderr.contains(&run), "{}", ended.stderr);
-}
-
-#[test]
-fn a_run_that_another_process_drives_is_left_to_it() {
-    let (cloud, home) = (half_stuck(), Home::new());
-    let child = home.start(&["refresh", "m1", "--endpoint", &cloud.endpoint, "--timeout", "3s"]);
-    cloud.wait_for("DescribeVodRefreshTasks", 2);
-    let ended = home.run(&["resume"]);
-    assert_eq!(ended.code, Some(3), "{ended:?}");
-    assert!(ended.stderr.contains("driven by another process"), "{}", ended.stderr);
-    let shown = home.run(&["status", "--check"]);
-    assert_eq!(shown.code, Some(0), "{shown:?}");
-    cloud.emulator.complete_task("T2");
-    let ended = end(child);
-    assert_eq!((ended.code, cloud.emulator.count(SUBMIT)), (Some(0), 1), "{ended:?}");
 }

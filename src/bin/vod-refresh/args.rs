@@ -28,6 +28,7 @@ Examples:
   vod-refresh refresh 0a1b2c… 3d4e5f…               purge two media and wait for every URL
   vod-refresh preload --from-file ids.txt --output json > report.json
   vod-refresh wait c5ae61bf…                        wait for a job that is under way
+  vod-refresh resume                                carry on what was interrupted
 
 Credentials come from the profile of --profile, else from ALIBABA_CLOUD_ACCESS_KEY_ID and
 ALIBABA_CLOUD_ACCESS_KEY_SECRET (a temporary key with ALIBABA_CLOUD_SECURITY_TOKEN), OIDC,
