@@ -1,6 +1,6 @@
 //! `completions` and `man`: from the same definition as the help.
 
-use clap::{Command, CommandFactory as _};
+use clap::CommandFactory as _;
 use clap_complete::Shell;
 
 use crate::args::Cli;
@@ -9,7 +9,7 @@ use crate::printer::Printer;
 
 pub(crate) fn completions(shell: Shell, printer: &Printer) -> Result<ExitCode, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut visible(&Cli::command()), "vod-refresh", &mut script);
+    clap_complete::generate(shell, &mut Cli::command(), "vod-refresh", &mut script);
     printer.out(&String::from_utf8_lossy(&script))?;
     Ok(ExitCode::Complete)
 }
@@ -20,7 +20,7 @@ pub(crate) fn man(command: Option<&str>, printer: &Printer) -> Result<ExitCode, 
     let page = match command {
         None => definition,
         Some(name) => {
-            let known = definition.find_subcommand(name).filter(|found| !found.is_hide_set()).cloned();
+            let known = definition.find_subcommand(name).cloned();
             let known = known.ok_or_else(|| Failure::usage(format!("there is no command {name:?}")))?;
             known.display_name(format!("vod-refresh-{name}"))
         }
@@ -33,36 +33,18 @@ pub(crate) fn man(command: Option<&str>, printer: &Printer) -> Result<ExitCode, 
     Ok(ExitCode::Complete)
 }
 
-/// The definition without what is hidden: clap's generators offer that too.
-fn visible(command: &Command) -> Command {
-    let shown = Command::new(command.get_name().to_owned())
-        .args(command.get_arguments().filter(|arg| !arg.is_hide_set()).cloned())
-        .subcommands(command.get_subcommands().filter(|command| !command.is_hide_set()).map(visible));
-    let shown = match command.get_version() {
-        Some(version) => shown.version(version.to_owned()),
-        None => shown,
-    };
-    match command.get_about() {
-        Some(about) => shown.about(about.clone()),
-        None => shown,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn completions_offer_what_there_is_and_nothing_else() {
+    fn completions_offer_what_there_is() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut visible(&Cli::command()), "vod-refresh", &mut script);
+            clap_complete::generate(shell, &mut Cli::command(), "vod-refresh", &mut script);
             let script = String::from_utf8(script).unwrap();
-            for word in ["preload", "doctor", "callback-listen", "timeout", "ndjson"] {
+            for word in ["preload", "doctor", "no-journal", "callback-listen", "timeout", "ndjson"] {
                 assert!(script.contains(word), "{shell} {word}");
-            }
-            for word in ["no-journal", "profile"] {
-                assert!(!script.contains(word), "{shell} {word}");
             }
         }
     }
