@@ -399,7 +399,8 @@ impl<'a> Driver<'a> {
         let now = self.now();
         if self.once {
             let rested = self.calls.is_empty() && self.ledger.next_at(self.room()).is_none_or(|at| at > now);
-            return rested.then_some(End::Checked);
+            let asked = rested && !self.ledger.has_unasked();
+            return (asked || now >= self.deadline + LAST_LOOK).then_some(End::Checked);
         }
         if self.options.fail_fast && failed {
             return Some(End::FailedFast);

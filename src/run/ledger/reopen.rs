@@ -1,6 +1,6 @@
 //! What the journal needs of a ledger: which facts are worth writing, and how a run goes on after a break.
 
-use super::rows::BatchState;
+use super::rows::{BatchState, TaskEntry};
 use super::{Fact, Fault, Ledger, Moment};
 use crate::error::ErrorKind;
 
@@ -41,6 +41,14 @@ impl Ledger {
             | Fact::GraceOver { .. }
             | Fact::TaskRefused { .. } => true,
         }
+    }
+
+    /// Whether a task is open that nobody has looked at since the run was opened. A walk over all: ask when idle.
+    pub(crate) fn has_unasked(&self) -> bool {
+        let unasked = |task: &TaskEntry| {
+            task.ended_at.is_none() && task.first_look.is_none() && !task.owners.is_empty()
+        };
+        self.tasks.iter().any(unasked)
     }
 
     /// Carries a run on after a break, at `now` and until `deadline`.

@@ -43,8 +43,8 @@ fn a_signal_ends_the_run_with_a_report_and_a_command_that_resumes() {
 fn a_reader_that_has_paused_does_not_hold_the_end_up() {
     let open = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
     let cloud = Cloud::new(quick().with_default_media(open));
-    // A report of several hundred media is more than a pipe holds.
-    let ids: Vec<String> = (0..300).map(|n| format!("media-{n}")).collect();
+    // A report of six hundred media is more than a pipe holds.
+    let ids: Vec<String> = (0..600).map(|n| format!("media-{n}")).collect();
     let shell = cloud
         .shell(&format!("refresh {} --poll-interval 100ms --output json", ids.join(" ")))
         .option_at("--report", "r.json")
