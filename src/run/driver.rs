@@ -6,35 +6,33 @@
 
 mod calls;
 mod diary;
+mod ending;
+mod start;
 mod watch;
+
+pub(crate) use ending::view;
+pub(super) use start::{refresh, resume, wait};
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::batch::{self, Batch};
-use super::ledger::{Fact, Fault, Ledger, Moment, Room, Settings, Work};
+use super::ledger::{Fact, Ledger, Moment, Room, Work};
 use super::observer::{Notice, Observer};
-use super::report::{MediaReport, MediaState, Outcome, Report, ReportedError, SCHEMA, Summary, TaskReport};
-use super::request::LookupAfter;
-use super::{RefreshRequest, Refresher, RunOptions};
-use crate::error::{Error, ErrorKind, Result};
+use super::{Refresher, Report, RunOptions};
+use crate::error::{Error, Result};
 use crate::event::{Delivery, Inbox, Mail, Subscription};
-use crate::ids::{JobId, RunId};
-use crate::journal::{Order, RunRecord, StoredRun};
-use crate::vod::{TaskStatus, VodClient};
+use crate::journal::{Order, RunRecord};
+use crate::vod::VodClient;
 use calls::Done;
 use diary::Diary;
+use ending::End;
 use watch::Watch;
 
-/// Wait for an event before a job is looked up, unless told otherwise.
-const LOOKUP_AFTER: Duration = Duration::from_secs(15);
-/// Calls in flight when a run is stopped get so long.
-const LAST_WORDS: Duration = Duration::from_millis(1_500);
 /// The last looks fall on the deadline; their answers may take so long.
 const LAST_LOOK: Duration = Duration::from_secs(1);
 /// Calls of each kind that may be in flight at once. The pace of the client is the real limit.
@@ -42,158 +40,6 @@ const ROOM: Room = Room { submit: 8, look_up: 8, look: 16 };
 
 /// The service forgets tasks after so long. Source: "DescribeVodRefreshTasks", `StartTime`.
 const HISTORY: Duration = Duration::from_secs(3 * 86_400);
-
-/// What is said of a run whose journal failed.
-const LOST: &str = "the journal failed in mid-run and does not know everything that was submitted";
-
-/// How the loop ended.
-enum End {
-    /// Every media has its verdict.
-    Settled,
-    /// Every batch is submitted, and nobody wants to wait.
-    Submitted,
-    /// Everything that is open was asked about once.
-    Checked,
-    /// The deadline passed.
-    Deadline,
-    /// Stopped from outside.
-    Stopped,
-    /// Something failed, and that was to be the end.
-    FailedFast,
-    /// Following up became impossible.
-    Fatal(Error),
-}
-
-pub(super) async fn refresh(refresher: &Refresher, request: &RefreshRequest) -> Result<Report> {
-    let run = RunId::fresh();
-    batch::check(request, &run)?;
-    begin(refresher, run, Order::Refresh(request.clone())).await
-}
-
-pub(super) async fn wait(refresher: &Refresher, jobs: &[JobId]) -> Result<Report> {
-    begin(refresher, RunId::fresh(), Order::Wait(jobs.to_vec())).await
-}
-
-async fn begin(refresher: &Refresher, run: RunId, order: Order) -> Result<Report> {
-    // Without a credential nothing can be done: say so before anything else.
-    refresher.client.credential().await?;
-    let record = record(refresher, run, order);
-    let diary = Diary::begin(refresher, &record).await?;
-    let ledger = ledger_of(&record, Moment::after(refresher.options.timeout));
-    Driver::new(refresher, record, ledger, diary, Duration::ZERO).run().await
-}
-
-pub(super) async fn resume(refresher: &Refresher, stored: StoredRun, once: bool) -> Result<Report> {
-    refresher.client.credential().await?;
-    still_open(&stored)?;
-    let diary = Diary::resume(refresher, &stored.record.run).await?;
-    // Whoever drove it until now may have written more since it was loaded, or ended it.
-    let mut stored = diary.reload(stored).await?;
-    still_open(&stored)?;
-    stored.record.options = refresher.options.clone();
-    stored.record.has_events = refresher.inbox.is_some();
-    let mut ledger = replayed(&stored);
-    drop(ledger.take_notices());
-    let last = stored.facts.last().map_or(Duration::ZERO, |(at, _)| at.since_start());
-    // The machine's clock may have been set back meanwhile; facts never are.
-    let age =
-        (refresher.client.local_time() - stored.record.started_at).to_std().unwrap_or_default().max(last);
-    ledger.reopen(Moment::after(age), Moment::after(age + refresher.options.timeout));
-    let mut driver = Driver::new(refresher, stored.record, ledger, diary, age);
-    driver.once = once;
-    driver.run().await
-}
-
-fn still_open(stored: &StoredRun) -> Result<()> {
-    match stored.outcome {
-        None if stored.lost => Err(Error::new(
-            ErrorKind::Usage,
-            format!("run {} can't be carried on: {LOST}", stored.record.run),
-        )),
-        None => Ok(()),
-        Some(outcome) => {
-            let run = &stored.record.run;
-            Err(Error::new(ErrorKind::Usage, format!("run {run} has ended: {}", outcome.as_str())))
-        }
-    }
-}
-
-/// What a stored run looks like, without asking anybody.
-pub(crate) fn view(stored: &StoredRun) -> Report {
-    let ledger = replayed(stored);
-    let started_at = stored.record.started_at;
-    let media = ledger.media_reports(started_at);
-    let last = stored.facts.last().map_or(started_at, |(at, _)| started_at + at.since_start());
-    let mut summary = super::ledger::sums(&media);
-    count_events(&ledger, &mut summary);
-    Report {
-        schema: SCHEMA,
-        run_id: stored.record.run.clone(),
-        task_type: ledger.task_type(),
-        outcome: stored.outcome.unwrap_or(Outcome::Unfinished),
-        started_at,
-        finished_at: last,
-        extend: stored.record.extend(),
-        summary,
-        error: first_fault(&ledger, &media),
-        notes: if stored.lost { vec![LOST.to_owned()] } else { Vec::new() },
-        resumable: stored.outcome.is_none() && !stored.lost,
-        media,
-    }
-}
-
-fn count_events(ledger: &Ledger, summary: &mut Summary) {
-    let counts = ledger.event_counts();
-    summary.events_accepted = counts.accepted;
-    summary.events_repeated = counts.repeated;
-    summary.events_foreign = counts.foreign;
-}
-
-/// Where nothing was submitted at all, the first reason is that of the run.
-fn first_fault(ledger: &Ledger, media: &[MediaReport]) -> Option<ReportedError> {
-    let unsent = media.iter().all(|entry| entry.state == MediaState::NotSubmitted);
-    ledger.submit_faults().next().filter(|_| unsent).map(|fault| fault.error.clone())
-}
-
-fn record(refresher: &Refresher, run: RunId, order: Order) -> RunRecord {
-    RunRecord {
-        run,
-        started_at: refresher.client.local_time(),
-        order,
-        options: refresher.options.clone(),
-        has_events: refresher.inbox.is_some(),
-        settings: refresher.settings.clone(),
-    }
-}
-
-fn replayed(stored: &StoredRun) -> Ledger {
-    let mut ledger = ledger_of(&stored.record, Moment::after(stored.record.options.timeout));
-    for (at, fact) in &stored.facts {
-        ledger.apply(*at, fact.clone());
-    }
-    ledger
-}
-
-fn ledger_of(record: &RunRecord, deadline: Moment) -> Ledger {
-    let options = &record.options;
-    let task_type = match &record.order {
-        Order::Refresh(request) => Some(request.task_type),
-        Order::Wait(_) => None,
-    };
-    let default = LookupAfter::After(if record.has_events { LOOKUP_AFTER } else { Duration::ZERO });
-    let mut settings = Settings::new(record.run.clone(), task_type);
-    settings.has_events = record.has_events;
-    settings.lookup = options.lookup_after.unwrap_or(default);
-    settings.poll_first = options.poll_interval.unwrap_or(settings.poll_first);
-    settings.deadline = deadline;
-    settings.resubmit = options.resubmit;
-    settings.outcome_wait = options.outcome_wait;
-    settings.seed = getrandom::u64().unwrap_or_default();
-    match &record.order {
-        Order::Refresh(request) => Ledger::for_batches(settings, Batch::split(&request.media)),
-        Order::Wait(jobs) => Ledger::for_jobs(settings, jobs.iter().cloned()),
-    }
-}
 
 struct Driver<'a> {
     options: &'a RunOptions,
@@ -419,109 +265,6 @@ impl<'a> Driver<'a> {
         let room = self.room();
         let due = self.ledger.next_at(room).filter(|_| now < self.deadline);
         self.anchor + due.map_or(over, |at| at.min(over)).since(Moment::after(self.age))
-    }
-
-    /// Stops submitting, lets calls in flight end, and writes down what stays open.
-    async fn wind_down(&mut self, end: &End) {
-        self.soft_stop.cancel();
-        // Looks and lookups can be asked again; a submission's answer can't.
-        let patient =
-            !matches!(end, End::Settled | End::Submitted | End::Checked) || self.in_flight.submit > 0;
-        let until = Instant::now() + LAST_WORDS;
-        while patient && !self.calls.is_empty() {
-            match timeout_at(until, self.calls.join_next()).await {
-                Ok(Some(done)) => self.take_in(Wake::Done(done)).await,
-                Ok(None) | Err(_) => break,
-            }
-        }
-        self.calls.shutdown().await;
-        let fault = match end {
-            End::Deadline => {
-                Fault::new(ErrorKind::Unavailable, "Timeout", "the deadline passed before it was sent")
-            }
-            End::Stopped => {
-                Fault::new(ErrorKind::Unavailable, "Interrupted", "the run was stopped before it was sent")
-            }
-            End::FailedFast => {
-                Fault::new(ErrorKind::Rejected, "FailFast", "another media failed before it was sent")
-            }
-            End::Fatal(error) => error.into(),
-            End::Settled | End::Submitted | End::Checked => return self.tell_all(),
-        };
-        // With a journal the run can be carried on: what was not sent still will be.
-        if !self.diary.keeps() || matches!(end, End::FailedFast) {
-            let lost = || {
-                Fault::new(ErrorKind::Unavailable, "OutcomeUnknown", "the run ended before the answer came")
-            };
-            let unknown = |batch| Fact::OutcomeUnknown { batch, fault: lost() };
-            let mut facts: Vec<Fact> = self.ledger.sending().into_iter().map(unknown).collect();
-            facts.push(Fact::Halted { fault });
-            self.note(facts).await;
-        }
-        self.tell_all();
-    }
-
-    async fn report(mut self, end: End) -> Report {
-        let media = self.ledger.media_reports(self.record.started_at);
-        let outcome = self.verdict(&media, &end);
-        let finished_at = self.record.started_at + self.now().since_start();
-        let is_over = !media.iter().any(|entry| entry.state == MediaState::Unfinished)
-            || matches!(end, End::FailedFast);
-        if let Some(lost) = self.diary.finish(&self.record.run, outcome, is_over, finished_at).await {
-            self.tell(&Notice::Warning { message: lost });
-        }
-        self.tell(&Notice::Finished { outcome });
-        let mut summary = super::ledger::sums(&media);
-        self.watch.fill(&mut summary);
-        count_events(&self.ledger, &mut summary);
-        if let Some(events) = &self.events {
-            summary.events_rejected = events.inbox.counts().rejected - self.rejected_before;
-        }
-        let error = match &end {
-            End::Fatal(error) => Some(error.into()),
-            _ => first_fault(&self.ledger, &media),
-        };
-        Report {
-            schema: SCHEMA,
-            run_id: self.record.run.clone(),
-            task_type: self.ledger.task_type(),
-            outcome,
-            started_at: self.record.started_at,
-            finished_at,
-            extend: self.record.extend(),
-            summary,
-            error,
-            resumable: self.diary.keeps() && !is_over,
-            notes: self.diary.into_notes(),
-            media,
-        }
-    }
-
-    fn verdict(&self, media: &[MediaReport], end: &End) -> Outcome {
-        let failed = media.iter().filter(|entry| entry.state.is_failure()).count();
-        // A media with one failed URL is failed; but where any URL is done, not everything failed.
-        let done = |task: &TaskReport| task.status == Some(TaskStatus::Complete);
-        let any_done = media.iter().flat_map(|entry| &entry.tasks).any(done);
-        let graded = match failed {
-            0 => Outcome::Complete,
-            n if n < media.len() || any_done => Outcome::Partial,
-            _ => self.all_failed(media),
-        };
-        match end {
-            End::Stopped => Outcome::Interrupted,
-            End::Checked => Outcome::Unfinished,
-            End::Deadline => Outcome::Timeout,
-            End::Fatal(error) if failed < media.len() || media.is_empty() => Outcome::of(error.kind()),
-            End::Submitted if failed == 0 => Outcome::Submitted,
-            End::Settled | End::Submitted | End::FailedFast | End::Fatal(_) => graded,
-        }
-    }
-
-    /// Nothing was submitted at all: the reason decides. Else everything failed.
-    fn all_failed(&self, media: &[MediaReport]) -> Outcome {
-        let unsent = media.iter().all(|entry| entry.state == MediaState::NotSubmitted);
-        let reason = self.ledger.submit_faults().next().filter(|_| unsent);
-        reason.map_or(Outcome::Failed, |fault| Outcome::of(fault.kind))
     }
 
     fn tell_all(&mut self) {

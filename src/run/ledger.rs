@@ -10,8 +10,10 @@
 
 mod batches;
 mod due;
+mod events;
 mod jobs;
 mod listing;
+mod media;
 mod reopen;
 mod rows;
 mod strangers;

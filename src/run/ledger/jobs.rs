@@ -1,23 +1,19 @@
-//! Jobs and their media: events heard, lookups that confirm them, and the graces of both.
+//! Jobs: when they are looked up, what a lookup brings, and how long one waits for what does not show.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
-use super::rows::{Heard, JobEntry, MediaEntry, count};
+use super::rows::{JobEntry, MediaEntry};
 use super::{CONFIRM_GRACE, Fact, Fault, GRACE, Ledger, Moment, Work};
-use crate::event::{MediaRefreshEvent, Source};
-use crate::ids::{JobId, MediaId, TaskId};
+use crate::ids::{JobId, MediaId};
 use crate::run::observer::Notice;
 use crate::run::plan::Polling;
 use crate::run::report::{MediaState, ReportedError};
 use crate::run::request::LookupAfter;
-use crate::vod::{JobRow, SubmissionStatus};
+use crate::vod::JobRow;
 
 /// First and longest wait between two lookups of one job.
 const LOOKUP_FIRST: Duration = Duration::from_secs(2);
 const LOOKUP_CAP: Duration = Duration::from_secs(15);
-/// How many media a job of others has is not known: its events are in when none came for so long.
-const QUIET: Duration = Duration::from_secs(2);
 
 impl Ledger {
     /// Begins to follow a job that somebody else submitted.
@@ -69,7 +65,7 @@ impl Ledger {
     }
 
     /// A media that a job of others turned out to have.
-    fn discover(&mut self, job: u32, id: MediaId) -> u32 {
+    pub(super) fn discover(&mut self, job: u32, id: MediaId) -> u32 {
         let media = self.media.len() as u32;
         self.media.push(MediaEntry::new(id, Some(job)));
         self.open_media += 1;
@@ -105,104 +101,6 @@ impl Ledger {
         Work::LookUp { job: job.id.clone() }
     }
 
-    pub(super) fn event(&mut self, now: Moment, event: MediaRefreshEvent) {
-        let mark =
-            event.correlation.as_ref().filter(|mark| mark.run == self.settings.run).map(|mark| mark.batch);
-        if let Some(&job) = self.job_index.get(&event.job) {
-            self.heard(now, job, event);
-        } else if let Some(batch) = mark.filter(|batch| self.is_lost(*batch)) {
-            let job = event.job.clone();
-            self.events.foreign += self.strangers.keep(now, event);
-            self.adopt(now, batch, job);
-        } else if self.open_batches > 0 {
-            self.events.foreign += self.strangers.keep(now, event);
-        } else {
-            self.events.foreign += 1;
-        }
-    }
-
-    pub(super) fn hear_strangers(&mut self, now: Moment, job: &JobId) {
-        for event in self.strangers.take(job) {
-            self.event(now, event);
-        }
-    }
-
-    /// An event of one of our jobs: a hint that starts the looks at its tasks.
-    fn heard(&mut self, now: Moment, job: u32, event: MediaRefreshEvent) {
-        let Some(row) = event.row else {
-            // It names no media: all it tells is that looking up is worth while.
-            return self.look_up_now(now, job);
-        };
-        let known = self.media_index.get(&(job, row.media.clone())).copied();
-        let media = match known {
-            Some(media) => media,
-            None if self.jobs[job as usize].open => self.discover(job, row.media.clone()),
-            None => {
-                self.events.foreign += 1;
-                return;
-            }
-        };
-        let entry = &mut self.media[media as usize];
-        if entry.heard.is_none() {
-            self.events.accepted += 1;
-            self.jobs[job as usize].unheard -= 1;
-            self.notices.push(Notice::EventReceived {
-                job_id: event.job,
-                media_id: row.media.clone(),
-                source: event.source,
-            });
-        } else {
-            self.events.repeated += 1;
-        }
-        let heard = entry
-            .heard
-            .get_or_insert_with(|| Box::new(Heard { source: event.source, success: false, failure: None }));
-        let failure = failure_of(&row);
-        match row.status {
-            SubmissionStatus::Success => heard.success = true,
-            SubmissionStatus::Fail => heard.failure = Some(failure),
-            SubmissionStatus::Pending(_) => {}
-        }
-        if entry.decided || entry.ended() {
-            return;
-        }
-        if row.status == SubmissionStatus::Success {
-            if entry.urls.is_empty() {
-                entry.one_url_a_task = one_url_a_task(&row);
-                entry.urls = row.urls.into();
-            }
-            for task in row.tasks {
-                self.attach(now, media, task);
-            }
-        }
-        if self.can_look_up() {
-            self.confirm_when_in(now, job);
-        } else {
-            self.stand_on_event(media, "not confirmed by a lookup: lookups are off or refused");
-        }
-    }
-
-    /// Plans the one lookup that confirms a job, once its events are in.
-    fn confirm_when_in(&mut self, now: Moment, job: u32) {
-        let entry = &self.jobs[job as usize];
-        if entry.open {
-            let quiet = now + QUIET;
-            if entry.lookups == 0 && entry.due.is_some_and(|due| due > quiet) {
-                self.plan_lookup(job, quiet);
-            }
-        } else if entry.unheard == 0 && entry.undecided > 0 {
-            self.look_up_now(now, job);
-        }
-    }
-
-    fn look_up_now(&mut self, now: Moment, job: u32) {
-        let entry = &self.jobs[job as usize];
-        // Lookups that already follow each other keep their pace.
-        if self.can_look_up() && !entry.looking && entry.lookups == 0 {
-            self.plan_lookup(job, now);
-        }
-    }
-
     pub(super) fn looked_up(&mut self, now: Moment, id: &JobId, rows: Vec<JobRow>) {
         let Some(&job) = self.job_index.get(id) else { return };
         let entry = &mut self.jobs[job as usize];
@@ -227,130 +125,6 @@ impl Ledger {
         self.tell_of_missing_events(job);
         self.apply_graces(now, job, first_lookup);
         self.plan_next_lookup(now, job, grown, known_before);
-    }
-
-    /// What a lookup says of a media; it settles the question, unless it is not decided yet.
-    fn confirmed(&mut self, now: Moment, media: u32, row: JobRow) {
-        // Of jobs of others, nobody told us before.
-        self.settings.task_type = self.settings.task_type.or(row.task_type);
-        let entry = &mut self.media[media as usize];
-        if entry.decided || entry.ended() {
-            return;
-        }
-        match &row.status {
-            SubmissionStatus::Pending(word) => {
-                if let Some(word) = word {
-                    tracing::debug!(media_id = %entry.id, status = word, "a status of a job row that is not final");
-                }
-            }
-            SubmissionStatus::Fail => {
-                let heard = entry.heard.as_ref();
-                let differs = heard.is_some_and(|heard| heard.success);
-                let source = heard.map_or(Source::Lookup, |heard| heard.source);
-                self.detach_all(media);
-                self.media[media as usize].confirmed_by = Some(if differs { Source::Lookup } else { source });
-                if differs {
-                    let id = self.media[media as usize].id.clone();
-                    self.warn(format!("an event says that media {id} was handed to the CDN, the lookup says that it was not; the lookup counts"));
-                }
-                self.decide(media);
-                self.end_media(media, MediaState::Failed, Some(failure_of(&row)));
-            }
-            SubmissionStatus::Success => self.accept_from_lookup(now, media, row),
-        }
-    }
-
-    fn accept_from_lookup(&mut self, now: Moment, media: u32, row: JobRow) {
-        let before: Vec<u32> = self.media[media as usize].tasks.clone();
-        let known: Vec<TaskId> = before.iter().map(|task| self.tasks[*task as usize].id.clone()).collect();
-        let named: HashSet<&TaskId> = row.tasks.iter().collect();
-        let same = known.len() == named.len() && known.iter().all(|id| named.contains(id));
-        let heard = self.media[media as usize].heard.as_ref().map(|heard| (heard.source, heard.success));
-        if let Some((_, success)) = heard
-            && !(same && success)
-        {
-            let id = &self.media[media as usize].id;
-            let list = |ids: &[TaskId]| match ids.len() {
-                0 => "no task".to_owned(),
-                1..=5 => ids.iter().map(TaskId::as_str).collect::<Vec<_>>().join(","),
-                many => format!("{many} tasks"),
-            };
-            let message = format!(
-                "events and lookup differ about media {id}: events name {}, the lookup names {}; the lookup counts",
-                list(&known),
-                list(&row.tasks)
-            );
-            self.warn(message);
-        }
-        for (task, id) in before.into_iter().zip(&known) {
-            if !named.contains(id) {
-                self.detach(media, task);
-            }
-        }
-        let entry = &mut self.media[media as usize];
-        entry.confirmed_by = Some(match heard {
-            Some((source, true)) if same => source,
-            _ => Source::Lookup,
-        });
-        entry.one_url_a_task = one_url_a_task(&row);
-        entry.urls = row.urls.into();
-        if let Some(code) = row.error_code {
-            let note = format!("the service reports success together with the code {code}");
-            entry.note = Some(note.into());
-        }
-        let tasks = row.tasks;
-        for task in tasks {
-            self.attach(now, media, task);
-        }
-        self.recount(media);
-        self.accepted(media);
-    }
-
-    /// Takes the events of a media for the truth, since no lookup will say better.
-    fn stand_on_event(&mut self, media: u32, why: &str) {
-        let entry = &mut self.media[media as usize];
-        let Some(heard) = entry.heard.as_ref().filter(|heard| heard.success || heard.failure.is_some())
-        else {
-            return;
-        };
-        entry.confirmed_by = Some(heard.source);
-        entry.note = Some(why.into());
-        if heard.success {
-            return self.accepted(media);
-        }
-        let error = heard.failure.clone();
-        self.decide(media);
-        self.end_media(media, MediaState::Failed, error);
-    }
-
-    /// The tasks of a media are settled.
-    fn accepted(&mut self, media: u32) {
-        self.decide(media);
-        let entry = &mut self.media[media as usize];
-        entry.accepted = true;
-        self.progress.accepted += 1;
-        if let (Some(job), Some(confirmed_by)) = (entry.job, entry.confirmed_by) {
-            let tasks = entry.tasks.len() as u64;
-            let job_id = self.jobs[job as usize].id.clone();
-            self.notices.push(Notice::Accepted { media_id: entry.id.clone(), job_id, tasks, confirmed_by });
-        }
-        if self.media[media as usize].tasks.is_empty() {
-            let error = ReportedError::new(
-                "NoPlayUrls",
-                "the service found no playback URL that fits; nothing was done",
-            );
-            return self.end_media(media, MediaState::Failed, Some(error));
-        }
-        self.end_if_tasks_ended(media);
-    }
-
-    fn decide(&mut self, media: u32) {
-        let entry = &mut self.media[media as usize];
-        if !std::mem::replace(&mut entry.decided, true)
-            && let Some(job) = entry.job
-        {
-            self.jobs[job as usize].undecided -= 1;
-        }
     }
 
     fn tell_of_missing_events(&mut self, job: u32) {
@@ -409,7 +183,7 @@ impl Ledger {
         }
     }
 
-    fn close_job(&mut self, job: u32) {
+    pub(super) fn close_job(&mut self, job: u32) {
         let entry = &mut self.jobs[job as usize];
         entry.due = None;
         if std::mem::take(&mut entry.open) {
@@ -471,48 +245,6 @@ impl Ledger {
         }
         self.close_job(job);
     }
-
-    /// Gives a media its verdict.
-    pub(super) fn end_media(&mut self, media: u32, state: MediaState, error: Option<ReportedError>) {
-        let entry = &mut self.media[media as usize];
-        if entry.ended() {
-            return;
-        }
-        entry.state = state;
-        entry.error = error.clone().map(Box::new);
-        self.open_media -= 1;
-        match state {
-            MediaState::Complete => self.progress.complete += 1,
-            _ => self.progress.failed += 1,
-        }
-        let (media_id, job) = (entry.id.clone(), entry.job);
-        let job_id = job.map(|job| self.jobs[job as usize].id.clone());
-        self.notices.push(Notice::MediaEnded { media_id, job_id, state, error });
-        let Some(job) = job else { return };
-        self.jobs[job as usize].unended -= 1;
-        let entry = &self.jobs[job as usize];
-        if entry.open && entry.unended == 0 && !entry.looking {
-            // The last look at a job of others: are these all of its media?
-            if self.can_look_up() {
-                self.plan_lookup(job, Moment::START);
-            } else {
-                self.close_job(job);
-            }
-        }
-    }
-}
-
-fn failure_of(row: &JobRow) -> ReportedError {
-    ReportedError::new(
-        row.error_code.clone().unwrap_or_else(|| "SubmissionFailed".into()),
-        row.error_message.clone().unwrap_or_else(|| "the service could not hand the URLs to the CDN".into()),
-    )
-}
-
-/// Merged task ids are fewer than the URLs. Without URLs nobody knows.
-fn one_url_a_task(row: &JobRow) -> bool {
-    let urls = count(&row.urls);
-    urls > 0 && row.tasks.len() >= urls
 }
 
 fn job_not_found() -> ReportedError {
