@@ -286,6 +286,8 @@ pub struct Ledger {
     lookups_refused: bool,
     open_batches: u32,
     open_media: u32,
+    /// Media whose tasks are not known for good: the service may list tasks of theirs that we do not know yet.
+    undecided: u32,
     /// Jobs of others whose media may not all be known yet.
     open_jobs: u32,
     progress: Progress,
@@ -345,6 +347,7 @@ impl Ledger {
             lookups_refused: false,
             open_batches: 0,
             open_media: 0,
+            undecided: 0,
             open_jobs: 0,
             progress: Progress::default(),
             events: EventCounts::default(),

@@ -22,6 +22,7 @@ impl Ledger {
         self.media.extend(batch.media.iter().map(|id| MediaEntry::new(id.clone(), None)));
         let count = batch.media.len() as u32;
         self.open_media += count;
+        self.undecided += count;
         self.progress.media += u64::from(count);
         self.open_batches += 1;
         let state = BatchState::Planned;

@@ -69,6 +69,7 @@ impl Ledger {
         let media = self.media.len() as u32;
         self.media.push(MediaEntry::new(id, Some(job)));
         self.open_media += 1;
+        self.undecided += 1;
         self.progress.media += 1;
         self.progress.submitted += 1;
         self.join(job, media);

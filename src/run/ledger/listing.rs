@@ -155,22 +155,24 @@ impl Ledger {
         listing.total = total.or(listing.total);
         let last = rows < PAGE || total.is_some_and(|total| u64::from(page) * PAGE >= total);
         let outnumbered = listing.foreign > PAGE + u64::from(page) * PAGE / 2;
-        if !last && !outnumbered && listing.seen < listing.open && page < MOST_PAGES {
+        let all_seen = listing.seen >= listing.open;
+        if !last && !outnumbered && !all_seen && page < MOST_PAGES {
             (listing.page, listing.due) = (Some(page + 1), true);
             return;
         }
-        listing.given_up |= outnumbered;
-        self.end_round(now);
+        // What looks like others' may be of our own media, as long as not all of their tasks are known.
+        listing.given_up |= outnumbered && self.undecided == 0;
+        self.end_round(now, last || all_seen);
     }
 
     /// The service does not give listings.
     pub(super) fn listing_refused(&mut self, now: Moment) {
         self.listing.given_up = true;
-        self.end_round(now);
+        self.end_round(now, false);
     }
 
-    /// What came up during the round is due again; what the round should have shown and did not, alone.
-    fn end_round(&mut self, now: Moment) {
+    /// What came up during the round is due again; what a whole round should have shown and did not, alone.
+    fn end_round(&mut self, now: Moment, whole: bool) {
         (self.listing.page, self.listing.due) = (None, false);
         self.listing.next = Some(now + self.polling.first);
         let (round, began) = (self.listing.round, self.listing.began);
@@ -178,8 +180,9 @@ impl Ledger {
         for task in std::mem::take(&mut self.listing.held) {
             let entry = &mut self.tasks[task as usize];
             if entry.ended_at.is_none() && entry.due.is_none() && !entry.owners.is_empty() {
-                entry.alone =
-                    entry.shown_in != round && began.is_some_and(|began| entry.known_since + FRESH <= began);
+                entry.alone = whole
+                    && entry.shown_in != round
+                    && began.is_some_and(|began| entry.known_since + FRESH <= began);
                 missed |= entry.alone;
                 self.plan_look(task, now);
             }

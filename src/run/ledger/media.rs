@@ -128,9 +128,11 @@ impl Ledger {
 
     pub(super) fn decide(&mut self, media: u32) {
         let entry = &mut self.media[media as usize];
-        if !std::mem::replace(&mut entry.decided, true)
-            && let Some(job) = entry.job
-        {
+        if std::mem::replace(&mut entry.decided, true) {
+            return;
+        }
+        self.undecided -= 1;
+        if let Some(job) = entry.job {
             self.jobs[job as usize].undecided -= 1;
         }
     }
@@ -141,6 +143,8 @@ impl Ledger {
         if entry.ended() {
             return;
         }
+        self.decide(media);
+        let entry = &mut self.media[media as usize];
         entry.state = state;
         entry.error = error.clone().map(Box::new);
         self.open_media -= 1;

@@ -443,9 +443,9 @@ fn a_halt_gives_up_what_was_not_sent_and_keeps_what_was() {
     assert!(ledger.is_submitted());
 }
 
-/// A run of two media with 30 tasks each, all accepted.
-fn sixty_tasks() -> Ledger {
-    let mut ledger = ledger(false, &["m1", "m2"]);
+/// A run whose first two media have 30 tasks each; nothing is known of the others yet.
+fn sixty_tasks_of(ids: &[&str]) -> Ledger {
+    let mut ledger = ledger(false, ids);
     ledger.apply(at(1), submitted("J"));
     assert_eq!(due(&mut ledger, at(1)), ["look up J"]);
     let row = |id: &str| {
@@ -455,6 +455,26 @@ fn sixty_tasks() -> Ledger {
     };
     ledger.apply(at(2), looked_up("J", vec![row("m1"), row("m2")]));
     ledger
+}
+
+fn sixty_tasks() -> Ledger {
+    sixty_tasks_of(&["m1", "m2"])
+}
+
+#[test]
+fn tasks_that_may_still_turn_out_ours_do_not_end_the_listings() {
+    let mut ledger = sixty_tasks_of(&["m1", "m2", "m3"]);
+    assert_eq!(due(&mut ledger, at(2)), ["list page 1"]);
+    for page in 1..=3 {
+        ledger.apply(at(2), listed(page, 0, 50, 5_000));
+    }
+    // Page 2 and 3 were never handed out one by one here; the round has ended by the second.
+    let words = due(&mut ledger, at(5));
+    assert!(
+        words.contains(&"list page 1".to_owned()) || words.contains(&"list page 2".to_owned()),
+        "{words:?}"
+    );
+    assert!(!words.iter().any(|word| word.starts_with("look at")), "{words:?}");
 }
 
 fn listed(page: u32, ours: u64, rows: u64, total: u64) -> Fact {
