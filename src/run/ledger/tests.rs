@@ -157,6 +157,34 @@ fn an_event_starts_the_looks_and_one_lookup_confirms_a_job() {
 }
 
 #[test]
+fn the_vendors_samples_lead_to_accepted_and_to_failed() {
+    let samples = [
+        (include_str!("../../../tests/fixtures/events/success.json"), 1, ("unfinished", None)),
+        (
+            include_str!("../../../tests/fixtures/events/fail.json"),
+            0,
+            ("failed", Some("InvalidDomain.NotFound")),
+        ),
+    ];
+    for (sample, accepted, (word, code)) in samples {
+        let Ok(crate::event::Decoded::Refresh(event)) =
+            crate::event::decode(sample.as_bytes(), Source::Callback)
+        else {
+            panic!("{sample}")
+        };
+        let mut settings = settings(true);
+        settings.lookup = LookupAfter::Never;
+        let media = event.row.as_ref().unwrap().media.clone();
+        let mut ledger = Ledger::for_batches(settings, Batch::split(&[media]));
+        due(&mut ledger, at(0));
+        ledger.apply(at(1), submitted(event.job.as_str()));
+        ledger.apply(at(2), Fact::Event(event));
+        assert_eq!(ledger.progress().accepted, accepted);
+        assert_eq!(state(&ledger), (word, code.map(str::to_owned)));
+    }
+}
+
+#[test]
 fn a_forged_event_never_counts_for_the_verdict() {
     let mut ledger = ledger(true, &["m1"]);
     ledger.apply(at(1), submitted("J"));
