@@ -1,49 +1,34 @@
 //! No secret leaves the process but inside a signature: not on stdout or stderr at the highest log level, not in files,
 //! not in what other processes can see.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use vod_refresh::emulator::{Fault, FaultRule, Scenario};
 
 use super::cloud::{Cloud, LISTENING, LOOK, LOOK_UP, SUBMIT};
+use super::marks::{KEY, SECRET, TOKEN, files_hold_none, holds_none};
 use super::process::Finished;
-use super::scenes::quick;
+use super::scenes::{open_tasks, quick};
 use super::shell::Shell;
 use crate::raw::Nobody;
-
-/// Marks that look different in every dress.
-const SECRET: &str = "sk/Mark+One=77 x";
-const TOKEN: &str = "tok/Mark+Two=88~y";
-const KEY: &str = "cbk/Mark+Three=99";
 
 fn scenario() -> Scenario {
     quick().with_key("testid", SECRET).with_token("testid", TOKEN)
 }
 
-/// Every form in which a mark could show.
-fn dresses(mark: &str) -> Vec<String> {
-    let escape = |byte: u8| match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => (byte as char).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    let percent: String = mark.bytes().map(escape).collect();
-    let twice: String = percent.bytes().map(escape).collect();
-    // Base64 of a part at the start, whatever follows it.
-    let base64 = STANDARD.encode(&mark[..mark.len() / 3 * 3]);
-    let url_base64 = URL_SAFE_NO_PAD.encode(&mark[..mark.len() / 3 * 3]);
-    let hex = mark.bytes().map(|byte| format!("{byte:02x}")).collect();
-    vec![mark.to_owned(), percent.to_lowercase(), percent, twice, base64, url_base64, hex]
+/// The same with all three marks.
+fn marked(shell: Shell) -> Shell {
+    shell
+        .words("-vv")
+        .env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", SECRET)
+        .env("ALIBABA_CLOUD_SECURITY_TOKEN", TOKEN)
+        .secret_file("key", KEY)
+        .option_at("--callback-auth-key-file", "key")
 }
 
 /// Runs it with all three marks and searches everything that is left behind.
 fn searched(cloud: &Cloud, shell: Shell) -> Finished {
-    let shell = shell
+    let shell = marked(shell)
         .words(LISTENING)
-        .words("-vv --output ndjson --no-journal --poll-interval 100ms")
-        .env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", SECRET)
-        .env("ALIBABA_CLOUD_SECURITY_TOKEN", TOKEN)
-        .file("key", KEY)
-        .option_at("--callback-auth-key-file", "key")
+        .words("--output ndjson --no-journal --poll-interval 100ms")
         .option_at("--report", "r.json")
         .option_at("--report-html", "r.html")
         .option_at("--report-junit", "r.xml")
@@ -52,23 +37,9 @@ fn searched(cloud: &Cloud, shell: Shell) -> Finished {
     cloud.let_events_through(&run);
     let listed = run.as_listed();
     let run = run.finish();
-    let mut places = vec![
-        ("stdout".to_owned(), run.stdout.clone()),
-        ("stderr".to_owned(), run.stderr.clone()),
-        ("the list of processes".to_owned(), listed),
-    ];
-    for (path, bytes) in shell.files() {
-        if path.file_name().is_some_and(|name| name != "key") {
-            places.push((path.display().to_string(), String::from_utf8_lossy(&bytes).into_owned()));
-        }
-    }
-    assert!(places.len() >= 7, "the report files are missing: {places:?}");
-    for (place, text) in places {
-        for dress in [SECRET, TOKEN, KEY].iter().flat_map(|mark| dresses(mark)) {
-            assert!(!text.contains(&dress), "{dress:?} is in {place}:\n{text}");
-        }
-    }
-    run
+    holds_none("the list of processes", &listed);
+    assert!(files_hold_none(&shell, &["key"]) >= 4, "the report files are missing");
+    run.shows_none()
 }
 
 /// C29, happy.
@@ -107,6 +78,84 @@ fn errors_of_the_network_show_none() {
     let nobody = Nobody::new();
     let shell = cloud.shell("wait J1 --timeout 1s").env("VOD_REFRESH_ENDPOINT", nobody.url());
     searched(&cloud, shell).exits(8);
+}
+
+/// C29, the journal: while the run writes it, and once it has ended.
+#[test]
+fn the_journal_holds_none_nor_does_what_the_database_puts_beside_it() {
+    let cloud = Cloud::new(scenario().with_default_media(open_tasks()));
+    let shell = marked(cloud.shell("refresh m1 --lookup-after 0s --poll-interval 100ms")).words(LISTENING);
+    let run = shell.start();
+    cloud.let_events_through(&run);
+    run.hears("submitted 1 media");
+    let names: Vec<_> = shell.files().into_iter().map(|(path, _)| path).collect();
+    assert!(names.iter().any(|path| path.ends_with("journal.db-wal")), "{names:?}");
+    files_hold_none(&shell, &["key"]);
+    cloud.emulator.complete_task("1");
+    cloud.emulator.complete_task("2");
+    run.finish().exits(0).shows_none();
+    assert!(files_hold_none(&shell, &["key"]) > 0);
+}
+
+/// C29, a run of which only the request is shown: the token is one of its parameters.
+#[test]
+fn a_dry_run_shows_none() {
+    let cloud = Cloud::new(scenario());
+    for version in ["v1", "v3"] {
+        let line = format!("refresh m1 --dry-run --signature-version {version}");
+        let shell = marked(cloud.shell(&line)).words(LISTENING);
+        shell.run().exits(0).shows_none();
+        files_hold_none(&shell, &["key"]);
+    }
+}
+
+/// C29, the settings that hold the key, and the doctor who compares it.
+#[test]
+fn settings_and_doctor_show_none_though_the_service_returns_the_key() {
+    let cloud = Cloud::new(scenario());
+    let set = "callback set --callback-url https://cb.example.test/vod/hook --yes";
+    marked(cloud.shell(set)).run().exits(0).shows_none();
+    for line in ["callback get -vv", "callback get -vv -o json", "callback delete -vv --yes"] {
+        let shell = cloud
+            .shell(line)
+            .env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", SECRET)
+            .env("ALIBABA_CLOUD_SECURITY_TOKEN", TOKEN);
+        shell.run().exits(0).shows_none();
+    }
+    marked(cloud.shell(set)).run().exits(0).shows_none();
+    for form in ["text", "json"] {
+        let line = format!("doctor --callback-url {}/hook -o {form}", cloud.url());
+        let run = marked(cloud.shell(&line)).run().exits(0).shows_none();
+        assert!(run.stdout.contains("event key"), "{}", run.stdout);
+    }
+}
+
+/// C29, a configuration file with secrets where something else belongs.
+#[test]
+fn a_broken_configuration_file_shows_none() {
+    let cloud = Cloud::new(scenario());
+    let profile = |fields: &str| format!(r#"{{"current":"p","profiles":[{{"name":"p",{fields}}}]}}"#);
+    let printing = format!(r#""mode":"External","process_command":"/bin/echo '{SECRET}' '{TOKEN}'""#);
+    let kinds = [
+        format!("{SECRET} {TOKEN}"),
+        format!(r#"{{"profiles":[{{"access_key_secret":"{SECRET}","#),
+        profile(&format!(r#""mode":"{SECRET}","sts_token":"{TOKEN}""#)),
+        profile(&format!(r#""mode":"AK","access_key_id":"a","access_key_secret":["{SECRET}"]"#)),
+        profile(&format!(r#""mode":"StsToken","access_key_id":"a","access_key_secret":"{SECRET}""#)),
+        profile(&format!(r#""mode":"CredentialsURI","credentials_uri":"{SECRET}""#)),
+        profile(&printing),
+    ];
+    for text in kinds {
+        for line in ["refresh m1 -vv", "doctor -vv", "doctor -vv -o json"] {
+            let shell = Shell::new(line)
+                .env("VOD_REFRESH_ENDPOINT", cloud.url())
+                .secret_file(".aliyun/config.json", &text);
+            let run = shell.run().exits(3).shows_none();
+            let all = run.stdout + &run.stderr;
+            assert!(all.contains("/.aliyun/config.json"), "{all}");
+            files_hold_none(&shell, &["config.json"]);
+        }
+    }
 }
 
 /// C29, where a list of processes would show it.
