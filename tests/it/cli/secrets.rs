@@ -1,6 +1,7 @@
 //! No secret leaves the process but inside a signature: not on stdout or stderr at the highest log level, not in files,
 //! not in what other processes can see.
 
+use vod_refresh::auth::percent;
 use vod_refresh::emulator::{Fault, FaultRule, Scenario};
 
 use super::cloud::{Cloud, LISTENING, LOOK, LOOK_UP, SUBMIT};
@@ -8,7 +9,7 @@ use super::marks::{KEY, SECRET, TOKEN, files_hold_none, holds_none};
 use super::process::Finished;
 use super::scenes::{open_tasks, quick};
 use super::shell::Shell;
-use crate::raw::Nobody;
+use crate::raw::{Nobody, RawServer, Then};
 
 fn scenario() -> Scenario {
     quick().with_key("testid", SECRET).with_token("testid", TOKEN)
@@ -155,6 +156,77 @@ fn a_broken_configuration_file_shows_none() {
             assert!(all.contains("/.aliyun/config.json"), "{all}");
             files_hold_none(&shell, &["config.json"]);
         }
+    }
+}
+
+/// What stands in an error that repeats these parts of a request, as they are and percent-encoded.
+fn repeating(marks: &[&str]) -> String {
+    let encoded: Vec<_> = marks.iter().map(|mark| percent::encode(mark)).collect();
+    format!("no route for {} nor {}", marks.join(" nor "), encoded.join(" nor "))
+}
+
+/// C29, something on the way that repeats the request in its error.
+#[test]
+fn an_error_that_repeats_the_request_shows_none() {
+    let fault = |marks: &[&str]| Fault::Error {
+        status: 400,
+        code: "InvalidParameter".into(),
+        message: repeating(marks),
+    };
+    let cloud = Cloud::new(
+        scenario()
+            .with_fault(FaultRule::on(SUBMIT, fault(&[SECRET, TOKEN])))
+            .with_fault(FaultRule::on(LOOK_UP, fault(&[SECRET, TOKEN])))
+            .with_fault(FaultRule::on("SetMessageCallback", fault(&[TOKEN, KEY]))),
+    );
+    let shell = marked(cloud.shell("refresh m1")).option_at("--report", "r.json");
+    shell.run().exits(6).shows_none().says("no route for <secret> nor <secret>");
+    files_hold_none(&shell, &["key"]);
+    marked(cloud.shell("doctor")).run().shows_none();
+    let set = marked(cloud.shell("callback set --callback-url https://a.example.test/ --yes"));
+    set.run().exits(6).shows_none().says("no route for <secret> nor <secret>");
+}
+
+/// C29, a token service that takes no key and repeats what it was sent.
+#[test]
+fn a_token_service_that_repeats_what_it_was_sent_shows_none() {
+    const ROLE: &str = "acs:ram::1234567890123456:role/vod-refresh";
+    let body = serde_json::json!({"Code": "InvalidParameter", "Message": repeating(&[TOKEN])}).to_string();
+    let server = RawServer::start([Then::say_and_close(format!(
+        "HTTP/1.1 400 Bad Request\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    ))]);
+    let cloud = Cloud::new(scenario().with_key("testid", "another secret"));
+    let fields = format!(
+        r#""mode":"RamRoleArn","access_key_id":"testid","access_key_secret":"{SECRET}","sts_token":"{TOKEN}","ram_role_arn":"{ROLE}""#
+    );
+    let config = format!(r#"{{"current":"p","profiles":[{{"name":"p",{fields}}}]}}"#);
+    for url in [server.url(), cloud.url()] {
+        let by_key = Shell::new("refresh m1 -vv")
+            .env("VOD_REFRESH_ENDPOINT", cloud.url())
+            .env("ALIBABA_CLOUD_STS_ENDPOINT", url);
+        let by_oidc = by_key.clone().secret_file("token", TOKEN);
+        let token = by_oidc.path("token").display().to_string();
+        let by_oidc = by_oidc
+            .env("ALIBABA_CLOUD_OIDC_PROVIDER_ARN", "acs:ram::1:oidc-provider/ci")
+            .env("ALIBABA_CLOUD_OIDC_TOKEN_FILE", token)
+            .env("ALIBABA_CLOUD_ROLE_ARN", ROLE);
+        for shell in [by_key.secret_file(".aliyun/config.json", &config), by_oidc] {
+            let run = shell.run().shows_none();
+            assert!(matches!(run.code, Some(0 | 3 | 4)), "{run:?}");
+            files_hold_none(&shell, &["config.json", "token"]);
+        }
+    }
+}
+
+/// C29, a credentials service whose address is a secret by itself.
+#[test]
+fn the_address_of_a_credentials_service_does_not_show() {
+    let nobody = Nobody::new();
+    let uri = format!("{}/{}?token={}", nobody.url(), percent::encode(SECRET), percent::encode(TOKEN));
+    let uri = uri.replacen("http://", "http://user:cbk%2FMark%2BThree%3D99@", 1);
+    for line in ["refresh m1 -vv", "doctor -vv"] {
+        Shell::new(line).env("ALIBABA_CLOUD_CREDENTIALS_URI", &uri).run().exits(9).shows_none();
     }
 }
 
