@@ -1,6 +1,7 @@
 //! Whose key signs, how one can tell, and what becomes of a run whose key ends before it does.
 
 use vod_refresh::emulator::Sts;
+use vod_refresh::net::clock::{Clock as _, SystemClock};
 
 use super::cloud::{Cloud, LOOK, SUBMIT};
 use super::marks::{SECRET, TOKEN};
@@ -233,7 +234,7 @@ fn keys_that_live_for_seconds_are_renewed_all_through_the_run() {
 
 /// The session of a browser login ends when it ends.
 fn session(minutes: i64) -> String {
-    let end = chrono::Utc::now().timestamp() + minutes * 60;
+    let end = SystemClock.now().timestamp() + minutes * 60;
     let fields = format!(
         r#""mode":"CloudSSO","access_key_id":"testid","access_key_secret":"testsecret","sts_token":"{TOKEN}","sts_expiration":{end}"#
     );
