@@ -1,5 +1,8 @@
 //! Whose key signs, how one can tell, and what becomes of a run whose key ends before it does.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
 use vod_refresh::emulator::Sts;
 use vod_refresh::net::clock::{Clock as _, SystemClock};
 
@@ -113,6 +116,36 @@ fn what_is_broken_ends_it_before_any_call_and_is_named() {
     let secretless = config("p", r#""mode":"AK","access_key_id":"AKOLD""#);
     refused(plain(&secretless), &["profile \"p\" of ", "config.json: field access_key_secret is missing"]);
     assert_eq!(cloud.emulator.calls().len(), 0);
+}
+
+#[test]
+fn a_file_of_secrets_that_others_can_read_is_warned_of_and_used() {
+    let cloud = two_keys();
+    let shell = with_config(&cloud, "refresh m1 --no-wait", &old_profile());
+    shell.run().exits(0).does_not_say("others can read it");
+    std::fs::set_permissions(shell.path(CONFIG), std::fs::Permissions::from_mode(0o644)).unwrap();
+    shell.run().exits(0).shows_none().says("config.json holds secrets and others can read it (mode 0644)");
+}
+
+/// Ten seconds are enough for a program that prints a key; what hangs does not outlive the command.
+#[test]
+fn a_process_that_hangs_is_killed_and_named() {
+    let cloud = two_keys();
+    let shell = Shell::new("refresh m1").env("VOD_REFRESH_ENDPOINT", cloud.url());
+    let (script, number) = (shell.path("hang.sh"), shell.path("number"));
+    let command = format!("/bin/sh {}", script.display());
+    let shell = shell
+        .file("hang.sh", format!("echo $$ > {}\nexec sleep 300\n", number.display()))
+        .secret_file(CONFIG, config("p", &format!(r#""mode":"External","process_command":"{command}""#)));
+    let run = shell.run().exits(3).says("process_command of profile \"p\" of ");
+    run.says("the process did not end within 10 s and was killed");
+    let number = std::fs::read_to_string(number).unwrap();
+    let number = number.trim();
+    let known = || Command::new("kill").args(["-0", number]).output().unwrap().status.success();
+    // It stays known where nobody asks how it ended: a container without an init.
+    let ended =
+        || std::fs::read_to_string(format!("/proc/{number}/stat")).is_ok_and(|text| text.contains(") Z "));
+    patiently("the end of the process", || (ended() || !known()).then_some(()));
 }
 
 /// A cloud whose one key has a token, and tasks that stay open until the test completes them.
