@@ -6,6 +6,7 @@
 pub mod acs3;
 pub mod callback;
 pub mod credentials;
+pub(crate) mod echo;
 pub mod percent;
 pub mod preview;
 pub mod queue;

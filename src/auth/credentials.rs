@@ -19,6 +19,7 @@ mod metadata;
 mod oidc;
 mod profile;
 mod session;
+mod similar;
 mod split;
 mod sts;
 mod uri;

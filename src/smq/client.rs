@@ -15,6 +15,7 @@ use tracing::{debug, warn};
 
 use super::answer::{self, Answer};
 use super::{MAX_WAIT, QueueUrl};
+use crate::auth::echo;
 use crate::auth::queue::{self, TOKEN_HEADER, ToSign, VERSION_HEADER};
 use crate::auth::renew::{is_about_the_credential, renew};
 use crate::auth::{Credential, CredentialProvider};
@@ -165,7 +166,7 @@ impl QueueClient {
         let answer =
             sent.unwrap_or(Err(late)).map_err(|failure| not_answered(&failure).with_action(action))?;
         let result = answer::read(&answer).map_err(|error| {
-            let error = error.with_action(action);
+            let error = echo::without_secrets(error, &credential, None).with_action(action);
             match error.kind() {
                 ErrorKind::Clock => self.correct_clock(error, &answer),
                 ErrorKind::Refused if credential.secret_has_blanks_around() => {

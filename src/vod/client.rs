@@ -14,6 +14,7 @@ use super::endpoints::{TASK_REGION, endpoint_of_region};
 use super::{
     describe_vod_refresh_tasks, get_media_refresh_jobs, refresh_media_play_urls, set_message_callback,
 };
+use crate::auth::echo;
 use crate::auth::renew::{is_about_the_credential, renew};
 use crate::auth::request::{Attempt, Operation, Signed, fresh_nonce, signed};
 use crate::auth::{Credential, CredentialProvider, SignatureVersion, rpc};
@@ -271,7 +272,8 @@ impl VodClient {
             self.shared.seen_skew_ms.store(skew.num_milliseconds(), Ordering::Relaxed);
         }
         let result = answer::read(&answer).map_err(|error| {
-            let error = error.with_action(action);
+            let error =
+                echo::without_secrets(error, &credential, Some(&operation.params)).with_action(action);
             match error.kind() {
                 ErrorKind::Clock => self.correct_clock(error, &answer),
                 _ if error.code() == Some("SignatureDoesNotMatch") => {

@@ -1,14 +1,16 @@
 //! The real binary, over real sockets on the loopback, as a script runs it: an empty `HOME`, no variables but those given.
 //!
 //! `cloud` is the emulator behind a port, `scenes` says how it behaves; `shell` is a command line and `process` what
-//! became of it; `raw` (next to this file) is a server that says what a test tells it. The other modules hold promises,
+//! became of it; `marks` are secrets that must not show; `raw` (next to this file) is a server that says what a test tells it. The other modules hold promises,
 //! one kind each.
 
 mod cloud;
+mod marks;
 mod process;
 mod scenes;
 mod shell;
 
+mod credentials;
 mod door;
 mod events;
 mod exit_codes;

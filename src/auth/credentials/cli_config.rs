@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::chain::{Answer, Context};
-use super::profile;
+use super::{profile, similar};
 use crate::error::{Error, ErrorKind, Result};
 
 const FILE_VARIABLE: &str = "ALIBABA_CLOUD_CONFIG_FILE";
@@ -34,7 +34,10 @@ pub(super) async fn ask(context: &Context, named: Option<&str>) -> Result<Answer
     match named {
         Some(name) => match config.profile(name)? {
             Some(profile) => profile::resolve(context, &config, &profile).await.map(Answer::Found),
-            None => Ok(Answer::Absent(format!("{} has no profile {name:?}", config.path.display()))),
+            None => {
+                let meant = similar::meant(name, config.names());
+                Ok(Answer::Absent(format!("{} has no profile {name:?}{meant}", config.path.display())))
+            }
         },
         None => current(context, &config).await,
     }
@@ -87,6 +90,11 @@ impl CliConfig {
         let mut objects = profiles.iter().filter_map(Value::as_object);
         let found = objects.find(|fields| fields.get("name").and_then(Value::as_str) == Some(name));
         Ok(found.map(|fields| Profile { name, path: &self.path, fields }))
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let profiles = self.document.get("profiles").and_then(Value::as_array);
+        profiles.into_iter().flatten().filter_map(|profile| profile.get("name")?.as_str())
     }
 }
 

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 use super::chain::{Answer, Context};
 use super::sts::{self, Role};
-use super::{Credential, metadata, oidc};
+use super::{Credential, metadata, oidc, similar};
 use crate::error::{Error, ErrorKind, Result};
 
 const FILE_VARIABLE: &str = "ALIBABA_CLOUD_CREDENTIALS_FILE";
@@ -39,7 +39,9 @@ pub(super) async fn ask(context: &Context, named: Option<&str>) -> Result<Answer
         let mut sections =
             parse(&text).map_err(|why| Error::new(ErrorKind::Config, format!("{shown}: {why}")))?;
         let Some(fields) = sections.remove(name) else {
-            absent.push(format!("{shown} has no section {name:?}"));
+            let others = sections.keys().map(String::as_str);
+            let meant = if named.is_some() { similar::meant(name, others) } else { String::new() };
+            absent.push(format!("{shown} has no section {name:?}{meant}"));
             continue;
         };
         let section = Section { name, path, fields };

@@ -15,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 use super::chain::Context;
 use super::world::Peer;
 use super::{Credential, session};
-use crate::auth::percent;
 use crate::auth::request::{Attempt, Operation, SignatureVersion, fresh_nonce, signed};
 use crate::auth::rpc::Params;
+use crate::auth::{echo, percent};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RequestId;
 use crate::net::clock::to_wire;
@@ -117,7 +117,8 @@ pub(super) async fn assume_role(context: &Context, source: &Credential, role: &R
     let mut params = role.params(context);
     params.extend(role.external_id.clone().map(|id| ("ExternalId".to_owned(), id)));
     let operation = Operation { action: "AssumeRole", version: VERSION, method: Method::POST, params };
-    exchange(context, operation.action, peer_of(&endpoint), &[], |now| {
+    let secrets = echo::of_credential(source);
+    exchange(context, operation.action, peer_of(&endpoint), &secrets, |now| {
         let attempt = Attempt { credential: source, nonce: fresh_nonce()?, now };
         Ok(signed(SignatureVersion::V1, &endpoint, &operation, &attempt)?.request)
     })
@@ -222,10 +223,8 @@ fn presentable(message: &str, secrets: &[&str]) -> String {
     let lower = message.to_ascii_lowercase();
     let end = lower.find("server string to sign").unwrap_or(message.len());
     let shown = message[..end].trim_end_matches([' ', ',', ';', ':', '.']);
-    if secrets.iter().any(|secret| shown.contains(secret)) {
-        return "its message repeats the token and is not shown".into();
-    }
-    shown.chars().take(MAX_MESSAGE).collect()
+    let hidden = echo::hidden(shown, secrets.iter().copied());
+    hidden.as_deref().unwrap_or(shown).chars().take(MAX_MESSAGE).collect()
 }
 
 fn kind(code: &str, status: u16) -> ErrorKind {

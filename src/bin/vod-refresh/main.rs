@@ -20,6 +20,7 @@ mod signals;
 mod span;
 mod words;
 mod world;
+mod zone;
 
 use clap::Parser as _;
 use vod_refresh::vod::TaskType;

@@ -1,49 +1,35 @@
 //! No secret leaves the process but inside a signature: not on stdout or stderr at the highest log level, not in files,
 //! not in what other processes can see.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use vod_refresh::auth::percent;
 use vod_refresh::emulator::{Fault, FaultRule, Scenario};
 
 use super::cloud::{Cloud, LISTENING, LOOK, LOOK_UP, SUBMIT};
+use super::marks::{KEY, SECRET, TOKEN, files_hold_none, holds_none};
 use super::process::Finished;
-use super::scenes::quick;
+use super::scenes::{open_tasks, quick};
 use super::shell::Shell;
-use crate::raw::Nobody;
-
-/// Marks that look different in every dress.
-const SECRET: &str = "sk/Mark+One=77 x";
-const TOKEN: &str = "tok/Mark+Two=88~y";
-const KEY: &str = "cbk/Mark+Three=99";
+use crate::raw::{Nobody, RawServer, Then};
 
 fn scenario() -> Scenario {
     quick().with_key("testid", SECRET).with_token("testid", TOKEN)
 }
 
-/// Every form in which a mark could show.
-fn dresses(mark: &str) -> Vec<String> {
-    let escape = |byte: u8| match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => (byte as char).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    let percent: String = mark.bytes().map(escape).collect();
-    let twice: String = percent.bytes().map(escape).collect();
-    // Base64 of a part at the start, whatever follows it.
-    let base64 = STANDARD.encode(&mark[..mark.len() / 3 * 3]);
-    let url_base64 = URL_SAFE_NO_PAD.encode(&mark[..mark.len() / 3 * 3]);
-    let hex = mark.bytes().map(|byte| format!("{byte:02x}")).collect();
-    vec![mark.to_owned(), percent.to_lowercase(), percent, twice, base64, url_base64, hex]
+/// The same with all three marks.
+fn marked(shell: Shell) -> Shell {
+    shell
+        .words("-vv")
+        .env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", SECRET)
+        .env("ALIBABA_CLOUD_SECURITY_TOKEN", TOKEN)
+        .secret_file("key", KEY)
+        .option_at("--callback-auth-key-file", "key")
 }
 
 /// Runs it with all three marks and searches everything that is left behind.
 fn searched(cloud: &Cloud, shell: Shell) -> Finished {
-    let shell = shell
+    let shell = marked(shell)
         .words(LISTENING)
-        .words("-vv --output ndjson --no-journal --poll-interval 100ms")
-        .env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", SECRET)
-        .env("ALIBABA_CLOUD_SECURITY_TOKEN", TOKEN)
-        .file("key", KEY)
-        .option_at("--callback-auth-key-file", "key")
+        .words("--output ndjson --no-journal --poll-interval 100ms")
         .option_at("--report", "r.json")
         .option_at("--report-html", "r.html")
         .option_at("--report-junit", "r.xml")
@@ -52,23 +38,9 @@ fn searched(cloud: &Cloud, shell: Shell) -> Finished {
     cloud.let_events_through(&run);
     let listed = run.as_listed();
     let run = run.finish();
-    let mut places = vec![
-        ("stdout".to_owned(), run.stdout.clone()),
-        ("stderr".to_owned(), run.stderr.clone()),
-        ("the list of processes".to_owned(), listed),
-    ];
-    for (path, bytes) in shell.files() {
-        if path.file_name().is_some_and(|name| name != "key") {
-            places.push((path.display().to_string(), String::from_utf8_lossy(&bytes).into_owned()));
-        }
-    }
-    assert!(places.len() >= 7, "the report files are missing: {places:?}");
-    for (place, text) in places {
-        for dress in [SECRET, TOKEN, KEY].iter().flat_map(|mark| dresses(mark)) {
-            assert!(!text.contains(&dress), "{dress:?} is in {place}:\n{text}");
-        }
-    }
-    run
+    holds_none("the list of processes", &listed);
+    assert!(files_hold_none(&shell, &["key"]) >= 4, "the report files are missing");
+    run.shows_none()
 }
 
 /// C29, happy.
@@ -107,6 +79,155 @@ fn errors_of_the_network_show_none() {
     let nobody = Nobody::new();
     let shell = cloud.shell("wait J1 --timeout 1s").env("VOD_REFRESH_ENDPOINT", nobody.url());
     searched(&cloud, shell).exits(8);
+}
+
+/// C29, the journal: while the run writes it, and once it has ended.
+#[test]
+fn the_journal_holds_none_nor_does_what_the_database_puts_beside_it() {
+    let cloud = Cloud::new(scenario().with_default_media(open_tasks()));
+    let shell = marked(cloud.shell("refresh m1 --lookup-after 0s --poll-interval 100ms")).words(LISTENING);
+    let run = shell.start();
+    cloud.let_events_through(&run);
+    run.hears("submitted 1 media");
+    let names: Vec<_> = shell.files().into_iter().map(|(path, _)| path).collect();
+    assert!(names.iter().any(|path| path.ends_with("journal.db-wal")), "{names:?}");
+    files_hold_none(&shell, &["key"]);
+    cloud.emulator.complete_task("1");
+    cloud.emulator.complete_task("2");
+    run.finish().exits(0).shows_none();
+    assert!(files_hold_none(&shell, &["key"]) > 0);
+}
+
+/// C29, a run of which only the request is shown: the token is one of its parameters.
+#[test]
+fn a_dry_run_shows_none() {
+    let cloud = Cloud::new(scenario());
+    for version in ["v1", "v3"] {
+        let line = format!("refresh m1 --dry-run --signature-version {version}");
+        let shell = marked(cloud.shell(&line)).words(LISTENING);
+        shell.run().exits(0).shows_none();
+        files_hold_none(&shell, &["key"]);
+    }
+}
+
+/// C29, the settings that hold the key, and the doctor who compares it.
+#[test]
+fn settings_and_doctor_show_none_though_the_service_returns_the_key() {
+    let cloud = Cloud::new(scenario());
+    let set = "callback set --callback-url https://cb.example.test/vod/hook --yes";
+    marked(cloud.shell(set)).run().exits(0).shows_none();
+    for line in ["callback get -vv", "callback get -vv -o json", "callback delete -vv --yes"] {
+        let shell = cloud
+            .shell(line)
+            .env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", SECRET)
+            .env("ALIBABA_CLOUD_SECURITY_TOKEN", TOKEN);
+        shell.run().exits(0).shows_none();
+    }
+    marked(cloud.shell(set)).run().exits(0).shows_none();
+    for form in ["text", "json"] {
+        let line = format!("doctor --callback-url {}/hook -o {form}", cloud.url());
+        let run = marked(cloud.shell(&line)).run().exits(0).shows_none();
+        assert!(run.stdout.contains("event key"), "{}", run.stdout);
+    }
+}
+
+/// C29, a configuration file with secrets where something else belongs.
+#[test]
+fn a_broken_configuration_file_shows_none() {
+    let cloud = Cloud::new(scenario());
+    let profile = |fields: &str| format!(r#"{{"current":"p","profiles":[{{"name":"p",{fields}}}]}}"#);
+    let printing = format!(r#""mode":"External","process_command":"/bin/echo '{SECRET}' '{TOKEN}'""#);
+    let kinds = [
+        format!("{SECRET} {TOKEN}"),
+        format!(r#"{{"profiles":[{{"access_key_secret":"{SECRET}","#),
+        profile(&format!(r#""mode":"{SECRET}","sts_token":"{TOKEN}""#)),
+        profile(&format!(r#""mode":"AK","access_key_id":"a","access_key_secret":["{SECRET}"]"#)),
+        profile(&format!(r#""mode":"StsToken","access_key_id":"a","access_key_secret":"{SECRET}""#)),
+        profile(&format!(r#""mode":"CredentialsURI","credentials_uri":"{SECRET}""#)),
+        profile(&printing),
+    ];
+    for text in kinds {
+        for line in ["refresh m1 -vv", "doctor -vv", "doctor -vv -o json"] {
+            let shell = Shell::new(line)
+                .env("VOD_REFRESH_ENDPOINT", cloud.url())
+                .secret_file(".aliyun/config.json", &text);
+            let run = shell.run().exits(3).shows_none();
+            let all = run.stdout + &run.stderr;
+            assert!(all.contains("/.aliyun/config.json"), "{all}");
+            files_hold_none(&shell, &["config.json"]);
+        }
+    }
+}
+
+/// What stands in an error that repeats these parts of a request, as they are and percent-encoded.
+fn repeating(marks: &[&str]) -> String {
+    let encoded: Vec<_> = marks.iter().map(|mark| percent::encode(mark)).collect();
+    format!("no route for {} nor {}", marks.join(" nor "), encoded.join(" nor "))
+}
+
+/// C29, something on the way that repeats the request in its error.
+#[test]
+fn an_error_that_repeats_the_request_shows_none() {
+    let fault = |marks: &[&str]| Fault::Error {
+        status: 400,
+        code: "InvalidParameter".into(),
+        message: repeating(marks),
+    };
+    let cloud = Cloud::new(
+        scenario()
+            .with_fault(FaultRule::on(SUBMIT, fault(&[SECRET, TOKEN])))
+            .with_fault(FaultRule::on(LOOK_UP, fault(&[SECRET, TOKEN])))
+            .with_fault(FaultRule::on("SetMessageCallback", fault(&[TOKEN, KEY]))),
+    );
+    let shell = marked(cloud.shell("refresh m1")).option_at("--report", "r.json");
+    shell.run().exits(6).shows_none().says("no route for <secret> nor <secret>");
+    files_hold_none(&shell, &["key"]);
+    marked(cloud.shell("doctor")).run().shows_none();
+    let set = marked(cloud.shell("callback set --callback-url https://a.example.test/ --yes"));
+    set.run().exits(6).shows_none().says("no route for <secret> nor <secret>");
+}
+
+/// C29, a token service that takes no key and repeats what it was sent.
+#[test]
+fn a_token_service_that_repeats_what_it_was_sent_shows_none() {
+    const ROLE: &str = "acs:ram::1234567890123456:role/vod-refresh";
+    let body = serde_json::json!({"Code": "InvalidParameter", "Message": repeating(&[TOKEN])}).to_string();
+    let server = RawServer::start([Then::say_and_close(format!(
+        "HTTP/1.1 400 Bad Request\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    ))]);
+    let cloud = Cloud::new(scenario().with_key("testid", "another secret"));
+    let fields = format!(
+        r#""mode":"RamRoleArn","access_key_id":"testid","access_key_secret":"{SECRET}","sts_token":"{TOKEN}","ram_role_arn":"{ROLE}""#
+    );
+    let config = format!(r#"{{"current":"p","profiles":[{{"name":"p",{fields}}}]}}"#);
+    for url in [server.url(), cloud.url()] {
+        let by_key = Shell::new("refresh m1 -vv")
+            .env("VOD_REFRESH_ENDPOINT", cloud.url())
+            .env("ALIBABA_CLOUD_STS_ENDPOINT", url);
+        let by_oidc = by_key.clone().secret_file("token", TOKEN);
+        let token = by_oidc.path("token").display().to_string();
+        let by_oidc = by_oidc
+            .env("ALIBABA_CLOUD_OIDC_PROVIDER_ARN", "acs:ram::1:oidc-provider/ci")
+            .env("ALIBABA_CLOUD_OIDC_TOKEN_FILE", token)
+            .env("ALIBABA_CLOUD_ROLE_ARN", ROLE);
+        for shell in [by_key.secret_file(".aliyun/config.json", &config), by_oidc] {
+            let run = shell.run().shows_none();
+            assert!(matches!(run.code, Some(0 | 3 | 4)), "{run:?}");
+            files_hold_none(&shell, &["config.json", "token"]);
+        }
+    }
+}
+
+/// C29, a credentials service whose address is a secret by itself.
+#[test]
+fn the_address_of_a_credentials_service_does_not_show() {
+    let nobody = Nobody::new();
+    let uri = format!("{}/{}?token={}", nobody.url(), percent::encode(SECRET), percent::encode(TOKEN));
+    let uri = uri.replacen("http://", "http://user:cbk%2FMark%2BThree%3D99@", 1);
+    for line in ["refresh m1 -vv", "doctor -vv"] {
+        Shell::new(line).env("ALIBABA_CLOUD_CREDENTIALS_URI", &uri).run().exits(9).shows_none();
+    }
 }
 
 /// C29, where a list of processes would show it.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -105,6 +106,15 @@ impl Shell {
     pub(super) fn file(self, name: &str, text: impl AsRef<[u8]>) -> Self {
         fs::write(self.path(name), text).unwrap();
         self
+    }
+
+    /// Puts a file into `HOME` that nobody else can read, as files of secrets are, with the folders above it.
+    pub(super) fn secret_file(self, name: &str, text: impl AsRef<[u8]>) -> Self {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let shell = self.file(name, text);
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+        shell
     }
 
     /// Everything that is in `HOME` by now, file by file.

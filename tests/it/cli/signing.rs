@@ -70,6 +70,18 @@ fn a_clock_that_is_twenty_minutes_slow_costs_one_request_and_one_warning() {
     assert_eq!((cloud.count(SUBMIT), run.report()["summary"]["retries"].as_u64()), (2, Some(1)));
 }
 
+/// A whole run by the other signature, with a token, on a machine that takes its local time for UTC.
+#[test]
+fn version_three_signs_a_whole_run_whatever_the_clock_says() {
+    let cloud = Cloud::new(quick().with_token("testid", "T1").with_clock_offset(-8 * 3_600));
+    let line = "refresh m1 --signature-version v3 --output json --lookup-after 100ms --poll-interval 100ms";
+    let run = cloud.shell(line).env("ALIBABA_CLOUD_SECURITY_TOKEN", "T1").run().exits(0);
+    let run = run.says("ahead of the service's").says("that is close to 8 hours: is a time zone set wrong?");
+    assert_eq!(run.report()["summary"]["retries"], 1);
+    let calls = cloud.emulator.calls();
+    assert!(calls.len() >= 3 && calls.iter().all(|call| call.signature_version == "ACS3"), "{calls:?}");
+}
+
 /// C05
 #[test]
 fn the_hosts_time_zone_changes_nothing() {

@@ -9,6 +9,7 @@ use vod_refresh::vod::{TaskStatus, TaskType};
 use crate::carry_on::OUTCOME_UNKNOWN;
 use crate::printer::Level;
 use crate::words::{count, count_of_past, harmless, short};
+use crate::zone;
 
 /// Lines about batches that were submitted.
 const BATCH_LINES: u64 = 10;
@@ -129,11 +130,12 @@ impl Talk {
                 let (seconds, side) =
                     (behind_s.unsigned_abs(), if *behind_s < 0 { "ahead of" } else { "behind" });
                 let form = "%Y-%m-%dT%H:%M:%SZ";
+                let zone = zone::hint(*behind_s).map(|hint| format!("; {hint}")).unwrap_or_default();
                 vec![line(
                     Level::Warn,
                     format!(
                         "this machine's clock ({}) is about {seconds} s {side} the service's ({}); signatures use the \
-                         service's time",
+                         service's time{zone}",
                         ours.format(form),
                         theirs.format(form)
                     ),
@@ -262,16 +264,26 @@ mod tests {
         assert_eq!(texts(&mut talk, &retry("A"), 10).len(), 1);
     }
 
+    fn clock(theirs: &str, behind_s: i64) -> Line {
+        let ours = "2026-11-25T01:00:00Z".parse().unwrap();
+        let notice = Notice::ClockCorrected { ours, theirs: theirs.parse().unwrap(), behind_s };
+        Talk::new(true).hear(&notice, Duration::ZERO).remove(0)
+    }
+
     #[test]
     fn a_clock_that_is_off_is_told_with_both_times() {
-        let notice = Notice::ClockCorrected {
-            ours: "2026-11-25T01:00:00Z".parse().unwrap(),
-            theirs: "2026-11-25T01:20:00Z".parse().unwrap(),
-            behind_s: 1_200,
-        };
-        let line = &Talk::new(true).hear(&notice, Duration::ZERO)[0];
+        let line = clock("2026-11-25T01:20:00Z", 1_200);
         assert_eq!(line.level, Level::Warn);
         for part in ["2026-11-25T01:00:00Z", "2026-11-25T01:20:00Z", "about 1200 s behind"] {
+            assert!(line.text.contains(part), "{}", line.text);
+        }
+        assert!(!line.text.contains("zone"), "{}", line.text);
+    }
+
+    #[test]
+    fn a_clock_that_is_off_by_hours_is_told_with_a_word_on_time_zones() {
+        let line = clock("2026-11-24T17:00:04Z", -28_796);
+        for part in ["2026-11-24T17:00:04Z", "ahead of", "close to 8 hours: is a time zone set wrong?"] {
             assert!(line.text.contains(part), "{}", line.text);
         }
     }

@@ -3,12 +3,14 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use vod_refresh::auth::preview::masked_key_id;
 use vod_refresh::net::clock::{Clock as _, SystemClock, to_wire};
-use vod_refresh::{Credential, RunOptions, VodClient};
+use vod_refresh::{Credential, Error, ErrorKind, RunOptions, VodClient};
 
 use super::finding::Finding;
 use crate::exit::ExitCode;
 
 const CHECK: &str = "credentials";
+/// The code of a chain at whose end there is nothing.
+const NO_CREDENTIALS: &str = "NoCredentials";
 
 /// The finding, and whether there is anybody to ask the service as.
 pub(super) async fn check(client: &VodClient) -> (Finding, bool) {
@@ -17,11 +19,20 @@ pub(super) async fn check(client: &VodClient) -> (Finding, bool) {
             let expired = credential.expires.is_some_and(|end| end <= SystemClock.now());
             (judge(&credential, SystemClock.now()), !expired)
         }
-        Err(error) => {
-            let remedy = "set `ALIBABA_CLOUD_ACCESS_KEY_ID` and `ALIBABA_CLOUD_ACCESS_KEY_SECRET`";
-            (Finding::error(CHECK, &error).remedy(remedy), false)
-        }
+        Err(error) => (nobody(&error), false),
     }
+}
+
+/// Where nothing was found, the error lists every source and the hint of a run fits; what is broken is named and must
+/// be mended, since no other source is asked then.
+fn nobody(error: &Error) -> Finding {
+    let finding = Finding::error(CHECK, error);
+    if error.kind() == ErrorKind::Config && error.code() != Some(NO_CREDENTIALS) {
+        return finding.remedy(
+            "mend what is named there, or name a profile that works with `--profile`; `-v` shows each source that was asked",
+        );
+    }
+    finding
 }
 
 fn judge(credential: &Credential, now: DateTime<Utc>) -> Finding {

@@ -1,0 +1,85 @@
+//! A service, or a proxy on the way, may repeat a request in its error text. Tokens and keys are part of requests, and
+//! error texts end up in logs and reports.
+
+use secrecy::ExposeSecret as _;
+
+use super::credentials::Credential;
+use super::percent;
+use super::rpc::Params;
+use crate::error::Error;
+
+/// Stands where a secret stood.
+const HIDDEN: &str = "<secret>";
+/// Anything shorter is no secret, and may be part of any word.
+const LEAST: usize = 4;
+/// The one parameter, besides the token, that is a secret: the key that signs callbacks.
+const SECRET_PARAMETER: &str = "AuthKey";
+
+/// The error of a call that `credential` signed, with nothing secret of the request in it.
+pub(crate) fn without_secrets(error: Error, credential: &Credential, params: Option<&Params>) -> Error {
+    let key = params.and_then(|params| params.get(SECRET_PARAMETER));
+    let secrets = of_credential(credential).into_iter().chain(key.map(String::as_str));
+    match hidden(error.message(), secrets) {
+        Some(message) => error.with_message(message),
+        None => error,
+    }
+}
+
+/// What must not show of a credential.
+pub(crate) fn of_credential(credential: &Credential) -> Vec<&str> {
+    let token = credential.token.as_ref().map(|token| token.expose_secret());
+    std::iter::once(credential.secret.expose_secret()).chain(token).collect()
+}
+
+/// `text` with a placeholder for each of `secrets`, as it is or percent-encoded; `None` if it holds none.
+pub(crate) fn hidden<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let mut shown = text.to_owned();
+    for secret in secrets.into_iter().map(str::trim).filter(|secret| secret.len() >= LEAST) {
+        let once = percent::encode(secret);
+        // The text that is signed holds the token encoded twice; forms write a blank in their own way.
+        for dress in [secret, &once, &percent::encode(&once), &once.replace("%20", "+")] {
+            shown = replaced(&shown, dress);
+        }
+    }
+    (shown != text).then_some(shown)
+}
+
+/// Replaces `part` whatever the case of its letters: hex digits come in both.
+fn replaced(text: &str, part: &str) -> String {
+    let (lower, part) = (text.to_ascii_lowercase(), part.to_ascii_lowercase());
+    let mut shown = String::with_capacity(text.len());
+    let mut from = 0;
+    for (at, _) in lower.match_indices(&part) {
+        shown.push_str(&text[from..at]);
+        shown.push_str(HIDDEN);
+        from = at + part.len();
+    }
+    shown + &text[from..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn a_secret_is_hidden_in_each_dress_and_the_rest_stays() {
+        for echoed in
+            ["to/k+é n", "to%2Fk%2B%C3%A9%20n", "to%2fk%2b%c3%a9%20n", "to%252Fk%252B%25C3%25A9%2520n"]
+        {
+            let text = format!("媒体: no route to /?Token={echoed}&x={echoed} here");
+            let shown = hidden(&text, ["to/k+é n"]).unwrap();
+            assert_eq!(shown, "媒体: no route to /?Token=<secret>&x=<secret> here");
+        }
+        assert_eq!(hidden("to/k+é n+", ["other", "", " "]), None);
+    }
+
+    #[test]
+    fn an_error_loses_token_secret_and_callback_key_and_nothing_else() {
+        let credential = Credential::new("keyid", "SECRETMARK").with_token("TOKENMARK");
+        let params = Params::from([("AuthKey".to_owned(), "KEYMARK".to_owned())]);
+        let error = Error::new(ErrorKind::Rejected, "keyid TOKENMARK SECRETMARK KEYMARK").with_code("C");
+        let error = without_secrets(error, &credential, Some(&params));
+        assert_eq!((error.message(), error.code()), ("keyid <secret> <secret> <secret>", Some("C")));
+    }
+}
