@@ -8,8 +8,8 @@ use rusqlite::{Connection, ErrorCode};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// How long to wait for another process that writes.
-const BUSY: Duration = Duration::from_secs(5);
+/// How long to wait for other processes that write. Their transactions take milliseconds, but SQLite's waiting is not fair.
+const BUSY: Duration = Duration::from_secs(20);
 
 /// Steps from an empty file to today's tables; `user_version` counts those that were done. Never change or remove one:
 /// files of every version exist.
