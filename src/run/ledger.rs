@@ -276,7 +276,8 @@ pub struct Ledger {
     job_index: HashMap<JobId, u32>,
     /// A media id can stand in two jobs of others, so the job is part of the key.
     media_index: HashMap<(u32, MediaId), u32>,
-    task_index: HashTable<u32>,
+    /// Hash and row of each task. The ids stand in the rows; with the hash here, growing touches none of them.
+    task_index: HashTable<(u32, u32)>,
     task_hash: RandomState,
     submit_queue: Queue,
     lookup_queue: Queue,

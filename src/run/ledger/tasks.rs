@@ -40,19 +40,23 @@ impl Ledger {
         }
     }
 
-    /// The row of a task. The index holds row numbers only: the ids stand in the rows.
+    /// The row of a task.
     pub(super) fn task_number(&self, id: &TaskId) -> Option<u32> {
-        let same = |row: &u32| self.tasks[*row as usize].id == *id;
-        self.task_index.find(self.task_hash.hash_one(id), same).copied()
+        let hash = self.hash_of(id);
+        let same = |entry: &(u32, u32)| entry.0 == hash && self.tasks[entry.1 as usize].id == *id;
+        self.task_index.find(spread(hash), same).map(|entry| entry.1)
     }
 
     fn new_task(&mut self, now: Moment, id: TaskId) -> u32 {
-        let number = self.tasks.len() as u32;
-        let hash = self.task_hash.hash_one(&id);
+        let (number, hash) = (self.tasks.len() as u32, self.hash_of(&id));
         self.tasks.push(TaskEntry::new(id, now));
-        let (tasks, hasher) = (&self.tasks, &self.task_hash);
-        self.task_index.insert_unique(hash, number, |row| hasher.hash_one(&tasks[*row as usize].id));
+        self.task_index.insert_unique(spread(hash), (hash, number), |entry| spread(entry.0));
         number
+    }
+
+    fn hash_of(&self, id: &TaskId) -> u32 {
+        // The low half will do: the id itself is compared as well.
+        self.task_hash.hash_one(id) as u32
     }
 
     /// Takes a task from a media: it turned out not to be its own.
@@ -215,6 +219,11 @@ impl Ledger {
             }
         }
     }
+}
+
+/// A table looks at both ends of a hash.
+fn spread(hash: u32) -> u64 {
+    crate::net::rng::mix(u64::from(hash))
 }
 
 impl TaskEntry {
