@@ -6,6 +6,7 @@
 //! [`decode`] → [`Inbox`] → driver → ledger; from a queue it is [`QueueConsumer`] instead of the receiver.
 
 mod backoff;
+mod body;
 mod inbox;
 mod queue;
 mod receiver;

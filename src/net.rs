@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod transport;
 
+mod crowd;
 pub(crate) mod endpoint;
 mod http_transport;
 pub(crate) mod pace;

@@ -20,7 +20,7 @@ const MAX_CONNECTIONS: usize = 1024;
 
 pub(super) async fn listen(emulator: Emulator, listener: TcpListener, shutdown: CancellationToken) {
     let idle = lock(&emulator.shared.state).scenario.idle_timeout;
-    let limits = ServeLimits { max_connections: MAX_CONNECTIONS, header_timeout: idle };
+    let limits = ServeLimits { max_connections: MAX_CONNECTIONS, header_timeout: idle, read_ahead: None };
     serve(listener, limits, shutdown, move |request| {
         let emulator = emulator.clone();
         async move { one(&emulator, request).await }

@@ -2,34 +2,38 @@
 //!
 //! VOD tries three times, a second apart, then drops the event for ever; so every genuine event gets its 200 as soon
 //! as the run has written it down, also one of a type that is not ours. Refusals are bare: the log says why.
+//!
+//! The address is public. The signature is checked before the body is read, which it does not cover, so a forged event
+//! costs its head alone; and the room for bodies is bounded, whoever signs them.
 
+use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::IntoResponse as _;
-use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode, header};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use super::body::BodyRoom;
 use super::{Decoded, Inbox, Source, decode};
 use crate::auth::callback::{CallbackVerifier, SIGNATURE_HEADER, TIMESTAMP_HEADER};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::clock::{Clock, SystemClock};
 use crate::net::serve::{ServeLimits, serve};
 
-/// A media with thousands of URLs makes a long event; no limit is documented for HTTP.
-const MAX_BODY: usize = 1024 * 1024;
-/// A body that takes longer is somebody holding the line.
-const BODY_WITHIN: Duration = Duration::from_secs(4);
-
-/// Enough for VOD and its retries; whoever opens more waits in the system's queue.
-const LIMITS: ServeLimits = ServeLimits { max_connections: 256, header_timeout: Duration::from_secs(10) };
+/// How long the head of a request may take. VOD waits five seconds for its answer.
+const HEAD_WITHIN: Duration = Duration::from_secs(5);
+/// Connections that the system holds until they are accepted; it may allow fewer.
+const QUEUE: u32 = 4_096;
+/// A flood of forged events must not become a flood of log lines.
+const BETWEEN_WARNINGS: Duration = Duration::from_secs(1);
 
 /// Receives events and hands them to an [`Inbox`].
 ///
@@ -43,19 +47,48 @@ struct Receiver {
     inbox: Inbox,
     verifier: CallbackVerifier,
     clock: Arc<dyn Clock>,
+    bodies: BodyRoom,
+    warned: Mutex<Option<Instant>>,
+}
+
+impl Receiver {
+    fn new(inbox: Inbox, verifier: CallbackVerifier, clock: Arc<dyn Clock>) -> Self {
+        Self { inbox, verifier, clock, bodies: BodyRoom::new(), warned: Mutex::default() }
+    }
+
+    /// Whether a refusal is worth a warning: the first, and then one a second.
+    fn may_warn(&self) -> bool {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = warned.is_none_or(|at| at.elapsed() >= BETWEEN_WARNINGS);
+        if due {
+            *warned = Some(Instant::now());
+        }
+        due
+    }
+
+    /// Counts a refusal and tells of it.
+    fn refuse(&self, why: &dyn std::fmt::Display, what: &str) {
+        self.inbox.reject();
+        let (url, rejected) = (self.verifier.url(), self.inbox.counts().rejected);
+        if self.may_warn() {
+            warn!(%why, url, rejected, "refused {what}");
+        } else {
+            debug!(%why, url, rejected, "refused {what}");
+        }
+    }
 }
 
 impl EventReceiver {
     /// A receiver for events signed as `verifier` wants them. Without a key, unsigned events are taken.
     pub fn new(inbox: Inbox, verifier: CallbackVerifier) -> Self {
-        Self(Arc::new(Receiver { inbox, verifier, clock: Arc::new(SystemClock) }))
+        Self(Arc::new(Receiver::new(inbox, verifier, Arc::new(SystemClock))))
     }
 
     /// Another wall clock to compare timestamps with.
     #[must_use]
     pub fn with_clock(self, clock: impl Clock + 'static) -> Self {
         let Receiver { inbox, verifier, .. } = &*self.0;
-        Self(Arc::new(Receiver { inbox: inbox.clone(), verifier: verifier.clone(), clock: Arc::new(clock) }))
+        Self(Arc::new(Receiver::new(inbox.clone(), verifier.clone(), Arc::new(clock))))
     }
 
     /// A router that takes events at any path: a proxy in front may have changed it.
@@ -67,19 +100,31 @@ impl EventReceiver {
     ///
     /// Cancel safety: the event may or may not have been taken; VOD sends it again.
     pub async fn answer(&self, headers: &HeaderMap, body: &[u8]) -> StatusCode {
-        let Receiver { inbox, verifier, clock } = &*self.0;
+        match self.admit(headers) {
+            Ok(()) => self.take(body).await,
+            Err(status) => status,
+        }
+    }
+
+    /// Checks the signature, for which the headers are enough.
+    fn admit(&self, headers: &HeaderMap) -> Result<(), StatusCode> {
+        let Receiver { verifier, clock, .. } = &*self.0;
         if verifier.has_key() {
             let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
             if let Err(why) = verifier.verify(text(TIMESTAMP_HEADER), text(SIGNATURE_HEADER), clock.now()) {
-                warn!(%why, url = verifier.url(), "refused a callback");
-                inbox.reject();
-                return StatusCode::UNAUTHORIZED;
+                self.0.refuse(&why, "a callback");
+                return Err(StatusCode::UNAUTHORIZED);
             }
         }
+        Ok(())
+    }
+
+    /// Takes an event whose signature is right.
+    async fn take(&self, body: &[u8]) -> StatusCode {
         match decode(body, Source::Callback) {
             Ok(Decoded::Refresh(event)) => {
                 let job_id = event.job.clone();
-                if inbox.deliver(*event).await.is_some() {
+                if self.0.inbox.deliver(*event).await.is_some() {
                     return StatusCode::OK;
                 }
                 warn!(%job_id, "could not write an event down in time; VOD will send it again");
@@ -90,10 +135,21 @@ impl EventReceiver {
                 StatusCode::OK
             }
             Err(why) => {
-                warn!(%why, bytes = body.len(), "refused a callback that can't be read");
-                inbox.reject();
+                self.0.refuse(&why, &format!("a callback of {} bytes that can't be read", body.len()));
                 StatusCode::BAD_REQUEST
             }
+        }
+    }
+
+    async fn receive(&self, request: Request) -> StatusCode {
+        let (head, body) = request.into_parts();
+        if let Err(status) = self.admit(&head.headers) {
+            return status;
+        }
+        // A body keeps its room until the event is written down or refused.
+        match self.0.bodies.read(&head.headers, body).await {
+            Ok(body) => self.take(&body.bytes).await,
+            Err(status) => status,
         }
     }
 }
@@ -102,12 +158,7 @@ async fn receive(State(receiver): State<EventReceiver>, request: Request) -> Res
     if request.method() != Method::POST {
         return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "POST")]).into_response();
     }
-    let (head, body) = request.into_parts();
-    let status = match tokio::time::timeout(BODY_WITHIN, read_body(&head.headers, body)).await {
-        Ok(Ok(body)) => receiver.answer(&head.headers, &body).await,
-        Ok(Err(status)) => status,
-        Err(_) => StatusCode::REQUEST_TIMEOUT,
-    };
+    let status = receiver.receive(request).await;
     let mut answer = status.into_response();
     if !status.is_success() {
         // What is left of a refused body is not read.
@@ -116,12 +167,15 @@ async fn receive(State(receiver): State<EventReceiver>, request: Request) -> Res
     answer
 }
 
-async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, StatusCode> {
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|bytes| bytes > MAX_BODY as u64) {
-        return Err(StatusCode::PAYLOAD_TOO_LARGE);
-    }
-    axum::body::to_bytes(body, MAX_BODY).await.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)
+/// A listening socket with a long queue: a crowd that fills the usual one makes honest clients wait a second, until their
+/// system tries to connect again.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // On Windows this would let two programs share a port.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(QUEUE)
 }
 
 /// Serves an [`EventReceiver`] on an address of its own until it is dropped.
@@ -142,14 +196,15 @@ impl Listener {
         address: SocketAddr,
         receiver: impl FnOnce(SocketAddr) -> EventReceiver,
     ) -> Result<Self> {
-        let failed = |e: std::io::Error| {
+        let failed = |e: io::Error| {
             Error::new(ErrorKind::Config, format!("cannot listen for callbacks on {address}")).with_source(e)
         };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let listener = listen(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let router = receiver(address).router();
         let stop = CancellationToken::new();
-        let task = tokio::spawn(serve(listener, LIMITS, stop.clone(), move |request| {
+        let limits = ServeLimits::on_a_public_address(HEAD_WITHIN);
+        let task = tokio::spawn(serve(listener, limits, stop.clone(), move |request| {
             let mut router = router.clone();
             async move {
                 Ok(tower_service::Service::call(&mut router, request)

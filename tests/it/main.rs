@@ -13,6 +13,7 @@ mod cli;
 mod crash;
 mod credentials;
 mod disk;
+mod fire;
 mod kills;
 mod limits;
 mod network;
