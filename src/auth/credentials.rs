@@ -61,7 +61,7 @@ pub struct Credential {
     pub token: Option<SecretString>,
     /// When a temporary credential ends, if that is known.
     pub expires: Option<DateTime<Utc>>,
-    /// Where it came from, for people: `environment`, `profile "prod" of /root/.aliyun/config.json`.
+    /// Where it came from, for people: `environment`, `profile "prod" of ~/.aliyun/config.json`.
     pub source: String,
     /// Whether its source makes a new one when this one ends. A pair or token that somebody put down does not renew
     /// itself.

@@ -106,7 +106,7 @@ pub(super) struct Profile<'a> {
 }
 
 impl Profile<'_> {
-    /// How people know it: `profile "prod" of /root/.aliyun/config.json`.
+    /// How people know it: `profile "prod" of ~/.aliyun/config.json`.
     pub(super) fn label(&self) -> String {
         format!("profile {:?} of {}", self.name, self.path.display())
     }
