@@ -3,6 +3,7 @@
 use std::fmt;
 
 use chrono::{DateTime, SubsecRound, Utc};
+use http::{HeaderMap, header};
 use tokio::time::Instant;
 
 /// Tells the time of day.
@@ -42,6 +43,12 @@ impl Clock for TimerClock {
     fn now(&self) -> DateTime<Utc> {
         self.epoch + self.start.elapsed()
     }
+}
+
+/// The peer's time of day when it answered, off the `Date` header.
+pub(crate) fn date_of(headers: &HeaderMap) -> Option<DateTime<Utc>> {
+    let date = headers.get(header::DATE)?.to_str().ok()?;
+    Some(DateTime::parse_from_rfc2822(date).ok()?.with_timezone(&Utc))
 }
 
 /// A time as the service writes it: `2026-11-25T01:19:10Z`.

@@ -8,10 +8,11 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::error::Fate;
+use crate::error::{Error, ErrorKind, Fate};
 
 /// A boxed future that can move between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -65,6 +66,28 @@ impl TransportError {
             Phase::Answer | Phase::Body => Fate::Unknown,
         }
     }
+
+    /// What a caller can do about it. An untrusted certificate stays untrusted: no retry, and it is ours to configure.
+    pub(crate) fn kind(&self) -> ErrorKind {
+        if self.phase == Phase::Trust { ErrorKind::Config } else { ErrorKind::Unavailable }
+    }
+}
+
+impl From<TransportError> for Error {
+    fn from(failure: TransportError) -> Self {
+        Self::new(failure.kind(), failure.to_string()).with_fate(failure.fate())
+    }
+}
+
+/// Sends `request` and waits `patience` at most for the whole answer.
+pub(crate) async fn send_within(
+    transport: &dyn Transport,
+    request: http::Request<Bytes>,
+    patience: Duration,
+) -> Result<http::Response<Bytes>, TransportError> {
+    let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
+    let late = TransportError { phase: Phase::Answer, timed_out: true, host, message: String::new() };
+    tokio::time::timeout(patience, transport.send(request)).await.unwrap_or(Err(late))
 }
 
 impl fmt::Display for TransportError {

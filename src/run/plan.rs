@@ -1,7 +1,6 @@
 //! The polling plan: when to look next. Pure: times in, times out.
 //!
-//! For now each open task is asked for by its id. A plan that lists many tasks a page at a time would choose here,
-//! between [`Polling::next_look`] and the driver's calls.
+//! Whether a task that is due is asked for by its id or read off a listing is the ledger's choice (`ledger/listing.rs`).
 
 use std::num::NonZeroU32;
 use std::ops::Add;

@@ -65,7 +65,7 @@ impl Outcome {
     }
 
     /// The outcome of a run that this kind of error ended before anything was submitted, or could be followed.
-    pub(crate) fn of(kind: ErrorKind) -> Self {
+    pub fn of(kind: ErrorKind) -> Self {
         match kind {
             ErrorKind::Internal | ErrorKind::Usage => Self::Internal,
             ErrorKind::Config => Self::Config,

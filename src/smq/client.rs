@@ -20,10 +20,10 @@ use crate::auth::queue::{self, TOKEN_HEADER, ToSign, VERSION_HEADER};
 use crate::auth::renew::{is_about_the_credential, renew};
 use crate::auth::{Credential, CredentialProvider};
 use crate::error::{Error, ErrorKind, Result};
-use crate::net::clock::{Clock, SystemClock};
+use crate::net::clock::{Clock, SystemClock, date_of};
 use crate::net::retry::{Budget, Retry};
 use crate::net::rng::Jitter;
-use crate::net::transport::{Phase, Transport, TransportError};
+use crate::net::transport::{Transport, send_within};
 use crate::net::{HttpOptions, HttpTransport};
 
 /// Version of the API.
@@ -159,12 +159,9 @@ impl QueueClient {
             Error::new(ErrorKind::Config, "no credentials to read the queue with").with_action(action)
         })?;
         let request = self.signed(call, &credential).map_err(|error| error.with_action(action))?;
-        let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
-        let patience = call.wait + BEYOND_THE_POLL;
-        let sent = tokio::time::timeout(patience, self.shared.transport.send(request)).await;
-        let late = TransportError { phase: Phase::Answer, timed_out: true, host, message: String::new() };
-        let answer =
-            sent.unwrap_or(Err(late)).map_err(|failure| not_answered(&failure).with_action(action))?;
+        let answer = send_within(&*self.shared.transport, request, call.wait + BEYOND_THE_POLL)
+            .await
+            .map_err(|failure| Error::from(failure).with_action(action))?;
         let result = answer::read(&answer).map_err(|error| {
             let error = echo::without_secrets(error, &credential, None).with_action(action);
             match error.kind() {
@@ -244,8 +241,7 @@ impl QueueClient {
 
     /// Measures how far our clock is off; the next attempt uses the service's time.
     fn correct_clock(&self, error: Error, answer: &http::Response<Bytes>) -> Error {
-        let date = answer::header(answer, "date").and_then(|d| DateTime::parse_from_rfc2822(d).ok());
-        let Some(theirs) = date.map(|date| date.with_timezone(&Utc)) else {
+        let Some(theirs) = date_of(answer.headers()) else {
             return error.with_message_suffix("; the answer has no Date header to measure our clock by");
         };
         let ours = self.shared.clock.now();
@@ -254,12 +250,6 @@ impl QueueClient {
         warn!(ours, theirs, "the queue service's clock is another; its time is used from now on");
         error.with_message_suffix(&format!("; our clock says {ours}, the service's {theirs}"))
     }
-}
-
-fn not_answered(failure: &TransportError) -> Error {
-    // An untrusted certificate stays untrusted: no retry, and it is ours to configure.
-    let kind = if failure.phase == Phase::Trust { ErrorKind::Config } else { ErrorKind::Unavailable };
-    Error::new(kind, failure.to_string()).with_fate(failure.fate())
 }
 
 impl fmt::Debug for QueueClient {

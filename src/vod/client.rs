@@ -19,12 +19,12 @@ use crate::auth::renew::{is_about_the_credential, renew};
 use crate::auth::request::{Attempt, Operation, Signed, fresh_nonce, signed};
 use crate::auth::{Credential, CredentialProvider, SignatureVersion, rpc};
 use crate::error::{Error, ErrorKind, Result};
-use crate::net::clock::{Clock, SystemClock};
+use crate::net::clock::{Clock, SystemClock, date_of};
 use crate::net::endpoint::checked_endpoint;
 use crate::net::pace::Pacer;
 use crate::net::retry::{Budget, Retry};
 use crate::net::rng::Jitter;
-use crate::net::transport::{Phase, Transport, TransportError};
+use crate::net::transport::{Transport, send_within};
 use crate::net::{HttpOptions, HttpTransport};
 
 /// API version of every call here.
@@ -262,12 +262,10 @@ impl VodClient {
         if let Some(watch) = &self.watch {
             watch.calling(action);
         }
-        let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
-        let sent = tokio::time::timeout(ATTEMPT_TIMEOUT, self.shared.transport.send(request)).await;
-        let late = TransportError { phase: Phase::Answer, timed_out: true, host, message: String::new() };
-        let answer =
-            sent.unwrap_or(Err(late)).map_err(|failure| not_answered(failure).with_action(action))?;
-        if let Some(theirs) = date_of(&answer) {
+        let answer = send_within(&*self.shared.transport, request, ATTEMPT_TIMEOUT)
+            .await
+            .map_err(|failure| Error::from(failure).with_action(action))?;
+        if let Some(theirs) = date_of(answer.headers()) {
             let skew = theirs - self.shared.clock.now();
             self.shared.seen_skew_ms.store(skew.num_milliseconds(), Ordering::Relaxed);
         }
@@ -300,7 +298,7 @@ impl VodClient {
     /// Measures how far our clock is off; the next attempt uses the service's time.
     fn correct_clock(&self, error: Error, answer: &http::Response<bytes::Bytes>) -> Error {
         let ours = self.shared.clock.now();
-        let Some(theirs) = date_of(answer) else {
+        let Some(theirs) = date_of(answer.headers()) else {
             return error.with_message_suffix("; the answer has no Date header to measure our clock by");
         };
         let skew = theirs - ours;
@@ -325,19 +323,6 @@ impl Clock for ServiceClock {
     fn now(&self) -> DateTime<Utc> {
         self.0.service_time()
     }
-}
-
-/// The service's time of day when it answered.
-fn date_of(answer: &http::Response<bytes::Bytes>) -> Option<DateTime<Utc>> {
-    let date = answer::header(answer.headers(), "date")?;
-    Some(DateTime::parse_from_rfc2822(date).ok()?.with_timezone(&Utc))
-}
-
-fn not_answered(failure: TransportError) -> Error {
-    // An untrusted certificate stays untrusted: no retry, and it is ours to configure.
-    let kind = if failure.phase == Phase::Trust { ErrorKind::Config } else { ErrorKind::Unavailable };
-    let fate = failure.fate();
-    Error::new(kind, failure.to_string()).with_fate(fate)
 }
 
 /// Tells a wrong secret from a request that was changed on the way.

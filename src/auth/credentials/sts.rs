@@ -20,11 +20,10 @@ use crate::auth::rpc::Params;
 use crate::auth::{echo, percent};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RequestId;
-use crate::net::clock::to_wire;
+use crate::net::clock::{date_of, to_wire};
 use crate::net::endpoint::is_loopback;
 use crate::net::retry::{Budget, Retry};
 use crate::net::rng::Jitter;
-use crate::net::transport::Phase;
 
 const VERSION: &str = "2015-04-01";
 /// One exchange from connecting to the last byte: the vendor's 5 s to connect and 10 s to answer.
@@ -182,18 +181,12 @@ async fn exchange(
             Box::pin(async move {
                 let ours = context.world.now();
                 let request = build(ours + TimeDelta::milliseconds(skew_ms.load(Ordering::Relaxed)))?;
-                let answer = context.world.send(peer, request, LIMIT).await?.map_err(|failure| {
-                    let kind = if failure.phase == Phase::Trust {
-                        ErrorKind::Config
-                    } else {
-                        ErrorKind::Unavailable
-                    };
-                    Error::new(kind, failure.to_string()).with_action(action)
-                })?;
-                let date = answer.headers().get(header::DATE).and_then(|date| date.to_str().ok());
-                if let Some(theirs) = date.and_then(|date| DateTime::parse_from_rfc2822(date).ok()) {
-                    let skew = theirs.with_timezone(&Utc) - ours;
-                    skew_ms.store(skew.num_milliseconds(), Ordering::Relaxed);
+                let answer =
+                    context.world.send(peer, request, LIMIT).await?.map_err(|failure| {
+                        Error::new(failure.kind(), failure.to_string()).with_action(action)
+                    })?;
+                if let Some(theirs) = date_of(answer.headers()) {
+                    skew_ms.store((theirs - ours).num_milliseconds(), Ordering::Relaxed);
                 }
                 read(&answer, secrets).map_err(|error| error.with_action(action))
             })

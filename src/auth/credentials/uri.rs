@@ -47,12 +47,11 @@ pub(super) async fn fetch(context: &Context, uri: &str, setting: &str) -> Result
     let mut request = http::Request::new(Bytes::new());
     *request.uri_mut() = uri.clone();
     let answer = context.world.send(peer, request, LIMIT).await?.map_err(|failure| {
-        let kind = if failure.phase == Phase::Trust { ErrorKind::Config } else { ErrorKind::Unavailable };
         // The transport's own text has the authority in it, and so perhaps a password.
         let why = if failure.timed_out { "did not answer in time" } else { "can't be reached" };
         let why =
             if failure.phase == Phase::Trust { "has a TLS certificate that is not trusted" } else { why };
-        Error::new(kind, format!("{service} ({setting}) {why}"))
+        Error::new(failure.kind(), format!("{service} ({setting}) {why}"))
     })?;
     read(&answer)
         .map(|credential| credential.with_source(service.clone()))

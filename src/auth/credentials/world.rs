@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 use super::external;
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::clock::{Clock, SystemClock};
-use crate::net::transport::{BoxFuture, Phase, Transport, TransportError};
+use crate::net::transport::{BoxFuture, Phase, Transport, TransportError, send_within};
 use crate::net::{HttpOptions, HttpTransport};
 
 /// Connecting to the instance metadata service, and silence of it. Source: section "Instance RAM role" of the
@@ -237,10 +237,7 @@ impl World {
             Peer::Local => &self.local,
             Peer::Metadata => &self.metadata,
         };
-        let transport = transport.get()?;
-        let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
-        let late = TransportError { phase: Phase::Answer, timed_out: true, host, message: String::new() };
-        Ok(tokio::time::timeout(limit, transport.send(request)).await.unwrap_or(Err(late)))
+        Ok(send_within(&**transport.get()?, request, limit).await)
     }
 }
 

@@ -69,14 +69,8 @@ impl ExitCode {
     pub(crate) fn of_kind(kind: ErrorKind) -> Self {
         match kind {
             ErrorKind::Usage => Self::Usage,
-            ErrorKind::Config => Self::Config,
-            ErrorKind::Refused | ErrorKind::Expired | ErrorKind::Clock => Self::Refused,
-            ErrorKind::Quota => Self::Quota,
-            ErrorKind::NotFound | ErrorKind::Rejected => Self::Failed,
-            ErrorKind::Throttled | ErrorKind::Busy | ErrorKind::Unavailable | ErrorKind::Garbled => {
-                Self::Unavailable
-            }
-            _ => Self::Internal,
+            // None of these is a deadline or a signal.
+            kind => Self::of_outcome(Outcome::of(kind), Self::Internal.number(), None),
         }
     }
 }
