@@ -6,6 +6,7 @@
 
 mod batch;
 mod driver;
+mod learned;
 pub mod ledger;
 mod observer;
 mod plan;

@@ -14,6 +14,7 @@ mod events;
 mod jobs;
 mod listing;
 mod media;
+mod pages;
 mod reopen;
 mod rows;
 mod strangers;
@@ -207,9 +208,7 @@ pub enum Fact {
     Listed {
         /// Which, from 1.
         page: u32,
-        /// Rows of our tasks.
-        ours: u64,
-        /// Rows in all.
+        /// Rows on it, those of others included.
         rows: u64,
         /// Rows of the whole listing, if the service said so.
         total: Option<u64>,
@@ -291,6 +290,10 @@ pub struct Ledger {
     undecided: u32,
     /// Jobs of others whose media may not all be known yet.
     open_jobs: u32,
+    /// The run has not been away: a task is as old as the answer to its submission.
+    is_fresh: bool,
+    /// When the newest task became known.
+    last_known: Moment,
     progress: Progress,
     events: EventCounts,
     notices: Vec<Notice>,
@@ -310,6 +313,7 @@ impl Ledger {
         for batch in batches {
             ledger.plan(batch);
         }
+        ledger.is_fresh = true;
         ledger
     }
 
@@ -350,6 +354,8 @@ impl Ledger {
             open_media: 0,
             undecided: 0,
             open_jobs: 0,
+            is_fresh: false,
+            last_known: Moment::START,
             progress: Progress::default(),
             events: EventCounts::default(),
             notices: Vec::new(),
@@ -373,7 +379,7 @@ impl Ledger {
             Fact::JobRefused { job, fault } => self.job_failed(&job, &fault.error),
             Fact::GraceOver { job } => self.grace_over(&job),
             Fact::TaskSeen { task, rows, all } => self.task_seen(now, &task, rows, all),
-            Fact::Listed { page, ours, rows, total } => self.listed(now, page, ours, rows, total),
+            Fact::Listed { page, rows, total } => self.listed(now, page, rows, total),
             Fact::ListingRefused => self.listing_refused(now),
             Fact::TaskRefused { task, fault } => self.task_failed(now, &task, fault.error),
         }

@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::ops::Add;
 use std::time::Duration;
 
+use super::learned::Expected;
 use crate::net::rng::fraction;
 
 /// A time within a run, in milliseconds since its start.
@@ -43,7 +44,8 @@ impl Add<Duration> for Moment {
     }
 }
 
-/// Intervals that grow by half each time, with jitter on top, up to a cap; the last look falls on the deadline.
+/// Nothing before a task can be done; then intervals that grow by half each time up to a cap, or follow what the run has
+/// learned, with jitter on top; the last look falls on the deadline.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Polling {
     pub(crate) first: Duration,
@@ -53,20 +55,54 @@ pub(crate) struct Polling {
     pub(crate) seed: u64,
 }
 
+/// A task that is looked at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Looked {
+    /// How long ago it was submitted; `None`: nobody knows.
+    pub(crate) age: Option<Duration>,
+    /// Looks so far.
+    pub(crate) looks: u32,
+    /// Its number.
+    pub(crate) who: u64,
+}
+
 /// Up to so much is added to each wait, so that tasks of one batch do not stay in step.
 const JITTER: f64 = 0.2;
 const GROWTH: f64 = 1.5;
+/// Longest wait for a task that is not expected to end yet, in caps: what was learned may not hold for it.
+const LONGEST: u32 = 4;
 
 impl Polling {
-    /// When to look again at `who`, after `looks` looks, the last of them now; `None` when the deadline has passed.
-    pub(crate) fn next_look(&self, now: Moment, looks: u32, who: u64) -> Option<Moment> {
+    /// When to look at a task for the first time: at once where its age is unknown, else not before it can be done.
+    pub(crate) fn first_look(&self, now: Moment, task: Looked, expected: Option<Expected>) -> Moment {
+        let Some(age) = task.age else { return now };
+        let early = expected.map_or(Duration::ZERO, |expected| expected.early).min(self.cap * LONGEST);
+        let wait = self.first.max(early).saturating_sub(age);
+        (now + wait.mul_f64(self.jitter(task))).min(self.deadline.max(now))
+    }
+
+    /// When to look again at a task that was just seen running; `None` when the deadline has passed.
+    pub(crate) fn next_look(&self, now: Moment, task: Looked, expected: Option<Expected>) -> Option<Moment> {
         if now >= self.deadline {
             return None;
         }
-        let grown = self.first.as_secs_f64() * GROWTH.powi(looks.saturating_sub(1).min(64) as i32);
-        let wait = grown.min(self.cap.as_secs_f64());
-        let jitter = 1.0 + JITTER * fraction(self.seed ^ who.rotate_left(32) ^ u64::from(looks));
-        Some((now + Duration::from_secs_f64(wait * jitter)).min(self.deadline))
+        let grown = self.first.as_secs_f64() * GROWTH.powi(task.looks.saturating_sub(1).min(64) as i32);
+        let grown = Duration::from_secs_f64(grown.min(self.cap.as_secs_f64()));
+        let wait = match (task.age, expected) {
+            (Some(age), Some(Expected { early, .. })) if age < early => {
+                (early - age).clamp(self.first, self.cap * LONGEST)
+            }
+            // About to end: growing intervals would miss it by more than tasks differ.
+            (Some(age), Some(Expected { late, spread, .. })) if age < late => {
+                grown.min(spread.max(self.first))
+            }
+            _ => grown,
+        };
+        Some((now + wait.mul_f64(self.jitter(task))).min(self.deadline))
+    }
+
+    fn jitter(&self, task: Looked) -> f64 {
+        1.0 + JITTER * fraction(self.seed ^ task.who.rotate_left(33) ^ u64::from(task.looks))
     }
 }
 
@@ -79,21 +115,62 @@ mod tests {
         Polling { first: Duration::from_secs(2), cap: Duration::from_secs(15), deadline, seed: 1 }
     }
 
+    fn looked(age: u64, looks: u32) -> Looked {
+        Looked { age: Some(Duration::from_secs(age)), looks, who: 7 }
+    }
+
+    fn between(early: u64, late: u64, spread: u64) -> Option<Expected> {
+        let [early, late, spread] = [early, late, spread].map(Duration::from_secs);
+        Some(Expected { early, late, spread })
+    }
+
+    /// Checks the wait without its jitter.
+    fn assert_waits(at: Option<Moment>, seconds: f64) {
+        let wait = at.unwrap().since_start().as_secs_f64();
+        assert!((seconds - 0.001..=seconds * 1.2 + 0.001).contains(&wait), "{wait} is not {seconds}");
+    }
+
     #[test]
     fn intervals_grow_to_the_cap_and_carry_jitter() {
         for (looks, least) in [(1, 2.0), (2, 3.0), (3, 4.5), (6, 15.0), (400, 15.0)] {
-            let wait = plan().next_look(Moment::START, looks, 7).unwrap().since_start().as_secs_f64();
-            assert!((least - 0.001..least * 1.2 + 0.001).contains(&wait), "{looks}: {wait}");
+            assert_waits(plan().next_look(Moment::START, looked(9, looks), None), least);
         }
-        let others: std::collections::HashSet<_> =
-            (0..50).map(|who| plan().next_look(Moment::START, 1, who)).collect();
+        let others: std::collections::HashSet<_> = (0..50)
+            .map(|who| plan().next_look(Moment::START, Looked { who, ..looked(0, 1) }, None))
+            .collect();
         assert!(others.len() > 40, "tasks stay in step");
+    }
+
+    #[test]
+    fn nothing_is_asked_before_a_task_can_be_done() {
+        let first = |task, expected| Some(plan().first_look(Moment::START, task, expected));
+        assert_waits(first(looked(0, 0), None), 2.0);
+        assert_waits(first(looked(9, 0), None), 0.0);
+        assert_waits(first(looked(1, 0), between(30, 40, 2)), 29.0);
+        assert_waits(first(looked(0, 0), between(900, 950, 2)), 60.0);
+        assert_waits(first(Looked { age: None, ..looked(0, 0) }, between(30, 40, 2)), 0.0);
+    }
+
+    #[test]
+    fn intervals_follow_what_was_learned() {
+        let next = |age, looks, expected| plan().next_look(Moment::START, looked(age, looks), expected);
+        let expected = between(300, 320, 5);
+        assert_waits(next(260, 9, expected), 40.0);
+        assert_waits(next(100, 9, expected), 60.0);
+        assert_waits(next(299, 9, expected), 2.0);
+        assert_waits(next(305, 9, expected), 5.0);
+        assert_waits(next(321, 9, expected), 15.0);
+        assert_waits(next(305, 1, expected), 2.0);
     }
 
     #[test]
     fn the_last_look_falls_on_the_deadline_and_is_the_last() {
         let late = Moment::after(Duration::from_secs(3_599));
-        assert_eq!(plan().next_look(late, 9, 7), Some(plan().deadline));
-        assert_eq!(plan().next_look(plan().deadline, 10, 7), None);
+        for expected in [None, between(9_000, 9_001, 1)] {
+            assert_eq!(plan().next_look(late, looked(9, 9), expected), Some(plan().deadline));
+            assert_eq!(plan().first_look(late, looked(0, 0), expected), plan().deadline);
+        }
+        assert_eq!(plan().next_look(plan().deadline, looked(9, 10), None), None);
+        assert_eq!(plan().first_look(plan().deadline, looked(0, 0), None), plan().deadline);
     }
 }

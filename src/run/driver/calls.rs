@@ -67,10 +67,13 @@ impl Driver<'_> {
     }
 
     /// The time in which all tasks of this run were made, by the service's clock.
+    ///
+    /// It ends where no more can come, so that other people's new tasks do not move ours from page to page.
     fn window(&self) -> (DateTime<Utc>, DateTime<Utc>) {
-        let now = self.client.service_time();
-        let age = self.now().since_start() + WINDOW_MARGIN;
-        (now - age.min(HISTORY - WINDOW_MARGIN), now)
+        let (now, age) = (self.client.service_time(), self.now());
+        let complete = self.ledger.complete_since().unwrap_or(age);
+        let from = (age.since_start() + WINDOW_MARGIN).min(HISTORY - WINDOW_MARGIN);
+        (now - from, now - age.since(complete + WINDOW_MARGIN))
     }
 
     /// Turns what a call brought into facts.
@@ -154,12 +157,11 @@ impl Driver<'_> {
             }
             Err(error) => return facts.extend(self.give_up(error)),
         };
-        let ours = answer.rows.iter().filter(|row| self.ledger.knows(&row.task)).count() as u64;
         let rows = answer.rows_on_page as u64;
         for row in answer.rows.into_iter().filter(|row| self.ledger.lists(&row.task)) {
             facts.push(Fact::TaskSeen { task: row.task.clone(), rows: vec![row], all: true });
         }
-        facts.push(Fact::Listed { page, ours, rows, total: answer.total });
+        facts.push(Fact::Listed { page, rows, total: answer.total });
     }
 
     /// Following up has become impossible. The first reason counts; a run that is ending anyway has its own.

@@ -6,7 +6,7 @@ use super::rows::{JobEntry, MediaEntry};
 use super::{CONFIRM_GRACE, Fact, Fault, GRACE, Ledger, Moment, Work};
 use crate::ids::{JobId, MediaId};
 use crate::run::observer::Notice;
-use crate::run::plan::Polling;
+use crate::run::plan::{Looked, Polling};
 use crate::run::report::{MediaState, ReportedError};
 use crate::run::request::LookupAfter;
 use crate::vod::JobRow;
@@ -171,8 +171,10 @@ impl Ledger {
     fn plan_next_lookup(&mut self, now: Moment, job: u32, grown: bool, known_before: usize) {
         let entry = &self.jobs[job as usize];
         if entry.undecided > 0 || (entry.open && entry.media.is_empty() && entry.error.is_none()) {
+            // Tasks have even numbers to the jitter, jobs odd ones.
+            let looked = Looked { age: None, looks: entry.lookups, who: u64::from(job) << 1 | 1 };
             let pace = Polling { first: LOOKUP_FIRST, cap: LOOKUP_CAP, ..self.polling };
-            if let Some(at) = pace.next_look(now, entry.lookups, u64::from(job) << 1 | 1) {
+            if let Some(at) = pace.next_look(now, looked, None) {
                 self.plan_lookup(job, at);
             }
         } else if entry.open && entry.unended == 0 {

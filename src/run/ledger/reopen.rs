@@ -56,6 +56,7 @@ impl Ledger {
     /// What was in flight is lost: a submission without an answer has an unknown outcome, everything else is asked
     /// again at once. Graces begin anew, since nobody looked meanwhile.
     pub(crate) fn reopen(&mut self, now: Moment, deadline: Moment) {
+        self.is_fresh = false;
         self.settings.deadline = deadline;
         self.polling.deadline = deadline;
         self.lookups_refused = false;

@@ -131,6 +131,8 @@ pub(super) struct TaskEntry {
     pub(super) short: u8,
     /// The last round of listings that showed it.
     pub(super) shown_in: u32,
+    /// The page on which a listing showed it, from 1; 0 for none.
+    pub(super) page: u16,
     /// The next look is at it alone, whatever a listing might cost.
     pub(super) alone: bool,
     /// Why it will not be looked at any more.
@@ -225,6 +227,7 @@ impl TaskEntry {
             id,
             known_since: now,
             shown_in: 0,
+            page: 0,
             alone: false,
             owners: Owners::default(),
             rows: Box::default(),

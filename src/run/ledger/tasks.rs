@@ -1,11 +1,13 @@
 //! Tasks: attached to media, looked at until every row of ours is final.
 
 use std::hash::BuildHasher as _;
+use std::time::Duration;
 
 use super::rows::{Owner, Row, TaskEntry};
 use super::{GRACE, Ledger, Moment};
 use crate::ids::TaskId;
 use crate::run::observer::Notice;
+use crate::run::plan::Looked;
 use crate::run::report::{MediaState, ReportedError};
 use crate::vod::{TaskRow, TaskStatus};
 
@@ -36,7 +38,8 @@ impl Ledger {
         let reopened = entry.ended_at.take().is_some();
         self.progress.tasks_ended -= u64::from(reopened);
         if entry.due.is_none() && (first_owner || reopened) {
-            self.plan_look(task, now);
+            let at = self.polling.first_look(now, self.looked(now, task), self.listing.expected());
+            self.plan_look(task, at);
         }
     }
 
@@ -50,6 +53,7 @@ impl Ledger {
     fn new_task(&mut self, now: Moment, id: TaskId) -> u32 {
         let (number, hash) = (self.tasks.len() as u32, self.hash_of(&id));
         self.tasks.push(TaskEntry::new(id, now));
+        self.last_known = now;
         self.task_index.insert_unique(spread(hash), (hash, number), |entry| spread(entry.0));
         number
     }
@@ -67,6 +71,7 @@ impl Ledger {
         entry.owners.remove(media);
         if entry.owners.is_empty() {
             entry.due = None;
+            self.listing.forget(std::mem::take(&mut entry.page));
             self.progress.tasks -= 1;
             if entry.ended_at.is_some() {
                 self.progress.tasks_ended -= 1;
@@ -101,11 +106,11 @@ impl Ledger {
         let Some(task) = self.task_number(id) else { return };
         let entry = &mut self.tasks[task as usize];
         entry.looks += 1;
-        entry.shown_in = self.listing.saw(entry.shown_in);
         let first_look = *entry.first_look.get_or_insert(now);
         if entry.ended_at.is_some() || entry.owners.is_empty() {
             return;
         }
+        (entry.shown_in, entry.page) = self.listing.saw(entry.shown_in, entry.page);
         if rows.is_empty() && entry.rows.is_empty() {
             // Not visible yet, until the grace has passed.
             if now.since(first_look) >= GRACE {
@@ -165,8 +170,12 @@ impl Ledger {
         let entry = &mut self.tasks[task as usize];
         entry.ended_at = Some(now);
         entry.due = None;
-        self.listing.learn(now.since(entry.known_since));
+        self.listing.forget(std::mem::take(&mut entry.page));
         self.progress.tasks_ended += 1;
+        if let Some(took) = self.age(now, task) {
+            self.learn(now, took);
+        }
+        let entry = &self.tasks[task as usize];
         let failed = entry.rows.iter().find(|row| row.status == TaskStatus::Failed);
         let shown = failed.or(entry.rows.first());
         self.notices.push(Notice::TaskEnded {
@@ -181,10 +190,22 @@ impl Ledger {
     }
 
     fn look_again(&mut self, now: Moment, task: u32) {
-        let looks = self.tasks[task as usize].looks;
-        if let Some(at) = self.polling.next_look(now, looks, u64::from(task) << 1) {
+        let (looked, expected) = (self.looked(now, task), self.listing.expected());
+        if let Some(at) = self.polling.next_look(now, looked, expected) {
             self.plan_look(task, at);
         }
+    }
+
+    fn looked(&self, now: Moment, task: u32) -> Looked {
+        let looks = self.tasks[task as usize].looks;
+        Looked { age: self.age(now, task), looks, who: u64::from(task) << 1 }
+    }
+
+    /// How long ago a task was submitted; `None` where the run did not do it, or was away since.
+    pub(super) fn age(&self, now: Moment, task: u32) -> Option<Duration> {
+        let owner = self.tasks[task as usize].owners.only().filter(|_| self.is_fresh)?;
+        let job = self.media[owner.media as usize].job?;
+        Some(now.since(self.jobs[job as usize].known_since))
     }
 
     /// Gives a media its verdict when its tasks are settled and have all ended.

@@ -1,8 +1,7 @@
-//! Races as tables of facts, and a property: order, repetition and loss change nothing.
+//! Races as tables of facts.
 
-use std::collections::BTreeMap;
-
-use proptest::prelude::*;
+mod listing;
+mod world;
 
 use super::*;
 use crate::event::{Correlation, Source};
@@ -127,10 +126,10 @@ fn the_walk_of_one_media_without_events() {
     ledger.apply(at(1), submitted("J"));
     assert_eq!(due(&mut ledger, at(1)), ["look up J"]);
     ledger.apply(at(2), looked_up("J", vec![success("m1", &["T1"])]));
-    assert_eq!(due(&mut ledger, at(2)), ["look at T1"]);
-    ledger.apply(at(3), seen("T1", TaskStatus::Refreshing));
-    assert!(due(&mut ledger, at(4)).is_empty());
-    assert_eq!(due(&mut ledger, at(6)), ["look at T1"]);
+    assert_eq!(due(&mut ledger, at(4)), ["look at T1"]);
+    ledger.apply(at(4), seen("T1", TaskStatus::Refreshing));
+    assert!(due(&mut ledger, at(5)).is_empty());
+    assert_eq!(due(&mut ledger, at(7)), ["look at T1"]);
     assert!(!ledger.is_settled());
     ledger.apply(at(6), seen("T1", TaskStatus::Complete));
     assert!(ledger.is_settled());
@@ -142,12 +141,12 @@ fn the_walk_of_one_media_without_events() {
 fn an_event_starts_the_looks_and_one_lookup_confirms_a_job() {
     let mut ledger = ledger(true, &["m1", "m2"]);
     ledger.apply(at(1), submitted("J"));
-    ledger.apply(at(2), event("J", success("m1", &["T1"])));
-    assert_eq!(due(&mut ledger, at(2)), ["look at T1"]);
-    ledger.apply(at(3), event("J", success("m2", &["T2"])));
-    assert_eq!(due(&mut ledger, at(3)), ["look up J", "look at T2"]);
-    ledger.apply(at(4), seen("T1", TaskStatus::Complete));
-    ledger.apply(at(4), seen("T2", TaskStatus::Complete));
+    ledger.apply(at(4), event("J", success("m1", &["T1"])));
+    assert_eq!(due(&mut ledger, at(4)), ["look at T1"]);
+    ledger.apply(at(5), event("J", success("m2", &["T2"])));
+    assert_eq!(due(&mut ledger, at(5)), ["look up J", "look at T2"]);
+    ledger.apply(at(5), seen("T1", TaskStatus::Complete));
+    ledger.apply(at(5), seen("T2", TaskStatus::Complete));
     assert!(!ledger.is_settled(), "an event alone is no proof");
     ledger.apply(at(5), looked_up("J", vec![success("m2", &["T2"]), success("m1", &["T1"])]));
     assert!(ledger.is_settled());
@@ -250,7 +249,8 @@ fn an_event_ahead_of_the_submit_answer_is_matched() {
     ledger.apply(at(1), event("other", success("mX", &["T9"])));
     assert!(due(&mut ledger, at(1)).is_empty());
     ledger.apply(at(2), submitted("J"));
-    assert_eq!(due(&mut ledger, at(2)), ["look up J", "look at T1"]);
+    assert_eq!(due(&mut ledger, at(2)), ["look up J"]);
+    assert_eq!(due(&mut ledger, at(5)), ["look at T1"]);
     assert_eq!((ledger.events.accepted, ledger.events.foreign), (1, 1));
 }
 
@@ -410,7 +410,7 @@ fn one_task_may_work_for_several_media() {
     let with = |id: &str, url: &str| JobRow::new(media(id), SubmissionStatus::Success, vec![task("T")], url);
     ledger.apply(at(2), looked_up("J", vec![with("m1", "https://a/1"), with("m2", "https://a/2")]));
     assert_eq!(
-        due(&mut ledger, at(2)),
+        due(&mut ledger, at(4)),
         ["look up J", "look at T"],
         "the lookup was due before it was answered"
     );
@@ -471,275 +471,6 @@ fn a_halt_gives_up_what_was_not_sent_and_keeps_what_was() {
     assert!(ledger.is_submitted());
 }
 
-/// A run whose first two media have 30 tasks each; nothing is known of the others yet.
-fn sixty_tasks_of(ids: &[&str]) -> Ledger {
-    let mut ledger = ledger(false, ids);
-    ledger.apply(at(1), submitted("J"));
-    assert_eq!(due(&mut ledger, at(1)), ["look up J"]);
-    let row = |id: &str| {
-        let ids: Vec<TaskId> = (0..30).map(|n| task(&format!("{id}-{n}"))).collect();
-        let urls: Vec<String> = ids.iter().map(|id| format!("https://a/{id}")).collect();
-        JobRow::new(media(id), SubmissionStatus::Success, ids, urls.join(","))
-    };
-    ledger.apply(at(2), looked_up("J", vec![row("m1"), row("m2")]));
-    ledger
-}
-
-fn sixty_tasks() -> Ledger {
-    sixty_tasks_of(&["m1", "m2"])
-}
-
-#[test]
-fn tasks_that_may_still_turn_out_ours_do_not_end_the_listings() {
-    let mut ledger = sixty_tasks_of(&["m1", "m2", "m3"]);
-    assert_eq!(due(&mut ledger, at(2)), ["list page 1"]);
-    for page in 1..=3 {
-        ledger.apply(at(2), listed(page, 0, 50, 160));
-    }
-    assert_eq!(due(&mut ledger, at(5)), ["look up J", "list page 1"]);
-}
-
-fn listed(page: u32, ours: u64, rows: u64, total: u64) -> Fact {
-    Fact::Listed { page, ours, rows, total: Some(total) }
-}
-
-#[test]
-fn many_tasks_are_listed_page_by_page_until_all_are_seen() {
-    let mut ledger = sixty_tasks();
-    assert_eq!(due(&mut ledger, at(2)), ["list page 1"], "the others wait for the round");
-    for n in 0..30 {
-        ledger.apply(at(3), seen(&format!("m2-{n}"), TaskStatus::Complete));
-    }
-    ledger.apply(at(3), listed(1, 50, 50, 500));
-    assert_eq!(due(&mut ledger, at(3)), ["list page 2"]);
-    for n in 0..30 {
-        ledger.apply(at(4), seen(&format!("m1-{n}"), TaskStatus::Refreshing));
-    }
-    ledger.apply(at(4), listed(2, 30, 50, 500));
-    assert!(due(&mut ledger, at(5)).is_empty(), "nothing is open that was not seen");
-    assert_eq!(ledger.progress().tasks_ended, 30);
-}
-
-#[test]
-fn a_task_that_a_round_should_have_shown_is_asked_for_alone() {
-    let mut ledger = sixty_tasks();
-    let round = |ledger: &mut Ledger, now: Moment| {
-        assert_eq!(due(ledger, now), ["list page 1"]);
-        for n in 0..30 {
-            ledger.apply(now, seen(&format!("m2-{n}"), TaskStatus::Refreshing));
-        }
-        for n in 2..30 {
-            ledger.apply(now, seen(&format!("m1-{n}"), TaskStatus::Refreshing));
-        }
-        ledger.apply(now, listed(1, 48, 48, 48));
-    };
-    round(&mut ledger, at(2));
-    assert!(due(&mut ledger, at(3)).is_empty(), "they may be too fresh to be listed");
-    round(&mut ledger, at(6));
-    assert_eq!(due(&mut ledger, at(7)), ["look at m1-0", "look at m1-1"]);
-}
-
-#[test]
-fn listings_are_given_up_where_other_peoples_tasks_outnumber_ours() {
-    let mut ledger = sixty_tasks();
-    due(&mut ledger, at(2));
-    ledger.apply(at(3), listed(1, 0, 50, 5_000));
-    assert_eq!(due(&mut ledger, at(3)), ["list page 2"]);
-    ledger.apply(at(4), listed(2, 0, 50, 5_000));
-    assert_eq!(due(&mut ledger, at(4)), ["list page 3"]);
-    ledger.apply(at(5), listed(3, 0, 50, 5_000));
-    let words = due(&mut ledger, at(5));
-    assert!(words.len() == 60 && words.iter().all(|word| word.starts_with("look at")), "{words:?}");
-}
-
-#[test]
-fn refused_listings_leave_single_calls() {
-    let mut ledger = sixty_tasks();
-    due(&mut ledger, at(2));
-    ledger.apply(at(3), Fact::ListingRefused);
-    assert_eq!(due(&mut ledger, at(3)).len(), 60);
-}
-
-#[test]
-fn merged_tasks_are_never_listed() {
-    let mut ledger = ledger(false, &["m1"]);
-    ledger.apply(at(1), submitted("J"));
-    due(&mut ledger, at(1));
-    let urls: Vec<String> = (0..60).map(|n| format!("https://a/{n}")).collect();
-    let ids: Vec<TaskId> = (0..30).map(|n| task(&format!("T{n}"))).collect();
-    let merged = JobRow::new(media("m1"), SubmissionStatus::Success, ids, urls.join(","));
-    ledger.apply(at(2), looked_up("J", vec![merged]));
-    assert!(due(&mut ledger, at(2)).iter().all(|word| word.starts_with("look at")));
-}
-
-/// What really happens to one media.
-#[derive(Debug, Clone)]
-enum Fate {
-    NotFound,
-    Forbidden,
-    Fails,
-    NoUrls,
-    Tasks(Vec<bool>),
-}
-
-fn fate() -> impl Strategy<Value = Fate> {
-    prop_oneof![
-        1 => Just(Fate::NotFound),
-        1 => Just(Fate::Forbidden),
-        1 => Just(Fate::Fails),
-        1 => Just(Fate::NoUrls),
-        8 => prop::collection::vec(prop::bool::weighted(0.9), 1..5).prop_map(Fate::Tasks),
-    ]
-}
-
-/// The truth about a run, which answers every question about it.
-struct World {
-    fates: Vec<Fate>,
-}
-
-impl World {
-    fn id(n: usize) -> String {
-        format!("m{n}")
-    }
-
-    fn job_of(n: usize) -> String {
-        format!("J{}", n / 20)
-    }
-
-    fn submission(&self, batch: u32) -> Fact {
-        let range = batch as usize * 20..self.fates.len().min(batch as usize * 20 + 20);
-        let listed = |wanted: fn(&Fate) -> bool| {
-            range.clone().filter(|n| wanted(&self.fates[*n])).map(Self::id).collect()
-        };
-        let not_found: Vec<String> = listed(|f| matches!(f, Fate::NotFound));
-        let forbidden: Vec<String> = listed(|f| matches!(f, Fate::Forbidden));
-        let any = not_found.len() + forbidden.len() < range.len();
-        let job = any.then(|| job(&Self::job_of(batch as usize * 20)));
-        Fact::Submitted { batch, job, not_found, forbidden, request_id: None }
-    }
-
-    fn tasks(&self, n: usize) -> Vec<(String, bool)> {
-        match &self.fates[n] {
-            Fate::Tasks(ends) => ends.iter().enumerate().map(|(k, ok)| (format!("T{n}-{k}"), *ok)).collect(),
-            _ => vec![],
-        }
-    }
-
-    fn row(&self, n: usize) -> Option<JobRow> {
-        let ids: Vec<TaskId> = self.tasks(n).iter().map(|(id, _)| task(id)).collect();
-        // Every third media shows no URLs, so that listings and single looks take turns.
-        let urls: Vec<String> =
-            ids.iter().filter(|_| !n.is_multiple_of(3)).map(|id| format!("https://a/{id}")).collect();
-        match &self.fates[n] {
-            Fate::NotFound | Fate::Forbidden => None,
-            Fate::Fails => Some(row(&Self::id(n), SubmissionStatus::Fail, &[])),
-            Fate::NoUrls => Some(success(&Self::id(n), &[])),
-            Fate::Tasks(_) => {
-                Some(JobRow::new(media(&Self::id(n)), SubmissionStatus::Success, ids, urls.join(",")))
-            }
-        }
-    }
-
-    fn rows_of(&self, job_id: &str) -> Vec<JobRow> {
-        (0..self.fates.len()).filter(|n| Self::job_of(*n) == job_id).filter_map(|n| self.row(n)).collect()
-    }
-
-    /// A task of ours as it ends; one that nobody made up ends well, so that a forgery has every chance.
-    fn end_of(&self, id: &str) -> Fact {
-        let (n, k) = id.trim_start_matches('T').split_once('-').unwrap();
-        let (n, k): (usize, usize) = (n.parse().unwrap(), k.parse().unwrap());
-        let tasks = if n < self.fates.len() { self.tasks(n) } else { vec![] };
-        let ok = tasks.get(k).is_none_or(|task| task.1);
-        seen(id, if ok { TaskStatus::Complete } else { TaskStatus::Failed })
-    }
-
-    /// All the facts of a run, with forged events and stale answers among them, in the order of time.
-    fn facts(&self) -> Vec<Fact> {
-        let mut facts = Vec::new();
-        for batch in 0..self.fates.len().div_ceil(20) {
-            let job_id = Self::job_of(batch * 20);
-            facts.push(looked_up(&job_id, vec![]));
-            facts.push(looked_up(&job_id, self.rows_of(&job_id)));
-        }
-        for n in 0..self.fates.len() {
-            let Some(row) = self.row(n) else { continue };
-            facts.push(event(&Self::job_of(n), success(&Self::id(n), &["T666-0"])));
-            facts.push(event(&Self::job_of(n), row.clone()));
-            facts.push(event("foreign", row));
-            for (id, _) in self.tasks(n) {
-                facts.push(seen(&id, TaskStatus::Refreshing));
-                facts.push(Fact::TaskSeen { task: task(&id), rows: vec![], all: true });
-                facts.push(self.end_of(&id));
-            }
-        }
-        facts
-    }
-
-    fn answer(&self, ledger: &Ledger, work: Work) -> Vec<Fact> {
-        match work {
-            Work::Submit { batch } => vec![self.submission(batch)],
-            Work::LookUp { job } => vec![looked_up(job.as_str(), self.rows_of(job.as_str()))],
-            Work::Look { task } => vec![self.end_of(task.as_str())],
-            Work::List { page } => self.page(ledger, page),
-            Work::Note(fact) => vec![fact],
-        }
-    }
-
-    /// A page of everybody's tasks, newest first. The oldest of ours are missing, and the total is wrong.
-    fn page(&self, ledger: &Ledger, page: u32) -> Vec<Fact> {
-        let ours = (5..self.fates.len()).flat_map(|n| self.tasks(n)).map(|(id, _)| id);
-        let others = (0..20).map(|n| format!("T9999-{n}"));
-        let mut all: Vec<String> = ours.chain(others).collect();
-        all.reverse();
-        let shown: Vec<&String> = all.iter().skip((page as usize - 1) * 50).take(50).collect();
-        let known = shown.iter().filter(|id| ledger.knows(&task(id))).count() as u64;
-        let listed = Fact::Listed { page, ours: known, rows: shown.len() as u64, total: Some(7) };
-        let ours = shown.into_iter().filter(|id| ledger.lists(&task(id)));
-        ours.map(|id| self.end_of(id)).chain([listed]).collect()
-    }
-}
-
-/// What a report says, without what may differ: how things became known, and when.
-type Said = BTreeMap<String, (&'static str, Option<String>, Vec<(String, &'static str)>)>;
-
-fn said(ledger: &Ledger) -> Said {
-    let reports = ledger.media_reports(chrono::DateTime::from_timestamp(0, 0).unwrap()).into_iter();
-    reports
-        .map(|media| {
-            let word = |status: &Option<TaskStatus>| match status {
-                Some(TaskStatus::Complete) => "Complete",
-                Some(TaskStatus::Failed) => "Failed",
-                _ => "open",
-            };
-            let mut tasks: Vec<_> =
-                media.tasks.iter().map(|t| (t.task_id.to_string(), word(&t.status))).collect();
-            tasks.sort();
-            (media.media_id.unwrap().to_string(), (media.state.as_str(), media.error.map(|e| e.code), tasks))
-        })
-        .collect()
-}
-
-/// Lets a run go its way: whatever is due is answered with the truth, time passes until all is settled.
-fn settle(world: &World, ledger: &mut Ledger, mut now: Moment) {
-    for _ in 0..10_000 {
-        while let Some(work) = ledger.due(now, ROOM) {
-            for fact in world.answer(ledger, work) {
-                ledger.apply(now, fact);
-            }
-        }
-        if ledger.is_settled() {
-            return;
-        }
-        now = ledger.next_at(ROOM).expect("an open run has something to do").max(now);
-    }
-    panic!("the run does not settle");
-}
-
-fn new_run(world: &World, has_events: bool) -> Ledger {
-    let ids: Vec<MediaId> = (0..world.fates.len()).map(|n| media(&World::id(n))).collect();
-    Ledger::for_batches(settings(has_events), Batch::split(&ids))
-}
-
 #[test]
 fn an_event_is_ours_foreign_or_not_known_yet() {
     let of = |job_id: &str, id: &str, run: Option<&str>| {
@@ -777,45 +508,4 @@ fn a_stranger_that_comes_again_and_again_is_kept_once() {
     assert!(!ledger.is_news(&stranger));
     ledger.apply(at(2), submitted("J1"));
     assert_eq!(ledger.event_counts().foreign, 1);
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn order_repetition_and_loss_of_facts_change_no_report(
-        fates in prop::collection::vec(fate(), 1..48),
-        has_events: bool,
-        picks in prop::collection::vec((any::<prop::sample::Index>(), 0u8..4), 0..400),
-    ) {
-        let world = World { fates };
-        let mut plain = new_run(&world, false);
-        settle(&world, &mut plain, at(0));
-
-        let mut shaken = new_run(&world, has_events);
-        let mut sends: Vec<Work> = std::iter::from_fn(|| shaken.due(at(0), ROOM)).collect();
-        let facts = world.facts();
-        for (n, (pick, times)) in picks.iter().enumerate() {
-            // Submit answers come at any point among the rest.
-            if times % 2 == 0 && n % 7 == 0 && let Some(work) = sends.pop() {
-                for fact in world.answer(&shaken, work) {
-                    shaken.apply(at(1), fact);
-                }
-            }
-            for _ in 0..*times {
-                shaken.apply(at(1), pick.get(&facts).clone());
-            }
-        }
-        for work in sends {
-            for fact in world.answer(&shaken, work) {
-                shaken.apply(at(2), fact);
-            }
-        }
-        settle(&world, &mut shaken, at(2));
-
-        prop_assert_eq!(said(&plain), said(&shaken));
-        let progress = shaken.progress();
-        prop_assert_eq!(progress.complete + progress.failed, world.fates.len() as u64);
-        prop_assert_eq!(progress.tasks, progress.tasks_ended);
-    }
 }

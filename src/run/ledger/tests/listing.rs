@@ -1,0 +1,202 @@
+//! When tasks are looked at, and when they are listed.
+
+use super::*;
+
+/// A run whose first two media have 30 tasks each, submitted at 1 s and known at 2 s; nothing is known of the others yet.
+fn sixty_tasks_of(ids: &[&str]) -> Ledger {
+    let mut ledger = ledger(false, ids);
+    ledger.apply(at(1), submitted("J"));
+    assert_eq!(due(&mut ledger, at(1)), ["look up J"]);
+    let row = |id: &str| {
+        let ids: Vec<TaskId> = (0..30).map(|n| task(&format!("{id}-{n}"))).collect();
+        let urls: Vec<String> = ids.iter().map(|id| format!("https://a/{id}")).collect();
+        JobRow::new(media(id), SubmissionStatus::Success, ids, urls.join(","))
+    };
+    ledger.apply(at(2), looked_up("J", vec![row("m1"), row("m2")]));
+    ledger
+}
+
+/// Sixty tasks, of which those that stand in for the others were looked at; one of them has ended at 4 s.
+fn sixty_tasks() -> Ledger {
+    let mut ledger = sixty_tasks_of(&["m1", "m2"]);
+    let stand_ins = ["look at m1-0", "look at m1-16", "look at m2-18", "look at m2-2"];
+    assert_eq!(sorted(due(&mut ledger, at(4))), stand_ins);
+    ledger.apply(at(4), seen("m1-0", TaskStatus::Complete));
+    ledger
+}
+
+fn sorted(mut words: Vec<String>) -> Vec<String> {
+    words.sort();
+    words
+}
+
+fn listed(page: u32, rows: u64, total: u64) -> Fact {
+    Fact::Listed { page, rows, total: Some(total) }
+}
+
+fn show(ledger: &mut Ledger, now: Moment, media: &str, tasks: std::ops::Range<u32>, status: &TaskStatus) {
+    for n in tasks {
+        ledger.apply(now, seen(&format!("{media}-{n}"), status.clone()));
+    }
+}
+
+#[test]
+fn nothing_is_asked_before_a_task_can_be_done() {
+    let mut ledger = ledger(false, &["m1"]);
+    ledger.apply(at(1), submitted("J"));
+    due(&mut ledger, at(1));
+    ledger.apply(at(2), looked_up("J", vec![success("m1", &["T1"])]));
+    assert!(due(&mut ledger, at(2)).is_empty());
+    assert_eq!(due(&mut ledger, at(4)), ["look at T1"]);
+}
+
+#[test]
+fn tasks_of_a_job_of_others_are_looked_at_at_once() {
+    let mut settings = settings(false);
+    settings.task_type = None;
+    let mut ledger = Ledger::for_jobs(settings, [job("J")]);
+    assert_eq!(due(&mut ledger, at(0)), ["look up J"]);
+    ledger.apply(at(1), looked_up("J", vec![success("m1", &["T1"])]));
+    assert_eq!(due(&mut ledger, at(1)), ["look at T1"]);
+}
+
+#[test]
+fn as_long_as_nothing_has_ended_a_few_stand_in_for_the_others() {
+    let mut ledger = sixty_tasks_of(&["m1", "m2"]);
+    for now in [4, 7, 12] {
+        let words = due(&mut ledger, at(now));
+        assert_eq!(words.len(), 4, "{words:?}");
+        for id in ["m1-0", "m1-16", "m2-2", "m2-18"] {
+            ledger.apply(at(now), seen(id, TaskStatus::Refreshing));
+        }
+    }
+    ledger.apply(at(13), seen("m2-18", TaskStatus::Complete));
+    assert_eq!(due(&mut ledger, at(13)), ["list page 1"]);
+}
+
+#[test]
+fn those_that_stand_in_may_be_slower_than_the_others() {
+    let mut ledger = sixty_tasks_of(&["m1", "m2"]);
+    let mut listed_at = Vec::new();
+    for now in 2..400 {
+        for word in due(&mut ledger, at(now)) {
+            match word.strip_prefix("look at ") {
+                Some(id) => ledger.apply(at(now), seen(id, TaskStatus::Refreshing)),
+                None => {
+                    listed_at.push(now);
+                    show(&mut ledger, at(now), "m1", 0..30, &TaskStatus::Refreshing);
+                    show(&mut ledger, at(now), "m2", 0..30, &TaskStatus::Refreshing);
+                    ledger.apply(at(now), listed(1, 50, 60));
+                }
+            }
+        }
+    }
+    assert!(matches!(listed_at[..], [60..70, 180..190]), "{listed_at:?}");
+}
+
+#[test]
+fn many_tasks_are_listed_page_by_page_until_all_are_seen() {
+    let mut ledger = sixty_tasks();
+    assert_eq!(due(&mut ledger, at(4)), ["list page 1"], "the others wait for the round");
+    show(&mut ledger, at(5), "m2", 0..30, &TaskStatus::Complete);
+    ledger.apply(at(5), listed(1, 50, 500));
+    assert_eq!(due(&mut ledger, at(5)), ["list page 2"]);
+    show(&mut ledger, at(6), "m1", 0..30, &TaskStatus::Refreshing);
+    ledger.apply(at(6), listed(2, 50, 500));
+    assert!(due(&mut ledger, at(6)).is_empty(), "nothing is open that was not seen");
+    assert_eq!(ledger.progress().tasks_ended, 31);
+}
+
+#[test]
+fn a_task_that_a_round_should_have_shown_is_asked_for_alone() {
+    let mut ledger = sixty_tasks();
+    let round = |ledger: &mut Ledger, now: Moment| {
+        assert_eq!(due(ledger, now), ["list page 1"]);
+        show(ledger, now, "m2", 0..30, &TaskStatus::Refreshing);
+        ledger.apply(now, listed(1, 50, 98));
+        assert_eq!(due(ledger, now), ["list page 2"]);
+        show(ledger, now, "m1", 3..30, &TaskStatus::Refreshing);
+        ledger.apply(now, listed(2, 48, 98));
+    };
+    round(&mut ledger, at(4));
+    assert!(due(&mut ledger, at(4)).is_empty(), "they may be too fresh to be listed");
+    round(&mut ledger, at(9));
+    assert_eq!(sorted(due(&mut ledger, at(10))), ["look at m1-1", "look at m1-2"]);
+}
+
+#[test]
+fn a_later_round_asks_only_for_pages_on_which_open_tasks_stood() {
+    let mut ledger = sixty_tasks();
+    assert_eq!(due(&mut ledger, at(4)), ["list page 1"]);
+    for page in 1..=6 {
+        match page {
+            2 => show(&mut ledger, at(5), "m2", 0..30, &TaskStatus::Refreshing),
+            4 => show(&mut ledger, at(5), "m1", 0..15, &TaskStatus::Complete),
+            6 => show(&mut ledger, at(5), "m1", 15..30, &TaskStatus::Refreshing),
+            _ => {}
+        }
+        ledger.apply(at(5), listed(page, 50, 300));
+        let next: Vec<String> = (page < 6).then(|| format!("list page {}", page + 1)).into_iter().collect();
+        assert_eq!(due(&mut ledger, at(5)), next);
+    }
+    assert_eq!(due(&mut ledger, at(9)), ["list page 2"]);
+    show(&mut ledger, at(9), "m2", 0..30, &TaskStatus::Complete);
+    ledger.apply(at(9), listed(2, 50, 300));
+    assert_eq!(due(&mut ledger, at(9)), ["list page 6"]);
+    show(&mut ledger, at(9), "m1", 15..30, &TaskStatus::Complete);
+    ledger.apply(at(9), listed(6, 50, 300));
+    assert!(ledger.is_settled());
+}
+
+#[test]
+fn a_task_that_has_left_its_page_is_found_again() {
+    let mut ledger = sixty_tasks();
+    due(&mut ledger, at(4));
+    ledger.apply(at(5), listed(1, 50, 150));
+    due(&mut ledger, at(5));
+    show(&mut ledger, at(5), "m1", 0..30, &TaskStatus::Refreshing);
+    show(&mut ledger, at(5), "m2", 0..30, &TaskStatus::Refreshing);
+    ledger.apply(at(5), listed(2, 50, 150));
+    assert_eq!(due(&mut ledger, at(9)), ["list page 2"]);
+    ledger.apply(at(9), listed(2, 50, 150));
+    assert_eq!(due(&mut ledger, at(13)), ["list page 1"], "nothing stood where it was: all pages again");
+}
+
+#[test]
+fn listings_are_given_up_where_single_calls_are_cheaper() {
+    for total in [Some(5_000), None] {
+        let mut ledger = sixty_tasks();
+        let mut words = due(&mut ledger, at(4));
+        let mut pages = 0;
+        while words.len() == 1 {
+            pages += 1;
+            assert_eq!(words, [format!("list page {pages}")]);
+            ledger.apply(at(5), Fact::Listed { page: pages, rows: 50, total });
+            words = due(&mut ledger, at(5));
+        }
+        assert_eq!(pages, if total.is_some() { 1 } else { 20 }, "{total:?}");
+        assert!(words.len() > 50 && words.iter().all(|word| word.starts_with("look at")), "{words:?}");
+    }
+}
+
+#[test]
+fn refused_listings_leave_single_calls() {
+    let mut ledger = sixty_tasks();
+    due(&mut ledger, at(4));
+    ledger.apply(at(5), Fact::ListingRefused);
+    let words = due(&mut ledger, at(5));
+    assert!(words.len() > 50 && words.iter().all(|word| word.starts_with("look at")), "{words:?}");
+}
+
+#[test]
+fn merged_tasks_are_never_listed() {
+    let mut ledger = ledger(false, &["m1"]);
+    ledger.apply(at(1), submitted("J"));
+    due(&mut ledger, at(1));
+    let urls: Vec<String> = (0..60).map(|n| format!("https://a/{n}")).collect();
+    let ids: Vec<TaskId> = (0..30).map(|n| task(&format!("T{n}"))).collect();
+    let merged = JobRow::new(media("m1"), SubmissionStatus::Success, ids, urls.join(","));
+    ledger.apply(at(2), looked_up("J", vec![merged]));
+    let words = due(&mut ledger, at(4));
+    assert!(words.len() == 30 && words.iter().all(|word| word.starts_with("look at")), "{words:?}");
+}
