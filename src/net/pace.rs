@@ -1,8 +1,9 @@
 //! How fast calls of one action may start.
 //!
 //! Calls are spaced evenly, without bursts, so that a refusal stops the next one in time. On throttling the rate is
-//! halved and the whole action pauses; each call that goes well brings a little of the rate back. Several processes
-//! on one account share its limit that way without talking to each other.
+//! halved and the whole action pauses; calls that go well bring the rate back: quickly at first, slowly from where it
+//! hurt, and never above the documented rate. So several processes on one account share its limit without talking to
+//! each other: additive increase, multiplicative decrease, as TCP does it.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -13,6 +14,11 @@ use tokio::time::{Instant, sleep_until};
 const SLOWEST: f64 = 0.25;
 /// Answers to one burst must not halve the rate once each.
 const HALVE_AT_MOST_EVERY: Duration = Duration::from_secs(1);
+/// What a second of calls that go well brings back, in shares of the ceiling: far below the rate that hurt, and near it.
+const QUICK: f64 = 0.1;
+const SLOW: f64 = 0.006;
+/// Near begins here, in shares of the rate that hurt.
+const NEAR: f64 = 0.7;
 
 /// The pace of one action.
 #[derive(Debug)]
@@ -26,6 +32,8 @@ pub(crate) struct Pacer {
 #[derive(Debug)]
 struct State {
     rate: f64,
+    /// The rate at which the service last asked to slow down.
+    hurt: Option<f64>,
     next: Option<Instant>,
     paused_until: Option<Instant>,
     halved: Option<Instant>,
@@ -34,7 +42,7 @@ struct State {
 impl Pacer {
     /// At most `per_second` calls a second.
     pub(crate) fn new(per_second: f64) -> Self {
-        let state = State { rate: per_second, next: None, paused_until: None, halved: None };
+        let state = State { rate: per_second, hurt: None, next: None, paused_until: None, halved: None };
         Self { ceiling: per_second, state: Mutex::new(state) }
     }
 
@@ -55,9 +63,13 @@ impl Pacer {
         }
     }
 
-    /// A call was answered: a second of such calls brings one call per second back.
+    /// A call was answered.
     pub(crate) fn went_well(&self) {
-        self.with(|state| state.rate = (state.rate + 1.0 / state.rate).min(self.ceiling));
+        self.with(|state| {
+            let is_near = state.hurt.is_some_and(|hurt| state.rate >= hurt * NEAR);
+            let step = self.ceiling * if is_near { SLOW } else { QUICK };
+            state.rate = (state.rate + step / state.rate).min(self.ceiling);
+        });
     }
 
     /// The service asked to slow down: half the rate, and nothing at all for `pause`.
@@ -66,6 +78,7 @@ impl Pacer {
             let now = Instant::now();
             if state.halved.is_none_or(|at| now >= at + HALVE_AT_MOST_EVERY) {
                 state.halved = Some(now);
+                state.hurt = Some(state.rate);
                 state.rate = (state.rate / 2.0).max(SLOWEST.min(self.ceiling));
             }
             // Waiting callers queue up anew after the pause, so the slots they held are free again.
@@ -114,9 +127,58 @@ mod tests {
             pacer.throttled(Duration::ZERO);
         }
         assert_eq!(pacer.with(|s| s.rate), 4.0);
-        for _ in 0..100 {
+        let mut calls = 0;
+        while pacer.with(|s| s.rate) < 8.0 {
             pacer.went_well();
+            calls += 1;
         }
-        assert_eq!(pacer.with(|s| s.rate), 8.0);
+        assert!((100..500).contains(&calls), "{calls}: some seconds, then slowly");
+    }
+
+    /// An account that allows so many calls a second, whoever makes them.
+    struct Account {
+        rate: f64,
+        tokens: Mutex<(f64, Instant)>,
+    }
+
+    impl Account {
+        fn take(&self) -> bool {
+            let mut bucket = self.tokens.lock().unwrap();
+            let now = Instant::now();
+            bucket.0 = (bucket.0 + (now - bucket.1).as_secs_f64() * self.rate).min(self.rate);
+            bucket.1 = now;
+            let enough = bucket.0 >= 1.0;
+            bucket.0 -= f64::from(u8::from(enough));
+            enough
+        }
+
+        /// Calls for five minutes; gives back how many were answered and how many refused.
+        async fn is_called(&self, seed: u64) -> (u32, u32) {
+            let (pacer, jitter) = (Pacer::new(5.0), crate::net::rng::Jitter::seeded(seed));
+            let (start, mut answered, mut refused) = (Instant::now(), 0, 0);
+            while start.elapsed() < Duration::from_secs(300) {
+                pacer.turn().await;
+                if self.take() {
+                    pacer.went_well();
+                    answered += 1;
+                } else {
+                    let wait = Duration::from_secs_f64(1.0 + jitter.next());
+                    pacer.throttled(wait);
+                    refused += 1;
+                }
+            }
+            (answered, refused)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn processes_share_the_rate_of_an_account_without_talking_to_each_other() {
+        let account = Account { rate: 5.0, tokens: Mutex::new((5.0, Instant::now())) };
+        let (a, b, c) = tokio::join!(account.is_called(1), account.is_called(2), account.is_called(3));
+        let (answered, refused) = (a.0 + b.0 + c.0, a.1 + b.1 + c.1);
+        let fewest = a.0.min(b.0).min(c.0);
+        assert!(answered > 300 * 5 * 85 / 100, "{answered} of 1500 were made use of");
+        assert!(refused * 16 < answered, "{refused} of {answered} were refused");
+        assert!(fewest * 5 > answered, "{fewest} of {answered} for one of three");
     }
 }
