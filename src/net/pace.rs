@@ -2,7 +2,8 @@
 //!
 //! Calls are spaced evenly, without bursts, so that a refusal stops the next one in time. On throttling the rate is
 //! halved and the whole action pauses; calls that go well bring the rate back: quickly at first, slowly from where it
-//! hurt, and never above the documented rate. So several processes on one account share its limit without talking to
+//! hurt. As long as nothing hurts, the rate grows from the documented one to the cap: the documented rates are careful.
+//! So several processes on one account share its limit without talking to
 //! each other: additive increase, multiplicative decrease, as TCP does it.
 
 use std::sync::{Mutex, PoisonError};
@@ -14,7 +15,9 @@ use tokio::time::{Instant, sleep_until};
 const SLOWEST: f64 = 0.25;
 /// Answers to one burst must not halve the rate once each.
 const HALVE_AT_MOST_EVERY: Duration = Duration::from_secs(1);
-/// What a second of calls that go well brings back, in shares of the ceiling: far below the rate that hurt, and near it.
+/// What a second of calls that go well brings, in shares of the first rate: before anything hurt, far below the rate that
+/// hurt, and near it.
+const UNHURT: f64 = 0.2;
 const QUICK: f64 = 0.1;
 const SLOW: f64 = 0.006;
 /// Near begins here, in shares of the rate that hurt.
@@ -23,7 +26,8 @@ const NEAR: f64 = 0.7;
 /// The pace of one action.
 #[derive(Debug)]
 pub(crate) struct Pacer {
-    /// Never faster than this, in calls per second.
+    /// The rate to begin with, and the one never to pass, in calls per second.
+    first: f64,
     ceiling: f64,
     // A std mutex: held for a few instructions, never across an await.
     state: Mutex<State>,
@@ -40,10 +44,11 @@ struct State {
 }
 
 impl Pacer {
-    /// At most `per_second` calls a second.
-    pub(crate) fn new(per_second: f64) -> Self {
-        let state = State { rate: per_second, hurt: None, next: None, paused_until: None, halved: None };
-        Self { ceiling: per_second, state: Mutex::new(state) }
+    /// Begins with `first` calls a second, and never makes more than `ceiling`.
+    pub(crate) fn new(first: f64, ceiling: f64) -> Self {
+        let first = first.min(ceiling);
+        let state = State { rate: first, hurt: None, next: None, paused_until: None, halved: None };
+        Self { first, ceiling, state: Mutex::new(state) }
     }
 
     /// Waits until the next call may start. Cancel safety: dropping it gives one slot up.
@@ -66,9 +71,12 @@ impl Pacer {
     /// A call was answered.
     pub(crate) fn went_well(&self) {
         self.with(|state| {
-            let is_near = state.hurt.is_some_and(|hurt| state.rate >= hurt * NEAR);
-            let step = self.ceiling * if is_near { SLOW } else { QUICK };
-            state.rate = (state.rate + step / state.rate).min(self.ceiling);
+            let share = match state.hurt {
+                None => UNHURT,
+                Some(hurt) if state.rate < hurt * NEAR => QUICK,
+                Some(_) => SLOW,
+            };
+            state.rate = (state.rate + self.first * share / state.rate).min(self.ceiling);
         });
     }
 
@@ -79,7 +87,7 @@ impl Pacer {
             if state.halved.is_none_or(|at| now >= at + HALVE_AT_MOST_EVERY) {
                 state.halved = Some(now);
                 state.hurt = Some(state.rate);
-                state.rate = (state.rate / 2.0).max(SLOWEST.min(self.ceiling));
+                state.rate = (state.rate / 2.0).max(SLOWEST.min(self.first));
             }
             // Waiting callers queue up anew after the pause, so the slots they held are free again.
             state.next = None;
@@ -98,7 +106,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn calls_are_spaced_evenly() {
-        let pacer = Pacer::new(5.0);
+        let pacer = Pacer::new(5.0, 5.0);
         let start = Instant::now();
         for _ in 0..11 {
             pacer.turn().await;
@@ -108,7 +116,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_pause_holds_callers_that_already_wait() {
-        let pacer = Pacer::new(5.0);
+        let pacer = Pacer::new(5.0, 5.0);
         let start = Instant::now();
         pacer.turn().await;
         let waiting = async {
@@ -122,7 +130,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_rate_halves_once_a_burst_and_comes_back() {
-        let pacer = Pacer::new(8.0);
+        let pacer = Pacer::new(8.0, 8.0);
         for _ in 0..5 {
             pacer.throttled(Duration::ZERO);
         }
@@ -154,7 +162,7 @@ mod tests {
 
         /// Calls for five minutes; gives back how many were answered and how many refused.
         async fn is_called(&self, seed: u64) -> (u32, u32) {
-            let (pacer, jitter) = (Pacer::new(5.0), crate::net::rng::Jitter::seeded(seed));
+            let (pacer, jitter) = (Pacer::new(5.0, 20.0), crate::net::rng::Jitter::seeded(seed));
             let (start, mut answered, mut refused) = (Instant::now(), 0, 0);
             while start.elapsed() < Duration::from_secs(300) {
                 pacer.turn().await;

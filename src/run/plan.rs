@@ -101,6 +101,18 @@ impl Polling {
         Some((now + wait.mul_f64(self.jitter(task))).min(self.deadline))
     }
 
+    /// How old a task that stands in for others is at its next look: at each, half as old again as before, up to the cap.
+    ///
+    /// Several take turns evenly; `place` is 0.0 for the first of them and nearly 1.0 for the last.
+    pub(crate) fn next_stand_in(&self, now: Moment, age: Duration, place: f64) -> Option<Moment> {
+        if now >= self.deadline {
+            return None;
+        }
+        let first = self.first.mul_f64(GROWTH.powf(place));
+        let wait = if age < first { first - age } else { age.mul_f64(GROWTH - 1.0).min(self.cap) };
+        Some((now + wait).min(self.deadline))
+    }
+
     fn jitter(&self, task: Looked) -> f64 {
         1.0 + JITTER * fraction(self.seed ^ task.who.rotate_left(33) ^ u64::from(task.looks))
     }
@@ -161,6 +173,22 @@ mod tests {
         assert_waits(next(305, 9, expected), 5.0);
         assert_waits(next(321, 9, expected), 15.0);
         assert_waits(next(305, 1, expected), 2.0);
+    }
+
+    #[test]
+    fn those_that_stand_in_look_in_turn() {
+        let mut looks: Vec<u128> = Vec::new();
+        for place in [0.0, 0.2, 0.4, 0.6, 0.8] {
+            let mut now = Moment::START;
+            while now < Moment::after(Duration::from_secs(60)) {
+                now = plan().next_stand_in(now, now.since_start(), place).unwrap();
+                looks.push(now.since_start().as_millis());
+            }
+        }
+        looks.sort();
+        for pair in looks.windows(2).take_while(|pair| pair[1] < 60_000) {
+            assert!(pair[1] - pair[0] <= (pair[0] / 8).min(5_000), "from {} to {} ms", pair[0], pair[1]);
+        }
     }
 
     #[test]

@@ -84,9 +84,10 @@ struct Pace {
 
 impl Pace {
     fn new(max_rps: Option<u32>) -> Self {
-        let given = max_rps.map(|rps| f64::from(rps.max(1)));
-        // The user's own number counts for every action; else the documented limits do, where they are lower.
-        let limit = |documented: f64| Pacer::new(given.unwrap_or(documented.min(f64::from(DEFAULT_MAX_RPS))));
+        let ceiling = f64::from(max_rps.unwrap_or(DEFAULT_MAX_RPS).max(1));
+        // The user's own number counts from the first call on; else the documented rate is where the search begins.
+        let limit =
+            |documented: f64| Pacer::new(if max_rps.is_some() { ceiling } else { documented }, ceiling);
         Self {
             submit: limit(refresh_media_play_urls::PER_SECOND),
             look_up: limit(get_media_refresh_jobs::PER_SECOND),
@@ -402,7 +403,11 @@ impl VodClientBuilder {
         self
     }
 
-    /// Cap on calls per second for each action; by default 20, and 5 for task queries.
+    /// Cap on calls per second for each action, 20 by default.
+    ///
+    /// Without it, task queries begin at 5 a second, which is what the CDN's own twin of the call allows, and grow
+    /// towards the cap as long as the service does not ask to slow down. Throttled, the rate halves and comes back
+    /// slowly, so that several processes share an account's rate.
     pub fn with_max_rps(mut self, calls_per_second: u32) -> Self {
         self.max_rps = Some(calls_per_second);
         self

@@ -1,7 +1,8 @@
 //! Many tasks at once: pages of the account's tasks instead of one call for each id.
 //!
-//! A round lists the time window of the run, newest first, 50 rows a page, until every open task was seen. It costs as
-//! many calls as there are pages; asking one by one costs as many as there are tasks. Once tasks have been shown, a
+//! A round lists the time window of the run, 50 rows a page, until every open task was seen. The service shows the newest
+//! tasks first; a round begins with the last page, because the oldest tasks end first. It costs as many calls as there
+//! are pages; asking one by one costs as many as there are tasks. Once tasks have been shown, a
 //! round asks only for the pages on which open ones stood. Ids that a round did not show are asked for one by one, and
 //! so is a task that listings show as running for longer than tasks here take: a listing may be stale. Where other
 //! people's tasks are so many that single calls are cheaper, the listing is given up.
@@ -60,6 +61,10 @@ struct Round {
     page: u16,
     /// Whether it still has to be handed out.
     due: bool,
+    /// The highest page that was asked for, whether more may follow it, and whether those are being asked for.
+    end: u16,
+    more: bool,
+    goes_up: bool,
     began: Moment,
     /// Only pages on which open tasks stood are asked for.
     by_place: bool,
@@ -125,13 +130,26 @@ impl Ledger {
     }
 
     fn begin_round(&mut self, now: Moment) {
-        let (open, by_place) = (self.open_tasks(), self.goes_by_place());
-        let listing = &mut self.listing;
-        let page = if by_place { listing.pages.next_after(0) } else { None };
-        let open = if by_place { listing.pages.placed() } else { open };
-        listing.number += 1;
-        listing.round =
-            Some(Round { page: page.unwrap_or(1), due: true, began: now, by_place, open, seen: 0, read: 0 });
+        let by_place = self.goes_by_place();
+        let last = self.cost_of_whole_round().clamp(1, u64::from(u16::MAX)) as u16;
+        let (page, open) = match self.listing.pages.last() {
+            Some(page) if by_place => (page, self.listing.pages.placed()),
+            _ => (last, self.open_tasks()),
+        };
+        let more = !by_place;
+        self.listing.number += 1;
+        self.listing.round = Some(Round {
+            page,
+            due: true,
+            end: page,
+            more,
+            goes_up: false,
+            began: now,
+            by_place,
+            open,
+            seen: 0,
+            read: 0,
+        });
     }
 
     fn open_tasks(&self) -> u64 {
@@ -181,6 +199,13 @@ impl Ledger {
             && !self.listing.learned.anything()
             && task.is_multiple_of(STAND_IN_EVERY)
             && task / STAND_IN_EVERY < STAND_INS
+    }
+
+    /// When to look at a task that stands in for others; `None` for any other task.
+    pub(super) fn next_stand_in(&self, now: Moment, task: u32) -> Option<Moment> {
+        let age = self.age(now, task).filter(|_| self.stands_in(task) && self.listing_pays())?;
+        let place = f64::from(task / STAND_IN_EVERY) / f64::from(STAND_INS);
+        self.polling.next_stand_in(now, age, place)
     }
 
     /// Lets a task wait for those that stand in for it, unless something has ended or they take too long.
@@ -243,13 +268,22 @@ impl Ledger {
         };
         round.read += 1;
         listing.total = total.or(listing.total);
-        let last = rows < PAGE || total.is_some_and(|total| u64::from(page) * PAGE >= total);
+        if round.page >= round.end {
+            (round.end, round.more) = (round.page, !round.by_place && rows >= PAGE);
+            round.more &= total.is_none_or(|total| u64::from(page) * PAGE < total);
+        }
         let dear = !round.by_place
             && round.read.max(total.map_or(whole_cost, |total| total.div_ceil(PAGE))) * GAIN > round.open;
         let all_seen = round.seen >= round.open;
         let following = match round.by_place {
-            true => listing.pages.next_after(round.page),
-            false => round.page.checked_add(1).filter(|_| !last && !all_seen),
+            true => listing.pages.last_before(round.page),
+            false if all_seen => None,
+            // Down to the first page; then on from where it began, if that was not the last one after all.
+            false if round.page > 1 && !round.goes_up => Some(round.page - 1),
+            false => {
+                round.goes_up = true;
+                round.end.checked_add(1).filter(|_| round.more)
+            }
         };
         if let Some(page) = following.filter(|_| !dear) {
             (round.page, round.due) = (page, true);
@@ -257,7 +291,7 @@ impl Ledger {
         }
         // What looks like others' may be of our own media, as long as not all of their tasks are known.
         listing.given_up |= dear && self.undecided == 0;
-        self.end_round(now, last || all_seen);
+        self.end_round(now, !dear || all_seen);
     }
 
     /// The service does not give listings.

@@ -42,11 +42,16 @@ impl Pages {
         self.used
     }
 
-    /// The first page with open tasks after `page`.
-    pub(super) fn next_after(&self, page: u16) -> Option<u16> {
-        let rest = self.open.get(usize::from(page)..)?;
-        let skipped = rest.iter().position(|open| *open > 0)?;
-        u16::try_from(skipped).ok()?.checked_add(page)?.checked_add(1)
+    /// The last page with open tasks.
+    pub(super) fn last(&self) -> Option<u16> {
+        self.last_before(u16::MAX)
+    }
+
+    /// The last page with open tasks before `page`.
+    pub(super) fn last_before(&self, page: u16) -> Option<u16> {
+        let end = usize::from(page).saturating_sub(1).min(self.open.len());
+        let place = self.open[..end].iter().rposition(|open| *open > 0)?;
+        u16::try_from(place + 1).ok()
     }
 }
 
@@ -64,10 +69,11 @@ mod tests {
         for page in [2, 2, 5] {
             pages.moves(0, page);
         }
-        assert_eq!((pages.next_after(0), pages.next_after(2), pages.next_after(5)), (Some(2), Some(5), None));
+        let before = [6, 5, 2].map(|page| pages.last_before(page));
+        assert_eq!((pages.last(), before), (Some(5), [Some(5), Some(2), None]));
         assert_eq!((pages.placed(), pages.used()), (3, 2));
         pages.moves(2, 0);
         pages.moves(2, 5);
-        assert_eq!((pages.next_after(0), pages.placed(), pages.used()), (Some(5), 2, 1));
+        assert_eq!((pages.last_before(5), pages.placed(), pages.used()), (None, 2, 1));
     }
 }

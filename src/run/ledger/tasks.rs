@@ -38,8 +38,8 @@ impl Ledger {
         let reopened = entry.ended_at.take().is_some();
         self.progress.tasks_ended -= u64::from(reopened);
         if entry.due.is_none() && (first_owner || reopened) {
-            let at = self.polling.first_look(now, self.looked(now, task), self.listing.expected());
-            self.plan_look(task, at);
+            let plain = self.polling.first_look(now, self.looked(now, task), self.listing.expected());
+            self.plan_look(task, self.next_stand_in(now, task).unwrap_or(plain));
         }
     }
 
@@ -191,7 +191,8 @@ impl Ledger {
 
     fn look_again(&mut self, now: Moment, task: u32) {
         let (looked, expected) = (self.looked(now, task), self.listing.expected());
-        if let Some(at) = self.polling.next_look(now, looked, expected) {
+        let plain = self.polling.next_look(now, looked, expected);
+        if let Some(at) = self.next_stand_in(now, task).or(plain) {
             self.plan_look(task, at);
         }
     }
