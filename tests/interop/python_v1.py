@@ -8,6 +8,7 @@ from aliyunsdkcore.acs_exception.exceptions import ServerException
 from aliyunsdkcore.auth.credentials import StsTokenCredential
 from aliyunsdkcore.client import AcsClient
 from aliyunsdkcore.request import CommonRequest
+from aliyunsdkvod.request.v20170321.DeleteMessageCallbackRequest import DeleteMessageCallbackRequest
 from aliyunsdkvod.request.v20170321.DescribeVodRefreshQuotaRequest import DescribeVodRefreshQuotaRequest
 from aliyunsdkvod.request.v20170321.DescribeVodRefreshTasksRequest import DescribeVodRefreshTasksRequest
 from aliyunsdkvod.request.v20170321.GetMediaRefreshJobsRequest import GetMediaRefreshJobsRequest
@@ -87,6 +88,8 @@ with check("V1 Python: quota and event settings"):
         EventTypeList="SubmitMediaRefreshComplete", AuthSwitch="on", AuthKey="Abc123")
     settings = say(GetMessageCallbackRequest())["MessageCallback"]
     equal((settings["CallbackURL"], settings["AuthKey"]), ("http://127.0.0.1:1/a?b=c", "Abc123"))
+    say(DeleteMessageCallbackRequest())
+    equal("CallbackURL" in say(GetMessageCallbackRequest())["MessageCallback"], False)
 
 with check("V1 Python: temporary keys with their token, and not without"):
     quota = DescribeVodRefreshQuotaRequest

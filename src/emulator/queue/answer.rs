@@ -209,20 +209,28 @@ mod tests {
         let mut queue = super::super::Queue::new(QueueScript::named("q"), DateTime::UNIX_EPOCH);
         queue.put("{}".into(), DateTime::UNIX_EPOCH);
         let peeked = queue.peek(1, DateTime::UNIX_EPOCH);
-        let always = "DequeueCount EnqueueTime FirstDequeueTime MessageBody MessageId MessageBodyMD5 Priority";
+        let always =
+            "DequeueCount EnqueueTime FirstDequeueTime MessageBody MessageId MessageBodyMD5 Priority";
         has_all(&read(&Outcome::Peeked { messages: peeked, batch: false }), always);
         let taken = queue.take(1, DateTime::UNIX_EPOCH);
         let received = read(&Outcome::Received { messages: taken, batch: false });
         has_all(&received, always);
         has_all(&received, "NextVisibleTime ReceiptHandle");
         assert_eq!(received.field("MessageBodyMD5"), Some("99914B932BD37A50B983C5E7C90AE93B"));
+        has_all(
+            &read(&Outcome::Sent { id: "M1".into(), body_md5: body_md5("{}") }),
+            "MessageId MessageBodyMD5",
+        );
     }
 
     #[test]
     fn attributes_have_every_field_that_the_vendors_sdk_insists_on() {
         let script = QueueScript::named("q");
         let root = read(&Outcome::Attributes { script, created: DateTime::UNIX_EPOCH });
-        has_all(&root, "ActiveMessages CreateTime DelayMessages DelaySeconds InactiveMessages LastModifyTime");
+        has_all(
+            &root,
+            "ActiveMessages CreateTime DelayMessages DelaySeconds InactiveMessages LastModifyTime",
+        );
         has_all(&root, "MaximumMessageSize MessageRetentionPeriod QueueName VisibilityTimeout");
         has_all(&root, "PollingWaitSeconds LoggingEnabled");
     }

@@ -48,7 +48,8 @@ pub(crate) struct Queue {
 impl Queue {
     pub(crate) fn new(script: QueueScript, now: DateTime<Utc>) -> Self {
         let bodies = script.first_bodies();
-        let mut queue = Self { script, created: now, messages: BTreeMap::new(), count: 0, events: 0, polls: 0 };
+        let mut queue =
+            Self { script, created: now, messages: BTreeMap::new(), count: 0, events: 0, polls: 0 };
         for body in bodies {
             queue.put(body, now);
         }
