@@ -151,11 +151,14 @@ async fn perform(shared: &Arc<Shared>, operation: Operation) -> Result<Outcome, 
             Outcome::Hidden { handle, until }
         }
         Operation::Send { body } => {
+            let body_md5 = answer::body_md5(&body);
             let id = queue.put(body, now);
             shared.bell.notify_waiters();
-            Outcome::Sent { id }
+            Outcome::Sent { id, body_md5 }
         }
-        Operation::Attributes | Operation::Receive { .. } => Outcome::Attributes(queue.script.clone()),
+        Operation::Attributes | Operation::Receive { .. } => {
+            Outcome::Attributes { script: queue.script.clone(), created: queue.created }
+        }
     })
 }
 

@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::{HeaderValue, Response, StatusCode, header};
+use md5::{Digest as _, Md5};
 
 use super::script::QueueScript;
 use super::store::QueuedMessage;
-use crate::auth::queue;
+use crate::auth::{acs3, queue};
 use crate::emulator::answer::Problem;
 use crate::emulator::fault::Fault;
 use crate::emulator::reply::Reply;
@@ -23,8 +24,8 @@ pub(super) enum Outcome {
     Peeked { messages: Vec<QueuedMessage>, batch: bool },
     Deleted { failures: Vec<(String, Problem)> },
     Hidden { handle: String, until: DateTime<Utc> },
-    Sent { id: String },
-    Attributes(QueueScript),
+    Sent { id: String, body_md5: String },
+    Attributes { script: QueueScript, created: DateTime<Utc> },
 }
 
 /// What is the same for all answers to one request.
@@ -94,16 +95,27 @@ impl Envelope {
                 let fields = [("ReceiptHandle", handle.clone()), ("NextVisibleTime", until)];
                 self.element(200, "ChangeVisibility", &elements(fields))
             }
-            Outcome::Sent { id } => self.element(201, "Message", &elements([("MessageId", id.clone())])),
-            Outcome::Attributes(script) => {
+            Outcome::Sent { id, body_md5 } => {
+                let fields = [("MessageId", id.clone()), ("MessageBodyMD5", body_md5.clone())];
+                self.element(201, "Message", &elements(fields))
+            }
+            Outcome::Attributes { script, created } => {
+                // Seconds, where a message's times are milliseconds.
+                let created = created.timestamp().to_string();
                 let fields = [
                     ("QueueName", script.name.clone()),
+                    ("CreateTime", created.clone()),
+                    ("LastModifyTime", created),
+                    ("DelaySeconds", "0".into()),
                     ("VisibilityTimeout", script.visibility_timeout.as_secs().to_string()),
                     ("MessageRetentionPeriod", script.retention.as_secs().to_string()),
                     ("MaximumMessageSize", "65536".into()),
                     ("PollingWaitSeconds", "0".into()),
+                    ("LoggingEnabled", "False".into()),
                     // The counters are being withdrawn at the service, and read 0.
                     ("ActiveMessages", "0".into()),
+                    ("InactiveMessages", "0".into()),
+                    ("DelayMessages", "0".into()),
                 ];
                 self.element(200, "Queue", &elements(fields))
             }
@@ -156,6 +168,7 @@ fn item(message: &QueuedMessage, received: bool) -> String {
     let mut fields = vec![
         ("MessageId", message.id.clone()),
         ("MessageBody", message.body.clone()),
+        ("MessageBodyMD5", body_md5(&message.body)),
         ("EnqueueTime", millis(message.enqueued)),
         ("FirstDequeueTime", millis(message.first_dequeued.unwrap_or(message.enqueued))),
         ("DequeueCount", message.dequeue_count.to_string()),
@@ -168,6 +181,63 @@ fn item(message: &QueuedMessage, received: bool) -> String {
     elements(fields)
 }
 
+/// The digest of a body as it is stored, as the service writes it.
+pub(super) fn body_md5(body: &str) -> String {
+    acs3::hex(&Md5::digest(body)).to_uppercase()
+}
+
 fn elements(fields: impl IntoIterator<Item = (&'static str, String)>) -> String {
     fields.into_iter().map(|(name, text)| format!("<{name}>{}</{name}>", escaped(&text))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::xml::{self, Element};
+
+    fn envelope() -> Envelope {
+        Envelope { request_id: "R1".into(), now: DateTime::UNIX_EPOCH }
+    }
+
+    fn read(outcome: &Outcome) -> Element {
+        xml::read(envelope().outcome(outcome).body()).unwrap()
+    }
+
+    /// Source: the decoders of the vendor's Python SDK, which take an answer without one of these for damaged.
+    #[test]
+    fn messages_have_every_field_that_the_vendors_sdk_insists_on() {
+        let mut queue = super::super::Queue::new(QueueScript::named("q"), DateTime::UNIX_EPOCH);
+        queue.put("{}".into(), DateTime::UNIX_EPOCH);
+        let peeked = queue.peek(1, DateTime::UNIX_EPOCH);
+        let always =
+            "DequeueCount EnqueueTime FirstDequeueTime MessageBody MessageId MessageBodyMD5 Priority";
+        has_all(&read(&Outcome::Peeked { messages: peeked, batch: false }), always);
+        let taken = queue.take(1, DateTime::UNIX_EPOCH);
+        let received = read(&Outcome::Received { messages: taken, batch: false });
+        has_all(&received, always);
+        has_all(&received, "NextVisibleTime ReceiptHandle");
+        assert_eq!(received.field("MessageBodyMD5"), Some("99914B932BD37A50B983C5E7C90AE93B"));
+        has_all(
+            &read(&Outcome::Sent { id: "M1".into(), body_md5: body_md5("{}") }),
+            "MessageId MessageBodyMD5",
+        );
+    }
+
+    #[test]
+    fn attributes_have_every_field_that_the_vendors_sdk_insists_on() {
+        let script = QueueScript::named("q");
+        let root = read(&Outcome::Attributes { script, created: DateTime::UNIX_EPOCH });
+        has_all(
+            &root,
+            "ActiveMessages CreateTime DelayMessages DelaySeconds InactiveMessages LastModifyTime",
+        );
+        has_all(&root, "MaximumMessageSize MessageRetentionPeriod QueueName VisibilityTimeout");
+        has_all(&root, "PollingWaitSeconds LoggingEnabled");
+    }
+
+    fn has_all(element: &Element, names: &str) {
+        for name in names.split(' ') {
+            assert!(element.field(name).is_some_and(|text| !text.is_empty()), "{name} in {element:?}");
+        }
+    }
 }

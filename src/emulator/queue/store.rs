@@ -36,6 +36,7 @@ pub struct QueuedMessage {
 #[derive(Debug)]
 pub(crate) struct Queue {
     pub(super) script: QueueScript,
+    pub(super) created: DateTime<Utc>,
     messages: BTreeMap<u64, QueuedMessage>,
     /// Counts messages and handles.
     count: u64,
@@ -47,7 +48,8 @@ pub(crate) struct Queue {
 impl Queue {
     pub(crate) fn new(script: QueueScript, now: DateTime<Utc>) -> Self {
         let bodies = script.first_bodies();
-        let mut queue = Self { script, messages: BTreeMap::new(), count: 0, events: 0, polls: 0 };
+        let mut queue =
+            Self { script, created: now, messages: BTreeMap::new(), count: 0, events: 0, polls: 0 };
         for body in bodies {
             queue.put(body, now);
         }
