@@ -100,6 +100,7 @@ pub struct StoredRun {
     /// The record.
     pub record: RunRecord,
     /// The facts, in the order in which they became known.
+    #[doc(hidden)]
     pub facts: Vec<(Moment, Fact)>,
     /// How it ended, if it did.
     pub outcome: Option<Outcome>,
@@ -140,6 +141,7 @@ impl Journal {
     }
 
     /// Counts transactions as they are committed; for tests that end a run after each.
+    #[doc(hidden)]
     pub fn writes(&self) -> watch::Receiver<u64> {
         self.0.writes.subscribe()
     }
@@ -149,7 +151,7 @@ impl Journal {
     /// # Errors
     ///
     /// [`ErrorKind::Config`] if the file can't be written. Cancel safety: the run may be written or not.
-    pub async fn begin(&self, record: RunRecord) -> Result<()> {
+    pub(crate) async fn begin(&self, record: RunRecord) -> Result<()> {
         self.write(move |connection| rows::insert_run(connection, &record)).await
     }
 
@@ -158,7 +160,7 @@ impl Journal {
     /// # Errors
     ///
     /// As [`begin`](Self::begin). Cancel safety: the facts may be written or not.
-    pub async fn append(&self, run: &RunId, at: Moment, facts: Vec<Fact>) -> Result<()> {
+    pub(crate) async fn append(&self, run: &RunId, at: Moment, facts: Vec<Fact>) -> Result<()> {
         let run = run.clone();
         self.write(move |connection| rows::insert_facts(connection, &run, at, &facts)).await
     }
@@ -168,7 +170,12 @@ impl Journal {
     /// # Errors
     ///
     /// As [`begin`](Self::begin).
-    pub async fn finish(&self, run: &RunId, outcome: Option<Outcome>, at: DateTime<Utc>) -> Result<()> {
+    pub(crate) async fn finish(
+        &self,
+        run: &RunId,
+        outcome: Option<Outcome>,
+        at: DateTime<Utc>,
+    ) -> Result<()> {
         let run = run.clone();
         self.write(move |connection| rows::set_outcome(connection, &run, outcome, at)).await
     }

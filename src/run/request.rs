@@ -62,6 +62,7 @@ impl RefreshRequest {
 
 /// When `GetMediaRefreshJobs` is asked about a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum LookupAfter {
     /// Once its events are in, and at the latest so long after it was submitted.
     After(Duration),
