@@ -14,11 +14,8 @@ use vod_refresh::{
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let cloud = Emulator::new(
-        Scenario::new()
-            .with_job_delay(Duration::from_millis(20))
-            .with_task_duration(Duration::from_millis(20)),
-    );
+    let cloud =
+        Emulator::new(Scenario::new().with_job_delay(Duration::ZERO).with_task_duration(Duration::ZERO));
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("journal.db");
 

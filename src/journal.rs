@@ -127,6 +127,8 @@ impl Journal {
     ///
     /// [`ErrorKind::Config`], naming the path, if the folder can't be made or written, the disk is full, the file is no
     /// database, or a newer version wrote it.
+    ///
+    /// Cancel safety, here and below: file work that has begun goes on in the background.
     pub async fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
         let opened = path.clone();

@@ -336,7 +336,7 @@ impl QueueListener {
     ///
     /// # Errors
     ///
-    /// What had ended it before.
+    /// What had ended it before. Cancel safety: it stops all the same, in the background.
     pub async fn close(mut self) -> Result<()> {
         self.stop.cancel();
         match tokio::time::timeout(LAST_WORDS, &mut self.task).await {

@@ -236,7 +236,7 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if the address can't be bound.
+    /// [`ErrorKind::Config`] if the address can't be bound. Cancel safety: nothing listens then.
     pub async fn bind(
         address: SocketAddr,
         receiver: impl FnOnce(SocketAddr) -> EventReceiver,
@@ -265,7 +265,7 @@ impl Listener {
         self.address
     }
 
-    /// Stops listening; answers under way end within a second.
+    /// Stops listening; answers under way end within a second. Cancel safety: it stops all the same, in the background.
     pub async fn close(mut self) {
         self.stop.cancel();
         let _ = (&mut self.task).await;
