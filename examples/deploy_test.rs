@@ -1,7 +1,7 @@
 //! Tests a deploy script with the emulator: does it get through when a connection breaks and a URL fails?
 //!
-//! `cargo run --example deploy_test -- sh examples/deploy.sh` runs your command with the emulator in its environment;
-//! without a command it makes the equivalent call itself.
+//! `cargo run --example deploy_test -- sh deploy.sh` runs your script with the emulator in its environment (there is one to
+//! try it with: `examples/deploy.sh`). Without a command it makes the equivalent call itself.
 
 #![allow(clippy::print_stdout, reason = "an example talks")]
 

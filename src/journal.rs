@@ -24,6 +24,7 @@ use crate::run::ledger::{Fact, Moment};
 use crate::run::{Outcome, RefreshRequest, Report, RunOptions};
 use crate::vod::TaskType;
 
+#[doc(hidden)]
 pub use lock::RunLock;
 
 /// How long finished runs are kept unless told otherwise.
@@ -224,11 +225,12 @@ impl Journal {
         .await
     }
 
-    /// Takes the right to drive `run`; `None` if another living process has it. It ends with the process.
+    /// Takes the right to drive `run`, as a run itself does; `None` if another living process has it. It ends with the process.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Config`] if the lock file can't be made.
+    #[doc(hidden)]
     pub async fn lock(&self, run: &RunId) -> Result<Option<RunLock>> {
         let (path, run) = (self.0.path.clone(), run.clone());
         blocking(move || RunLock::take(&path, &run)).await
