@@ -37,6 +37,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let request = RefreshRequest::new(TaskType::Preload, [MediaId::new("intro")?]);
     let report = Refresher::new(client).with_inbox(inbox).refresh(&request).await?;
-    println!("{}, confirmed by {:?}", report.outcome.as_str(), report.media[0].confirmed_by);
+    println!("{}, {} event came in", report.outcome.as_str(), report.summary.events_accepted);
     Ok(())
 }

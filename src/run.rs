@@ -40,8 +40,9 @@ use crate::vod::VodClient;
 
 /// Takes media ids and comes back when the CDN has dropped or fetched every playback URL of them.
 ///
-/// Usable from any tokio runtime with time and I/O enabled; outside of one its futures panic. They are `Send`. One refresher serves any number of
-/// runs, also at once; they share the client's connections and pace. Clones are cheap and share them as well.
+/// Usable from any tokio runtime with time and I/O enabled; outside of one its futures panic. They are `Send`. One
+/// refresher serves any number of runs, also at once; they share the client's connections and pace. Clones are cheap and
+/// share them as well.
 ///
 /// [`refresh`](Self::refresh), [`wait`](Self::wait) and [`resume`](Self::resume) run within the caller's task;
 /// [`start_refresh`](Self::start_refresh), [`start_wait`](Self::start_wait) and [`start_resume`](Self::start_resume) do

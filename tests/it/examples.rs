@@ -17,7 +17,7 @@ const EXAMPLES: [(&str, &[&str], &str); 8] = [
     ("deploy_test", &["sh", "examples/deploy.sh"], "some URLs still serve the old copy"),
     ("progress", &[], "[####################] 6 of 6 URLs\npartial: 3 of 4"),
     ("queue_worker", &[], "complete: 1 events for 1 media\n0 messages are left in the queue"),
-    ("receiver", &[], "complete, confirmed by Some(Callback)"),
+    ("receiver", &[], "complete, 1 event came in"),
     ("refresh", &[], "intro: complete (2 URLs)\nlesson: complete (2 URLs)\ngone: not_found (0 URLs)"),
     ("resume", &[], "complete: 4 URLs\nsubmitted 1 time"),
 ];
