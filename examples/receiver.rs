@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, reason = "an example talks")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
@@ -26,7 +27,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = Router::new().route("/health", get(|| async { "fine" })).nest("/vod", receiver.router());
 
     // In production: axum::serve(listener, server). Here the emulator calls the server without a socket.
-    let cloud = Emulator::new(Scenario::new().with_callback(url, Some(key)))
+    let scenario = Scenario::new().with_callback(url, Some(key));
+    let cloud = Emulator::new(scenario.with_job_delay(Duration::ZERO).with_task_duration(Duration::ZERO))
         .with_event_transport(Arc::new(RouterTransport(server)));
     let client = VodClient::builder(StaticCredentials(Credential::new("testid", "testsecret")))
         .with_endpoint("http://127.0.0.1:1")
@@ -35,6 +37,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let request = RefreshRequest::new(TaskType::Preload, [MediaId::new("intro")?]);
     let report = Refresher::new(client).with_inbox(inbox).refresh(&request).await?;
-    println!("{}, confirmed by {:?}", report.outcome.as_str(), report.media[0].confirmed_by);
+    println!("{}, {} event came in", report.outcome.as_str(), report.summary.events_accepted);
     Ok(())
 }

@@ -166,8 +166,9 @@ impl Emulator {
         EmulatorTransport::new(self.clone())
     }
 
-    /// Serves the API over `listener` until `shutdown`, and the logs at `/_emulator/calls` and `/_emulator/events`, the queue's messages at `/_emulator/queue`;
-    /// `/_emulator/health` answers 200. Returns when every connection is gone.
+    /// Serves the API over `listener` until `shutdown`, and the logs at `/_emulator/calls` and `/_emulator/events`, the
+    /// queue's messages at `/_emulator/queue`; `/_emulator/health` answers 200. Returns when every connection is gone.
+    /// Cancel safety: dropping the future stops listening; what the cloud knows stays.
     pub async fn serve(&self, listener: TcpListener, shutdown: CancellationToken) {
         socket::listen(self.clone(), listener, shutdown).await;
     }
@@ -284,6 +285,7 @@ impl Emulator {
     ///
     /// It goes to `url`, or to the scenario's callback, and is signed with the scenario's key as `signature` says.
     /// Gives back the status that the receiver answered; `None` if no answer came, or there is nowhere to send it.
+    /// Cancel safety: the receiver may or may not have had it.
     pub async fn send_event(
         &self,
         url: Option<&str>,

@@ -11,6 +11,7 @@ mod inbox;
 mod queue;
 mod receiver;
 
+pub use body::MAX_EVENT_BYTES;
 pub use inbox::{Claim, Inbox, InboxCounts};
 pub use queue::{QueueConsumer, QueueListener};
 pub use receiver::{EventReceiver, Listener};
@@ -55,6 +56,7 @@ impl Source {
 
 /// Our own mark in `UserData.Extend`. It survives a lost submit answer: the event brings it back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Correlation {
     /// The run that submitted.
     pub run: RunId,

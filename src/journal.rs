@@ -24,6 +24,7 @@ use crate::run::ledger::{Fact, Moment};
 use crate::run::{Outcome, RefreshRequest, Report, RunOptions};
 use crate::vod::TaskType;
 
+#[doc(hidden)]
 pub use lock::RunLock;
 
 /// How long finished runs are kept unless told otherwise.
@@ -100,6 +101,7 @@ pub struct StoredRun {
     /// The record.
     pub record: RunRecord,
     /// The facts, in the order in which they became known.
+    #[doc(hidden)]
     pub facts: Vec<(Moment, Fact)>,
     /// How it ended, if it did.
     pub outcome: Option<Outcome>,
@@ -126,6 +128,8 @@ impl Journal {
     ///
     /// [`ErrorKind::Config`], naming the path, if the folder can't be made or written, the disk is full, the file is no
     /// database, or a newer version wrote it.
+    ///
+    /// Cancel safety, here and below: file work that has begun goes on in the background.
     pub async fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
         let opened = path.clone();
@@ -140,6 +144,7 @@ impl Journal {
     }
 
     /// Counts transactions as they are committed; for tests that end a run after each.
+    #[doc(hidden)]
     pub fn writes(&self) -> watch::Receiver<u64> {
         self.0.writes.subscribe()
     }
@@ -149,7 +154,7 @@ impl Journal {
     /// # Errors
     ///
     /// [`ErrorKind::Config`] if the file can't be written. Cancel safety: the run may be written or not.
-    pub async fn begin(&self, record: RunRecord) -> Result<()> {
+    pub(crate) async fn begin(&self, record: RunRecord) -> Result<()> {
         self.write(move |connection| rows::insert_run(connection, &record)).await
     }
 
@@ -158,7 +163,7 @@ impl Journal {
     /// # Errors
     ///
     /// As [`begin`](Self::begin). Cancel safety: the facts may be written or not.
-    pub async fn append(&self, run: &RunId, at: Moment, facts: Vec<Fact>) -> Result<()> {
+    pub(crate) async fn append(&self, run: &RunId, at: Moment, facts: Vec<Fact>) -> Result<()> {
         let run = run.clone();
         self.write(move |connection| rows::insert_facts(connection, &run, at, &facts)).await
     }
@@ -168,7 +173,12 @@ impl Journal {
     /// # Errors
     ///
     /// As [`begin`](Self::begin).
-    pub async fn finish(&self, run: &RunId, outcome: Option<Outcome>, at: DateTime<Utc>) -> Result<()> {
+    pub(crate) async fn finish(
+        &self,
+        run: &RunId,
+        outcome: Option<Outcome>,
+        at: DateTime<Utc>,
+    ) -> Result<()> {
         let run = run.clone();
         self.write(move |connection| rows::set_outcome(connection, &run, outcome, at)).await
     }
@@ -215,11 +225,12 @@ impl Journal {
         .await
     }
 
-    /// Takes the right to drive `run`; `None` if another living process has it. It ends with the process.
+    /// Takes the right to drive `run`, as a run itself does; `None` if another living process has it. It ends with the process.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Config`] if the lock file can't be made.
+    #[doc(hidden)]
     pub async fn lock(&self, run: &RunId) -> Result<Option<RunLock>> {
         let (path, run) = (self.0.path.clone(), run.clone());
         blocking(move || RunLock::take(&path, &run)).await

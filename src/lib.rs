@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod auth;
+pub mod docs;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 pub mod error;
@@ -20,6 +21,8 @@ pub use error::{Error, ErrorKind, Result};
 pub use event::{EventReceiver, Inbox, Listener, QueueConsumer, QueueListener};
 pub use ids::{JobId, MediaId, TaskId};
 pub use journal::Journal;
-pub use run::{LookupAfter, Observer, Outcome, RefreshRequest, Refresher, Report, RunOptions};
+pub use run::{
+    LookupAfter, Observer, Outcome, RefreshRequest, Refresher, Report, Run, RunOptions, Step, Steps,
+};
 pub use smq::QueueClient;
 pub use vod::{Filters, TaskType, VodClient};

@@ -1,19 +1,27 @@
 //! The work: from media ids to a verdict for each playback URL.
 //!
 //! [`Refresher`] is the door. A run is *plan, then drive*: [`RefreshRequest`] is split into batches of at most 20
-//! media, the pure [`ledger`] holds what is known, the driver performs what is due, and the [`Report`] is a view of the
-//! ledger at the end.
+//! media, the pure ledger holds what is known, the driver performs what is due, and the [`Report`] is a view of the
+//! ledger at the end. [`docs::design`](crate::docs::design) tells why.
+//!
+//! What happens on the way is told as [`Notice`]s with the [`Progress`] after each: to an [`Observer`], which is called
+//! from within the run, or to a stream, [`Steps`], which is read beside it.
 
 mod batch;
 mod driver;
+mod handle;
 mod learned;
+#[doc(hidden)]
 pub mod ledger;
 mod observer;
 mod plan;
 mod report;
 mod request;
 
-pub use batch::{Batch, MAX_EXTEND_BYTES};
+#[doc(hidden)]
+pub use batch::Batch;
+pub use batch::MAX_EXTEND_BYTES;
+pub use handle::{Run, Step, Steps};
 pub use observer::{Notice, Observer, Progress};
 pub use report::{MediaReport, MediaState, Outcome, Report, ReportedError, SCHEMA, Summary, TaskReport};
 pub use request::{LookupAfter, RefreshRequest, RunOptions};
@@ -33,8 +41,44 @@ use crate::vod::VodClient;
 
 /// Takes media ids and comes back when the CDN has dropped or fetched every playback URL of them.
 ///
-/// Usable from any tokio runtime with time enabled. One refresher serves any number of runs, also at once; they share
-/// the client's connections and pace.
+/// Usable from any tokio runtime with time and I/O enabled; outside of one its futures panic. They are `Send`. One
+/// refresher serves any number of runs, also at once; they share the client's connections and pace. Clones are cheap and
+/// share them as well.
+///
+/// [`refresh`](Self::refresh), [`wait`](Self::wait) and [`resume`](Self::resume) run within the caller's task;
+/// [`start_refresh`](Self::start_refresh), [`start_wait`](Self::start_wait) and [`start_resume`](Self::start_resume) do
+/// the same in a task of their own, and give a stream of what happens.
+///
+#[cfg_attr(feature = "emulator", doc = "```")]
+#[cfg_attr(not(feature = "emulator"), doc = "```ignore")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use vod_refresh::emulator::{Emulator, MediaScript, Scenario};
+/// use vod_refresh::{
+///     Credential, MediaId, Outcome, RefreshRequest, Refresher, RunOptions, StaticCredentials, TaskType, VodClient,
+/// };
+///
+/// // A pretend cloud in this process. With a real account: `DefaultCredentials`, a region, and no transport.
+/// let scenario = Scenario::new().with_media("gone", MediaScript::missing());
+/// # let scenario = scenario.with_job_delay(Duration::ZERO).with_task_duration(Duration::from_millis(20));
+/// let client = VodClient::builder(StaticCredentials(Credential::new("testid", "testsecret")))
+///     .with_endpoint("http://127.0.0.1:1")
+///     .with_transport(Emulator::new(scenario).transport())
+///     .build()?;
+///
+/// let mut options = RunOptions::default();
+/// options.timeout = Duration::from_secs(900);
+/// # options.poll_interval = Some(Duration::from_millis(10));
+/// let request = RefreshRequest::new(TaskType::Refresh, [MediaId::new("intro")?, MediaId::new("gone")?]);
+/// let report = Refresher::new(client).with_options(options).refresh(&request).await?;
+///
+/// assert_eq!(report.outcome, Outcome::Partial);
+/// assert_eq!(report.media[0].state.as_str(), "complete");
+/// assert_eq!(report.media[1].state.as_str(), "not_found");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Refresher {
     client: VodClient,
@@ -60,14 +104,15 @@ impl Refresher {
         }
     }
 
-    /// How to wait.
+    /// How to wait. The default: an hour at most, submitting again what got lost.
     #[must_use]
     pub fn with_options(mut self, options: RunOptions) -> Self {
         self.options = options;
         self
     }
 
-    /// Where events come in. Without one, `GetMediaRefreshJobs` is asked at once.
+    /// Where events come in: the inbox of an [`EventReceiver`](crate::EventReceiver), a
+    /// [`QueueConsumer`](crate::QueueConsumer), or both. Without one, `GetMediaRefreshJobs` is asked at once.
     #[must_use]
     pub fn with_inbox(mut self, inbox: Inbox) -> Self {
         self.inbox = Some(inbox);
@@ -90,7 +135,8 @@ impl Refresher {
     }
 
     /// Keeps runs in `journal`, so that they survive the process. `settings` is what the caller wants back on resume
-    /// ([`RunRecord::settings`](crate::journal::RunRecord)); it must hold no secret.
+    /// ([`RunRecord::settings`](crate::journal::RunRecord::settings)), `Value::Null` if nothing; it must hold no secret.
+    /// A journal that fails in mid-run costs the journal, not the run: a warning tells, and the run can't be resumed.
     #[must_use]
     pub fn with_journal(mut self, journal: Journal, settings: serde_json::Value) -> Self {
         self.journal = Some(journal);
@@ -132,6 +178,39 @@ impl Refresher {
     /// did before, give [`with_options`](Self::with_options) the options of its
     /// [`RunRecord`](crate::journal::RunRecord).
     ///
+    #[cfg_attr(feature = "emulator", doc = "```")]
+    #[cfg_attr(not(feature = "emulator"), doc = "```ignore")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # use vod_refresh::emulator::{Emulator, Scenario};
+    /// # use vod_refresh::run::Notice;
+    /// # use vod_refresh::{Credential, Journal, MediaId, Outcome, RefreshRequest, Refresher};
+    /// # use vod_refresh::{StaticCredentials, TaskType, VodClient};
+    /// # let cloud = Emulator::new(Scenario::new().with_job_delay(Duration::ZERO).with_task_duration(Duration::ZERO));
+    /// # let client = VodClient::builder(StaticCredentials(Credential::new("testid", "testsecret")))
+    /// #     .with_endpoint("http://127.0.0.1:1")
+    /// #     .with_transport(cloud.transport())
+    /// #     .build()?;
+    /// # let request = RefreshRequest::new(TaskType::Refresh, [MediaId::new("intro")?]);
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("journal.db");
+    /// let journal = Journal::open(path).await?;
+    /// let refresher = Refresher::new(client).with_journal(journal.clone(), serde_json::Value::Null);
+    /// # let (crashing, mut steps) = refresher.start_refresh(request);
+    /// # while !matches!(steps.next().await.ok_or("it ended")?.notice, Notice::Submitted { .. }) {}
+    /// # drop(crashing);
+    ///
+    /// // After a crash: what was the newest run that has not ended?
+    /// if let Some(run) = journal.load(None).await? {
+    ///     let report = refresher.resume(run).await?;
+    ///     assert_eq!(report.outcome, Outcome::Complete);
+    /// }
+    /// # assert_eq!(cloud.count("RefreshMediaPlayUrls"), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Usage`] for a run that has ended, [`ErrorKind::Config`] without credentials or while another
@@ -141,13 +220,70 @@ impl Refresher {
     }
 
     /// Asks the service once about everything in a stored run that is open, and writes down what it says. Nothing is
-    /// submitted.
+    /// submitted. Cancel safe: what was heard by then is in the journal.
     ///
     /// # Errors
     ///
     /// As [`resume`](Self::resume).
     pub async fn check(&self, run: StoredRun) -> Result<Report> {
         driver::resume(self, run, true).await
+    }
+
+    /// [`refresh`](Self::refresh) in a task of its own: a handle that ends in the report, and what happens as a stream.
+    ///
+    /// The observer hears everything as well. Errors come from the handle.
+    ///
+    #[cfg_attr(feature = "emulator", doc = "```")]
+    #[cfg_attr(not(feature = "emulator"), doc = "```ignore")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # use vod_refresh::emulator::{Emulator, Scenario};
+    /// # use vod_refresh::{Credential, MediaId, RefreshRequest, Refresher, StaticCredentials, TaskType, VodClient};
+    /// # let scenario = Scenario::new().with_job_delay(Duration::ZERO).with_task_duration(Duration::ZERO);
+    /// # let client = VodClient::builder(StaticCredentials(Credential::new("testid", "testsecret")))
+    /// #     .with_endpoint("http://127.0.0.1:1")
+    /// #     .with_transport(Emulator::new(scenario).transport())
+    /// #     .build()?;
+    /// # let refresher = Refresher::new(client);
+    /// use vod_refresh::run::Notice;
+    ///
+    /// let request = RefreshRequest::new(TaskType::Refresh, [MediaId::new("intro")?]);
+    /// let (run, mut steps) = refresher.start_refresh(request);
+    /// while let Some(step) = steps.next().await {
+    ///     match &step.notice {
+    ///         Notice::MediaEnded { media_id, state, .. } => println!("{media_id}: {}", state.as_str()),
+    ///         _ => println!("{} of {} tasks", step.progress.tasks_ended, step.progress.tasks),
+    ///     }
+    /// }
+    /// assert_eq!(run.await?.summary.tasks_complete, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn start_refresh(&self, request: RefreshRequest) -> (Run, Steps) {
+        handle::start(self, |refresher| async move { refresher.refresh(&request).await })
+    }
+
+    /// [`wait`](Self::wait) in a task of its own, as [`start_refresh`](Self::start_refresh) does it.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn start_wait(&self, jobs: Vec<JobId>) -> (Run, Steps) {
+        handle::start(self, |refresher| async move { refresher.wait(&jobs).await })
+    }
+
+    /// [`resume`](Self::resume) in a task of its own, as [`start_refresh`](Self::start_refresh) does it.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn start_resume(&self, run: StoredRun) -> (Run, Steps) {
+        handle::start(self, |refresher| async move { refresher.resume(run).await })
     }
 }
 

@@ -56,12 +56,12 @@ impl ToSign<'_> {
 }
 
 /// SHA-256 of `bytes` in small hex letters.
-pub fn sha256_hex(bytes: &[u8]) -> String {
+pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
 /// HMAC-SHA256 of `text` in small hex letters.
-pub fn hmac_sha256_hex(key: &[u8], text: &[u8]) -> String {
+pub(crate) fn hmac_sha256_hex(key: &[u8], text: &[u8]) -> String {
     #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes any key");
     mac.update(text);

@@ -52,6 +52,7 @@ pub const TOKEN_VARIABLE: &str = "ALIBABA_CLOUD_SECURITY_TOKEN";
 
 /// An access key, with its STS token if it is a temporary one. Prints no secret.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Credential {
     /// The key id; not a secret, it goes over the wire in clear.
     pub key_id: String,
@@ -88,9 +89,17 @@ impl Credential {
         self
     }
 
-    /// Names where it came from.
+    /// Says when it ends, and that its source makes a new one then.
     #[must_use]
-    pub(crate) fn with_source(mut self, source: impl Into<String>) -> Self {
+    pub fn with_renewal_at(mut self, end: DateTime<Utc>) -> Self {
+        self.expires = Some(end);
+        self.renewable = true;
+        self
+    }
+
+    /// Names where it came from, for people.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<String>) -> Self {
         self.source = source.into();
         self
     }
@@ -129,6 +138,39 @@ impl fmt::Debug for Credential {
 }
 
 /// A source of credentials. It is asked before each attempt, so it may hand out a renewed one at any time.
+///
+/// A source of your own, such as a vault:
+///
+/// ```
+/// use vod_refresh::auth::CachedCredentials;
+/// use vod_refresh::net::transport::BoxFuture;
+/// use vod_refresh::{Credential, CredentialProvider, Error, ErrorKind, Result, VodClient};
+///
+/// #[derive(Debug)]
+/// struct Vault;
+///
+/// impl CredentialProvider for Vault {
+///     fn credential(&self) -> BoxFuture<'_, Result<Option<Credential>>> {
+///         Box::pin(async {
+///             let (id, secret) = read_from_vault().await.map_err(|why| {
+///                 Error::new(ErrorKind::Unavailable, "the vault does not answer").with_source(why)
+///             })?;
+///             Ok(Some(Credential::new(id, secret).with_source("the vault")))
+///         })
+///     }
+/// }
+/// # async fn read_from_vault() -> std::io::Result<(&'static str, &'static str)> { Ok(("testid", "testsecret")) }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// // Cached: the vault is asked again shortly before a key ends, or when the service refuses it.
+/// let client = VodClient::builder(CachedCredentials::new(Vault)).build()?;
+/// assert_eq!(client.credential().await?.key_id, "testid");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Cancel safety: the future may be dropped at any time; a call that is given up does so.
 pub trait CredentialProvider: Send + Sync + fmt::Debug {
     /// The credential to sign the next attempt with; `None` if this source has none.
     ///

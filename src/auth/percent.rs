@@ -13,7 +13,7 @@ pub fn encode(text: &str) -> String {
 }
 
 /// Percent-encodes `text` to the end of `out`.
-pub fn encode_into(text: &str, out: &mut String) {
+pub(crate) fn encode_into(text: &str, out: &mut String) {
     for &byte in text.as_bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(byte as char),
@@ -27,7 +27,7 @@ pub fn encode_into(text: &str, out: &mut String) {
 }
 
 /// Joins `name=value` pairs with `&`, both sides encoded, in the order given.
-pub fn join<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+pub(crate) fn join<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let mut out = String::new();
     for (name, value) in pairs {
         if !out.is_empty() {

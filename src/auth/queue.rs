@@ -63,12 +63,12 @@ pub fn authorization(key_id: &str, signature: &str) -> String {
 
 /// `Content-MD5` in the form of the vendor's SDKs: the hex text, and that in Base64. The documents name RFC 1864, which
 /// takes the bytes; the service is known to take either.
-pub fn content_md5(body: &[u8]) -> String {
+pub(crate) fn content_md5(body: &[u8]) -> String {
     STANDARD.encode(acs3::hex(&Md5::digest(body)))
 }
 
 /// A time as the header `Date` has it: `Thu, 15 Jan 2026 08:30:00 GMT`.
-pub fn date(time: DateTime<Utc>) -> String {
+pub(crate) fn date(time: DateTime<Utc>) -> String {
     time.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 

@@ -9,6 +9,7 @@ use super::fault::Fault;
 
 /// What the emulator does about one request.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Reply {
     /// Answers.
     Answer(Response<Bytes>),

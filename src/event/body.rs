@@ -10,8 +10,9 @@ use http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt as _;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// A media with thousands of URLs makes a long event; no limit is documented for HTTP.
-const MAX_BODY: usize = 1024 * 1024;
+/// Longest body that is taken as an event, in bytes. A media with thousands of URLs makes a long one; no limit is
+/// documented for HTTP.
+pub const MAX_EVENT_BYTES: usize = 1024 * 1024;
 /// An event of a media with twenty URLs has about 3 KiB. With 2,048 connections these come to 32 MiB.
 const SMALL: usize = 16 * 1024;
 /// Long bodies at once: 32 MiB.
@@ -42,7 +43,7 @@ impl BodyRoom {
         // Whoever says how long it will be need not send it first.
         let announced =
             headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
-        if announced.is_some_and(|bytes| bytes > MAX_BODY as u64) {
+        if announced.is_some_and(|bytes| bytes > MAX_EVENT_BYTES as u64) {
             return Err(StatusCode::PAYLOAD_TOO_LARGE);
         }
         tokio::time::timeout(BODY_WITHIN, self.collect(body))
@@ -57,12 +58,12 @@ impl BodyRoom {
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(|_| StatusCode::BAD_REQUEST)?.into_data() else { continue };
             let length = bytes.len() + data.len();
-            if length > MAX_BODY {
+            if length > MAX_EVENT_BYTES {
                 return Err(StatusCode::PAYLOAD_TOO_LARGE);
             }
             if length > SMALL && seat.is_none() {
                 seat = Some(self.seat().await?);
-                bytes.reserve_exact(MAX_BODY - bytes.len());
+                bytes.reserve_exact(MAX_EVENT_BYTES - bytes.len());
             }
             bytes.extend_from_slice(&data);
         }
@@ -102,7 +103,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_of_a_mebibyte_is_read_and_no_byte_more() {
         let room = BodyRoom::new();
-        assert_eq!(read(&room, pieces(128)).await, Ok(MAX_BODY));
+        assert_eq!(read(&room, pieces(128)).await, Ok(MAX_EVENT_BYTES));
         assert_eq!(read(&room, pieces(129)).await, Err(StatusCode::PAYLOAD_TOO_LARGE));
         assert_eq!(read(&room, stalled(3)).await, Err(StatusCode::REQUEST_TIMEOUT));
     }

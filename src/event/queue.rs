@@ -42,6 +42,40 @@ const OFTEN: u64 = 50;
 /// `mns:BatchDeleteMessage`. A queue to share has a visibility timeout of 10 to 60 s, keeps messages a little longer than the
 /// longest run, and has no dead-letter policy: a released message counts as received. Source: "Use SMQ callbacks" of VOD, and
 /// the pages of the operations.
+///
+#[cfg_attr(feature = "emulator", doc = "```")]
+#[cfg_attr(not(feature = "emulator"), doc = "```ignore")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use std::time::Duration;
+/// # use vod_refresh::emulator::{Emulator, QueueScript, Scenario};
+/// # use vod_refresh::{Credential, MediaId, RefreshRequest, StaticCredentials, TaskType};
+/// # let cloud = Emulator::new(
+/// #     Scenario::new()
+/// #         .with_queue(QueueScript::named("vod-events"))
+/// #         .with_job_delay(Duration::ZERO)
+/// #         .with_task_duration(Duration::ZERO),
+/// # );
+/// # let credentials = StaticCredentials(Credential::new("testid", "testsecret"));
+/// # let (endpoint, url) = ("http://127.0.0.1:1", "http://127.0.0.1:1/queues/vod-events");
+/// use vod_refresh::{Inbox, QueueClient, QueueConsumer, Refresher, VodClient};
+///
+/// let client = VodClient::builder(credentials);
+/// # let client = client.with_endpoint(endpoint).with_transport(cloud.transport());
+/// let client = client.build()?;
+/// // The same credentials: `https://ACCOUNT.mns.REGION.aliyuncs.com/queues/NAME`.
+/// let queue = QueueClient::builder(client.credentials(), url);
+/// # let queue = queue.with_transport(cloud.transport());
+/// let inbox = Inbox::new();
+/// let consumer = QueueConsumer::new(queue.build()?, inbox.clone()).spawn();
+///
+/// # let request = RefreshRequest::new(TaskType::Refresh, [MediaId::new("intro")?]);
+/// let report = Refresher::new(client).with_inbox(inbox).refresh(&request).await?;
+/// assert_eq!(report.summary.events_accepted, 1);
+/// consumer.close().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct QueueConsumer(Arc<Inner>);
 
@@ -302,7 +336,7 @@ impl QueueListener {
     ///
     /// # Errors
     ///
-    /// What had ended it before.
+    /// What had ended it before. Cancel safety: it stops all the same, in the background.
     pub async fn close(mut self) -> Result<()> {
         self.stop.cancel();
         match tokio::time::timeout(LAST_WORDS, &mut self.task).await {

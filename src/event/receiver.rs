@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::body::BodyRoom;
+use super::body::{BodyRoom, MAX_EVENT_BYTES};
 use super::{Decoded, Inbox, Source, decode};
 use crate::auth::callback::{CallbackVerifier, SIGNATURE_HEADER, TIMESTAMP_HEADER};
 use crate::error::{Error, ErrorKind, Result};
@@ -79,7 +79,8 @@ impl Receiver {
 }
 
 impl EventReceiver {
-    /// A receiver for events signed as `verifier` wants them. Without a key, unsigned events are taken.
+    /// A receiver for events signed as `verifier` wants them, by the machine's clock. Without a key, unsigned events are
+    /// taken: still harmless, since an event is only a hint, but anybody can then cost a run a lookup.
     pub fn new(inbox: Inbox, verifier: CallbackVerifier) -> Self {
         Self(Arc::new(Receiver::new(inbox, verifier, Arc::new(SystemClock))))
     }
@@ -91,16 +92,60 @@ impl EventReceiver {
         Self(Arc::new(Receiver::new(inbox.clone(), verifier.clone(), Arc::new(clock))))
     }
 
-    /// A router that takes events at any path: a proxy in front may have changed it.
+    /// A router to mount in an axum server. It takes events at any path, since a proxy in front may have changed it, and
+    /// bounds what a crowd can make it hold: 2,048 short bodies, 32 long ones. Answers are those of
+    /// [`answer`](Self::answer), besides 405 (not a POST) and 408 (a body that takes longer than four seconds).
     pub fn router(&self) -> Router {
         Router::new().fallback(receive).with_state(self.clone())
     }
 
-    /// The answer to one event: 200, 400 (unreadable), 401 (signature) or 503 (come again).
+    /// The answer to one POST request, for servers other than axum: a status, which goes out with an empty body.
+    ///
+    /// | status | when |
+    /// |---|---|
+    /// | 200 | taken: every run that wants it has written it down; also for an event of a type that isn't ours |
+    /// | 400 | the body is no event |
+    /// | 401 | the signature is missing, wrong or too old |
+    /// | 413 | longer than [`MAX_EVENT_BYTES`] |
+    /// | 503 | it could not be written down in time: VOD sends it again |
+    ///
+    /// It comes within a second; VOD waits for five. Only two headers are looked at,
+    /// [`X-VOD-TIMESTAMP`](TIMESTAMP_HEADER) and [`X-VOD-SIGNATURE`](SIGNATURE_HEADER): where your server has another
+    /// type for headers, put these two into a map. Limit bodies before you read them: the address is public.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use http::{HeaderMap, StatusCode};
+    /// use vod_refresh::auth::callback::{CallbackVerifier, SIGNATURE_HEADER, TIMESTAMP_HEADER};
+    /// use vod_refresh::{EventReceiver, Inbox};
+    /// # use vod_refresh::net::clock::{Clock as _, SystemClock};
+    ///
+    /// // The URL as it is configured at VOD, and the key that goes with it.
+    /// let url = "https://deploy.example.com/vod";
+    /// let verifier = CallbackVerifier::new(url, vec!["Abc123Key".to_owned().into()]);
+    /// let inbox = Inbox::new(); // the refresher gets a clone: `with_inbox(inbox.clone())`
+    /// let receiver = EventReceiver::new(inbox, verifier);
+    ///
+    /// // In your server's handler, with what it received:
+    /// # let now = SystemClock.now().timestamp();
+    /// # let (timestamp, body) = (now.to_string(), br#"{"EventType": "FileUploadComplete"}"#);
+    /// # let signature = vod_refresh::auth::callback::sign(url, now, &"Abc123Key".to_owned().into());
+    /// let mut headers = HeaderMap::new();
+    /// headers.insert(TIMESTAMP_HEADER, timestamp.parse()?);
+    /// headers.insert(SIGNATURE_HEADER, signature.parse()?);
+    /// assert_eq!(receiver.answer(&headers, body).await, StatusCode::OK);
+    ///
+    /// // Anybody can call the address. Only VOD knows the key.
+    /// assert_eq!(receiver.answer(&HeaderMap::new(), body).await, StatusCode::UNAUTHORIZED);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// Cancel safety: the event may or may not have been taken; VOD sends it again.
     pub async fn answer(&self, headers: &HeaderMap, body: &[u8]) -> StatusCode {
         match self.admit(headers) {
+            Ok(()) if body.len() > MAX_EVENT_BYTES => StatusCode::PAYLOAD_TOO_LARGE,
             Ok(()) => self.take(body).await,
             Err(status) => status,
         }
@@ -191,7 +236,7 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if the address can't be bound.
+    /// [`ErrorKind::Config`] if the address can't be bound. Cancel safety: nothing listens then.
     pub async fn bind(
         address: SocketAddr,
         receiver: impl FnOnce(SocketAddr) -> EventReceiver,
@@ -220,7 +265,7 @@ impl Listener {
         self.address
     }
 
-    /// Stops listening; answers under way end within a second.
+    /// Stops listening; answers under way end within a second. Cancel safety: it stops all the same, in the background.
     pub async fn close(mut self) {
         self.stop.cancel();
         let _ = (&mut self.task).await;

@@ -8,6 +8,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,7 +20,54 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Sends one HTTP request and reads the whole answer.
 ///
-/// Retries, signatures and pace are not its business. Cancel safety: dropping the future gives the request up;
+/// Retries, signatures and pace are not its business. A transport of your own may wrap another:
+///
+#[cfg_attr(feature = "emulator", doc = "```")]
+#[cfg_attr(not(feature = "emulator"), doc = "```ignore")]
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// use bytes::Bytes;
+/// use vod_refresh::emulator::{Emulator, Scenario};
+/// use vod_refresh::net::transport::{BoxFuture, Transport, TransportError};
+/// use vod_refresh::{Credential, StaticCredentials, VodClient};
+///
+/// /// Counts the bytes that come in.
+/// #[derive(Debug)]
+/// struct Counting<T> {
+///     inner: T,
+///     bytes: AtomicU64,
+/// }
+///
+/// impl<T: Transport> Transport for Counting<T> {
+///     fn send(
+///         &self,
+///         request: http::Request<Bytes>,
+///     ) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>> {
+///         Box::pin(async move {
+///             let answer = self.inner.send(request).await?;
+///             self.bytes.fetch_add(answer.body().len() as u64, Ordering::Relaxed);
+///             Ok(answer)
+///         })
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // Here it wraps the emulator; in production `HttpTransport::new(&HttpOptions::default())?`.
+/// let inner = Emulator::new(Scenario::new()).transport();
+/// let counting = Arc::new(Counting { inner, bytes: AtomicU64::new(0) });
+/// let client = VodClient::builder(StaticCredentials(Credential::new("testid", "testsecret")))
+///     .with_endpoint("http://127.0.0.1:1")
+///     .with_transport(counting.clone())
+///     .build()?;
+/// client.describe_vod_refresh_quota().await?;
+/// assert!(counting.bytes.load(Ordering::Relaxed) > 100);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Cancel safety: dropping the future gives the request up;
 /// whether it was acted upon is then unknown.
 pub trait Transport: Send + Sync + fmt::Debug {
     /// Sends `request`, whose URI is absolute.
@@ -29,6 +77,15 @@ pub trait Transport: Send + Sync + fmt::Debug {
         &self,
         request: http::Request<Bytes>,
     ) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>>;
+}
+
+impl<T: Transport + ?Sized> Transport for Arc<T> {
+    fn send(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>> {
+        (**self).send(request)
+    }
 }
 
 /// Where a request got stuck.

@@ -62,6 +62,7 @@ impl RefreshRequest {
 
 /// When `GetMediaRefreshJobs` is asked about a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum LookupAfter {
     /// Once its events are in, and at the latest so long after it was submitted.
     After(Duration),
@@ -69,7 +70,16 @@ pub enum LookupAfter {
     Never,
 }
 
-/// How a run waits.
+/// How a run waits. Begin with the default and set what is to differ.
+///
+/// ```
+/// use std::time::Duration;
+/// use vod_refresh::RunOptions;
+///
+/// let mut options = RunOptions::default();
+/// options.timeout = Duration::from_secs(2 * 3_600);
+/// options.fail_fast = true;
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -78,15 +88,17 @@ pub struct RunOptions {
     pub lookup_after: Option<LookupAfter>,
     /// First wait between two looks at a task. `None`: 2 s for a refresh, 10 s for a preload. Grows to 15 s or 60 s.
     pub poll_interval: Option<Duration>,
-    /// For the whole run. The service keeps its history for three days, so longer makes no sense.
+    /// For the whole run, from its start or from the moment it is resumed; an hour by default. The service keeps its
+    /// history for three days, so longer makes no sense.
     pub timeout: Duration,
-    /// `false`: stop once every batch is submitted.
+    /// `false`: stop once every batch is submitted. `true` by default.
     pub wait: bool,
-    /// `false`: a batch whose answer was lost is not sent again.
+    /// `false`: a batch whose answer was lost is not sent again. `true` by default.
     pub resubmit: bool,
-    /// Stop waiting at the first failure.
+    /// Stop waiting at the first failure; remote work goes on. `false` by default.
     pub fail_fast: bool,
-    /// How long an event may take to tell of a lost submit answer before the batch is sent again.
+    /// How long an event may take to tell of a lost submit answer before the batch is sent again; a minute by
+    /// default. Without an event source it is a second.
     pub outcome_wait: Duration,
 }
 

@@ -18,6 +18,8 @@ impl QueueClient {
     /// [`ErrorKind::Usage`] for more than 16 handles, [`ErrorKind::Refused`] without the permission
     /// `mns:BatchDeleteMessage`, which is another than that of `DeleteMessage`; [`ErrorKind::Rejected`] if a message
     /// could not be deleted for another reason than its handle.
+    ///
+    /// Cancel safety: dropped while on the wire, it may have been done.
     pub async fn batch_delete_message(&self, handles: &[ReceiptHandle]) -> Result<Vec<Deleted>> {
         if handles.len() > MAX_MESSAGES_PER_CALL {
             let message = format!("at most {MAX_MESSAGES_PER_CALL} messages can be deleted by one call");

@@ -107,6 +107,9 @@ impl QueueClient {
     ///
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if there is no such queue,
     /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) without the permission `mns:BatchReceiveMessage`.
+    ///
+    /// Cancel safety: dropped while on the wire, messages may have been handed out to nobody: they are hidden until the
+    /// queue's visibility timeout has passed. Let it end in a task of its own.
     pub async fn batch_receive_message(&self, most: usize, wait: Duration) -> Result<Vec<Message>> {
         let most = most.clamp(1, MAX_MESSAGES_PER_CALL);
         let wait = Duration::from_secs(wait.min(MAX_WAIT).as_secs());

@@ -32,6 +32,8 @@ impl QueueClient {
     /// # Errors
     ///
     /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) without the permission `mns:ChangeMessageVisibility`.
+    ///
+    /// Cancel safety: dropped while on the wire, it may have been done.
     pub async fn change_message_visibility(
         &self,
         handle: &ReceiptHandle,

@@ -34,6 +34,8 @@ impl QueueClient {
     /// # Errors
     ///
     /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) without the permission `mns:DeleteMessage`.
+    ///
+    /// Cancel safety: dropped while on the wire, it may have been done.
     pub async fn delete_message(&self, handle: &ReceiptHandle) -> Result<Deleted> {
         let target = format!("{}?ReceiptHandle={}", self.url().messages(), handle.in_query());
         match self.call(&Call::about_a_handle(ACTION, Method::DELETE, target)).await {

@@ -46,6 +46,8 @@ impl QueueClient {
     ///
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if there is no such queue,
     /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) without the permission `mns:GetQueueAttributes`.
+    ///
+    /// Cancel safe.
     pub async fn get_queue_attributes(&self) -> Result<QueueAttributes> {
         let answer = self.call(&Call::new(ACTION, Method::GET, self.url().path())).await?;
         answer.expect("Queue").map(QueueAttributes::read).map_err(|error| error.with_action(ACTION))

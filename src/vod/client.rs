@@ -153,7 +153,7 @@ impl VodClient {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if there is none, or what the provider says.
+    /// [`ErrorKind::Config`] if there is none, or what the provider says. Cancel safe where the provider is.
     pub async fn credential(&self) -> Result<Credential> {
         self.shared.credentials.credential().await?.ok_or_else(|| {
             Error::new(ErrorKind::Config, "the provider has no credentials").with_code("NoCredentials")

@@ -17,10 +17,11 @@ const URL: &str = "https://cb.example.test/vod/hook";
 const KEY: &str = "Abc123Key";
 const NOW: i64 = 1_750_000_000;
 
-/// A receiver on its own, asked through its router.
+/// A receiver on its own, asked through its router; and another, asked through its plain function.
 struct Door {
     router: RouterTransport,
     inbox: Inbox,
+    plain: EventReceiver,
 }
 
 impl Door {
@@ -28,8 +29,9 @@ impl Door {
         let inbox = Inbox::new();
         let verifier = CallbackVerifier::new(URL, vec![KEY.to_owned().into()]);
         let clock = TimerClock::starting_at(chrono::DateTime::from_timestamp(NOW, 0).unwrap());
-        let router = RouterTransport(EventReceiver::new(inbox.clone(), verifier).with_clock(clock).router());
-        Self { router, inbox }
+        let receiver = |inbox| EventReceiver::new(inbox, verifier.clone()).with_clock(clock);
+        let router = RouterTransport(receiver(inbox.clone()).router());
+        Self { router, inbox, plain: receiver(Inbox::new()) }
     }
 
     async fn knock(&self, method: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> (u16, String) {
@@ -37,7 +39,12 @@ impl Door {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let answer = self.router.send(request.body(body.into()).unwrap()).await.unwrap();
+        let request = request.body(body.into()).unwrap();
+        let plain = self.plain.answer(request.headers(), request.body()).await;
+        let answer = self.router.send(request).await.unwrap();
+        if method == "POST" {
+            assert_eq!(answer.status(), plain, "both ways in give one answer");
+        }
         (answer.status().as_u16(), String::from_utf8_lossy(answer.body()).into_owned())
     }
 }

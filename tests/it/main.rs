@@ -13,6 +13,7 @@ mod cli;
 mod crash;
 mod credentials;
 mod disk;
+mod examples;
 mod fire;
 mod kills;
 mod limits;
@@ -25,6 +26,7 @@ mod resume;
 mod retry;
 #[cfg(unix)]
 mod signals;
+mod steps;
 mod stored;
 mod support;
 mod tls;

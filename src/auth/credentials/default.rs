@@ -61,7 +61,7 @@ impl DefaultCredentials {
         Self { chain, cached: Arc::new(cached) }
     }
 
-    /// Asks every source anew, past what is kept, and says what each answered.
+    /// Asks every source anew, past what is kept, and says what each answered. No secret is in it. Cancel safe.
     pub async fn explain(&self) -> Explanation {
         chain::walk(&self.chain.0).await
     }
