@@ -27,5 +27,6 @@ mod retry;
 mod signals;
 mod stored;
 mod support;
+mod times;
 mod tls;
 mod wait;
