@@ -118,7 +118,8 @@ fn header(out: &mut String, report: &Report) -> fmt::Result {
     fact(out, "Run", format_args!(r#"<span class="id">{}</span>"#, escaped(report.run_id.as_str())))?;
     fact(out, "Started", time(report.started_at))?;
     let took = span((report.finished_at - report.started_at).num_milliseconds());
-    fact(out, "Ended", format_args!("{}, after {took}", time(report.finished_at)))?;
+    let last = if report.outcome == Outcome::Unfinished { "Last known of" } else { "Ended" };
+    fact(out, last, format_args!("{}, after {took}", time(report.finished_at)))?;
     if let Some(extend) = &report.extend {
         fact(out, "Passed through", escaped(&shortened(extend, 1_000)))?;
     }
@@ -197,13 +198,17 @@ fn sums(out: &mut String, report: &Report) -> fmt::Result {
         writeln!(out, "</ul></li>")?;
     }
     let calls: u64 = s.api_calls.values().sum();
-    writeln!(
-        out,
-        r#"<li>API calls <b>{}</b><ul class="soft"><li>{}</li><li>{} throttled</li></ul></li>"#,
-        grouped(calls),
-        Count(s.retries, "retry", "retries"),
-        grouped(s.throttled.values().sum())
-    )?;
+    if calls == 0 {
+        writeln!(out, r#"<li>API calls <b>–</b><ul class="soft"><li>not counted</li></ul></li>"#)?;
+    } else {
+        writeln!(
+            out,
+            r#"<li>API calls <b>{}</b><ul class="soft"><li>{}</li><li>{} throttled</li></ul></li>"#,
+            grouped(calls),
+            Count(s.retries, "retry", "retries"),
+            grouped(s.throttled.values().sum())
+        )?;
+    }
     let events = s.events_accepted + s.events_rejected + s.events_repeated + s.events_foreign;
     writeln!(
         out,

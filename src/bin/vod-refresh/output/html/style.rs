@@ -82,6 +82,7 @@ footer { color: var(--soft); font-size: .9em; margin-top: 1.2rem; }
   body { padding: .6rem .6rem 2rem; } h1 { font-size: 1.35rem; }
   header, main > section { padding: .9rem .9rem 1rem; }
   nav { position: static; } .chart { grid-template-columns: 5.9rem minmax(0, 1fr); }
+  th, td { padding-right: .6rem; } table.small .soft { padding-left: 0; }
   .sums { grid-template-columns: 1fr 1fr; gap: .5rem; } .sums > li { padding: .5rem .7rem .6rem; }
 }
 @media print {
@@ -91,7 +92,8 @@ footer { color: var(--soft); font-size: .9em; margin-top: 1.2rem; }
   body { max-width: none; padding: 0; font-size: 10pt; }
   header, main > section { border: 0; padding: 0; } main > section { margin-top: 1.4rem; }
   nav, .skip { display: none; } .sums { grid-template-columns: repeat(4, 1fr); }
-  h2, h3, section > p, caption, .key, summary, thead tr { break-after: avoid; } tr, li, figure.short { break-inside: avoid; } thead { display: table-header-group; }
-  .scroll { overflow: visible; } td.url, tbody th.id, td.id { min-width: 0; } th, td { padding-right: .6rem; }
+  h2, h3, section > p, caption, .key, summary, thead tr { break-after: avoid; } tr, li, .key, figure.short { break-inside: avoid; } thead { display: table-header-group; }
+  .scroll { overflow: visible; } table { font-size: 8.5pt; } th, td { padding-right: .5rem; }
+  td.url, td.id { min-width: 0; font-size: 6.5pt; } tbody th.id, #media td.id { min-width: 10.6rem; font-size: 6.5pt; }
 }
 "#;

@@ -161,6 +161,15 @@ fn the_time_is_shown_by_phase_on_average_and_for_the_last_media() {
 }
 
 #[test]
+fn each_media_has_one_label_on_the_timeline_where_something_is_amiss() {
+    let page = render(&sample::mixed(15));
+    let timeline = &page[page.find("id=\"timeline\"").unwrap()..page.find("id=\"time-spent\"").unwrap()];
+    let count = |class: &str| timeline.matches(&format!("<text class=\"{class}\"")).count();
+    // One media was not found: it has no task to draw.
+    assert_eq!((count("bad"), count("open"), count("")), (2, 1, 11));
+}
+
+#[test]
 fn short_spans_have_a_decimal() {
     for (millis, text) in [
         (0, "0s"),

@@ -72,10 +72,13 @@ fn bars(report: &Report, drawn: &[&MediaReport], tasks: usize) -> (Vec<Bar>, Str
         let mut shaded = false;
         for media in drawn {
             shaded = !shaded;
-            for (at, task) in media.tasks.iter().filter(|task| start(task).is_some()).enumerate() {
+            let tasks: Vec<&TaskReport> = media.tasks.iter().filter(|task| start(task).is_some()).collect();
+            // One label a media: where something is amiss, else at its first bar.
+            let failed = tasks.iter().position(|task| rows::has_failed(task));
+            let amiss = failed.or_else(|| tasks.iter().position(|task| !rows::has_ended(task)));
+            for (at, task) in tasks.into_iter().enumerate() {
                 let hint = shortened(task.url.as_deref().unwrap_or(task.task_id.as_str()), 120);
-                // A label stands at the first bar of a media, and where something is amiss.
-                let is_labelled = at == 0 || rows::has_failed(task) || !rows::has_ended(task);
+                let is_labelled = at == amiss.unwrap_or(0);
                 let label = if is_labelled { short(rows::media_name(media)) } else { String::new() };
                 bars.extend(Bar::of(report, [*media], [task], label, hint, shaded));
             }
