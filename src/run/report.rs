@@ -175,6 +175,12 @@ pub struct Summary {
     pub api_calls: BTreeMap<String, u64>,
     /// Requests that repeated a failed one.
     pub retries: u64,
+    /// The same by action; actions without any are left out.
+    #[serde(default)]
+    pub retries_by_action: BTreeMap<String, u64>,
+    /// Answers that asked us to slow down, by action; actions without any are left out.
+    #[serde(default)]
+    pub throttled: BTreeMap<String, u64>,
     /// Events that told of a media of this run, each media once.
     pub events_accepted: u64,
     /// Events refused for their signature or because they could not be read.
@@ -197,6 +203,15 @@ pub struct MediaReport {
     pub state: MediaState,
     /// How its tasks became known.
     pub confirmed_by: Option<Source>,
+    /// When its job id came back, by our clock; `None` if it was not taken, or somebody else submitted it.
+    #[serde(default, serialize_with = "wire_time_option")]
+    pub submitted_at: Option<DateTime<Utc>>,
+    /// When an event or a lookup first named its tasks, by our clock.
+    ///
+    /// An event counts although it is only a hint: from here on the tasks are looked at. `None` if none were named, or
+    /// if the lookup took back what the event had said.
+    #[serde(default, serialize_with = "wire_time_option")]
+    pub accepted_at: Option<DateTime<Utc>>,
     /// Why it failed.
     pub error: Option<ReportedError>,
     /// Something worth knowing that is no error.
@@ -218,10 +233,18 @@ pub struct TaskReport {
     pub status: Option<TaskStatus>,
     /// 0 to 100.
     pub progress: u8,
-    /// When the CDN took it.
+    /// When the CDN took it, by the service's clock.
     #[serde(serialize_with = "wire_time_option")]
     pub created_at: Option<DateTime<Utc>>,
-    /// When it was first seen ended: the service tells no time.
+    /// When an event or a lookup first named it, by our clock.
+    #[serde(default, serialize_with = "wire_time_option")]
+    pub known_at: Option<DateTime<Utc>>,
+    /// When it was last seen unfinished, by our clock: it ended between this and `ended_at`.
+    ///
+    /// Looks that show nothing new are not journaled, so for a stored run it may be an earlier look.
+    #[serde(default, serialize_with = "wire_time_option")]
+    pub unfinished_at: Option<DateTime<Utc>>,
+    /// When it was first seen ended, by our clock: the service tells no time.
     #[serde(serialize_with = "wire_time_option")]
     pub ended_at: Option<DateTime<Utc>>,
     /// Why it failed.

@@ -40,6 +40,8 @@ const SKEW_NOISE: TimeDelta = TimeDelta::seconds(10);
 pub(crate) trait CallWatch: Send + Sync {
     /// A request goes out.
     fn calling(&self, action: &'static str);
+    /// An answer asked us to slow down.
+    fn throttled(&self, action: &'static str);
     /// An attempt failed and will be repeated after `wait`.
     fn retrying(&self, error: &Error, attempt: u32, wait: Duration);
     /// Our clock is off; signatures use the service's time from now on.
@@ -283,6 +285,11 @@ impl VodClient {
         });
         let code = result.as_ref().err().map(|error| error.code().unwrap_or("none"));
         debug!(action, status = answer.status().as_u16(), code, "answered");
+        if let (Err(error), Some(watch)) = (&result, &self.watch)
+            && error.kind() == ErrorKind::Throttled
+        {
+            watch.throttled(action);
+        }
         if code != Some("none") {
             self.shared.answered.store(true, Ordering::Relaxed);
         }

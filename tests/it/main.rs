@@ -29,5 +29,6 @@ mod signals;
 mod steps;
 mod stored;
 mod support;
+mod times;
 mod tls;
 mod wait;

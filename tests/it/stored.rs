@@ -17,8 +17,14 @@ fn status_shows_the_journal_and_asks_only_when_told_to() {
     assert_eq!((shown.code, cloud.emulator.calls().len()), (Some(0), calls), "{shown:?}");
     assert_eq!((&shown.json()["outcome"], &shown.json()["run_id"]), (&json!("unfinished"), &run));
     assert_eq!(std::fs::read_to_string(home.path().join("r.json")).unwrap(), shown.stdout);
-    assert!(home.path().join("r.html").exists());
     assert_eq!(shown.hint()[0], "resume");
+    let page = std::fs::read_to_string(home.path().join("r.html")).unwrap();
+    assert!(page.contains("Unfinished: the run is still going on") && page.contains("vod-refresh resume"));
+    for (paths, code) in [(["no/such/r.html", "r.xml"], 3), (["r.xml", "r.xml"], 2)] {
+        let [html, junit] = paths;
+        let refused = home.run(&["status", "--report-html", html, "--report-junit", junit]);
+        assert_eq!((refused.code, refused.stdout.as_str()), (Some(code), ""), "{}", refused.stderr);
+    }
     let line = home.run(&["status", run.as_str().unwrap(), "-o", "ndjson"]).stdout;
     assert_eq!((line.lines().count(), line.contains("\"unfinished\"")), (1, true), "{line}");
     assert!(home.run(&["status"]).stdout.contains("refresh unfinished: 0 of 1 media complete, 1 unfinished"));

@@ -12,6 +12,7 @@ pub(crate) mod table;
 #[cfg(test)]
 mod sample;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use vod_refresh::Report;
@@ -20,6 +21,17 @@ use crate::args::output::{Form, OutputArgs};
 use crate::exit::Failure;
 use crate::files;
 use crate::printer::Printer;
+use crate::words::harmless;
+
+/// Checks that every file that was asked for can be written, each report to one of its own.
+pub(crate) fn check_files(args: &OutputArgs) -> Result<(), Failure> {
+    let mut seen = HashSet::new();
+    if let Some(twice) = args.files().find(|path| !seen.insert(*path)) {
+        let path = harmless(&twice.display().to_string());
+        return Err(Failure::usage(format!("two reports go to the same file {path}")));
+    }
+    args.files().try_for_each(files::check)
+}
 
 /// Writes every file that was asked for. All are tried; the first failure is given back.
 pub(crate) fn write_files(report: &Report, args: &OutputArgs) -> Result<(), Failure> {

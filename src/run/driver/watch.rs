@@ -1,7 +1,6 @@
 //! Counts the calls of one run and passes on what happens inside them.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,21 +14,29 @@ use crate::vod::CallWatch;
 
 /// Shared by the calls of a run. Notices go to the loop, so that the observer hears them in one order.
 pub(super) struct Watch {
-    calls: Mutex<BTreeMap<&'static str, u64>>,
-    retries: AtomicU64,
+    calls: Counts,
+    retries: Counts,
+    throttled: Counts,
     notices: UnboundedSender<Notice>,
 }
 
 impl Watch {
     pub(super) fn new() -> (Arc<Self>, UnboundedReceiver<Notice>) {
         let (notices, receiver) = unbounded_channel();
-        (Arc::new(Self { calls: Mutex::default(), retries: AtomicU64::new(0), notices }), receiver)
+        let watch = Self {
+            calls: Counts::default(),
+            retries: Counts::default(),
+            throttled: Counts::default(),
+            notices,
+        };
+        (Arc::new(watch), receiver)
     }
 
     pub(super) fn fill(&self, summary: &mut Summary) {
-        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        summary.api_calls = calls.iter().map(|(action, count)| ((*action).to_owned(), *count)).collect();
-        summary.retries = self.retries.load(Ordering::Relaxed);
+        summary.api_calls = self.calls.by_action();
+        summary.retries_by_action = self.retries.by_action();
+        summary.retries = summary.retries_by_action.values().sum();
+        summary.throttled = self.throttled.by_action();
     }
 
     fn send(&self, notice: Notice) {
@@ -38,15 +45,35 @@ impl Watch {
     }
 }
 
+/// How often something happened, by action.
+#[derive(Default)]
+struct Counts(Mutex<BTreeMap<&'static str, u64>>);
+
+impl Counts {
+    fn add(&self, action: &'static str) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(action).or_default() += 1;
+    }
+
+    fn by_action(&self) -> BTreeMap<String, u64> {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.iter().map(|(action, count)| ((*action).to_owned(), *count)).collect()
+    }
+}
+
 impl CallWatch for Watch {
     fn calling(&self, action: &'static str) {
-        *self.calls.lock().unwrap_or_else(PoisonError::into_inner).entry(action).or_default() += 1;
+        self.calls.add(action);
+    }
+
+    fn throttled(&self, action: &'static str) {
+        self.throttled.add(action);
     }
 
     fn retrying(&self, error: &Error, attempt: u32, wait: Duration) {
-        self.retries.fetch_add(1, Ordering::Relaxed);
+        let action = error.action().unwrap_or("call");
+        self.retries.add(action);
         self.send(Notice::Retrying {
-            action: error.action().unwrap_or("call"),
+            action,
             attempt,
             wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
             error: error.into(),

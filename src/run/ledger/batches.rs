@@ -76,6 +76,9 @@ impl Ledger {
             return;
         }
         let job_number = job.clone().map(|id| self.job_number(now, id));
+        if let Some(job) = job_number {
+            self.jobs[job as usize].submitted_at.get_or_insert(now);
+        }
         let (mut missing, mut denied) = (0, 0);
         for media in self.media_of(number) {
             let id = self.media[media as usize].id.clone();

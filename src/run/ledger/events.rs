@@ -80,6 +80,9 @@ impl Ledger {
                 entry.one_url_a_task = one_url_a_task(&row);
                 entry.urls = row.urls.into();
             }
+            if !row.tasks.is_empty() {
+                entry.named_at.get_or_insert(now);
+            }
             for task in row.tasks {
                 self.attach(now, media, task);
             }

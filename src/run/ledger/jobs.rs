@@ -37,6 +37,7 @@ impl Ledger {
         self.jobs.push(JobEntry {
             id,
             media: Vec::new(),
+            submitted_at: None,
             known_since: now,
             due: None,
             looking: false,

@@ -30,6 +30,7 @@ impl Ledger {
                 let differs = heard.is_some_and(|heard| heard.success);
                 let source = heard.map_or(Source::Lookup, |heard| heard.source);
                 self.detach_all(media);
+                self.media[media as usize].named_at = None;
                 self.media[media as usize].confirmed_by = Some(if differs { Source::Lookup } else { source });
                 if differs {
                     let id = self.media[media as usize].id.clone();
@@ -81,6 +82,7 @@ impl Ledger {
             entry.note = Some(note.into());
         }
         let tasks = row.tasks;
+        entry.named_at = entry.named_at.or(Some(now)).filter(|_| !tasks.is_empty());
         for task in tasks {
             self.attach(now, media, task);
         }

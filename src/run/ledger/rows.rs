@@ -40,6 +40,8 @@ pub(super) enum BatchState {
 pub(super) struct JobEntry {
     pub(super) id: JobId,
     pub(super) media: Vec<u32>,
+    /// When its id came back; `None` for jobs of others.
+    pub(super) submitted_at: Option<Moment>,
     pub(super) known_since: Moment,
     pub(super) due: Option<Moment>,
     pub(super) looking: bool,
@@ -72,6 +74,8 @@ pub(super) struct MediaEntry {
     /// Whether anything named its tasks.
     pub(super) accepted: bool,
     pub(super) confirmed_by: Option<Source>,
+    /// When anything first named its tasks.
+    pub(super) named_at: Option<Moment>,
     /// Joined by commas, as the service sends them.
     pub(super) urls: Box<str>,
     /// Each task has one URL; merged ones have several, and so several rows.
@@ -102,6 +106,7 @@ impl MediaEntry {
             decided: false,
             accepted: false,
             confirmed_by: None,
+            named_at: None,
             urls: Box::default(),
             one_url_a_task: false,
             tasks: Vec::new(),
@@ -125,6 +130,8 @@ pub(super) struct TaskEntry {
     pub(super) due: Option<Moment>,
     pub(super) known_since: Moment,
     pub(super) first_look: Option<Moment>,
+    /// The last look that showed it unfinished.
+    pub(super) unfinished_at: Option<Moment>,
     pub(super) ended_at: Option<Moment>,
     pub(super) looks: u32,
     /// Looks in a row that showed fewer rows than the service counts, all of them final.
@@ -233,6 +240,7 @@ impl TaskEntry {
             rows: Box::default(),
             due: None,
             first_look: None,
+            unfinished_at: None,
             ended_at: None,
             looks: 0,
             short: 0,

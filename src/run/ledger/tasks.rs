@@ -157,6 +157,7 @@ impl Ledger {
             ended.push(owner.media);
         }
         if open {
+            self.tasks[task as usize].unfinished_at = Some(now);
             self.look_again(now, task);
         } else {
             self.end_task(now, task);

@@ -22,6 +22,8 @@ impl Ledger {
             job_id: Some(job.id.clone()),
             state: if job.error.is_some() { MediaState::Failed } else { MediaState::Unfinished },
             confirmed_by: None,
+            submitted_at: None,
+            accepted_at: None,
             error: job.error.as_deref().cloned(),
             note: None,
             tasks: Vec::new(),
@@ -31,11 +33,15 @@ impl Ledger {
 
     fn media_report(&self, media: &MediaEntry, started_at: DateTime<Utc>) -> MediaReport {
         let tasks = media.tasks.iter().map(|task| &self.tasks[*task as usize]);
+        let job = media.job.map(|job| &self.jobs[job as usize]);
+        let time = |moment: Moment| started_at + moment.since_start();
         MediaReport {
             media_id: Some(media.id.clone()),
-            job_id: media.job.map(|job| self.jobs[job as usize].id.clone()),
+            job_id: job.map(|job| job.id.clone()),
             state: media.state,
             confirmed_by: media.confirmed_by,
+            submitted_at: job.and_then(|job| job.submitted_at).map(time),
+            accepted_at: media.named_at.map(time),
             error: media.error.as_deref().cloned(),
             note: media.note.as_deref().map(str::to_owned),
             tasks: tasks.flat_map(|task| task_reports(task, media, started_at)).collect(),
@@ -54,6 +60,8 @@ fn task_reports(task: &TaskEntry, media: &MediaEntry, started_at: DateTime<Utc>)
             status: Some(row.status.clone()),
             progress: row.progress,
             created_at: row.created_at,
+            known_at: Some(time(task.known_since)),
+            unfinished_at: task.unfinished_at.map(time),
             ended_at: task.ended_at.filter(|_| row.status.is_final()).map(time),
             description: row.description.as_deref().map(str::to_owned).or_else(|| error.clone()),
         })
@@ -69,6 +77,8 @@ fn task_reports(task: &TaskEntry, media: &MediaEntry, started_at: DateTime<Utc>)
         status: error.as_ref().map(|_| TaskStatus::Failed),
         progress: 0,
         created_at: None,
+        known_at: Some(time(task.known_since)),
+        unfinished_at: task.unfinished_at.map(time),
         ended_at: task.ended_at.map(time),
         description: error,
     }]

@@ -42,8 +42,12 @@ fn every_report_file_is_written_whole_and_nothing_is_left_beside_it() {
 #[test]
 fn a_report_that_cannot_be_written_is_noticed_before_anything_is_submitted() {
     let cloud = Cloud::new(quick());
-    let run = cloud.shell("refresh m1").option_at("--report", "no/such/folder/r.json").run();
-    run.exits(3).says("cannot write").says("no/such/folder/r.json");
+    for option in ["--report", "--report-html", "--report-junit", "--metrics-file"] {
+        let run = cloud.shell("refresh m1").option_at(option, "no/such/folder/r").run();
+        run.exits(3).says("cannot write").says("no/such/folder/r");
+    }
+    let shell = cloud.shell("refresh m1").option_at("--report", "r").option_at("--report-html", "r");
+    shell.run().exits(2).says("two reports go to the same file");
     assert_eq!(cloud.emulator.calls().len(), 0);
 }
 

@@ -1,6 +1,5 @@
 //! One run, from checked input to exit code. What can fail without the service fails before anything is submitted.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use vod_refresh::journal::StoredRun;
@@ -14,7 +13,6 @@ use super::listener::{self, Ears};
 use crate::args::output::{Form, OutputArgs};
 use crate::carry_on::{self, Way};
 use crate::exit::{self, ExitCode, Failure};
-use crate::files;
 use crate::kept::{self, Kept};
 use crate::output;
 use crate::printer::Printer;
@@ -55,10 +53,8 @@ pub(crate) async fn run(
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
     check(&options, &task)?;
+    output::check_files(options.output)?;
     let client = options.settings.connection.client(world).await?;
-    for file in options.output.files() {
-        files::check(file)?;
-    }
     if options.run.timeout > HISTORY {
         printer.warn("the service keeps its history for three days: a longer `--timeout` waits for nothing");
     }
@@ -146,14 +142,7 @@ fn check(options: &Options<'_>, task: &Task) -> Result<(), Failure> {
             "`--lookup-after never` without `--callback-listen` or `--queue`: nothing could tell which tasks there are",
         ));
     }
-    let mut seen = HashSet::new();
-    match options.output.files().find(|path| !seen.insert(*path)) {
-        Some(twice) => Err(Failure::usage(format!(
-            "two reports go to the same file {}",
-            crate::words::harmless(&twice.display().to_string())
-        ))),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// A temporary credential that can't be renewed must outlive the run.

@@ -9,10 +9,10 @@ use crate::args::stored::StatusArgs;
 use crate::carry_on::{self, Way};
 use crate::exit::{ExitCode, Failure};
 use crate::kept::Kept;
+use crate::output;
 use crate::printer::Printer;
 use crate::settings::Settings;
 use crate::world::World;
-use crate::{files, output};
 
 pub(crate) fn execute(args: &StatusArgs, world: &World, printer: &Printer) -> Result<ExitCode, Failure> {
     block_on(show(args, world, printer))
@@ -40,9 +40,7 @@ async fn show(args: &StatusArgs, world: &World, printer: &Printer) -> Result<Exi
         }
         printer.say("another process is driving this run: what it wrote down is as fresh as can be");
     }
-    for file in args.output.files() {
-        files::check(file)?;
-    }
+    output::check_files(&args.output)?;
     let report = run.report();
     output::write_files(&report, &args.output)?;
     output::print(&report, args.output.output, printer)?;

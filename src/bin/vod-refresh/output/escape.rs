@@ -53,6 +53,11 @@ pub(super) fn shortened(text: &str, limit: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use quick_xml::Reader;
+    use quick_xml::escape::unescape;
+    use quick_xml::events::Event;
+
     use super::*;
 
     #[test]
@@ -81,4 +86,47 @@ mod tests {
         assert_eq!(shortened("片头片尾", 2), "片头…");
         assert_eq!(shortened("片头", 2), "片头");
     }
+
+    /// What a parser should give back.
+    fn expected(text: &str) -> String {
+        let shown = |c| match c {
+            '\r' => ' ',
+            '\n' | '\t' => c,
+            c if is_barred(c) => char::REPLACEMENT_CHARACTER,
+            c => c,
+        };
+        text.chars().map(shown).collect()
+    }
+
+    proptest! {
+            #[test]
+            fn a_parser_gives_any_text_back_and_sees_nothing_else(
+                text in r#"([<>&"'/=;!\[\]#a-z\r\n]|]]>|<!--|-->|&#0;|\PC|\p{Cc}|\p{Cf}){0,40}"#
+            ) {
+                let xml = format!("<a>{}<b c=\"{}\"/></a>", escaped(&text), escaped(&text));
+                let mut reader = Reader::from_str(&xml);
+                let (mut names, mut read, mut attribute) = (Vec::new(), String::new(), String::new());
+                loop {
+                    match reader.read_event().unwrap() {
+                        Event::Eof => break,
+                        Event::Start(tag) => names.push(format!("{:?}", tag.name())),
+                        Event::Empty(tag) => {
+                            names.push(format!("{:?}", tag.name()));
+                            let attributes: Vec<_> = tag.attributes().map(|a| a.unwrap()).collect();
+                            prop_assert_eq!(attributes.len(), 1);
+                            attribute = unescape(&attributes[0].value).unwrap().into_owned();
+                        }
+                        Event::Text(part) => read.push_str(&part),
+                        Event::GeneralRef(name) => {
+    read.push_str(&unescape(&format!("&{};", &*name)).unwrap());
+                        }
+                        Event::End(_) => {}
+                        other => prop_assert!(false, "{other:?}"),
+                    }
+                }
+                prop_assert_eq!(names.len(), 2);
+                prop_assert_eq!(read, expected(&text));
+                prop_assert_eq!(attribute, expected(&text));
+            }
+        }
 }

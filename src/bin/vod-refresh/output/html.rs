@@ -5,7 +5,8 @@
 //! cut or summed up, and say so. Colour never carries meaning alone, pictures have a text, tables a caption.
 
 mod failures;
-mod figures;
+mod histogram;
+mod phases;
 mod picture;
 mod style;
 mod tables;
@@ -22,6 +23,9 @@ use vod_refresh::run::{MediaState, Outcome, Report};
 use super::escape::{escaped, shortened};
 use super::{remedy, rows};
 
+/// So many jobs are named in a command.
+const JOBS: usize = 20;
+
 /// The whole page.
 pub(crate) fn render(report: &Report) -> String {
     let mut out = String::new();
@@ -33,16 +37,19 @@ pub(crate) fn render(report: &Report) -> String {
 fn page(out: &mut String, report: &Report) -> fmt::Result {
     head(out, report)?;
     header(out, report)?;
-    writeln!(out, "<main>")?;
+    contents(out, report)?;
+    writeln!(out, r#"<main id="main">"#)?;
     failures::failed(out, report)?;
     failures::unfinished(out, report)?;
     timeline::section(out, report)?;
-    figures::time_spent(out, report)?;
-    figures::durations(out, report)?;
+    phases::section(out, report)?;
+    histogram::section(out, report)?;
     tables::calls(out, report)?;
     tables::media(out, report)?;
     tables::urls(out, report)?;
-    writeln!(out, "</main>\n</body>\n</html>")
+    writeln!(out, "</main>")?;
+    let version = env!("CARGO_PKG_VERSION");
+    writeln!(out, "<footer>Written by vod-refresh {version}. All times are UTC.</footer>\n</body>\n</html>")
 }
 
 fn head(out: &mut String, report: &Report) -> fmt::Result {
@@ -50,7 +57,7 @@ fn head(out: &mut String, report: &Report) -> fmt::Result {
     let digest = STANDARD.encode(Sha256::digest(style::SHEET));
     writeln!(
         out,
-        r#"<!doctype html>
+        r##"<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -62,7 +69,8 @@ fn head(out: &mut String, report: &Report) -> fmt::Result {
 <title>{} · vod-refresh</title>
 <style>{}</style>
 </head>
-<body>"#,
+<body>
+<a class="skip" href="#main">Skip to the report</a>"##,
         title(report),
         style::SHEET
     )
@@ -80,12 +88,17 @@ fn title(report: &Report) -> String {
 fn header(out: &mut String, report: &Report) -> fmt::Result {
     let (class, sign) = match report.outcome {
         Outcome::Complete => ("ok", "✓"),
-        Outcome::Submitted | Outcome::Timeout | Outcome::Interrupted => ("open", "…"),
+        Outcome::Submitted | Outcome::Timeout | Outcome::Interrupted | Outcome::Unfinished => ("open", "…"),
         _ => ("bad", "✗"),
     };
-    writeln!(out, "<header>\n<h1>{}</h1>", title(report))?;
     let sentence = verdict(report.outcome);
-    writeln!(out, r#"<p class="verdict {class}"><span aria-hidden="true">{sign}</span> {sentence}</p>"#)?;
+    writeln!(
+        out,
+        r#"<header>
+<div class="hero {class}"><h1>{}</h1>
+<p class="verdict {class}"><span aria-hidden="true">{sign}</span> {sentence}</p></div>"#,
+        title(report)
+    )?;
     if let Some(error) = &report.error {
         write!(
             out,
@@ -99,20 +112,19 @@ fn header(out: &mut String, report: &Report) -> fmt::Result {
         writeln!(out, "</p><p>{}</p></div>", escaped(remedy::for_error(error)))?;
     }
     if let Some((what, command)) = next_step(report) {
-        let run = escaped(report.run_id.as_str());
-        writeln!(out, "<p>{what} <code>vod-refresh {command} {run}</code></p>")?;
+        writeln!(out, r#"<p class="next">{what} <code>vod-refresh {}</code></p>"#, escaped(&command))?;
     }
     writeln!(out, r#"<dl class="facts">"#)?;
     fact(out, "Run", format_args!(r#"<span class="id">{}</span>"#, escaped(report.run_id.as_str())))?;
     fact(out, "Started", time(report.started_at))?;
-    let took = length((report.finished_at - report.started_at).num_seconds());
-    fact(out, "Ended", format_args!("{}, after {took}", time(report.finished_at)))?;
+    let took = span((report.finished_at - report.started_at).num_milliseconds());
+    let last = if report.outcome == Outcome::Unfinished { "Last known of" } else { "Ended" };
+    fact(out, last, format_args!("{}, after {took}", time(report.finished_at)))?;
     if let Some(extend) = &report.extend {
         fact(out, "Passed through", escaped(&shortened(extend, 1_000)))?;
     }
     writeln!(out, "</dl>")?;
     sums(out, report)?;
-    contents(out, report)?;
     writeln!(out, "</header>")
 }
 
@@ -128,22 +140,36 @@ fn verdict(outcome: Outcome) -> &'static str {
         Outcome::Timeout => "Timeout: the deadline passed first. Work at the service goes on.",
         Outcome::Unavailable => "Unavailable: the service was throttled or could not be reached.",
         Outcome::Interrupted => "Interrupted: the run was stopped from outside. Work at the service goes on.",
+        Outcome::Unfinished => "Unfinished: the run is still going on, or was broken off.",
         _ => "Internal: the tool met a fault of its own.",
     }
 }
 
 /// What to type next, where there is something to carry on.
-fn next_step(report: &Report) -> Option<(&'static str, &'static str)> {
+fn next_step(report: &Report) -> Option<(&'static str, String)> {
+    let run = report.run_id.as_str();
     match report.outcome {
-        Outcome::Complete | Outcome::Config | Outcome::Quota => None,
-        _ if report.summary.media_unfinished == 0 => None,
-        Outcome::Submitted => Some(("To see where it stands:", "status --check")),
-        _ => Some(("To carry on:", "resume")),
+        Outcome::Submitted if report.resumable => {
+            Some(("To see where it stands:", format!("status --check {run}")))
+        }
+        _ if report.resumable => Some(("To carry on:", format!("resume {run}"))),
+        _ => {
+            // Without a journal the jobs are all that leads back.
+            let mut jobs: Vec<&str> = open_jobs(report).collect();
+            jobs.dedup();
+            let few = (1..=JOBS).contains(&jobs.len());
+            few.then(|| ("To wait for the rest:", format!("wait {}", jobs.join(" "))))
+        }
     }
 }
 
+fn open_jobs(report: &Report) -> impl Iterator<Item = &str> {
+    let open = report.media.iter().filter(|media| media.state == MediaState::Unfinished);
+    open.filter_map(|media| media.job_id.as_ref().map(|job| job.as_str()))
+}
+
 fn fact(out: &mut String, name: &str, value: impl Display) -> fmt::Result {
-    writeln!(out, "<dt>{name}</dt><dd>{value}</dd>")
+    writeln!(out, "<div><dt>{name}</dt><dd>{value}</dd></div>")
 }
 
 fn sums(out: &mut String, report: &Report) -> fmt::Result {
@@ -153,7 +179,9 @@ fn sums(out: &mut String, report: &Report) -> fmt::Result {
         ("Media", s.media, s.media_complete, s.media_failed, s.media_unfinished),
         ("URLs (tasks)", s.tasks, s.tasks_complete, s.tasks_failed, s.tasks_unfinished),
     ] {
-        writeln!(out, "<li>{name} <b>{}</b><ul>", grouped(all))?;
+        writeln!(out, "<li>{name} <b>{}</b>", grouped(all))?;
+        shares(out, all, [("fill-ok", complete), ("fill-bad", failed), ("fill-open", open)])?;
+        writeln!(out, "<ul>")?;
         for (class, sign, word, count) in [
             ("ok", "✓", "complete", complete),
             ("bad", "✗", "failed", failed),
@@ -170,12 +198,17 @@ fn sums(out: &mut String, report: &Report) -> fmt::Result {
         writeln!(out, "</ul></li>")?;
     }
     let calls: u64 = s.api_calls.values().sum();
-    writeln!(
-        out,
-        r#"<li>API calls <b>{}</b><ul><li class="soft">{}</li></ul></li>"#,
-        grouped(calls),
-        Count(s.retries, "retry", "retries")
-    )?;
+    if calls == 0 {
+        writeln!(out, r#"<li>API calls <b>–</b><ul class="soft"><li>not counted</li></ul></li>"#)?;
+    } else {
+        writeln!(
+            out,
+            r#"<li>API calls <b>{}</b><ul class="soft"><li>{}</li><li>{} throttled</li></ul></li>"#,
+            grouped(calls),
+            Count(s.retries, "retry", "retries"),
+            grouped(s.throttled.values().sum())
+        )?;
+    }
     let events = s.events_accepted + s.events_rejected + s.events_repeated + s.events_foreign;
     writeln!(
         out,
@@ -189,13 +222,25 @@ fn sums(out: &mut String, report: &Report) -> fmt::Result {
     )
 }
 
+/// A thin bar of what became of them; the words below it say the same.
+fn shares(out: &mut String, all: u64, parts: [(&str, u64); 3]) -> fmt::Result {
+    writeln!(out, r#"<svg class="shares" width="100%" height="8" aria-hidden="true">"#)?;
+    let mut x = 0.0;
+    for (class, count) in parts.into_iter().filter(|(_, count)| *count > 0) {
+        let width = count as f64 * 100.0 / all.max(1) as f64;
+        writeln!(out, r#"<rect class="{class}" x="{x:.2}%" width="{width:.2}%" height="8"/>"#)?;
+        x += width;
+    }
+    writeln!(out, "</svg>")
+}
+
 fn contents(out: &mut String, report: &Report) -> fmt::Result {
     let has_tasks = rows::tasks(report).next().is_some();
     let sections = [
         ("failed", "What failed", report.media.iter().any(|media| media.state.is_failure())),
         ("unfinished", "Under way", report.media.iter().any(|media| media.state == MediaState::Unfinished)),
         ("timeline", "Timeline", has_tasks),
-        ("time-spent", "Where the time went", has_tasks),
+        ("time-spent", "Where the time went", phases::any(report)),
         ("durations", "Durations", rows::tasks(report).any(|task| rows::task_seconds(task).is_some())),
         ("calls", "Calls", true),
         ("media", "Media", !report.media.is_empty()),
@@ -239,6 +284,14 @@ fn length(seconds: i64) -> String {
         (hours, 0, 0) => format!("{hours}h"),
         (hours, minutes, 0) => format!("{hours}h{minutes:02}m"),
         (hours, minutes, rest) => format!("{hours}h{minutes:02}m{rest:02}s"),
+    }
+}
+
+/// The same from milliseconds, with a decimal where that is worth something: `0.4s`, `9.8s`, `12s`.
+fn span(millis: i64) -> String {
+    match millis.max(0) {
+        tenths @ 1..9_950 if tenths % 1_000 != 0 => format!("{:.1}s", (tenths as f64 / 1_000.0).max(0.1)),
+        millis => length((millis + 500) / 1_000),
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Display, Write};
 
 use chrono::{DateTime, Utc};
-use vod_refresh::run::{MediaState, Report, TaskReport};
+use vod_refresh::run::{MediaReport, MediaState, Report, TaskReport};
 use vod_refresh::vod::TaskStatus;
 
 use super::rows;
@@ -63,13 +63,25 @@ fn document(out: &mut String, report: &Report) -> fmt::Result {
     for (action, count) in &summary.api_calls {
         writeln!(out, r#"vod_refresh_api_calls_total{{action="{}"}} {count}"#, Label(action))?;
     }
-    single(
-        out,
-        "api_retries_total",
-        "counter",
-        "API requests of the run that repeated a failed one.",
-        summary.retries,
-    )?;
+    // With a zero for each action that was called, so that a series does not begin with its first trouble.
+    for (name, help, counts) in [
+        (
+            "api_retries_total",
+            "API requests of the run that repeated a failed one, by action.",
+            &summary.retries_by_action,
+        ),
+        (
+            "api_throttled_total",
+            "API answers of the run that asked to slow down, by action.",
+            &summary.throttled,
+        ),
+    ] {
+        head(out, name, "counter", help)?;
+        for action in summary.api_calls.keys() {
+            let count = counts.get(action).copied().unwrap_or_default();
+            writeln!(out, r#"vod_refresh_{name}{{action="{}"}} {count}"#, Label(action))?;
+        }
+    }
     head(out, "events_total", "counter", "Events that the run received, by what became of them.")?;
     for (result, count) in [
         ("accepted", summary.events_accepted),
@@ -101,15 +113,25 @@ fn by_status<'a>(tasks: impl Iterator<Item = &'a TaskReport>) -> BTreeMap<&'stat
 }
 
 fn durations(out: &mut String, report: &Report) -> fmt::Result {
-    let took: Vec<i64> = rows::tasks(report).filter_map(rows::task_seconds).collect();
-    head(out, "task_duration_seconds", "histogram", "From creation to end of the tasks that ended.")?;
+    let millis = |of: fn(&MediaReport) -> Option<i64>| report.media.iter().filter_map(of).collect();
+    let help = "From a media's submission until its tasks were named.";
+    histogram(out, "media_accept_duration_seconds", help, millis(rows::accepted_after))?;
+    let help = "From there until the last of its tasks was seen ended.";
+    histogram(out, "media_complete_duration_seconds", help, millis(rows::completed_after))?;
+    let tasks = rows::tasks(report).filter_map(rows::task_seconds).map(|seconds| seconds * 1_000).collect();
+    histogram(out, "task_duration_seconds", "From creation to end of the tasks that ended.", tasks)
+}
+
+/// A histogram in seconds of durations in milliseconds.
+fn histogram(out: &mut String, name: &str, help: &str, took: Vec<i64>) -> fmt::Result {
+    head(out, name, "histogram", help)?;
     for bound in BUCKETS {
-        let count = took.iter().filter(|&&seconds| seconds <= bound).count();
-        writeln!(out, r#"vod_refresh_task_duration_seconds_bucket{{le="{bound}"}} {count}"#)?;
+        let count = took.iter().filter(|&&millis| millis <= bound * 1_000).count();
+        writeln!(out, r#"vod_refresh_{name}_bucket{{le="{bound}"}} {count}"#)?;
     }
-    writeln!(out, r#"vod_refresh_task_duration_seconds_bucket{{le="+Inf"}} {}"#, took.len())?;
-    writeln!(out, "vod_refresh_task_duration_seconds_sum {}", took.iter().sum::<i64>())?;
-    writeln!(out, "vod_refresh_task_duration_seconds_count {}", took.len())
+    writeln!(out, r#"vod_refresh_{name}_bucket{{le="+Inf"}} {}"#, took.len())?;
+    writeln!(out, "vod_refresh_{name}_sum {}", took.iter().sum::<i64>() as f64 / 1_000.0)?;
+    writeln!(out, "vod_refresh_{name}_count {}", took.len())
 }
 
 fn head(out: &mut String, name: &str, kind: &str, help: &str) -> fmt::Result {
@@ -186,6 +208,11 @@ mod tests {
             r#"vod_refresh_tasks{status="Failed"} 6"#,
             r#"vod_refresh_api_calls_total{action="RefreshMediaPlayUrls"} 3"#,
             r#"vod_refresh_events_total{result="accepted"} 22"#,
+            r#"vod_refresh_api_retries_total{action="GetMediaRefreshJobs"} 1"#,
+            r#"vod_refresh_api_throttled_total{action="RefreshMediaPlayUrls"} 0"#,
+            r#"vod_refresh_api_throttled_total{action="DescribeVodRefreshTasks"} 2"#,
+            r#"vod_refresh_media_accept_duration_seconds_bucket{le="5"} 42"#,
+            "vod_refresh_media_complete_duration_seconds_count 39",
             "vod_refresh_run_duration_seconds 242",
             r#"vod_refresh_task_duration_seconds_bucket{le="+Inf"} 101"#,
         ] {

@@ -1,5 +1,6 @@
 //! What several writers read out of a report's rows.
 
+use chrono::{DateTime, Utc};
 use vod_refresh::TaskType;
 use vod_refresh::run::{MediaReport, Report, TaskReport};
 use vod_refresh::vod::TaskStatus;
@@ -40,6 +41,24 @@ pub(super) fn has_failed(task: &TaskReport) -> bool {
 /// What the CDN says about the first URL of a media that failed.
 pub(super) fn first_cause(media: &MediaReport) -> Option<&str> {
     media.tasks.iter().filter(|task| has_failed(task)).find_map(|task| task.description.as_deref())
+}
+
+/// When the last of a media's tasks was seen ended, if all have.
+pub(super) fn ended_at(media: &MediaReport) -> Option<DateTime<Utc>> {
+    let all = media.tasks.iter().all(has_ended);
+    media.tasks.iter().filter_map(|task| task.ended_at).max().filter(|_| all)
+}
+
+/// Milliseconds from a media's submission to its acceptance.
+pub(super) fn accepted_after(media: &MediaReport) -> Option<i64> {
+    let (submitted, accepted) = media.submitted_at.zip(media.accepted_at)?;
+    Some((accepted - submitted).num_milliseconds().max(0))
+}
+
+/// Milliseconds from a media's acceptance to the end of its last task.
+pub(super) fn completed_after(media: &MediaReport) -> Option<i64> {
+    let (accepted, ended) = media.accepted_at.zip(ended_at(media))?;
+    Some((ended - accepted).num_milliseconds().max(0))
 }
 
 /// How long a task took, in seconds, if it has ended and both times are known.

@@ -87,13 +87,15 @@ fn one(n: usize, state: &str) -> Value {
             };
             json!({"task_id": format!("146{n:07}{t}"), "status": status, "progress": progress,
                    "url": format!("https://vod.example.com/{id}/{}-{t}.m3u8", ["sd", "hd", "ld"][t % 3]),
-                   "created_at": at(created), "ended_at": ended,
+                   "created_at": at(created), "known_at": at(created + 1), "ended_at": ended,
+                   "unfinished_at": at(created + took - 2),
                    "description": (status == "Failed").then_some("Origin Timeout")})
         })
         .collect();
     let error =
         (state == "failed").then(|| json!({"code": "TaskFailed", "message": "1 of the media's URLs failed"}));
     json!({"media_id": id, "job_id": format!("c5ae61bf{batch:04}"), "state": state, "error": error,
+           "submitted_at": at(1 + batch), "accepted_at": at(5 + batch),
            "confirmed_by": if n.is_multiple_of(2) { "callback" } else { "lookup" }, "tasks": tasks})
 }
 
@@ -104,6 +106,7 @@ fn value(outcome: &str, rows: Vec<Value>) -> Value {
     let calls = rows.len().div_ceil(20);
     json!({
         "schema": 1, "run_id": "0197f3c2-7a10-7cc3-98c4-dc0c0c07398f", "task_type": "refresh", "outcome": outcome,
+        "resumable": outcome == "timeout",
         "started_at": at(0), "finished_at": at(240 + rows.len() as i64 / 20),
         "summary": {
             "media": rows.len(), "media_complete": states(&["complete"]),
@@ -112,7 +115,8 @@ fn value(outcome: &str, rows: Vec<Value>) -> Value {
             "tasks_unfinished": tasks.len() - status("Complete") - status("Failed"),
             "api_calls": {"RefreshMediaPlayUrls": calls, "GetMediaRefreshJobs": calls,
                           "DescribeVodRefreshTasks": 2 * tasks.len()},
-            "retries": 3, "events_accepted": rows.len() / 2, "events_rejected": 1, "events_repeated": 2,
+            "retries": 3, "retries_by_action": {"GetMediaRefreshJobs": 1, "DescribeVodRefreshTasks": 2},
+            "throttled": {"DescribeVodRefreshTasks": 2}, "events_accepted": rows.len() / 2, "events_rejected": 1, "events_repeated": 2,
             "events_foreign": 0,
         },
         "media": rows,

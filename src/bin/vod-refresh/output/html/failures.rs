@@ -34,7 +34,7 @@ pub(super) fn failed(out: &mut String, report: &Report) -> fmt::Result {
         let reason = shortened(&reason(group[0]), TEXT);
         writeln!(
             out,
-            r#"<h3><span class="{class}"><span aria-hidden="true">{sign}</span> {word}</span>{} {} ({})</h3>"#,
+            r#"<div class="reason"><h3><span class="{class}"><span aria-hidden="true">{sign}</span> {word}</span>{} {} ({})</h3>"#,
             if reason.is_empty() { "" } else { ":" },
             escaped(&reason),
             Count(group.len() as u64, "media", "media")
@@ -44,7 +44,8 @@ pub(super) fn failed(out: &mut String, report: &Report) -> fmt::Result {
         if let Some(text) = shared {
             writeln!(out, "<p>{}</p>", escaped(&shortened(text, TEXT)))?;
         }
-        writeln!(out, "<p><strong>What to do:</strong> {}</p>", escaped(remedy::for_media(group[0])))?;
+        let advice = escaped(remedy::for_media(group[0]));
+        writeln!(out, r#"<p class="advice"><strong>What to do:</strong> {advice}</p>"#)?;
         listed += list(out, &group, start, |out, media| {
             if shared.is_none()
                 && let Some(text) = text(media)
@@ -56,6 +57,7 @@ pub(super) fn failed(out: &mut String, report: &Report) -> fmt::Result {
             }
             urls(out, media, rows::has_failed)
         })?;
+        writeln!(out, "</div>")?;
     }
     left_out(out, media.len() - listed)?;
     writeln!(out, "</section>")

@@ -1,8 +1,8 @@
 //! Draws the bars of the timeline.
 //!
 //! Positions are percentages of the run's time, so the picture fits every width while its text keeps its size; that is
-//! why there is no `viewBox`. Complete is filled, failed a thick frame, unfinished dashed up to the end of the
-//! run: the forms tell them apart without colour.
+//! why there is no `viewBox`. Dotted until submitted, thin until accepted, thick until ended; complete is filled,
+//! failed a thick frame, unfinished dashed up to the end of the run: the forms tell them apart without colour.
 
 use std::fmt::{self, Write};
 
@@ -15,15 +15,20 @@ use super::{Count, length};
 
 /// Up to here bars are tall enough for a label each.
 const TALL: usize = 60;
+/// Height of a low bar's row, in which a label just fits.
+const LOW: usize = 11;
 /// Height of the axis above the bars.
 const AXIS: usize = 22;
+/// Percent that is always drawn: nothing that happened is too short to be seen.
+const LEAST: f64 = 0.4;
 
 pub(super) fn draw(out: &mut String, report: &Report, bars: &[Bar]) -> fmt::Result {
-    let row = if bars.len() <= TALL { 16 } else { 9 };
+    let row = if bars.len() <= TALL { 18 } else { LOW };
     let height = AXIS + bars.len() * row + 4;
-    let span = (report.finished_at - report.started_at).num_seconds().max(1);
+    let span = seconds(report);
     key(out)?;
     writeln!(out, r#"<figure><div class="chart"><svg width="100%" height="{height}" aria-hidden="true">"#)?;
+    bands(out, bars, row)?;
     labels(out, bars, row)?;
     let failed: usize = bars.iter().map(|bar| bar.failed).sum();
     let open: usize = bars.iter().map(|bar| bar.open).sum();
@@ -33,6 +38,7 @@ pub(super) fn draw(out: &mut String, report: &Report, bars: &[Bar]) -> fmt::Resu
         Count(bars.len() as u64, "bar", "bars"),
         length(span)
     )?;
+    bands(out, bars, row)?;
     axis(out, span, height)?;
     for (at, bar) in bars.iter().enumerate() {
         let percent = |time: DateTime<Utc>| {
@@ -41,6 +47,12 @@ pub(super) fn draw(out: &mut String, report: &Report, bars: &[Bar]) -> fmt::Resu
         one(out, bar, percent, AXIS + at * row + 2, row - 4)?;
     }
     writeln!(out, "</svg></div></figure>")
+}
+
+/// What the axis covers: whole seconds, the last one begun included.
+fn seconds(report: &Report) -> i64 {
+    let millis = (report.finished_at - report.started_at).num_milliseconds().max(1);
+    (millis - 1) / 1_000 + 1
 }
 
 fn one(
@@ -52,17 +64,21 @@ fn one(
 ) -> fmt::Result {
     let from = percent(bar.from);
     let middle = y + height / 2;
-    write!(
-        out,
-        r#"<g><title>{}</title><line class="wait" x1="0" x2="{from:.2}%" y1="{middle}" y2="{middle}"/>"#,
-        escaped(&bar.hint)
-    )?;
-    let mut rect = |class: &str, x: f64, width: f64| {
-        // Nothing that happened is too short to be seen.
-        let (x, width) = (x.min(99.6), width.max(0.4));
+    write!(out, "<g><title>{}</title>", escaped(&bar.hint))?;
+    let submitted = bar.submitted_at.map_or(from, &percent).min(from);
+    write!(out, r#"<line class="wait" x1="0" x2="{submitted:.2}%" y1="{middle}" y2="{middle}"/>"#)?;
+    if bar.submitted_at.is_some() {
+        let (top, bottom) = (middle - height / 4, middle + height / 4);
         write!(
             out,
-            r#"<rect class="{class}" x="{x:.2}%" y="{y}" width="{width:.2}%" height="{height}" rx="1"/>"#
+            r#"<line class="sent" x1="{submitted:.2}%" x2="{from:.2}%" y1="{middle}" y2="{middle}"/><line class="sent" x1="{submitted:.2}%" x2="{submitted:.2}%" y1="{top}" y2="{bottom}"/>"#
+        )?;
+    }
+    let mut rect = |class: &str, x: f64, width: f64| {
+        let (x, width) = (x.min(100.0 - LEAST), width.max(LEAST));
+        write!(
+            out,
+            r#"<rect class="{class}" x="{x:.2}%" y="{y}" width="{width:.2}%" height="{height}" rx="2"/>"#
         )
     };
     let ended_at = bar.ended_at.map_or(from, |time| percent(time).max(from));
@@ -83,6 +99,21 @@ fn one(
     writeln!(out, "</g>")
 }
 
+/// Stripes that hold the tasks of a media together, where they have several.
+fn bands(out: &mut String, bars: &[Bar], row: usize) -> fmt::Result {
+    let mut from = 0;
+    while from < bars.len() {
+        let shaded = bars[from].shaded;
+        let rows = bars[from..].iter().take_while(|bar| bar.shaded == shaded).count();
+        if shaded {
+            let (y, height) = (AXIS + from * row, rows * row);
+            writeln!(out, r#"<rect class="band" x="0" y="{y}" width="100%" height="{height}"/>"#)?;
+        }
+        from += rows;
+    }
+    Ok(())
+}
+
 /// Low rows leave room for some labels only: those of failed rows come first, then unfinished ones.
 fn labels(out: &mut String, bars: &[Bar], row: usize) -> fmt::Result {
     let mut taken: Vec<usize> = Vec::new();
@@ -93,12 +124,12 @@ fn labels(out: &mut String, bars: &[Bar], row: usize) -> fmt::Result {
     };
     for (wanted, class, sign) in [(0, "bad", "✗ "), (1, "open", "… "), (2, "", "")] {
         for (at, bar) in bars.iter().enumerate().filter(|(_, bar)| rank(bar) == wanted) {
-            let y = AXIS + at * row + row - 4;
-            if bar.label.is_empty() || taken.iter().any(|other| other.abs_diff(y) < 12) {
+            let y = AXIS + at * row + row / 2 + 4;
+            if bar.label.is_empty() || taken.iter().any(|other| other.abs_diff(y) < LOW) {
                 continue;
             }
             taken.push(y);
-            writeln!(out, r#"<text class="{class}" y="{y}">{sign}{}</text>"#, escaped(&bar.label))?;
+            writeln!(out, r#"<text class="{class}" x="4" y="{y}">{sign}{}</text>"#, escaped(&bar.label))?;
         }
     }
     Ok(())
@@ -133,15 +164,17 @@ pub(super) fn step(span: i64, parts: i64) -> i64 {
 
 fn key(out: &mut String) -> fmt::Result {
     writeln!(out, r#"<ul class="key">"#)?;
-    for (class, words) in [
-        ("bar-ok", "✓ complete: filled"),
-        ("bar-bad", "✗ failed: thick frame"),
-        ("bar-open", "… unfinished: dashed"),
+    for (form, words) in [
+        (r#"<line class="wait" x1="0" x2="26" y1="6" y2="6"/>"#, "not submitted yet"),
+        (
+            r#"<line class="sent" x1="1" x2="26" y1="6" y2="6"/><line class="sent" x1="1" x2="1" y1="3" y2="9"/>"#,
+            "submitted, waiting for acceptance",
+        ),
+        (r#"<rect class="bar-ok" x="1" y="1" width="24" height="10" rx="2"/>"#, "✓ accepted until complete"),
+        (r#"<rect class="bar-bad" x="1" y="1" width="24" height="10" rx="2"/>"#, "✗ failed"),
+        (r#"<rect class="bar-open" x="1" y="1" width="24" height="10" rx="2"/>"#, "… unfinished"),
     ] {
-        writeln!(
-            out,
-            r#"<li><svg width="26" height="12" aria-hidden="true"><rect class="{class}" x="1" y="1" width="24" height="10" rx="1"/></svg>{words}</li>"#
-        )?;
+        writeln!(out, r#"<li><svg width="26" height="12" aria-hidden="true">{form}</svg>{words}</li>"#)?;
     }
     writeln!(out, "</ul>")
 }

@@ -82,7 +82,8 @@ fn pages_of_large_runs_stay_small_and_say_what_they_leave_out() {
         assert!(page.len() < 2_000_000, "{} bytes", page.len());
         assert!(page.contains("more are not"));
         assert!(page.contains("There are too many to draw each"));
-        assert!(page.matches("<g><title>").count() <= 200);
+        let timeline = &page[page.find("id=\"timeline\"").unwrap()..page.find("id=\"time-spent\"").unwrap()];
+        assert!(timeline.matches("<g><title>").count() <= 200);
     }
 }
 
@@ -121,5 +122,65 @@ fn axis_steps_are_round_and_few() {
         [(1, 5, 1), (60, 5, 15), (331, 5, 120), (3600, 5, 900), (400_000, 5, 86_400), (600_000, 5, 172_800)]
     {
         assert_eq!(picture::step(span, parts), step, "{span}");
+    }
+}
+
+#[test]
+fn a_run_that_is_not_over_is_not_called_a_fault_and_says_how_to_go_on() {
+    let mut report = sample::mixed(45);
+    report.outcome = Outcome::Unfinished;
+    let page = render(&report);
+    assert!(page.contains("Unfinished: the run is still going on") && !page.contains("Internal"));
+    assert!(page.contains("vod-refresh resume 0197f3c2"));
+    // Without a journal there is nothing to resume; its jobs can be waited for.
+    report.resumable = false;
+    let page = render(&report);
+    assert!(!page.contains("vod-refresh resume"));
+    assert!(page.contains("vod-refresh wait c5ae61bf0000 c5ae61bf0001 c5ae61bf0002</code>"));
+}
+
+#[test]
+fn calls_that_nobody_counted_are_not_shown_as_none() {
+    let mut report = sample::complete(1);
+    assert!(render(&report).contains("2 throttled"));
+    report.summary.api_calls.clear();
+    assert!(render(&report).contains("The journal of a run does not keep them"));
+}
+
+#[test]
+fn the_time_is_shown_by_phase_on_average_and_for_the_last_media() {
+    let page = render(&sample::complete(45));
+    let spent = &page[page.find("id=\"time-spent\"").unwrap()..];
+    for words in ["Submitting", "Waiting for acceptance", "CDN work", "Noticing the end, at most"] {
+        assert!(spent.contains(words), "{words}");
+    }
+    // A report without the times has no such section.
+    let mut report = sample::complete(3);
+    report.media.iter_mut().for_each(|media| media.accepted_at = None);
+    assert!(!render(&report).contains("time-spent"));
+}
+
+#[test]
+fn each_media_has_one_label_on_the_timeline_where_something_is_amiss() {
+    let page = render(&sample::mixed(15));
+    let timeline = &page[page.find("id=\"timeline\"").unwrap()..page.find("id=\"time-spent\"").unwrap()];
+    let count = |class: &str| timeline.matches(&format!("<text class=\"{class}\"")).count();
+    // One media was not found: it has no task to draw.
+    assert_eq!((count("bad"), count("open"), count("")), (2, 1, 11));
+}
+
+#[test]
+fn short_spans_have_a_decimal() {
+    for (millis, text) in [
+        (0, "0s"),
+        (4, "0.1s"),
+        (420, "0.4s"),
+        (2_000, "2s"),
+        (9_940, "9.9s"),
+        (9_960, "10s"),
+        (61_400, "1m01s"),
+        (-5, "0s"),
+    ] {
+        assert_eq!(span(millis), text);
     }
 }
