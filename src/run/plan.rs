@@ -110,7 +110,8 @@ impl Polling {
         }
         let first = self.first.mul_f64(GROWTH.powf(place));
         let wait = if age < first { first - age } else { age.mul_f64(GROWTH - 1.0).min(self.cap) };
-        Some((now + wait).min(self.deadline))
+        // Times are cut to milliseconds, so the rest of a wait may be next to nothing.
+        Some((now + wait.max(self.first / 4)).min(self.deadline))
     }
 
     fn jitter(&self, task: Looked) -> f64 {
