@@ -18,9 +18,19 @@ const SECRET_PARAMETER: &str = "AuthKey";
 /// The error of a call that `credential` signed, with nothing secret of the request in it.
 pub(crate) fn without_secrets(error: Error, credential: &Credential, params: Option<&Params>) -> Error {
     let key = params.and_then(|params| params.get(SECRET_PARAMETER));
-    let secrets = of_credential(credential).into_iter().chain(key.map(String::as_str));
-    match hidden(error.message(), secrets) {
-        Some(message) => error.with_message(message),
+    let secrets: Vec<&str> = of_credential(credential).into_iter().chain(key.map(String::as_str)).collect();
+    masked(error, &secrets)
+}
+
+/// `error` with a placeholder for each of `secrets` in all that a service can write into it.
+pub(crate) fn masked(error: Error, secrets: &[&str]) -> Error {
+    let hide = |text: &str| hidden(text, secrets.iter().copied());
+    let message = hide(error.message()).unwrap_or_else(|| error.message().to_owned());
+    let code = error.code().map(|code| hide(code).unwrap_or_else(|| code.to_owned()));
+    let id = error.request_id().filter(|id| hide(id.as_str()).is_none()).cloned();
+    let error = error.with_message(message).with_request_id(id);
+    match code {
+        Some(code) => error.with_code(code),
         None => error,
     }
 }
@@ -81,5 +91,9 @@ mod tests {
         let error = Error::new(ErrorKind::Rejected, "keyid TOKENMARK SECRETMARK KEYMARK").with_code("C");
         let error = without_secrets(error, &credential, Some(&params));
         assert_eq!((error.message(), error.code()), ("keyid <secret> <secret> <secret>", Some("C")));
+        let id = crate::ids::RequestId::new("TOKENMARK").ok();
+        let error = Error::new(ErrorKind::Rejected, "m").with_code("Bad.TOKENMARK").with_request_id(id);
+        let error = without_secrets(error, &credential, None);
+        assert_eq!(error.to_string(), "Bad.<secret>: m");
     }
 }
