@@ -5,6 +5,8 @@ pub mod auth;
 pub mod emulator;
 pub mod error;
 pub mod event;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod ids;
 pub mod journal;
 pub mod net;
