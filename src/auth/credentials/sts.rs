@@ -116,7 +116,7 @@ pub(super) async fn assume_role(context: &Context, source: &Credential, role: &R
     let mut params = role.params(context);
     params.extend(role.external_id.clone().map(|id| ("ExternalId".to_owned(), id)));
     let operation = Operation { action: "AssumeRole", version: VERSION, method: Method::POST, params };
-    let secrets = echo::of_credential(source);
+    let secrets = echo::secrets_of(source, None);
     exchange(context, operation.action, peer_of(&endpoint), &secrets, |now| {
         let attempt = Attempt { credential: source, nonce: fresh_nonce()?, now };
         Ok(signed(SignatureVersion::V1, &endpoint, &operation, &attempt)?.request)
