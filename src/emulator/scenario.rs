@@ -176,7 +176,7 @@ use super::sts::Sts;
 use super::{duration, gate};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Most URLs of a media, and most messages in a queue.
+/// Most URLs of a media, most messages in a queue, most calls a second.
 const MOST: usize = 1_000_000;
 /// Seconds of a hundred years.
 const MOST_OFFSET: u64 = 36_525 * 86_400;
@@ -353,8 +353,11 @@ impl Scenario {
         for (n, action) in self.deny.iter().enumerate() {
             known(format!("deny[{n}]"), action)?;
         }
-        for action in self.rates.keys() {
+        for (action, rate) in &self.rates {
             known("rates".into(), action)?;
+            if !(0.0..=MOST as f64).contains(rate) {
+                return Err(format!("rates.{action}: {rate} is no rate, 0 to {MOST} calls a second are"));
+            }
         }
         self.check_sizes()?;
         for (id, job) in &self.jobs {
@@ -445,6 +448,8 @@ mod tests {
             ("{\"faults\": [{\"fault\": {\"html\": {\"status\": 99}}}]}", &["faults[0].fault", "99"]),
             ("{\"deny\": [\"vod:x\"]}", &["deny[0]", "vod:x"]),
             ("{\"rates\": {\"x\": 1}}", &["rates", "x"]),
+            ("{\"rates\": {\"AssumeRole\": -1}}", &["rates.AssumeRole", "-1"]),
+            ("{\"rates\": {\"AssumeRole\": 6e56}}", &["rates.AssumeRole"]),
             ("{\"clock_offset\": 9000000000000000}", &["clock_offset", "hundred years"]),
             ("{\"job_delay\": \"9000000000h\"}", &["ten years", "line 1"]),
             ("{\"urls_per_media\": 1000001}", &["urls_per_media", "1000000"]),

@@ -16,7 +16,7 @@ use crate::net::transport::{BoxFuture, Transport, TransportError};
 const CONFIG: &str = "/home/u/.aliyun/config.json";
 const INI: &str = "/home/u/.alibabacloud/credentials.ini";
 /// What a helper program writes is as good as a secret.
-const PROGRAM_MARK: &str = "0UTPUT-MARK";
+const PROGRAM_MARK: &str = "PR0GRAM-MARK";
 /// The fields whose values are secrets.
 const SECRETS: [&str; 4] = ["access_key_secret", "sts_token", "security_token", "private_key"];
 
