@@ -113,7 +113,8 @@ impl Shared {
     /// The cloud's own time of day.
     fn now(&self) -> DateTime<Utc> {
         let now = lock(&self.clock).now();
-        now + TimeDelta::try_seconds(lock(&self.state).scenario.clock_offset).unwrap_or_default()
+        let offset = TimeDelta::try_seconds(lock(&self.state).scenario.clock_offset).unwrap_or_default();
+        now.checked_add_signed(offset).unwrap_or(now)
     }
 }
 

@@ -4,6 +4,11 @@
 //! separate ids on the wire, and an empty `TaskId` would ask `DescribeVodRefreshTasks` about everybody's tasks.
 //! Clones are cheap: the text is shared.
 
+mod list;
+mod words;
+
+pub use list::{IdList, ListFaults};
+
 use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;

@@ -6,6 +6,8 @@ pub mod docs;
 pub mod emulator;
 pub mod error;
 pub mod event;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod ids;
 pub mod journal;
 pub mod net;

@@ -5,7 +5,7 @@
 //! settled here: an empty queue is a 404 with the code `MessageNotExist` (an empty list for us), a batch delete that
 //! partly fails is a 404 with a list, and a body is JSON as it is or in Base64, which nothing in the message tells.
 
-mod answer;
+pub(crate) mod answer;
 mod batch_delete_message;
 mod batch_receive_message;
 mod body;
@@ -22,3 +22,6 @@ pub use client::{QueueClient, QueueClientBuilder};
 pub use delete_message::Deleted;
 pub use get_queue_attributes::QueueAttributes;
 pub use queue_url::QueueUrl;
+
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::{batch_delete_message::read_failures, batch_receive_message::messages_in};

@@ -7,6 +7,7 @@ use super::credentials::Credential;
 use super::percent;
 use super::rpc::Params;
 use crate::error::Error;
+use crate::ids::RequestId;
 
 /// Stands where a secret stood.
 const HIDDEN: &str = "<secret>";
@@ -15,20 +16,29 @@ const LEAST: usize = 4;
 /// The one parameter, besides the token, that is a secret: the key that signs callbacks.
 const SECRET_PARAMETER: &str = "AuthKey";
 
-/// The error of a call that `credential` signed, with nothing secret of the request in it.
-pub(crate) fn without_secrets(error: Error, credential: &Credential, params: Option<&Params>) -> Error {
-    let key = params.and_then(|params| params.get(SECRET_PARAMETER));
-    let secrets = of_credential(credential).into_iter().chain(key.map(String::as_str));
-    match hidden(error.message(), secrets) {
-        Some(message) => error.with_message(message),
+/// What must not show of a call with `params` that `credential` signed.
+pub(crate) fn secrets_of<'a>(credential: &'a Credential, params: Option<&'a Params>) -> Vec<&'a str> {
+    let token = credential.token.as_ref().map(|token| token.expose_secret());
+    let key = params.and_then(|params| params.get(SECRET_PARAMETER)).map(String::as_str);
+    std::iter::once(credential.secret.expose_secret()).chain(token).chain(key).collect()
+}
+
+/// `error` with a placeholder for each of `secrets` in all that a service can write into it.
+pub(crate) fn masked(error: Error, secrets: &[&str]) -> Error {
+    let hide = |text: &str| hidden(text, secrets.iter().copied());
+    let message = hide(error.message()).unwrap_or_else(|| error.message().to_owned());
+    let code = error.code().map(|code| hide(code).unwrap_or_else(|| code.to_owned()));
+    let id = harmless_id(error.request_id().cloned(), secrets);
+    let error = error.with_message(message).with_request_id(id);
+    match code {
+        Some(code) => error.with_code(code),
         None => error,
     }
 }
 
-/// What must not show of a credential.
-pub(crate) fn of_credential(credential: &Credential) -> Vec<&str> {
-    let token = credential.token.as_ref().map(|token| token.expose_secret());
-    std::iter::once(credential.secret.expose_secret()).chain(token).collect()
+/// `id` unless it holds one of `secrets`.
+pub(crate) fn harmless_id(id: Option<RequestId>, secrets: &[&str]) -> Option<RequestId> {
+    id.filter(|id| hidden(id.as_str(), secrets.iter().copied()).is_none())
 }
 
 /// `text` with a placeholder for each of `secrets`, as it is or percent-encoded; `None` if it holds none.
@@ -79,7 +89,11 @@ mod tests {
         let credential = Credential::new("keyid", "SECRETMARK").with_token("TOKENMARK");
         let params = Params::from([("AuthKey".to_owned(), "KEYMARK".to_owned())]);
         let error = Error::new(ErrorKind::Rejected, "keyid TOKENMARK SECRETMARK KEYMARK").with_code("C");
-        let error = without_secrets(error, &credential, Some(&params));
+        let error = masked(error, &secrets_of(&credential, Some(&params)));
         assert_eq!((error.message(), error.code()), ("keyid <secret> <secret> <secret>", Some("C")));
+        let id = RequestId::new("TOKENMARK").ok();
+        let error = Error::new(ErrorKind::Rejected, "m").with_code("Bad.TOKENMARK").with_request_id(id);
+        let error = masked(error, &secrets_of(&credential, None));
+        assert_eq!(error.to_string(), "Bad.<secret>: m");
     }
 }

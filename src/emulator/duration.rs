@@ -6,6 +6,9 @@ use std::time::Duration;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serializer};
 
+/// Ten years. More is a slip, and times so far away can't be written down.
+const LONGEST: Duration = Duration::from_secs(87_600 * 3_600);
+
 /// Reads a sum of whole numbers with units, the units among `h`, `m`, `s`, `ms`.
 pub(super) fn parse(text: &str) -> Result<Duration, String> {
     let complain = || format!("{text:?} is no duration; write it like \"200ms\", \"8s\" or \"1m30s\"");
@@ -29,6 +32,9 @@ pub(super) fn parse(text: &str) -> Result<Duration, String> {
         rest = &rest[letters..];
         let part = number.checked_mul(milliseconds).ok_or_else(complain)?;
         sum = sum.checked_add(Duration::from_millis(part)).ok_or_else(complain)?;
+    }
+    if sum > LONGEST {
+        return Err(format!("{text:?} is more than 87600h, ten years"));
     }
     Ok(sum)
 }
@@ -97,5 +103,6 @@ mod tests {
         {
             assert!(parse(text).is_err(), "{text:?}");
         }
+        assert!(parse("87600h").is_ok() && parse("87600h1ms").is_err());
     }
 }

@@ -1,7 +1,7 @@
 //! The scenario: how the pretend cloud behaves. A JSON file, or built in Rust.
 //!
 //! Every field may be left out; an unknown field is an error, so that a slip of the pen is noticed. Durations are
-//! texts such as `"200ms"`, `"8s"`, `"1m30s"`, `"2h"`. An empty file `{}` is a cloud in good health.
+//! texts such as `"200ms"`, `"8s"`, `"1m30s"`, `"2h"`, ten years at most. An empty file `{}` is a cloud in good health.
 //!
 //! ```json
 //! {
@@ -176,6 +176,11 @@ use super::sts::Sts;
 use super::{duration, gate};
 use crate::error::{Error, ErrorKind, Result};
 
+/// Most URLs of a media, most messages in a queue, most calls a second.
+const MOST: usize = 1_000_000;
+/// Seconds of a hundred years.
+const MOST_OFFSET: u64 = 36_525 * 86_400;
+
 /// How the pretend cloud behaves. The module's text says what each field means.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -348,9 +353,13 @@ impl Scenario {
         for (n, action) in self.deny.iter().enumerate() {
             known(format!("deny[{n}]"), action)?;
         }
-        for action in self.rates.keys() {
+        for (action, rate) in &self.rates {
             known("rates".into(), action)?;
+            if !(0.0..=MOST as f64).contains(rate) {
+                return Err(format!("rates.{action}: {rate} is no rate, 0 to {MOST} calls a second are"));
+            }
         }
+        self.check_sizes()?;
         for (id, job) in &self.jobs {
             if !["Refresh", "Preload"].contains(&job.task_type.as_str()) {
                 return Err(format!(
@@ -360,6 +369,30 @@ impl Scenario {
             }
         }
         Ok(())
+    }
+
+    /// A digit too many, and the cloud would eat up the machine or live outside of what a calendar holds.
+    fn check_sizes(&self) -> Result<(), String> {
+        if self.clock_offset.unsigned_abs() > MOST_OFFSET {
+            return Err(format!("clock_offset: {} is more than a hundred years", self.clock_offset));
+        }
+        let of_media = |place: String, script: &MediaScript| {
+            [
+                (format!("{place}.url_count"), script.url_count.unwrap_or_default()),
+                (format!("{place}.foreign_rows"), script.foreign_rows),
+            ]
+        };
+        let mut counts = vec![("urls_per_media".to_owned(), self.urls_per_media)];
+        counts.extend(of_media("default_media".into(), &self.default_media));
+        counts.extend(self.media.iter().flat_map(|(id, script)| of_media(format!("media.{id}"), script)));
+        if let Some(queue) = &self.queue {
+            counts.push(("queue.foreign".into(), queue.foreign));
+            counts.push(("queue.undecodable".into(), queue.undecodable));
+        }
+        match counts.into_iter().find(|(_, count)| *count > MOST) {
+            Some((place, count)) => Err(format!("{place}: {count} is more than {MOST}")),
+            None => Ok(()),
+        }
     }
 }
 
@@ -415,6 +448,14 @@ mod tests {
             ("{\"faults\": [{\"fault\": {\"html\": {\"status\": 99}}}]}", &["faults[0].fault", "99"]),
             ("{\"deny\": [\"vod:x\"]}", &["deny[0]", "vod:x"]),
             ("{\"rates\": {\"x\": 1}}", &["rates", "x"]),
+            ("{\"rates\": {\"AssumeRole\": -1}}", &["rates.AssumeRole", "-1"]),
+            ("{\"rates\": {\"AssumeRole\": 6e56}}", &["rates.AssumeRole"]),
+            ("{\"clock_offset\": 9000000000000000}", &["clock_offset", "hundred years"]),
+            ("{\"job_delay\": \"9000000000h\"}", &["ten years", "line 1"]),
+            ("{\"urls_per_media\": 1000001}", &["urls_per_media", "1000000"]),
+            ("{\"media\": {\"m\": {\"url_count\": 1000001}}}", &["media.m.url_count"]),
+            ("{\"default_media\": {\"foreign_rows\": 1000001}}", &["default_media.foreign_rows"]),
+            ("{\"queue\": {\"foreign\": 99999999999}}", &["queue.foreign"]),
             ("{\"jobs\": {\"J1\": {\"task_type\": \"refresh\"}}}", &["jobs.J1.task_type"]),
         ];
         for (text, words) in table {

@@ -12,6 +12,9 @@ use tokio_util::sync::CancellationToken;
 use super::transport::BoxFuture;
 use crate::error::{Error, ErrorKind, Fate, Result};
 
+/// A shorter wait that the service asks for tells nothing.
+const LEAST_TOLD: Duration = Duration::from_millis(250);
+
 /// How long one call may go on failing.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Budget {
@@ -121,20 +124,23 @@ fn given_up(error: Error, attempts: u32, elapsed: Duration) -> Error {
 
 /// The wait before attempt `number + 1`.
 ///
-/// The service's own word comes first. Throttled: 1–2 s, 2–4 s, 4–8 s … to 32–64 s, never less than the step before.
+/// The service's own word comes first, unless it is less than [`LEAST_TOLD`]: a `Retry-After: 0` would make us run against
+/// the service without a pause. Throttled: 1–2 s, 2–4 s, 4–8 s … to 32–64 s, never less than the step before.
 /// Busy: the minutes that the service is known to need. Everything else: full jitter, 0 to 0.25 s, 0.5 s … to 16 s.
 pub(crate) fn delay(error: &Error, number: u32, jitter: f64) -> Duration {
-    if let Some(told) = error.retry_after() {
+    let told = error.retry_after().unwrap_or_default();
+    if told >= LEAST_TOLD {
         return told + told.min(Duration::from_secs(5)).mul_f64(0.1 * jitter);
     }
     let doubled = |base: f64, most: u32| base * f64::from(1u32 << (number - 1).min(most));
-    Duration::from_secs_f64(match error.kind() {
+    let own = Duration::from_secs_f64(match error.kind() {
         // Nothing to wait for: what was wrong has been put right.
         ErrorKind::Clock | ErrorKind::Expired | ErrorKind::Refused => 0.0,
         ErrorKind::Throttled => doubled(1.0, 5) * (1.0 + jitter),
         ErrorKind::Busy => 60.0 * (1.0 + jitter / 4.0),
         _ => doubled(0.25, 6) * jitter,
-    })
+    });
+    own.max(told)
 }
 
 #[cfg(test)]
@@ -212,6 +218,18 @@ mod tests {
         assert!(bench.waits.lock().unwrap()[0] >= Duration::from_secs(2));
         assert_eq!(start.elapsed().as_secs(), 300);
         assert!(failure.message().contains("gave up after 3 attempts in 300 s"), "{failure}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_that_asks_for_no_wait_is_not_run_against() {
+        for millis in [0, 1, 249] {
+            let bench = Bench::new();
+            let told = |kind| error(kind).with_retry_after(Some(Duration::from_millis(millis)));
+            let errors = [ErrorKind::Throttled, ErrorKind::Throttled, ErrorKind::Unavailable].map(told);
+            bench.run(true, errors.into()).await.unwrap();
+            let waits: Vec<u128> = bench.waits.lock().unwrap().iter().map(Duration::as_millis).collect();
+            assert_eq!(waits, [1_500, 3_000, 500]);
+        }
     }
 
     #[tokio::test(start_paused = true)]

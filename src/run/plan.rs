@@ -109,9 +109,10 @@ impl Polling {
             return None;
         }
         let first = self.first.mul_f64(GROWTH.powf(place));
-        let wait = if age < first { first - age } else { age.mul_f64(GROWTH - 1.0).min(self.cap) };
-        // Times are cut to milliseconds, so the rest of a wait may be next to nothing.
-        Some((now + wait.max(self.first / 4)).min(self.deadline))
+        // Times are cut to milliseconds: what is left of a wait then is none.
+        let is_done = age + self.first / 20 >= first;
+        let wait = if is_done { age.mul_f64(GROWTH - 1.0).min(self.cap) } else { first - age };
+        Some((now + wait).min(self.deadline))
     }
 
     fn jitter(&self, task: Looked) -> f64 {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::fault::classify;
+use crate::auth::echo;
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::ids::RequestId;
 use crate::net::xml::{self, Element};
@@ -22,6 +23,12 @@ impl Answer {
     pub(crate) fn expect(&self, name: &str) -> Result<&Element> {
         let found = self.root.as_ref().filter(|root| root.name == name);
         found.ok_or_else(|| self.garbled(&format!("the answer is no {name}")))
+    }
+
+    /// Forgets the request id if it holds one of `secrets`: every error about this answer would name it.
+    pub(crate) fn with_harmless_id(mut self, secrets: &[&str]) -> Self {
+        self.request_id = echo::harmless_id(self.request_id, secrets);
+        self
     }
 
     /// An error about this answer: it came and makes no sense.

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use http::Method;
 
 use super::QueueClient;
+use super::answer::Answer;
 use super::body::json_of;
 use super::client::Call;
 use super::fault::MESSAGE_NOT_EXIST;
@@ -38,7 +39,7 @@ impl ReceiptHandle {
 
     /// As it stands in a query: `+ / =` go raw, as in the vendor's SDKs; what a URL can't hold is encoded. The
     /// signature covers whatever goes out.
-    pub(super) fn in_query(&self) -> String {
+    pub(crate) fn in_query(&self) -> String {
         let mut out = String::with_capacity(self.0.len());
         let mut letter = [0; 4];
         for c in self.0.chars() {
@@ -122,9 +123,13 @@ impl QueueClient {
             Err(error) if error.code() == Some(MESSAGE_NOT_EXIST) => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
-        let root = answer.expect("Messages").map_err(|error| error.with_action(ACTION))?;
-        Ok(root.all("Message").filter_map(Message::read).collect())
+        messages_in(&answer)
     }
+}
+
+pub(crate) fn messages_in(answer: &Answer) -> Result<Vec<Message>> {
+    let root = answer.expect("Messages").map_err(|error| error.with_action(ACTION))?;
+    Ok(root.all("Message").filter_map(Message::read).collect())
 }
 
 #[cfg(test)]

@@ -10,12 +10,18 @@ use base64::engine::general_purpose::STANDARD;
 /// `{` is not in the Base64 alphabet, so there is no doubt. Source: "Message body encoding" of Simple Message Queue, and
 /// the defaults of the vendor's SDKs, which differ.
 pub(crate) fn json_of(body: &str) -> Option<Cow<'_, str>> {
-    let text = body.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    let text = trimmed(body);
     if text.starts_with('{') {
         return Some(Cow::Borrowed(text));
     }
     let decoded = String::from_utf8(STANDARD.decode(text).ok()?).ok()?;
-    decoded.trim_start_matches('\u{feff}').trim_start().starts_with('{').then_some(Cow::Owned(decoded))
+    let text = trimmed(&decoded);
+    text.starts_with('{').then(|| Cow::Owned(text.to_owned()))
+}
+
+/// Without blanks and byte order marks around it, which no JSON reader takes.
+fn trimmed(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
 }
 
 #[cfg(test)]
@@ -26,9 +32,15 @@ mod tests {
     fn raw_and_base64_are_told_apart() {
         let json = r#"{"EventType":"x","Note":"中"}"#;
         let base64 = STANDARD.encode(json);
-        for body in
-            [json, &format!(" \n{json}\n"), &format!("\u{feff}{json}"), &base64, &format!("\n{base64} ")]
-        {
+        let marked = format!("\u{feff}{json}\n");
+        for body in [
+            json,
+            &format!(" \n{json}\n"),
+            &marked,
+            &base64,
+            &format!("\n{base64} "),
+            &STANDARD.encode(&marked),
+        ] {
             assert_eq!(json_of(body).as_deref(), Some(json), "{body:?}");
         }
     }

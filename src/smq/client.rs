@@ -162,8 +162,9 @@ impl QueueClient {
         let answer = send_within(&*self.shared.transport, request, call.wait + BEYOND_THE_POLL)
             .await
             .map_err(|failure| Error::from(failure).with_action(action))?;
-        let result = answer::read(&answer).map_err(|error| {
-            let error = echo::without_secrets(error, &credential, None).with_action(action);
+        let secrets = echo::secrets_of(&credential, None);
+        let result = answer::read(&answer).map(|answer| answer.with_harmless_id(&secrets)).map_err(|error| {
+            let error = echo::masked(error, &secrets).with_action(action);
             match error.kind() {
                 ErrorKind::Clock => self.correct_clock(error, &answer),
                 ErrorKind::Refused if credential.secret_has_blanks_around() => {

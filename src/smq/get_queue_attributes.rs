@@ -28,7 +28,7 @@ pub struct QueueAttributes {
 }
 
 impl QueueAttributes {
-    fn read(root: &Element) -> Self {
+    pub(crate) fn read(root: &Element) -> Self {
         let number = |name| root.number(name).and_then(|n| u64::try_from(n).ok());
         Self {
             name: root.field("QueueName").map(str::to_owned),

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::fault::classify;
 use super::lenient::Fields;
+use crate::auth::echo;
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::ids::RequestId;
 use crate::net::xml::resolved;
@@ -27,6 +28,12 @@ pub(crate) struct Answer {
 impl Answer {
     pub(crate) fn fields(&self) -> Option<Fields<'_>> {
         Fields::of(&self.body)
+    }
+
+    /// Forgets the request id if it holds one of `secrets`: every error about this answer would name it.
+    pub(crate) fn with_harmless_id(mut self, secrets: &[&str]) -> Self {
+        self.request_id = echo::harmless_id(self.request_id, secrets);
+        self
     }
 
     /// An error about this answer: it can be read but makes no sense.

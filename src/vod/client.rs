@@ -272,9 +272,9 @@ impl VodClient {
             let skew = theirs - self.shared.clock.now();
             self.shared.seen_skew_ms.store(skew.num_milliseconds(), Ordering::Relaxed);
         }
-        let result = answer::read(&answer).map_err(|error| {
-            let error =
-                echo::without_secrets(error, &credential, Some(&operation.params)).with_action(action);
+        let secrets = echo::secrets_of(&credential, Some(&operation.params));
+        let result = answer::read(&answer).map(|answer| answer.with_harmless_id(&secrets)).map_err(|error| {
+            let error = echo::masked(error, &secrets).with_action(action);
             match error.kind() {
                 ErrorKind::Clock => self.correct_clock(error, &answer),
                 _ if error.code() == Some("SignatureDoesNotMatch") => {

@@ -116,7 +116,7 @@ pub(super) async fn assume_role(context: &Context, source: &Credential, role: &R
     let mut params = role.params(context);
     params.extend(role.external_id.clone().map(|id| ("ExternalId".to_owned(), id)));
     let operation = Operation { action: "AssumeRole", version: VERSION, method: Method::POST, params };
-    let secrets = echo::of_credential(source);
+    let secrets = echo::secrets_of(source, None);
     exchange(context, operation.action, peer_of(&endpoint), &secrets, |now| {
         let attempt = Attempt { credential: source, nonce: fresh_nonce()?, now };
         Ok(signed(SignatureVersion::V1, &endpoint, &operation, &attempt)?.request)
@@ -203,7 +203,8 @@ fn read(answer: &http::Response<Bytes>, secrets: &[&str]) -> Result<Credential> 
         let told = session::text(&body, "Message").map(|text| presentable(text, secrets));
         let message = told.unwrap_or_else(|| format!("HTTP {status} without a message"));
         let error = Error::new(kind(code, status), message).with_request_id(id);
-        return Err(if code.is_empty() { error } else { error.with_code(code) });
+        let error = if code.is_empty() { error } else { error.with_code(code) };
+        return Err(echo::masked(error, secrets));
     }
     session::read(body.get("Credentials").unwrap_or(&Value::Null)).map_err(|field| {
         let message = format!("the answer has no usable Credentials.{field}");
@@ -281,6 +282,9 @@ mod tests {
         let text = "Specified signature is not matched with our calculation. server string to sign is:MARK";
         assert_eq!(presentable(text, &[]), "Specified signature is not matched with our calculation");
         assert!(!presentable("the token MARK is bad", &["MARK"]).contains("MARK"));
+        let body = r#"{"Code":"Bad.MARK","Message":"MARK","RequestId":"MARK"}"#;
+        let error = read(&answer(400, body), &["MARK"]).unwrap_err();
+        assert_eq!(error.to_string(), "Bad.<secret>: <secret>");
     }
 
     #[test]

@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::bed::Bed;
-use crate::emulator::{JobScript, MediaScript, Scenario, Which};
+use crate::emulator::{Emulator, JobScript, MediaScript, Scenario, Which};
 
 async fn sleep(ms: u64) {
     tokio::time::sleep(Duration::from_millis(ms)).await;
@@ -318,4 +318,10 @@ async fn twenty_thousand_media_are_no_burden() {
         found += rows.len();
     }
     assert_eq!(found, 200);
+}
+
+#[test]
+fn a_clock_that_no_calendar_holds_is_not_moved() {
+    let cloud = Emulator::new(Scenario::new().with_clock_offset(i64::MAX / 1_000));
+    assert_eq!(cloud.job_ids(), Vec::<String>::new());
 }

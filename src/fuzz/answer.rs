@@ -1,0 +1,108 @@
+//! An answer of the VOD service to each kind of call: JSON, or an error as JSON, XML or a proxy's page.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::event::check_row;
+use super::recorded::{self, Parrot};
+use super::{Noon, SECRET_MARK, TOKEN_MARK, block_on};
+use crate::auth::{Credential, StaticCredentials, percent};
+use crate::error::{Error, ErrorKind, Fate};
+use crate::ids::{JobId, MediaId, TaskId};
+use crate::vod::{RefreshMediaPlayUrls, TaskQuery, TaskType, VodClient};
+
+/// Lets a client make its calls.
+pub fn answer(bytes: &[u8]) {
+    let recorded = recorded::answer(bytes);
+    let (Ok(job), Ok(task), Ok(media)) = (JobId::new("J1"), TaskId::new("T1"), MediaId::new("m1")) else {
+        panic!("nothing to ask for");
+    };
+    let (client, body) = (client(&recorded), recorded.body());
+    block_on(async {
+        match client.get_media_refresh_jobs(&job).await {
+            Ok(rows) => rows.iter().for_each(|row| {
+                check_row(row, body.len());
+                survives_the_journal(row);
+            }),
+            Err(error) => {
+                check_error(&error, &recorded);
+                // The other calls read errors in the same way.
+                if error.kind() != ErrorKind::Garbled {
+                    return;
+                }
+            }
+        }
+        match client.describe_vod_refresh_tasks(&TaskQuery { task: task.clone(), page: 1 }).await {
+            Ok(page) => page.rows.iter().for_each(|row| {
+                assert!(row.task == task && row.progress <= 100, "{row:?}");
+                survives_the_journal(row);
+            }),
+            Err(error) => check_error(&error, &recorded),
+        }
+        match client.refresh_media_play_urls(&RefreshMediaPlayUrls::new(TaskType::Refresh, vec![media])).await
+        {
+            Ok(submission) => {
+                let refused = submission.not_found.iter().chain(&submission.forbidden);
+                assert!(refused.map(String::len).sum::<usize>() <= 8 * body.len());
+            }
+            Err(error) => check_error(&error, &recorded),
+        }
+        if let Err(error) = client.describe_vod_refresh_quota().await {
+            check_error(&error, &recorded);
+        }
+        // With a client of its own, since it keeps the pace of the one before.
+        if let Err(error) = self::client(&recorded).get_message_callback(None).await {
+            check_error(&error, &recorded);
+        }
+    });
+    // Whatever the Date header said.
+    let _ = client.service_time();
+}
+
+/// A client that is always answered so, and tries once: what is tried again is the same each time.
+fn client(answer: &http::Response<Bytes>) -> VodClient {
+    let credential = Credential::new("testid", SECRET_MARK).with_token(TOKEN_MARK);
+    let client = VodClient::builder(StaticCredentials(credential))
+        .with_endpoint("http://127.0.0.1:1")
+        .with_transport(Parrot(answer.clone()))
+        .with_clock(Noon)
+        .build();
+    match client {
+        Ok(client) => client.with_patience(Duration::ZERO),
+        Err(why) => panic!("no client: {why}"),
+    }
+}
+
+fn survives_the_journal<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(row: &T) {
+    let written = serde_json::to_string(row).unwrap_or_default();
+    assert_eq!(serde_json::from_str::<T>(&written).ok().as_ref(), Some(row), "{written}");
+}
+
+fn check_error(error: &Error, answer: &http::Response<Bytes>) {
+    let body = answer.body();
+    if error.kind() == ErrorKind::Garbled {
+        assert_eq!(error.fate(), Fate::Unknown, "{error}");
+    }
+    let is_json = serde_json::from_slice::<Value>(body).is_ok_and(|value| value.is_object());
+    let is_xml = body.trim_ascii_start().starts_with(b"<") || body.starts_with(b"\xef\xbb\xbf");
+    if !is_json && !is_xml {
+        assert!(error.message().len() < 300, "what can't be read is described, not quoted: {error}");
+    }
+    assert!(!error.message().to_ascii_lowercase().contains("server string to sign"), "{error}");
+    check_text(error, body.len());
+}
+
+/// What the text of every error promises that a stranger's answer led to.
+pub(super) fn check_text(error: &Error, length: usize) {
+    let text = error.to_string().to_ascii_lowercase();
+    assert!(text.len() <= 4 * length + 500, "{} bytes of text out of {length}", text.len());
+    for secret in [SECRET_MARK, TOKEN_MARK] {
+        for dress in [secret.to_owned(), percent::encode(secret), percent::encode(&percent::encode(secret))] {
+            assert!(!text.contains(&dress.to_ascii_lowercase()), "{text}");
+        }
+    }
+}
