@@ -89,16 +89,18 @@ def bar():
 
 
 def three():
-    with Emulator(urls_per_media=4, task_duration="20s", rates=LIMITS) as cloud:
-        one = refresh(cloud.address, ids(999))
-        print("three: one process:", one[-1])
-    with Emulator(urls_per_media=4, task_duration="20s", rates=LIMITS) as cloud, ThreadPoolExecutor(3) as pool:
-        start = time.monotonic()
-        runs = list(pool.map(lambda name: refresh(cloud.address, ids(333, name)), "abc"))
-        wall = time.monotonic() - start
-    for run in runs:
-        print("three: one of three:", run[-1])
-    print(f"three: {wall:.1f} s, {wall / one[0]:.2f} times as long")
+    for media, duration in ((50, "20s"), (333, "20s"), (333, "120s")):
+        scenario = dict(urls_per_media=4, task_duration=duration, rates=LIMITS)
+        with Emulator(**scenario) as cloud:
+            one = refresh(cloud.address, ids(3 * media))
+        print(f"three: {12 * media} tasks of {duration} by one process: {one[-1]}")
+        with Emulator(**scenario) as cloud, ThreadPoolExecutor(3) as pool:
+            start = time.monotonic()
+            runs = list(pool.map(lambda name: refresh(cloud.address, ids(media, name)), "abc"))
+            wall = time.monotonic() - start
+        for run in runs:
+            print("three: by one of three:", run[-1])
+        print(f"three: {wall:.1f} s, {wall / one[0]:.2f} times as long", flush=True)
 
 
 def sdk():

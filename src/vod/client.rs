@@ -86,14 +86,18 @@ struct Pace {
 
 impl Pace {
     fn new(max_rps: Option<u32>) -> Self {
-        let ceiling = f64::from(max_rps.unwrap_or(DEFAULT_MAX_RPS).max(1));
-        // The user's own number counts from the first call on; else the documented rate is where the search begins.
-        let limit =
-            |documented: f64| Pacer::new(if max_rps.is_some() { ceiling } else { documented }, ceiling);
+        let cap = f64::from(max_rps.unwrap_or(DEFAULT_MAX_RPS).max(1));
+        // The user's own number counts for every action; else published limits do, where they are lower.
+        let limit = |published: f64| {
+            let rate = if max_rps.is_some() { cap } else { published.min(cap) };
+            Pacer::new(rate, rate)
+        };
+        // No limit of task queries is published: the search begins at what the CDN's twin of the call allows.
+        let tasks = if max_rps.is_some() { cap } else { describe_vod_refresh_tasks::PER_SECOND };
         Self {
             submit: limit(refresh_media_play_urls::PER_SECOND),
             look_up: limit(get_media_refresh_jobs::PER_SECOND),
-            tasks: limit(describe_vod_refresh_tasks::PER_SECOND),
+            tasks: Pacer::new(tasks, cap),
             settings: limit(set_message_callback::PER_SECOND),
             other: limit(10.0),
         }

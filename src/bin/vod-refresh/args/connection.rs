@@ -33,7 +33,7 @@ pub(crate) struct ConnectionArgs {
     /// How requests are signed: HMAC-SHA1, or ACS3-HMAC-SHA256 [default: v1]
     #[arg(long, value_enum, value_name = "VERSION")]
     signature_version: Option<Version>,
-    /// Cap on API calls per second for each action [default: 20; task queries begin at 5]
+    /// Cap on API calls per second for each action [default: 20; task queries begin with 5]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     max_rps: Option<u32>,
     /// Trust the certificates in this PEM file too [env: SSL_CERT_FILE] [default: the system's only]
