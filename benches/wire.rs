@@ -17,7 +17,8 @@ use vod_refresh::event::{Source, decode};
 fn submission() -> Operation {
     let ids: Vec<String> = (0..20).map(|n| format!("{n:032x}")).collect();
     let user_data = r#"{"Extend":"{\"vod-refresh\":\"0197f3c2-0000-7000-8000-000000000000:3\"}"}"#;
-    let params = [("MediaIds", ids.join(",")), ("TaskType", "Refresh".into()), ("UserData", user_data.into())];
+    let params =
+        [("MediaIds", ids.join(",")), ("TaskType", "Refresh".into()), ("UserData", user_data.into())];
     Operation {
         action: "RefreshMediaPlayUrls",
         version: "2017-03-21",
@@ -33,7 +34,8 @@ fn signing(c: &mut Criterion) {
         c.bench_function(&format!("sign a submission of 20 media, {name}"), |b| {
             b.iter(|| {
                 let attempt = Attempt { credential: &credential, nonce: fresh_nonce().unwrap(), now };
-                signed(version, "https://vod.cn-shanghai.aliyuncs.com", black_box(&operation), &attempt).unwrap()
+                signed(version, "https://vod.cn-shanghai.aliyuncs.com", black_box(&operation), &attempt)
+                    .unwrap()
             });
         });
     }

@@ -13,7 +13,9 @@ const BUSY: Duration = Duration::from_secs(20);
 
 /// Steps from an empty file to today's tables; `user_version` counts those that were done. Never change or remove one:
 /// files of every version exist.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[FIRST, ROWIDS];
+
+pub(super) const FIRST: &str = "
     CREATE TABLE run (
         id TEXT PRIMARY KEY NOT NULL,
         started_at TEXT NOT NULL,
@@ -31,7 +33,36 @@ const MIGRATIONS: &[&str] = &["
         PRIMARY KEY (run, number)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX run_by_start ON run (started_at);
-"];
+";
+
+/// Long texts leave the trees that are searched by key: without row ids, SQLite read a run's whole list of media again
+/// for each fact that was written.
+const ROWIDS: &str = "
+    CREATE TABLE new_run (
+        id TEXT PRIMARY KEY NOT NULL,
+        started_at TEXT NOT NULL,
+        task_type TEXT,
+        media INTEGER NOT NULL,
+        outcome TEXT,
+        finished_at TEXT,
+        record TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE new_fact (
+        run TEXT NOT NULL REFERENCES new_run (id) ON DELETE CASCADE,
+        number INTEGER NOT NULL,
+        at_ms INTEGER NOT NULL,
+        body TEXT NOT NULL,
+        PRIMARY KEY (run, number)
+    ) STRICT;
+    INSERT INTO new_run (id, started_at, task_type, media, outcome, finished_at, record)
+        SELECT id, started_at, task_type, media, outcome, finished_at, record FROM run;
+    INSERT INTO new_fact (run, number, at_ms, body) SELECT run, number, at_ms, body FROM fact ORDER BY run, number;
+    DROP TABLE fact;
+    DROP TABLE run;
+    ALTER TABLE new_run RENAME TO run;
+    ALTER TABLE new_fact RENAME TO fact;
+    CREATE INDEX run_by_start ON run (started_at);
+";
 
 pub(super) fn open(path: &Path) -> Result<Connection> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {

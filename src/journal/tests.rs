@@ -200,3 +200,29 @@ async fn a_lock_that_was_removed_while_it_was_opened_is_no_lock() {
         done.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_file_of_the_first_form_is_carried_over_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    let record = record(&RunId::fresh(), 0);
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(super::file::FIRST).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    let text = serde_json::to_string(&record).unwrap();
+    let insert = "INSERT INTO run (id, started_at, media, record) VALUES (?, '2026-11-25T00:00:00Z', 1, ?)";
+    old.execute(insert, [record.run.as_str(), &text]).unwrap();
+    for (number, fact) in (1..).zip(facts()) {
+        let body = serde_json::to_string(&fact).unwrap();
+        let insert = "INSERT INTO fact (run, number, at_ms, body) VALUES (?, ?, 7000, ?)";
+        old.execute(insert, (record.run.as_str(), number, body)).unwrap();
+    }
+    drop(old);
+    let journal = Journal::open(&path).await.unwrap();
+    let stored = journal.load(None).await.unwrap().unwrap();
+    assert_eq!(stored.record, record);
+    assert_eq!(stored.facts, facts().into_iter().map(|fact| (at(7), fact)).collect::<Vec<_>>());
+    journal.append(&record.run, at(8), facts()).await.unwrap();
+    let all = journal.load(Some(record.run)).await.unwrap().unwrap().facts.len();
+    assert_eq!(all, 2 * facts().len());
+}
