@@ -18,6 +18,7 @@ mod fire;
 mod kills;
 mod limits;
 mod network;
+mod pages;
 mod program;
 mod queue;
 mod raw;
