@@ -10,8 +10,9 @@ usage: benches/whole.py [bar|three|sdk|scale]...      (all of them without argum
 
 Needs `cargo build --release`; `sdk` also needs the environment that `tests/interop/run` makes.
 """
-import json, os, re, subprocess, sys, tempfile, time
+import json, os, re, statistics, subprocess, sys, tempfile, time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,9 +75,17 @@ def refresh(address, ids, *options):
     calls = sum(summary["api_calls"].values())
     queries = summary["api_calls"]["DescribeVodRefreshTasks"]
     assert report["outcome"] == "complete", report["outcome"]
+    # Our knowing it, less the last look that showed it running: the delay of a task lies between none and that.
+    delays = [seconds(task["ended_at"]) - seconds(task["unfinished_at"])
+              for media in report["media"] for task in media["tasks"] if task["unfinished_at"]]
+    delay = f", at most {statistics.median(delays):.0f} s from an end to our knowing it (median)" if delays else ""
     line = (f"{cost}; {calls} calls, {queries} of them task queries, "
-            f"{summary['retries']} repeated ({100 * summary['retries'] / calls:.1f} %)")
+            f"{summary['retries']} repeated ({100 * summary['retries'] / calls:.1f} %){delay}")
     return wall, cpu, queries, summary["tasks"], line
+
+
+def seconds(time):
+    return datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp()
 
 
 def ids(count, name="m"):
@@ -86,6 +95,9 @@ def ids(count, name="m"):
 def bar():
     with Emulator(urls_per_media=4, task_duration="20s", rates=LIMITS) as cloud:
         print("bar:", refresh(cloud.address, ids(1000))[-1])
+    # Few enough to be asked for one by one: how long after its end a task is known to have ended.
+    with Emulator(urls_per_media=2, task_duration="60s", task_jitter="60s", rates=LIMITS) as cloud:
+        print("delay:", refresh(cloud.address, ids(9))[-1])
 
 
 def three():
