@@ -27,6 +27,7 @@ mod resume;
 mod retry;
 #[cfg(unix)]
 mod signals;
+mod soak;
 mod steps;
 mod stored;
 mod support;

@@ -11,6 +11,7 @@ use std::fmt::Write;
 
 use vod_refresh::emulator::{Fault, FaultRule};
 
+pub(crate) use cell::in_paused_time;
 use cell::{Cell, run};
 pub(crate) use rows::faults;
 

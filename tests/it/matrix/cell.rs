@@ -34,6 +34,11 @@ impl Cell {
         let sum = summary.media_complete + summary.media_failed + summary.media_unfinished;
         assert_eq!(sum, summary.media, "{name}: a media stands in two places");
         assert!(bed.elapsed() <= TIMEOUT + Duration::from_secs(60), "{name}: took {:?}", bed.elapsed());
+        // Scripts submit again where they read these.
+        let nothing_done = matches!(report.outcome, Outcome::Config | Outcome::Quota);
+        assert!(!nothing_done || bed.cloud.job_ids().is_empty(), "{name}: claims that nothing was submitted");
+        let all_failed = summary.media_failed == summary.media;
+        assert!(report.outcome != Outcome::Failed || all_failed, "{name}: not everything failed");
         if report.outcome != Outcome::Complete {
             let says_why = report.error.is_some() || report.media.iter().any(|media| media.error.is_some());
             assert!(says_why || report.outcome == Outcome::Timeout, "{name}: ended without a word");
@@ -44,8 +49,11 @@ impl Cell {
         let jobs = bed.cloud.job_ids().len();
         assert!(jobs <= batches + again, "{name}: {jobs} jobs made, {again} announced");
         let mut more = Vec::new();
-        if again > 0 || jobs != batches {
-            more.push(format!("{jobs} jobs for {batches}"));
+        if again > 0 {
+            more.push("sent again".to_owned());
+        }
+        if jobs != batches {
+            more.push(format!("{jobs} jobs"));
         }
         Self { outcome: report.outcome, more }
     }
