@@ -160,7 +160,7 @@ impl Driver<'_> {
             },
         };
         let rows = answer.rows_on_page as u64;
-        for row in answer.rows.into_iter().filter(|row| self.ledger.lists(&row.task)) {
+        for row in answer.rows.into_iter().filter(|row| self.ledger.lists(&row.task, &row.object_path)) {
             facts.push(Fact::TaskSeen { task: row.task.clone(), rows: vec![row], all: true });
         }
         facts.push(Fact::Listed { page, rows, total: answer.total });
