@@ -24,6 +24,8 @@ pub(crate) enum Stage {
     SubmitWithEvents,
     /// The lookup that confirms the tasks.
     Confirm,
+    /// The same, where events have told of the tasks already.
+    ConfirmWithEvents,
     /// The look at one task.
     Poll,
     /// The look at many.
@@ -35,10 +37,11 @@ pub(crate) enum Stage {
 }
 
 impl Stage {
-    const ALL: [(Self, &str); 7] = [
+    const ALL: [(Self, &str); 8] = [
         (Self::Submit, "submit"),
         (Self::SubmitWithEvents, "submit, with events"),
         (Self::Confirm, "confirm"),
+        (Self::ConfirmWithEvents, "confirm, with events"),
         (Self::Poll, "poll one by one"),
         (Self::List, "poll by listing"),
         (Self::Receive, "queue: receive"),
@@ -48,7 +51,7 @@ impl Stage {
     fn rule(self, fault: Fault) -> FaultRule {
         match self {
             Self::Submit | Self::SubmitWithEvents => FaultRule::on("RefreshMediaPlayUrls", fault),
-            Self::Confirm => FaultRule::on("GetMediaRefreshJobs", fault),
+            Self::Confirm | Self::ConfirmWithEvents => FaultRule::on("GetMediaRefreshJobs", fault),
             Self::Poll => FaultRule::on("DescribeVodRefreshTasks", fault),
             Self::List => FaultRule::on("DescribeVodRefreshTasks", fault).for_task(""),
             Self::Receive => FaultRule::on("BatchReceiveMessage", fault),
