@@ -16,7 +16,7 @@ pub struct FaultRule {
     /// The action it strikes; `*`, the default, is any.
     #[serde(default = "any")]
     pub action: String,
-    /// Only requests for this `TaskId`.
+    /// Only requests for this `TaskId`; empty: only those that name none, as listings do.
     #[serde(default)]
     pub task: Option<String>,
     /// Only requests that name this media, alone or among others.
@@ -63,7 +63,7 @@ impl FaultRule {
         self
     }
 
-    /// Only requests for this task id.
+    /// Only requests for this task id; with an empty one, only those that name none, as listings do.
     #[must_use]
     pub fn for_task(mut self, id: impl Into<String>) -> Self {
         self.task = Some(id.into());
@@ -86,7 +86,7 @@ impl FaultRule {
 
     fn matches(&self, action: &str, params: &Params) -> bool {
         let is = |wanted: &Option<String>, name: &str| match wanted {
-            Some(id) => params.get(name).is_some_and(|given| given == id),
+            Some(id) => params.get(name).map_or("", String::as_str) == id,
             None => true,
         };
         let names_media = match &self.media {
@@ -185,6 +185,8 @@ mod tests {
         let table = [
             (FaultRule::on("*", Fault::Garbage).for_task("T1"), ("TaskId", "T1"), true),
             (FaultRule::on("*", Fault::Garbage).for_task("T1"), ("TaskId", "T2"), false),
+            (FaultRule::on("*", Fault::Garbage).for_task(""), ("PageNumber", "1"), true),
+            (FaultRule::on("*", Fault::Garbage).for_task(""), ("TaskId", "T1"), false),
             (FaultRule::on("*", Fault::Garbage).for_media("m2"), ("MediaIds", "m1, m2"), true),
             (FaultRule::on("*", Fault::Garbage).for_media("m"), ("MediaIds", "m1,m2"), false),
             (FaultRule::on("*", Fault::Garbage).for_job("J"), ("MediaRefreshJobId", "J"), true),

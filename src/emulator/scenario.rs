@@ -142,7 +142,7 @@
 //!
 //! A rule is `{"action": "*", "task": …, "media": …, "job": …, "skip": 0, "times": 1, "fault": …}`; all but `fault` may be
 //! left out. It strikes rightly signed requests of that action (besides the API's: `MetadataToken`, `MetadataRole`,
-//! `MetadataCredentials`, `CredentialsUri`), for that task, media or job; `skip` of them pass first;
+//! `MetadataCredentials`, `CredentialsUri`), for that task (`""`: those that name none, as listings), media or job; `skip` of them pass first;
 //! it fires `times` times, 0 meaning for ever. The first rule that fires wins. A fault is a name, or a name with details,
 //! which may be left out as well: `{"throttle": {}}`.
 //!

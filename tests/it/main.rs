@@ -17,6 +17,7 @@ mod examples;
 mod fire;
 mod kills;
 mod limits;
+mod matrix;
 mod network;
 mod pages;
 mod program;
@@ -27,6 +28,7 @@ mod resume;
 mod retry;
 #[cfg(unix)]
 mod signals;
+mod soak;
 mod steps;
 mod stored;
 mod support;

@@ -56,6 +56,7 @@ pub(crate) struct Bed {
     clock: TimerClock,
     queue: Option<String>,
     has_events: bool,
+    may_miss: bool,
 }
 
 impl Bed {
@@ -117,6 +118,7 @@ impl Bed {
             clock,
             queue,
             has_events: false,
+            may_miss: false,
         }
     }
 
@@ -145,6 +147,12 @@ impl Bed {
     /// Takes them no more.
     pub(crate) fn without_events(mut self) -> Self {
         self.has_events = false;
+        self
+    }
+
+    /// Lets faults pass that never struck: where they are drawn, and not written.
+    pub(crate) fn with_faults_that_may_miss(mut self) -> Self {
+        self.may_miss = true;
         self
     }
 
@@ -189,7 +197,7 @@ impl Bed {
 
 impl Drop for Bed {
     fn drop(&mut self) {
-        if !std::thread::panicking() {
+        if !self.may_miss && !std::thread::panicking() {
             assert_eq!(self.cloud.unused_faults(), Vec::<String>::new(), "faults that never struck");
         }
     }

@@ -152,13 +152,15 @@ impl Driver<'_> {
         let answer = match answer {
             Ok(answer) => answer,
             // Single looks may still be allowed; if they are not, they will say so.
-            Err(error) if matches!(error.kind(), ErrorKind::Rejected | ErrorKind::Refused) => {
-                return facts.push(Fact::ListingRefused);
-            }
-            Err(error) => return facts.extend(self.give_up(error)),
+            Err(error) => match error.kind() {
+                ErrorKind::Rejected | ErrorKind::Refused | ErrorKind::NotFound | ErrorKind::Quota => {
+                    return facts.push(Fact::ListingRefused);
+                }
+                _ => return facts.extend(self.give_up(error)),
+            },
         };
         let rows = answer.rows_on_page as u64;
-        for row in answer.rows.into_iter().filter(|row| self.ledger.lists(&row.task)) {
+        for row in answer.rows.into_iter().filter(|row| self.ledger.lists(&row.task, &row.object_path)) {
             facts.push(Fact::TaskSeen { task: row.task.clone(), rows: vec![row], all: true });
         }
         facts.push(Fact::Listed { page, rows, total: answer.total });

@@ -129,7 +129,7 @@ impl Driver<'_> {
             End::Stopped => Outcome::Interrupted,
             End::Checked => Outcome::Unfinished,
             End::Deadline => Outcome::Timeout,
-            End::Fatal(error) if failed < media.len() || media.is_empty() => Outcome::of(error.kind()),
+            End::Fatal(error) if failed < media.len() || media.is_empty() => lost_sight(media, error.kind()),
             End::Submitted if failed == 0 => Outcome::Submitted,
             End::Settled | End::Submitted | End::FailedFast | End::Fatal(_) => graded,
         }
@@ -140,6 +140,16 @@ impl Driver<'_> {
         let unsent = media.iter().all(|entry| entry.state == MediaState::NotSubmitted);
         let reason = self.ledger.submit_faults().next().filter(|_| unsent);
         reason.map_or(Outcome::Failed, |fault| Outcome::of(fault.kind))
+    }
+}
+
+/// Following up became impossible. Outcomes which say that nothing was submitted, or that everything failed, are kept
+/// for runs of which that is true: scripts submit again where they read them.
+fn lost_sight(media: &[MediaReport], kind: ErrorKind) -> Outcome {
+    let submitted = media.iter().any(|entry| entry.submitted_at.is_some());
+    match Outcome::of(kind) {
+        Outcome::Config | Outcome::Quota | Outcome::Failed if submitted => Outcome::Unavailable,
+        outcome => outcome,
     }
 }
 

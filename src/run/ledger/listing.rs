@@ -249,13 +249,18 @@ impl Ledger {
         (self.open_batches == 0 && self.undecided == 0).then_some(self.last_known)
     }
 
-    /// Whether the row of a listing may stand for this task.
-    pub(crate) fn lists(&self, id: &crate::ids::TaskId) -> bool {
+    /// Whether the row of a listing with this URL may stand for this task.
+    ///
+    /// A task id may work for others as well, whose rows may stand on another page than ours: where the URL is not the
+    /// one we know, only a look at the task alone tells.
+    pub(crate) fn lists(&self, id: &crate::ids::TaskId, url: &str) -> bool {
         self.task_number(id).is_some_and(|task| {
             let entry = &self.tasks[task as usize];
             let owner = entry.owners.only().filter(|_| entry.rows.len() <= 1);
             entry.ended_at.is_none()
-                && owner.is_some_and(|owner| self.media[owner.media as usize].one_url_a_task)
+                && owner
+                    .map(|owner| &self.media[owner.media as usize])
+                    .is_some_and(|media| media.one_url_a_task && super::rows::names(&media.urls, url))
         })
     }
 

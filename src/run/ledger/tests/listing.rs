@@ -42,6 +42,13 @@ fn show(ledger: &mut Ledger, now: Moment, media: &str, tasks: std::ops::Range<u3
 }
 
 #[test]
+fn a_listed_row_of_somebody_elses_url_does_not_stand_for_our_task() {
+    let ledger = sixty_tasks();
+    assert!(ledger.lists(&task("m1-1"), "https://a/m1-1"));
+    assert!(!ledger.lists(&task("m1-1"), "https://other/m1-1"));
+}
+
+#[test]
 fn nothing_is_asked_before_a_task_can_be_done() {
     let mut ledger = ledger(false, &["m1"]);
     ledger.apply(at(1), submitted("J"));

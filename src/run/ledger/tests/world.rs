@@ -127,7 +127,7 @@ impl World {
         all.reverse();
         let shown: Vec<&String> = all.iter().skip((page as usize - 1) * 50).take(50).collect();
         let listed = Fact::Listed { page, rows: shown.len() as u64, total: Some(7) };
-        let ours = shown.into_iter().filter(|id| ledger.lists(&task(id)));
+        let ours = shown.into_iter().filter(|id| ledger.lists(&task(id), &format!("https://a/{id}")));
         ours.map(|id| self.end_of(id)).chain([listed]).collect()
     }
 }

@@ -1,0 +1,159 @@
+//! A scenario and a run by lot. The same seed draws the same.
+
+use std::time::Duration;
+
+use vod_refresh::emulator::{
+    EventScript, Fault, FaultRule, MediaScript, QueueEncoding, QueueScript, Scenario, Which,
+};
+use vod_refresh::{LookupAfter, MediaId, RefreshRequest, RunOptions, TaskType};
+
+use crate::matrix::faults;
+
+const ACTIONS: [&str; 6] = [
+    "RefreshMediaPlayUrls",
+    "GetMediaRefreshJobs",
+    "DescribeVodRefreshTasks",
+    "BatchReceiveMessage",
+    "BatchDeleteMessage",
+    "*",
+];
+
+/// What becomes of a media as far as the cloud is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Well,
+    Missing,
+    Forbidden,
+    Fails,
+    Stuck,
+}
+
+pub(super) struct Drawn {
+    pub(super) scenario: Scenario,
+    pub(super) options: RunOptions,
+    pub(super) media: Vec<(String, Fate)>,
+    pub(super) has_events: bool,
+    pub(super) has_queue: bool,
+    /// A fault refuses requests for what stands in them: the media concerned count as failed.
+    pub(super) may_be_rejected: bool,
+    pub(super) max_rps: u32,
+    task_type: TaskType,
+}
+
+impl Drawn {
+    pub(super) fn request(&self) -> RefreshRequest {
+        RefreshRequest::new(self.task_type, self.media.iter().map(|(id, _)| MediaId::new(id).unwrap()))
+    }
+}
+
+/// Splitmix64.
+struct Lot(u64);
+
+impl Lot {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+
+    fn percent(&mut self, chance: u64) -> bool {
+        self.below(100) < chance
+    }
+
+    fn ms(&mut self, limit: u64) -> Duration {
+        Duration::from_millis(self.below(limit))
+    }
+
+    fn one_of<T: Clone>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len() as u64) as usize].clone()
+    }
+}
+
+pub(super) fn draw(seed: u64) -> Drawn {
+    let mut lot = Lot(seed);
+    let count = if lot.percent(50) { 1 + lot.below(25) } else { 1 + lot.below(300) };
+    let mut scenario = Scenario::new()
+        .with_job_delay(lot.ms(5_000))
+        .with_event_delay(lot.ms(3_000))
+        .with_latency(lot.ms(400))
+        .with_task_duration(Duration::from_secs(1 + lot.below(120)))
+        .with_urls_per_media(1 + lot.below(4) as usize);
+    scenario.task_jitter = lot.ms(20_000);
+    scenario.pending_for = lot.ms(3_000);
+    scenario.url_with_commas = lot.percent(20);
+    scenario.merge_ids_across_media = lot.percent(15);
+    if lot.percent(60) {
+        scenario = scenario.with_rate("DescribeVodRefreshTasks", 3.0 + lot.below(20) as f64);
+    }
+    let source = lot.below(3);
+    if source == 2 {
+        let encoding = lot.one_of(&[QueueEncoding::Raw, QueueEncoding::Base64, QueueEncoding::Mixed]);
+        let queue = QueueScript::named("events").with_encoding(encoding);
+        let queue = queue.with_foreign(lot.below(5) as usize).with_undecodable(lot.below(3) as usize);
+        scenario = scenario.with_queue(queue);
+    }
+    let odd = lot.one_of(&[0, 5, 30]);
+    let mut media = Vec::new();
+    for n in 0..count {
+        let (id, (script, fate)) = (format!("m{n}"), one_media(&mut lot, odd));
+        scenario = scenario.with_media(id.as_str(), script);
+        media.push((id, fate));
+    }
+    let mut may_be_rejected = false;
+    for _ in 0..lot.below(8) {
+        let (_, fault) = lot.one_of(&faults());
+        // The look at a task is refused for good; any other error ends in its own outcome.
+        may_be_rejected |= matches!(&fault, Fault::Error { code, .. } if code == "InvalidParameter");
+        let times = if lot.percent(10) { 0 } else { 1 + lot.below(6) as u32 };
+        let rule = FaultRule::on(lot.one_of(&ACTIONS), fault).skip(lot.below(30) as u32).times(times);
+        scenario = scenario.with_fault(rule);
+    }
+    let mut options = RunOptions::default();
+    options.timeout = Duration::from_secs(lot.one_of(&[600, 1_800, 3_600]));
+    options.resubmit = lot.percent(80);
+    if source != 0 && lot.percent(15) {
+        options.lookup_after = Some(LookupAfter::Never);
+    }
+    Drawn {
+        scenario,
+        options,
+        media,
+        has_events: source != 0,
+        has_queue: source == 2,
+        may_be_rejected,
+        max_rps: 2 + lot.below(60) as u32,
+        task_type: lot.one_of(&[TaskType::Refresh, TaskType::Preload]),
+    }
+}
+
+fn one_media(lot: &mut Lot, odd: u64) -> (MediaScript, Fate) {
+    let mut script = MediaScript::default().with_event(EventScript {
+        lost: lot.percent(odd),
+        double: lot.percent(odd),
+        delay: lot.percent(odd).then(|| lot.ms(60_000)),
+        early: lot.percent(odd / 5).then(|| lot.ms(1_000)),
+        bad_signature: lot.percent(odd),
+        extend_as_object: lot.percent(odd),
+        ..EventScript::default()
+    });
+    script.merged_tasks = lot.percent(odd);
+    script.foreign_rows = if lot.percent(odd) { lot.below(4) as usize } else { 0 };
+    script.invisible_looks = if lot.percent(odd) { lot.below(4) as u32 } else { 0 };
+    script.lookup_empty_looks = if lot.percent(odd) { lot.below(4) as u32 } else { 0 };
+    if !lot.percent(odd / 2) {
+        return (script, Fate::Well);
+    }
+    match lot.below(5) {
+        0 => (MediaScript::missing(), Fate::Missing),
+        1 => (MediaScript::forbidden(), Fate::Forbidden),
+        2 => (MediaScript::failing("InvalidDomain.NotFound", "Can't find domain."), Fate::Fails),
+        3 => (MediaScript { failed_tasks: Which::First(1), ..script }, Fate::Fails),
+        _ => (MediaScript { never_complete: Which::First(1), ..script }, Fate::Stuck),
+    }
+}
