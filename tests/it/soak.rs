@@ -33,6 +33,7 @@ fn whatever_goes_wrong_each_run_ends_and_its_report_is_true() {
         let run = std::panic::catch_unwind(|| in_paused_time(one(seed)));
         sums.runs += 1;
         let Ok((calls, took, outcome)) = run else {
+            eprintln!("soak: seed {seed} failed");
             failed.push(seed);
             continue;
         };
