@@ -21,6 +21,7 @@ mod nonsense;
 mod options;
 mod output;
 mod pages;
+mod pipelines;
 mod secrets;
 mod signing;
 mod stopping;

@@ -1,6 +1,7 @@
 //! The forms of a report.
 
 mod escape;
+pub(crate) mod github;
 pub(crate) mod html;
 pub(crate) mod json;
 pub(crate) mod junit;

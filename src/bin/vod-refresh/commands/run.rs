@@ -107,14 +107,17 @@ pub(crate) async fn run(
         outcome if is_check && !is_about_us(outcome) => ExitCode::Complete,
         outcome => ExitCode::of_outcome(outcome, options.timeout_exit_code, signals.received()),
     };
-    match filed.and(printed) {
-        Ok(()) => Ok(code),
+    let code = match filed.and(printed) {
+        Ok(()) => code,
         Err(failure) => {
             printer.fail(&failure.lines());
             // What happened to the media says more than a full disk.
-            Ok(if code == ExitCode::Complete { failure.exit_code() } else { code })
+            if code == ExitCode::Complete { failure.exit_code() } else { code }
         }
-    }
+    };
+    let lines = carry_on::lines(&report, &options.way());
+    output::github::tell(&report, code.number(), &lines, world, printer);
+    Ok(code)
 }
 
 async fn perform(refresher: &Refresher, task: Task) -> LibraryResult<Report> {
