@@ -140,6 +140,8 @@ pub(super) struct TaskEntry {
     pub(super) shown_in: u32,
     /// The page on which a listing showed it, from 1; 0 for none.
     pub(super) page: u16,
+    /// Some row has a URL of one of its media: the service spells URLs as we know them.
+    pub(super) spells_ours: bool,
     /// The next look is at it alone, whatever a listing might cost.
     pub(super) alone: bool,
     /// Why it will not be looked at any more.
@@ -191,6 +193,10 @@ impl Owners {
         }
     }
 
+    pub(super) fn all(&self) -> impl Iterator<Item = &Owner> {
+        self.first.iter().chain(self.more.iter().flat_map(|more| more.iter()))
+    }
+
     pub(super) fn at(&mut self, place: usize) -> Option<&mut Owner> {
         match place {
             0 => self.first.as_mut(),
@@ -236,6 +242,7 @@ impl TaskEntry {
             shown_in: 0,
             page: 0,
             alone: false,
+            spells_ours: false,
             owners: Owners::default(),
             rows: Box::default(),
             due: None,
@@ -249,15 +256,18 @@ impl TaskEntry {
     }
 
     /// The rows that count for a media with these URLs: its own, or all where the spelling of none fits.
+    ///
+    /// Where rows of another media fit, the spelling is not to blame: its own are not shown yet.
     pub(super) fn rows_for<'a>(&'a self, urls: &'a str) -> impl Iterator<Item = &'a Row> {
-        let any = self.rows.len() > 1 && self.rows.iter().any(|row| names(urls, &row.url));
+        let is_shared = self.spells_ours && self.owners.only().is_none();
+        let any = is_shared || self.rows.len() > 1 && self.rows.iter().any(|row| names(urls, &row.url));
         self.rows.iter().filter(move |row| !any || names(urls, &row.url))
     }
 
     /// Whether nothing more is expected of it for a media with these URLs.
     pub(super) fn ended_for(&self, urls: &str) -> bool {
-        self.error.is_some()
-            || (!self.rows.is_empty() && self.rows_for(urls).all(|row| row.status.is_final()))
+        let mut rows = self.rows_for(urls).peekable();
+        self.error.is_some() || (rows.peek().is_some() && rows.all(|row| row.status.is_final()))
     }
 }
 

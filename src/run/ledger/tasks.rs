@@ -3,7 +3,7 @@
 use std::hash::BuildHasher as _;
 use std::time::Duration;
 
-use super::rows::{Owner, Row, TaskEntry};
+use super::rows::{Owner, Row, TaskEntry, names};
 use super::{GRACE, Ledger, Moment};
 use crate::ids::TaskId;
 use crate::run::observer::Notice;
@@ -123,8 +123,12 @@ impl Ledger {
         if !rows.is_empty() {
             entry.merge(rows);
         }
+        let urls = entry.owners.all().map(|owner| &*self.media[owner.media as usize].urls);
+        entry.spells_ours = urls.into_iter().any(|urls| entry.rows.iter().any(|row| names(urls, &row.url)));
         let is_final = entry.rows.iter().all(|row| row.status.is_final());
-        if !all && is_final && entry.short < SHORT_LOOKS {
+        // Rows that look like nobody's of ours may be all that is shown yet.
+        let is_strange = !entry.spells_ours && entry.rows.len() > 1;
+        if (!all || is_strange) && is_final && entry.short < SHORT_LOOKS {
             entry.short += 1;
             return self.look_again(now, task);
         }

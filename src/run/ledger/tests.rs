@@ -421,6 +421,22 @@ fn one_task_may_work_for_several_media() {
 }
 
 #[test]
+fn rows_of_another_media_do_not_stand_for_those_that_are_not_shown_yet() {
+    let mut ledger = ledger(false, &["m1", "m2"]);
+    ledger.apply(at(1), submitted("J"));
+    let with = |id: &str, url: &str| JobRow::new(media(id), SubmissionStatus::Success, vec![task("T")], url);
+    ledger.apply(at(2), looked_up("J", vec![with("m1", "https://a/1"), with("m2", "https://a/2")]));
+    let row = |url: &str, status| TaskRow::new(task("T"), url, status);
+    let strangers = || (0..3).map(|n| row(&format!("https://b/{n}"), TaskStatus::Failed));
+    let rows = strangers().chain([row("https://a/2", TaskStatus::Complete)]).collect();
+    ledger.apply(at(4), Fact::TaskSeen { task: task("T"), rows, all: true });
+    assert_eq!(states(&ledger).iter().map(|s| s.1).collect::<Vec<_>>(), ["unfinished", "complete"]);
+    let rows = strangers().chain([row("https://a/1", TaskStatus::Complete)]).collect();
+    ledger.apply(at(7), Fact::TaskSeen { task: task("T"), rows, all: true });
+    assert_eq!(states(&ledger).iter().map(|s| s.1).collect::<Vec<_>>(), ["complete", "complete"]);
+}
+
+#[test]
 fn fewer_rows_than_the_service_counts_are_looked_at_again() {
     let mut ledger = ledger(false, &["m1"]);
     ledger.apply(at(1), submitted("J"));

@@ -101,11 +101,7 @@ pub(super) fn draw(seed: u64) -> Drawn {
     let odd = lot.one_of(&[0, 5, 30]);
     let mut media = Vec::new();
     for n in 0..count {
-        let (id, (mut script, fate)) = (format!("m{n}"), one_media(&mut lot, odd));
-        // Not both: where several media share a task id, what it shows before our rows came is taken for them.
-        if scenario.merge_ids_across_media {
-            script.invisible_looks = 0;
-        }
+        let (id, (script, fate)) = (format!("m{n}"), one_media(&mut lot, odd));
         scenario = scenario.with_media(id.as_str(), script);
         media.push((id, fate));
     }
