@@ -1,12 +1,19 @@
 //! The run's side of the journal: written before it is acted upon; done without when the disk fails in mid-run.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
+use tokio::time::sleep;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
 use crate::journal::{Journal, RunLock, RunRecord, StoredRun};
 use crate::run::ledger::{Fact, Ledger, Moment};
 use crate::run::{Outcome, Refresher};
+
+/// How often a lock that is held is tried again, and after what pause: a second in all.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// Where the facts of a run are kept, if anywhere.
 pub(super) struct Diary {
@@ -33,9 +40,7 @@ impl Diary {
         let journal = refresher.journal.clone();
         let lock = match &journal {
             None => None,
-            Some(journal) => Some(journal.lock(run).await?.ok_or_else(|| {
-                Error::new(ErrorKind::Config, format!("run {run} is being driven by another process"))
-            })?),
+            Some(journal) => Some(lock(journal, run).await?),
         };
         Ok(Self { journal, lost: false, lock, notes: Vec::new() })
     }
@@ -106,4 +111,15 @@ impl Diary {
     pub(super) fn into_notes(self) -> Vec<String> {
         self.notes
     }
+}
+
+/// The lock of a run. A driver that was dropped or killed a moment ago may not have let go of it yet.
+async fn lock(journal: &Journal, run: &RunId) -> Result<RunLock> {
+    for _ in 0..LOCK_TRIES {
+        if let Some(lock) = journal.lock(run).await? {
+            return Ok(lock);
+        }
+        sleep(LOCK_PAUSE).await;
+    }
+    Err(Error::new(ErrorKind::Config, format!("run {run} is being driven by another process")))
 }
