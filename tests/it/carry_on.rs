@@ -112,7 +112,7 @@ fn without_a_journal_the_hint_waits_for_the_jobs() {
 #[test]
 fn a_run_that_another_process_drives_is_left_to_it() {
     let (cloud, home) = (half_stuck(), Home::new());
-    let child = home.start(&["refresh", "m1", "--endpoint", &cloud.endpoint, "--timeout", "3s"]);
+    let child = home.start(&["refresh", "m1", "--endpoint", &cloud.endpoint, "--timeout", "30s"]);
     cloud.wait_for("DescribeVodRefreshTasks", 2);
     let ended = home.run(&["resume"]);
     assert_eq!(ended.code, Some(3), "{ended:?}");
