@@ -3,14 +3,17 @@
 set -euo pipefail
 
 input() {
-  local name=${1//-/_}
-  name=INPUT_${name^^}
+  local name
+  name=INPUT_$(printf '%s' "$1" | tr 'a-z-' 'A-Z_')
   printf '%s' "${!name-}"
 }
 
 binary=$(input binary)
 if ! command -v "$binary" >/dev/null; then
+  [ "$binary" = vod-refresh ] || { echo "binary: there is no '$binary'" >&2; exit 2; }
   cargo install --locked --path "$GITHUB_ACTION_PATH/../../.."
+  # The folder of installed commands need not be on PATH.
+  binary=${CARGO_HOME:-$HOME/.cargo}/bin/vod-refresh
 fi
 
 command=$(input command)
@@ -27,11 +30,15 @@ for name in from-file formats definitions stream-type result-type slice-count ex
   [ -z "$value" ] || arguments+=("--$name=$value")
 done
 for name in no-wait no-resubmit fail-fast check-quota; do
-  [ "$(input "$name")" != true ] || arguments+=("--$name")
+  case "$(input "$name" | tr 'A-Z' 'a-z')" in
+    true) arguments+=("--$name") ;;
+    false | "") ;;
+    *) echo "$name: '$(input "$name")' is neither true nor false" >&2; exit 2 ;;
+  esac
 done
 
 media=$(input media-ids)
 if [ -n "$media" ]; then
-  exec "$binary" "$command" "${arguments[@]}" --from-file - <<<"$media"
+  exec "$binary" "$command" ${arguments[@]+"${arguments[@]}"} --from-file - <<<"$media"
 fi
-exec "$binary" "$command" "${arguments[@]}"
+exec "$binary" "$command" ${arguments[@]+"${arguments[@]}"}
