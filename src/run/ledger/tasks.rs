@@ -15,16 +15,21 @@ use crate::vod::{TaskRow, TaskStatus};
 const SHORT_LOOKS: u8 = 3;
 
 impl Ledger {
-    /// Lets `media` wait for a task, and looks at it at once if it is new.
+    /// Lets `media` wait for a task, and plans the first look if it is new.
     pub(super) fn attach(&mut self, now: Moment, media: u32, id: TaskId) {
         let task = self.task_number(&id).unwrap_or_else(|| self.new_task(now, id));
         if self.media[media as usize].tasks.contains(&task) {
             return;
         }
         let entry = &mut self.tasks[task as usize];
+        let place = entry.owners.len();
+        let first_owner = place == 0;
+        entry.owners.push(Owner { media, ended: false });
+        // Only now: rows of the other owners must not stand for those of this one.
         let ended = entry.ended_for(&self.media[media as usize].urls);
-        let first_owner = entry.owners.is_empty();
-        entry.owners.push(Owner { media, ended });
+        if let Some(owner) = entry.owners.at(place) {
+            owner.ended = ended;
+        }
         let owner = &mut self.media[media as usize];
         owner.tasks.push(task);
         if first_owner {

@@ -403,12 +403,22 @@ fn rows_of_others_in_a_merged_task_do_not_count() {
     assert_eq!(report.tasks.len(), 2);
 }
 
-#[test]
-fn one_task_may_work_for_several_media() {
+/// A media of which task `T` does one URL, beside others.
+fn shares_t(id: &str, url: &str) -> JobRow {
+    JobRow::new(media(id), SubmissionStatus::Success, vec![task("T")], url)
+}
+
+/// Two media that share task `T`.
+fn two_share_t() -> Ledger {
     let mut ledger = ledger(false, &["m1", "m2"]);
     ledger.apply(at(1), submitted("J"));
-    let with = |id: &str, url: &str| JobRow::new(media(id), SubmissionStatus::Success, vec![task("T")], url);
-    ledger.apply(at(2), looked_up("J", vec![with("m1", "https://a/1"), with("m2", "https://a/2")]));
+    ledger.apply(at(2), looked_up("J", vec![shares_t("m1", "https://a/1"), shares_t("m2", "https://a/2")]));
+    ledger
+}
+
+#[test]
+fn one_task_may_work_for_several_media() {
+    let mut ledger = two_share_t();
     assert_eq!(
         due(&mut ledger, at(4)),
         ["look up J", "look at T"],
@@ -422,10 +432,7 @@ fn one_task_may_work_for_several_media() {
 
 #[test]
 fn rows_of_another_media_do_not_stand_for_those_that_are_not_shown_yet() {
-    let mut ledger = ledger(false, &["m1", "m2"]);
-    ledger.apply(at(1), submitted("J"));
-    let with = |id: &str, url: &str| JobRow::new(media(id), SubmissionStatus::Success, vec![task("T")], url);
-    ledger.apply(at(2), looked_up("J", vec![with("m1", "https://a/1"), with("m2", "https://a/2")]));
+    let mut ledger = two_share_t();
     let row = |url: &str, status| TaskRow::new(task("T"), url, status);
     let strangers = || (0..3).map(|n| row(&format!("https://b/{n}"), TaskStatus::Failed));
     let rows = strangers().chain([row("https://a/2", TaskStatus::Complete)]).collect();
@@ -434,6 +441,25 @@ fn rows_of_another_media_do_not_stand_for_those_that_are_not_shown_yet() {
     let rows = strangers().chain([row("https://a/1", TaskStatus::Complete)]).collect();
     ledger.apply(at(7), Fact::TaskSeen { task: task("T"), rows, all: true });
     assert_eq!(states(&ledger).iter().map(|s| s.1).collect::<Vec<_>>(), ["complete", "complete"]);
+}
+
+#[test]
+fn a_media_that_comes_late_to_a_task_waits_for_rows_of_its_own() {
+    for known in [1, 2] {
+        let mut ledger = ledger(true, &["m1", "m2"]);
+        ledger.apply(at(1), submitted("J"));
+        ledger.apply(at(2), event("J", shares_t("m1", "https://a/1")));
+        let row = |n: u32| TaskRow::new(task("T"), format!("https://a/{n}"), TaskStatus::Complete);
+        let shown = |rows: Vec<TaskRow>| Fact::TaskSeen { task: task("T"), rows, all: true };
+        let strangers = (7..6 + known).map(row);
+        ledger.apply(at(4), shown(strangers.chain([row(1)]).collect()));
+        ledger.apply(at(5), event("J", shares_t("m2", "https://a/2")));
+        ledger
+            .apply(at(6), looked_up("J", vec![shares_t("m1", "https://a/1"), shares_t("m2", "https://a/2")]));
+        assert_eq!(states(&ledger).iter().map(|s| s.1).collect::<Vec<_>>(), ["complete", "unfinished"]);
+        ledger.apply(at(9), shown(vec![row(1), row(2)]));
+        assert!(ledger.is_settled());
+    }
 }
 
 #[test]
