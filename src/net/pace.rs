@@ -3,8 +3,8 @@
 //! Calls are spaced evenly, without bursts, so that a refusal stops the next one in time. On throttling the rate is
 //! halved and the whole action pauses; calls that go well bring the rate back: quickly at first, slowly from where it
 //! hurt. As long as nothing hurts, the rate grows from the documented one to the cap: the documented rates are careful.
-//! So several processes on one account share its limit without talking to
-//! each other: additive increase, multiplicative decrease, as TCP does it.
+//! So several processes on one account share its limit without talking to each other: additive increase, multiplicative
+//! decrease, as TCP does it.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

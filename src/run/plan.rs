@@ -101,7 +101,8 @@ impl Polling {
         Some((now + wait.mul_f64(self.jitter(task))).min(self.deadline))
     }
 
-    /// How old a task that stands in for others is at its next look: at each, half as old again as before, up to the cap.
+    /// When to look again at a task that stands in for others: at each look it is half as old again as at the one before,
+    /// with waits up to the cap; `None` when the deadline has passed.
     ///
     /// Several take turns evenly; `place` is 0.0 for the first of them and nearly 1.0 for the last.
     pub(crate) fn next_stand_in(&self, now: Moment, age: Duration, place: f64) -> Option<Moment> {

@@ -136,13 +136,12 @@ impl Ledger {
             Some(page) if by_place => (page, self.listing.pages.placed()),
             _ => (last, self.open_tasks()),
         };
-        let more = !by_place;
         self.listing.number += 1;
         self.listing.round = Some(Round {
             page,
             due: true,
             end: page,
-            more,
+            more: false,
             goes_up: false,
             began: now,
             by_place,
@@ -193,12 +192,14 @@ impl Ledger {
         self.media[owner.media as usize].one_url_a_task && !entry.alone && !overdue && !lost
     }
 
+    /// Whether no task has ended yet, of a run that would know.
+    fn awaits_first_end(&self) -> bool {
+        self.is_fresh && !self.listing.learned.anything()
+    }
+
     /// Whether a task is looked at for others as well, as long as none has ended.
     fn stands_in(&self, task: u32) -> bool {
-        self.is_fresh
-            && !self.listing.learned.anything()
-            && task.is_multiple_of(STAND_IN_EVERY)
-            && task / STAND_IN_EVERY < STAND_INS
+        self.awaits_first_end() && task.is_multiple_of(STAND_IN_EVERY) && task / STAND_IN_EVERY < STAND_INS
     }
 
     /// When to look at a task that stands in for others; `None` for any other task.
@@ -210,7 +211,7 @@ impl Ledger {
 
     /// Lets a task wait for those that stand in for it, unless something has ended or they take too long.
     fn waits_for_stand_ins(&mut self, now: Moment, task: u32) -> bool {
-        if !self.is_fresh || self.listing.learned.anything() {
+        if !self.awaits_first_end() {
             return false;
         }
         let first = self.polling.cap * PATIENCE;

@@ -91,13 +91,14 @@ pub(crate) async fn run(
     };
     // Files first: a reader of stdout may have paused.
     let filed = output::write_files(&report, options.output);
+    let lines = carry_on::lines(&report, &options.way());
     let in_a_hurry = signals.received().is_some();
     if in_a_hurry {
-        conclude(&report, &options, printer);
+        conclude(&report, &lines, options.output.output, printer);
     }
     let printed = watch.finish().and_then(|()| output::print(&report, options.output.output, printer));
     if !in_a_hurry {
-        conclude(&report, &options, printer);
+        conclude(&report, &lines, options.output.output, printer);
     }
     if let Some(ears) = ears {
         close(ears, &signals).await;
@@ -115,7 +116,6 @@ pub(crate) async fn run(
             if code == ExitCode::Complete { failure.exit_code() } else { code }
         }
     };
-    let lines = carry_on::lines(&report, &options.way());
     output::github::tell(&report, code.number(), &lines, world, printer);
     Ok(code)
 }
@@ -161,19 +161,18 @@ async fn warn_of_short_life(client: &VodClient, timeout: Duration, printer: &Pri
 }
 
 /// What stderr says at the end.
-fn conclude(report: &Report, options: &Options<'_>, printer: &Printer) {
+fn conclude(report: &Report, lines: &[String], form: Form, printer: &Printer) {
     if let Some(error) = why_ended(report) {
         printer.fail(&exit::lines_of_reported(error, report.outcome));
     }
-    if options.output.output != Form::Text {
+    if form != Form::Text {
         // On stdout a table would have said it.
         printer.say(&output::table::sums(report));
     }
-    let lines = carry_on::lines(report, &options.way());
     if matches!(report.outcome, Outcome::Submitted | Outcome::Unfinished) {
         lines.iter().for_each(|line| printer.say(line));
     } else {
-        printer.fail(&lines);
+        printer.fail(lines);
     }
 }
 

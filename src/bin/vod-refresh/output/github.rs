@@ -40,10 +40,6 @@ pub(crate) fn tell(report: &Report, code: u8, lines: &[String], world: &World, p
     printer.raw_err(annotations(report).as_bytes());
 }
 
-fn failures(report: &Report) -> impl Iterator<Item = &MediaReport> {
-    report.media.iter().filter(|media| media.state.is_failure())
-}
-
 /// Why a media failed, in one line.
 fn reason(media: &MediaReport) -> String {
     let error = media.error.as_ref().map(|error| format!("{}: {}", error.code, error.message));
@@ -55,11 +51,11 @@ fn summary(report: &Report, lines: &[String]) -> String {
     let mut out = format!("### {}\n\n", cell(&table::sums(report)));
     // Writing to a String never fails.
     let _ = writeln!(out, "Run <code>{}</code>", cell(report.run_id.as_str()));
-    let failed = failures(report).count();
+    let failed = rows::failed_media(report).count();
     if failed > 0 {
         let _ = writeln!(out, "\n| media | state | why | what to do |\n| --- | --- | --- | --- |");
     }
-    for media in failures(report).take(MOST_ROWS) {
+    for media in rows::failed_media(report).take(MOST_ROWS) {
         let (name, state) = (rows::media_name(media), media.state.as_str());
         let advice = cell(remedy::for_media(media));
         let _ = writeln!(out, "| {} | {state} | {} | {advice} |", cell(name), cell(&reason(media)));
@@ -93,12 +89,12 @@ fn cell(text: &str) -> String {
 /// One error for each media that failed, and one for the rest.
 fn annotations(report: &Report) -> String {
     let mut out = String::new();
-    for media in failures(report).take(MOST_ANNOTATIONS) {
+    for media in rows::failed_media(report).take(MOST_ANNOTATIONS) {
         let title = format!("{} {}", rows::media_name(media), media.state.as_str());
         let text = format!("{} {}", reason(media), remedy::for_media(media));
         let _ = writeln!(out, "::error title={}::{}", property(&title), message(&text));
     }
-    let more = failures(report).count().saturating_sub(MOST_ANNOTATIONS);
+    let more = rows::failed_media(report).count().saturating_sub(MOST_ANNOTATIONS);
     if more > 0 {
         let _ = writeln!(out, "::error title=vod-refresh::and {more} media more");
     } else if let Some(error) = &report.error {

@@ -237,7 +237,7 @@ fn shares(out: &mut String, all: u64, parts: [(&str, u64); 3]) -> fmt::Result {
 fn contents(out: &mut String, report: &Report) -> fmt::Result {
     let has_tasks = rows::tasks(report).next().is_some();
     let sections = [
-        ("failed", "What failed", report.media.iter().any(|media| media.state.is_failure())),
+        ("failed", "What failed", rows::failed_media(report).next().is_some()),
         ("unfinished", "Under way", report.media.iter().any(|media| media.state == MediaState::Unfinished)),
         ("timeline", "Timeline", has_tasks),
         ("time-spent", "Where the time went", phases::any(report)),

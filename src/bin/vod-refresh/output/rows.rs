@@ -23,6 +23,11 @@ pub(super) fn media_name(media: &MediaReport) -> &str {
     }
 }
 
+/// Media that failed, in the order given.
+pub(super) fn failed_media(report: &Report) -> impl Iterator<Item = &MediaReport> {
+    report.media.iter().filter(|media| media.state.is_failure())
+}
+
 /// The tasks of all media.
 pub(super) fn tasks(report: &Report) -> impl Iterator<Item = &TaskReport> {
     report.media.iter().flat_map(|media| &media.tasks)

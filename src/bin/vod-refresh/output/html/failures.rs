@@ -19,7 +19,7 @@ const TEXT: usize = 300;
 const BYTES: usize = 400_000;
 
 pub(super) fn failed(out: &mut String, report: &Report) -> fmt::Result {
-    let media: Vec<&MediaReport> = report.media.iter().filter(|media| media.state.is_failure()).collect();
+    let media: Vec<&MediaReport> = rows::failed_media(report).collect();
     if media.is_empty() {
         return Ok(());
     }

@@ -53,7 +53,7 @@ pub(super) fn media(out: &mut String, report: &Report) -> fmt::Result {
     }
     writeln!(out, r#"<section id="media"><h2>Media</h2>"#)?;
     // In the order given; but where there are too many, all that failed take precedence.
-    let failed = report.media.iter().filter(|media| media.state.is_failure()).count();
+    let failed = rows::failed_media(report).count();
     let mut others = ROWS.saturating_sub(failed);
     let chosen = report.media.iter().filter(|media| {
         media.state.is_failure() || {
