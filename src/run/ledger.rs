@@ -448,7 +448,9 @@ impl Ledger {
 
     /// Where the run stands.
     pub fn progress(&self) -> Progress {
-        self.progress
+        let late = self.listing.expected().map(|expected| expected.late);
+        let task_time_ms = late.map(|late| u64::try_from(late.as_millis()).unwrap_or(u64::MAX));
+        Progress { task_time_ms, ..self.progress }
     }
 
     /// The media of a batch.

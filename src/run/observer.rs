@@ -40,6 +40,9 @@ pub struct Progress {
     pub tasks: u64,
     /// Tasks that ended, well or not.
     pub tasks_ended: u64,
+    /// Milliseconds from a submission to the end of nearly all of its tasks, as this run has learned: their mean and twice
+    /// their deviation. `None` until three tasks have ended.
+    pub task_time_ms: Option<u64>,
 }
 
 /// One thing that happened.

@@ -1,6 +1,7 @@
 //! The command line of `vod-refresh`: parse, run, say how it ended.
 
 mod args;
+mod block;
 mod carry_on;
 mod commands;
 mod consent;

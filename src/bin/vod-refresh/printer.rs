@@ -4,13 +4,14 @@
 
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use indicatif::ProgressBar;
 use serde_json::json;
 use vod_refresh::net::clock::{Clock as _, SystemClock, to_wire};
 
 use crate::args::talk::{LogFormat, TalkArgs, When};
+use crate::block::{self, Block};
 use crate::exit::Failure;
 
 /// Hands out stdout and stderr as the options want them. Clones are the same printer.
@@ -23,8 +24,9 @@ struct Shared {
     colour_out: bool,
     colour_err: bool,
     live: bool,
-    /// The live line, if one is drawn: other lines must go above it.
-    bar: Mutex<Option<ProgressBar>>,
+    /// The live view, if one is drawn: other lines must go above it.
+    block: Mutex<Block>,
+    out_is_terminal: bool,
     /// Nobody reads stdout any more.
     out_gone: AtomicBool,
 }
@@ -58,7 +60,7 @@ impl Printer {
             When::Auto => terminal && !plain,
         };
         let terminal = io::stderr().is_terminal();
-        // With `-v` log lines would tear the live line apart.
+        // With `-v` log lines would tear the live view apart.
         let live = match talk.progress {
             When::Always => true,
             When::Never => false,
@@ -70,12 +72,13 @@ impl Printer {
             colour_out: colour(io::stdout().is_terminal()),
             colour_err: colour(terminal),
             live: live && !talk.quiet && talk.log_format == LogFormat::Text,
-            bar: Mutex::new(None),
+            block: Mutex::default(),
+            out_is_terminal: io::stdout().is_terminal(),
             out_gone: AtomicBool::new(false),
         }))
     }
 
-    /// Whether a live line may be drawn.
+    /// Whether a live view may be drawn.
     pub(crate) fn is_live(&self) -> bool {
         self.0.live
     }
@@ -97,10 +100,12 @@ impl Printer {
         if self.0.out_gone.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let written = self.above_bar(|| {
+        let write = || {
             let mut stdout = io::stdout().lock();
             stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
-        });
+        };
+        // A pipe whose reader has paused must not hold up the view.
+        let written = if self.0.out_is_terminal { self.above_block(write) } else { write() };
         match written {
             Ok(()) => Ok(()),
             Err(why) => {
@@ -134,23 +139,32 @@ impl Printer {
         }
     }
 
-    /// Shows `bar` as the live line.
-    pub(crate) fn show_bar(&self, bar: ProgressBar) {
-        *self.0.bar.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar);
+    /// Draws what `lines` gives for the columns and rows that there are, in place of what it drew before.
+    pub(crate) fn draw(&self, lines: impl FnOnce(usize, usize) -> Vec<String>) {
+        let mut block = self.block();
+        let text = if block::is_ours() {
+            // `--progress always` without a terminal: somebody wants to see it in a file or through a pipe.
+            let (columns, rows) = block::size().unwrap_or((100, 25));
+            block.draw(lines(columns, rows.saturating_sub(1)), Instant::now())
+        } else {
+            // In the background: the terminal is the shell's.
+            block.forget();
+            return;
+        };
+        put(text.as_bytes());
     }
 
-    /// Takes the live line away.
-    pub(crate) fn clear_bar(&self) {
-        if let Some(bar) = self.0.bar.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            bar.finish_and_clear();
+    /// Takes the live view away.
+    pub(crate) fn clear_block(&self) {
+        let mut block = self.block();
+        if block.is_shown() {
+            put(block.clear(Instant::now()).as_bytes());
         }
     }
 
     /// Writes raw bytes to stderr, for log lines that are formatted elsewhere.
     pub(crate) fn raw_err(&self, bytes: &[u8]) {
-        self.above_bar(|| {
-            let _ = io::stderr().lock().write_all(bytes);
-        });
+        self.above_block(|| put(bytes));
     }
 
     fn err(&self, level: Level, line: &str) {
@@ -178,11 +192,24 @@ impl Printer {
         }
     }
 
-    fn above_bar<T>(&self, write: impl FnOnce() -> T) -> T {
-        let bar = self.0.bar.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match bar {
-            Some(bar) => bar.suspend(write),
-            None => write(),
+    fn above_block<T>(&self, write: impl FnOnce() -> T) -> T {
+        let mut block = self.block();
+        if !block.is_shown() {
+            drop(block);
+            return write();
         }
+        put(block.erase(Instant::now()).as_bytes());
+        let written = write();
+        put(block.again(Instant::now()).as_bytes());
+        written
     }
+
+    fn block(&self) -> MutexGuard<'_, Block> {
+        self.0.block.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// To stderr. Nobody can be told that this failed.
+fn put(bytes: &[u8]) {
+    let _ = io::stderr().lock().write_all(bytes);
 }

@@ -1,7 +1,10 @@
-//! Hears the run and tells: lines of NDJSON on stdout, a live line on a terminal, sparse lines elsewhere.
+//! Hears the run and tells: lines of NDJSON on stdout, a live view on a terminal, sparse lines elsewhere.
 
 mod live;
+mod pace;
 mod talk;
+mod tally;
+mod view;
 mod writer;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +14,10 @@ use tokio::time::Instant;
 use vod_refresh::run::{Notice, Progress};
 use vod_refresh::{Error, ErrorKind, Observer};
 
+use self::pace::{Left, Pace};
 use self::talk::Talk;
+use self::tally::Tally;
+use self::view::View;
 use self::writer::Writer;
 use crate::exit::Failure;
 use crate::output::json;
@@ -30,6 +36,8 @@ struct Shared {
 
 struct State {
     progress: Progress,
+    tally: Tally,
+    pace: Pace,
     talk: Talk,
     /// Where notices go as lines of NDJSON, if they do.
     ndjson: Option<Writer>,
@@ -40,7 +48,13 @@ impl Watch {
     pub(crate) fn new(printer: &Printer, ndjson: bool) -> Result<Self, Failure> {
         let failed = |why| Error::new(ErrorKind::Internal, "no thread for stdout").with_source(why);
         let ndjson = ndjson.then(|| Writer::start(printer)).transpose().map_err(failed)?;
-        let state = State { progress: Progress::default(), talk: Talk::new(printer.is_live()), ndjson };
+        let state = State {
+            progress: Progress::default(),
+            tally: Tally::default(),
+            pace: Pace::default(),
+            talk: Talk::new(printer.is_live()),
+            ndjson,
+        };
         let printer = printer.clone();
         Ok(Self(Arc::new(Shared { printer, started: Instant::now(), state: Mutex::new(state) })))
     }
@@ -51,7 +65,8 @@ impl Watch {
             return std::future::pending().await;
         }
         if self.0.printer.is_live() {
-            return live::draw(&self.0.printer, || self.sentence()).await;
+            let view = |columns, rows, frame| self.view(columns, rows, frame);
+            return live::draw(&self.0.printer, view).await;
         }
         for at in life_signs() {
             tokio::time::sleep_until(self.0.started + at).await;
@@ -59,9 +74,9 @@ impl Watch {
         }
     }
 
-    /// The run is over: takes the live line away.
+    /// The run is over: takes the live view away.
     pub(crate) fn rest(&self) {
-        self.0.printer.clear_bar();
+        self.0.printer.clear_block();
     }
 
     /// Waits until every notice is written; says what went wrong with stdout, if something did.
@@ -70,12 +85,32 @@ impl Watch {
         writer.map_or(Ok(()), Writer::finish)
     }
 
+    fn view(&self, columns: usize, rows: usize, frame: usize) -> Vec<String> {
+        let elapsed = self.0.started.elapsed();
+        let mut state = self.state();
+        let left = state.left(elapsed);
+        let State { progress, tally, pace, .. } = &*state;
+        View { progress, tally, rates: pace.rates(), left, elapsed, frame }.lines(columns, rows)
+    }
+
     fn sentence(&self) -> String {
-        sentence(&self.state().progress, self.0.started.elapsed())
+        let elapsed = self.0.started.elapsed();
+        let mut state = self.state();
+        let left = state.left(elapsed);
+        sentence(&state.progress, elapsed, left)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Notes where the run stands, and estimates how long it will take.
+    fn left(&mut self, at: Duration) -> Left {
+        let Self { progress, tally, pace, .. } = self;
+        pace.note(at, progress, tally);
+        pace::left(at, progress, tally, pace.rates())
     }
 }
 
@@ -84,11 +119,13 @@ impl Observer for Watch {
         let Shared { printer, started, .. } = &*self.0;
         let lines = {
             let mut state = self.state();
+            let at = started.elapsed();
             state.progress = *progress;
+            state.tally.hear(notice, at);
             if let Some(writer) = &state.ndjson {
                 writer.put(json::notice(notice));
             }
-            state.talk.hear(notice, started.elapsed())
+            state.talk.hear(notice, at)
         };
         for line in lines {
             match line.level {
@@ -104,8 +141,8 @@ fn life_signs() -> impl Iterator<Item = Duration> {
     [5, 15].into_iter().chain((1..).map(|n| n * 30)).map(Duration::from_secs)
 }
 
-/// `3 of 45 media complete, 1 failed, 12 of 90 tasks ended, 40s elapsed`.
-fn sentence(progress: &Progress, elapsed: Duration) -> String {
+/// `3 of 45 media complete, 1 failed, 12 of 90 tasks ended, 40s elapsed, about 20s left`.
+fn sentence(progress: &Progress, elapsed: Duration, left: Left) -> String {
     let Progress { media, submitted, complete, failed, tasks, tasks_ended, .. } = *progress;
     let mut text = format!("{complete} of {media} media complete");
     if failed > 0 {
@@ -118,6 +155,9 @@ fn sentence(progress: &Progress, elapsed: Duration) -> String {
     }
     let elapsed = Duration::from_secs(elapsed.as_secs());
     text.push_str(&format!(", {} elapsed", crate::span::written(elapsed)));
+    if let Left::About(_) = left {
+        text.push_str(&format!(", {}", view::left(left)));
+    }
     text
 }
 
@@ -132,17 +172,23 @@ mod tests {
         assert!(signs.windows(2).all(|pair| pair[1] - pair[0] <= 30));
     }
 
+    fn told(progress: &Progress, seconds: u64) -> String {
+        sentence(progress, Duration::from_millis(seconds * 1_000 + 400), Left::Unknown)
+    }
+
     #[test]
     fn the_sentence_tells_only_what_there_is() {
         let mut progress = Progress::default();
         progress.media = 45;
-        assert_eq!(sentence(&progress, Duration::from_millis(5_400)), "0 of 45 media complete, 5s elapsed");
+        assert_eq!(told(&progress, 5), "0 of 45 media complete, 5s elapsed");
         progress.submitted = 20;
-        assert_eq!(sentence(&progress, Duration::ZERO), "0 of 45 media complete, 20 submitted, 0s elapsed");
+        assert_eq!(told(&progress, 0), "0 of 45 media complete, 20 submitted, 0s elapsed");
         (progress.complete, progress.failed, progress.tasks, progress.tasks_ended) = (3, 1, 90, 12);
         assert_eq!(
-            sentence(&progress, Duration::from_secs(100)),
+            told(&progress, 100),
             "3 of 45 media complete, 1 failed, 12 of 90 tasks ended, 1m40s elapsed"
         );
+        let left = Left::About(Duration::from_secs(42));
+        assert!(sentence(&progress, Duration::ZERO, left).ends_with(", 0s elapsed, about 50s left"));
     }
 }

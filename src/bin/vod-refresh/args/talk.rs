@@ -19,7 +19,7 @@ pub(crate) enum LogFormat {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Messages (on stderr)")]
 pub(crate) struct TalkArgs {
-    /// Draw a live line; else a line at least every 30 s shows life. `auto` draws on a terminal, without `CI`, `NO_COLOR`
+    /// Draw a live view; else a line at least every 30 s shows life. `auto` draws on a terminal, without `CI`, `NO_COLOR`
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = When::Auto)]
     pub(crate) progress: When,
     /// Colour words in tables and messages

@@ -27,7 +27,7 @@ pub(super) struct Line {
 
 /// Turns notices into lines. Reads no clock.
 pub(super) struct Talk {
-    /// A live line shows the good news already.
+    /// A live view shows the good news already.
     live: bool,
     batches: u64,
     submitted: u64,
@@ -152,7 +152,7 @@ impl Talk {
         number.is_multiple_of(step) || (number == 1 && step < 2)
     }
 
-    /// Something that a live line shows as well.
+    /// Something that a live view shows as well.
     fn good(&self, text: String) -> Vec<Line> {
         if self.live { Vec::new() } else { vec![line(Level::Info, text)] }
     }

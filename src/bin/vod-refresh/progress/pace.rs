@@ -1,0 +1,194 @@
+//! How fast a run goes, and how long it will take. Pure.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use vod_refresh::run::Progress;
+
+use super::tally::Tally;
+
+/// Rates are those of so much time.
+const WINDOW: Duration = Duration::from_secs(15);
+/// The counts are noted so often.
+const STEP: Duration = Duration::from_millis(500);
+/// A rate needs so much time behind it.
+const LEAST: Duration = Duration::from_secs(2);
+
+/// So many tasks must have ended before their rate tells anything.
+const ENOUGH: u64 = 3;
+/// The rate counts once one task in so many has ended.
+const SOME: u64 = 10;
+
+/// What is counted, a second each.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Rates {
+    pub(super) batches: f64,
+    pub(super) accepted: f64,
+    pub(super) tasks: f64,
+}
+
+/// The counts of the last seconds.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    noted: VecDeque<(Duration, [u64; 3])>,
+}
+
+impl Pace {
+    /// The run stands there `at` this time.
+    pub(super) fn note(&mut self, at: Duration, progress: &Progress, tally: &Tally) {
+        if self.noted.back().is_some_and(|(last, _)| at < *last + STEP) {
+            return;
+        }
+        self.noted.push_back((at, [tally.answered, progress.accepted, progress.tasks_ended]));
+        while self.noted.get(1).is_some_and(|(second, _)| *second + WINDOW < at) {
+            self.noted.pop_front();
+        }
+    }
+
+    /// The rates of the last seconds; zero where there are too few.
+    pub(super) fn rates(&self) -> Rates {
+        let (Some((from, old)), Some((to, new))) = (self.noted.front(), self.noted.back()) else {
+            return Rates::default();
+        };
+        let time = to.saturating_sub(*from);
+        if time < LEAST {
+            return Rates::default();
+        }
+        let [batches, accepted, tasks] =
+            [0, 1, 2].map(|n| new[n].saturating_sub(old[n]) as f64 / time.as_secs_f64());
+        Rates { batches, accepted, tasks }
+    }
+}
+
+/// What is left of a run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Left {
+    /// Nothing is known yet.
+    Unknown,
+    /// About so long.
+    About(Duration),
+    /// Its tasks should have ended by now.
+    Overdue,
+}
+
+/// How long the run will take, from what it has learned: what is still to be sent, then the time that its tasks take;
+/// where that has passed, the rate at which they end.
+pub(super) fn left(at: Duration, progress: &Progress, tally: &Tally, rates: Rates) -> Left {
+    let Progress { media, accepted, complete, failed, tasks, tasks_ended, task_time_ms, .. } = *progress;
+    if accepted == 0 || complete + failed >= media {
+        return Left::Unknown;
+    }
+    let unsent = tally.batches.saturating_sub(tally.answered);
+    let sending = match unsent {
+        0 => Duration::ZERO,
+        _ if rates.batches <= 0.0 => return Left::Unknown,
+        unsent => seconds(unsent as f64 / rates.batches),
+    };
+    let last_sent = if unsent > 0 { at + sending } else { tally.last_answer };
+    let by_age = task_time_ms.map(|ms| (last_sent + Duration::from_millis(ms)).saturating_sub(at));
+    let all = expected_tasks(progress, tally).max(tasks);
+    let open = all.saturating_sub(tasks_ended);
+    let by_rate = (rates.tasks > 0.0 && tasks_ended >= ENOUGH).then(|| seconds(open as f64 / rates.tasks));
+    match (by_age, by_rate) {
+        // The first ends of many tasks make a rate that says nothing of the others.
+        (Some(by_age), _) if by_age > Duration::ZERO && tasks_ended < all / SOME => Left::About(by_age),
+        (by_age, Some(by_rate)) => Left::About(by_age.unwrap_or_default().max(by_rate)),
+        (Some(Duration::ZERO), None) => Left::Overdue,
+        (Some(by_age), None) => Left::About(by_age),
+        (None, None) => Left::Unknown,
+    }
+}
+
+/// How many tasks there will be, once those of every media are known.
+pub(super) fn expected_tasks(progress: &Progress, tally: &Tally) -> u64 {
+    let Progress { media, accepted, tasks, .. } = *progress;
+    let with_tasks = media.saturating_sub(tally.not_taken).max(accepted);
+    match accepted {
+        0 => tasks,
+        accepted => (tasks as f64 * with_tasks as f64 / accepted as f64).round() as u64,
+    }
+}
+
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn progress(media: u64, accepted: u64, tasks: u64, tasks_ended: u64) -> Progress {
+        let mut progress = Progress::default();
+        (progress.media, progress.accepted) = (media, accepted);
+        (progress.tasks, progress.tasks_ended) = (tasks, tasks_ended);
+        progress
+    }
+
+    fn sent(batches: u64, answered: u64, last_answer: u64) -> Tally {
+        let last_answer = Duration::from_secs(last_answer);
+        Tally { batches, answered, last_answer, ..Tally::default() }
+    }
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn rates_are_those_of_the_last_seconds() {
+        let (mut pace, tally) = (Pace::default(), sent(1, 1, 0));
+        assert_eq!(pace.rates(), Rates::default());
+        for second in 0..60 {
+            pace.note(at(second), &progress(100, 0, 400, second.saturating_sub(29) * 10), &tally);
+        }
+        assert_eq!(pace.rates().tasks, 10.0);
+        for second in 60..80 {
+            pace.note(at(second), &progress(100, 0, 400, 300), &tally);
+        }
+        assert_eq!(pace.rates().tasks, 0.0);
+        assert!(pace.noted.len() < 35, "what is old is forgotten");
+    }
+
+    #[test]
+    fn nothing_is_guessed_before_tasks_have_ended() {
+        assert_eq!(left(at(9), &progress(45, 45, 90, 0), &sent(3, 3, 1), Rates::default()), Left::Unknown);
+    }
+
+    #[test]
+    fn the_time_of_tasks_counts_from_the_last_submission() {
+        let mut progress = progress(45, 40, 80, 5);
+        progress.task_time_ms = Some(60_000);
+        let all_sent = left(at(25), &progress, &sent(3, 3, 5), Rates::default());
+        assert_eq!(all_sent, Left::About(at(40)));
+        let rates = Rates { batches: 0.1, ..Rates::default() };
+        assert_eq!(left(at(25), &progress, &sent(3, 2, 5), rates), Left::About(at(70)));
+        assert_eq!(left(at(25), &progress, &sent(3, 2, 5), Rates::default()), Left::Unknown);
+    }
+
+    #[test]
+    fn the_rate_tells_too_when_tasks_end_or_their_time_has_passed() {
+        let of = |now: u64, ended, rate| {
+            let mut progress = progress(50, 25, 100, ended);
+            progress.task_time_ms = Some(10_000);
+            left(at(now), &progress, &sent(3, 3, 5), Rates { tasks: rate, ..Rates::default() })
+        };
+        assert_eq!(of(9, 5, 0.1), Left::About(at(6)), "the first ends tell little");
+        assert_eq!(of(9, 40, 4.0), Left::About(at(40)), "more slowly than they can end");
+        assert_eq!(of(9, 40, 100.0), Left::About(at(6)), "those that run need their time");
+        assert_eq!(of(60, 5, 1.0), Left::About(at(195)));
+        assert_eq!(of(60, 40, 0.0), Left::Overdue);
+    }
+
+    #[test]
+    fn without_the_age_of_tasks_the_rate_tells() {
+        let rates = Rates { tasks: 2.0, ..Rates::default() };
+        let of = |ended| left(at(9), &progress(20, 20, 40, ended), &sent(0, 0, 0), rates);
+        assert_eq!((of(2), of(20)), (Left::Unknown, Left::About(at(10))));
+    }
+
+    #[test]
+    fn media_that_were_not_taken_have_no_tasks_to_come() {
+        let tally = Tally { not_taken: 5, ..Tally::default() };
+        assert_eq!(expected_tasks(&progress(10, 5, 20, 0), &tally), 20);
+        assert_eq!(expected_tasks(&progress(20, 5, 20, 0), &tally), 60);
+    }
+}
