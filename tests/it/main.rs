@@ -17,6 +17,8 @@ mod examples;
 mod fire;
 mod kills;
 mod limits;
+#[cfg(unix)]
+mod live;
 mod matrix;
 mod network;
 mod pages;
@@ -32,6 +34,8 @@ mod soak;
 mod steps;
 mod stored;
 mod support;
+#[cfg(unix)]
+mod terminal;
 mod times;
 mod tls;
 mod wait;
