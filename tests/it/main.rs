@@ -22,6 +22,8 @@ mod live;
 mod matrix;
 mod network;
 mod pages;
+#[cfg(unix)]
+mod picture;
 mod program;
 mod queue;
 mod raw;

@@ -51,6 +51,11 @@ impl Terminal {
         self.screen.lock().unwrap().screen().contents()
     }
 
+    /// The rows that stand on the screen.
+    pub(crate) fn rows(&self) -> Vec<String> {
+        self.text().trim_end().lines().map(str::to_owned).collect()
+    }
+
     /// Waits until the screen says so.
     pub(crate) fn wait_for(&self, text: &str) {
         until(&format!("{text:?} on the screen:\n{}", self.text()), || self.text().contains(text));

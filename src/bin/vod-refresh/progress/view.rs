@@ -67,20 +67,24 @@ impl View<'_> {
             (_, 0) => "by event".to_owned(),
             (events, lookups) => format!("{events} by event, {lookups} by lookup"),
         };
-        let bar = |label, done, all, text, more| Bar { label, done, all, text, more };
+        let bar = |label, done, all, text, more, per_second| {
+            // What is done has no pace any more.
+            let rate = if done < all { rate(per_second) } else { String::new() };
+            Bar { label, done, all, text, more: [more, rate] }
+        };
         let mut bars = Vec::with_capacity(4);
         if batches > 0 {
-            let more = vec![some(refused, "refused"), rate(self.rates.batches)];
-            bars.push(bar("batches", answered, batches, format!("{answered} of {batches}"), more));
+            let (text, more) = (format!("{answered} of {batches}"), some(refused, "refused"));
+            bars.push(bar("batches", answered, batches, text, more, self.rates.batches));
         }
-        let more = vec![known_by, rate(self.rates.accepted)];
         let taken = media.saturating_sub(not_taken).max(accepted);
-        bars.push(bar("accepted", accepted, taken, format!("{accepted} of {taken} media"), more));
-        let more = vec![some(tasks_failed, "failed"), rate(self.rates.tasks)];
+        let text = format!("{accepted} of {taken} media");
+        bars.push(bar("accepted", accepted, taken, text, known_by, self.rates.accepted));
         let all = expected_tasks(self.progress, self.tally).max(tasks);
-        bars.push(bar("tasks", tasks_ended, all, format!("{tasks_ended} of {tasks} ended"), more));
-        let more = vec![some(failed, "failed")];
-        bars.push(bar("media", complete + failed, media, format!("{complete} of {media} complete"), more));
+        let (text, more) = (format!("{tasks_ended} of {tasks} ended"), some(tasks_failed, "failed"));
+        bars.push(bar("tasks", tasks_ended, all, text, more, self.rates.tasks));
+        let (text, more) = (format!("{complete} of {media} complete"), some(failed, "failed"));
+        bars.push(bar("media", complete + failed, media, text, more, 0.0));
         bars
     }
 }
@@ -121,7 +125,7 @@ struct Bar {
     all: u64,
     text: String,
     /// What is said as well where there is room.
-    more: Vec<String>,
+    more: [String; 2],
 }
 
 impl Bar {
