@@ -111,7 +111,7 @@ impl Failure {
 
     /// The error for people: the message, its details, each cause once, a hint.
     pub(crate) fn lines(&self) -> Vec<String> {
-        let mut lines = vec![format!("error: {}", harmless(&self.error.to_string()))];
+        let mut lines = unfolded(&format!("error: {}", harmless(&self.error.to_string())));
         lines.extend(self.details.iter().map(|detail| format!("  {detail}")));
         let mut cause = self.error.source();
         while let Some(error) = cause {
@@ -128,6 +128,21 @@ impl Failure {
         lines
     }
 }
+
+/// A long list at the end of a message, such as the places where no credentials were found, gets a line for each of its
+/// points.
+fn unfolded(message: &str) -> Vec<String> {
+    match message.strip_suffix(')').and_then(|text| text.split_once(" (")) {
+        Some((head, list)) if message.len() > WALL && list.contains("; ") => {
+            let points = list.split("; ").map(|point| format!("  {point}"));
+            std::iter::once(head.to_owned()).chain(points).collect()
+        }
+        _ => vec![message.to_owned()],
+    }
+}
+
+/// A message of so many bytes is a wall of text.
+const WALL: usize = 200;
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
@@ -287,5 +302,14 @@ mod tests {
         for line in Failure::usage("no media ids").with_details(vec!["a.txt:1: is empty".into()]).lines() {
             assert!(!line.ends_with('.'), "{line}");
         }
+    }
+
+    #[test]
+    fn a_list_of_places_is_no_wall_of_text() {
+        let place = "config.json: none, /home/somebody/.aliyun/config.json does not exist (or can't be read)";
+        let message = format!("no credentials found ({place}; {place}; {place})");
+        let lines = Failure::config(message).lines();
+        assert_eq!(lines[..2], ["error: no credentials found".to_owned(), format!("  {place}")]);
+        assert_eq!(Failure::usage("no (a; b)").lines()[0], "error: no (a; b)");
     }
 }
