@@ -28,15 +28,6 @@ impl Scene {
         line.extend(self.ids.iter().map(String::as_str));
         Terminal::start(&self.home, columns, &line)
     }
-
-    /// The tasks of these media end.
-    fn complete(&self, media: std::ops::Range<usize>) {
-        for job in self.cloud.emulator.job_ids() {
-            for task in self.ids[media.clone()].iter().flat_map(|id| self.cloud.emulator.task_ids(&job, id)) {
-                self.cloud.emulator.complete_task(&task);
-            }
-        }
-    }
 }
 
 /// The screen in mid-run and at the end, without what differs from run to run.
@@ -44,10 +35,10 @@ fn shows(columns: u16) {
     let scene = Scene::new();
     let terminal = scene.start(columns);
     terminal.wait_for("44 of 44 media");
-    scene.complete(0..22);
+    scene.cloud.complete(&scene.ids[0..22]);
     terminal.wait_for("44 of 88 ended");
     let midway = terminal.text();
-    scene.complete(22..44);
+    scene.cloud.complete(&scene.ids[22..44]);
     let (code, last) = terminal.end();
     assert_eq!(code, Some(7), "{last}");
     let mut settings = insta::Settings::clone_current();
@@ -93,7 +84,7 @@ fn a_terminal_that_changes_its_width_harms_nothing() {
         // A frame of this width was drawn.
         std::thread::sleep(std::time::Duration::from_millis(400));
     }
-    scene.complete(0..44);
+    scene.cloud.complete(&scene.ids[0..44]);
     let (code, last) = terminal.end();
     assert_eq!(code, Some(7), "{last}");
     assert!(last.contains("refresh partial: 44 of 45 media complete"), "{last}");

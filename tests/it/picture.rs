@@ -41,17 +41,10 @@ fn screens() -> Vec<String> {
     let quick = ["--poll-interval", "200ms", "--max-rps", "50", "--lookup-after", "0s"];
     let terminal = Terminal::start(&home, COLUMNS, &[&arguments[..], &quick].concat());
     terminal.wait_for("45 of 45 media");
-    let complete = |media: &[String]| {
-        for job in cloud.emulator.job_ids() {
-            for task in media.iter().flat_map(|id| cloud.emulator.task_ids(&job, id)) {
-                cloud.emulator.complete_task(&task);
-            }
-        }
-    };
-    complete(&ids[..30]);
+    cloud.complete(&ids[..30]);
     terminal.wait_for("60 of 90 ended");
     let midway = terminal.rows();
-    complete(&ids[30..]);
+    cloud.complete(&ids[30..]);
     let (_, last) = terminal.end();
     let last = last.trim_end().lines().map(str::to_owned).collect();
     let command = "$ vod-refresh refresh --from-file changed.txt".to_owned();

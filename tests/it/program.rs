@@ -46,6 +46,15 @@ impl Cloud {
         counts
     }
 
+    /// Ends every task of these media, whatever job they are of.
+    pub(crate) fn complete<T: AsRef<str>>(&self, media: &[T]) {
+        for job in self.emulator.job_ids() {
+            for task in media.iter().flat_map(|id| self.emulator.task_ids(&job, id.as_ref())) {
+                self.emulator.complete_task(&task);
+            }
+        }
+    }
+
     /// Waits until `action` was asked for `count` times.
     pub(crate) fn wait_for(&self, action: &str, count: usize) {
         until(action, || self.emulator.count(action) >= count);

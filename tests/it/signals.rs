@@ -31,11 +31,7 @@ fn stopped(scenario: Scenario, more: &[&str], action: &str, name: &str, code: i3
     assert_eq!(std::fs::read_to_string(home.path().join("r.json")).unwrap(), ended.stdout);
     let hint = ended.hint();
     assert_eq!(hint, ["resume", report["run_id"].as_str().unwrap()], "{action}");
-    for job in cloud.emulator.job_ids() {
-        for task in ["m1", "m2"].iter().flat_map(|media| cloud.emulator.task_ids(&job, media)) {
-            cloud.emulator.complete_task(&task);
-        }
-    }
+    cloud.complete(&["m1", "m2"]);
     let resumed = home.run(&[hint, vec!["--lookup-after".into(), "0s".into()]].concat());
     assert_eq!(resumed.code, Some(0), "{action}: {resumed:?}");
 }
