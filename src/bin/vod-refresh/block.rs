@@ -4,7 +4,9 @@
 //! padded line wraps, and the old block stays behind. After Ctrl-Z they would draw over what the shell has written.
 
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// A block is drawn several times a second. One that is older was stopped (Ctrl-Z), and what stands above the cursor now
 /// is the shell's.
@@ -28,7 +30,7 @@ impl Block {
         let mut text = self.to_top(now);
         // Each line is written over: erasing first would flicker.
         for line in &lines {
-            let _ = write!(text, "{line}{REST}\n");
+            let _ = writeln!(text, "{line}{REST}");
         }
         if !self.is_stale(now) {
             text.push_str(&empty(self.lines.len().saturating_sub(lines.len())));

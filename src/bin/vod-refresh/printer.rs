@@ -5,9 +5,9 @@
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use serde_json::json;
+use tokio::time::Instant;
 use vod_refresh::net::clock::{Clock as _, SystemClock, to_wire};
 
 use crate::args::talk::{LogFormat, TalkArgs, When};
