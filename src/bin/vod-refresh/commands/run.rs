@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use vod_refresh::journal::StoredRun;
-use vod_refresh::run::ReportedError;
 use vod_refresh::{
     JobId, LookupAfter, Outcome, RefreshRequest, Refresher, Report, Result as LibraryResult, RunOptions,
     VodClient,
@@ -162,7 +161,7 @@ async fn warn_of_short_life(client: &VodClient, timeout: Duration, printer: &Pri
 
 /// What stderr says at the end.
 fn conclude(report: &Report, lines: &[String], form: Form, printer: &Printer) {
-    if let Some(error) = why_ended(report) {
+    if let Some(error) = output::rows::why_ended(report) {
         printer.fail(&exit::lines_of_reported(error, report.outcome));
     }
     if form != Form::Text {
@@ -186,16 +185,6 @@ impl Options<'_> {
             again: &self.again,
         }
     }
-}
-
-/// What ended the run, or kept all of its media from being submitted.
-fn why_ended(report: &Report) -> Option<&ReportedError> {
-    let nothing_done = matches!(
-        report.outcome,
-        Outcome::Internal | Outcome::Config | Outcome::Refused | Outcome::Quota | Outcome::Unavailable
-    );
-    let of_media = || report.media.iter().find_map(|media| media.error.as_ref());
-    report.error.as_ref().or_else(|| nothing_done.then(of_media).flatten())
 }
 
 /// Frees the port, unless somebody wants the process gone.
