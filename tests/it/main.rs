@@ -32,6 +32,8 @@ mod soak;
 mod steps;
 mod stored;
 mod support;
+#[cfg(target_os = "linux")]
+mod terminal;
 mod times;
 mod tls;
 mod wait;

@@ -13,6 +13,9 @@ use vod_refresh::net::clock::{Clock as _, SystemClock, to_wire};
 use crate::args::talk::{LogFormat, TalkArgs, When};
 use crate::exit::Failure;
 
+/// What writing to a terminal that was closed fails with. The standard library has no name for it; on a disk it is a fault.
+const EIO: i32 = 5;
+
 /// Hands out stdout and stderr as the options want them. Clones are the same printer.
 #[derive(Clone)]
 pub(crate) struct Printer(Arc<Shared>);
@@ -25,6 +28,7 @@ struct Shared {
     live: bool,
     /// The live line, if one is drawn: other lines must go above it.
     bar: Mutex<Option<ProgressBar>>,
+    out_is_terminal: bool,
     /// Nobody reads stdout any more.
     out_gone: AtomicBool,
 }
@@ -57,7 +61,7 @@ impl Printer {
             When::Never => false,
             When::Auto => terminal && !plain,
         };
-        let terminal = io::stderr().is_terminal();
+        let (terminal, out_is_terminal) = (io::stderr().is_terminal(), io::stdout().is_terminal());
         // With `-v` log lines would tear the live line apart.
         let live = match talk.progress {
             When::Always => true,
@@ -67,10 +71,11 @@ impl Printer {
         Self(Arc::new(Shared {
             quiet: talk.quiet,
             json_lines: talk.log_format == LogFormat::Json,
-            colour_out: colour(io::stdout().is_terminal()),
+            colour_out: colour(out_is_terminal),
             colour_err: colour(terminal),
             live: live && !talk.quiet && talk.log_format == LogFormat::Text,
             bar: Mutex::new(None),
+            out_is_terminal,
             out_gone: AtomicBool::new(false),
         }))
     }
@@ -105,7 +110,9 @@ impl Printer {
             Ok(()) => Ok(()),
             Err(why) => {
                 self.0.out_gone.store(true, Ordering::Relaxed);
-                if why.kind() == io::ErrorKind::BrokenPipe {
+                let closed = why.kind() == io::ErrorKind::BrokenPipe
+                    || (self.0.out_is_terminal && why.raw_os_error() == Some(EIO));
+                if closed {
                     return Ok(());
                 }
                 Err(Failure::output("to stdout", why))

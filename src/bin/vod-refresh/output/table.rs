@@ -26,9 +26,10 @@ pub(crate) struct Look {
     pub(crate) colour: bool,
 }
 
-/// The width of the terminal on stdout, if it is one.
+/// The width of the terminal on stdout, if it is one that has a width.
 pub(crate) fn terminal_width() -> Option<u16> {
-    Table::new().width()
+    // A terminal that was never given a size has 0 columns.
+    Table::new().width().filter(|&width| width > 0)
 }
 
 /// The report for people.
