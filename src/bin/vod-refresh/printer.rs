@@ -2,6 +2,7 @@
 //!
 //! A reader that went away is no error and no reason to stop: the work goes on, and the exit code tells.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +13,7 @@ use vod_refresh::net::clock::{Clock as _, SystemClock, to_wire};
 
 use crate::args::talk::{LogFormat, TalkArgs, When};
 use crate::exit::Failure;
+use crate::words::unheeded;
 
 /// What writing to a terminal that was closed fails with. The standard library has no name for it; on a disk it is a fault.
 const EIO: i32 = 5;
@@ -25,6 +27,8 @@ struct Shared {
     json_lines: bool,
     colour_out: bool,
     colour_err: bool,
+    /// A runner reads along and takes some lines for commands.
+    runner_reads: bool,
     live: bool,
     /// The live line, if one is drawn: other lines must go above it.
     bar: Mutex<Option<ProgressBar>>,
@@ -73,6 +77,7 @@ impl Printer {
             json_lines: talk.log_format == LogFormat::Json,
             colour_out: colour(out_is_terminal),
             colour_err: colour(terminal),
+            runner_reads: std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
             live: live && !talk.quiet && talk.log_format == LogFormat::Text,
             bar: Mutex::new(None),
             out_is_terminal,
@@ -102,6 +107,7 @@ impl Printer {
         if self.0.out_gone.load(Ordering::Relaxed) {
             return Ok(());
         }
+        let text = if self.0.runner_reads { unheeded(text) } else { Cow::Borrowed(text) };
         let written = self.above_bar(|| {
             let mut stdout = io::stdout().lock();
             stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
@@ -155,6 +161,19 @@ impl Printer {
 
     /// Writes raw bytes to stderr, for log lines that are formatted elsewhere.
     pub(crate) fn raw_err(&self, bytes: &[u8]) {
+        if self.0.runner_reads {
+            self.to_runner(&unheeded(&String::from_utf8_lossy(bytes)));
+        } else {
+            self.write_err(bytes);
+        }
+    }
+
+    /// Writes lines to stderr that a runner may take for commands.
+    pub(crate) fn to_runner(&self, lines: &str) {
+        self.write_err(lines.as_bytes());
+    }
+
+    fn write_err(&self, bytes: &[u8]) {
         self.above_bar(|| {
             let _ = io::stderr().lock().write_all(bytes);
         });

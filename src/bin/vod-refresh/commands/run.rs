@@ -14,6 +14,7 @@ use crate::carry_on::{self, Way};
 use crate::exit::{self, ExitCode, Failure};
 use crate::kept::{self, Kept};
 use crate::output;
+use crate::output::github::GitHub;
 use crate::printer::Printer;
 use crate::progress::Watch;
 use crate::settings::Settings;
@@ -88,9 +89,20 @@ pub(crate) async fn run(
             return Err(kept::explained(why));
         }
     };
+    let code = match report.outcome {
+        // It was to be shown, and it is.
+        outcome if is_check && !is_about_us(outcome) => ExitCode::Complete,
+        outcome => ExitCode::of_outcome(outcome, options.timeout_exit_code, signals.received()),
+    };
     // Files first: a reader of stdout may have paused.
     let filed = output::write_files(&report, options.output);
     let lines = carry_on::lines(&report, &options.way());
+    let code = weighed(code, &filed);
+    let github = GitHub::here(world, printer);
+    if let Some(github) = &github {
+        let file = options.output.report.as_deref().filter(|_| filed.is_ok());
+        github.tell(&report, code, &lines, file);
+    }
     let in_a_hurry = signals.received().is_some();
     if in_a_hurry {
         conclude(&report, &lines, options.output.output, printer);
@@ -102,21 +114,22 @@ pub(crate) async fn run(
     if let Some(ears) = ears {
         close(ears, &signals).await;
     }
-    let code = match report.outcome {
-        // It was to be shown, and it is.
-        outcome if is_check && !is_about_us(outcome) => ExitCode::Complete,
-        outcome => ExitCode::of_outcome(outcome, options.timeout_exit_code, signals.received()),
-    };
-    let code = match filed.and(printed) {
-        Ok(()) => code,
-        Err(failure) => {
-            printer.fail(&failure.lines());
-            // What happened to the media says more than a full disk.
-            if code == ExitCode::Complete { failure.exit_code() } else { code }
-        }
-    };
-    output::github::tell(&report, code.number(), &lines, world, printer);
-    Ok(code)
+    let last = weighed(code, &printed);
+    if let Some(github) = github.filter(|_| last != code) {
+        github.correct(last);
+    }
+    if let Err(failure) = filed.and(printed) {
+        printer.fail(&failure.lines());
+    }
+    Ok(last)
+}
+
+/// What happened to the media says more than a full disk.
+fn weighed(code: ExitCode, written: &Result<(), Failure>) -> ExitCode {
+    match written {
+        Err(failure) if code == ExitCode::Complete => failure.exit_code(),
+        _ => code,
+    }
 }
 
 async fn perform(refresher: &Refresher, task: Task) -> LibraryResult<Report> {
