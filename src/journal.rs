@@ -20,6 +20,7 @@ use tokio::sync::watch;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{JobId, RunId};
+use crate::run::counts::Calls;
 use crate::run::ledger::{Fact, Moment};
 use crate::run::{Outcome, RefreshRequest, Report, RunOptions};
 use crate::vod::TaskType;
@@ -105,6 +106,8 @@ pub struct StoredRun {
     pub facts: Vec<(Moment, Fact)>,
     /// How it ended, if it did.
     pub outcome: Option<Outcome>,
+    /// What it took so far.
+    pub(crate) calls: Calls,
     /// The journal failed in mid-run and misses facts: carried on, it would submit again what it does not know of.
     pub lost: bool,
 }
@@ -168,7 +171,7 @@ impl Journal {
         self.write(move |connection| rows::insert_facts(connection, &run, at, &facts)).await
     }
 
-    /// Writes down how a run ended. One that can be carried on has no outcome yet.
+    /// Writes down how a run ended, and adds the calls it took. One that can be carried on has no outcome yet.
     ///
     /// # Errors
     ///
@@ -178,9 +181,10 @@ impl Journal {
         run: &RunId,
         outcome: Option<Outcome>,
         at: DateTime<Utc>,
+        calls: Calls,
     ) -> Result<()> {
         let run = run.clone();
-        self.write(move |connection| rows::set_outcome(connection, &run, outcome, at)).await
+        self.write(move |connection| rows::set_outcome(connection, &run, outcome, at, calls)).await
     }
 
     /// A run with its facts; `None` for `run` means the newest unfinished one.

@@ -8,6 +8,7 @@
 //! from within the run, or to a stream, [`Steps`], which is read beside it.
 
 mod batch;
+pub(crate) mod counts;
 mod driver;
 mod handle;
 mod learned;

@@ -13,7 +13,7 @@ const BUSY: Duration = Duration::from_secs(20);
 
 /// Steps from an empty file to today's tables; `user_version` counts those that were done. Never change or remove one:
 /// files of every version exist.
-const MIGRATIONS: &[&str] = &[FIRST, ROWIDS];
+const MIGRATIONS: &[&str] = &[FIRST, ROWIDS, CALLS];
 
 pub(super) const FIRST: &str = "
     CREATE TABLE run (
@@ -63,6 +63,9 @@ const ROWIDS: &str = "
     ALTER TABLE new_fact RENAME TO fact;
     CREATE INDEX run_by_start ON run (started_at);
 ";
+
+/// What a run took: call counts by action as JSON, added to at the end of each process that drove it.
+const CALLS: &str = "ALTER TABLE run ADD COLUMN calls TEXT;";
 
 pub(super) fn open(path: &Path) -> Result<Connection> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {

@@ -8,6 +8,7 @@ use super::{Order, RunRecord, RunSummary, StoredRun};
 use crate::ids::RunId;
 use crate::net::clock::to_wire;
 use crate::run::Outcome;
+use crate::run::counts::Calls;
 use crate::run::ledger::{Fact, Moment};
 
 pub(super) fn insert_run(connection: &mut Connection, record: &RunRecord) -> rusqlite::Result<()> {
@@ -48,15 +49,21 @@ pub(super) fn set_outcome(
     run: &RunId,
     outcome: Option<Outcome>,
     at: DateTime<Utc>,
+    mut calls: Calls,
 ) -> rusqlite::Result<()> {
     // A run that can be carried on has not finished.
     let at = outcome.map(|_| to_wire(at));
     let outcome = outcome.map(|outcome| word(&outcome)).transpose()?;
-    connection.execute(
-        "UPDATE run SET outcome = ?, finished_at = ? WHERE id = ?",
-        params![outcome, at, run.as_str()],
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let select = "SELECT calls FROM run WHERE id = ?";
+    if let Some(before) = transaction.query_row(select, [run.as_str()], |row| counted(row, 0)).optional()? {
+        calls.add(&before);
+    }
+    transaction.execute(
+        "UPDATE run SET outcome = ?, finished_at = ?, calls = ? WHERE id = ?",
+        params![outcome, at, json(&calls)?, run.as_str()],
     )?;
-    Ok(())
+    transaction.commit()
 }
 
 pub(super) fn select_run(
@@ -65,27 +72,33 @@ pub(super) fn select_run(
 ) -> rusqlite::Result<Option<StoredRun>> {
     let found = match run {
         Some(run) => {
-            connection.query_row("SELECT record, outcome FROM run WHERE id = ?", [run.as_str()], record).optional()?
+            connection.query_row("SELECT record, outcome, calls FROM run WHERE id = ?", [run.as_str()], record).optional()?
         }
         None => connection
             .query_row(
-                "SELECT record, outcome FROM run WHERE outcome IS NULL ORDER BY started_at DESC, id DESC LIMIT 1",
+                "SELECT record, outcome, calls FROM run WHERE outcome IS NULL ORDER BY started_at DESC, id DESC LIMIT 1",
                 [],
                 record,
             )
             .optional()?,
     };
-    let Some((record, outcome)) = found else { return Ok(None) };
+    let Some((record, outcome, calls)) = found else { return Ok(None) };
     let mut select = connection.prepare("SELECT at_ms, body FROM fact WHERE run = ? ORDER BY number")?;
     let facts = select.query_map([record.run.as_str()], |row| {
         let at = std::time::Duration::from_millis(row.get::<_, i64>(0)?.unsigned_abs());
         Ok((Moment::after(at), parsed(row, 1)?))
     })?;
-    Ok(Some(StoredRun { facts: facts.collect::<Result<_, _>>()?, record, outcome, lost: false }))
+    Ok(Some(StoredRun { facts: facts.collect::<Result<_, _>>()?, record, outcome, calls, lost: false }))
 }
 
-fn record(row: &Row<'_>) -> rusqlite::Result<(RunRecord, Option<Outcome>)> {
-    Ok((parsed(row, 0)?, outcome(row, 1)?))
+fn record(row: &Row<'_>) -> rusqlite::Result<(RunRecord, Option<Outcome>, Calls)> {
+    Ok((parsed(row, 0)?, outcome(row, 1)?, counted(row, 2)?))
+}
+
+/// None where no process has come to its end yet.
+fn counted(row: &Row<'_>, column: usize) -> rusqlite::Result<Calls> {
+    let is_there = row.get::<_, Option<String>>(column)?.is_some();
+    if is_there { parsed(row, column) } else { Ok(Calls::default()) }
 }
 
 pub(super) fn select_runs(connection: &mut Connection) -> rusqlite::Result<Vec<RunSummary>> {

@@ -62,7 +62,12 @@ async fn the_newest_unfinished_run_is_the_default() {
         journal.begin(record(run, second)).await.unwrap();
     }
     journal
-        .finish(&done, Some(Outcome::Partial), DateTime::from_timestamp(1_750_000_100, 0).unwrap())
+        .finish(
+            &done,
+            Some(Outcome::Partial),
+            DateTime::from_timestamp(1_750_000_100, 0).unwrap(),
+            Calls::default(),
+        )
         .await
         .unwrap();
     assert_eq!(journal.load(None).await.unwrap().unwrap().record.run, new);
@@ -85,7 +90,7 @@ async fn old_runs_are_pruned_with_their_facts_and_others_stay() {
         journal.append(run, at(1), facts()).await.unwrap();
     }
     let time = |s: i64| DateTime::from_timestamp(1_750_000_000 + s, 0).unwrap();
-    journal.finish(&done, Some(Outcome::Complete), time(10)).await.unwrap();
+    journal.finish(&done, Some(Outcome::Complete), time(10), Calls::default()).await.unwrap();
     assert_eq!(journal.prune(time(0)).await.unwrap(), 0);
     assert_eq!(journal.prune(time(11)).await.unwrap(), 2);
     assert_eq!(journal.load(Some(done)).await.unwrap(), None);
@@ -222,7 +227,30 @@ async fn a_file_of_the_first_form_is_carried_over_whole() {
     let stored = journal.load(None).await.unwrap().unwrap();
     assert_eq!(stored.record, record);
     assert_eq!(stored.facts, facts().into_iter().map(|fact| (at(7), fact)).collect::<Vec<_>>());
+    // The first form kept no counts.
+    assert!(stored.report().summary.api_calls.is_empty());
     journal.append(&record.run, at(8), facts()).await.unwrap();
     let all = journal.load(Some(record.run)).await.unwrap().unwrap().facts.len();
     assert_eq!(all, 2 * facts().len());
+}
+
+#[tokio::test]
+async fn calls_of_each_process_that_drove_a_run_are_added_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(folder.path().join("journal.db")).await.unwrap();
+    let record = record(&RunId::fresh(), 0);
+    journal.begin(record.clone()).await.unwrap();
+    let counts = |pairs: &[(&str, u64)]| pairs.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect();
+    for (outcome, looks) in [(None, 2), (Some(Outcome::Complete), 5)] {
+        let calls = Calls::new(
+            counts(&[("Look", looks), ("Submit", 1)]),
+            counts(&[("Look", 1)]),
+            counts(&[("Submit", 3)]),
+        );
+        journal.finish(&record.run, outcome, record.started_at, calls).await.unwrap();
+    }
+    let summary = journal.load(Some(record.run)).await.unwrap().unwrap().report().summary;
+    assert_eq!(summary.api_calls, counts(&[("Look", 7), ("Submit", 2)]));
+    assert_eq!((summary.retries, &summary.retries_by_action), (2, &counts(&[("Look", 2)])));
+    assert_eq!(summary.throttled, counts(&[("Submit", 6)]));
 }

@@ -171,7 +171,8 @@ pub struct Summary {
     pub tasks_failed: u64,
     /// Still under way, or never shown.
     pub tasks_unfinished: u64,
-    /// HTTP requests by action, retries included.
+    /// HTTP requests by action, retries included: those of the process that made this report. In that of a stored run,
+    /// those of all processes that drove it, but for any that was killed before it could write them down.
     pub api_calls: BTreeMap<String, u64>,
     /// Requests that repeated a failed one.
     pub retries: u64,

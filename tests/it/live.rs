@@ -1,5 +1,7 @@
 //! The live view on terminals of several widths, and what they show in the end.
 
+use std::process::Child;
+
 use vod_refresh::emulator::{MediaScript, Scenario, Which};
 
 use crate::program::{Cloud, Home};
@@ -22,7 +24,7 @@ impl Scene {
         Self { cloud, home, ids }
     }
 
-    fn start(&self, columns: u16) -> Terminal {
+    fn start(&self, columns: u16) -> (Terminal, Child) {
         let mut line = vec!["refresh", "--endpoint", &self.cloud.endpoint];
         line.extend(["--poll-interval", "200ms", "--max-rps", "50", "--lookup-after", "0s"]);
         line.extend(self.ids.iter().map(String::as_str));
@@ -33,13 +35,13 @@ impl Scene {
 /// The screen in mid-run and at the end, without what differs from run to run.
 fn shows(columns: u16) {
     let scene = Scene::new();
-    let terminal = scene.start(columns);
-    terminal.wait_for("44 of 44 media");
+    let (mut terminal, child) = scene.start(columns);
+    terminal.waits_for("44 of 44 media");
     scene.cloud.complete(&scene.ids[0..22]);
-    terminal.wait_for("44 of 88 ended");
-    let midway = terminal.text();
+    terminal.waits_for("44 of 88 ended");
+    let midway = terminal.screen();
     scene.cloud.complete(&scene.ids[22..44]);
-    let (code, last) = terminal.end();
+    let (code, last) = terminal.end(child);
     assert_eq!(code, Some(7), "{last}");
     let mut settings = insta::Settings::clone_current();
     settings.set_prepend_module_to_snapshot(false);
@@ -77,15 +79,15 @@ fn a_terminal_of_200_columns_is_not_filled_for_its_own_sake() {
 #[test]
 fn a_terminal_that_changes_its_width_harms_nothing() {
     let scene = Scene::new();
-    let terminal = scene.start(100);
-    terminal.wait_for("44 of 44 media");
+    let (mut terminal, child) = scene.start(100);
+    terminal.waits_for("44 of 44 media");
     for columns in [60, 200, 20, 100] {
         terminal.resize(columns);
         // A frame of this width was drawn.
         std::thread::sleep(std::time::Duration::from_millis(400));
     }
     scene.cloud.complete(&scene.ids[0..44]);
-    let (code, last) = terminal.end();
+    let (code, last) = terminal.end(child);
     assert_eq!(code, Some(7), "{last}");
     assert!(last.contains("refresh partial: 44 of 45 media complete"), "{last}");
 }
@@ -93,10 +95,10 @@ fn a_terminal_that_changes_its_width_harms_nothing() {
 #[test]
 fn ctrl_c_ends_it_in_order_and_leaves_a_clean_screen() {
     let scene = Scene::new();
-    let mut terminal = scene.start(100);
-    terminal.wait_for("44 of 44 media");
-    terminal.type_in("\u{3}");
-    let (code, last) = terminal.end();
+    let (mut terminal, child) = scene.start(100);
+    terminal.waits_for("44 of 44 media");
+    terminal.types("\u{3}");
+    let (code, last) = terminal.end(child);
     assert_eq!(code, Some(130), "{last}");
     assert!(!last.contains('█') && !last.contains("^C"), "{last}");
     assert!(last.contains("refresh interrupted: 0 of 45 media complete"), "{last}");

@@ -15,14 +15,16 @@ mod credentials;
 mod disk;
 mod examples;
 mod fire;
+#[cfg(target_os = "linux")]
+mod hangup;
 mod kills;
 mod limits;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod live;
 mod matrix;
 mod network;
 mod pages;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod picture;
 mod program;
 mod queue;
@@ -36,7 +38,7 @@ mod soak;
 mod steps;
 mod stored;
 mod support;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod terminal;
 mod times;
 mod tls;

@@ -39,13 +39,13 @@ fn screens() -> Vec<String> {
     std::fs::write(home.path().join("changed.txt"), ids.join("\n")).unwrap();
     let arguments = ["refresh", "--from-file", "changed.txt", "--endpoint", &cloud.endpoint];
     let quick = ["--poll-interval", "200ms", "--max-rps", "50", "--lookup-after", "0s"];
-    let terminal = Terminal::start(&home, COLUMNS, &[&arguments[..], &quick].concat());
-    terminal.wait_for("45 of 45 media");
+    let (mut terminal, child) = Terminal::start(&home, COLUMNS, &[&arguments[..], &quick].concat());
+    terminal.waits_for("45 of 45 media");
     cloud.complete(&ids[..30]);
-    terminal.wait_for("60 of 90 ended");
-    let midway = terminal.rows();
+    terminal.waits_for("60 of 90 ended");
+    let midway = terminal.screen().trim_end().lines().map(str::to_owned).collect::<Vec<_>>();
     cloud.complete(&ids[30..]);
-    let (_, last) = terminal.end();
+    let (_, last) = terminal.end(child);
     let last = last.trim_end().lines().map(str::to_owned).collect();
     let command = "$ vod-refresh refresh --from-file changed.txt".to_owned();
     [vec![command], midway, vec![String::new()], last].concat()

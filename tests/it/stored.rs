@@ -10,7 +10,8 @@ use crate::program::Home;
 #[test]
 fn status_shows_the_journal_and_asks_only_when_told_to() {
     let (cloud, home) = (half_stuck(), Home::new());
-    let run = timed_out(&cloud, &home, &[]).json()["run_id"].clone();
+    let report = timed_out(&cloud, &home, &[]).json();
+    let run = report["run_id"].clone();
     cloud.emulator.complete_task("T2");
     let calls = cloud.emulator.calls().len();
     let shown = home.run(&["status", "-o", "json", "--report", "r.json", "--report-html", "r.html"]);
@@ -18,8 +19,11 @@ fn status_shows_the_journal_and_asks_only_when_told_to() {
     assert_eq!((&shown.json()["outcome"], &shown.json()["run_id"]), (&json!("unfinished"), &run));
     assert_eq!(std::fs::read_to_string(home.path().join("r.json")).unwrap(), shown.stdout);
     assert_eq!(shown.hint()[0], "resume");
+    let taken = &report["summary"]["api_calls"];
+    assert_eq!(&shown.json()["summary"]["api_calls"], taken);
     let page = std::fs::read_to_string(home.path().join("r.html")).unwrap();
     assert!(page.contains("Unfinished: the run is still going on") && page.contains("vod-refresh resume"));
+    assert!(!page.contains("not counted"));
     for (paths, code) in [(["no/such/r.html", "r.xml"], 3), (["r.xml", "r.xml"], 2)] {
         let [html, junit] = paths;
         let refused = home.run(&["status", "--report-html", html, "--report-junit", junit]);
@@ -32,7 +36,12 @@ fn status_shows_the_journal_and_asks_only_when_told_to() {
     let checked = home.run(&["status", "--check", "-o", "json"]);
     assert_eq!((checked.code, &checked.json()["outcome"]), (Some(0), &json!("complete")), "{checked:?}");
     assert!(cloud.emulator.calls().len() > calls);
-    assert_eq!(home.run(&["status", "-o", "json"]).json()["outcome"], "complete");
+    let ended = home.run(&["status", "-o", "json"]).json();
+    assert_eq!(ended["outcome"], "complete");
+    let looks = |report: &serde_json::Value| {
+        report["summary"]["api_calls"]["DescribeVodRefreshTasks"].as_u64().unwrap()
+    };
+    assert_eq!(looks(&ended), looks(&report) + looks(&checked.json()));
 }
 
 #[test]

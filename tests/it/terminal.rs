@@ -2,90 +2,104 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::process::Child;
-use std::sync::{Arc, Mutex};
+use std::process::{Child, Stdio};
+use std::time::Duration;
 
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::program::{Home, until};
 
 const ROWS: u16 = 30;
+const BINARY: &str = env!("CARGO_BIN_EXE_vod-refresh");
 
-/// A terminal with one program on it.
+/// The user's side of a terminal. Dropping it closes the terminal.
 pub(crate) struct Terminal {
-    keyboard: File,
-    screen: Arc<Mutex<vt100::Parser>>,
-    pub(crate) child: Child,
+    user: File,
+    shown: String,
+    screen: vt100::Parser,
 }
 
 impl Terminal {
-    /// Starts the binary with `arguments` in `home`, on a terminal of its own.
-    pub(crate) fn start<T: AsRef<str>>(home: &Home, columns: u16, arguments: &[T]) -> Self {
-        let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-        grantpt(&ours).unwrap();
-        unlockpt(&ours).unwrap();
-        let name = ptsname(&ours, Vec::new()).unwrap();
-        let theirs = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
-        resize(&ours, columns);
-        // `--ctty`: signals that are typed go to the program, as under a shell.
-        let mut command = home.wrapped("setsid");
-        command.args(["--ctty", env!("CARGO_BIN_EXE_vod-refresh")]);
-        command.args(arguments.iter().map(AsRef::as_ref)).env("TERM", "xterm-256color");
-        let stdio = || theirs.try_clone().unwrap();
-        let child = command.stdin(stdio()).stdout(stdio()).stderr(stdio()).spawn().unwrap();
-        let screen = Arc::new(Mutex::new(vt100::Parser::new(ROWS, columns, 1_000)));
-        let (mut output, shown) = (File::from(ours.try_clone().unwrap()), Arc::clone(&screen));
-        std::thread::spawn(move || {
-            let mut bytes = [0; 4_096];
-            // Ends with an error when the program has closed the terminal.
-            while let Ok(n) = output.read(&mut bytes) {
-                shown.lock().unwrap().process(&bytes[..n]);
-            }
-        });
-        Self { keyboard: ours.into(), screen, child }
+    /// Starts the binary with `arguments`.
+    pub(crate) fn start<T: AsRef<str>>(home: &Home, columns: u16, arguments: &[T]) -> (Self, Child) {
+        let words: Vec<&str> = arguments.iter().map(AsRef::as_ref).collect();
+        Self::run(home, columns, &[&[BINARY], &words[..]].concat())
     }
 
-    /// What stands on the screen.
-    pub(crate) fn text(&self) -> String {
-        self.screen.lock().unwrap().screen().contents()
+    /// Starts a line of `sh`, in which `$0` is the binary.
+    pub(crate) fn shell(home: &Home, columns: u16, line: &str) -> (Self, Child) {
+        Self::run(home, columns, &["sh", "-c", line, BINARY])
     }
 
-    /// The rows that stand on the screen.
-    pub(crate) fn rows(&self) -> Vec<String> {
-        self.text().trim_end().lines().map(str::to_owned).collect()
-    }
-
-    /// Waits until the screen says so.
-    pub(crate) fn wait_for(&self, text: &str) {
-        until(&format!("{text:?} on the screen:\n{}", self.text()), || self.text().contains(text));
+    /// Starts `command` as the first process on a new terminal.
+    fn run(home: &Home, columns: u16, command: &[&str]) -> (Self, Child) {
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let user = openpt(flags).unwrap();
+        grantpt(&user).unwrap();
+        unlockpt(&user).unwrap();
+        let device: File = ioctl_tiocgptpeer(&user, flags).unwrap().into();
+        rustix::io::ioctl_fionbio(&user, true).unwrap();
+        let screen = vt100::Parser::new(ROWS, columns, 1_000);
+        let mut terminal = Self { user: user.into(), shown: String::new(), screen };
+        terminal.resize(columns);
+        let mut first = home.wrapped("setsid");
+        first.arg("--ctty").args(command).env("TERM", "xterm-256color");
+        let side = || Stdio::from(device.try_clone().unwrap());
+        first.stdin(side()).stdout(side()).stderr(side());
+        (terminal, first.spawn().unwrap())
     }
 
     /// Makes it so many columns wide.
-    pub(crate) fn resize(&self, columns: u16) {
-        self.screen.lock().unwrap().screen_mut().set_size(ROWS, columns);
-        resize(&self.keyboard, columns);
+    pub(crate) fn resize(&mut self, columns: u16) {
+        // The screen, unlike a real terminal, must have some.
+        self.screen.screen_mut().set_size(ROWS, columns.max(1));
+        let size = Winsize { ws_row: ROWS, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&self.user, size).unwrap();
     }
 
     /// Types keys: `\u{3}` is Ctrl-C.
-    pub(crate) fn type_in(&mut self, keys: &str) {
-        self.keyboard.write_all(keys.as_bytes()).unwrap();
+    pub(crate) fn types(&mut self, keys: &str) {
+        self.user.write_all(keys.as_bytes()).unwrap();
     }
 
-    /// Waits for the end of the program; its exit code and what stands on the screen then.
-    pub(crate) fn end(mut self) -> (Option<i32>, String) {
-        let code = self.child.wait().unwrap().code();
-        // The last of what it wrote may still be under way.
-        until("the screen is at rest", || {
-            let before = self.text();
-            std::thread::sleep(std::time::Duration::from_millis(50));
-            before == self.text()
+    /// Everything that was written so far. A terminal that nobody reads holds its programs up.
+    pub(crate) fn shown(&mut self) -> &str {
+        let mut piece = [0; 4096];
+        // Ends with an error: nothing there for now, or the last program has gone.
+        while let Ok(read @ 1..) = self.user.read(&mut piece) {
+            self.shown.push_str(&String::from_utf8_lossy(&piece[..read]));
+            self.screen.process(&piece[..read]);
+        }
+        &self.shown
+    }
+
+    /// What stands on the screen.
+    pub(crate) fn screen(&mut self) -> String {
+        self.shown();
+        self.screen.screen().contents()
+    }
+
+    /// Waits until `part` was written.
+    #[track_caller]
+    pub(crate) fn waits_for(&mut self, part: &str) {
+        until(part, || {
+            let is_there = self.shown().contains(part);
+            if !is_there {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            is_there
         });
-        (code, self.text())
     }
-}
 
-fn resize(terminal: impl std::os::fd::AsFd, columns: u16) {
-    let size = Winsize { ws_row: ROWS, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-    tcsetwinsize(terminal.as_fd(), size).unwrap();
+    /// Waits for the end of `child`; its exit code and what stands on the screen then.
+    pub(crate) fn end(mut self, mut child: Child) -> (Option<i32>, String) {
+        let mut status = None;
+        until("its end", || {
+            self.shown();
+            status = child.try_wait().unwrap();
+            status.is_some()
+        });
+        (status.and_then(|status| status.code()), self.screen())
+    }
 }

@@ -8,9 +8,17 @@ input() {
   printf '%s' "${!name-}"
 }
 
+# Says what is wrong with the inputs, as the command does where it can't begin. One line, so that none is a command.
+refuse() {
+  local message=${1//[$'\r\n']/ }
+  printf '::error title=vod-refresh%%3A usage::%s\n' "${message//%/%25}" >&2
+  printf 'outcome=usage\nexit-code=2\nmessage=%s\n' "$message" >>"${GITHUB_OUTPUT:-/dev/null}"
+  exit 2
+}
+
 binary=$(input binary)
 if ! command -v "$binary" >/dev/null; then
-  [ "$binary" = vod-refresh ] || { echo "binary: there is no '$binary'" >&2; exit 2; }
+  [ "$binary" = vod-refresh ] || refuse "binary: there is no '$binary'"
   cargo install --locked --path "$GITHUB_ACTION_PATH/../../.."
   # The folder of installed commands need not be on PATH.
   binary=${CARGO_HOME:-$HOME/.cargo}/bin/vod-refresh
@@ -19,7 +27,7 @@ fi
 command=$(input command)
 case "$command" in
   refresh | preload) ;;
-  *) echo "command: '$command' is neither refresh nor preload" >&2; exit 2 ;;
+  *) refuse "command: '$command' is neither refresh nor preload" ;;
 esac
 
 arguments=()
@@ -33,7 +41,7 @@ for name in no-wait no-resubmit fail-fast check-quota; do
   case "$(input "$name" | tr 'A-Z' 'a-z')" in
     true) arguments+=("--$name") ;;
     false | "") ;;
-    *) echo "$name: '$(input "$name")' is neither true nor false" >&2; exit 2 ;;
+    *) refuse "$name: '$(input "$name")' is neither true nor false" ;;
   esac
 done
 

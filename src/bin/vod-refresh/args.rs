@@ -97,6 +97,16 @@ pub(crate) enum Command {
     Doctor(Box<account::DoctorArgs>),
 }
 
+impl Command {
+    /// The words of the commands that [`Self::is_run`] tells of.
+    pub(crate) const RUNS: [&str; 4] = ["refresh", "preload", "wait", "resume"];
+
+    /// Whether it drives a run to its end, so that pipelines want to know what became of it.
+    pub(crate) fn is_run(&self) -> bool {
+        matches!(self, Self::Refresh(_) | Self::Preload(_) | Self::Wait(_) | Self::Resume(_))
+    }
+}
+
 /// `wait`: jobs by their ids.
 #[derive(Debug, Args)]
 pub(crate) struct WaitArgs {
@@ -142,12 +152,16 @@ Examples:
   vod-refresh refresh --from-file ids.txt --timeout 30m --output json > report.json
   cut -f1 list.tsv | vod-refresh refresh --from-file - --formats m3u8,mp4
   vod-refresh refresh 0a1b2c… --callback-listen :8080 \\
-    --callback-url https://ci.example.com/vod --callback-auth-key-file key.txt";
+    --callback-url https://ci.example.com/vod --callback-auth-key-file key.txt
+
+Under GitHub Actions it also writes a step summary, annotations and outputs.";
 const PRELOAD_EXAMPLES: &str = "\
 Examples:
   vod-refresh preload 0a1b2c… 3d4e5f… --definitions HD,4K
   vod-refresh preload --from-file ids.txt --no-wait
-  vod-refresh preload 0a1b2c… --result-type multiple --slice-count 5 --timeout 2h";
+  vod-refresh preload 0a1b2c… --result-type multiple --slice-count 5 --timeout 2h
+
+Under GitHub Actions it also writes a step summary, annotations and outputs.";
 const DOCTOR_EXAMPLES: &str = "\
 Examples:
   vod-refresh doctor
@@ -158,14 +172,18 @@ Give it the options of your run. `fail`: a run can't do its work; the exit code 
 const WAIT_EXAMPLES: &str = "\
 Examples:
   vod-refresh wait c5ae61bf…
-  vod-refresh wait c5ae61bf… 7d02f9aa… --timeout 10m --output ndjson";
+  vod-refresh wait c5ae61bf… 7d02f9aa… --timeout 10m --output ndjson
+
+Under GitHub Actions it also writes a step summary, annotations and outputs.";
 const RESUME_EXAMPLES: &str = "\
 The run goes on with its own options (endpoint, region, events, limits); those given here go before them. Credentials
 are read anew, and so is the callback key unless it came from a file.
 
 Examples:
   vod-refresh resume                                the newest unfinished run
-  vod-refresh resume 0197f3c2-… --timeout 30m";
+  vod-refresh resume 0197f3c2-… --timeout 30m
+
+Under GitHub Actions it also writes a step summary, annotations and outputs.";
 const STATUS_EXAMPLES: &str = "\
 Examples:
   vod-refresh status                                the newest run

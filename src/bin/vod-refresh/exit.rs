@@ -48,6 +48,23 @@ impl ExitCode {
         }
     }
 
+    /// The name that the contract gives it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Internal => "internal",
+            Self::Usage => "usage",
+            Self::Config => "config",
+            Self::Refused => "refused",
+            Self::Quota => "quota",
+            Self::Failed => "failed",
+            Self::Partial => "partial",
+            Self::Timeout(_) => "timeout",
+            Self::Unavailable => "unavailable",
+            Self::Interrupted | Self::Terminated => "interrupted",
+        }
+    }
+
     /// The end of a run; `timeout` is the number for its deadline, `signal` the end that a signal asks for.
     pub(crate) fn of_outcome(outcome: Outcome, timeout: u8, signal: Option<Self>) -> Self {
         match outcome {

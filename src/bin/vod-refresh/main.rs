@@ -26,9 +26,11 @@ mod zone;
 use clap::Parser as _;
 use vod_refresh::vod::TaskType;
 
+use crate::args::talk::TalkArgs;
 use crate::args::{Cli, Command};
 use crate::commands::{callback, doctor, media, pages, quota, resume, runs, status, wait};
 use crate::exit::{ExitCode, Failure};
+use crate::output::github::GitHub;
 use crate::printer::Printer;
 use crate::world::World;
 
@@ -43,18 +45,41 @@ fn command_line() -> ExitCode {
         Ok(cli) => cli,
         Err(answer) => {
             // Help and version come here too. A reader that went away is no error.
-            let _ = answer.print();
-            return if answer.use_stderr() { ExitCode::Usage } else { ExitCode::Complete };
+            if !answer.use_stderr() {
+                let _ = answer.print();
+                return ExitCode::Complete;
+            }
+            misunderstood(&answer);
+            return ExitCode::Usage;
         }
     };
     let printer = Printer::new(&cli.talk);
     logs::start(&cli.talk, &printer);
-    match dispatch(&cli.command, &World::real(), &printer) {
+    let world = World::real();
+    match dispatch(&cli.command, &world, &printer) {
         Ok(code) => code,
         Err(failure) => {
             printer.fail(&failure.lines());
+            if let Some(github) = GitHub::here(&world, &printer).filter(|_| cli.command.is_run()) {
+                github.refused(&failure);
+            }
             failure.exit_code()
         }
+    }
+}
+
+/// Says what is wrong with a command line.
+fn misunderstood(answer: &clap::Error) {
+    let (world, printer) = (World::real(), Printer::new(&TalkArgs::default()));
+    let Some(github) = GitHub::here(&world, &printer) else {
+        let _ = answer.print();
+        return;
+    };
+    let told = answer.to_string();
+    printer.raw_err(told.as_bytes());
+    // Which command it was to be is not known where the line can't be parsed.
+    if std::env::args().nth(1).is_some_and(|word| Command::RUNS.contains(&word.as_str())) {
+        github.misunderstood(&told);
     }
 }
 

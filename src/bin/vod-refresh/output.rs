@@ -7,7 +7,7 @@ pub(crate) mod json;
 pub(crate) mod junit;
 pub(crate) mod metrics;
 mod remedy;
-mod rows;
+pub(crate) mod rows;
 pub(crate) mod table;
 
 #[cfg(test)]

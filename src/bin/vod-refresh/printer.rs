@@ -2,6 +2,7 @@
 //!
 //! A reader that went away is no error and no reason to stop: the work goes on, and the exit code tells.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +14,10 @@ use vod_refresh::net::clock::{Clock as _, SystemClock, to_wire};
 use crate::args::talk::{LogFormat, TalkArgs, When};
 use crate::block::{self, Block};
 use crate::exit::Failure;
+use crate::words::unheeded;
+
+/// What writing to a terminal that was closed fails with. The standard library has no name for it; on a disk it is a fault.
+const EIO: i32 = 5;
 
 /// Hands out stdout and stderr as the options want them. Clones are the same printer.
 #[derive(Clone)]
@@ -23,6 +28,8 @@ struct Shared {
     json_lines: bool,
     colour_out: bool,
     colour_err: bool,
+    /// A runner reads along and takes some lines for commands.
+    runner_reads: bool,
     live: bool,
     /// The live view, if one is drawn: other lines must go above it.
     block: Mutex<Block>,
@@ -59,7 +66,7 @@ impl Printer {
             When::Never => false,
             When::Auto => terminal && !plain,
         };
-        let terminal = io::stderr().is_terminal();
+        let (terminal, out_is_terminal) = (io::stderr().is_terminal(), io::stdout().is_terminal());
         // With `-v` log lines would tear the live view apart.
         let live = match talk.progress {
             When::Always => true,
@@ -69,11 +76,12 @@ impl Printer {
         Self(Arc::new(Shared {
             quiet: talk.quiet,
             json_lines: talk.log_format == LogFormat::Json,
-            colour_out: colour(io::stdout().is_terminal()),
+            colour_out: colour(out_is_terminal),
             colour_err: colour(terminal),
+            runner_reads: std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
             live: live && !talk.quiet && talk.log_format == LogFormat::Text,
             block: Mutex::default(),
-            out_is_terminal: io::stdout().is_terminal(),
+            out_is_terminal,
             out_gone: AtomicBool::new(false),
         }))
     }
@@ -100,6 +108,7 @@ impl Printer {
         if self.0.out_gone.load(Ordering::Relaxed) {
             return Ok(());
         }
+        let text = if self.0.runner_reads { unheeded(text) } else { Cow::Borrowed(text) };
         let write = || {
             let mut stdout = io::stdout().lock();
             stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
@@ -110,7 +119,9 @@ impl Printer {
             Ok(()) => Ok(()),
             Err(why) => {
                 self.0.out_gone.store(true, Ordering::Relaxed);
-                if why.kind() == io::ErrorKind::BrokenPipe {
+                let closed = why.kind() == io::ErrorKind::BrokenPipe
+                    || (self.0.out_is_terminal && why.raw_os_error() == Some(EIO));
+                if closed {
                     return Ok(());
                 }
                 Err(Failure::output("to stdout", why))
@@ -164,6 +175,19 @@ impl Printer {
 
     /// Writes raw bytes to stderr, for log lines that are formatted elsewhere.
     pub(crate) fn raw_err(&self, bytes: &[u8]) {
+        if self.0.runner_reads {
+            self.to_runner(&unheeded(&String::from_utf8_lossy(bytes)));
+        } else {
+            self.write_err(bytes);
+        }
+    }
+
+    /// Writes lines to stderr that a runner may take for commands.
+    pub(crate) fn to_runner(&self, lines: &str) {
+        self.write_err(lines.as_bytes());
+    }
+
+    fn write_err(&self, bytes: &[u8]) {
         self.above_block(|| put(bytes));
     }
 

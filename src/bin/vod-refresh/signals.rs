@@ -1,5 +1,8 @@
 //! The first signal asks the run to end, the second ends the process.
 //!
+//! SIGINT, SIGTERM, and SIGHUP, which a closed terminal sends. Whoever starts us with SIGHUP ignored, as `nohup` does, wants
+//! the run to outlive the terminal, and gets that.
+//!
 //! A thread of its own listens: the main thread may be stuck writing to a reader that has stopped reading.
 
 use std::sync::{Arc, OnceLock};
@@ -66,21 +69,55 @@ fn end_now(code: ExitCode) -> ! {
 struct Source {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    /// `None` where it is ignored.
+    hangup: Option<tokio::signal::unix::Signal>,
 }
 
 #[cfg(unix)]
 impl Source {
     fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        let hangup = if heeds_hangup() { Some(signal(SignalKind::hangup())?) } else { None };
+        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(Self { interrupt, terminate, hangup })
     }
 
     async fn next(&mut self) -> ExitCode {
+        let Self { interrupt, terminate, hangup } = self;
+        let hung_up = async {
+            match hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            _ = self.interrupt.recv() => ExitCode::Interrupted,
-            _ = self.terminate.recv() => ExitCode::Terminated,
+            _ = interrupt.recv() => ExitCode::Interrupted,
+            _ = terminate.recv() => ExitCode::Terminated,
+            // Nobody at a closed terminal reads the code: the contract needs no third one.
+            _ = hung_up => ExitCode::Terminated,
         }
     }
+}
+
+/// Whether SIGHUP was not ignored when we were started. Where the system does not tell, it is left as it is: whatever it
+/// does then, a run that was meant to go on is not ended by us.
+#[cfg(unix)]
+fn heeds_hangup() -> bool {
+    std::fs::read_to_string("/proc/self/status").ok().and_then(|status| ignored(&status)).is_some_and(
+        |mask| {
+            // Bit n - 1 is signal n, and SIGHUP is 1 everywhere.
+            mask & 1 == 0
+        },
+    )
+}
+
+/// The mask of ignored signals in Linux's words about a process.
+#[cfg(unix)]
+fn ignored(status: &str) -> Option<u64> {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+    // There are 64 signals; some machines have 128.
+    let mask = mask.trim();
+    u64::from_str_radix(mask.get(mask.len().saturating_sub(16)..)?, 16).ok()
 }
 
 #[cfg(not(unix))]
@@ -98,5 +135,18 @@ impl Source {
             std::future::pending::<()>().await;
         }
         ExitCode::Interrupted
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ignored_signals_are_read_as_the_kernel_writes_them() {
+        assert_eq!(ignored("Name:\tx\nSigIgn:\t0000000000001001\nSigCgt:\t0\n"), Some(0x1001));
+        assert_eq!(ignored("SigIgn:\t00000000000000000000000000000001\n"), Some(1));
+        assert_eq!(ignored("SigIgn:\t\n"), None);
+        assert_eq!(ignored("Name:\tx\n"), None);
     }
 }

@@ -1,5 +1,6 @@
 //! Words for people: text of strangers made harmless, counts, shell quoting.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// `text` with everything escaped that could move a cursor, break a line or turn the reading direction.
@@ -15,6 +16,26 @@ pub(crate) fn harmless(text: &str) -> String {
         }
     }
     out
+}
+
+/// `text` without anything that GitHub's runner, which reads every line of a step, would take for a command to itself: `::`
+/// at the start of a line, and `##[` anywhere. JSON stays the same value, since there `\u0023` is another way to write `#`.
+pub(crate) fn unheeded(text: &str) -> Cow<'_, str> {
+    if !text.contains("::") && !text.contains("##[") {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    for line in text.split_inclusive(['\n', '\r']) {
+        let said = line.trim_start();
+        match said.strip_prefix("::") {
+            Some(rest) => {
+                let blanks = &line[..line.len() - said.len()];
+                let _ = write!(out, "{blanks}\\u{{3a}}:{rest}");
+            }
+            None => out.push_str(line),
+        }
+    }
+    Cow::Owned(out.replace("##[", r"#\u0023["))
 }
 
 fn is_harmful(c: char) -> bool {
@@ -71,6 +92,26 @@ mod tests {
         assert_eq!(harmless("a\u{1b}[2Jb\r\n\u{7}"), r"a\u{1b}[2Jb\r\n\u{7}");
         assert_eq!(harmless("ok\u{202e}txt"), r"ok\u{202e}txt");
         assert_eq!(harmless("媒体 é ok"), "媒体 é ok");
+    }
+
+    #[test]
+    fn no_line_is_a_command_to_githubs_runner() {
+        let said = "::set-output name=a::b\n  ::add-mask::x\na ::b::c\r::d\nx ##[add-path]y\n";
+        let unheeded = unheeded(said);
+        assert_eq!(
+            unheeded,
+            "\\u{3a}:set-output name=a::b\n  \\u{3a}:add-mask::x\na ::b::c\r\\u{3a}:d\nx #\\u0023[add-path]y\n"
+        );
+        assert!(matches!(super::unheeded("a ::b\n").as_ref(), "a ::b\n"));
+    }
+
+    #[test]
+    fn json_that_no_runner_heeds_is_the_same_value() {
+        let value = serde_json::json!({"id": "##[group]::x", "::a": ["::b::", "\n::c"]});
+        let text = serde_json::to_string_pretty(&value).unwrap();
+        let unheeded = unheeded(&text);
+        assert!(!unheeded.contains("##["), "{unheeded}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&unheeded).unwrap(), value);
     }
 
     #[test]

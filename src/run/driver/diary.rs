@@ -8,6 +8,7 @@ use tokio::time::sleep;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
 use crate::journal::{Journal, RunLock, RunRecord, StoredRun};
+use crate::run::counts::Calls;
 use crate::run::ledger::{Fact, Ledger, Moment};
 use crate::run::{Outcome, Refresher};
 
@@ -78,21 +79,22 @@ impl Diary {
         self.or_go_without(written)
     }
 
-    /// Writes down how the run ended. One that is not over has no outcome yet: it can be carried on.
+    /// Writes down how the run ended, and what it took. One that is not over has no outcome yet: it can be carried on.
     pub(super) async fn finish(
         &mut self,
         run: &RunId,
         outcome: Outcome,
         is_over: bool,
         at: DateTime<Utc>,
+        calls: Calls,
     ) -> Option<String> {
         let journal = self.journal.clone()?;
         if self.lost {
             // There may be room again for this one word.
-            let _ = journal.finish(run, Some(outcome), at).await;
+            let _ = journal.finish(run, Some(outcome), at, calls).await;
             return None;
         }
-        let written = journal.finish(run, is_over.then_some(outcome), at).await;
+        let written = journal.finish(run, is_over.then_some(outcome), at, calls).await;
         self.or_go_without(written)
     }
 

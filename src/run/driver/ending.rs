@@ -85,12 +85,14 @@ impl Driver<'_> {
         let finished_at = self.record.started_at + self.now().since_start();
         let is_over = !media.iter().any(|entry| entry.state == MediaState::Unfinished)
             || matches!(end, End::FailedFast);
-        if let Some(lost) = self.diary.finish(&self.record.run, outcome, is_over, finished_at).await {
+        let calls = self.watch.counted();
+        let written = self.diary.finish(&self.record.run, outcome, is_over, finished_at, calls.clone()).await;
+        if let Some(lost) = written {
             self.tell(&Notice::Warning { message: lost });
         }
         self.tell(&Notice::Finished { outcome });
         let mut summary = sums(&media);
-        self.watch.fill(&mut summary);
+        calls.fill(&mut summary);
         count_events(&self.ledger, &mut summary);
         if let Some(events) = &self.events {
             summary.events_rejected = events.inbox.counts().rejected - self.rejected_before;
@@ -160,6 +162,7 @@ pub(crate) fn view(stored: &StoredRun) -> Report {
     let media = ledger.media_reports(started_at);
     let last = stored.facts.last().map_or(started_at, |(at, _)| started_at + at.since_start());
     let mut summary = sums(&media);
+    stored.calls.clone().fill(&mut summary);
     count_events(&ledger, &mut summary);
     Report {
         schema: SCHEMA,

@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::error::Error;
+use crate::run::counts::Calls;
 use crate::run::observer::Notice;
-use crate::run::report::Summary;
 use crate::vod::CallWatch;
 
 /// Shared by the calls of a run. Notices go to the loop, so that the observer hears them in one order.
@@ -32,11 +32,8 @@ impl Watch {
         (Arc::new(watch), receiver)
     }
 
-    pub(super) fn fill(&self, summary: &mut Summary) {
-        summary.api_calls = self.calls.by_action();
-        summary.retries_by_action = self.retries.by_action();
-        summary.retries = summary.retries_by_action.values().sum();
-        summary.throttled = self.throttled.by_action();
+    pub(super) fn counted(&self) -> Calls {
+        Calls::new(self.calls.by_action(), self.retries.by_action(), self.throttled.by_action())
     }
 
     fn send(&self, notice: Notice) {

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use vod_refresh::emulator::MediaScript;
 
 use super::cloud::Cloud;
-use super::scenes::quick;
+use super::scenes::{open_tasks, patiently, quick};
 use super::shell::{BINARY, Shell};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -46,6 +46,97 @@ fn a_summary_that_cannot_be_written_changes_no_verdict() {
         .run()
         .exits(0)
         .says("GITHUB_STEP_SUMMARY: can't write");
+}
+
+/// A shell that is a step of GitHub Actions; its files are `summary` and `outputs`.
+fn step(shell: Shell) -> Shell {
+    let [summary, outputs] = ["summary", "outputs"].map(|name| shell.path(name).display().to_string());
+    let shell = shell.env("GITHUB_ACTIONS", "true").env("CI", "true");
+    shell.env("GITHUB_STEP_SUMMARY", summary).env("GITHUB_OUTPUT", outputs)
+}
+
+#[track_caller]
+fn outputs(shell: &Shell, name: &str) -> String {
+    let text = fs::read_to_string(shell.path("outputs")).unwrap();
+    let of_name = |line: &str| line.strip_prefix(&format!("{name}=")).map(str::to_owned);
+    // As for the runner, the last one counts.
+    text.lines().rev().find_map(of_name).unwrap_or_else(|| panic!("no {name} in {text}"))
+}
+
+#[test]
+fn a_run_that_could_not_begin_tells_github_why() {
+    let cloud = Cloud::new(quick().with_denied("RefreshMediaPlayUrls"));
+    let cases = [
+        (Shell::new("refresh m1"), 3, "config", "no credentials"),
+        (cloud.shell("refresh --from-file nowhere.txt"), 2, "usage", "nowhere.txt"),
+        (cloud.shell("preload"), 2, "usage", "MEDIA_ID"),
+        (cloud.shell("refresh m1 --timeout 30"), 2, "usage", "30"),
+        (cloud.shell("refresh m1 --report no/such/folder/r"), 3, "config", "no/such/folder"),
+        (cloud.shell("resume"), 2, "usage", "no journal"),
+        (cloud.shell("refresh m1"), 4, "refused", "RefreshMediaPlayUrls"),
+    ];
+    for (shell, code, outcome, part) in cases {
+        let shell = step(shell);
+        let run = shell.run().exits(code).says(&format!("::error title=vod-refresh%3A {outcome}::"));
+        assert_eq!([outputs(&shell, "outcome"), outputs(&shell, "exit-code")], [outcome, &code.to_string()]);
+        let summary = fs::read_to_string(shell.path("summary")).unwrap();
+        assert!(summary.contains("### ") && summary.contains(part), "{part}: {summary}\n{run:?}");
+        assert!(!outputs(&shell, "message").is_empty(), "{run:?}");
+    }
+    // What is no run leaves nothing.
+    let shell = step(Shell::new("quota"));
+    shell.run().exits(3).does_not_say("::error");
+    assert!(!shell.path("outputs").exists());
+}
+
+#[test]
+fn the_report_is_among_the_outputs_for_steps_in_other_folders() {
+    let cloud = Cloud::new(quick());
+    let shell = step(cloud.shell("refresh m1 --poll-interval 100ms --report r.json"));
+    shell.run().exits(0).does_not_say("::error");
+    let report = fs::read_to_string(outputs(&shell, "report")).unwrap();
+    assert!(outputs(&shell, "report").starts_with('/') && report.contains("\"complete\""), "{report}");
+}
+
+#[test]
+fn words_of_strangers_are_no_commands_to_githubs_runner() {
+    // The runner trims a line before it looks, and finds the old form anywhere.
+    let bad = MediaScript::failing("Bad", "no\n::add-mask::a\n  ::set-output name=x::y ##[add-path]/tmp");
+    let cloud = Cloud::new(quick().with_media("::stop-commands::x", bad.clone()).with_media("m1", bad));
+    for form in ["text", "json", "ndjson"] {
+        let line =
+            format!("refresh ::stop-commands::x m1 --poll-interval 100ms --no-journal --output {form}");
+        let run = step(cloud.shell(&line)).run().exits(6);
+        let commands = run.stdout.lines().chain(run.stderr.lines()).filter(|line| {
+            line.contains("##[") || line.trim_start().starts_with("::") && !line.starts_with("::error title=")
+        });
+        assert_eq!(commands.count(), 0, "{run:?}");
+        let last = run.stdout.lines().last().unwrap();
+        let report: serde_json::Value = match form {
+            "text" => continue,
+            "json" => run.report(),
+            _ => serde_json::from_str(last).unwrap(),
+        };
+        assert_eq!(report["media"][0]["media_id"], "::stop-commands::x");
+        let message = report["media"][1]["error"]["message"].as_str().unwrap();
+        assert!(message.contains("##[add-path]"), "{message}");
+    }
+}
+
+#[test]
+fn a_stdout_that_nobody_reads_keeps_no_summary_back() {
+    let open = open_tasks();
+    let cloud = Cloud::new(quick().with_default_media(MediaScript { task_ids: vec![], ..open }));
+    let ids: Vec<String> = (0..600).map(|n| format!("media-{n}")).collect();
+    let line = format!("refresh {} --poll-interval 100ms --output json --timeout 2s", ids.join(" "));
+    let shell = step(cloud.shell(&line)).stdout_unread();
+    let run = shell.start();
+    patiently("the summary", || {
+        fs::read_to_string(shell.path("outputs")).ok().filter(|t| t.contains("exit-code=8"))
+    });
+    run.signal("TERM");
+    run.finish();
+    assert!(fs::read_to_string(shell.path("summary")).unwrap().contains("refresh timeout"));
 }
 
 /// Every `--option` in a text.
@@ -94,6 +185,19 @@ fn the_action_has_an_input_for_every_option() {
 }
 
 #[test]
+fn the_action_hands_on_every_output_of_the_command() {
+    let cloud = Cloud::new(quick());
+    let shell = step(cloud.shell("refresh m1 --poll-interval 100ms --report r.json"));
+    shell.run().exits(0);
+    let (action, readme) = (read(".github/actions/refresh/action.yml"), read("README.md"));
+    for line in fs::read_to_string(shell.path("outputs")).unwrap().lines() {
+        let (name, _) = line.split_once('=').unwrap();
+        assert!(action.contains(&format!("${{{{ steps.run.outputs.{name} }}}}")), "{name}");
+        assert!(readme.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
+#[test]
 fn the_actions_script_runs_the_command() {
     let cloud = Cloud::new(quick());
     let home = tempfile::tempdir().unwrap();
@@ -122,12 +226,52 @@ fn the_actions_script_runs_the_command() {
 }
 
 #[test]
+fn inputs_that_the_action_refuses_leave_their_outputs_too() {
+    for (input, value) in [("COMMAND", "purge\n::x"), ("NO_WAIT", "perhaps"), ("BINARY", "no-such-command")] {
+        let home = tempfile::tempdir().unwrap();
+        let mut script = Command::new("bash");
+        script.arg(format!("{ROOT}/.github/actions/refresh/run.sh")).env_clear();
+        script.envs([("PATH", "/usr/bin:/bin"), ("INPUT_BINARY", BINARY), ("INPUT_COMMAND", "refresh")]);
+        script.env(format!("INPUT_{input}"), value).env("GITHUB_OUTPUT", home.path().join("outputs"));
+        let output = script.stdin(Stdio::null()).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{input}");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            said.starts_with("::error title=vod-refresh%3A usage::") && said.lines().count() == 1,
+            "{said}"
+        );
+        let outputs = fs::read_to_string(home.path().join("outputs")).unwrap();
+        assert!(outputs.starts_with("outcome=usage\nexit-code=2\nmessage="), "{outputs}");
+    }
+}
+
+/// The script of the GitLab example.
+fn gitlab_script() -> String {
+    let pipeline = read("examples/gitlab-ci.yml");
+    let (_, script) = pipeline.split_once("  script:\n    - |\n").unwrap();
+    script.lines().map_while(|line| line.strip_prefix("      ")).map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn a_gitlab_job_that_is_retried_resumes_its_run() {
+    let cloud = Cloud::new(quick().with_media("m1", open_tasks()));
+    let shell = cloud.shell("").file("media.txt", "m1\n").env("VOD_REFRESH_ENDPOINT", cloud.url());
+    let journal = shell.path(".vod-refresh/journal.db").display().to_string();
+    let shell = shell.env("VOD_REFRESH_JOURNAL", journal);
+    let job = shell.instead(&gitlab_script().replace("--timeout 30m", "--timeout 2s --poll-interval 100ms"));
+    job.run().exits(8);
+    cloud.emulator.complete_task("1");
+    cloud.emulator.complete_task("2");
+    job.run().exits(0).says("carrying on run");
+    assert_eq!(cloud.count("RefreshMediaPlayUrls"), 1);
+    assert!(fs::exists(job.path("junit.xml")).unwrap() && fs::exists(job.path("run.html")).unwrap());
+}
+
+#[test]
 fn the_examples_for_other_systems_name_what_there_is() {
     let help = options_in(&Shell::new("refresh --help").run().exits(0).stdout);
-    let pipeline = read("examples/gitlab-ci.yml");
-    let script = pipeline.lines().find(|line| line.contains("- vod-refresh ")).unwrap();
-    for option in options_in(script) {
-        assert!(help.contains(&option), "--{option}");
+    for option in options_in(&gitlab_script()).iter().filter(|option| *option != "output") {
+        assert!(help.contains(option), "--{option}");
     }
     let container = read("examples/container/Containerfile");
     let copies = container.lines().filter(|line| line.starts_with("COPY ") && !line.contains("--from"));

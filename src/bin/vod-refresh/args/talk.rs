@@ -2,21 +2,23 @@
 
 use clap::{ArgAction, Args, ValueEnum};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum When {
     /// On a terminal, and never with `CI` or `NO_COLOR` set
+    #[default]
     Auto,
     Always,
     Never,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum LogFormat {
+    #[default]
     Text,
     Json,
 }
 
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Messages (on stderr)")]
 pub(crate) struct TalkArgs {
     /// Draw a live view; else a line at least every 30 s shows life. `auto` draws on a terminal, without `CI`, `NO_COLOR`

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use vod_refresh::journal::StoredRun;
-use vod_refresh::run::ReportedError;
 use vod_refresh::{
     JobId, LookupAfter, Outcome, RefreshRequest, Refresher, Report, Result as LibraryResult, RunOptions,
     VodClient,
@@ -15,6 +14,7 @@ use crate::carry_on::{self, Way};
 use crate::exit::{self, ExitCode, Failure};
 use crate::kept::{self, Kept};
 use crate::output;
+use crate::output::github::GitHub;
 use crate::printer::Printer;
 use crate::progress::Watch;
 use crate::settings::Settings;
@@ -89,9 +89,20 @@ pub(crate) async fn run(
             return Err(kept::explained(why));
         }
     };
+    let code = match report.outcome {
+        // It was to be shown, and it is.
+        outcome if is_check && !is_about_us(outcome) => ExitCode::Complete,
+        outcome => ExitCode::of_outcome(outcome, options.timeout_exit_code, signals.received()),
+    };
     // Files first: a reader of stdout may have paused.
     let filed = output::write_files(&report, options.output);
     let lines = carry_on::lines(&report, &options.way());
+    let code = weighed(code, &filed);
+    let github = GitHub::here(world, printer);
+    if let Some(github) = &github {
+        let file = options.output.report.as_deref().filter(|_| filed.is_ok());
+        github.tell(&report, code, &lines, file);
+    }
     let in_a_hurry = signals.received().is_some();
     if in_a_hurry {
         conclude(&report, &lines, options.output.output, printer);
@@ -103,21 +114,22 @@ pub(crate) async fn run(
     if let Some(ears) = ears {
         close(ears, &signals).await;
     }
-    let code = match report.outcome {
-        // It was to be shown, and it is.
-        outcome if is_check && !is_about_us(outcome) => ExitCode::Complete,
-        outcome => ExitCode::of_outcome(outcome, options.timeout_exit_code, signals.received()),
-    };
-    let code = match filed.and(printed) {
-        Ok(()) => code,
-        Err(failure) => {
-            printer.fail(&failure.lines());
-            // What happened to the media says more than a full disk.
-            if code == ExitCode::Complete { failure.exit_code() } else { code }
-        }
-    };
-    output::github::tell(&report, code.number(), &lines, world, printer);
-    Ok(code)
+    let last = weighed(code, &printed);
+    if let Some(github) = github.filter(|_| last != code) {
+        github.correct(last);
+    }
+    if let Err(failure) = filed.and(printed) {
+        printer.fail(&failure.lines());
+    }
+    Ok(last)
+}
+
+/// What happened to the media says more than a full disk.
+fn weighed(code: ExitCode, written: &Result<(), Failure>) -> ExitCode {
+    match written {
+        Err(failure) if code == ExitCode::Complete => failure.exit_code(),
+        _ => code,
+    }
 }
 
 async fn perform(refresher: &Refresher, task: Task) -> LibraryResult<Report> {
@@ -162,7 +174,7 @@ async fn warn_of_short_life(client: &VodClient, timeout: Duration, printer: &Pri
 
 /// What stderr says at the end.
 fn conclude(report: &Report, lines: &[String], form: Form, printer: &Printer) {
-    if let Some(error) = why_ended(report) {
+    if let Some(error) = output::rows::why_ended(report) {
         printer.fail(&exit::lines_of_reported(error, report.outcome));
     }
     if form != Form::Text {
@@ -186,16 +198,6 @@ impl Options<'_> {
             again: &self.again,
         }
     }
-}
-
-/// What ended the run, or kept all of its media from being submitted.
-fn why_ended(report: &Report) -> Option<&ReportedError> {
-    let nothing_done = matches!(
-        report.outcome,
-        Outcome::Internal | Outcome::Config | Outcome::Refused | Outcome::Quota | Outcome::Unavailable
-    );
-    let of_media = || report.media.iter().find_map(|media| media.error.as_ref());
-    report.error.as_ref().or_else(|| nothing_done.then(of_media).flatten())
 }
 
 /// Frees the port, unless somebody wants the process gone.

@@ -1,9 +1,9 @@
 //! What several writers read out of a report's rows.
 
 use chrono::{DateTime, Utc};
-use vod_refresh::TaskType;
-use vod_refresh::run::{MediaReport, Report, TaskReport};
+use vod_refresh::run::{MediaReport, Report, ReportedError, TaskReport};
 use vod_refresh::vod::TaskStatus;
+use vod_refresh::{Outcome, TaskType};
 
 /// `refresh`, `preload`, or `unknown` where jobs of others never told.
 pub(super) fn task_type(report: &Report) -> &'static str {
@@ -26,6 +26,16 @@ pub(super) fn media_name(media: &MediaReport) -> &str {
 /// Media that failed, in the order given.
 pub(super) fn failed_media(report: &Report) -> impl Iterator<Item = &MediaReport> {
     report.media.iter().filter(|media| media.state.is_failure())
+}
+
+/// What ended the run, or kept all of its media from being submitted.
+pub(crate) fn why_ended(report: &Report) -> Option<&ReportedError> {
+    let nothing_done = matches!(
+        report.outcome,
+        Outcome::Internal | Outcome::Config | Outcome::Refused | Outcome::Quota | Outcome::Unavailable
+    );
+    let of_media = || report.media.iter().find_map(|media| media.error.as_ref());
+    report.error.as_ref().or_else(|| nothing_done.then(of_media).flatten())
 }
 
 /// The tasks of all media.

@@ -1,14 +1,22 @@
-//! The table for people: what failed first, a line with the sums last.
+//! The table for people: what failed first with what to do about it, a line with the sums last.
 
-use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
-use vod_refresh::run::{MediaReport, MediaState, Summary, TaskReport};
-use vod_refresh::vod::TaskStatus;
+mod blocks;
+mod grid;
+mod row;
+
+use comfy_table::{Color, ContentArrangement, Table, presets};
+use vod_refresh::run::Summary;
 use vod_refresh::{Outcome, Report};
 
+use self::row::{Rank, Row};
 use crate::words::{count, harmless};
 
-/// Beyond so many rows, those that ended well are summed up.
+/// Beyond so many rows, those that ended well are summed up, and of those under way some are shown.
 const SHOW_ALL: usize = 40;
+/// The same for blocks, which take more lines.
+const SHOW_BLOCKS: usize = 12;
+/// Text is not made narrower than this.
+const NARROWEST: u16 = 24;
 
 /// How the table may look.
 #[derive(Debug, Clone, Copy)]
@@ -18,36 +26,87 @@ pub(crate) struct Look {
     pub(crate) colour: bool,
 }
 
-/// The width of the terminal on stdout, if it is one.
+/// The width of the terminal on stdout, if it is one that has a width.
 pub(crate) fn terminal_width() -> Option<u16> {
-    Table::new().width()
+    // A terminal that was never given a size has 0 columns.
+    Table::new().width().filter(|&width| width > 0)
 }
 
 /// The report for people.
 pub(crate) fn render(report: &Report, look: Look) -> String {
-    let mut rows: Vec<Row> = report.media.iter().flat_map(rows_of).collect();
-    rows.sort_by_key(|row| row.rank);
-    let all = rows.len();
-    if all > SHOW_ALL {
-        rows.retain(|row| row.rank != Rank::Well);
-    }
-    let mut text = String::new();
-    if !rows.is_empty() {
-        for line in table(&rows, look).lines() {
-            text.push_str(line.trim_end());
+    let rows = row::all(report);
+    let mut shown = Shown::of(&rows, SHOW_ALL);
+    let drawn = grid::render(shown.rows, look).unwrap_or_else(|| {
+        shown = Shown::of(&rows, SHOW_BLOCKS);
+        blocks::render(shown.rows, look)
+    });
+    let mut text = drawn;
+    let mut line = |line: &str| {
+        for line in wrapped(line, look.width.unwrap_or(u16::MAX)) {
+            text.push_str(&line);
             text.push('\n');
         }
-        text.push('\n');
+    };
+    if !shown.rows.is_empty() {
+        line("");
     }
-    if rows.len() < all {
-        text.push_str(&format!(
-            "{} more ended well and are not shown\n",
-            count((all - rows.len()) as u64, "URL")
-        ));
+    if shown.under_way > 0 {
+        line(&format!("{} more under way (not shown)", count(shown.under_way as u64, "URL")));
     }
-    text.push_str(&sums(report));
-    text.push('\n');
+    if shown.well > 0 {
+        line(&format!("{} more ended well (not shown)", count(shown.well as u64, "URL")));
+    }
+    line(&sums(report));
     text
+}
+
+/// The rows that are shown, and how many are not.
+struct Shown<'a> {
+    rows: &'a [Row],
+    under_way: usize,
+    well: usize,
+}
+
+impl<'a> Shown<'a> {
+    /// All of a few; of many, what failed and the first of those under way.
+    fn of(rows: &'a [Row], limit: usize) -> Self {
+        if rows.len() <= limit {
+            return Self { rows, under_way: 0, well: 0 };
+        }
+        // They are sorted: what ended well is last.
+        let up_to = |rank| rows.partition_point(|row| row.rank <= rank);
+        let (failed, open) = (up_to(Rank::Failed), up_to(Rank::Unfinished));
+        let end = open.min(failed + limit / 2);
+        Self { rows: &rows[..end], under_way: open - end, well: rows.len() - open }
+    }
+}
+
+/// Advice below the rows that need it.
+fn hint_lines(hint: &str, width: Option<u16>) -> String {
+    const LEAD: &str = "  hint: ";
+    let width = width.map_or(u16::MAX, |width| width.max(NARROWEST) - LEAD.len() as u16);
+    let lines = wrapped(hint, width);
+    format!("{LEAD}{}\n", lines.join(&format!("\n{:1$}", "", LEAD.len())))
+}
+
+/// `text` in lines that are no wider, cut at blanks.
+fn wrapped(text: &str, width: u16) -> Vec<String> {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).force_no_tty();
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width.max(NARROWEST / 2));
+    table.add_row([text]);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 0));
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect()
+}
+
+fn colour_of(rank: Rank) -> Color {
+    match rank {
+        Rank::Failed => Color::Red,
+        Rank::Unfinished => Color::Yellow,
+        Rank::Well => Color::Green,
+    }
 }
 
 /// A table without colours or frames.
@@ -106,105 +165,11 @@ pub(crate) fn sums(report: &Report) -> String {
     line
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Rank {
-    Failed,
-    Unfinished,
-    Well,
-}
-
-struct Row {
-    rank: Rank,
-    cells: [String; 5],
-}
-
-fn rows_of(media: &MediaReport) -> Vec<Row> {
-    let id = media.media_id.as_ref().map_or_else(|| "?".to_owned(), |id| harmless(id.as_str()));
-    let error = media.error.as_ref().map(|error| harmless(&format!("{}: {}", error.code, error.message)));
-    let why = error.or_else(|| media.note.as_deref().map(harmless)).unwrap_or_default();
-    let row = |rank, task: String, url: String, why: String| Row {
-        rank,
-        cells: [id.clone(), media.state.as_str().to_owned(), task, url, why],
-    };
-    let own_rank = match media.state {
-        MediaState::Complete => Rank::Well,
-        MediaState::Unfinished => Rank::Unfinished,
-        _ => Rank::Failed,
-    };
-    if media.tasks.is_empty() {
-        let job =
-            media.job_id.as_ref().map(|job| format!("job {}", harmless(job.as_str()))).unwrap_or_default();
-        return vec![row(own_rank, String::new(), job, why)];
-    }
-    // A reason of the media's own stands at its first row, unless a row of its tasks has a better one.
-    let told = media.tasks.iter().any(|task| task.description.is_some());
-    let mut own_why = (!told).then_some(why);
-    let mut own_rank =
-        Some(own_rank).filter(|&rank| rank == Rank::Failed && !media.tasks.iter().any(is_failed));
-    media
-        .tasks
-        .iter()
-        .map(|task| {
-            let task_id = || format!("task {}", harmless(task.task_id.as_str()));
-            let url = task.url.as_deref().map_or_else(task_id, harmless);
-            let why = task.description.as_deref().map(harmless).or_else(|| own_why.take());
-            row(own_rank.take().unwrap_or_else(|| rank_of(task)), status(task), url, why.unwrap_or_default())
-        })
-        .collect()
-}
-
-fn is_failed(task: &TaskReport) -> bool {
-    rank_of(task) == Rank::Failed
-}
-
-fn rank_of(task: &TaskReport) -> Rank {
-    match &task.status {
-        Some(TaskStatus::Complete) => Rank::Well,
-        Some(TaskStatus::Failed) => Rank::Failed,
-        _ => Rank::Unfinished,
-    }
-}
-
-fn status(task: &TaskReport) -> String {
-    match &task.status {
-        None => "not shown yet".to_owned(),
-        Some(status) if status.is_final() => status.as_str().to_owned(),
-        Some(status) => format!("{} {}%", harmless(status.as_str()), task.progress),
-    }
-}
-
-fn table(rows: &[Row], look: Look) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    if look.colour {
-        table.enforce_styling();
-    } else {
-        table.force_no_tty();
-    }
-    if let Some(width) = look.width {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-    }
-    table.set_header(["MEDIA", "STATE", "TASK", "URL", "WHY"]);
-    for Row { rank, cells } in rows {
-        let colour = match rank {
-            Rank::Failed => Color::Red,
-            Rank::Unfinished => Color::Yellow,
-            Rank::Well => Color::Green,
-        };
-        let [media, state, task, url, why] = cells;
-        let word = |text: &str| if look.colour { Cell::new(text).fg(colour) } else { Cell::new(text) };
-        table.add_row([Cell::new(media), word(state), word(task), Cell::new(url), Cell::new(why)]);
-    }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table.to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
+    use super::super::sample;
     use super::*;
 
     const PLAIN: Look = Look { width: None, colour: false };
@@ -253,7 +218,10 @@ mod tests {
             [
                 "MEDIA  STATE       TASK            URL              WHY",
                 "m3     failed      Failed          https://h/b.mp4  Origin Timeout",
+                "  hint: The CDN could not read the file from its origin. Check the origin of the domain, then send \
+                 these media again.",
                 r"gone   not_found                   job J1           NonExistMediaId: no such \u{1b}[31mmedia",
+                "  hint: Check the id and the region: a media is visible in its own region only.",
                 "m2     unfinished  Refreshing 40%  https://h/c.mp4",
                 "m1     complete    Complete        https://h/a.mp4",
                 "m3     failed      Complete        https://h/a.mp4",
@@ -272,13 +240,56 @@ mod tests {
         }
     }
 
+    /// Advice, sums and words fit; ids and URLs stay whole.
     #[test]
-    fn a_terminal_of_80_columns_is_not_overrun() {
-        let text = render(&mixed(), Look { width: Some(80), colour: false });
-        assert!(
-            text.lines().filter(|line| !line.contains(';')).all(|line| line.chars().count() <= 80),
-            "{text}"
-        );
+    fn no_terminal_is_overrun_but_by_what_must_stay_whole() {
+        for report in [mixed(), sample::mixed(45), sample::failing(20)] {
+            for width in [50, 60, 80, 100, 200] {
+                let text = render(&report, Look { width: Some(width), colour: false });
+                let over =
+                    |line: &&str| line.chars().count() > usize::from(width) && !line.contains("https://");
+                assert_eq!(text.lines().find(over), None, "{width}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_advice_is_given_once_and_below_all_that_need_it() {
+        for width in [None, Some(60), Some(200)] {
+            let text = render(&sample::mixed(60), Look { width, colour: false });
+            assert_eq!(text.matches("hint:").count(), 2, "{text}");
+            let last = |what: &str| text.rfind(what).unwrap();
+            assert!(last("  not_found") < last("hint: Check the id"), "{text}");
+            assert!(last("Origin Timeout") < last("hint: The CDN"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_ended_the_run_has_its_advice_on_stderr_alone() {
+        let error = json!({"code": "Forbidden.RAM", "message": "no permission"});
+        let list = json!([media("m1", "not_submitted", error, json!([]))]);
+        assert!(!render(&report(list.clone(), "refused"), PLAIN).contains("hint:"));
+        assert!(render(&report(list, "partial"), PLAIN).contains("hint:"));
+    }
+
+    #[test]
+    fn many_that_are_under_way_are_summed_up() {
+        let slow = task("https://h/c.mp4", "Refreshing", json!(null));
+        let list: Vec<_> =
+            (0..50).map(|n| media(&format!("m{n}"), "unfinished", json!(null), json!([slow]))).collect();
+        let text = render(&report(json!(list), "timeout"), PLAIN);
+        assert!(text.contains("m19 ") && !text.contains("m20 "), "{text}");
+        assert!(text.contains("30 URLs more under way"), "{text}");
+    }
+
+    #[test]
+    fn the_table_at_every_width() {
+        for width in [60, 100, 200] {
+            let text = render(&sample::mixed(16), Look { width: Some(width), colour: false });
+            insta::with_settings!({
+                snapshot_path => "../../../../tests/it/snapshots", prepend_module_to_snapshot => false, omit_expression => true,
+            }, { insta::assert_snapshot!(format!("table_{width}"), text) });
+        }
     }
 
     #[test]
@@ -295,6 +306,6 @@ mod tests {
         list.push(media("bad", "failed", json!(null), json!([bad])));
         let text = render(&report(json!(list), "partial"), PLAIN);
         assert!(text.contains("Origin Timeout") && text.contains("50 URLs more ended well"), "{text}");
-        assert_eq!(text.lines().count(), 5, "{text}");
+        assert_eq!(text.lines().count(), 6, "{text}");
     }
 }
