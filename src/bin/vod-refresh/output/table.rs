@@ -54,7 +54,7 @@ pub(crate) fn render(report: &Report, look: Look) -> String {
         line(&format!("{} more under way (not shown)", count(shown.under_way as u64, "URL")));
     }
     if shown.well > 0 {
-        line(&format!("{} more ended well (not shown)", count(shown.well as u64, "URL")));
+        line(&format!("{} ended well (not shown)", count(shown.well as u64, "URL")));
     }
     line(&sums(report));
     text
@@ -305,7 +305,7 @@ mod tests {
         let bad = task("https://h/b.mp4", "Failed", json!("Origin Timeout"));
         list.push(media("bad", "failed", json!(null), json!([bad])));
         let text = render(&report(json!(list), "partial"), PLAIN);
-        assert!(text.contains("Origin Timeout") && text.contains("50 URLs more ended well"), "{text}");
+        assert!(text.contains("Origin Timeout") && text.contains("50 URLs ended well"), "{text}");
         assert_eq!(text.lines().count(), 6, "{text}");
     }
 }
