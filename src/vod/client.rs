@@ -1,8 +1,8 @@
 //! The client: where to, who, how fast; and the one way in which every call goes out.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -73,6 +73,8 @@ struct Shared {
     /// The same by the last answer, whether it matters or not; `i64::MIN` before the first one.
     seen_skew_ms: AtomicI64,
     answered: AtomicBool,
+    /// What the last request was signed with. A std mutex: never held across an await.
+    signer: Mutex<Option<Credential>>,
     jitter: Jitter,
 }
 
@@ -202,6 +204,12 @@ impl VodClient {
         Self { budget: self.budget.at_most(limit), ..self.clone() }
     }
 
+    /// `text` of an event without what its sender may know of our last request; `None` if it holds none of that.
+    pub(crate) fn hidden(&self, text: &str) -> Option<String> {
+        let signer = self.shared.signer.lock().unwrap_or_else(PoisonError::into_inner);
+        echo::hidden(text, echo::secrets_of(signer.as_ref()?, None))
+    }
+
     /// Calls `operation`, with retries. `idempotent`: repeating it after a lost answer does no harm.
     pub(crate) async fn call(
         &self,
@@ -263,6 +271,7 @@ impl VodClient {
                 return Err(Error::new(ErrorKind::Unavailable, "stopped before it was sent").with_action(action));
             }
         };
+        *self.shared.signer.lock().unwrap_or_else(PoisonError::into_inner) = Some(credential.clone());
         let attempt = Attempt { credential: &credential, nonce: fresh_nonce()?, now: self.service_time() };
         let Signed { request, string_to_sign } =
             signed(self.shared.signature, endpoint, operation, &attempt)?;
@@ -277,7 +286,7 @@ impl VodClient {
             self.shared.seen_skew_ms.store(skew.num_milliseconds(), Ordering::Relaxed);
         }
         let secrets = echo::secrets_of(&credential, Some(&operation.params));
-        let result = answer::read(&answer).map(|answer| answer.with_harmless_id(&secrets)).map_err(|error| {
+        let result = answer::read(&answer).map(|answer| answer.harmless(&secrets)).map_err(|error| {
             let error = echo::masked(error, &secrets).with_action(action);
             match error.kind() {
                 ErrorKind::Clock => self.correct_clock(error, &answer),
@@ -477,6 +486,7 @@ impl VodClientBuilder {
                 skew_ms: AtomicI64::new(0),
                 seen_skew_ms: AtomicI64::new(i64::MIN),
                 answered: AtomicBool::new(false),
+                signer: Mutex::new(None),
                 jitter: Jitter::from_system(),
             }),
             stop: CancellationToken::new(),

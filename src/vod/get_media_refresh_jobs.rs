@@ -94,6 +94,19 @@ impl JobRow {
             error_message: fields.text("ErrorMessage"),
         })
     }
+
+    /// Replaces each of the service's texts for which `hidden` has something to show instead.
+    pub(crate) fn hide(&mut self, hidden: impl Fn(&str) -> Option<String>) {
+        let word = match &mut self.status {
+            SubmissionStatus::Pending(word) => word.as_mut(),
+            SubmissionStatus::Success | SubmissionStatus::Fail => None,
+        };
+        for text in word.into_iter().chain(&mut self.error_code).chain(&mut self.error_message) {
+            if let Some(shown) = hidden(text) {
+                *text = shown;
+            }
+        }
+    }
 }
 
 impl VodClient {
