@@ -7,6 +7,7 @@ use crate::args::stored::ResumeArgs;
 use crate::exit::{ExitCode, Failure};
 use crate::printer::Printer;
 use crate::settings::Settings;
+use crate::span;
 use crate::world::World;
 
 pub(crate) fn execute(args: &ResumeArgs, world: &World, printer: &Printer) -> Result<ExitCode, Failure> {
@@ -31,6 +32,8 @@ async fn carry_on(args: &ResumeArgs, world: &World, printer: &Printer) -> Result
     run_options.wait = true;
     let mut again = args.connection.words();
     again.extend(args.events.words());
+    again.extend(args.waiting.words());
+    let timeout = span::written(run_options.timeout);
     let options = Options {
         run: run_options,
         settings,
@@ -39,6 +42,6 @@ async fn carry_on(args: &ResumeArgs, world: &World, printer: &Printer) -> Result
         timeout_exit_code: args.waiting.timeout_exit_code,
         output: &args.output,
     };
-    printer.say(&format!("carrying on run {id}"));
+    printer.say(&format!("carrying on run {id}, for {timeout} at most"));
     run::run(Task::Stored(Box::new(run)), options, world, printer).await
 }

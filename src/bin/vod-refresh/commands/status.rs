@@ -1,5 +1,7 @@
 //! `status`: what is known of a run, without waiting.
 
+use std::time::Duration;
+
 use vod_refresh::{LookupAfter, RunOptions};
 
 use super::block_on;
@@ -25,6 +27,7 @@ async fn show(args: &StatusArgs, world: &World, printer: &Printer) -> Result<Exi
         connection: args.connection.or(&settings.connection),
         events: args.events.or(&settings.events),
     };
+    let own_timeout = run.record.options.timeout;
     let run_options = asking(args.waiting.over(run.record.options.clone()));
     if args.check && run.outcome.is_none() {
         if kept.journal.lock(&run.record.run).await?.is_some() {
@@ -44,7 +47,7 @@ async fn show(args: &StatusArgs, world: &World, printer: &Printer) -> Result<Exi
     let report = run.report();
     output::write_files(&report, &args.output)?;
     output::print(&report, args.output.output, printer)?;
-    tell_how_to_carry_on(&report, &settings, &run_options, &kept, printer);
+    tell_how_to_carry_on(&report, &settings, (own_timeout, run_options.poll_interval), &kept, printer);
     Ok(ExitCode::Complete)
 }
 
@@ -60,14 +63,15 @@ fn asking(mut options: RunOptions) -> RunOptions {
 fn tell_how_to_carry_on(
     report: &vod_refresh::Report,
     settings: &Settings,
-    options: &RunOptions,
+    (own_timeout, poll_interval): (Duration, Option<Duration>),
     kept: &Kept,
     printer: &Printer,
 ) {
     let way = Way {
         connection: &settings.connection,
-        timeout: options.timeout,
-        poll_interval: options.poll_interval,
+        timeout: own_timeout,
+        own_timeout,
+        poll_interval,
         kept: Some(kept),
         again: &[],
     };
