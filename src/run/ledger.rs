@@ -190,7 +190,14 @@ pub enum Fact {
         /// Why.
         fault: Fault,
     },
-    /// Neither an event nor a lookup has shown this job for the whole grace.
+    /// Lookups of this job fail for longer than a call is repeated, and events told of all its media.
+    LookupFailed {
+        /// The job.
+        job: JobId,
+        /// Why.
+        fault: Fault,
+    },
+    /// No event has told of this job for the whole grace, and there are no lookups.
     GraceOver {
         /// The job.
         job: JobId,
@@ -377,6 +384,7 @@ impl Ledger {
             Fact::LookedUp { job, rows } => self.looked_up(now, &job, rows),
             Fact::LookupsRefused { fault } => self.lookups_are_refused(now, &fault),
             Fact::JobRefused { job, fault } => self.job_failed(&job, &fault.error),
+            Fact::LookupFailed { job, fault } => self.lookup_failed(&job, &fault.error),
             Fact::GraceOver { job } => self.grace_over(&job),
             Fact::TaskSeen { task, rows, all } => self.task_seen(now, &task, rows, all),
             Fact::Listed { page, rows, total } => self.listed(now, page, rows, total),

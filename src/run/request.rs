@@ -66,7 +66,7 @@ impl RefreshRequest {
 pub enum LookupAfter {
     /// Once its events are in, and at the latest so long after it was submitted.
     After(Duration),
-    /// Not at all: events alone count, also unconfirmed.
+    /// Not at all: events alone count, also unconfirmed. Media whose event does not come stay unfinished.
     Never,
 }
 

@@ -112,6 +112,22 @@ fn the_hint_names_a_journal_that_is_elsewhere_and_what_resume_was_told() {
 }
 
 #[test]
+fn a_run_that_may_not_ask_and_hears_nothing_says_how_to_ask() {
+    let (cloud, home) = (half_stuck(), Home::new());
+    let ended = timed_out(&cloud, &home, &["--callback-listen", "127.0.0.1:0", "--lookup-after", "never"]);
+    assert_eq!((ended.code, cloud.emulator.count("GetMediaRefreshJobs")), (Some(8), 0), "{ended:?}");
+    let note = &ended.json()["media"][0]["note"];
+    assert_eq!(note, "no event has told of it, and lookups are turned off");
+    for ended in [&ended, &home.run(&["status"])] {
+        let how = "no event has told of 1 media: with `--lookup-after 0s` it asks the service for them";
+        assert!(ended.stderr.contains(how), "{}", ended.stderr);
+    }
+    cloud.emulator.complete_task("T2");
+    let resumed = home.run(&[ended.hint(), vec!["--lookup-after".into(), "0s".into()]].concat());
+    assert_eq!((resumed.code, cloud.emulator.count(SUBMIT)), (Some(0), 1), "{resumed:?}");
+}
+
+#[test]
 fn without_a_journal_the_hint_waits_for_the_jobs() {
     let (cloud, home) = (half_stuck(), Home::new());
     let ended = timed_out(&cloud, &home, &["--no-journal"]);

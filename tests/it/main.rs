@@ -17,6 +17,7 @@ mod examples;
 mod fire;
 mod kills;
 mod limits;
+mod lookups;
 mod matrix;
 mod network;
 mod pages;

@@ -10,7 +10,7 @@ use vod_refresh::{Outcome, Report, RunOptions};
 use crate::args::connection::ConnectionArgs;
 use crate::kept::Kept;
 use crate::span;
-use crate::words::{count_of_past, shell_line};
+use crate::words::{count, count_of_past, shell_line};
 
 /// What is needed to carry on.
 pub(crate) struct Way<'a> {
@@ -20,6 +20,8 @@ pub(crate) struct Way<'a> {
     /// How long `resume` waits unless it is told otherwise.
     pub(crate) own_timeout: Duration,
     pub(crate) poll_interval: Option<Duration>,
+    /// Whether it was to make no lookups.
+    pub(crate) no_lookups: bool,
     pub(crate) kept: Option<&'a Kept>,
     /// What `resume` must be told again.
     pub(crate) again: &'a [String],
@@ -48,7 +50,15 @@ pub(crate) fn lines(report: &Report, way: &Way<'_>) -> Vec<String> {
         let aim = if resume.is_some() { "to carry on:" } else { "to wait for the rest:" };
         let quiet = matches!(report.outcome, Outcome::Submitted | Outcome::Unfinished) || jobs.is_empty();
         lines.push(if quiet { aim.to_owned() } else { format!("remote work goes on; {aim}") });
+        let asks = resume.is_none() || !way.no_lookups;
         lines.push(format!("  {}", resume.unwrap_or_else(|| wait(report, &jobs, way))));
+        let silent = report.media.iter().filter(|media| is_silent(media)).count() as u64;
+        if !asks && silent > 0 {
+            let media = count(silent, "media");
+            lines.push(format!(
+                "no event has told of {media}: with `--lookup-after 0s` it asks the service for them"
+            ));
+        }
     }
     let (unknown, never): (Vec<_>, Vec<_>) = report
         .media
@@ -72,6 +82,11 @@ pub(crate) fn lines(report: &Report, way: &Way<'_>) -> Vec<String> {
 
 fn is_unknown(media: &MediaReport) -> bool {
     media.error.as_ref().is_some_and(|error| error.code == OUTCOME_UNKNOWN)
+}
+
+/// Whether nothing told which tasks it has.
+fn is_silent(media: &MediaReport) -> bool {
+    media.state == MediaState::Unfinished && media.job_id.is_some() && media.tasks.is_empty()
 }
 
 fn unfinished_jobs(report: &Report) -> Vec<&str> {
@@ -162,6 +177,7 @@ mod tests {
             timeout: run.timeout,
             own_timeout: run.timeout,
             poll_interval: run.poll_interval,
+            no_lookups: false,
             kept: None,
             again: &[],
         };

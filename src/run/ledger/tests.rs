@@ -363,15 +363,48 @@ fn nothing_to_be_seen_ends_after_ten_minutes() {
 }
 
 #[test]
-fn without_lookups_a_silent_job_ends_by_time_alone() {
+fn without_lookups_silence_proves_nothing() {
     let mut settings = settings(true);
     settings.lookup = LookupAfter::Never;
     let mut ledger = Ledger::for_batches(settings, Batch::split(&[media("m1")]));
     due(&mut ledger, at(0));
     ledger.apply(at(1), submitted("J"));
     assert!(due(&mut ledger, at(600)).is_empty());
+    ledger.take_notices();
     assert_eq!(due(&mut ledger, at(601)), ["note"]);
-    assert_eq!(state(&ledger), ("failed", Some("JobNotFound".into())));
+    let said = format!("{:?}", ledger.take_notices());
+    assert!(said.contains("1 media of job J for 10 minutes, and lookups are turned off"), "{said}");
+    assert_eq!((state(&ledger).0, ledger.is_settled()), ("unfinished", false));
+    let report = ledger.media_reports(chrono::DateTime::from_timestamp(0, 0).unwrap()).remove(0);
+    assert_eq!(report.note.unwrap(), "no event has told of it, and lookups are turned off");
+    ledger.apply(at(700), event("J", success("m1", &["T1"])));
+    ledger.apply(at(701), seen("T1", TaskStatus::Complete));
+    assert_eq!((state(&ledger).0, ledger.is_settled()), ("complete", true));
+}
+
+#[test]
+fn events_decide_where_a_lookup_fails_if_they_told_of_all() {
+    let mut ledger = ledger(true, &["m1", "m2"]);
+    ledger.apply(at(1), submitted("J"));
+    ledger.apply(at(2), event("J", success("m1", &["T1"])));
+    assert!(!ledger.events_suffice(&job("J")));
+    ledger.apply(at(3), event("J", row("m2", SubmissionStatus::Fail, &[])));
+    assert!(ledger.events_suffice(&job("J")));
+    ledger.apply(at(4), seen("T1", TaskStatus::Complete));
+    let fault = Fault::new(ErrorKind::Unavailable, "ServiceUnavailable", "down");
+    ledger.apply(at(5), Fact::LookupFailed { job: job("J"), fault });
+    assert!(ledger.is_settled());
+    assert_eq!(states(&ledger)[0].1, "complete");
+    assert_eq!(states(&ledger)[1].2.as_deref(), Some("SubmissionFailed"));
+    let report = ledger.media_reports(chrono::DateTime::from_timestamp(0, 0).unwrap()).remove(0);
+    assert_eq!(report.note.unwrap(), "not confirmed: lookups fail (ServiceUnavailable: down)");
+}
+
+#[test]
+fn a_job_of_others_may_have_media_of_which_no_event_told() {
+    let mut ledger = Ledger::for_jobs(settings(true), [job("J")]);
+    ledger.apply(at(2), event("J", success("m1", &["T1"])));
+    assert!(!ledger.events_suffice(&job("J")));
 }
 
 #[test]

@@ -196,6 +196,7 @@ impl Options<'_> {
             timeout,
             own_timeout,
             poll_interval: self.run.poll_interval,
+            no_lookups: self.run.lookup_after == Some(LookupAfter::Never),
             kept: self.kept.as_ref(),
             again: &self.again,
         }

@@ -1,7 +1,5 @@
 //! `status`: what is known of a run, without waiting.
 
-use std::time::Duration;
-
 use vod_refresh::{LookupAfter, RunOptions};
 
 use super::block_on;
@@ -27,7 +25,7 @@ async fn show(args: &StatusArgs, world: &World, printer: &Printer) -> Result<Exi
         connection: args.connection.or(&settings.connection),
         events: args.events.or(&settings.events),
     };
-    let own_timeout = run.record.options.timeout;
+    let own_options = run.record.options.clone();
     let run_options = asking(args.waiting.over(run.record.options.clone()));
     if args.check && run.outcome.is_none() {
         if kept.journal.lock(&run.record.run).await?.is_some() {
@@ -47,7 +45,7 @@ async fn show(args: &StatusArgs, world: &World, printer: &Printer) -> Result<Exi
     let report = run.report();
     output::write_files(&report, &args.output)?;
     output::print(&report, args.output.output, printer)?;
-    tell_how_to_carry_on(&report, &settings, (own_timeout, run_options.poll_interval), &kept, printer);
+    tell_how_to_carry_on(&report, &settings, &own_options, &kept, printer);
     Ok(ExitCode::Complete)
 }
 
@@ -63,15 +61,16 @@ fn asking(mut options: RunOptions) -> RunOptions {
 fn tell_how_to_carry_on(
     report: &vod_refresh::Report,
     settings: &Settings,
-    (own_timeout, poll_interval): (Duration, Option<Duration>),
+    own_options: &RunOptions,
     kept: &Kept,
     printer: &Printer,
 ) {
     let way = Way {
         connection: &settings.connection,
-        timeout: own_timeout,
-        own_timeout,
-        poll_interval,
+        timeout: own_options.timeout,
+        own_timeout: own_options.timeout,
+        poll_interval: own_options.poll_interval,
+        no_lookups: own_options.lookup_after == Some(LookupAfter::Never),
         kept: Some(kept),
         again: &[],
     };
