@@ -4,9 +4,12 @@ mod listing;
 mod world;
 
 use super::*;
+use crate::error::ErrorKind;
 use crate::event::{Correlation, Source};
+use crate::ids::{RunId, TaskId};
 use crate::run::report::MediaState;
-use crate::vod::{SubmissionStatus, TaskStatus};
+use crate::run::request::LookupAfter;
+use crate::vod::{JobRow, SubmissionStatus, TaskRow, TaskStatus};
 
 const ROOM: Room = Room { submit: 100, look_up: 100, look: 100 };
 
