@@ -212,7 +212,7 @@ fn an_event_that_repeats_the_request_shows_none() {
     let cloud = Cloud::new(scenario().with_media("m1", refused));
     let shell = marked(cloud.shell("refresh m1 --lookup-after never --output ndjson"))
         .words(LISTENING)
-        .secret_file("key", &format!("{KEY}\n{CALLBACK_KEY}"))
+        .secret_file("key", format!("{KEY}\n{CALLBACK_KEY}"))
         .option_at("--report", "r.json");
     let run = shell.start();
     cloud.let_events_through(&run);
