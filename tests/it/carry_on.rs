@@ -104,10 +104,21 @@ fn the_hint_names_a_journal_that_is_elsewhere_and_what_resume_was_told() {
     let mut line = hint;
     line[3] = "2s".to_owned();
     line.extend(["--max-rps", "7", "--poll-interval", "100ms", "--lookup-after", "0s"].map(str::to_owned));
+    line.push("--no-resubmit".to_owned());
     let ended = home.run(&line);
     assert_eq!(ended.code, Some(8), "{ended:?}");
     assert!(ended.stderr.contains(", for 2s at most"), "{}", ended.stderr);
-    let told = ["--journal", &file, "--max-rps", "7", "--lookup-after", "0s", "--poll-interval", "100ms"];
+    let told = [
+        "--journal",
+        &file,
+        "--max-rps",
+        "7",
+        "--lookup-after",
+        "0s",
+        "--poll-interval",
+        "100ms",
+        "--no-resubmit",
+    ];
     assert_eq!(ended.hint()[2..], [&["--timeout", "1h"], &told[..]].concat());
 }
 

@@ -160,8 +160,8 @@ Examples:
   vod-refresh wait c5ae61bf…
   vod-refresh wait c5ae61bf… 7d02f9aa… --timeout 10m --output ndjson";
 const RESUME_EXAMPLES: &str = "\
-The run goes on with its own options (endpoint, region, events, limits); those given here go before them. Credentials
-are read anew, and so is the callback key unless it came from a file.
+The run goes on with its own options (endpoint, region, events, limits); those given here go before them. Its timeout
+begins anew. Credentials are read anew, and so is the callback key unless it came from a file.
 
 Examples:
   vod-refresh resume                                the newest unfinished run
