@@ -45,8 +45,24 @@ pub(crate) trait CallWatch: Send + Sync {
 
 /// Calls the VOD API. Clones share connections, pace and what was learned of the service's clock.
 ///
-/// Every method retries what is worth it (see [`ErrorKind`]), signs each attempt anew, and keeps the pace of its
-/// action. Cancel safety: dropping a call gives it up; a submission may then have been acted upon.
+/// Every method signs each attempt anew, keeps the pace of its action (see
+/// [`with_max_rps`](VodClientBuilder::with_max_rps)), and repeats what is worth it. An attempt takes 30 s at most. A call
+/// that goes on failing is given up after 5 minutes with a service that answered before (15 where it has no room for the
+/// work), after 25 s with one that never did; [`with_patience`](Self::with_patience) sets less. Cancel safety: dropping a call gives it up; a submission may then
+/// have been acted upon.
+///
+/// # Errors
+///
+/// What a call may meet, besides what its method names:
+///
+/// | kind | when |
+/// |---|---|
+/// | [`Config`](ErrorKind::Config) | there are no credentials |
+/// | [`Refused`](ErrorKind::Refused), [`Expired`](ErrorKind::Expired) | the key, the signature or the permission is not good, and there is no other credential |
+/// | [`Clock`](ErrorKind::Clock) | the service refuses the time, also after it was corrected by its own |
+/// | [`Rejected`](ErrorKind::Rejected), [`NotFound`](ErrorKind::NotFound) | the service refuses what was asked for |
+/// | [`Quota`](ErrorKind::Quota) | the day's quota is used up |
+/// | [`Throttled`](ErrorKind::Throttled), [`Busy`](ErrorKind::Busy), [`Unavailable`](ErrorKind::Unavailable), [`Garbled`](ErrorKind::Garbled) | too fast, no room, no answer, or none that makes sense, for as long as it was tried |
 #[derive(Clone)]
 pub struct VodClient {
     shared: Arc<Shared>,

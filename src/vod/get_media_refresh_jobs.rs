@@ -57,7 +57,7 @@ pub struct JobRow {
     pub urls: String,
     /// The service's code, on failure.
     pub error_code: Option<String>,
-    /// The service's text, on failure.
+    /// The service's text, on failure. Secrets of the call that brought it are masked.
     pub error_message: Option<String>,
 }
 
@@ -112,7 +112,7 @@ impl JobRow {
 impl VodClient {
     /// The rows of a job that exist by now; none for a job that is not visible (yet).
     ///
-    /// Repeated freely. Cancel safe.
+    /// Repeated freely. Cancel safe. Source: "GetMediaRefreshJobs" of the VOD API (2017-03-21).
     ///
     /// # Errors
     ///

@@ -50,7 +50,8 @@ impl VodClientBuilder {
         }
     }
 
-    /// The region of the media, `cn-shanghai` by default. A media is visible in its own region only.
+    /// The region of the media, `cn-shanghai` by default. A media is visible in its own region only. Source:
+    /// "Endpoints" of the VOD API.
     pub fn with_region(mut self, region: impl Into<String>) -> Self {
         self.region = region.into();
         self
@@ -68,22 +69,23 @@ impl VodClientBuilder {
         self
     }
 
-    /// Allows plain HTTP to other hosts than this machine.
+    /// Allows plain HTTP to other hosts than this machine. The STS token is then readable on the way.
     pub fn with_plain_http_allowed(mut self, allowed: bool) -> Self {
         self.allow_http = allowed;
         self
     }
 
-    /// How requests are signed.
+    /// How requests are signed; signature version 1.0 by default.
     pub fn with_signature_version(mut self, version: SignatureVersion) -> Self {
         self.signature = version;
         self
     }
 
-    /// Cap on calls per second for each action, 20 by default.
+    /// Cap on calls per second for each action, 20 by default; 0 counts as 1. A lower limit that the vendor publishes goes
+    /// before the default, not before a cap that is given. Source: the QPS limits of the VOD API.
     ///
-    /// Without it, task queries begin at 5 a second, which is what the CDN's own twin of the call allows, and grow
-    /// towards the cap as long as the service does not ask to slow down. Throttled, the rate halves and comes back
+    /// Without it, task queries begin at 5 a second, which is what the CDN's own twin of the call allows
+    /// ("DescribeRefreshTasks" of the CDN API), and grow towards the cap as long as the service does not ask to slow down. Throttled, the rate halves and comes back
     /// slowly, so that several processes share an account's rate.
     pub fn with_max_rps(mut self, calls_per_second: u32) -> Self {
         self.max_rps = Some(calls_per_second);
