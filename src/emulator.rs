@@ -25,6 +25,7 @@
 //! ```
 
 mod answer;
+mod bounds;
 mod build;
 mod deliver;
 mod duration;
@@ -119,10 +120,10 @@ impl Shared {
 }
 
 impl Emulator {
-    /// A cloud that follows `scenario`, on the machine's clock.
+    /// A cloud that follows `scenario`, on the machine's clock. Durations of more than ten years count as ten years.
     pub fn new(scenario: Scenario) -> Self {
         let shared = Shared {
-            state: Mutex::new(State::new(scenario)),
+            state: Mutex::new(State::new(scenario.cut())),
             clock: Mutex::new(Arc::new(SystemClock)),
             event_transport: Mutex::new(None),
             posts: Semaphore::new(deliver::AT_ONCE),
@@ -196,12 +197,12 @@ impl Emulator {
 
     /// Adds a fault while running; it comes after those that are there.
     pub fn add_fault(&self, rule: FaultRule) {
-        lock(&self.shared.state).faults.add(rule);
+        lock(&self.shared.state).faults.add(rule.cut());
     }
 
     /// Says how a media behaves from its next submission on.
     pub fn set_media(&self, media: impl Into<String>, script: MediaScript) {
-        lock(&self.shared.state).set_media(media.into(), script);
+        lock(&self.shared.state).set_media(media.into(), script.cut());
     }
 
     /// Changes where events go from now on, also those of jobs already submitted.
@@ -227,7 +228,7 @@ impl Emulator {
 
     /// Changes how the token service behaves from now on.
     pub fn set_sts(&self, sts: Sts) {
-        lock(&self.shared.state).scenario.sts = sts;
+        lock(&self.shared.state).scenario.sts = sts.cut();
     }
 
     /// Adds or changes an access key.

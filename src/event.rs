@@ -27,7 +27,8 @@ use serde_json::Value;
 use crate::ids::{JobId, RunId};
 use crate::vod::{Fields, JobRow};
 
-/// The one event type that is ours. Others arrive at the same address.
+/// The one event type that is ours. Others arrive at the same address. Source: "`SubmitMediaRefreshComplete`" of the VOD
+/// user guide.
 pub const EVENT_TYPE: &str = "SubmitMediaRefreshComplete";
 
 /// How the tasks of a media became known.
@@ -111,7 +112,8 @@ impl fmt::Display for BadEvent {
 
 impl std::error::Error for BadEvent {}
 
-/// Reads one event as VOD sends it, whatever the order of its fields and the dress of its values.
+/// Reads one event as VOD sends it, whatever the order of its fields and the dress of its values. Its length is for the
+/// caller to limit: [`MAX_EVENT_BYTES`].
 ///
 /// # Errors
 ///

@@ -10,6 +10,7 @@ pub(crate) mod pace;
 pub(crate) mod retry;
 pub(crate) mod rng;
 pub(crate) mod serve;
+pub(crate) mod service_time;
 pub(crate) mod xml;
 
 pub use http_transport::{HttpOptions, HttpTransport};

@@ -153,8 +153,9 @@ impl Refresher {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Usage`] for a request that can't be sent, [`ErrorKind::Config`] without credentials. Nothing was
-    /// submitted then.
+    /// [`ErrorKind::Usage`] for a request that can't be sent (no media, a text that is too long, a slice count out of
+    /// range), [`ErrorKind::Config`] without credentials or where the journal can't be written, or what the credentials'
+    /// source says. Nothing was submitted then.
     pub async fn refresh(&self, request: &RefreshRequest) -> Result<Report> {
         driver::refresh(self, request).await
     }
@@ -164,7 +165,7 @@ impl Refresher {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Usage`] without jobs, [`ErrorKind::Config`] without credentials.
+    /// [`ErrorKind::Usage`] without jobs; else as [`refresh`](Self::refresh).
     pub async fn wait(&self, jobs: &[JobId]) -> Result<Report> {
         if jobs.is_empty() {
             return Err(Error::new(ErrorKind::Usage, "no job id to wait for"));
@@ -214,8 +215,8 @@ impl Refresher {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Usage`] for a run that has ended, [`ErrorKind::Config`] without credentials or while another
-    /// process drives that run.
+    /// [`ErrorKind::Usage`] for a run that has ended, or whose journal failed in mid-run; [`ErrorKind::Config`] without
+    /// credentials, without a journal that can be written, or while another process drives that run.
     pub async fn resume(&self, run: StoredRun) -> Result<Report> {
         driver::resume(self, run, false).await
     }

@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
 
 use super::acs3::hex;
+use super::echo;
 
 /// Header with the Unix seconds of sending.
 pub const TIMESTAMP_HEADER: &str = "x-vod-timestamp";
@@ -91,6 +92,11 @@ impl CallbackVerifier {
     /// Whether there is a key to check with.
     pub fn has_key(&self) -> bool {
         !self.keys.is_empty()
+    }
+
+    /// `text` without the keys; `None` if it holds none.
+    pub(crate) fn hidden(&self, text: &str) -> Option<String> {
+        echo::hidden(text, self.keys.iter().map(|key| key.expose_secret()))
     }
 
     /// Checks one callback; `now` is our own time of day.

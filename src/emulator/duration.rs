@@ -7,7 +7,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serializer};
 
 /// Ten years. More is a slip, and times so far away can't be written down.
-const LONGEST: Duration = Duration::from_secs(87_600 * 3_600);
+pub(super) const LONGEST: Duration = Duration::from_secs(87_600 * 3_600);
 
 /// Reads a sum of whole numbers with units, the units among `h`, `m`, `s`, `ms`.
 pub(super) fn parse(text: &str) -> Result<Duration, String> {

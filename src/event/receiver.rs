@@ -167,7 +167,8 @@ impl EventReceiver {
     /// Takes an event whose signature is right.
     async fn take(&self, body: &[u8]) -> StatusCode {
         match decode(body, Source::Callback) {
-            Ok(Decoded::Refresh(event)) => {
+            Ok(Decoded::Refresh(mut event)) => {
+                event.row.iter_mut().for_each(|row| row.hide(|text| self.0.verifier.hidden(text)));
                 let job_id = event.job.clone();
                 if self.0.inbox.deliver(*event).await.is_some() {
                     return StatusCode::OK;

@@ -156,28 +156,30 @@ impl<'a> Driver<'a> {
 
     /// Takes in what woke the loop and what else is there by now: what came together is written down together.
     async fn take_in(&mut self, wake: Wake) {
-        let (mut facts, mut deliveries, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
-        let mut open = |facts: &mut Vec<Fact>, mail: Mail| match mail {
-            Mail::Event(delivery) => {
-                facts.push(Fact::Event(Box::new(delivery.event.clone())));
-                deliveries.push(delivery);
-            }
-            Mail::Warning(message) => warnings.push(message),
-        };
+        let (mut facts, mut mail, mut deliveries) = (Vec::new(), Vec::new(), Vec::new());
         match wake {
             Wake::Done(done) => self.done(done, &mut facts),
-            Wake::Mail(mail) => open(&mut facts, mail),
+            Wake::Mail(first) => mail.push(first),
             Wake::Notice(notice) => self.tell(&notice),
             Wake::Stopped | Wake::Time => return,
         }
         while let Some(done) = self.calls.try_join_next() {
             self.done(done, &mut facts);
         }
-        while let Some(mail) = self.events.as_mut().and_then(|events| events.mail.try_recv().ok()) {
-            open(&mut facts, mail);
+        while let Some(next) = self.events.as_mut().and_then(|events| events.mail.try_recv().ok()) {
+            mail.push(next);
         }
-        for message in warnings {
-            self.tell(&Notice::Warning { message });
+        for mail in mail {
+            match mail {
+                Mail::Event(delivery) => {
+                    let mut event = delivery.event.clone();
+                    // A service that repeats a request in its text may do so in an event as well.
+                    event.row.iter_mut().for_each(|row| row.hide(|text| self.client.hidden(text)));
+                    facts.push(Fact::Event(Box::new(event)));
+                    deliveries.push(delivery);
+                }
+                Mail::Warning(message) => self.tell(&Notice::Warning { message }),
+            }
         }
         self.note(facts).await;
         for Delivery { event, recorded } in deliveries {

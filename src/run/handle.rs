@@ -19,6 +19,11 @@ use crate::error::{Error, ErrorKind, Result};
 /// It goes on whether or not anybody awaits it. Cancel safety: awaiting `&mut run` in a `select!` loses nothing;
 /// dropping the handle ends the run at its next step, without a report, as dropping [`Refresher::refresh`] does.
 /// [`stop`](Self::stop) is the orderly way.
+///
+/// # Errors
+///
+/// Those of the method that it does in the background; [`ErrorKind::Internal`] if the runtime ends first. A panic within
+/// the run goes on in whoever awaits it.
 #[must_use = "dropping it ends the run"]
 pub struct Run {
     task: AbortOnDropHandle<Result<Report>>,
@@ -64,9 +69,9 @@ pub struct Step {
 /// What happens in a run, in order: a [`Stream`] that ends with the run. The last step is [`Notice::Finished`], unless
 /// the run failed before it began or its handle was dropped.
 ///
-/// The run never waits for its reader. Steps that are not read yet are kept, some 300 bytes each with their texts: one for each task and
-/// batch, three or so for each media, one for each retry; so at most about what the report takes. Dropping the stream
-/// drops them, and does the run no harm.
+/// The run never waits for its reader. Steps that are not read yet are kept, some 300 bytes each with their texts: one
+/// for each task and batch, three or so for each media, one for each retry; so at most about what the report takes.
+/// Dropping the stream drops them, and does the run no harm.
 #[derive(Debug)]
 pub struct Steps(UnboundedReceiver<Step>);
 

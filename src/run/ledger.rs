@@ -11,12 +11,14 @@
 mod batches;
 mod due;
 mod events;
+mod facts;
 mod jobs;
 mod listing;
 mod media;
 mod pages;
 mod reopen;
 mod rows;
+mod settings;
 mod strangers;
 mod tasks;
 mod view;
@@ -30,238 +32,26 @@ use std::time::Duration;
 
 use hashbrown::HashTable;
 
-use super::batch::Batch;
-use super::observer::{Notice, Progress};
+pub use super::plan::Moment;
+pub use facts::{Fact, Fault, Room, Work};
+pub use settings::Settings;
 pub(super) use view::sums;
 
-pub use super::plan::Moment;
+use super::batch::Batch;
+use super::observer::{Notice, Progress};
 use super::plan::Polling;
-use super::report::ReportedError;
-use super::request::LookupAfter;
-use crate::error::{Error, ErrorKind};
 use crate::event::{Claim, MediaRefreshEvent};
-use crate::ids::{JobId, MediaId, RequestId, RunId, TaskId};
-use crate::vod::{JobRow, TaskRow, TaskType};
+use crate::ids::{JobId, MediaId};
+use crate::vod::TaskType;
 use due::Queue;
 use listing::Listing;
 use rows::{BatchEntry, BatchState, JobEntry, MediaEntry, TaskEntry};
-use serde::{Deserialize, Serialize};
 use strangers::Strangers;
 
 /// How long a task or a job may stay invisible before it counts as failed. Creation is asynchronous at the service.
 pub(crate) const GRACE: Duration = Duration::from_secs(600);
 /// How long lookups may stay empty before an event stands unconfirmed.
 const CONFIRM_GRACE: Duration = Duration::from_secs(60);
-
-/// What a ledger must know of its run.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Settings {
-    /// The run, whose mark comes back in events.
-    pub run: RunId,
-    /// Purge or prefetch; `None` when waiting for jobs of others.
-    pub task_type: Option<TaskType>,
-    /// Whether events can come in.
-    pub has_events: bool,
-    /// When jobs are looked up.
-    pub lookup: LookupAfter,
-    /// First wait between two looks.
-    pub poll_first: Duration,
-    /// Longest wait between two looks.
-    pub poll_cap: Duration,
-    /// The last look falls here.
-    pub deadline: Moment,
-    /// Whether a batch with an unknown outcome is sent again.
-    pub resubmit: bool,
-    /// How long an event may tell of a lost answer first.
-    pub outcome_wait: Duration,
-    /// Seed of the jitter.
-    pub seed: u64,
-}
-
-impl Settings {
-    /// Settings with the defaults of a run without events: lookups at once, an hour's deadline.
-    pub fn new(run: RunId, task_type: Option<TaskType>) -> Self {
-        let preload = task_type == Some(TaskType::Preload);
-        let seconds =
-            |refresh, preload_seconds| Duration::from_secs(if preload { preload_seconds } else { refresh });
-        Self {
-            run,
-            task_type,
-            has_events: false,
-            lookup: LookupAfter::After(Duration::ZERO),
-            poll_first: seconds(2, 10),
-            poll_cap: seconds(15, 60),
-            deadline: Moment::after(Duration::from_secs(3_600)),
-            resubmit: true,
-            outcome_wait: Duration::from_secs(60),
-            seed: 0,
-        }
-    }
-}
-
-/// An error as a fact: what it means for exit codes, and what is reported.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fault {
-    /// Decides the exit code.
-    pub kind: ErrorKind,
-    /// What the report says.
-    pub error: ReportedError,
-}
-
-impl Fault {
-    /// A fault with one of our own codes.
-    pub(crate) fn new(kind: ErrorKind, code: &str, message: impl Into<String>) -> Self {
-        Self { kind, error: ReportedError::new(code, message) }
-    }
-}
-
-impl From<&Error> for Fault {
-    fn from(error: &Error) -> Self {
-        Self { kind: error.kind(), error: error.into() }
-    }
-}
-
-/// Something that is known.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "fact", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Fact {
-    /// A batch is about to be sent: without an answer after it, its outcome is unknown.
-    Submitting {
-        /// Which, from 0.
-        batch: u32,
-    },
-    /// A batch was called back before it left: it is still to be sent.
-    Withdrawn {
-        /// Which, from 0.
-        batch: u32,
-    },
-    /// A batch was taken.
-    Submitted {
-        /// Which, from 0.
-        batch: u32,
-        /// Its job, unless every media was refused.
-        job: Option<JobId>,
-        /// Media that the service does not know.
-        not_found: Vec<String>,
-        /// Media that the caller may not use.
-        forbidden: Vec<String>,
-        /// The id of the request.
-        request_id: Option<RequestId>,
-    },
-    /// A batch was certainly not taken, and is given up.
-    NotSubmitted {
-        /// Which, from 0.
-        batch: u32,
-        /// Why.
-        fault: Fault,
-    },
-    /// The answer to a batch got lost.
-    OutcomeUnknown {
-        /// Which, from 0.
-        batch: u32,
-        /// What was seen instead.
-        fault: Fault,
-    },
-    /// Nothing more is submitted; batches that were not sent are given up.
-    Halted {
-        /// Why.
-        fault: Fault,
-    },
-    /// An event came.
-    Event(Box<MediaRefreshEvent>),
-    /// A job was looked up.
-    LookedUp {
-        /// The job.
-        job: JobId,
-        /// Its rows so far.
-        rows: Vec<JobRow>,
-    },
-    /// Lookups are refused, for any job.
-    LookupsRefused {
-        /// Why.
-        fault: Fault,
-    },
-    /// The service refuses to tell of this job.
-    JobRefused {
-        /// The job.
-        job: JobId,
-        /// Why.
-        fault: Fault,
-    },
-    /// Neither an event nor a lookup has shown this job for the whole grace.
-    GraceOver {
-        /// The job.
-        job: JobId,
-    },
-    /// A task was looked at.
-    TaskSeen {
-        /// The task.
-        task: TaskId,
-        /// Its rows so far.
-        rows: Vec<TaskRow>,
-        /// Whether these are all that the service counts.
-        all: bool,
-    },
-    /// A page of a listing was read; what it showed of our tasks are facts of their own.
-    Listed {
-        /// Which, from 1.
-        page: u32,
-        /// Rows on it, those of others included.
-        rows: u64,
-        /// Rows of the whole listing, if the service said so.
-        total: Option<u64>,
-    },
-    /// The service refuses to list tasks.
-    ListingRefused,
-    /// The service refuses to tell of this task.
-    TaskRefused {
-        /// The task.
-        task: TaskId,
-        /// Why.
-        fault: Fault,
-    },
-}
-
-/// Something to be done. Taken once; the fact that comes of it puts the next step on the list.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Work {
-    /// Send this batch.
-    Submit {
-        /// Which, from 0.
-        batch: u32,
-    },
-    /// Ask `GetMediaRefreshJobs`.
-    LookUp {
-        /// The job.
-        job: JobId,
-    },
-    /// Ask `DescribeVodRefreshTasks`.
-    Look {
-        /// The task.
-        task: TaskId,
-    },
-    /// List the tasks of the run's time window.
-    List {
-        /// Which page, from 1.
-        page: u32,
-    },
-    /// Time alone made this a fact: apply it.
-    Note(Fact),
-}
-
-/// How much work of each kind may be taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
-    /// Submissions.
-    pub submit: usize,
-    /// Lookups of jobs.
-    pub look_up: usize,
-    /// Looks at tasks.
-    pub look: usize,
-}
 
 /// What is known about a run.
 #[derive(Debug)]
@@ -377,6 +167,7 @@ impl Ledger {
             Fact::LookedUp { job, rows } => self.looked_up(now, &job, rows),
             Fact::LookupsRefused { fault } => self.lookups_are_refused(now, &fault),
             Fact::JobRefused { job, fault } => self.job_failed(&job, &fault.error),
+            Fact::LookupFailed { job, fault } => self.lookup_failed(&job, &fault.error),
             Fact::GraceOver { job } => self.grace_over(&job),
             Fact::TaskSeen { task, rows, all } => self.task_seen(now, &task, rows, all),
             Fact::Listed { page, rows, total } => self.listed(now, page, rows, total),

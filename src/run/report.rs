@@ -256,7 +256,20 @@ pub struct TaskReport {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ReportedError {
-    /// The service's code, or one of ours: `NoPlayUrls`, `TaskFailed`, `TaskNotFound`, `JobNotFound`, `OutcomeUnknown`…
+    /// The service's code, or one of ours, which say of a media:
+    ///
+    /// | code | what |
+    /// |---|---|
+    /// | `NonExistMediaId`, `ForbiddenMediaId` | the service does not know it, or keeps it from these credentials |
+    /// | `NoJobId` | the service took the call and named no job |
+    /// | `OutcomeUnknown` | the answer to its submission was lost |
+    /// | `Timeout`, `Interrupted`, `FailFast` | the run ended before it was sent |
+    /// | `SubmissionFailed` | it could not be handed to the CDN, and the service gave no code |
+    /// | `NoPlayUrls` | no playback URL fits: nothing was done |
+    /// | `JobNotFound`, `TaskNotFound` | the service showed nothing of it for ten minutes |
+    /// | `TaskFailed` | the CDN could not do some of its URLs |
+    ///
+    /// An error without a code has its [`ErrorKind`] here.
     pub code: String,
     /// The text that goes with it.
     pub message: String,

@@ -45,14 +45,16 @@ impl RefreshRequest {
         self
     }
 
-    /// Adds the caller's own text; see [`MAX_EXTEND_BYTES`](super::MAX_EXTEND_BYTES).
+    /// Adds the caller's own text. As JSON, with the run's mark around it, it has room for
+    /// [`MAX_EXTEND_BYTES`](super::MAX_EXTEND_BYTES); a longer one is [`ErrorKind::Usage`](crate::ErrorKind::Usage) when
+    /// the run begins.
     #[must_use]
     pub fn with_extend(mut self, text: impl Into<String>) -> Self {
         self.extend = Some(text.into());
         self
     }
 
-    /// Asks VOD to send the events of this request to `url`.
+    /// Asks VOD to send the events of this request to `url`. Source: "UserData" of the VOD API, `MessageCallback`.
     #[must_use]
     pub fn with_callback_url(mut self, url: impl Into<String>) -> Self {
         self.callback_url = Some(url.into());
@@ -66,7 +68,7 @@ impl RefreshRequest {
 pub enum LookupAfter {
     /// Once its events are in, and at the latest so long after it was submitted.
     After(Duration),
-    /// Not at all: events alone count, also unconfirmed.
+    /// Not at all: events alone count, also unconfirmed. Media whose event does not come stay unfinished.
     Never,
 }
 
@@ -84,12 +86,14 @@ pub enum LookupAfter {
 #[serde(default)]
 #[non_exhaustive]
 pub struct RunOptions {
-    /// `None`: 15 s with an event source, at once without.
+    /// When jobs are looked up. `None`: 15 s after their submission with an event source, at once without.
     pub lookup_after: Option<LookupAfter>,
-    /// First wait between two looks at a task. `None`: 2 s for a refresh, 10 s for a preload. Grows to 15 s or 60 s.
+    /// First wait between two looks at a task. `None`: 2 s for a refresh, 10 s for a preload. Grows to 15 s or 60 s. A
+    /// longer one does not grow; with zero, the client's pace is all that keeps looks apart.
     pub poll_interval: Option<Duration>,
-    /// For the whole run, from its start or from the moment it is resumed; an hour by default. The service keeps its
-    /// history for three days, so longer makes no sense.
+    /// For the whole run, from its start or from the moment it is resumed; an hour by default. Answers to the
+    /// last looks get up to 2.5 s more. The service keeps its history for three days, so longer makes no sense. Source:
+    /// "DescribeVodRefreshTasks", `StartTime`.
     pub timeout: Duration,
     /// `false`: stop once every batch is submitted. `true` by default.
     pub wait: bool,

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use http::{HeaderName, HeaderValue, Method, header};
 use secrecy::ExposeSecret as _;
 use tokio_util::sync::CancellationToken;
@@ -15,14 +15,13 @@ use tracing::{debug, warn};
 
 use super::answer::{self, Answer};
 use super::{MAX_WAIT, QueueUrl};
-use crate::auth::echo;
 use crate::auth::queue::{self, TOKEN_HEADER, ToSign, VERSION_HEADER};
-use crate::auth::renew::{is_about_the_credential, renew};
-use crate::auth::{Credential, CredentialProvider};
+use crate::auth::{Credential, CredentialProvider, echo, renew};
 use crate::error::{Error, ErrorKind, Result};
-use crate::net::clock::{Clock, SystemClock, date_of};
+use crate::net::clock::{Clock, SystemClock, to_wire};
 use crate::net::retry::{Budget, Retry};
 use crate::net::rng::Jitter;
+use crate::net::service_time::{Corrected, ServiceTime};
 use crate::net::transport::{Transport, send_within};
 use crate::net::{HttpOptions, HttpTransport};
 
@@ -46,10 +45,8 @@ pub struct QueueClient {
 struct Shared {
     transport: Arc<dyn Transport>,
     credentials: Arc<dyn CredentialProvider>,
-    clock: Arc<dyn Clock>,
+    time: ServiceTime,
     url: QueueUrl,
-    /// The service's clock minus ours, in milliseconds.
-    skew_ms: AtomicI64,
     answered: AtomicBool,
     jitter: Jitter,
 }
@@ -119,7 +116,7 @@ impl QueueClient {
 
     /// The service's time of day, as well as it is known.
     pub(crate) fn service_time(&self) -> DateTime<Utc> {
-        self.shared.clock.now() + TimeDelta::milliseconds(self.shared.skew_ms.load(Ordering::Relaxed))
+        self.shared.time.now()
     }
 
     /// Calls an operation, with retries. All of them may be repeated: what was done is not done twice.
@@ -182,14 +179,7 @@ impl QueueClient {
         if request_id.is_some() || result.as_ref().map_or_else(|e| e.code().is_some(), |_| true) {
             self.shared.answered.store(true, Ordering::Relaxed);
         }
-        match result {
-            Err(error) if is_about_the_credential(&error) => {
-                let (error, another) = renew(&*self.shared.credentials, error, &credential).await;
-                renewed.store(another, Ordering::Relaxed);
-                Err(error)
-            }
-            result => result,
-        }
+        renew::after(result, &*self.shared.credentials, &credential, renewed).await
     }
 
     fn signed(&self, call: &Call, credential: &Credential) -> Result<http::Request<Bytes>> {
@@ -240,16 +230,14 @@ impl QueueClient {
         Ok(request)
     }
 
-    /// Measures how far our clock is off; the next attempt uses the service's time.
+    /// The next attempt uses the service's time.
     fn correct_clock(&self, error: Error, answer: &http::Response<Bytes>) -> Error {
-        let Some(theirs) = date_of(answer.headers()) else {
-            return error.with_message_suffix("; the answer has no Date header to measure our clock by");
-        };
-        let ours = self.shared.clock.now();
-        self.shared.skew_ms.store((theirs - ours).num_milliseconds(), Ordering::Relaxed);
-        let (ours, theirs) = (queue::date(ours), queue::date(theirs));
-        warn!(ours, theirs, "the queue service's clock is another; its time is used from now on");
-        error.with_message_suffix(&format!("; our clock says {ours}, the service's {theirs}"))
+        let (error, corrected) = self.shared.time.correct(error, answer.headers());
+        if let Some(Corrected { ours, theirs }) = corrected {
+            let (ours, theirs) = (to_wire(ours), to_wire(theirs));
+            warn!(ours, theirs, "the queue service's clock is another; its time is used from now on");
+        }
+        error
     }
 }
 
@@ -321,9 +309,8 @@ impl QueueClientBuilder {
             shared: Arc::new(Shared {
                 transport,
                 credentials: self.credentials,
-                clock: self.clock,
+                time: ServiceTime::new(self.clock),
                 url,
-                skew_ms: AtomicI64::new(0),
                 answered: AtomicBool::new(false),
                 jitter: Jitter::from_system(),
             }),

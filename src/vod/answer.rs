@@ -18,6 +18,9 @@ use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::ids::RequestId;
 use crate::net::xml::resolved;
 
+/// Fields that hold words of the service, for people. Ids and URLs are what they are: changed, they would name nothing.
+const TEXTS: [&str; 4] = ["ErrorCode", "ErrorMessage", "Description", "Status"];
+
 /// A good answer: a JSON object and the id of its request.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -30,9 +33,11 @@ impl Answer {
         Fields::of(&self.body)
     }
 
-    /// Forgets the request id if it holds one of `secrets`: every error about this answer would name it.
-    pub(crate) fn with_harmless_id(mut self, secrets: &[&str]) -> Self {
+    /// Hides `secrets` where a good answer can repeat them: in the request id, which every error about it would name,
+    /// and in texts, which reports show.
+    pub(crate) fn harmless(mut self, secrets: &[&str]) -> Self {
         self.request_id = echo::harmless_id(self.request_id, secrets);
+        hide_in_texts(&mut self.body, secrets);
         self
     }
 
@@ -67,6 +72,27 @@ fn read_object(answer: &http::Response<Bytes>, body: Value, header_id: Option<Re
     }
     let request_id = RequestId::new(&envelope.request_id).ok().or(header_id);
     Ok(Answer { request_id, body })
+}
+
+fn hide_in_texts(value: &mut Value, secrets: &[&str]) {
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(|value| hide_in_texts(value, secrets)),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match value {
+                    Value::String(text)
+                        if TEXTS.iter().any(|known| name.trim().eq_ignore_ascii_case(known)) =>
+                    {
+                        if let Some(shown) = echo::hidden(text, secrets.iter().copied()) {
+                            *text = shown;
+                        }
+                    }
+                    other => hide_in_texts(other, secrets),
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 /// The error envelope, whatever it was written in.
@@ -253,6 +279,20 @@ mod tests {
         let error = read(&answer).unwrap_err();
         assert_eq!(error.message(), "Specified signature is not matched with our calculation");
         assert_eq!(servers_string_to_sign(&answer).unwrap(), "GET&%2F&SecurityToken%3DMARK");
+    }
+
+    #[test]
+    fn texts_of_a_good_answer_lose_secrets_and_ids_stay() {
+        let body = r#"{"RequestId":"R-TOKENMARK","Rows":[{"TaskId":"TOKENMARK1","ObjectPath":"https://h/TOKENMARK",
+            "Description":"no route for TOKENMARK","errorMessage":"TOKENMARK","ErrorCode":"Bad.TOKENMARK","Status":"Ok"}]}"#;
+        let answer = read(&answer(200, &[], body)).unwrap().harmless(&["TOKENMARK"]);
+        assert_eq!(answer.request_id, None);
+        let row = Fields::of(&answer.body["Rows"][0]).unwrap();
+        let shown = ["TaskId", "ObjectPath", "Description", "ErrorMessage", "ErrorCode", "Status"];
+        assert_eq!(
+            shown.map(|name| row.text(name).unwrap()),
+            ["TOKENMARK1", "https://h/TOKENMARK", "no route for <secret>", "<secret>", "Bad.<secret>", "Ok"]
+        );
     }
 
     #[test]

@@ -1,8 +1,13 @@
-//! The client: where to, who, how fast; and the one way in which every call goes out.
+//! The client: where to and who; and the one way in which every call goes out.
+
+mod builder;
+mod pace;
+
+pub use builder::VodClientBuilder;
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -10,31 +15,21 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::answer::{self, Answer};
-use super::endpoints::{TASK_REGION, endpoint_of_region};
-use super::{
-    describe_vod_refresh_tasks, get_media_refresh_jobs, refresh_media_play_urls, set_message_callback,
-};
-use crate::auth::echo;
-use crate::auth::renew::{is_about_the_credential, renew};
 use crate::auth::request::{Attempt, Operation, Signed, fresh_nonce, signed};
-use crate::auth::{Credential, CredentialProvider, SignatureVersion, rpc};
+use crate::auth::{Credential, CredentialProvider, SignatureVersion, echo, renew, rpc};
 use crate::error::{Error, ErrorKind, Result};
-use crate::net::clock::{Clock, SystemClock, date_of};
-use crate::net::endpoint::checked_endpoint;
+use crate::net::clock::Clock;
 use crate::net::pace::Pacer;
 use crate::net::retry::{Budget, Retry};
 use crate::net::rng::Jitter;
+use crate::net::service_time::{Corrected, ServiceTime};
 use crate::net::transport::{Transport, send_within};
-use crate::net::{HttpOptions, HttpTransport};
+use pace::Pace;
 
 /// API version of every call here.
 pub(super) const VERSION: &str = "2017-03-21";
-/// Calls per second and action unless told otherwise.
-pub(crate) const DEFAULT_MAX_RPS: u32 = 20;
 /// Longest time of one attempt from connecting to the last byte.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
-/// Corrections of the clock smaller than this are not worth a word.
-const SKEW_NOISE: TimeDelta = TimeDelta::seconds(10);
 
 /// Hears what a client does on the way to its answers.
 pub(crate) trait CallWatch: Send + Sync {
@@ -50,8 +45,24 @@ pub(crate) trait CallWatch: Send + Sync {
 
 /// Calls the VOD API. Clones share connections, pace and what was learned of the service's clock.
 ///
-/// Every method retries what is worth it (see [`ErrorKind`]), signs each attempt anew, and keeps the pace of its
-/// action. Cancel safety: dropping a call gives it up; a submission may then have been acted upon.
+/// Every method signs each attempt anew, keeps the pace of its action (see
+/// [`with_max_rps`](VodClientBuilder::with_max_rps)), and repeats what is worth it. An attempt takes 30 s at most. A call
+/// that goes on failing is given up after 5 minutes with a service that answered before (15 where it has no room for the
+/// work), after 25 s with one that never did; [`with_patience`](Self::with_patience) sets less. Cancel safety: dropping a call gives it up; a submission may then
+/// have been acted upon.
+///
+/// # Errors
+///
+/// What a call may meet, besides what its method names:
+///
+/// | kind | when |
+/// |---|---|
+/// | [`Config`](ErrorKind::Config) | there are no credentials |
+/// | [`Refused`](ErrorKind::Refused), [`Expired`](ErrorKind::Expired) | the key, the signature or the permission is not good, and there is no other credential |
+/// | [`Clock`](ErrorKind::Clock) | the service refuses the time, also after it was corrected by its own |
+/// | [`Rejected`](ErrorKind::Rejected), [`NotFound`](ErrorKind::NotFound) | the service refuses what was asked for |
+/// | [`Quota`](ErrorKind::Quota) | the day's quota is used up |
+/// | [`Throttled`](ErrorKind::Throttled), [`Busy`](ErrorKind::Busy), [`Unavailable`](ErrorKind::Unavailable), [`Garbled`](ErrorKind::Garbled) | too fast, no room, no answer, or none that makes sense, for as long as it was tried |
 #[derive(Clone)]
 pub struct VodClient {
     shared: Arc<Shared>,
@@ -63,55 +74,15 @@ pub struct VodClient {
 struct Shared {
     transport: Arc<dyn Transport>,
     credentials: Arc<dyn CredentialProvider>,
-    clock: Arc<dyn Clock>,
+    time: ServiceTime,
     endpoint: String,
     task_endpoint: String,
     signature: SignatureVersion,
     pace: Pace,
-    /// The service's clock minus ours, in milliseconds.
-    skew_ms: AtomicI64,
-    /// The same by the last answer, whether it matters or not; `i64::MIN` before the first one.
-    seen_skew_ms: AtomicI64,
     answered: AtomicBool,
+    /// What the last request was signed with. A std mutex: never held across an await.
+    signer: Mutex<Option<Credential>>,
     jitter: Jitter,
-}
-
-struct Pace {
-    submit: Pacer,
-    look_up: Pacer,
-    tasks: Pacer,
-    settings: Pacer,
-    other: Pacer,
-}
-
-impl Pace {
-    fn new(max_rps: Option<u32>) -> Self {
-        let cap = f64::from(max_rps.unwrap_or(DEFAULT_MAX_RPS).max(1));
-        // The user's own number counts for every action; else published limits do, where they are lower.
-        let limit = |published: f64| {
-            let rate = if max_rps.is_some() { cap } else { published.min(cap) };
-            Pacer::new(rate, rate)
-        };
-        // No limit of task queries is published: the search begins at what the CDN's twin of the call allows.
-        let tasks = if max_rps.is_some() { cap } else { describe_vod_refresh_tasks::PER_SECOND };
-        Self {
-            submit: limit(refresh_media_play_urls::PER_SECOND),
-            look_up: limit(get_media_refresh_jobs::PER_SECOND),
-            tasks: Pacer::new(tasks, cap),
-            settings: limit(set_message_callback::PER_SECOND),
-            other: limit(10.0),
-        }
-    }
-
-    fn of(&self, action: &str) -> &Pacer {
-        match action {
-            refresh_media_play_urls::ACTION => &self.submit,
-            get_media_refresh_jobs::ACTION => &self.look_up,
-            describe_vod_refresh_tasks::ACTION => &self.tasks,
-            set_message_callback::ACTION => &self.settings,
-            _ => &self.other,
-        }
-    }
 }
 
 /// Which of the two endpoints serves an operation.
@@ -126,18 +97,7 @@ pub(crate) enum Service {
 impl VodClient {
     /// A client with these credentials and the defaults: region cn-shanghai, signature version 1.0, 20 calls a second.
     pub fn builder(credentials: impl CredentialProvider + 'static) -> VodClientBuilder {
-        VodClientBuilder {
-            credentials: Arc::new(credentials),
-            region: TASK_REGION.to_owned(),
-            endpoint: None,
-            task_endpoint: None,
-            allow_http: false,
-            signature: SignatureVersion::default(),
-            max_rps: None,
-            http: HttpOptions::default(),
-            transport: None,
-            clock: Arc::new(SystemClock),
-        }
+        VodClientBuilder::new(Arc::new(credentials))
     }
 
     /// Where submissions and lookups go: scheme, host and port.
@@ -168,19 +128,18 @@ impl VodClient {
 
     /// Our own time of day.
     pub(crate) fn local_time(&self) -> DateTime<Utc> {
-        self.shared.clock.now()
+        self.shared.time.local()
     }
 
     /// The service's time of day, as well as it is known.
     pub fn service_time(&self) -> DateTime<Utc> {
-        self.shared.clock.now() + TimeDelta::milliseconds(self.shared.skew_ms.load(Ordering::Relaxed))
+        self.shared.time.now()
     }
 
     /// How far the service's clock is ahead of ours by the `Date` of its last answer; `None` before the first one.
     /// Good to about a second.
     pub fn measured_skew(&self) -> Option<TimeDelta> {
-        let millis = self.shared.seen_skew_ms.load(Ordering::Relaxed);
-        (millis != i64::MIN).then(|| TimeDelta::milliseconds(millis))
+        self.shared.time.seen()
     }
 
     /// The service's clock, as well as it is known: what callbacks' timestamps are to be compared with.
@@ -200,6 +159,12 @@ impl VodClient {
     #[must_use]
     pub fn with_patience(&self, limit: Duration) -> Self {
         Self { budget: self.budget.at_most(limit), ..self.clone() }
+    }
+
+    /// `text` of an event without what its sender may know of our last request; `None` if it holds none of that.
+    pub(crate) fn hidden(&self, text: &str) -> Option<String> {
+        let signer = self.shared.signer.lock().unwrap_or_else(PoisonError::into_inner);
+        echo::hidden(text, echo::secrets_of(signer.as_ref()?, None))
     }
 
     /// Calls `operation`, with retries. `idempotent`: repeating it after a lost answer does no harm.
@@ -263,6 +228,7 @@ impl VodClient {
                 return Err(Error::new(ErrorKind::Unavailable, "stopped before it was sent").with_action(action));
             }
         };
+        *self.shared.signer.lock().unwrap_or_else(PoisonError::into_inner) = Some(credential.clone());
         let attempt = Attempt { credential: &credential, nonce: fresh_nonce()?, now: self.service_time() };
         let Signed { request, string_to_sign } =
             signed(self.shared.signature, endpoint, operation, &attempt)?;
@@ -272,12 +238,9 @@ impl VodClient {
         let answer = send_within(&*self.shared.transport, request, ATTEMPT_TIMEOUT)
             .await
             .map_err(|failure| Error::from(failure).with_action(action))?;
-        if let Some(theirs) = date_of(answer.headers()) {
-            let skew = theirs - self.shared.clock.now();
-            self.shared.seen_skew_ms.store(skew.num_milliseconds(), Ordering::Relaxed);
-        }
+        self.shared.time.see(answer.headers());
         let secrets = echo::secrets_of(&credential, Some(&operation.params));
-        let result = answer::read(&answer).map(|answer| answer.with_harmless_id(&secrets)).map_err(|error| {
+        let result = answer::read(&answer).map(|answer| answer.harmless(&secrets)).map_err(|error| {
             let error = echo::masked(error, &secrets).with_action(action);
             match error.kind() {
                 ErrorKind::Clock => self.correct_clock(error, &answer),
@@ -297,33 +260,16 @@ impl VodClient {
         if code != Some("none") {
             self.shared.answered.store(true, Ordering::Relaxed);
         }
-        match result {
-            Err(error) if is_about_the_credential(&error) => {
-                let (error, another) = renew(&*self.shared.credentials, error, &credential).await;
-                renewed.store(another, Ordering::Relaxed);
-                Err(error)
-            }
-            result => result,
-        }
+        renew::after(result, &*self.shared.credentials, &credential, renewed).await
     }
 
-    /// Measures how far our clock is off; the next attempt uses the service's time.
+    /// The next attempt uses the service's time.
     fn correct_clock(&self, error: Error, answer: &http::Response<bytes::Bytes>) -> Error {
-        let ours = self.shared.clock.now();
-        let Some(theirs) = date_of(answer.headers()) else {
-            return error.with_message_suffix("; the answer has no Date header to measure our clock by");
-        };
-        let skew = theirs - ours;
-        let before = self.shared.skew_ms.swap(skew.num_milliseconds(), Ordering::Relaxed);
-        let moved = (skew - TimeDelta::milliseconds(before)).abs() > SKEW_NOISE;
-        if moved && let Some(watch) = &self.watch {
+        let (error, corrected) = self.shared.time.correct(error, answer.headers());
+        if let (Some(Corrected { ours, theirs }), Some(watch)) = (corrected, &self.watch) {
             watch.clock_corrected(ours, theirs);
         }
-        error.with_message_suffix(&format!(
-            "; our clock says {}, the service's {}",
-            ours.format("%Y-%m-%dT%H:%M:%SZ"),
-            theirs.format("%Y-%m-%dT%H:%M:%SZ")
-        ))
+        error
     }
 }
 
@@ -364,124 +310,5 @@ impl fmt::Debug for VodClient {
             .field("task_endpoint", &self.shared.task_endpoint)
             .field("credentials", &self.shared.credentials)
             .finish_non_exhaustive()
-    }
-}
-
-/// Settings of a [`VodClient`].
-#[derive(Debug, Clone)]
-#[must_use]
-pub struct VodClientBuilder {
-    credentials: Arc<dyn CredentialProvider>,
-    region: String,
-    endpoint: Option<String>,
-    task_endpoint: Option<String>,
-    allow_http: bool,
-    signature: SignatureVersion,
-    max_rps: Option<u32>,
-    http: HttpOptions,
-    transport: Option<Arc<dyn Transport>>,
-    clock: Arc<dyn Clock>,
-}
-
-impl VodClientBuilder {
-    /// The region of the media, `cn-shanghai` by default. A media is visible in its own region only.
-    pub fn with_region(mut self, region: impl Into<String>) -> Self {
-        self.region = region.into();
-        self
-    }
-
-    /// Another endpoint than the region's: an emulator, a gateway. It serves task queries as well.
-    pub fn with_endpoint(mut self, endpoint: impl Into<String>) -> Self {
-        self.endpoint = Some(endpoint.into());
-        self
-    }
-
-    /// Another endpoint for task and quota queries, which live in cn-shanghai only.
-    pub fn with_task_endpoint(mut self, endpoint: impl Into<String>) -> Self {
-        self.task_endpoint = Some(endpoint.into());
-        self
-    }
-
-    /// Allows plain HTTP to other hosts than this machine.
-    pub fn with_plain_http_allowed(mut self, allowed: bool) -> Self {
-        self.allow_http = allowed;
-        self
-    }
-
-    /// How requests are signed.
-    pub fn with_signature_version(mut self, version: SignatureVersion) -> Self {
-        self.signature = version;
-        self
-    }
-
-    /// Cap on calls per second for each action, 20 by default.
-    ///
-    /// Without it, task queries begin at 5 a second, which is what the CDN's own twin of the call allows, and grow
-    /// towards the cap as long as the service does not ask to slow down. Throttled, the rate halves and comes back
-    /// slowly, so that several processes share an account's rate.
-    pub fn with_max_rps(mut self, calls_per_second: u32) -> Self {
-        self.max_rps = Some(calls_per_second);
-        self
-    }
-
-    /// Timeouts, certificates and proxy of the default transport.
-    pub fn with_http_options(mut self, options: HttpOptions) -> Self {
-        self.http = options;
-        self
-    }
-
-    /// Another transport than reqwest's: the emulator in process, or your own.
-    pub fn with_transport(mut self, transport: impl Transport + 'static) -> Self {
-        self.transport = Some(Arc::new(transport));
-        self
-    }
-
-    /// Another wall clock than the machine's.
-    pub fn with_clock(mut self, clock: impl Clock + 'static) -> Self {
-        self.clock = Arc::new(clock);
-        self
-    }
-
-    /// Checks the settings. No connection is made yet.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Usage`] for a malformed region or endpoint, [`ErrorKind::Config`] for plain HTTP where it is not
-    /// allowed or certificates that can't be used.
-    pub fn build(self) -> Result<VodClient> {
-        let endpoint = match &self.endpoint {
-            Some(given) => checked_endpoint(given, self.allow_http)?,
-            None => endpoint_of_region(&self.region)?,
-        };
-        let task_endpoint = match (&self.task_endpoint, &self.endpoint) {
-            (Some(given), _) => checked_endpoint(given, self.allow_http)?,
-            (None, Some(_)) => endpoint.clone(),
-            (None, None) => endpoint_of_region(TASK_REGION)?,
-        };
-        let transport = match self.transport {
-            Some(transport) => transport,
-            None => {
-                let plain_http_only = [&endpoint, &task_endpoint].iter().all(|e| e.starts_with("http://"));
-                Arc::new(HttpTransport::new(&HttpOptions { plain_http_only, ..self.http })?)
-            }
-        };
-        Ok(VodClient {
-            shared: Arc::new(Shared {
-                transport,
-                credentials: self.credentials,
-                clock: self.clock,
-                endpoint,
-                task_endpoint,
-                signature: self.signature,
-                pace: Pace::new(self.max_rps),
-                skew_ms: AtomicI64::new(0),
-                seen_skew_ms: AtomicI64::new(i64::MIN),
-                answered: AtomicBool::new(false),
-                jitter: Jitter::from_system(),
-            }),
-            stop: CancellationToken::new(),
-            watch: None,
-            budget: Budget::default(),
-        })
     }
 }

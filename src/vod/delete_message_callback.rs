@@ -13,7 +13,8 @@ const ACTION: &str = "DeleteMessageCallback";
 impl VodClient {
     /// Removes the event settings of `app_id` (`None`: the default application): no event is sent any more.
     ///
-    /// Repeated freely. Cancel safety: dropped while on the wire, they may be gone.
+    /// Repeated freely. Cancel safety: dropped while on the wire, they may be gone. Source: "DeleteMessageCallback" of the
+    /// VOD API (2017-03-21).
     ///
     /// # Errors
     ///

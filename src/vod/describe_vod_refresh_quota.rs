@@ -13,7 +13,7 @@ use crate::error::Result;
 
 const ACTION: &str = "DescribeVodRefreshQuota";
 
-/// The day's quota of an account. What the service does not tell is `None`.
+/// The day's quota of an account, as counts. What the service does not tell is `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RefreshQuota {
@@ -62,7 +62,7 @@ impl RefreshQuota {
 impl VodClient {
     /// What is left of the day's quota.
     ///
-    /// Repeated freely; cancel safe.
+    /// Repeated freely; cancel safe. Source: "DescribeVodRefreshQuota" of the VOD API (2017-03-21).
     ///
     /// # Errors
     ///

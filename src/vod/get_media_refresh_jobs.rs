@@ -57,7 +57,7 @@ pub struct JobRow {
     pub urls: String,
     /// The service's code, on failure.
     pub error_code: Option<String>,
-    /// The service's text, on failure.
+    /// The service's text, on failure. Secrets of the call that brought it are masked.
     pub error_message: Option<String>,
 }
 
@@ -94,12 +94,25 @@ impl JobRow {
             error_message: fields.text("ErrorMessage"),
         })
     }
+
+    /// Replaces each of the service's texts for which `hidden` has something to show instead.
+    pub(crate) fn hide(&mut self, hidden: impl Fn(&str) -> Option<String>) {
+        let word = match &mut self.status {
+            SubmissionStatus::Pending(word) => word.as_mut(),
+            SubmissionStatus::Success | SubmissionStatus::Fail => None,
+        };
+        for text in word.into_iter().chain(&mut self.error_code).chain(&mut self.error_message) {
+            if let Some(shown) = hidden(text) {
+                *text = shown;
+            }
+        }
+    }
 }
 
 impl VodClient {
     /// The rows of a job that exist by now; none for a job that is not visible (yet).
     ///
-    /// Repeated freely. Cancel safe.
+    /// Repeated freely. Cancel safe. Source: "GetMediaRefreshJobs" of the VOD API (2017-03-21).
     ///
     /// # Errors
     ///

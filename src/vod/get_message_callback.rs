@@ -16,6 +16,7 @@ impl VodClient {
     /// The event settings of `app_id` (`None`: the default application); `None` where nothing is set.
     ///
     /// The service's answer holds the key in clear; it is kept as a secret. Repeated freely; cancel safe.
+    /// Source: "GetMessageCallback" of the VOD API (2017-03-21).
     ///
     /// # Errors
     ///

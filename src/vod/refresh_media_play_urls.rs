@@ -54,7 +54,8 @@ pub enum ResultType {
     Multiple,
 }
 
-/// Narrows the URLs of a media. Empty lists mean all.
+/// Narrows the URLs of a media. Empty lists mean all. Words that are not known here are passed on. Source:
+/// "RefreshMediaPlayUrls" of the VOD API, the parameters of the same names.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Filters {
@@ -162,14 +163,15 @@ pub struct Submission {
 }
 
 impl VodClient {
-    /// Hands up to 20 media to the CDN.
+    /// Hands up to 20 media to the CDN. Source: "RefreshMediaPlayUrls" of the VOD API (2017-03-21).
     ///
     /// Not repeated after a lost answer, since a repeat makes a second job and spends quota twice; such an error has
     /// [`Fate::Unknown`](crate::error::Fate::Unknown). Cancel safety: dropped while on the wire, the outcome is unknown.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Usage`] for no or more than 20 media; otherwise what the call met.
+    /// [`ErrorKind::Usage`] for no or more than 20 media, or a slice count that is not 1 to 20; otherwise what the call
+    /// met, of which [`ErrorKind::Garbled`] may mean that it was acted upon.
     pub async fn refresh_media_play_urls(&self, request: &RefreshMediaPlayUrls) -> Result<Submission> {
         if request.media.is_empty() || request.media.len() > MAX_MEDIA_PER_CALL {
             let found = request.media.len();

@@ -18,6 +18,7 @@ impl VodClient {
     /// What is not in `settings` is gone afterwards; an empty list of events switches all of them off. Another writer
     /// may overwrite it at any time, without a sign: read the settings again. Repeated freely, since the same settings
     /// written twice are the same. Cancel safety: dropped while on the wire, they may have been written.
+    /// Source: "SetMessageCallback" of the VOD API (2017-03-21).
     ///
     /// # Errors
     ///

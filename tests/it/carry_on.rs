@@ -39,11 +39,19 @@ fn a_run_that_timed_out_is_carried_on_by_the_command_that_it_shows() {
         report["media"][0]["tasks"].as_array().unwrap().iter().map(|t| &t["status"]).collect();
     assert_eq!(words, ["Complete", "Refreshing"]);
     let hint = ended.hint();
-    assert_eq!(hint, ["resume", report["run_id"].as_str().unwrap()], "the journal knows the rest");
+    let run = report["run_id"].as_str().unwrap();
+    assert_eq!(
+        hint,
+        ["resume", run, "--timeout", "1h"],
+        "a second was too short, and the journal knows the rest"
+    );
+    let shown = home.run(&["status"]);
+    assert_eq!(shown.hint(), hint, "its time is over for whoever looks later as well");
 
     assert_eq!(cloud.emulator.complete_task("T2"), 1);
     let resumed = home.run(&hint);
     assert_eq!((resumed.code, cloud.emulator.count(SUBMIT)), (Some(0), 1), "{resumed:?}");
+    assert!(resumed.stderr.contains(", for 1h at most"), "{}", resumed.stderr);
 
     let again = home.run(&hint);
     assert_eq!(again.code, Some(2));
@@ -91,13 +99,43 @@ fn the_hint_names_a_journal_that_is_elsewhere_and_what_resume_was_told() {
     let (cloud, home) = (half_stuck(), Home::new());
     let ended = timed_out(&cloud, &home, &["--journal", "mine.db"]);
     let (hint, file) = (ended.hint(), home.path().join("mine.db").display().to_string());
-    assert_eq!(hint[2..], ["--journal", &file]);
+    assert_eq!(hint[2..], ["--timeout", "1h", "--journal", &file]);
     assert!(!home.journal().exists());
     let mut line = hint;
-    line.extend(["--timeout", "1s", "--max-rps", "7"].map(str::to_owned));
+    line[3] = "2s".to_owned();
+    line.extend(["--max-rps", "7", "--poll-interval", "100ms", "--lookup-after", "0s"].map(str::to_owned));
+    line.push("--no-resubmit".to_owned());
     let ended = home.run(&line);
     assert_eq!(ended.code, Some(8), "{ended:?}");
-    assert_eq!(ended.hint()[2..], ["--journal", &file, "--max-rps", "7"]);
+    assert!(ended.stderr.contains(", for 2s at most"), "{}", ended.stderr);
+    let told = [
+        "--journal",
+        &file,
+        "--max-rps",
+        "7",
+        "--lookup-after",
+        "0s",
+        "--poll-interval",
+        "100ms",
+        "--no-resubmit",
+    ];
+    assert_eq!(ended.hint()[2..], [&["--timeout", "1h"], &told[..]].concat());
+}
+
+#[test]
+fn a_run_that_may_not_ask_and_hears_nothing_says_how_to_ask() {
+    let (cloud, home) = (half_stuck(), Home::new());
+    let ended = timed_out(&cloud, &home, &["--callback-listen", "127.0.0.1:0", "--lookup-after", "never"]);
+    assert_eq!((ended.code, cloud.emulator.count("GetMediaRefreshJobs")), (Some(8), 0), "{ended:?}");
+    let note = &ended.json()["media"][0]["note"];
+    assert_eq!(note, "no event has told of it, and lookups are turned off");
+    for ended in [&ended, &home.run(&["status"])] {
+        let how = "no event has told of 1 media: with `--lookup-after 0s` it asks the service for them";
+        assert!(ended.stderr.contains(how), "{}", ended.stderr);
+    }
+    cloud.emulator.complete_task("T2");
+    let resumed = home.run(&[ended.hint(), vec!["--lookup-after".into(), "0s".into()]].concat());
+    assert_eq!((resumed.code, cloud.emulator.count(SUBMIT)), (Some(0), 1), "{resumed:?}");
 }
 
 #[test]

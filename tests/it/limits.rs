@@ -63,6 +63,16 @@ async fn no_stage_waits_for_another_to_be_through() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn without_an_interval_the_pace_keeps_looks_apart() {
+    let bed = Bed::new(Scenario::new().with_task_duration(Duration::from_secs(10)))
+        .with_options(|options| options.poll_interval = Some(Duration::ZERO));
+    let report = bed.refresh(["m1"]).await;
+    assert_eq!(report.outcome, Outcome::Complete);
+    let looks = bed.cloud.count("DescribeVodRefreshTasks");
+    assert!((20..=200).contains(&looks), "{looks} task queries in {:?}", bed.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn odd_characters_reach_the_service_as_they_are() {
     let bed = Bed::new(Scenario::new());
     let text = "a~b *+/%中 文";

@@ -21,6 +21,7 @@ mod kills;
 mod limits;
 #[cfg(target_os = "linux")]
 mod live;
+mod lookups;
 mod matrix;
 mod network;
 mod pages;

@@ -176,8 +176,8 @@ Examples:
 
 Under GitHub Actions it also writes a step summary, annotations and outputs.";
 const RESUME_EXAMPLES: &str = "\
-The run goes on with its own options (endpoint, region, events, limits); those given here go before them. Credentials
-are read anew, and so is the callback key unless it came from a file.
+The run goes on with its own options (endpoint, region, events, limits); those given here go before them. Its timeout
+begins anew. Credentials are read anew, and so is the callback key unless it came from a file.
 
 Examples:
   vod-refresh resume                                the newest unfinished run

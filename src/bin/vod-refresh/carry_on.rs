@@ -3,19 +3,25 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use vod_refresh::net::clock::{Clock as _, SystemClock};
 use vod_refresh::run::{MediaReport, MediaState};
 use vod_refresh::{Outcome, Report, RunOptions};
 
 use crate::args::connection::ConnectionArgs;
 use crate::kept::Kept;
 use crate::span;
-use crate::words::{count_of_past, shell_line};
+use crate::words::{count, count_of_past, shell_line};
 
 /// What is needed to carry on.
 pub(crate) struct Way<'a> {
     pub(crate) connection: &'a ConnectionArgs,
+    /// How long it waited, at most.
     pub(crate) timeout: Duration,
+    /// How long `resume` waits unless it is told otherwise.
+    pub(crate) own_timeout: Duration,
     pub(crate) poll_interval: Option<Duration>,
+    /// Whether it was to make no lookups.
+    pub(crate) no_lookups: bool,
     pub(crate) kept: Option<&'a Kept>,
     /// What `resume` must be told again.
     pub(crate) again: &'a [String],
@@ -44,7 +50,15 @@ pub(crate) fn lines(report: &Report, way: &Way<'_>) -> Vec<String> {
         let aim = if resume.is_some() { "to carry on:" } else { "to wait for the rest:" };
         let quiet = matches!(report.outcome, Outcome::Submitted | Outcome::Unfinished) || jobs.is_empty();
         lines.push(if quiet { aim.to_owned() } else { format!("remote work goes on; {aim}") });
-        lines.push(format!("  {}", resume.unwrap_or_else(|| wait(&jobs, way))));
+        let asks = resume.is_none() || !way.no_lookups;
+        lines.push(format!("  {}", resume.unwrap_or_else(|| wait(report, &jobs, way))));
+        let silent = report.media.iter().filter(|media| is_silent(media)).count() as u64;
+        if !asks && silent > 0 {
+            let media = count(silent, "media");
+            lines.push(format!(
+                "no event has told of {media}: with `--lookup-after 0s` it asks the service for them"
+            ));
+        }
     }
     let (unknown, never): (Vec<_>, Vec<_>) = report
         .media
@@ -70,6 +84,11 @@ fn is_unknown(media: &MediaReport) -> bool {
     media.error.as_ref().is_some_and(|error| error.code == OUTCOME_UNKNOWN)
 }
 
+/// Whether nothing told which tasks it has.
+fn is_silent(media: &MediaReport) -> bool {
+    media.state == MediaState::Unfinished && media.job_id.is_some() && media.tasks.is_empty()
+}
+
 fn unfinished_jobs(report: &Report) -> Vec<&str> {
     let mut seen = HashSet::new();
     report
@@ -81,16 +100,33 @@ fn unfinished_jobs(report: &Report) -> Vec<&str> {
         .collect()
 }
 
+/// How long the next one should wait. A time that was too short would be so again: then the default, if that is longer.
+fn next_timeout(report: &Report, way: &Way<'_>) -> Duration {
+    let is_over = match report.outcome {
+        Outcome::Timeout => true,
+        // The journal does not know why a run stopped, but since when it should have.
+        Outcome::Unfinished => {
+            (SystemClock.now() - report.started_at).to_std().is_ok_and(|age| age >= way.timeout)
+        }
+        _ => false,
+    };
+    if is_over { way.timeout.max(RunOptions::default().timeout) } else { way.timeout }
+}
+
 /// `vod-refresh resume …`; the journal knows the rest.
 fn resume(report: &Report, way: &Way<'_>, kept: &Kept) -> String {
     let mut words = ["vod-refresh", "resume", report.run_id.as_str()].map(str::to_owned).to_vec();
+    let timeout = next_timeout(report, way);
+    if timeout != way.own_timeout {
+        words.extend(["--timeout".to_owned(), span::written(timeout)]);
+    }
     words.extend(kept.words());
     words.extend(way.again.iter().cloned());
     shell_line(words)
 }
 
 /// `vod-refresh wait …`, with the options that lead to the same service.
-fn wait(jobs: &[&str], way: &Way<'_>) -> String {
+fn wait(report: &Report, jobs: &[&str], way: &Way<'_>) -> String {
     let mut words = vec!["vod-refresh".to_owned(), "wait".to_owned()];
     // An id that begins with a dash would be read as an option.
     let dashed = jobs.iter().any(|job| job.starts_with('-'));
@@ -101,7 +137,8 @@ fn wait(jobs: &[&str], way: &Way<'_>) -> String {
                 options.extend([name.to_owned(), span::written(value)]);
             }
         };
-        put("--timeout", Some(way.timeout).filter(|timeout| *timeout != RunOptions::default().timeout));
+        let timeout = next_timeout(report, way);
+        put("--timeout", Some(timeout).filter(|timeout| *timeout != RunOptions::default().timeout));
         put("--poll-interval", way.poll_interval);
         options
     };
@@ -138,7 +175,9 @@ mod tests {
         let way = Way {
             connection: &args.connection,
             timeout: run.timeout,
+            own_timeout: run.timeout,
             poll_interval: run.poll_interval,
+            no_lookups: false,
             kept: None,
             again: &[],
         };
@@ -194,6 +233,17 @@ mod tests {
             lines_for(&["vod-refresh", "refresh", "m1", "--region", "cn-beijing"], list, "interrupted");
         assert_eq!(lines[1], "  vod-refresh wait --region cn-beijing -- -J2");
         assert!(Cli::try_parse_from(lines[1].split_whitespace()).is_ok());
+    }
+
+    #[test]
+    fn a_time_that_was_too_short_is_not_offered_again() {
+        let command = |timeout, outcome| {
+            let list = json!([media("m1", Some("J1"), "unfinished")]);
+            lines_for(&["vod-refresh", "refresh", "m1", "--timeout", timeout], list, outcome).remove(1)
+        };
+        assert_eq!(command("90s", "timeout"), "  vod-refresh wait J1");
+        assert_eq!(command("90s", "interrupted"), "  vod-refresh wait J1 --timeout 1m30s");
+        assert_eq!(command("2h", "timeout"), "  vod-refresh wait J1 --timeout 2h");
     }
 
     #[test]

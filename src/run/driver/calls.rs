@@ -134,8 +134,17 @@ impl Driver<'_> {
             Err(error) if error.kind() == ErrorKind::Rejected => {
                 Some(Fact::JobRefused { job, fault: (&error).into() })
             }
+            Err(error) if error.kind().is_retryable() && self.can_do_without(&job) => {
+                Some(Fact::LookupFailed { job, fault: (&error).into() })
+            }
             Err(error) => self.give_up(error),
         }
+    }
+
+    /// Whether a lookup that failed for good is not needed: tasks can be followed by what events said.
+    fn can_do_without(&self, job: &JobId) -> bool {
+        // A run that is ending cuts calls short: that is no failure.
+        self.events.is_some() && !self.soft_stop.is_cancelled() && self.ledger.events_suffice(job)
     }
 
     fn looked(&mut self, task: TaskId, answer: Result<TaskRows>) -> Option<Fact> {

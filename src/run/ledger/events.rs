@@ -90,7 +90,8 @@ impl Ledger {
         if self.can_look_up() {
             self.confirm_when_in(now, job);
         } else {
-            self.stand_on_event(media, "not confirmed by a lookup: lookups are off or refused");
+            let why = format!("not confirmed by a lookup: {}", self.why_no_lookups());
+            self.stand_on_event(media, &why);
         }
     }
 

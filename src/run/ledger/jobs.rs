@@ -91,6 +91,14 @@ impl Ledger {
         !self.lookups_refused && self.settings.lookup != LookupAfter::Never
     }
 
+    /// Said where one would have helped.
+    pub(super) fn why_no_lookups(&self) -> &'static str {
+        match self.settings.lookup {
+            LookupAfter::Never => "lookups are turned off",
+            LookupAfter::After(_) => "lookups are refused",
+        }
+    }
+
     pub(super) fn take_job(&mut self, now: Moment, number: u32) -> Work {
         let can_look_up = self.can_look_up();
         let job = &mut self.jobs[number as usize];
@@ -208,7 +216,7 @@ impl Ledger {
             self.jobs[job as usize].looking = false;
             for media in self.jobs[job as usize].media.clone() {
                 if !self.media[media as usize].decided && !self.media[media as usize].ended() {
-                    self.stand_on_event(media, "not confirmed by a lookup: lookups are off or refused");
+                    self.stand_on_event(media, "not confirmed by a lookup: lookups are refused");
                 }
             }
             let entry = &self.jobs[job as usize];
@@ -219,17 +227,51 @@ impl Ledger {
         }
     }
 
-    pub(super) fn grace_over(&mut self, id: &JobId) {
+    /// Whether events told of all media of a job: then it can do without a lookup. How many media a job of others has is
+    /// not known.
+    pub(crate) fn events_suffice(&self, id: &JobId) -> bool {
+        let Some(&job) = self.job_index.get(id) else { return false };
+        let told =
+            |media: &MediaEntry| media.decided || media.heard.as_ref().is_some_and(|heard| heard.tells());
+        let entry = &self.jobs[job as usize];
+        !entry.open && entry.media.iter().all(|media| told(&self.media[*media as usize]))
+    }
+
+    /// Takes the events of a job for the truth, since no lookup gets through.
+    pub(super) fn lookup_failed(&mut self, id: &JobId, error: &ReportedError) {
         let Some(&job) = self.job_index.get(id) else { return };
-        for media in self.jobs[job as usize].media.clone() {
+        let entry = &mut self.jobs[job as usize];
+        (entry.looking, entry.due) = (false, None);
+        let why = format!("not confirmed: lookups fail ({}: {})", error.code, error.message);
+        for media in entry.media.clone() {
             if !self.media[media as usize].decided && !self.media[media as usize].ended() {
-                self.fail_unseen(media);
+                self.stand_on_event(media, &why);
             }
         }
-        if self.jobs[job as usize].media.is_empty() {
-            return self.job_failed(id, &job_not_found());
+        self.warn(format!(
+            "job {id} can't be looked up ({}: {}); its events decide",
+            error.code, error.message
+        ));
+    }
+
+    /// Nothing is known of a job, and nobody may ask: that proves nothing. Only an event can tell, or the deadline ends the
+    /// wait.
+    pub(super) fn grace_over(&mut self, id: &JobId) {
+        let Some(&job) = self.job_index.get(id) else { return };
+        let entry = &self.jobs[job as usize];
+        if !entry.media.is_empty() && entry.unended == 0 {
+            return self.close_job(job);
         }
-        self.close_job(job);
+        if entry.media.is_empty() || entry.undecided > 0 {
+            let what = match entry.undecided {
+                0 => format!("job {id}"),
+                media => format!("{media} media of job {id}"),
+            };
+            let (minutes, why) = (GRACE.as_secs() / 60, self.why_no_lookups());
+            self.warn(format!(
+                "no event has told of {what} for {minutes} minutes, and {why}: only an event can end this wait"
+            ));
+        }
     }
 
     /// A job that will tell nothing more.

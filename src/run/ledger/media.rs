@@ -93,10 +93,7 @@ impl Ledger {
     /// Takes the events of a media for the truth, since no lookup will say better.
     pub(super) fn stand_on_event(&mut self, media: u32, why: &str) {
         let entry = &mut self.media[media as usize];
-        let Some(heard) = entry.heard.as_ref().filter(|heard| heard.success || heard.failure.is_some())
-        else {
-            return;
-        };
+        let Some(heard) = entry.heard.as_ref().filter(|heard| heard.tells()) else { return };
         entry.confirmed_by = Some(heard.source);
         entry.note = Some(why.into());
         if heard.success {

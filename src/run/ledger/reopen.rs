@@ -38,6 +38,7 @@ impl Ledger {
             | Fact::Halted { .. }
             | Fact::LookupsRefused { .. }
             | Fact::JobRefused { .. }
+            | Fact::LookupFailed { .. }
             | Fact::GraceOver { .. }
             | Fact::TaskRefused { .. } => true,
         }

@@ -96,6 +96,13 @@ pub(super) struct Heard {
     pub(super) failure: Option<ReportedError>,
 }
 
+impl Heard {
+    /// Whether it can stand for a verdict; an event with a status word that nobody knows can't.
+    pub(super) fn tells(&self) -> bool {
+        self.success || self.failure.is_some()
+    }
+}
+
 impl MediaEntry {
     pub(super) fn new(id: MediaId, job: Option<u32>) -> Self {
         Self {

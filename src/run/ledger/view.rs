@@ -25,16 +25,23 @@ impl Ledger {
             submitted_at: None,
             accepted_at: None,
             error: job.error.as_deref().cloned(),
-            note: None,
+            note: job.open.then(|| self.why_silent()).flatten(),
             tasks: Vec::new(),
         });
         shown.chain(silent).collect()
+    }
+
+    /// Why nothing is known of what no event told of, where that is by choice or for want of a permission.
+    fn why_silent(&self) -> Option<String> {
+        (!self.can_look_up()).then(|| format!("no event has told of it, and {}", self.why_no_lookups()))
     }
 
     fn media_report(&self, media: &MediaEntry, started_at: DateTime<Utc>) -> MediaReport {
         let tasks = media.tasks.iter().map(|task| &self.tasks[*task as usize]);
         let job = media.job.map(|job| &self.jobs[job as usize]);
         let time = |moment: Moment| started_at + moment.since_start();
+        let is_told = media.decided || media.heard.as_ref().is_some_and(|heard| heard.tells());
+        let is_silent = job.is_some() && !is_told;
         MediaReport {
             media_id: Some(media.id.clone()),
             job_id: job.map(|job| job.id.clone()),
@@ -43,7 +50,11 @@ impl Ledger {
             submitted_at: job.and_then(|job| job.submitted_at).map(time),
             accepted_at: media.named_at.map(time),
             error: media.error.as_deref().cloned(),
-            note: media.note.as_deref().map(str::to_owned),
+            note: media
+                .note
+                .as_deref()
+                .map(str::to_owned)
+                .or_else(|| self.why_silent().filter(|_| is_silent)),
             tasks: tasks.flat_map(|task| task_reports(task, media, started_at)).collect(),
         }
     }

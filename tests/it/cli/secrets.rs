@@ -2,9 +2,9 @@
 //! not in what other processes can see.
 
 use vod_refresh::auth::percent;
-use vod_refresh::emulator::{Fault, FaultRule, Scenario};
+use vod_refresh::emulator::{Fault, FaultRule, MediaScript, Scenario, Which};
 
-use super::cloud::{Cloud, LISTENING, LOOK, LOOK_UP, SUBMIT};
+use super::cloud::{CALLBACK_KEY, Cloud, LISTENING, LOOK, LOOK_UP, SUBMIT};
 use super::marks::{KEY, SECRET, TOKEN, files_hold_none, holds_none};
 use super::process::Finished;
 use super::scenes::{open_tasks, quick};
@@ -185,6 +185,40 @@ fn an_error_that_repeats_the_request_shows_none() {
     marked(cloud.shell("doctor")).run().shows_none();
     let set = marked(cloud.shell("callback set --callback-url https://a.example.test/ --yes"));
     set.run().exits(6).shows_none().says("no route for <secret> nor <secret>");
+}
+
+/// C29, the words with which a good answer says what failed.
+#[test]
+fn reasons_that_repeat_the_request_show_none() {
+    let refused = MediaScript::failing("InvalidDomain.NotFound", repeating(&[SECRET, TOKEN]));
+    let failed = MediaScript {
+        failed_tasks: Which::All(true),
+        failed_description: Some(repeating(&[SECRET, TOKEN])),
+        ..MediaScript::default()
+    };
+    for media in [refused, failed] {
+        let cloud = Cloud::new(scenario().with_media("m1", media));
+        let shell = marked(cloud.shell("refresh m1")).option_at("--report", "r.json");
+        let run = shell.run().exits(6).shows_none();
+        assert!(run.stdout.contains("no route for <secret> nor <secret>"), "{}", run.stdout);
+        files_hold_none(&shell, &["key"]);
+    }
+}
+
+/// C29, an event that does so, where no lookup comes after it.
+#[test]
+fn an_event_that_repeats_the_request_shows_none() {
+    let refused = MediaScript::failing("InvalidDomain.NotFound", repeating(&[SECRET, TOKEN, KEY]));
+    let cloud = Cloud::new(scenario().with_media("m1", refused));
+    let shell = marked(cloud.shell("refresh m1 --lookup-after never --output ndjson"))
+        .words(LISTENING)
+        .secret_file("key", format!("{KEY}\n{CALLBACK_KEY}"))
+        .option_at("--report", "r.json");
+    let run = shell.start();
+    cloud.let_events_through(&run);
+    let run = run.finish().exits(6).shows_none();
+    assert!(run.stdout.contains("no route for <secret> nor <secret> nor <secret>"), "{}", run.stdout);
+    files_hold_none(&shell, &["key"]);
 }
 
 /// C29, a token service that takes no key and repeats what it was sent.

@@ -98,6 +98,13 @@ pub(crate) struct LostAnswerArgs {
 }
 
 impl LostAnswerArgs {
+    /// The options as words, to repeat them on another command line.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let wait = self.outcome_wait.map(|wait| ["--outcome-wait".to_owned(), span::written(wait)]);
+        let never = self.no_resubmit.then(|| "--no-resubmit".to_owned());
+        wait.into_iter().flatten().chain(never).collect()
+    }
+
     /// `options` with what was given here.
     pub(crate) fn over(&self, mut options: RunOptions) -> RunOptions {
         options.resubmit &= !self.no_resubmit;

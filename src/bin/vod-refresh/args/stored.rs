@@ -1,6 +1,7 @@
 //! `resume`, `status` and `runs`: what the journal knows.
 
 use clap::Args;
+use vod_refresh::journal::RunRecord;
 
 use super::connection::ConnectionArgs;
 use super::events::EventArgs;
@@ -8,6 +9,7 @@ use super::journal::PlaceArgs;
 use super::media::LostAnswerArgs;
 use super::output::{Form, OutputArgs};
 use super::waiting::WaitingArgs;
+use crate::settings::Settings;
 
 /// `resume`: a run, and what is to be different this time.
 #[derive(Debug, Args)]
@@ -18,15 +20,7 @@ pub(crate) struct ResumeArgs {
     #[command(flatten)]
     pub(crate) answers: LostAnswerArgs,
     #[command(flatten)]
-    pub(crate) events: EventArgs,
-    #[command(flatten)]
-    pub(crate) waiting: WaitingArgs,
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArgs,
-    #[command(flatten)]
-    pub(crate) place: PlaceArgs,
-    #[command(flatten)]
-    pub(crate) output: OutputArgs,
+    pub(crate) stored: StoredArgs,
 }
 
 /// `status`: a run, and whether to ask about it.
@@ -39,6 +33,13 @@ pub(crate) struct StatusArgs {
     #[arg(long)]
     pub(crate) check: bool,
     #[command(flatten)]
+    pub(crate) stored: StoredArgs,
+}
+
+/// Where a stored run is found, and what is to be different from how it was begun.
+#[derive(Debug, Args)]
+pub(crate) struct StoredArgs {
+    #[command(flatten)]
     pub(crate) events: EventArgs,
     #[command(flatten)]
     pub(crate) waiting: WaitingArgs,
@@ -48,6 +49,14 @@ pub(crate) struct StatusArgs {
     pub(crate) place: PlaceArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+}
+
+impl StoredArgs {
+    /// The settings that the run was begun with, with what was given here before them.
+    pub(crate) fn over(&self, record: &RunRecord) -> Settings {
+        let begun = Settings::of(&record.settings);
+        Settings { connection: self.connection.or(&begun.connection), events: self.events.or(&begun.events) }
+    }
 }
 
 /// `runs`: which journal, and the form of the list.

@@ -30,6 +30,19 @@ pub(crate) struct WaitingArgs {
 }
 
 impl WaitingArgs {
+    /// What was given here as words, to repeat it on another command line; the timeout is for that one to choose.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let lookup_after = self.lookup_after.and_then(|after| match after {
+            LookupAfter::Never => Some("never".to_owned()),
+            LookupAfter::After(wait) => Some(span::written(wait)),
+            _ => None,
+        });
+        let pairs =
+            [("--lookup-after", lookup_after), ("--poll-interval", self.poll_interval.map(span::written))];
+        let given = pairs.into_iter().filter_map(|(name, value)| Some([name.to_owned(), value?]));
+        given.flatten().chain(self.fail_fast.then(|| "--fail-fast".to_owned())).collect()
+    }
+
     /// `options` with what was given here.
     pub(crate) fn over(&self, mut options: RunOptions) -> RunOptions {
         options.lookup_after = self.lookup_after.or(options.lookup_after);

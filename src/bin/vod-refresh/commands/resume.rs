@@ -6,7 +6,7 @@ use super::stored::{self, Default};
 use crate::args::stored::ResumeArgs;
 use crate::exit::{ExitCode, Failure};
 use crate::printer::Printer;
-use crate::settings::Settings;
+use crate::span;
 use crate::world::World;
 
 pub(crate) fn execute(args: &ResumeArgs, world: &World, printer: &Printer) -> Result<ExitCode, Failure> {
@@ -14,31 +14,31 @@ pub(crate) fn execute(args: &ResumeArgs, world: &World, printer: &Printer) -> Re
 }
 
 async fn carry_on(args: &ResumeArgs, world: &World, printer: &Printer) -> Result<ExitCode, Failure> {
+    let given = &args.stored;
     let (kept, run) =
-        stored::find(&args.place, args.run.as_deref(), Default::NewestUnfinished, world).await?;
+        stored::find(&given.place, args.run.as_deref(), Default::NewestUnfinished, world).await?;
     let id = &run.record.run;
     if let Some(outcome) = run.outcome {
         return Err(Failure::usage(format!("run {id} has ended: {}", outcome.as_str()))
             .with_details(vec![format!("`vod-refresh status {id}` shows it")]));
     }
-    let settings = Settings::of(&run.record.settings);
-    let settings = Settings {
-        connection: args.connection.or(&settings.connection),
-        events: args.events.or(&settings.events),
-    };
-    let mut run_options = args.answers.over(args.waiting.over(run.record.options.clone()));
+    let settings = given.over(&run.record);
+    let mut run_options = args.answers.over(given.waiting.over(run.record.options.clone()));
     // Whoever resumes wants to see the end, also of a run that was only to submit.
     run_options.wait = true;
-    let mut again = args.connection.words();
-    again.extend(args.events.words());
+    let mut again = given.connection.words();
+    again.extend(given.events.words());
+    again.extend(given.waiting.words());
+    again.extend(args.answers.words());
+    let timeout = span::written(run_options.timeout);
     let options = Options {
         run: run_options,
         settings,
         kept: Some(kept),
         again,
-        timeout_exit_code: args.waiting.timeout_exit_code,
-        output: &args.output,
+        timeout_exit_code: given.waiting.timeout_exit_code,
+        output: &given.output,
     };
-    printer.say(&format!("carrying on run {id}"));
+    printer.say(&format!("carrying on run {id}, for {timeout} at most"));
     run::run(Task::Stored(Box::new(run)), options, world, printer).await
 }

@@ -34,6 +34,16 @@ pub(crate) enum Task {
     Check(Box<StoredRun>),
 }
 
+impl Task {
+    /// The run that the journal holds already.
+    fn stored(&self) -> Option<&StoredRun> {
+        match self {
+            Self::Stored(stored) | Self::Check(stored) => Some(stored),
+            Self::Media(_) | Self::Jobs(_) => None,
+        }
+    }
+}
+
 /// How it is to be done.
 pub(crate) struct Options<'a> {
     pub(crate) run: RunOptions,
@@ -77,6 +87,9 @@ pub(crate) async fn run(
         refresher = refresher.with_journal(kept.journal.clone(), options.settings.to_json());
     }
     let is_check = matches!(task, Task::Check(_));
+    let own_timeout = task.stored().map_or(options.run.timeout, |stored| stored.record.options.timeout);
+    // Asking once has a time of its own, which says nothing of how long to wait.
+    let timeout = if is_check { own_timeout } else { options.run.timeout };
     let result = tokio::select! {
         result = perform(&refresher, task) => result,
         () = watch.show_life() => unreachable!("life is shown for ever"),
@@ -96,7 +109,7 @@ pub(crate) async fn run(
     };
     // Files first: a reader of stdout may have paused.
     let filed = output::write_files(&report, options.output);
-    let lines = carry_on::lines(&report, &options.way());
+    let lines = carry_on::lines(&report, &options.way(timeout, own_timeout));
     let code = weighed(code, &filed);
     let github = GitHub::here(world, printer);
     if let Some(github) = &github {
@@ -189,11 +202,13 @@ fn conclude(report: &Report, lines: &[String], form: Form, printer: &Printer) {
 }
 
 impl Options<'_> {
-    fn way(&self) -> Way<'_> {
+    fn way(&self, timeout: Duration, own_timeout: Duration) -> Way<'_> {
         Way {
             connection: &self.settings.connection,
-            timeout: self.run.timeout,
+            timeout,
+            own_timeout,
             poll_interval: self.run.poll_interval,
+            no_lookups: self.run.lookup_after == Some(LookupAfter::Never),
             kept: self.kept.as_ref(),
             again: &self.again,
         }

@@ -19,32 +19,30 @@ pub(crate) fn execute(args: &StatusArgs, world: &World, printer: &Printer) -> Re
 }
 
 async fn show(args: &StatusArgs, world: &World, printer: &Printer) -> Result<ExitCode, Failure> {
-    let (kept, run) = stored::find(&args.place, args.run.as_deref(), Default::Newest, world).await?;
-    let settings = Settings::of(&run.record.settings);
-    let settings = Settings {
-        connection: args.connection.or(&settings.connection),
-        events: args.events.or(&settings.events),
-    };
-    let run_options = asking(args.waiting.over(run.record.options.clone()));
+    let given = &args.stored;
+    let (kept, run) = stored::find(&given.place, args.run.as_deref(), Default::Newest, world).await?;
+    let settings = given.over(&run.record);
+    let own_options = run.record.options.clone();
+    let run_options = asking(given.waiting.over(run.record.options.clone()));
     if args.check && run.outcome.is_none() {
         if kept.journal.lock(&run.record.run).await?.is_some() {
             let options = Options {
                 run: run_options,
                 settings,
                 kept: Some(kept),
-                again: args.connection.words(),
-                timeout_exit_code: args.waiting.timeout_exit_code,
-                output: &args.output,
+                again: given.connection.words(),
+                timeout_exit_code: given.waiting.timeout_exit_code,
+                output: &given.output,
             };
             return run::run(Task::Check(Box::new(run)), options, world, printer).await;
         }
         printer.say("another process is driving this run: what it wrote down is as fresh as can be");
     }
-    output::check_files(&args.output)?;
+    output::check_files(&given.output)?;
     let report = run.report();
-    output::write_files(&report, &args.output)?;
-    output::print(&report, args.output.output, printer)?;
-    tell_how_to_carry_on(&report, &settings, &run_options, &kept, printer);
+    output::write_files(&report, &given.output)?;
+    output::print(&report, given.output.output, printer)?;
+    tell_how_to_carry_on(&report, &settings, &own_options, &kept, printer);
     Ok(ExitCode::Complete)
 }
 
@@ -60,14 +58,16 @@ fn asking(mut options: RunOptions) -> RunOptions {
 fn tell_how_to_carry_on(
     report: &vod_refresh::Report,
     settings: &Settings,
-    options: &RunOptions,
+    own_options: &RunOptions,
     kept: &Kept,
     printer: &Printer,
 ) {
     let way = Way {
         connection: &settings.connection,
-        timeout: options.timeout,
-        poll_interval: options.poll_interval,
+        timeout: own_options.timeout,
+        own_timeout: own_options.timeout,
+        poll_interval: own_options.poll_interval,
+        no_lookups: own_options.lookup_after == Some(LookupAfter::Never),
         kept: Some(kept),
         again: &[],
     };

@@ -1,0 +1,103 @@
+//! A service's time of day: our clock, moved once the service refuses what was signed by it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use http::HeaderMap;
+
+use super::clock::{Clock, date_of, to_wire};
+use crate::error::Error;
+
+/// Corrections smaller than this are not worth a word.
+const NOISE: TimeDelta = TimeDelta::seconds(10);
+
+/// What is known of a service's clock. Good to about a second, as its `Date` headers are.
+#[derive(Debug)]
+pub(crate) struct ServiceTime {
+    clock: Arc<dyn Clock>,
+    /// How far its clock is ahead of ours as far as it matters to the service, in milliseconds.
+    ahead_ms: AtomicI64,
+    /// The same by the last answer, whether it matters or not; `i64::MIN` before the first one.
+    seen_ms: AtomicI64,
+}
+
+/// A clock that was off by more than a trifle.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Corrected {
+    pub(crate) ours: DateTime<Utc>,
+    pub(crate) theirs: DateTime<Utc>,
+}
+
+impl ServiceTime {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ahead_ms: AtomicI64::new(0), seen_ms: AtomicI64::new(i64::MIN) }
+    }
+
+    /// Our own time of day.
+    pub(crate) fn local(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// The service's time of day, as well as it is known.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.local() + TimeDelta::milliseconds(self.ahead_ms.load(Ordering::Relaxed))
+    }
+
+    /// How far its clock is ahead of ours by its last answer; `None` before the first one.
+    pub(crate) fn seen(&self) -> Option<TimeDelta> {
+        let millis = self.seen_ms.load(Ordering::Relaxed);
+        (millis != i64::MIN).then(|| TimeDelta::milliseconds(millis))
+    }
+
+    /// Takes note of an answer's time, and goes on by our own clock.
+    pub(crate) fn see(&self, answer: &HeaderMap) {
+        if let Some(theirs) = date_of(answer) {
+            self.seen_ms.store((theirs - self.local()).num_milliseconds(), Ordering::Relaxed);
+        }
+    }
+
+    /// Goes by the service's clock from now on, since it refused ours; adds both times to its `error`.
+    pub(crate) fn correct(&self, error: Error, answer: &HeaderMap) -> (Error, Option<Corrected>) {
+        let Some(theirs) = date_of(answer) else {
+            let why = "; the answer has no Date header to measure our clock by";
+            return (error.with_message_suffix(why), None);
+        };
+        let ours = self.local();
+        let ahead = theirs - ours;
+        let before = self.ahead_ms.swap(ahead.num_milliseconds(), Ordering::Relaxed);
+        let has_moved = (ahead - TimeDelta::milliseconds(before)).abs() > NOISE;
+        let times = format!("; our clock says {}, the service's {}", to_wire(ours), to_wire(theirs));
+        (error.with_message_suffix(&times), has_moved.then_some(Corrected { ours, theirs }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::net::clock::TimerClock;
+
+    fn at(date: &str) -> HeaderMap {
+        HeaderMap::from_iter([(http::header::DATE, date.parse().unwrap())])
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_refusal_moves_the_clock_and_is_told_once() {
+        let start = DateTime::from_timestamp(1_750_000_000, 0).unwrap();
+        let time = ServiceTime::new(Arc::new(TimerClock::starting_at(start)));
+        let error = || Error::new(ErrorKind::Clock, "too old");
+        assert_eq!(time.seen(), None);
+        // An hour later than 2025-06-15T15:06:40Z.
+        let answer = at("Sun, 15 Jun 2025 16:06:40 GMT");
+        time.see(&answer);
+        assert_eq!((time.seen(), time.now()), (Some(TimeDelta::hours(1)), start));
+        let (said, corrected) = time.correct(error(), &answer);
+        let times = "too old; our clock says 2025-06-15T15:06:40Z, the service's 2025-06-15T16:06:40Z";
+        assert_eq!((said.message(), corrected.is_some()), (times, true));
+        assert_eq!((time.now(), time.local()), (start + TimeDelta::hours(1), start));
+        assert!(time.correct(error(), &answer).1.is_none());
+        let (said, corrected) = time.correct(error(), &HeaderMap::new());
+        assert!(said.message().contains("no Date header") && corrected.is_none());
+    }
+}

@@ -1,0 +1,179 @@
+//! What goes into a ledger, and what comes out.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind};
+use crate::event::MediaRefreshEvent;
+use crate::ids::{JobId, RequestId, TaskId};
+use crate::run::report::ReportedError;
+use crate::vod::{JobRow, TaskRow};
+
+/// An error as a fact: what it means for exit codes, and what is reported.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// Decides the exit code.
+    pub kind: ErrorKind,
+    /// What the report says.
+    pub error: ReportedError,
+}
+
+impl Fault {
+    /// A fault with one of our own codes.
+    pub(crate) fn new(kind: ErrorKind, code: &str, message: impl Into<String>) -> Self {
+        Self { kind, error: ReportedError::new(code, message) }
+    }
+}
+
+impl From<&Error> for Fault {
+    fn from(error: &Error) -> Self {
+        Self { kind: error.kind(), error: error.into() }
+    }
+}
+
+/// Something that is known.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Fact {
+    /// A batch is about to be sent: without an answer after it, its outcome is unknown.
+    Submitting {
+        /// Which, from 0.
+        batch: u32,
+    },
+    /// A batch was called back before it left: it is still to be sent.
+    Withdrawn {
+        /// Which, from 0.
+        batch: u32,
+    },
+    /// A batch was taken.
+    Submitted {
+        /// Which, from 0.
+        batch: u32,
+        /// Its job, unless every media was refused.
+        job: Option<JobId>,
+        /// Media that the service does not know.
+        not_found: Vec<String>,
+        /// Media that the caller may not use.
+        forbidden: Vec<String>,
+        /// The id of the request.
+        request_id: Option<RequestId>,
+    },
+    /// A batch was certainly not taken, and is given up.
+    NotSubmitted {
+        /// Which, from 0.
+        batch: u32,
+        /// Why.
+        fault: Fault,
+    },
+    /// The answer to a batch got lost.
+    OutcomeUnknown {
+        /// Which, from 0.
+        batch: u32,
+        /// What was seen instead.
+        fault: Fault,
+    },
+    /// Nothing more is submitted; batches that were not sent are given up.
+    Halted {
+        /// Why.
+        fault: Fault,
+    },
+    /// An event came.
+    Event(Box<MediaRefreshEvent>),
+    /// A job was looked up.
+    LookedUp {
+        /// The job.
+        job: JobId,
+        /// Its rows so far.
+        rows: Vec<JobRow>,
+    },
+    /// Lookups are refused, for any job.
+    LookupsRefused {
+        /// Why.
+        fault: Fault,
+    },
+    /// The service refuses to tell of this job.
+    JobRefused {
+        /// The job.
+        job: JobId,
+        /// Why.
+        fault: Fault,
+    },
+    /// Lookups of this job fail for longer than a call is repeated, and events told of all its media.
+    LookupFailed {
+        /// The job.
+        job: JobId,
+        /// Why.
+        fault: Fault,
+    },
+    /// No event has told of this job for the whole grace, and there are no lookups.
+    GraceOver {
+        /// The job.
+        job: JobId,
+    },
+    /// A task was looked at.
+    TaskSeen {
+        /// The task.
+        task: TaskId,
+        /// Its rows so far.
+        rows: Vec<TaskRow>,
+        /// Whether these are all that the service counts.
+        all: bool,
+    },
+    /// A page of a listing was read; what it showed of our tasks are facts of their own.
+    Listed {
+        /// Which, from 1.
+        page: u32,
+        /// Rows on it, those of others included.
+        rows: u64,
+        /// Rows of the whole listing, if the service said so.
+        total: Option<u64>,
+    },
+    /// The service refuses to list tasks.
+    ListingRefused,
+    /// The service refuses to tell of this task.
+    TaskRefused {
+        /// The task.
+        task: TaskId,
+        /// Why.
+        fault: Fault,
+    },
+}
+
+/// Something to be done. Taken once; the fact that comes of it puts the next step on the list.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Work {
+    /// Send this batch.
+    Submit {
+        /// Which, from 0.
+        batch: u32,
+    },
+    /// Ask `GetMediaRefreshJobs`.
+    LookUp {
+        /// The job.
+        job: JobId,
+    },
+    /// Ask `DescribeVodRefreshTasks`.
+    Look {
+        /// The task.
+        task: TaskId,
+    },
+    /// List the tasks of the run's time window.
+    List {
+        /// Which page, from 1.
+        page: u32,
+    },
+    /// Time alone made this a fact: apply it.
+    Note(Fact),
+}
+
+/// How much work of each kind may be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Submissions.
+    pub submit: usize,
+    /// Lookups of jobs.
+    pub look_up: usize,
+    /// Looks at tasks.
+    pub look: usize,
+}

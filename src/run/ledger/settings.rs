@@ -1,0 +1,55 @@
+//! What a ledger must know of its run.
+
+use std::time::Duration;
+
+use super::Moment;
+use crate::ids::RunId;
+use crate::run::request::LookupAfter;
+use crate::vod::TaskType;
+
+/// What a ledger must know of its run.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Settings {
+    /// The run, whose mark comes back in events.
+    pub run: RunId,
+    /// Purge or prefetch; `None` when waiting for jobs of others.
+    pub task_type: Option<TaskType>,
+    /// Whether events can come in.
+    pub has_events: bool,
+    /// When jobs are looked up.
+    pub lookup: LookupAfter,
+    /// First wait between two looks.
+    pub poll_first: Duration,
+    /// Longest wait between two looks.
+    pub poll_cap: Duration,
+    /// The last look falls here.
+    pub deadline: Moment,
+    /// Whether a batch with an unknown outcome is sent again.
+    pub resubmit: bool,
+    /// How long an event may tell of a lost answer first.
+    pub outcome_wait: Duration,
+    /// Seed of the jitter.
+    pub seed: u64,
+}
+
+impl Settings {
+    /// Settings with the defaults of a run without events: lookups at once, an hour's deadline.
+    pub fn new(run: RunId, task_type: Option<TaskType>) -> Self {
+        let preload = task_type == Some(TaskType::Preload);
+        let seconds =
+            |refresh, preload_seconds| Duration::from_secs(if preload { preload_seconds } else { refresh });
+        Self {
+            run,
+            task_type,
+            has_events: false,
+            lookup: LookupAfter::After(Duration::ZERO),
+            poll_first: seconds(2, 10),
+            poll_cap: seconds(15, 60),
+            deadline: Moment::after(Duration::from_secs(3_600)),
+            resubmit: true,
+            outcome_wait: Duration::from_secs(60),
+            seed: 0,
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Batches: lost, refused, given up.
+
+use super::*;
+
+#[test]
+fn a_lost_answer_is_learned_from_an_event_with_our_mark() {
+    for event_first in [true, false] {
+        let mut ledger = ledger(true, &["m1"]);
+        let Fact::Event(mut told) = event("J", success("m1", &["T1"])) else { unreachable!() };
+        told.correlation = Some(Correlation { run: RunId::new("run").unwrap(), batch: 0 });
+        let told = Fact::Event(told);
+        let (first, second) = if event_first { (told, lost(0)) } else { (lost(0), told) };
+        ledger.apply(at(1), first);
+        ledger.apply(at(2), second);
+        assert_eq!(due(&mut ledger, at(100)), ["look up J", "look at T1"], "not sent again");
+    }
+}
+
+#[test]
+fn a_lost_answer_is_sent_again_only_after_the_wait_for_events() {
+    let mut with_events = ledger(true, &["m1"]);
+    with_events.apply(at(1), lost(0));
+    assert!(due(&mut with_events, at(60)).is_empty());
+    assert_eq!(due(&mut with_events, at(61)), ["submit 0"]);
+
+    let mut without = ledger(false, &["m1"]);
+    without.apply(at(1), lost(0));
+    assert_eq!(due(&mut without, at(2)), ["submit 0"]);
+    without.apply(at(3), lost(0));
+    assert_eq!(due(&mut without, at(5)), ["submit 0"]);
+    without.apply(at(6), lost(0));
+    assert_eq!(due(&mut without, at(6)), ["note"], "given up after three");
+    assert_eq!(state(&without), ("not_submitted", Some("OutcomeUnknown".into())));
+}
+
+#[test]
+fn no_resubmit_ends_a_lost_batch() {
+    let mut settings = settings(false);
+    settings.resubmit = false;
+    let mut ledger = Ledger::for_batches(settings, Batch::split(&[media("m1")]));
+    assert_eq!(due(&mut ledger, at(0)), ["submit 0"]);
+    ledger.apply(at(1), lost(0));
+    assert_eq!(due(&mut ledger, at(1)), ["note"]);
+    assert_eq!(state(&ledger), ("not_submitted", Some("OutcomeUnknown".into())));
+}
+
+#[test]
+fn refused_media_are_not_waited_for() {
+    let mut ledger = ledger(false, &["gone", "secret"]);
+    let fact = Fact::Submitted {
+        batch: 0,
+        job: None,
+        not_found: vec!["gone".into()],
+        forbidden: vec!["secret".into()],
+        request_id: None,
+    };
+    ledger.apply(at(1), fact);
+    assert!(ledger.is_settled());
+    assert_eq!(
+        states(&ledger).iter().map(|s| (s.1, s.2.as_deref().unwrap())).collect::<Vec<_>>(),
+        [("not_found", "NonExistMediaId"), ("forbidden", "ForbiddenMediaId")]
+    );
+}
+
+#[test]
+fn an_answer_without_a_job_id_is_no_submission() {
+    let mut ledger = ledger(false, &["m1"]);
+    let none =
+        Fact::Submitted { batch: 0, job: None, not_found: vec![], forbidden: vec![], request_id: None };
+    ledger.apply(at(1), none);
+    assert_eq!(state(&ledger), ("not_submitted", Some("NoJobId".into())));
+}
+
+#[test]
+fn a_halt_gives_up_what_was_not_sent_and_keeps_what_was() {
+    let ids: Vec<MediaId> = (0..45).map(|n| media(&format!("m{n}"))).collect();
+    let mut ledger = Ledger::for_batches(settings(false), Batch::split(&ids));
+    assert!(matches!(ledger.due(at(0), ROOM), Some(Work::Submit { batch: 0 })));
+    ledger.apply(at(1), submitted("J"));
+    ledger.apply(
+        at(1),
+        Fact::Halted { fault: Fault::new(ErrorKind::Quota, "QuotaExceeded.Refresh", "no more") },
+    );
+    let unfinished = states(&ledger).iter().filter(|s| s.1 == "unfinished").count();
+    let unsent = states(&ledger).iter().filter(|s| s.2.as_deref() == Some("QuotaExceeded.Refresh")).count();
+    assert_eq!((unfinished, unsent), (20, 25));
+    assert!(ledger.is_submitted());
+}

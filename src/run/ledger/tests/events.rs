@@ -1,0 +1,170 @@
+//! Events: early, twice, late, forged, foreign.
+
+use super::*;
+
+#[test]
+fn an_event_starts_the_looks_and_one_lookup_confirms_a_job() {
+    let mut ledger = ledger(true, &["m1", "m2"]);
+    ledger.apply(at(1), submitted("J"));
+    ledger.apply(at(4), event("J", success("m1", &["T1"])));
+    assert_eq!(due(&mut ledger, at(4)), ["look at T1"]);
+    ledger.apply(at(5), event("J", success("m2", &["T2"])));
+    assert_eq!(due(&mut ledger, at(5)), ["look up J", "look at T2"]);
+    ledger.apply(at(5), seen("T1", TaskStatus::Complete));
+    ledger.apply(at(5), seen("T2", TaskStatus::Complete));
+    assert!(!ledger.is_settled(), "an event alone is no proof");
+    ledger.apply(at(5), looked_up("J", vec![success("m2", &["T2"]), success("m1", &["T1"])]));
+    assert!(ledger.is_settled());
+    assert_eq!(due(&mut ledger, at(5)), Vec::<String>::new());
+    let report = ledger.media_reports(chrono::DateTime::from_timestamp(0, 0).unwrap());
+    assert!(report.iter().all(|m| m.confirmed_by == Some(Source::Callback)));
+}
+
+#[test]
+fn the_vendors_samples_lead_to_accepted_and_to_failed() {
+    let samples = [
+        (include_str!("../../../../tests/fixtures/events/success.json"), 1, ("unfinished", None)),
+        (
+            include_str!("../../../../tests/fixtures/events/fail.json"),
+            0,
+            ("failed", Some("InvalidDomain.NotFound")),
+        ),
+    ];
+    for (sample, accepted, (word, code)) in samples {
+        let Ok(crate::event::Decoded::Refresh(event)) =
+            crate::event::decode(sample.as_bytes(), Source::Callback)
+        else {
+            panic!("{sample}")
+        };
+        let mut settings = settings(true);
+        settings.lookup = LookupAfter::Never;
+        let media = event.row.as_ref().unwrap().media.clone();
+        let mut ledger = Ledger::for_batches(settings, Batch::split(&[media]));
+        due(&mut ledger, at(0));
+        ledger.apply(at(1), submitted(event.job.as_str()));
+        ledger.apply(at(2), Fact::Event(event));
+        assert_eq!(ledger.progress().accepted, accepted);
+        assert_eq!(state(&ledger), (word, code.map(str::to_owned)));
+    }
+}
+
+#[test]
+fn a_forged_event_never_counts_for_the_verdict() {
+    let mut ledger = ledger(true, &["m1"]);
+    ledger.apply(at(1), submitted("J"));
+    ledger.apply(at(2), event("J", success("m1", &["T666"])));
+    ledger.apply(at(2), seen("T666", TaskStatus::Complete));
+    ledger.apply(at(3), looked_up("J", vec![success("m1", &["T1", "T2"])]));
+    ledger.apply(at(4), seen("T1", TaskStatus::Complete));
+    assert!(!ledger.is_settled());
+    ledger.apply(at(5), seen("T2", TaskStatus::Failed));
+    assert_eq!(state(&ledger), ("failed", Some("TaskFailed".into())));
+    let warned = |n: &Notice| matches!(n, Notice::Warning { message } if message.contains("T666"));
+    assert!(ledger.take_notices().iter().any(warned));
+    assert_eq!(ledger.progress().tasks, 2);
+}
+
+#[test]
+fn an_event_that_a_lookup_does_not_bear_out_stands_after_a_minute_with_a_note() {
+    let mut ledger = ledger(true, &["m1"]);
+    ledger.apply(at(1), submitted("J"));
+    ledger.apply(at(2), event("J", success("m1", &["T1"])));
+    ledger.apply(at(3), seen("T1", TaskStatus::Complete));
+    due(&mut ledger, at(3));
+    ledger.apply(at(3), looked_up("J", vec![]));
+    ledger.apply(at(50), looked_up("J", vec![]));
+    assert!(!ledger.is_settled());
+    ledger.apply(at(64), looked_up("J", vec![]));
+    assert!(ledger.is_settled());
+    let report = ledger.media_reports(chrono::DateTime::from_timestamp(0, 0).unwrap()).remove(0);
+    assert_eq!((report.state, report.confirmed_by), (MediaState::Complete, Some(Source::Callback)));
+    assert!(report.note.unwrap().contains("not confirmed"));
+}
+
+#[test]
+fn refused_lookups_leave_the_verdict_to_events() {
+    let mut ledger = ledger(true, &["m1", "m2"]);
+    ledger.apply(at(1), submitted("J"));
+    ledger.apply(at(2), event("J", success("m1", &["T1"])));
+    let fault = Fault::new(ErrorKind::Refused, "Forbidden.RAM", "no");
+    ledger.apply(at(3), Fact::LookupsRefused { fault });
+    ledger.apply(at(4), seen("T1", TaskStatus::Complete));
+    ledger.apply(at(5), event("J", row("m2", SubmissionStatus::Fail, &[])));
+    assert!(ledger.is_settled());
+    assert_eq!(states(&ledger)[0].1, "complete");
+    assert_eq!(states(&ledger)[1].2.as_deref(), Some("SubmissionFailed"));
+}
+
+#[test]
+fn a_late_failure_undoes_no_success() {
+    let mut ledger = ledger(true, &["m1"]);
+    ledger.apply(at(1), submitted("J"));
+    ledger.apply(at(2), event("J", success("m1", &["T1"])));
+    ledger.apply(at(3), looked_up("J", vec![success("m1", &["T1"])]));
+    ledger.apply(at(4), event("J", row("m1", SubmissionStatus::Fail, &[])));
+    ledger.apply(at(5), seen("T1", TaskStatus::Complete));
+    assert_eq!(state(&ledger), ("complete", None));
+    assert_eq!((ledger.events.accepted, ledger.events.repeated), (1, 1));
+}
+
+#[test]
+fn an_event_ahead_of_the_submit_answer_is_matched() {
+    let mut ledger = ledger(true, &["m1"]);
+    ledger.apply(at(1), event("J", success("m1", &["T1"])));
+    ledger.apply(at(1), event("other", success("mX", &["T9"])));
+    assert!(due(&mut ledger, at(1)).is_empty());
+    ledger.apply(at(2), submitted("J"));
+    assert_eq!(due(&mut ledger, at(2)), ["look up J"]);
+    assert_eq!(due(&mut ledger, at(5)), ["look at T1"]);
+    assert_eq!((ledger.events.accepted, ledger.events.foreign), (1, 1));
+}
+
+#[test]
+fn strangers_are_bounded_in_number_and_age() {
+    let mut ledger = ledger(true, &["m1"]);
+    for n in 0..1_500 {
+        ledger.apply(at(1), event(&format!("J{n}"), success("m1", &["T1"])));
+    }
+    assert_eq!(ledger.events.foreign, 500);
+    ledger.apply(at(700), event("J", success("m1", &["T1"])));
+    assert_eq!(ledger.events.foreign, 1_500);
+}
+
+#[test]
+fn an_event_is_ours_foreign_or_not_known_yet() {
+    let of = |job_id: &str, id: &str, run: Option<&str>| {
+        let Fact::Event(mut event) = event(job_id, success(id, &["1"])) else { panic!() };
+        event.correlation =
+            run.map(|run| Correlation { run: crate::ids::RunId::new(run).unwrap(), batch: 0 });
+        *event
+    };
+    let claim = |ledger: &mut Ledger, event: &MediaRefreshEvent| {
+        ledger.apply(at(1), Fact::Event(Box::new(event.clone())));
+        ledger.claim(event)
+    };
+    let mut ledger = ledger(true, &["m1"]);
+    // While the submit answer is out, only the mark can tell.
+    assert_eq!(claim(&mut ledger, &of("J1", "m1", None)), Claim::Undecided);
+    assert_eq!(claim(&mut ledger, &of("J1", "m1", Some("run"))), Claim::Ours);
+    assert_eq!(claim(&mut ledger, &of("J2", "m1", Some("another"))), Claim::Undecided);
+    ledger.apply(at(2), submitted("J1"));
+    assert_eq!(claim(&mut ledger, &of("J1", "m1", None)), Claim::Ours);
+    assert_eq!(claim(&mut ledger, &of("J1", "m2", None)), Claim::Foreign, "a media that was not asked for");
+    assert_eq!(claim(&mut ledger, &of("J2", "m1", None)), Claim::Foreign);
+    assert_eq!(claim(&mut ledger, &of("J3", "m1", Some("run"))), Claim::Ours, "a batch that went out twice");
+    let mut hint = of("J1", "m1", None);
+    hint.row = None;
+    assert_eq!(claim(&mut ledger, &hint), Claim::Ours);
+}
+
+#[test]
+fn a_stranger_that_comes_again_and_again_is_kept_once() {
+    let mut ledger = ledger(true, &["m1"]);
+    let stranger = event("J2", success("m9", &["1"]));
+    for _ in 0..5 {
+        ledger.apply(at(1), stranger.clone());
+    }
+    assert!(!ledger.is_news(&stranger));
+    ledger.apply(at(2), submitted("J1"));
+    assert_eq!(ledger.event_counts().foreign, 1);
+}

@@ -1,0 +1,94 @@
+//! What shows nothing, and when that is a verdict.
+
+use super::*;
+
+#[test]
+fn success_with_no_task_is_a_failure() {
+    let mut ledger = ledger(false, &["m1"]);
+    ledger.apply(at(1), submitted("J"));
+    ledger.apply(at(2), looked_up("J", vec![success("m1", &[])]));
+    assert_eq!(state(&ledger), ("failed", Some("NoPlayUrls".into())));
+}
+
+#[test]
+fn nothing_to_be_seen_ends_after_ten_minutes() {
+    let mut by_job = ledger(false, &["m1"]);
+    by_job.apply(at(1), submitted("J"));
+    by_job.apply(at(590), looked_up("J", vec![]));
+    assert_eq!(state(&by_job).0, "unfinished");
+    by_job.apply(at(601), looked_up("J", vec![]));
+    assert_eq!(state(&by_job), ("failed", Some("JobNotFound".into())));
+
+    let mut by_task = ledger(false, &["m1"]);
+    by_task.apply(at(1), submitted("J"));
+    by_task.apply(at(2), looked_up("J", vec![success("m1", &["T1"])]));
+    let nothing = || Fact::TaskSeen { task: task("T1"), rows: vec![], all: true };
+    by_task.apply(at(3), nothing());
+    by_task.apply(at(602), nothing());
+    assert_eq!(state(&by_task).0, "unfinished");
+    by_task.apply(at(603), nothing());
+    assert_eq!(state(&by_task), ("failed", Some("TaskNotFound".into())));
+}
+
+#[test]
+fn without_lookups_silence_proves_nothing() {
+    let mut settings = settings(true);
+    settings.lookup = LookupAfter::Never;
+    let mut ledger = Ledger::for_batches(settings, Batch::split(&[media("m1")]));
+    due(&mut ledger, at(0));
+    ledger.apply(at(1), submitted("J"));
+    assert!(due(&mut ledger, at(600)).is_empty());
+    ledger.take_notices();
+    assert_eq!(due(&mut ledger, at(601)), ["note"]);
+    let said = format!("{:?}", ledger.take_notices());
+    assert!(said.contains("1 media of job J for 10 minutes, and lookups are turned off"), "{said}");
+    assert_eq!((state(&ledger).0, ledger.is_settled()), ("unfinished", false));
+    let report = ledger.media_reports(chrono::DateTime::from_timestamp(0, 0).unwrap()).remove(0);
+    assert_eq!(report.note.unwrap(), "no event has told of it, and lookups are turned off");
+    ledger.apply(at(700), event("J", success("m1", &["T1"])));
+    ledger.apply(at(701), seen("T1", TaskStatus::Complete));
+    assert_eq!((state(&ledger).0, ledger.is_settled()), ("complete", true));
+}
+
+#[test]
+fn events_decide_where_a_lookup_fails_if_they_told_of_all() {
+    let mut ledger = ledger(true, &["m1", "m2"]);
+    ledger.apply(at(1), submitted("J"));
+    ledger.apply(at(2), event("J", success("m1", &["T1"])));
+    assert!(!ledger.events_suffice(&job("J")));
+    ledger.apply(at(3), event("J", row("m2", SubmissionStatus::Fail, &[])));
+    assert!(ledger.events_suffice(&job("J")));
+    ledger.apply(at(4), seen("T1", TaskStatus::Complete));
+    let fault = Fault::new(ErrorKind::Unavailable, "ServiceUnavailable", "down");
+    ledger.apply(at(5), Fact::LookupFailed { job: job("J"), fault });
+    assert!(ledger.is_settled());
+    assert_eq!(states(&ledger)[0].1, "complete");
+    assert_eq!(states(&ledger)[1].2.as_deref(), Some("SubmissionFailed"));
+    let report = ledger.media_reports(chrono::DateTime::from_timestamp(0, 0).unwrap()).remove(0);
+    assert_eq!(report.note.unwrap(), "not confirmed: lookups fail (ServiceUnavailable: down)");
+}
+
+#[test]
+fn a_job_of_others_may_have_media_of_which_no_event_told() {
+    let mut ledger = Ledger::for_jobs(settings(true), [job("J")]);
+    ledger.apply(at(2), event("J", success("m1", &["T1"])));
+    assert!(!ledger.events_suffice(&job("J")));
+}
+
+#[test]
+fn a_job_of_others_is_done_when_a_last_lookup_shows_no_more_media() {
+    let mut ledger = Ledger::for_jobs(settings(false), [job("J")]);
+    assert_eq!(due(&mut ledger, at(0)), ["look up J"]);
+    ledger.apply(at(1), looked_up("J", vec![success("m1", &["T1"])]));
+    assert_eq!(due(&mut ledger, at(1)), ["look at T1"]);
+    ledger.apply(at(2), seen("T1", TaskStatus::Complete));
+    assert!(!ledger.is_settled());
+    assert_eq!(due(&mut ledger, at(2)), ["look up J"]);
+    ledger.apply(at(3), looked_up("J", vec![success("m1", &["T1"]), success("m2", &["T2"])]));
+    assert_eq!(due(&mut ledger, at(3)), ["look at T2"]);
+    ledger.apply(at(4), seen("T2", TaskStatus::Complete));
+    assert_eq!(due(&mut ledger, at(4)), ["look up J"]);
+    ledger.apply(at(5), looked_up("J", vec![success("m1", &["T1"]), success("m2", &["T2"])]));
+    assert!(ledger.is_settled());
+    assert_eq!(states(&ledger).len(), 2);
+}

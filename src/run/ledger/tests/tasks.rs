@@ -1,0 +1,108 @@
+//! Tasks: shared by media, and rows that are not shown yet.
+
+use super::*;
+
+#[test]
+fn rows_of_others_in_a_merged_task_do_not_count() {
+    let mut ledger = ledger(false, &["m1"]);
+    ledger.apply(at(1), submitted("J"));
+    let ours = JobRow::new(
+        media("m1"),
+        SubmissionStatus::Success,
+        vec![task("T1")],
+        "https://a/x,1.mp4,https://a/2.mp4",
+    );
+    ledger.apply(at(2), looked_up("J", vec![ours]));
+    let row = |url: &str, status| TaskRow::new(task("T1"), url, status);
+    let look = |second| Fact::TaskSeen {
+        task: task("T1"),
+        rows: vec![
+            row("https://other/9.mp4", TaskStatus::Failed),
+            row("https://a/x,1.mp4", TaskStatus::Complete),
+            row("https://a/2.mp4", second),
+        ],
+        all: true,
+    };
+    ledger.apply(at(3), look(TaskStatus::Refreshing));
+    assert!(!ledger.is_settled());
+    ledger.apply(at(4), look(TaskStatus::Complete));
+    assert_eq!(state(&ledger), ("complete", None));
+    let report = ledger.media_reports(chrono::DateTime::from_timestamp(0, 0).unwrap()).remove(0);
+    assert_eq!(report.tasks.len(), 2);
+}
+
+/// A media of which task `T` does one URL, beside others.
+fn shares_t(id: &str, url: &str) -> JobRow {
+    JobRow::new(media(id), SubmissionStatus::Success, vec![task("T")], url)
+}
+
+/// Two media that share task `T`.
+fn two_share_t() -> Ledger {
+    let mut ledger = ledger(false, &["m1", "m2"]);
+    ledger.apply(at(1), submitted("J"));
+    ledger.apply(at(2), looked_up("J", vec![shares_t("m1", "https://a/1"), shares_t("m2", "https://a/2")]));
+    ledger
+}
+
+#[test]
+fn one_task_may_work_for_several_media() {
+    let mut ledger = two_share_t();
+    assert_eq!(
+        due(&mut ledger, at(4)),
+        ["look up J", "look at T"],
+        "the lookup was due before it was answered"
+    );
+    let row = |url: &str, status| TaskRow::new(task("T"), url, status);
+    let rows = vec![row("https://a/1", TaskStatus::Failed), row("https://a/2", TaskStatus::Complete)];
+    ledger.apply(at(3), Fact::TaskSeen { task: task("T"), rows, all: true });
+    assert_eq!(states(&ledger).iter().map(|s| s.1).collect::<Vec<_>>(), ["failed", "complete"]);
+}
+
+#[test]
+fn rows_of_another_media_do_not_stand_for_those_that_are_not_shown_yet() {
+    let mut ledger = two_share_t();
+    let row = |url: &str, status| TaskRow::new(task("T"), url, status);
+    let strangers = || (0..3).map(|n| row(&format!("https://b/{n}"), TaskStatus::Failed));
+    let rows = strangers().chain([row("https://a/2", TaskStatus::Complete)]).collect();
+    ledger.apply(at(4), Fact::TaskSeen { task: task("T"), rows, all: true });
+    assert_eq!(states(&ledger).iter().map(|s| s.1).collect::<Vec<_>>(), ["unfinished", "complete"]);
+    let rows = strangers().chain([row("https://a/1", TaskStatus::Complete)]).collect();
+    ledger.apply(at(7), Fact::TaskSeen { task: task("T"), rows, all: true });
+    assert_eq!(states(&ledger).iter().map(|s| s.1).collect::<Vec<_>>(), ["complete", "complete"]);
+}
+
+#[test]
+fn a_media_that_comes_late_to_a_task_waits_for_rows_of_its_own() {
+    for known in [1, 2] {
+        let mut ledger = ledger(true, &["m1", "m2"]);
+        ledger.apply(at(1), submitted("J"));
+        ledger.apply(at(2), event("J", shares_t("m1", "https://a/1")));
+        let row = |n: u32| TaskRow::new(task("T"), format!("https://a/{n}"), TaskStatus::Complete);
+        let shown = |rows: Vec<TaskRow>| Fact::TaskSeen { task: task("T"), rows, all: true };
+        let strangers = (7..6 + known).map(row);
+        ledger.apply(at(4), shown(strangers.chain([row(1)]).collect()));
+        ledger.apply(at(5), event("J", shares_t("m2", "https://a/2")));
+        ledger
+            .apply(at(6), looked_up("J", vec![shares_t("m1", "https://a/1"), shares_t("m2", "https://a/2")]));
+        assert_eq!(states(&ledger).iter().map(|s| s.1).collect::<Vec<_>>(), ["complete", "unfinished"]);
+        ledger.apply(at(9), shown(vec![row(1), row(2)]));
+        assert!(ledger.is_settled());
+    }
+}
+
+#[test]
+fn fewer_rows_than_the_service_counts_are_looked_at_again() {
+    let mut ledger = ledger(false, &["m1"]);
+    ledger.apply(at(1), submitted("J"));
+    ledger.apply(at(2), looked_up("J", vec![success("m1", &["T1"])]));
+    let short = || {
+        let rows = vec![TaskRow::new(task("T1"), "https://a/1", TaskStatus::Complete)];
+        Fact::TaskSeen { task: task("T1"), rows, all: false }
+    };
+    for second in [3, 4, 5] {
+        ledger.apply(at(second), short());
+        assert!(!ledger.is_settled());
+    }
+    ledger.apply(at(6), short());
+    assert!(ledger.is_settled(), "a total that stays wrong does not hold the run up");
+}

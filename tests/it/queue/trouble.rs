@@ -1,0 +1,109 @@
+//! Queues that fail, lack a permission or are set up badly.
+
+use vod_refresh::ErrorKind;
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn what_makes_reading_useless_ends_it_with_a_warning_and_lookups_go_on() {
+    let on = |action, status, code| FaultRule::on(action, Fault::error(status, code));
+    for (fault, kind, word) in [
+        (FaultRule::on("BatchReceiveMessage", Fault::throttle()), ErrorKind::Throttled, "TooManyRequests"),
+        (on("BatchReceiveMessage", 403, "AccessDenied"), ErrorKind::Refused, "AccessDenied"),
+        (on("BatchReceiveMessage", 404, "QueueNotExist"), ErrorKind::Config, "QueueNotExist"),
+        (
+            on("BatchReceiveMessage", 403, "SignatureDoesNotMatch"),
+            ErrorKind::Refused,
+            "SignatureDoesNotMatch",
+        ),
+        (on("ChangeMessageVisibility", 403, "AccessDenied"), ErrorKind::Refused, "ChangeMessageVisibility"),
+    ] {
+        let lost = EventScript { lost: true, ..EventScript::default() };
+        let bed = bed(scenario(queue().with_foreign(1)).with_fault(fault).with_default_media(events(lost)));
+        let listener = bed.listen();
+        let report = bed.refresh(["m1"]).await;
+        assert_eq!(report.outcome, Outcome::Complete, "{word}");
+        let warnings = bed.heard.warnings();
+        assert!(warnings.len() == 1 && warnings[0].contains(word), "{warnings:?}");
+        assert_eq!(receives(&bed), 1, "{word}");
+        // A run that begins later hears of it as well.
+        bed.refresh(["m2"]).await;
+        assert_eq!(bed.heard.warnings().len(), 2);
+        assert!(listener.is_finished());
+        assert_eq!(listener.close().await.unwrap_err().kind(), kind);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_full_of_others_messages_is_given_up_before_the_service_throttles() {
+    let lost = EventScript { lost: true, ..EventScript::default() };
+    let stuck = MediaScript { never_complete: Which::All(true), ..events(lost) };
+    let bed = bed(scenario(queue().with_foreign(40)).with_default_media(stuck))
+        .with_options(|options| options.timeout = secs(3_000));
+    let listener = bed.listen();
+    let report = refresh_watched(&bed, &["m1"]).await;
+    assert_eq!(report.outcome, Outcome::Timeout);
+    assert!((15..40).contains(&receives(&bed)), "{}", receives(&bed));
+    assert!(bed.heard.warnings()[0].contains("in a row were not ours"), "{:?}", bed.heard.warnings());
+    assert_eq!(listener.close().await.unwrap_err().kind(), ErrorKind::Busy);
+}
+
+#[tokio::test(start_paused = true)]
+async fn outages_of_the_queue_are_sat_out() {
+    let faults = [
+        Fault::error(500, "InternalError"),
+        Fault::Html { status: 502 },
+        Fault::ResetBefore,
+        Fault::Garbage,
+        Fault::HalfBody,
+    ];
+    let mut scenario = scenario(queue().with_visibility_timeout(secs(5))).with_task_duration(secs(60));
+    for fault in faults {
+        for action in ["BatchReceiveMessage", "DeleteMessage"] {
+            scenario = scenario.with_fault(FaultRule::on(action, fault.clone()));
+        }
+    }
+    let bed = bed(scenario);
+    let listener = bed.listen();
+    assert!(by_queue(&bed.refresh(["m1"]).await));
+    assert_eq!(bed.cloud.queue_messages().len(), 0);
+    listener.close().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_batch_permission_messages_are_deleted_one_by_one() {
+    let bed = bed(scenario(queue()).with_denied("BatchDeleteMessage"));
+    let listener = bed.listen();
+    assert!(by_queue(&bed.refresh(["m1", "m2", "m3"]).await));
+    assert_eq!(bed.cloud.queue_messages().len(), 0);
+    listener.close().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parked_poll_holds_nobody_up_and_swallows_nothing() {
+    let bed = bed(scenario(queue()));
+    let listener = bed.listen();
+    let report = bed.refresh(["m1"]).await;
+    assert_eq!(report.outcome, Outcome::Complete);
+    let before = Instant::now();
+    listener.close().await.unwrap();
+    assert_eq!(before.elapsed(), Duration::ZERO);
+    // The poll that was under way gets somebody else's message, and gives it back.
+    sleep(secs(1)).await;
+    bed.cloud.put_message("theirs");
+    sleep(secs(2)).await;
+    let message = bed.cloud.queue_messages().remove(0);
+    assert_eq!(message.dequeue_count, 1);
+    assert!(message.visible_from <= bed.client.service_time());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_hears_of_a_queue_that_is_set_up_badly() {
+    let queue = queue().with_foreign(1).with_visibility_timeout(secs(43_200));
+    let bed = bed(scenario(queue));
+    let listener = bed.listen();
+    bed.refresh(["m1"]).await;
+    let warnings = bed.heard.warnings();
+    assert!(warnings.len() == 1 && warnings[0].contains("43200 s"), "{warnings:?}");
+    listener.close().await.unwrap();
+}
