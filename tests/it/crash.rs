@@ -19,7 +19,7 @@ const SUBMIT: &str = "RefreshMediaPlayUrls";
 
 /// When the process dies, once the write is done.
 #[derive(Debug, Clone, Copy)]
-enum Death {
+pub(crate) enum Death {
     /// Before a call that the write made due has left.
     AtOnce,
     /// So long after it: calls have left, their answers are on the way.
@@ -68,7 +68,7 @@ impl Play {
 }
 
 /// Drives `run` until `count` writes are done, then drops it.
-async fn die(
+pub(crate) async fn die(
     run: impl Future<Output = Result<Report>>,
     mut writes: watch::Receiver<u64>,
     count: u64,

@@ -71,7 +71,8 @@ impl Strangers {
 
     /// The job whose events carry this mark; of several the one that was heard of first.
     pub(super) fn job_of(&self, is_marked: impl Fn(&MediaRefreshEvent) -> bool) -> Option<JobId> {
-        let is_marked = |job: &&JobId| self.by_job.get(*job).is_some_and(|events| events.iter().any(&is_marked));
+        let is_marked =
+            |job: &&JobId| self.by_job.get(*job).is_some_and(|events| events.iter().any(&is_marked));
         self.arrivals.iter().map(|(_, job)| job).find(is_marked).cloned()
     }
 
