@@ -146,7 +146,8 @@ impl Driver<'_> {
 /// Following up became impossible. Outcomes which say that nothing was submitted, or that everything failed, are kept
 /// for runs of which that is true: scripts submit again where they read them.
 fn lost_sight(media: &[MediaReport], kind: ErrorKind) -> Outcome {
-    let submitted = media.iter().any(|entry| entry.submitted_at.is_some());
+    // Jobs that are waited for were submitted by others.
+    let submitted = media.iter().any(|entry| entry.submitted_at.is_some() || entry.job_id.is_some());
     match Outcome::of(kind) {
         Outcome::Config | Outcome::Quota | Outcome::Failed if submitted => Outcome::Unavailable,
         outcome => outcome,

@@ -35,6 +35,11 @@ impl<'a> Evidence<'a> {
         self.bed.options.lookup_after != Some(LookupAfter::Never)
     }
 
+    /// One denial and lookups are over for the whole run; a job that is unknown for minutes ends too.
+    fn denies_lookups(&self) -> bool {
+        self.calls().iter().any(|call| call.action == LOOK_UP && call.outcome == "error")
+    }
+
     /// The cloud took it, and nobody heard of it.
     fn lost_the_answer(&self, media: &MediaReport) -> bool {
         self.shows(SUBMIT, media, &LOST) || (self.has_died && self.shows(SUBMIT, media, &["ok"]))
@@ -43,6 +48,10 @@ impl<'a> Evidence<'a> {
     /// The cloud took it and said so, and it was heard.
     fn was_answered(&self, media: &MediaReport) -> bool {
         !self.has_died && self.shows(SUBMIT, media, &["ok"])
+    }
+
+    fn calls(&self) -> &[Call] {
+        self.calls.get_or_init(|| self.bed.cloud.calls())
     }
 
     /// Whether a call of this action that concerned this media ended in one of these ways.
@@ -56,8 +65,7 @@ impl<'a> Evidence<'a> {
                 _ => media.tasks.iter().any(|task| is("TaskId", task.task_id.as_str())),
             }
         };
-        self.calls
-            .get_or_init(|| self.bed.cloud.calls())
+        self.calls()
             .iter()
             .any(|call| call.action == action && outcomes.contains(&call.outcome.as_str()) && concerns(call))
     }
@@ -135,7 +143,7 @@ fn failed_for_a_reason(evidence: &Evidence<'_>, media: &MediaReport, fate: Fate)
         "InvalidParameter" => {
             evidence.shows(LOOK_UP, media, &["error"]) || evidence.shows(LOOK, media, &["error"])
         }
-        "JobNotFound" => never_there || !evidence.looks_up() || evidence.shows(LOOK_UP, media, &["error"]),
+        "JobNotFound" => never_there || !evidence.looks_up() || evidence.denies_lookups(),
         "TaskNotFound" => evidence.shows(LOOK, media, &["error"]),
         _ => fate == Fate::Fails,
     }
