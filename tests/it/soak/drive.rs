@@ -28,8 +28,13 @@ pub(super) struct Went {
 
 impl Went {
     pub(super) fn figures(self) -> Figures {
-        let (calls, virtual_time) = (self.calls.len(), self.took);
-        Figures { calls, virtual_time, outcomes: vec![self.report.outcome] }
+        let task_queries = self.calls.iter().filter(|(_, action, _)| action == "DescribeVodRefreshTasks");
+        Figures {
+            calls: self.calls.len(),
+            task_queries: task_queries.count(),
+            virtual_time: self.took,
+            outcomes: vec![self.report.outcome],
+        }
     }
 }
 

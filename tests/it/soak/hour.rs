@@ -2,6 +2,7 @@
 //! others, all on one account and its rates; faults come and go.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use vod_refresh::emulator::Scenario;
 use vod_refresh::run::{Notice, Progress};
-use vod_refresh::{MediaId, Observer, RefreshRequest, Refresher, TaskType};
+use vod_refresh::{MediaId, Observer, RefreshRequest, Refresher, Report, TaskType};
 
 use super::draw::{self, Fate};
 use super::lot::Lot;
@@ -17,7 +18,7 @@ use super::tally::Figures;
 use super::truth::{self, Evidence};
 use crate::support::Bed;
 
-const HOUR: Duration = Duration::from_secs(3_600);
+pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 /// Task queries of the whole account in a second.
 const TASK_QUERIES: f64 = 5.0;
 
@@ -34,13 +35,16 @@ impl Observer for Resubmitted {
 }
 
 struct Hour {
+    long: Duration,
     bed: Bed,
     resubmitted: Resubmitted,
     figures: RefCell<Figures>,
+    /// What is still to be compared with the cloud's log, once it is whole.
+    reports: RefCell<Vec<(Report, HashMap<String, Fate>)>>,
     batches: RefCell<usize>,
 }
 
-pub(super) async fn one(seed: u64) -> Figures {
+pub(super) async fn one(seed: u64, long: Duration) -> Figures {
     let mut lot = Lot(!seed);
     let mut scenario = Scenario::new()
         .with_latency(lot.ms(300))
@@ -52,33 +56,39 @@ pub(super) async fn one(seed: u64) -> Figures {
     scenario.task_jitter = lot.ms(20_000);
     scenario.pending_for = lot.ms(3_000);
     let hour = Hour {
+        long,
         bed: Bed::seeded(seed, scenario, |client| client).with_faults_that_may_miss().with_events(),
         resubmitted: Resubmitted::default(),
         figures: RefCell::default(),
+        reports: RefCell::default(),
         batches: RefCell::default(),
     };
-    let workers = 2 + lot.below(4);
+    let workers = 4 + lot.below(5);
     let workers = join_all((0..workers).map(|number| hour.work(number, lot.fork())));
     tokio::join!(workers, hour.spoil(Lot(seed)));
 
     let (jobs, batches) = (hour.bed.cloud.job_ids().len(), hour.batches.take());
     let told = hour.resubmitted.0.load(Ordering::Relaxed);
     assert!(jobs <= batches + told, "{jobs} jobs for {batches} batches, {told} announced");
+    let evidence = Evidence::new(&hour.bed, false);
+    for (report, media) in hour.reports.take() {
+        truth::nothing_is_made_up(&evidence, &report, |id| media[id]);
+    }
     // Events of the last jobs are still on the way.
     tokio::time::sleep(HOUR).await;
     let alive = tokio::runtime::Handle::current().metrics().num_alive_tasks();
     assert_eq!(alive, 0, "tasks that nobody waits for any more");
     let mut figures = hour.figures.take();
-    figures.calls = ["RefreshMediaPlayUrls", "GetMediaRefreshJobs", "DescribeVodRefreshTasks"]
-        .map(|action| hour.bed.cloud.count(action))
-        .iter()
-        .sum();
+    let [others, queries] =
+        [&["RefreshMediaPlayUrls", "GetMediaRefreshJobs"][..], &["DescribeVodRefreshTasks"]]
+            .map(|actions| actions.iter().map(|action| hour.bed.cloud.count(action)).sum::<usize>());
+    (figures.calls, figures.task_queries) = (others + queries, queries);
     figures
 }
 
 impl Hour {
     fn is_over(&self) -> bool {
-        self.bed.elapsed() >= HOUR
+        self.bed.elapsed() >= self.long
     }
 
     /// Runs one after the other. Even workers share a process; each odd one is a process of its own, without events.
@@ -102,17 +112,17 @@ impl Hour {
         let most = if lot.percent(70) { 60 } else { 300 };
         let count = 1 + lot.below(most);
         let odd = lot.one_of(&[0, 0, 5]);
-        let mut media = Vec::new();
+        let mut media = HashMap::new();
         for n in 0..count {
             let (id, (script, fate)) = (format!("{name}m{n}"), draw::one_media(lot, odd));
             self.bed.cloud.set_media(id.as_str(), script);
-            media.push((id, fate));
+            media.insert(id, fate);
         }
         *self.batches.borrow_mut() += media.len().div_ceil(20);
         let mut options = self.bed.options.clone();
-        options.timeout = Duration::from_secs(lot.one_of(&[900, 1_800]));
+        options.timeout = Duration::from_secs(lot.one_of(&[240, 600, 900]));
         let timeout = options.timeout;
-        let ids = media.iter().map(|(id, _)| MediaId::new(id).unwrap());
+        let ids = (0..count).map(|n| MediaId::new(format!("{name}m{n}")).unwrap());
         let request = RefreshRequest::new(lot.one_of(&[TaskType::Refresh, TaskType::Preload]), ids);
         let began = self.bed.elapsed();
         let refresher = refresher.clone().with_options(options);
@@ -120,11 +130,8 @@ impl Hour {
         let report = run.await.expect("it did not end in time").unwrap();
         truth::counts_add_up(&report);
         truth::the_outcome_follows_from_the_media(&report, self.bed.elapsed() - began, timeout);
-        let fate = |id: &str| media.iter().find(|(media, _)| media == id).map(|(_, fate)| *fate);
-        truth::nothing_is_made_up(&Evidence::new(&self.bed, false), &report, |id| {
-            fate(id).unwrap_or(Fate::Missing)
-        });
         self.figures.borrow_mut().outcomes.push(report.outcome);
+        self.reports.borrow_mut().push((report, media));
     }
 
     /// Faults come and go, a few minutes apart.

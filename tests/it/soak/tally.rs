@@ -9,6 +9,8 @@ use vod_refresh::Outcome;
 #[derive(Default)]
 pub(super) struct Figures {
     pub(super) calls: usize,
+    /// Calls of the action whose rate is the scarcest.
+    pub(super) task_queries: usize,
     pub(super) virtual_time: Duration,
     pub(super) outcomes: Vec<Outcome>,
 }
@@ -20,6 +22,7 @@ pub(super) struct Tally {
     seeds: u64,
     runs: usize,
     calls: usize,
+    task_queries: usize,
     virtual_time: Duration,
     outcomes: BTreeMap<&'static str, u64>,
     failed: Vec<u64>,
@@ -38,6 +41,7 @@ impl Tally {
             seeds: 0,
             runs: 0,
             calls: 0,
+            task_queries: 0,
             virtual_time: Duration::ZERO,
             outcomes: BTreeMap::new(),
             failed: Vec::new(),
@@ -51,6 +55,7 @@ impl Tally {
             Ok(figures) => {
                 self.runs += figures.outcomes.len();
                 self.calls += figures.calls;
+                self.task_queries += figures.task_queries;
                 self.virtual_time += figures.virtual_time;
                 for outcome in figures.outcomes {
                     *self.outcomes.entry(outcome.as_str()).or_default() += 1;
@@ -78,11 +83,12 @@ impl Tally {
 
     fn say(&self) {
         eprintln!(
-            "soak, {}: {} seeds, {} runs, {} calls, {:.1} virtual hours in {:.1} s, {:?}{}",
+            "soak, {}: {} seeds, {} runs, {} calls ({} task queries), {:.1} virtual hours in {:.1} s, {:?}{}",
             self.title,
             self.seeds,
             self.runs,
             self.calls,
+            self.task_queries,
             self.virtual_time.as_secs_f64() / 3_600.0,
             self.began.elapsed().as_secs_f64(),
             self.outcomes,
