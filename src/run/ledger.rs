@@ -195,6 +195,15 @@ pub enum Fact {
         /// The job.
         job: JobId,
     },
+    /// Lookups have not shown some media of this job for the whole grace.
+    Unshown {
+        /// The job.
+        job: JobId,
+        /// Those that an event told of stand on that.
+        heard: bool,
+        /// Those that nothing told of have failed.
+        unheard: bool,
+    },
     /// A task was looked at.
     TaskSeen {
         /// The task.
@@ -378,6 +387,7 @@ impl Ledger {
             Fact::LookupsRefused { fault } => self.lookups_are_refused(now, &fault),
             Fact::JobRefused { job, fault } => self.job_failed(&job, &fault.error),
             Fact::GraceOver { job } => self.grace_over(&job),
+            Fact::Unshown { job, heard, unheard } => self.unshown(now, &job, heard, unheard),
             Fact::TaskSeen { task, rows, all } => self.task_seen(now, &task, rows, all),
             Fact::Listed { page, rows, total } => self.listed(now, page, rows, total),
             Fact::ListingRefused => self.listing_refused(now),

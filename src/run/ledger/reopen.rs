@@ -42,6 +42,7 @@ impl Ledger {
             | Fact::LookupsRefused { .. }
             | Fact::JobRefused { .. }
             | Fact::GraceOver { .. }
+            | Fact::Unshown { .. }
             | Fact::TaskRefused { .. } => true,
         }
     }
@@ -79,6 +80,7 @@ impl Ledger {
         for job in 0..self.jobs.len() as u32 {
             let entry = &mut self.jobs[job as usize];
             (entry.known_since, entry.first_lookup, entry.looking) = (now, None, false);
+            entry.lapsed = None;
             if entry.undecided == 0 && !entry.open {
                 continue;
             }
@@ -90,7 +92,7 @@ impl Ledger {
         }
         for task in 0..self.tasks.len() as u32 {
             let entry = &mut self.tasks[task as usize];
-            entry.first_look = None;
+            (entry.first_look, entry.overdue) = (None, false);
             if entry.ended_at.is_none() && !entry.owners.is_empty() {
                 self.plan_look(task, now);
             }

@@ -210,6 +210,7 @@ fn an_event_that_a_lookup_does_not_bear_out_stands_after_a_minute_with_a_note() 
     ledger.apply(at(50), looked_up("J", vec![]));
     assert!(!ledger.is_settled());
     ledger.apply(at(64), looked_up("J", vec![]));
+    assert_eq!(due(&mut ledger, at(64)), ["note"]);
     assert!(ledger.is_settled());
     let report = ledger.media_reports(chrono::DateTime::from_timestamp(0, 0).unwrap()).remove(0);
     assert_eq!((report.state, report.confirmed_by), (MediaState::Complete, Some(Source::Callback)));
@@ -349,6 +350,7 @@ fn nothing_to_be_seen_ends_after_ten_minutes() {
     by_job.apply(at(590), looked_up("J", vec![]));
     assert_eq!(state(&by_job).0, "unfinished");
     by_job.apply(at(601), looked_up("J", vec![]));
+    assert_eq!(due(&mut by_job, at(601)), ["note"]);
     assert_eq!(state(&by_job), ("failed", Some("JobNotFound".into())));
 
     let mut by_task = ledger(false, &["m1"]);
@@ -359,6 +361,7 @@ fn nothing_to_be_seen_ends_after_ten_minutes() {
     by_task.apply(at(602), nothing());
     assert_eq!(state(&by_task).0, "unfinished");
     by_task.apply(at(603), nothing());
+    assert_eq!(due(&mut by_task, at(603)), ["look up J", "note"]);
     assert_eq!(state(&by_task), ("failed", Some("TaskNotFound".into())));
 }
 
@@ -550,4 +553,22 @@ fn a_stranger_that_comes_again_and_again_is_kept_once() {
     assert!(!ledger.is_news(&stranger));
     ledger.apply(at(2), submitted("J1"));
     assert_eq!(ledger.event_counts().foreign, 1);
+}
+
+/// Graces begin anew after a break. Facts played back at another break must not end what was still waited for.
+#[test]
+fn a_grace_that_a_break_has_renewed_is_not_over_when_the_facts_are_played_back() {
+    let answer = || looked_up("J", vec![success("m2", &["T2"])]);
+    let mut ledger = ledger(false, &["m1", "m2"]);
+    ledger.apply(at(1), submitted("J"));
+    ledger.apply(at(500), answer());
+    // A break, and a new process that hears the same again, whose facts are played back in a third.
+    ledger.apply(at(9_000), answer());
+    ledger.reopen(at(9_100), at(20_000));
+    assert_eq!(states(&ledger)[0].1, "unfinished");
+    ledger.apply(at(9_200), answer());
+    assert_eq!(states(&ledger)[0].1, "unfinished");
+    ledger.apply(at(9_701), answer());
+    assert!(due(&mut ledger, at(9_701)).contains(&"note".to_owned()));
+    assert_eq!(states(&ledger)[0].2.as_deref(), Some("JobNotFound"));
 }
