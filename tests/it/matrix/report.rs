@@ -19,7 +19,7 @@ pub(super) const VERDICTS: [&str; 3] = ["complete", "partial", "timeout"];
 
 const FULL: &str = "/dev/full";
 /// Lines of stderr that a person is meant to act upon.
-const SAID: [&str; 4] = ["error: ", "warning: ", "  caused by: ", "this run is kept"];
+const SAID: [&str; 4] = ["error: ", "warning: ", "  caused by: ", "  vod-refresh "];
 
 /// What happens to one of the files.
 pub(super) const OF_A_FILE: [&str; 5] =
@@ -92,7 +92,12 @@ impl Play {
 
     fn nameless(&self, line: &str, home: &Path) -> String {
         let line = line.trim().replace(home.to_str().unwrap(), "~");
-        line.replace(self.home.path().to_str().unwrap(), "~").replace('|', "\\|")
+        let line = line.replace(self.home.path().to_str().unwrap(), "~").replace('|', "\\|");
+        // With an id of its own each time.
+        match line.strip_prefix("vod-refresh ") {
+            Some(rest) => format!("says how to `{}`", rest.split(' ').next().unwrap()),
+            None => line,
+        }
     }
 }
 

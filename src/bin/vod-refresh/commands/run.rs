@@ -108,9 +108,9 @@ pub(crate) async fn run(
         outcome if is_check && !is_about_us(outcome) => ExitCode::Complete,
         outcome => ExitCode::of_outcome(outcome, options.timeout_exit_code, signals.received()),
     };
-    let code = match filed.and(printed) {
-        Ok(()) => code,
-        Err(failure) => {
+    let code = match Failure::all([filed, printed].into_iter().filter_map(Result::err)) {
+        None => code,
+        Some(failure) => {
             printer.fail(&failure.lines());
             // What happened to the media says more than a full disk.
             if code == ExitCode::Complete { failure.exit_code() } else { code }

@@ -42,10 +42,10 @@ async fn show(args: &StatusArgs, world: &World, printer: &Printer) -> Result<Exi
     }
     output::check_files(&args.output)?;
     let report = run.report();
-    output::write_files(&report, &args.output)?;
-    output::print(&report, args.output.output, printer)?;
+    let filed = output::write_files(&report, &args.output);
+    let printed = output::print(&report, args.output.output, printer);
     tell_how_to_carry_on(&report, &settings, &run_options, &kept, printer);
-    Ok(ExitCode::Complete)
+    Failure::all([filed, printed].into_iter().filter_map(Result::err)).map_or(Ok(ExitCode::Complete), Err)
 }
 
 /// The run's options, for one look around.
