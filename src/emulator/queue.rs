@@ -193,6 +193,7 @@ async fn receive(shared: &Arc<Shared>, most: usize, wait: Duration) -> Result<Ve
         let turns_visible =
             next.map(|at: DateTime<Utc>| Instant::now() + (at - now).to_std().unwrap_or_default());
         tokio::select! {
+            biased;
             () = rung => {}
             () = sleep_until(turns_visible.map_or(until, |at| at.min(until))) => {}
         }

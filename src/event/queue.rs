@@ -142,6 +142,7 @@ impl QueueConsumer {
         loop {
             if *waiting.borrow() == 0 {
                 tokio::select! {
+                    biased;
                     () = stop.cancelled() => return Ok(()),
                     _ = waiting.wait_for(|runs| *runs > 0) => backoff = Backoff::default(),
                 }
@@ -161,6 +162,7 @@ impl QueueConsumer {
                 return Err(Error::new(ErrorKind::Busy, why));
             }
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(pause) => {}
             }

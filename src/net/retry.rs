@@ -107,8 +107,9 @@ impl Retry<'_> {
             let wait = delay(&error, number, (self.jitter)()).min(left);
             (self.on_retry)(&error, number, wait);
             tokio::select! {
-                () = sleep(wait) => {}
+                biased;
                 () = self.stop.cancelled() => return Err(error),
+                () = sleep(wait) => {}
             }
         }
         unreachable!("the attempts are not counted to an end")

@@ -30,8 +30,22 @@ impl Jitter {
         Self(AtomicU64::new(seed))
     }
 
+    /// A given seed, where somebody wants the same run twice; else the system's.
+    pub(crate) fn of(seed: Option<u64>) -> Self {
+        seed.map_or_else(Self::from_system, Self::seeded)
+    }
+
     /// The next number in `0.0..1.0`.
     pub(crate) fn next(&self) -> f64 {
-        fraction(self.0.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed))
+        fraction(self.step())
+    }
+
+    /// A seed for somebody else, so that what follows from it repeats when this stream does.
+    pub(crate) fn next_seed(&self) -> u64 {
+        mix(self.step())
+    }
+
+    fn step(&self) -> u64 {
+        self.0.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed)
     }
 }

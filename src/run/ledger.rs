@@ -169,6 +169,7 @@ impl Ledger {
             Fact::JobRefused { job, fault } => self.job_failed(&job, &fault.error),
             Fact::LookupFailed { job, fault } => self.lookup_failed(&job, &fault.error),
             Fact::GraceOver { job } => self.grace_over(&job),
+            Fact::Unshown { job, heard, unheard } => self.unshown(now, &job, heard, unheard),
             Fact::TaskSeen { task, rows, all } => self.task_seen(now, &task, rows, all),
             Fact::Listed { page, rows, total } => self.listed(now, page, rows, total),
             Fact::ListingRefused => self.listing_refused(now),

@@ -147,6 +147,11 @@ impl VodClient {
         ServiceClock(self.clone())
     }
 
+    /// The seed of a run that is driven with this client.
+    pub(crate) fn seed_of_a_run(&self) -> u64 {
+        self.shared.jitter.next_seed()
+    }
+
     /// A clone whose calls end their waits when `stop` is cancelled, and tell `watch`.
     ///
     /// A request that is on the wire is not cut by `stop`: its answer is worth having.
@@ -223,10 +228,11 @@ impl VodClient {
             self.credential().await
         };
         let credential = tokio::select! {
-            credential = prepared => credential?,
+            biased;
             () = self.stop.cancelled() => {
                 return Err(Error::new(ErrorKind::Unavailable, "stopped before it was sent").with_action(action));
             }
+            credential = prepared => credential?,
         };
         *self.shared.signer.lock().unwrap_or_else(PoisonError::into_inner) = Some(credential.clone());
         let attempt = Attempt { credential: &credential, nonce: fresh_nonce()?, now: self.service_time() };

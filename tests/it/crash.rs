@@ -19,7 +19,7 @@ const SUBMIT: &str = "RefreshMediaPlayUrls";
 
 /// When the process dies, once the write is done.
 #[derive(Debug, Clone, Copy)]
-enum Death {
+pub(crate) enum Death {
     /// Before a call that the write made due has left.
     AtOnce,
     /// So long after it: calls have left, their answers are on the way.
@@ -67,21 +67,22 @@ impl Play {
     }
 }
 
-/// Drives `run` until `count` writes are done, then drops it.
-async fn die(
+/// Drives `run` until `count` writes are done, then drops it. One that ended before has its report.
+pub(crate) async fn die(
     run: impl Future<Output = Result<Report>>,
     mut writes: watch::Receiver<u64>,
     count: u64,
     how: Death,
-) {
+) -> Option<Report> {
     match how {
         Death::AtOnce => {
             let mut run = pin!(run);
-            poll_fn(|cx| {
-                let over = run.as_mut().poll(cx).is_ready();
-                if over || *writes.borrow() >= count { Poll::Ready(()) } else { Poll::Pending }
+            poll_fn(|cx| match run.as_mut().poll(cx) {
+                Poll::Ready(report) => Poll::Ready(Some(report.unwrap())),
+                Poll::Pending if *writes.borrow() >= count => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
             })
-            .await;
+            .await
         }
         Death::After(wait) => {
             let end = async {
@@ -90,8 +91,8 @@ async fn die(
             };
             tokio::select! {
                 biased;
-                () = end => {}
-                _ = run => {}
+                () = end => None,
+                report = run => Some(report.unwrap()),
             }
         }
     }

@@ -5,6 +5,8 @@
 
 mod cell;
 mod events;
+#[cfg(target_os = "linux")]
+mod report;
 mod rows;
 
 use std::fmt::Write;
@@ -12,7 +14,7 @@ use std::fmt::Write;
 use vod_refresh::emulator::{Fault, FaultRule};
 
 pub(crate) use cell::in_paused_time;
-use cell::{Cell, run};
+use cell::run;
 pub(crate) use rows::faults;
 
 /// Where a fault strikes.
@@ -89,6 +91,54 @@ fn every_fate_of_an_event_ends_as_the_table_says() {
     insta::assert_snapshot!("events", table);
 }
 
+/// Messages and devices are those of Linux.
+#[cfg(target_os = "linux")]
+#[test]
+fn every_fault_at_the_end_of_a_run_ends_as_the_table_says() {
+    let mut table = String::new();
+    for verdict in ["complete", "partial"] {
+        let title = format!("A report file, at the end of a run that is {verdict}");
+        rows_at_once(&mut table, &title, report::OF_A_FILE, report::FILES, move |fault, option| {
+            report::file(fault, option, verdict)
+        });
+    }
+    for verdict in ["complete", "partial"] {
+        let title = format!("Stdout, at the end of a run that is {verdict}");
+        rows_at_once(&mut table, &title, report::OF_STDOUT, report::FORMS, move |fault, form| {
+            report::stdout(fault, form, verdict)
+        });
+    }
+    rows_at_once(&mut table, "The journal", report::OF_THE_JOURNAL, report::VERDICTS, report::journal);
+    let variables = ["GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"];
+    rows_at_once(
+        &mut table,
+        "GitHub's files, at the end of a run that is partial",
+        report::OF_GITHUB,
+        variables,
+        |fault, variable| report::github(fault, variable, "partial"),
+    );
+    insta::assert_snapshot!("report", table);
+}
+
+/// A table whose cells are whole processes, those of a row at once.
+#[cfg(target_os = "linux")]
+fn rows_at_once<const R: usize, const C: usize>(
+    table: &mut String,
+    title: &str,
+    faults: [&'static str; R],
+    columns: [&'static str; C],
+    cell: impl Fn(&'static str, &'static str) -> String + Sync,
+) {
+    head(table, title, "fault", columns);
+    for fault in faults {
+        let cells = std::thread::scope(|scope| {
+            let cell = &cell;
+            columns.map(|column| scope.spawn(move || cell(fault, column))).map(|cell| cell.join().unwrap())
+        });
+        row(table, fault, cells);
+    }
+}
+
 /// The names of the variants, as their reader knows them: a new one fails here until it has a row.
 #[test]
 fn no_fault_is_without_a_row() {
@@ -109,7 +159,7 @@ fn head<const N: usize>(table: &mut String, title: &str, first: &str, columns: [
     writeln!(table, "|{}", " --- |".repeat(N + 1)).unwrap();
 }
 
-fn row<const N: usize>(table: &mut String, name: &str, cells: [Cell; N]) {
+fn row<const N: usize>(table: &mut String, name: &str, cells: [impl ToString; N]) {
     let cells = cells.map(|cell| cell.to_string());
     writeln!(table, "| {name} | {} |", cells.join(" | ")).unwrap();
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde_json::Value;
-use vod_refresh::emulator::{Fault, FaultRule, MediaScript, Scenario, Which};
+use vod_refresh::emulator::{EventScript, Fault, FaultRule, MediaScript, Scenario, Which};
 use vod_refresh::journal::StoredRun;
 use vod_refresh::run::{MediaState, Notice};
 use vod_refresh::{ErrorKind, Journal, Outcome, Refresher};
@@ -180,4 +180,26 @@ async fn four_runs_share_one_new_journal() {
     let runs = journal(&folder).await.runs().await.unwrap();
     assert_eq!(runs.iter().filter(|run| run.outcome == Some(Outcome::Complete)).count(), 4);
     assert_eq!(bed.submits(), 8);
+}
+
+/// What a run says at its end is what the journal shows of it afterwards, also where waiting ended by the clock.
+#[tokio::test(start_paused = true)]
+async fn what_did_not_show_in_time_is_told_by_the_journal_as_it_was_by_the_run() {
+    let hidden = MediaScript { invisible_looks: u32::MAX, ..MediaScript::default() };
+    let unseen = MediaScript { lookup_empty_looks: u32::MAX, ..MediaScript::default() };
+    let unheard = unseen.clone().with_event(EventScript { lost: true, ..EventScript::default() });
+    let scenario =
+        Scenario::new().with_media("m0", hidden).with_media("m1", unheard).with_media("m2", unseen);
+    let (bed, folder) = (Bed::new(scenario).with_events(), tempfile::tempdir().unwrap());
+    let journal = journal(&folder).await;
+    let report = keep(&bed, &journal).refresh(&request(ids(4))).await.unwrap();
+    let codes: Vec<_> = states(&report).into_iter().map(|(_, state, code)| (state, code)).collect();
+    let failed = |code: &str| ("failed", Some(code.to_owned()));
+    assert_eq!(
+        codes,
+        [failed("TaskNotFound"), failed("JobNotFound"), ("complete", None), ("complete", None)]
+    );
+    let run = journal.runs().await.unwrap().remove(0).run_id;
+    let stored = journal.load(Some(run)).await.unwrap().unwrap();
+    assert_eq!((stored.outcome, states(&stored.report())), (Some(report.outcome), states(&report)));
 }

@@ -54,6 +54,7 @@ pub(crate) struct Bed {
     pub(crate) started: tokio::time::Instant,
     pub(crate) client: VodClient,
     clock: TimerClock,
+    seed: u64,
     queue: Option<String>,
     has_events: bool,
     may_miss: bool,
@@ -70,10 +71,16 @@ impl Bed {
         scenario: Scenario,
         settings: impl FnOnce(VodClientBuilder) -> VodClientBuilder,
     ) -> Self {
-        let static_key = |_: &Emulator, _| -> Arc<dyn CredentialProvider> {
-            Arc::new(StaticCredentials(Credential::new("testid", "testsecret")))
-        };
-        Self::build(scenario, static_key, settings)
+        Self::seeded(1, scenario, settings)
+    }
+
+    /// The same, with a seed for all that the cloud and the clients leave to chance.
+    pub(crate) fn seeded(
+        seed: u64,
+        scenario: Scenario,
+        settings: impl FnOnce(VodClientBuilder) -> VodClientBuilder,
+    ) -> Self {
+        Self::build_seeded(seed, scenario, |_, _| static_key(), settings)
     }
 
     /// A bed whose client is signed in by `credentials`, made from the cloud and its clock.
@@ -90,6 +97,15 @@ impl Bed {
         credentials: impl FnOnce(&Emulator, TimerClock) -> Arc<dyn CredentialProvider>,
         settings: impl FnOnce(VodClientBuilder) -> VodClientBuilder,
     ) -> Self {
+        Self::build_seeded(1, scenario, credentials, settings)
+    }
+
+    fn build_seeded(
+        seed: u64,
+        scenario: Scenario,
+        credentials: impl FnOnce(&Emulator, TimerClock) -> Arc<dyn CredentialProvider>,
+        settings: impl FnOnce(VodClientBuilder) -> VodClientBuilder,
+    ) -> Self {
         let clock = TimerClock::starting_at("2026-11-25T01:19:10Z".parse::<DateTime<Utc>>().unwrap());
         let inbox = Inbox::new();
         let verifier = CallbackVerifier::new(CALLBACK_URL, vec![CALLBACK_KEY.to_owned().into()]);
@@ -101,13 +117,10 @@ impl Bed {
             Some(_) => scenario,
             None => scenario.with_callback(CALLBACK_URL, Some(CALLBACK_KEY)),
         };
-        let cloud = Emulator::new(scenario.with_seed(1))
+        let cloud = Emulator::new(scenario.with_seed(seed))
             .with_clock(shared)
             .with_event_transport(Arc::new(RouterTransport(receiver.router())));
-        let builder = VodClient::builder(credentials(&cloud, clock))
-            .with_endpoint("http://127.0.0.1:1")
-            .with_transport(cloud.transport())
-            .with_clock(clock);
+        let builder = client_of(&cloud, clock, seed, credentials(&cloud, clock));
         Self {
             cloud,
             inbox,
@@ -116,6 +129,7 @@ impl Bed {
             started: tokio::time::Instant::now(),
             client: settings(builder).build().unwrap(),
             clock,
+            seed,
             queue,
             has_events: false,
             may_miss: false,
@@ -128,6 +142,14 @@ impl Bed {
         self
     }
 
+    /// Another client of the same account, as another process has it.
+    pub(crate) fn other_client(
+        &self,
+        settings: impl FnOnce(VodClientBuilder) -> VodClientBuilder,
+    ) -> VodClient {
+        settings(client_of(&self.cloud, self.clock, self.seed, static_key())).build().unwrap()
+    }
+
     /// A client of the emulator's queue.
     pub(crate) fn queue_client(&self) -> QueueClient {
         let credentials = StaticCredentials(Credential::new("testid", "testsecret"));
@@ -135,6 +157,7 @@ impl Bed {
         QueueClient::builder(credentials, url)
             .with_transport(self.cloud.transport())
             .with_clock(self.clock)
+            .with_jitter_seed(self.seed)
             .build()
             .unwrap()
     }
@@ -201,6 +224,23 @@ impl Drop for Bed {
             assert_eq!(self.cloud.unused_faults(), Vec::<String>::new(), "faults that never struck");
         }
     }
+}
+
+fn static_key() -> Arc<dyn CredentialProvider> {
+    Arc::new(StaticCredentials(Credential::new("testid", "testsecret")))
+}
+
+fn client_of(
+    cloud: &Emulator,
+    clock: TimerClock,
+    seed: u64,
+    credentials: Arc<dyn CredentialProvider>,
+) -> VodClientBuilder {
+    VodClient::builder(credentials)
+        .with_endpoint("http://127.0.0.1:1")
+        .with_transport(cloud.transport())
+        .with_clock(clock)
+        .with_jitter_seed(seed)
 }
 
 pub(crate) fn request<T: AsRef<str>>(ids: impl IntoIterator<Item = T>) -> RefreshRequest {

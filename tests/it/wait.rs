@@ -43,6 +43,18 @@ async fn a_job_that_never_shows_ends_as_not_found() {
     assert!((600..620).contains(&bed.elapsed().as_secs()), "{:?}", bed.elapsed());
 }
 
+/// Where a script reads `quota`, nothing was submitted, and it submits again another day.
+#[tokio::test(start_paused = true)]
+async fn a_job_of_others_that_cannot_be_followed_for_want_of_quota_is_not_told_to_be_unsubmitted() {
+    for action in ["GetMediaRefreshJobs", "DescribeVodRefreshTasks"] {
+        let fault = FaultRule::on(action, Fault::error(400, "QuotaExceeded.Refresh"));
+        let bed = Bed::new(scenario(&["m1"]).with_fault(fault));
+        let report = bed.wait("J1").await;
+        assert_eq!(report.outcome, Outcome::Unavailable, "{action}");
+        assert_eq!(report.error.unwrap().code, "QuotaExceeded.Refresh");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_run_that_timed_out_can_be_followed_up() {
     let stuck = MediaScript {

@@ -99,6 +99,8 @@ pub(crate) struct Failure {
     details: Vec<String>,
     /// Whether the advice for its kind fits.
     hinted: bool,
+    /// What failed beside it.
+    others: Vec<Self>,
 }
 
 impl Failure {
@@ -113,7 +115,15 @@ impl Failure {
     /// A result could not be written. The kinds of [`Error`] are about the service, so no advice of theirs fits.
     pub(crate) fn output(what: &str, why: std::io::Error) -> Self {
         let error = Error::new(ErrorKind::Internal, format!("cannot write {what}")).with_source(why);
-        Self { error, details: Vec::new(), hinted: false }
+        Self { hinted: false, ..Self::from(error) }
+    }
+
+    /// All of several failures: the first decides the exit code, and each is told.
+    pub(crate) fn all(failures: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let mut failures = failures.into_iter();
+        let mut first = failures.next()?;
+        first.others.extend(failures);
+        Some(first)
     }
 
     /// Adds lines below the message.
@@ -142,6 +152,7 @@ impl Failure {
         if self.hinted {
             lines.extend(hint(self.error.kind(), self.error.code().unwrap_or_default()).map(as_hint));
         }
+        lines.extend(self.others.iter().flat_map(Self::lines));
         lines
     }
 }
@@ -163,7 +174,7 @@ const WALL: usize = 200;
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { error, details: Vec::new(), hinted: true }
+        Self { error, details: Vec::new(), hinted: true, others: Vec::new() }
     }
 }
 

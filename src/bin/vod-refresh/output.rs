@@ -34,7 +34,7 @@ pub(crate) fn check_files(args: &OutputArgs) -> Result<(), Failure> {
     args.files().try_for_each(files::check)
 }
 
-/// Writes every file that was asked for. All are tried; the first failure is given back.
+/// Writes every file that was asked for. All are tried, and each that can't be written is told.
 pub(crate) fn write_files(report: &Report, args: &OutputArgs) -> Result<(), Failure> {
     let write = |path: &Option<PathBuf>, render: fn(&Report) -> String| match path {
         Some(path) => files::write(path, &render(report)),
@@ -46,7 +46,7 @@ pub(crate) fn write_files(report: &Report, args: &OutputArgs) -> Result<(), Fail
         write(&args.report_junit, junit::render),
         write(&args.metrics_file, metrics::render),
     ];
-    results.into_iter().collect()
+    Failure::all(results.into_iter().filter_map(Result::err)).map_or(Ok(()), Err)
 }
 
 /// Writes the report to stdout.

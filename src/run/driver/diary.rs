@@ -95,7 +95,7 @@ impl Diary {
             return None;
         }
         let written = journal.finish(run, is_over.then_some(outcome), at, calls).await;
-        self.or_go_without(written)
+        self.or_go_without(written.and_then(|()| still_there(&journal)))
     }
 
     fn or_go_without(&mut self, written: Result<()>) -> Option<String> {
@@ -112,6 +112,18 @@ impl Diary {
 
     pub(super) fn into_notes(self) -> Vec<String> {
         self.notes
+    }
+}
+
+/// A deleted file can be written to its end, and nobody will find it.
+fn still_there(journal: &Journal) -> Result<()> {
+    let path = journal.path();
+    match path.try_exists() {
+        Ok(false) => {
+            let message = format!("the journal {} is not there any more", path.display());
+            Err(Error::new(ErrorKind::Config, message))
+        }
+        _ => Ok(()),
     }
 }
 

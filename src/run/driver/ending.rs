@@ -148,7 +148,8 @@ impl Driver<'_> {
 /// Following up became impossible. Outcomes which say that nothing was submitted, or that everything failed, are kept
 /// for runs of which that is true: scripts submit again where they read them.
 fn lost_sight(media: &[MediaReport], kind: ErrorKind) -> Outcome {
-    let submitted = media.iter().any(|entry| entry.submitted_at.is_some());
+    // Jobs that are waited for were submitted by others.
+    let submitted = media.iter().any(|entry| entry.submitted_at.is_some() || entry.job_id.is_some());
     match Outcome::of(kind) {
         Outcome::Config | Outcome::Quota | Outcome::Failed if submitted => Outcome::Unavailable,
         outcome => outcome,
@@ -157,7 +158,8 @@ fn lost_sight(media: &[MediaReport], kind: ErrorKind) -> Outcome {
 
 /// What a stored run looks like, without asking anybody.
 pub(crate) fn view(stored: &StoredRun) -> Report {
-    let ledger = replayed(stored);
+    // Nothing is looked at, so nothing is left to chance.
+    let ledger = replayed(stored, 0);
     let started_at = stored.record.started_at;
     let media = ledger.media_reports(started_at);
     let last = stored.facts.last().map_or(started_at, |(at, _)| started_at + at.since_start());

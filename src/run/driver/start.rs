@@ -31,7 +31,8 @@ async fn begin(refresher: &Refresher, run: RunId, order: Order) -> Result<Report
     refresher.client.credential().await?;
     let record = record(refresher, run, order);
     let diary = Diary::begin(refresher, &record).await?;
-    let ledger = ledger_of(&record, Moment::after(refresher.options.timeout));
+    let seed = refresher.client.seed_of_a_run();
+    let ledger = ledger_of(&record, Moment::after(refresher.options.timeout), seed);
     Driver::new(refresher, record, ledger, diary, Duration::ZERO).run().await
 }
 
@@ -44,7 +45,7 @@ pub(in crate::run) async fn resume(refresher: &Refresher, stored: StoredRun, onc
     still_open(&stored)?;
     stored.record.options = refresher.options.clone();
     stored.record.has_events = refresher.inbox.is_some();
-    let mut ledger = replayed(&stored);
+    let mut ledger = replayed(&stored, refresher.client.seed_of_a_run());
     drop(ledger.take_notices());
     let last = stored.facts.last().map_or(Duration::ZERO, |(at, _)| at.since_start());
     // The machine's clock may have been set back meanwhile; facts never are.
@@ -81,15 +82,15 @@ fn record(refresher: &Refresher, run: RunId, order: Order) -> RunRecord {
     }
 }
 
-pub(super) fn replayed(stored: &StoredRun) -> Ledger {
-    let mut ledger = ledger_of(&stored.record, Moment::after(stored.record.options.timeout));
+pub(super) fn replayed(stored: &StoredRun, seed: u64) -> Ledger {
+    let mut ledger = ledger_of(&stored.record, Moment::after(stored.record.options.timeout), seed);
     for (at, fact) in &stored.facts {
         ledger.apply(*at, fact.clone());
     }
     ledger
 }
 
-fn ledger_of(record: &RunRecord, deadline: Moment) -> Ledger {
+fn ledger_of(record: &RunRecord, deadline: Moment, seed: u64) -> Ledger {
     let options = &record.options;
     let task_type = match &record.order {
         Order::Refresh(request) => Some(request.task_type),
@@ -103,7 +104,7 @@ fn ledger_of(record: &RunRecord, deadline: Moment) -> Ledger {
     settings.deadline = deadline;
     settings.resubmit = options.resubmit;
     settings.outcome_wait = options.outcome_wait;
-    settings.seed = getrandom::u64().unwrap_or_default();
+    settings.seed = seed;
     match &record.order {
         Order::Refresh(request) => Ledger::for_batches(settings, Batch::split(&request.media)),
         Order::Wait(jobs) => Ledger::for_jobs(settings, jobs.iter().cloned()),

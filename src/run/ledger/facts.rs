@@ -110,6 +110,15 @@ pub enum Fact {
         /// The job.
         job: JobId,
     },
+    /// Lookups have not shown some media of this job for the whole grace.
+    Unshown {
+        /// The job.
+        job: JobId,
+        /// Those that an event told of stand on that.
+        heard: bool,
+        /// Those that nothing told of have failed.
+        unheard: bool,
+    },
     /// A task was looked at.
     TaskSeen {
         /// The task.

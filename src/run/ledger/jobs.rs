@@ -48,6 +48,7 @@ impl Ledger {
             unended: 0,
             open: false,
             told_no_event: false,
+            lapsed: None,
             error: None,
         });
         number
@@ -103,6 +104,9 @@ impl Ledger {
         let can_look_up = self.can_look_up();
         let job = &mut self.jobs[number as usize];
         job.due = None;
+        if let Some((heard, unheard)) = job.lapsed.take() {
+            return Work::Note(Fact::Unshown { job: job.id.clone(), heard, unheard });
+        }
         if !can_look_up {
             return Work::Note(Fact::GraceOver { job: job.id.clone() });
         }
@@ -133,7 +137,12 @@ impl Ledger {
             self.confirmed(now, media, row);
         }
         self.tell_of_missing_events(job);
-        self.apply_graces(now, job, first_lookup);
+        let lapsed = self.lapsed(now, job, first_lookup);
+        if lapsed != (false, false) {
+            // A fact of its own: played back after a break, when graces have begun anew, this answer means less.
+            self.jobs[job as usize].lapsed = Some(lapsed);
+            return self.plan_lookup(job, now);
+        }
         self.plan_next_lookup(now, job, grown, known_before);
     }
 
@@ -146,29 +155,42 @@ impl Ledger {
         }
     }
 
-    /// Ends the waiting for what did not show up in time.
-    fn apply_graces(&mut self, now: Moment, job: u32, first_lookup: Moment) {
+    /// Whether a grace is over for media of this job: for some with an event, and for some without.
+    fn lapsed(&self, now: Moment, job: u32, first_lookup: Moment) -> (bool, bool) {
         let entry = &self.jobs[job as usize];
         let over = now.since(entry.known_since) >= GRACE;
         let unconfirmed = now.since(first_lookup) >= CONFIRM_GRACE;
         if !over && !unconfirmed {
-            return;
+            return (false, false);
         }
-        for media in entry.media.clone() {
+        let open = entry.media.iter().map(|media| &self.media[*media as usize]);
+        let (mut heard, mut unheard) = (false, entry.media.is_empty());
+        for media in open.filter(|media| !media.decided && !media.ended()) {
+            unheard |= media.heard.is_none();
+            heard |= media.heard.as_ref().is_some_and(|heard| heard.tells());
+        }
+        (heard && unconfirmed, unheard && over)
+    }
+
+    /// Ends the waiting for what did not show up in time.
+    pub(super) fn unshown(&mut self, now: Moment, id: &JobId, heard: bool, unheard: bool) {
+        let Some(&job) = self.job_index.get(id) else { return };
+        for media in self.jobs[job as usize].media.clone() {
             let entry = &self.media[media as usize];
             if entry.decided || entry.ended() {
                 continue;
             }
-            if entry.heard.is_some() && unconfirmed {
-                self.stand_on_event(media, "not confirmed: lookups do not show this media");
-            } else if entry.heard.is_none() && over {
-                self.fail_unseen(media);
+            match entry.heard.is_some() {
+                true if heard => self.stand_on_event(media, "not confirmed: lookups do not show this media"),
+                false if unheard => self.fail_unseen(media),
+                _ => {}
             }
         }
-        if over && self.jobs[job as usize].media.is_empty() {
-            let id = self.jobs[job as usize].id.clone();
-            self.job_failed(&id, &job_not_found());
+        let known = self.jobs[job as usize].media.len();
+        if unheard && known == 0 {
+            return self.job_failed(id, &job_not_found());
         }
+        self.plan_next_lookup(now, job, false, known);
     }
 
     fn fail_unseen(&mut self, media: u32) {

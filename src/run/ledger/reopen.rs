@@ -5,7 +5,8 @@ use super::{Fact, Fault, Ledger, Moment};
 use crate::error::ErrorKind;
 
 impl Ledger {
-    /// Whether a fact would change what is known. A look that shows what the last one showed is not written down.
+    /// Whether a fact would change what is known. A look that shows what the last one
+    /// showed is not written down, unless it brings the end nearer.
     pub(crate) fn is_news(&self, fact: &Fact) -> bool {
         match fact {
             Fact::Submitting { batch }
@@ -29,7 +30,9 @@ impl Ledger {
                 let entry = &self.tasks[task as usize];
                 let same = entry.rows.len() == rows.len()
                     && entry.rows.iter().zip(rows).all(|(old, new)| old.shows(new));
-                entry.ended_at.is_none() && !same
+                // Final rows that stay as they are settle a task after some looks: each of these counts.
+                let counts = !rows.is_empty() && rows.iter().all(|row| row.status.is_final());
+                entry.ended_at.is_none() && (!same || counts)
             }),
             // Where a listing stands is not worth knowing after a break.
             Fact::Listed { .. } => false,
@@ -40,6 +43,7 @@ impl Ledger {
             | Fact::JobRefused { .. }
             | Fact::LookupFailed { .. }
             | Fact::GraceOver { .. }
+            | Fact::Unshown { .. }
             | Fact::TaskRefused { .. } => true,
         }
     }
@@ -77,6 +81,7 @@ impl Ledger {
         for job in 0..self.jobs.len() as u32 {
             let entry = &mut self.jobs[job as usize];
             (entry.known_since, entry.first_lookup, entry.looking) = (now, None, false);
+            entry.lapsed = None;
             if entry.undecided == 0 && !entry.open {
                 continue;
             }
@@ -88,7 +93,7 @@ impl Ledger {
         }
         for task in 0..self.tasks.len() as u32 {
             let entry = &mut self.tasks[task as usize];
-            entry.first_look = None;
+            (entry.first_look, entry.overdue) = (None, false);
             if entry.ended_at.is_none() && !entry.owners.is_empty() {
                 self.plan_look(task, now);
             }

@@ -56,6 +56,8 @@ pub(super) struct JobEntry {
     /// Of others: more media may show up.
     pub(super) open: bool,
     pub(super) told_no_event: bool,
+    /// A grace has just passed: for media with an event, and for those without.
+    pub(super) lapsed: Option<(bool, bool)>,
     /// Why no media of it is known.
     pub(super) error: Option<Box<ReportedError>>,
 }
@@ -149,6 +151,8 @@ pub(super) struct TaskEntry {
     pub(super) page: u16,
     /// Some row has a URL of one of its media: the service spells URLs as we know them.
     pub(super) spells_ours: bool,
+    /// Nothing of it was shown for the whole grace.
+    pub(super) overdue: bool,
     /// The next look is at it alone, whatever a listing might cost.
     pub(super) alone: bool,
     /// Why it will not be looked at any more.
@@ -248,6 +252,7 @@ impl TaskEntry {
             known_since: now,
             shown_in: 0,
             page: 0,
+            overdue: false,
             alone: false,
             spells_ours: false,
             owners: Owners::default(),

@@ -69,9 +69,11 @@ impl Strangers {
         events
     }
 
-    /// A job whose events carry this mark.
+    /// The job whose events carry this mark; of several the one that was heard of first.
     pub(super) fn job_of(&self, is_marked: impl Fn(&MediaRefreshEvent) -> bool) -> Option<JobId> {
-        self.by_job.iter().find(|(_, events)| events.iter().any(&is_marked)).map(|(job, _)| job.clone())
+        let is_marked =
+            |job: &&JobId| self.by_job.get(*job).is_some_and(|events| events.iter().any(&is_marked));
+        self.arrivals.iter().map(|(_, job)| job).find(is_marked).cloned()
     }
 
     /// Drops them all: no job can become known any more. Says how many there were.

@@ -4,7 +4,8 @@ use std::hash::BuildHasher as _;
 use std::time::Duration;
 
 use super::rows::{Owner, Row, TaskEntry, names};
-use super::{GRACE, Ledger, Moment};
+use super::{Fact, Fault, GRACE, Ledger, Moment, Work};
+use crate::error::ErrorKind;
 use crate::ids::TaskId;
 use crate::run::observer::Notice;
 use crate::run::plan::Looked;
@@ -111,6 +112,7 @@ impl Ledger {
         let Some(task) = self.task_number(id) else { return };
         let entry = &mut self.tasks[task as usize];
         entry.looks += 1;
+        entry.overdue = false;
         let first_look = *entry.first_look.get_or_insert(now);
         if entry.ended_at.is_some() || entry.owners.is_empty() {
             return;
@@ -119,9 +121,9 @@ impl Ledger {
         if rows.is_empty() && entry.rows.is_empty() {
             // Not visible yet, until the grace has passed.
             if now.since(first_look) >= GRACE {
-                let minutes = GRACE.as_secs() / 60;
-                let message = format!("the service has shown nothing of task {id} for {minutes} minutes");
-                return self.task_failed(now, id, ReportedError::new("TaskNotFound", message));
+                // A fact of its own, as with jobs.
+                entry.overdue = true;
+                return self.plan_look(task, now);
             }
             return self.look_again(now, task);
         }
@@ -138,6 +140,18 @@ impl Ledger {
             return self.look_again(now, task);
         }
         self.settle_owners(now, task);
+    }
+
+    /// That nothing was shown of a task for the whole grace, as work to be noted.
+    pub(super) fn take_overdue(&mut self, task: u32) -> Option<Work> {
+        let entry = &mut self.tasks[task as usize];
+        if !std::mem::take(&mut entry.overdue) {
+            return None;
+        }
+        let (id, minutes) = (entry.id.clone(), GRACE.as_secs() / 60);
+        let message = format!("the service has shown nothing of task {id} for {minutes} minutes");
+        let fault = Fault::new(ErrorKind::NotFound, "TaskNotFound", message);
+        Some(Work::Note(Fact::TaskRefused { task: id, fault }))
     }
 
     /// A task that will not be looked at any more.

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use vod_refresh::emulator::{
-    EventScript, Fault, FaultRule, MediaScript, QueueEncoding, QueueScript, Scenario, Which,
+    EventScript, FaultRule, MediaScript, QueueEncoding, QueueScript, Scenario, Which,
 };
 use vod_refresh::{LookupAfter, MediaId, RefreshRequest, RunOptions, TaskType};
 
+use super::lot::Lot;
+use crate::crash::Death;
 use crate::matrix::faults;
 
 const ACTIONS: [&str; 6] = [
@@ -34,44 +36,17 @@ pub(super) struct Drawn {
     pub(super) media: Vec<(String, Fate)>,
     pub(super) has_events: bool,
     pub(super) has_queue: bool,
-    /// A fault refuses requests for what stands in them: the media concerned count as failed.
-    pub(super) may_be_rejected: bool,
     pub(super) max_rps: u32,
+    /// The jobs are submitted first, by a run that does not wait, and followed by another.
+    pub(super) waits: bool,
+    /// When the process of a run with a journal dies: so many writes after it began or was carried on.
+    pub(super) deaths: Vec<(u64, Death)>,
     task_type: TaskType,
 }
 
 impl Drawn {
     pub(super) fn request(&self) -> RefreshRequest {
         RefreshRequest::new(self.task_type, self.media.iter().map(|(id, _)| MediaId::new(id).unwrap()))
-    }
-}
-
-/// Splitmix64.
-struct Lot(u64);
-
-impl Lot {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-
-    fn percent(&mut self, chance: u64) -> bool {
-        self.below(100) < chance
-    }
-
-    fn ms(&mut self, limit: u64) -> Duration {
-        Duration::from_millis(self.below(limit))
-    }
-
-    fn one_of<T: Clone>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len() as u64) as usize].clone()
     }
 }
 
@@ -105,14 +80,9 @@ pub(super) fn draw(seed: u64) -> Drawn {
         scenario = scenario.with_media(id.as_str(), script);
         media.push((id, fate));
     }
-    let mut may_be_rejected = false;
     for _ in 0..lot.below(8) {
-        let (_, fault) = lot.one_of(&faults());
-        // The look at a task is refused for good; any other error ends in its own outcome.
-        may_be_rejected |= matches!(&fault, Fault::Error { code, .. } if code == "InvalidParameter");
         let times = if lot.percent(10) { 0 } else { 1 + lot.below(6) as u32 };
-        let rule = FaultRule::on(lot.one_of(&ACTIONS), fault).skip(lot.below(30) as u32).times(times);
-        scenario = scenario.with_fault(rule);
+        scenario = scenario.with_fault(one_fault(&mut lot).skip(lot.below(30) as u32).times(times));
     }
     let mut options = RunOptions::default();
     options.timeout = Duration::from_secs(lot.one_of(&[600, 1_800, 3_600]));
@@ -120,19 +90,27 @@ pub(super) fn draw(seed: u64) -> Drawn {
     if source != 0 && lot.percent(15) {
         options.lookup_after = Some(LookupAfter::Never);
     }
-    Drawn {
-        scenario,
-        options,
-        media,
-        has_events: source != 0,
-        has_queue: source == 2,
-        may_be_rejected,
-        max_rps: 2 + lot.below(60) as u32,
-        task_type: lot.one_of(&[TaskType::Refresh, TaskType::Preload]),
-    }
+    let max_rps = 2 + lot.below(60) as u32;
+    let task_type = lot.one_of(&[TaskType::Refresh, TaskType::Preload]);
+    let waits = lot.percent(30);
+    let deaths = if lot.percent(40) { 1 + lot.below(3) } else { 0 };
+    let deaths = (0..deaths).map(|_| one_death(&mut lot)).collect();
+    let (has_events, has_queue) = (source != 0, source == 2);
+    Drawn { scenario, options, media, has_events, has_queue, max_rps, waits, deaths, task_type }
 }
 
-fn one_media(lot: &mut Lot, odd: u64) -> (MediaScript, Fate) {
+pub(super) fn one_fault(lot: &mut Lot) -> FaultRule {
+    let (_, fault) = lot.one_of(&faults());
+    FaultRule::on(lot.one_of(&ACTIONS), fault)
+}
+
+fn one_death(lot: &mut Lot) -> (u64, Death) {
+    let most = if lot.percent(50) { 6 } else { 60 };
+    let writes = 1 + lot.below(most);
+    (writes, if lot.percent(30) { Death::AtOnce } else { Death::After(lot.ms(2_000)) })
+}
+
+pub(super) fn one_media(lot: &mut Lot, odd: u64) -> (MediaScript, Fate) {
     let mut script = MediaScript::default().with_event(EventScript {
         lost: lot.percent(odd),
         double: lot.percent(odd),

@@ -131,7 +131,7 @@ pub(crate) async fn run(
     if let Some(github) = github.filter(|_| last != code) {
         github.correct(last);
     }
-    if let Err(failure) = filed.and(printed) {
+    if let Some(failure) = Failure::all([filed, printed].into_iter().filter_map(Result::err)) {
         printer.fail(&failure.lines());
     }
     Ok(last)

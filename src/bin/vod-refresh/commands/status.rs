@@ -40,10 +40,10 @@ async fn show(args: &StatusArgs, world: &World, printer: &Printer) -> Result<Exi
     }
     output::check_files(&given.output)?;
     let report = run.report();
-    output::write_files(&report, &given.output)?;
-    output::print(&report, given.output.output, printer)?;
+    let filed = output::write_files(&report, &given.output);
+    let printed = output::print(&report, given.output.output, printer);
     tell_how_to_carry_on(&report, &settings, &own_options, &kept, printer);
-    Ok(ExitCode::Complete)
+    Failure::all([filed, printed].into_iter().filter_map(Result::err)).map_or(Ok(ExitCode::Complete), Err)
 }
 
 /// The run's options, for one look around.

@@ -75,6 +75,7 @@ fn an_event_that_a_lookup_does_not_bear_out_stands_after_a_minute_with_a_note() 
     ledger.apply(at(50), looked_up("J", vec![]));
     assert!(!ledger.is_settled());
     ledger.apply(at(64), looked_up("J", vec![]));
+    assert_eq!(due(&mut ledger, at(64)), ["note"]);
     assert!(ledger.is_settled());
     let report = ledger.media_reports(chrono::DateTime::from_timestamp(0, 0).unwrap()).remove(0);
     assert_eq!((report.state, report.confirmed_by), (MediaState::Complete, Some(Source::Callback)));

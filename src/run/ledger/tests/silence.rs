@@ -17,6 +17,7 @@ fn nothing_to_be_seen_ends_after_ten_minutes() {
     by_job.apply(at(590), looked_up("J", vec![]));
     assert_eq!(state(&by_job).0, "unfinished");
     by_job.apply(at(601), looked_up("J", vec![]));
+    assert_eq!(due(&mut by_job, at(601)), ["note"]);
     assert_eq!(state(&by_job), ("failed", Some("JobNotFound".into())));
 
     let mut by_task = ledger(false, &["m1"]);
@@ -27,6 +28,7 @@ fn nothing_to_be_seen_ends_after_ten_minutes() {
     by_task.apply(at(602), nothing());
     assert_eq!(state(&by_task).0, "unfinished");
     by_task.apply(at(603), nothing());
+    assert_eq!(due(&mut by_task, at(603)), ["look up J", "note"]);
     assert_eq!(state(&by_task), ("failed", Some("TaskNotFound".into())));
 }
 
@@ -91,4 +93,22 @@ fn a_job_of_others_is_done_when_a_last_lookup_shows_no_more_media() {
     ledger.apply(at(5), looked_up("J", vec![success("m1", &["T1"]), success("m2", &["T2"])]));
     assert!(ledger.is_settled());
     assert_eq!(states(&ledger).len(), 2);
+}
+
+/// Graces begin anew after a break. Facts played back at another break must not end what was still waited for.
+#[test]
+fn a_grace_that_a_break_has_renewed_is_not_over_when_the_facts_are_played_back() {
+    let answer = || looked_up("J", vec![success("m2", &["T2"])]);
+    let mut ledger = ledger(false, &["m1", "m2"]);
+    ledger.apply(at(1), submitted("J"));
+    ledger.apply(at(500), answer());
+    // A break, and a new process that hears the same again, whose facts are played back in a third.
+    ledger.apply(at(9_000), answer());
+    ledger.reopen(at(9_100), at(20_000));
+    assert_eq!(states(&ledger)[0].1, "unfinished");
+    ledger.apply(at(9_200), answer());
+    assert_eq!(states(&ledger)[0].1, "unfinished");
+    ledger.apply(at(9_701), answer());
+    assert!(due(&mut ledger, at(9_701)).contains(&"note".to_owned()));
+    assert_eq!(states(&ledger)[0].2.as_deref(), Some("JobNotFound"));
 }

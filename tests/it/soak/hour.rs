@@ -1,0 +1,145 @@
+//! A cloud that stays up for an hour of virtual time. Runs follow one another, several at once, of one process and of
+//! others, all on one account and its rates; faults come and go.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use vod_refresh::emulator::Scenario;
+use vod_refresh::run::{Notice, Progress};
+use vod_refresh::{MediaId, Observer, RefreshRequest, Refresher, Report, TaskType};
+
+use super::draw::{self, Fate};
+use super::lot::Lot;
+use super::tally::Figures;
+use super::truth::{self, Evidence};
+use crate::support::Bed;
+
+pub(super) const HOUR: Duration = Duration::from_secs(3_600);
+/// Task queries of the whole account in a second.
+const TASK_QUERIES: f64 = 5.0;
+
+/// Counts what is announced; a list of everything that is said would grow with the hour.
+#[derive(Clone, Default)]
+struct Resubmitted(Arc<AtomicUsize>);
+
+impl Observer for Resubmitted {
+    fn notice(&self, notice: &Notice, _: &Progress) {
+        if matches!(notice, Notice::Resubmitting { .. }) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+struct Hour {
+    long: Duration,
+    bed: Bed,
+    resubmitted: Resubmitted,
+    figures: RefCell<Figures>,
+    /// What is still to be compared with the cloud's log, once it is whole.
+    reports: RefCell<Vec<(Report, HashMap<String, Fate>)>>,
+    batches: RefCell<usize>,
+}
+
+pub(super) async fn one(seed: u64, long: Duration) -> Figures {
+    let mut lot = Lot(!seed);
+    let mut scenario = Scenario::new()
+        .with_latency(lot.ms(300))
+        .with_job_delay(lot.ms(4_000))
+        .with_event_delay(lot.ms(3_000))
+        .with_task_duration(Duration::from_secs(1 + lot.below(90)))
+        .with_urls_per_media(1 + lot.below(4) as usize)
+        .with_rate("DescribeVodRefreshTasks", TASK_QUERIES);
+    scenario.task_jitter = lot.ms(20_000);
+    scenario.pending_for = lot.ms(3_000);
+    let hour = Hour {
+        long,
+        bed: Bed::seeded(seed, scenario, |client| client).with_faults_that_may_miss().with_events(),
+        resubmitted: Resubmitted::default(),
+        figures: RefCell::default(),
+        reports: RefCell::default(),
+        batches: RefCell::default(),
+    };
+    let workers = 4 + lot.below(5);
+    let workers = join_all((0..workers).map(|number| hour.work(number, lot.fork())));
+    tokio::join!(workers, hour.spoil(Lot(seed)));
+
+    let (jobs, batches) = (hour.bed.cloud.job_ids().len(), hour.batches.take());
+    let told = hour.resubmitted.0.load(Ordering::Relaxed);
+    assert!(jobs <= batches + told, "{jobs} jobs for {batches} batches, {told} announced");
+    let evidence = Evidence::new(&hour.bed, false);
+    for (report, media) in hour.reports.take() {
+        truth::nothing_is_made_up(&evidence, &report, |id| media[id]);
+    }
+    // Events of the last jobs are still on the way.
+    tokio::time::sleep(HOUR).await;
+    let alive = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    assert_eq!(alive, 0, "tasks that nobody waits for any more");
+    let mut figures = hour.figures.take();
+    let [others, queries] =
+        [&["RefreshMediaPlayUrls", "GetMediaRefreshJobs"][..], &["DescribeVodRefreshTasks"]]
+            .map(|actions| actions.iter().map(|action| hour.bed.cloud.count(action)).sum::<usize>());
+    (figures.calls, figures.task_queries) = (others + queries, queries);
+    figures
+}
+
+impl Hour {
+    fn is_over(&self) -> bool {
+        self.bed.elapsed() >= self.long
+    }
+
+    /// Runs one after the other. Even workers share a process; each odd one is a process of its own, without events.
+    async fn work(&self, number: u64, mut lot: Lot) {
+        let refresher = match number % 2 {
+            0 => self.bed.refresher(),
+            _ => Refresher::new(self.bed.other_client(|client| client.with_jitter_seed(lot.below(u64::MAX)))),
+        };
+        let refresher = refresher.with_observer(self.resubmitted.clone());
+        let mut run = 0;
+        while !self.is_over() {
+            self.run(&refresher, &format!("w{number}r{run}"), &mut lot).await;
+            run += 1;
+            tokio::time::sleep(lot.ms(2_000)).await;
+        }
+        let mut figures = self.figures.borrow_mut();
+        figures.virtual_time = figures.virtual_time.max(self.bed.elapsed());
+    }
+
+    async fn run(&self, refresher: &Refresher, name: &str, lot: &mut Lot) {
+        let most = if lot.percent(70) { 60 } else { 300 };
+        let count = 1 + lot.below(most);
+        let odd = lot.one_of(&[0, 0, 5]);
+        let mut media = HashMap::new();
+        for n in 0..count {
+            let (id, (script, fate)) = (format!("{name}m{n}"), draw::one_media(lot, odd));
+            self.bed.cloud.set_media(id.as_str(), script);
+            media.insert(id, fate);
+        }
+        *self.batches.borrow_mut() += media.len().div_ceil(20);
+        let mut options = self.bed.options.clone();
+        options.timeout = Duration::from_secs(lot.one_of(&[240, 600, 900]));
+        let timeout = options.timeout;
+        let ids = (0..count).map(|n| MediaId::new(format!("{name}m{n}")).unwrap());
+        let request = RefreshRequest::new(lot.one_of(&[TaskType::Refresh, TaskType::Preload]), ids);
+        let began = self.bed.elapsed();
+        let refresher = refresher.clone().with_options(options);
+        let run = tokio::time::timeout(timeout + Duration::from_secs(5), refresher.refresh(&request));
+        let report = run.await.expect("it did not end in time").unwrap();
+        truth::counts_add_up(&report);
+        truth::the_outcome_follows_from_the_media(&report, self.bed.elapsed() - began, timeout);
+        self.figures.borrow_mut().outcomes.push(report.outcome);
+        self.reports.borrow_mut().push((report, media));
+    }
+
+    /// Faults come and go, a few minutes apart.
+    async fn spoil(&self, mut lot: Lot) {
+        while !self.is_over() {
+            let rule = draw::one_fault(&mut lot).times(1 + lot.below(12) as u32);
+            self.bed.cloud.add_fault(rule);
+            tokio::time::sleep(lot.ms(240_000)).await;
+        }
+    }
+}
