@@ -30,8 +30,20 @@ fn looked(cloud: &Cloud, terminal: &mut Terminal, count: usize) {
     });
 }
 
+/// Waits for the end. A program that a terminal holds up would wait for ever.
+#[track_caller]
 fn code(mut child: Child) -> Option<i32> {
-    child.wait().unwrap().code()
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        if begun.elapsed() > Duration::from_secs(20) {
+            child.kill().unwrap();
+            panic!("it did not end");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 fn outcome(home: &Home) -> Value {
@@ -62,6 +74,23 @@ fn a_closed_terminal_ends_the_run_in_good_order() {
         assert_eq!(outcome(&home), "interrupted", "{form}");
         carries_on(&cloud, &home);
     }
+}
+
+#[test]
+fn a_terminal_that_was_stopped_keeps_no_signal_from_ending_the_run() {
+    let (cloud, home) = (open_cloud(), Home::new());
+    let (mut terminal, child) = Terminal::shell(&home, 100, &format!("exec {}", refresh(&cloud, "")));
+    looked(&cloud, &mut terminal, 1);
+    // Ctrl-S: from now on every write waits.
+    terminal.types("\u{13}");
+    until("the run to wait for its terminal", || {
+        let before = cloud.emulator.count(LOOK);
+        std::thread::sleep(Duration::from_secs(1));
+        cloud.emulator.count(LOOK) == before
+    });
+    signal(&child, "TERM");
+    assert_eq!(code(child), Some(143));
+    carries_on(&cloud, &home);
 }
 
 #[test]

@@ -39,7 +39,9 @@ impl Signals {
                 let code = source.next().await;
                 let _ = first.set(code);
                 stop.cancel();
-                printer.say(goodbye);
+                // By a thread of its own again: a terminal that was stopped (Ctrl-S) takes no word, and the end is due.
+                let _ =
+                    std::thread::Builder::new().name("goodbye".into()).spawn(move || printer.say(goodbye));
                 // Whichever comes first; the exit code tells of the first signal all the same.
                 let _ = tokio::time::timeout(LAST_RESORT, source.next()).await;
                 end_now(code);
