@@ -11,6 +11,7 @@ mod event;
 mod list;
 mod queue;
 mod recorded;
+#[cfg(feature = "emulator")]
 mod scenario;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ pub use self::config::config;
 pub use self::event::event;
 pub use self::list::list;
 pub use self::queue::queue;
+#[cfg(feature = "emulator")]
 pub use self::scenario::scenario;
 
 use std::future::Future;

@@ -13,7 +13,7 @@ use super::{Noon, SECRET_MARK, TOKEN_MARK, block_on};
 use crate::auth::{Credential, StaticCredentials, percent};
 use crate::error::{Error, ErrorKind, Fate};
 use crate::ids::{JobId, MediaId, TaskId};
-use crate::vod::{RefreshMediaPlayUrls, TaskQuery, TaskType, VodClient};
+use crate::vod::{RefreshMediaPlayUrls, SubmissionStatus, TaskQuery, TaskType, VodClient};
 
 /// Lets a client make its calls.
 pub fn answer(bytes: &[u8]) {
@@ -26,6 +26,12 @@ pub fn answer(bytes: &[u8]) {
         match client.get_media_refresh_jobs(&job).await {
             Ok(rows) => rows.iter().for_each(|row| {
                 check_row(row, body.len());
+                let word = match &row.status {
+                    SubmissionStatus::Pending(word) => word.as_deref(),
+                    SubmissionStatus::Success | SubmissionStatus::Fail => None,
+                };
+                let texts = [row.error_code.as_deref(), row.error_message.as_deref(), word];
+                texts.into_iter().flatten().for_each(holds_no_secret);
                 survives_the_journal(row);
             }),
             Err(error) => {
@@ -39,6 +45,8 @@ pub fn answer(bytes: &[u8]) {
         match client.describe_vod_refresh_tasks(&TaskQuery { task: task.clone(), page: 1 }).await {
             Ok(page) => page.rows.iter().for_each(|row| {
                 assert!(row.task == task && row.progress <= 100, "{row:?}");
+                holds_no_secret(row.status.as_str());
+                row.description.as_deref().into_iter().for_each(holds_no_secret);
                 survives_the_journal(row);
             }),
             Err(error) => check_error(&error, &recorded),
@@ -98,8 +106,13 @@ fn check_error(error: &Error, answer: &http::Response<Bytes>) {
 
 /// What the text of every error promises that a stranger's answer led to.
 pub(super) fn check_text(error: &Error, length: usize) {
-    let text = error.to_string().to_ascii_lowercase();
+    let text = error.to_string();
     assert!(text.len() <= 4 * length + 500, "{} bytes of text out of {length}", text.len());
+    holds_no_secret(&text);
+}
+
+fn holds_no_secret(text: &str) {
+    let text = text.to_ascii_lowercase();
     for secret in [SECRET_MARK, TOKEN_MARK] {
         for dress in [secret.to_owned(), percent::encode(secret), percent::encode(&percent::encode(secret))] {
             assert!(!text.contains(&dress.to_ascii_lowercase()), "{text}");

@@ -151,6 +151,7 @@ fn files_of_credentials_keep_their_promises() {
     holds_for_the_corpus_and_its_kin("config", super::config);
 }
 
+#[cfg(feature = "emulator")]
 #[test]
 fn scenarios_keep_their_promises() {
     holds_for_the_corpus_and_its_kin("scenario", super::scenario);
