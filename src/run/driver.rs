@@ -126,7 +126,7 @@ impl<'a> Driver<'a> {
             self.tell(&Notice::Warning { message });
         }
         let end = self.drive().await;
-        self.wind_down(&end).await;
+        let end = self.wind_down(end).await;
         Ok(self.report(end).await)
     }
 

@@ -242,3 +242,16 @@ async fn a_stop_ends_the_run_within_two_seconds_with_a_report() {
     assert!(bed.elapsed() < Duration::from_secs(32), "{:?}", bed.elapsed());
     assert_eq!(report.media[0].state, MediaState::Unfinished);
 }
+
+/// The answer that tells of the end comes after the last moment, and before the run has gone.
+#[tokio::test(start_paused = true)]
+async fn what_the_last_answers_settle_is_no_timeout() {
+    let scenario = Scenario::new()
+        .with_job_delay(Duration::ZERO)
+        .with_latency(Duration::from_millis(1_200))
+        .with_task_duration(Duration::from_millis(8_500));
+    let bed = Bed::new(scenario).with_options(|o| o.timeout = Duration::from_secs(10));
+    let report = bed.refresh(["m1"]).await;
+    assert!(bed.elapsed() > Duration::from_secs(11), "too early to tell: {:?}", bed.elapsed());
+    assert_eq!((report.outcome, report.summary.media_complete), (Outcome::Complete, 1));
+}

@@ -39,8 +39,9 @@ pub(super) enum End {
 }
 
 impl Driver<'_> {
-    /// Stops submitting, lets calls in flight end, and writes down what stays open.
-    pub(super) async fn wind_down(&mut self, end: &End) {
+    /// Stops submitting, lets calls in flight end, and writes down what stays open. Their answers may have settled what
+    /// had no time left, or could be followed no more.
+    pub(super) async fn wind_down(&mut self, end: End) -> End {
         self.soft_stop.cancel();
         // Looks and lookups can be asked again; a submission's answer can't.
         let patient =
@@ -53,7 +54,11 @@ impl Driver<'_> {
             }
         }
         self.calls.shutdown().await;
-        let fault = match end {
+        let end = match end {
+            End::Deadline | End::Fatal(_) if self.ledger.is_settled() => End::Settled,
+            end => end,
+        };
+        let fault = match &end {
             End::Deadline => {
                 Fault::new(ErrorKind::Unavailable, "Timeout", "the deadline passed before it was sent")
             }
@@ -64,7 +69,10 @@ impl Driver<'_> {
                 Fault::new(ErrorKind::Rejected, "FailFast", "another media failed before it was sent")
             }
             End::Fatal(error) => error.into(),
-            End::Settled | End::Submitted | End::Checked => return self.tell_all(),
+            End::Settled | End::Submitted | End::Checked => {
+                self.tell_all();
+                return end;
+            }
         };
         // With a journal the run can be carried on: what was not sent still will be.
         if !self.diary.keeps() || matches!(end, End::FailedFast) {
@@ -77,6 +85,7 @@ impl Driver<'_> {
             self.note(facts).await;
         }
         self.tell_all();
+        end
     }
 
     pub(super) async fn report(mut self, end: End) -> Report {

@@ -1,10 +1,9 @@
 //! A cloud that stays up for an hour of virtual time. Runs follow one another, several at once, of one process and of
 //! others, all on one account and its rates; faults come and go.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -38,10 +37,10 @@ struct Hour {
     long: Duration,
     bed: Bed,
     resubmitted: Resubmitted,
-    figures: RefCell<Figures>,
+    figures: Mutex<Figures>,
     /// What is still to be compared with the cloud's log, once it is whole.
-    reports: RefCell<Vec<(Report, HashMap<String, Fate>)>>,
-    batches: RefCell<usize>,
+    reports: Mutex<Vec<(Report, HashMap<String, Fate>)>>,
+    batches: Mutex<usize>,
 }
 
 pub(super) async fn one(seed: u64, long: Duration) -> Figures {
@@ -59,26 +58,23 @@ pub(super) async fn one(seed: u64, long: Duration) -> Figures {
         long,
         bed: Bed::seeded(seed, scenario, |client| client).with_faults_that_may_miss().with_events(),
         resubmitted: Resubmitted::default(),
-        figures: RefCell::default(),
-        reports: RefCell::default(),
-        batches: RefCell::default(),
+        figures: Mutex::default(),
+        reports: Mutex::default(),
+        batches: Mutex::default(),
     };
     let workers = 4 + lot.below(5);
     let workers = join_all((0..workers).map(|number| hour.work(number, lot.fork())));
     tokio::join!(workers, hour.spoil(Lot(seed)));
 
-    let (jobs, batches) = (hour.bed.cloud.job_ids().len(), hour.batches.take());
+    let (jobs, batches) = (hour.bed.cloud.job_ids().len(), *hour.batches.lock().unwrap());
     let told = hour.resubmitted.0.load(Ordering::Relaxed);
     assert!(jobs <= batches + told, "{jobs} jobs for {batches} batches, {told} announced");
-    let evidence = Evidence::new(&hour.bed, false);
-    for (report, media) in hour.reports.take() {
-        truth::nothing_is_made_up(&evidence, &report, |id| media[id]);
-    }
+    hour.weigh();
     // Events of the last jobs are still on the way.
     tokio::time::sleep(HOUR).await;
     let alive = tokio::runtime::Handle::current().metrics().num_alive_tasks();
     assert_eq!(alive, 0, "tasks that nobody waits for any more");
-    let mut figures = hour.figures.take();
+    let mut figures = std::mem::take(&mut *hour.figures.lock().unwrap());
     let [others, queries] =
         [&["RefreshMediaPlayUrls", "GetMediaRefreshJobs"][..], &["DescribeVodRefreshTasks"]]
             .map(|actions| actions.iter().map(|action| hour.bed.cloud.count(action)).sum::<usize>());
@@ -104,7 +100,7 @@ impl Hour {
             run += 1;
             tokio::time::sleep(lot.ms(2_000)).await;
         }
-        let mut figures = self.figures.borrow_mut();
+        let mut figures = self.figures.lock().unwrap();
         figures.virtual_time = figures.virtual_time.max(self.bed.elapsed());
     }
 
@@ -118,7 +114,7 @@ impl Hour {
             self.bed.cloud.set_media(id.as_str(), script);
             media.insert(id, fate);
         }
-        *self.batches.borrow_mut() += media.len().div_ceil(20);
+        *self.batches.lock().unwrap() += media.len().div_ceil(20);
         let mut options = self.bed.options.clone();
         options.timeout = Duration::from_secs(lot.one_of(&[240, 600, 900]));
         let timeout = options.timeout;
@@ -130,8 +126,15 @@ impl Hour {
         let report = run.await.expect("it did not end in time").unwrap();
         truth::counts_add_up(&report);
         truth::the_outcome_follows_from_the_media(&report, self.bed.elapsed() - began, timeout);
-        self.figures.borrow_mut().outcomes.push(report.outcome);
-        self.reports.borrow_mut().push((report, media));
+        self.figures.lock().unwrap().outcomes.push(report.outcome);
+        self.reports.lock().unwrap().push((report, media));
+    }
+
+    fn weigh(&self) {
+        let evidence = Evidence::new(&self.bed, false);
+        for (report, media) in std::mem::take(&mut *self.reports.lock().unwrap()) {
+            truth::nothing_is_made_up(&evidence, &report, |id| media[id]);
+        }
     }
 
     /// Faults come and go, a few minutes apart.

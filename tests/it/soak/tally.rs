@@ -18,7 +18,7 @@ pub(super) struct Figures {
 /// What all of them came to.
 pub(super) struct Tally {
     title: &'static str,
-    began: std::time::Instant,
+    began: tokio::time::Instant,
     seeds: u64,
     runs: usize,
     calls: usize,
@@ -33,11 +33,12 @@ pub(super) struct Tally {
 /// So many seeds in, everything that is kept for good is there.
 const WARM: u64 = 100;
 
+#[allow(clippy::print_stderr, reason = "figures for who asks with `--nocapture`")]
 impl Tally {
     pub(super) fn new(title: &'static str) -> Self {
         Self {
             title,
-            began: std::time::Instant::now(),
+            began: tokio::time::Instant::now(),
             seeds: 0,
             runs: 0,
             calls: 0,
