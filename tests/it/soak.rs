@@ -1,7 +1,8 @@
 //! Runs drawn by lot: whatever goes wrong, each ends, and its report is true.
 //!
 //! A handful by default; `VOD_REFRESH_SOAK_SEEDS=500` runs so many, best with `--release` and `--nocapture`. A failure
-//! names its seed, and `VOD_REFRESH_SOAK_FIRST=N` begins there. A seed fixes everything that is left to chance.
+//! names its seed, and `VOD_REFRESH_SOAK_FIRST=N` begins there. A seed fixes everything that is left to chance. The hours
+//! are whole where seeds are asked for, and minutes by default.
 
 mod draw;
 mod drive;
