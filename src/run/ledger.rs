@@ -14,9 +14,11 @@ mod events;
 mod jobs;
 mod listing;
 mod media;
+mod narrow;
 mod pages;
 mod reopen;
 mod rows;
+mod stale;
 mod strangers;
 mod tasks;
 mod view;
@@ -41,7 +43,7 @@ use super::request::LookupAfter;
 use crate::error::{Error, ErrorKind};
 use crate::event::{Claim, MediaRefreshEvent};
 use crate::ids::{JobId, MediaId, RequestId, RunId, TaskId};
-use crate::vod::{JobRow, TaskRow, TaskType};
+use crate::vod::{JobRow, TaskFilter, TaskRow, TaskType};
 use due::Queue;
 use listing::Listing;
 use rows::{BatchEntry, BatchState, JobEntry, MediaEntry, TaskEntry};
@@ -213,7 +215,7 @@ pub enum Fact {
         /// Rows of the whole listing, if the service said so.
         total: Option<u64>,
     },
-    /// The service refuses to list tasks.
+    /// The service refuses to list tasks; where the listing was narrowed, so narrowed.
     ListingRefused,
     /// The service refuses to tell of this task.
     TaskRefused {
@@ -247,6 +249,8 @@ pub enum Work {
     List {
         /// Which page, from 1.
         page: u32,
+        /// What narrows them down, if anything does.
+        filter: Option<TaskFilter>,
     },
     /// Time alone made this a fact: apply it.
     Note(Fact),

@@ -31,9 +31,9 @@ impl Ledger {
                     && entry.rows.iter().zip(rows).all(|(old, new)| old.shows(new));
                 entry.ended_at.is_none() && !same
             }),
-            // Where a listing stands is not worth knowing after a break.
+            // Where a listing stands is not worth knowing after a break, nor which filter the service did not take.
             Fact::Listed { .. } => false,
-            Fact::ListingRefused => !self.listing.is_given_up(),
+            Fact::ListingRefused => !self.listing.is_given_up() && !self.listing.is_narrowed(),
             Fact::OutcomeUnknown { .. }
             | Fact::Halted { .. }
             | Fact::LookupsRefused { .. }

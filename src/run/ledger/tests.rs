@@ -94,7 +94,12 @@ fn due(ledger: &mut Ledger, now: Moment) -> Vec<String> {
             Work::Submit { batch } => format!("submit {batch}"),
             Work::LookUp { job } => format!("look up {job}"),
             Work::Look { task } => format!("look at {task}"),
-            Work::List { page } => format!("list page {page}"),
+            Work::List { page, filter: None } => format!("list page {page}"),
+            Work::List { page, filter: Some(filter) } => {
+                let domain = filter.domain.as_deref().unwrap_or("any");
+                let status = filter.status.as_ref().map_or("any", TaskStatus::as_str);
+                format!("list page {page} of {} on {domain}, {status}", filter.object_type)
+            }
             Work::Note(fact) => {
                 ledger.apply(now, fact);
                 "note".to_owned()

@@ -114,7 +114,7 @@ impl World {
             Work::Submit { batch } => vec![self.submission(batch)],
             Work::LookUp { job } => vec![looked_up(job.as_str(), self.rows_of(job.as_str()))],
             Work::Look { task } => vec![self.end_of(task.as_str())],
-            Work::List { page } => self.page(ledger, page),
+            Work::List { page, .. } => self.page(ledger, page),
             Work::Note(fact) => vec![fact],
         }
     }
