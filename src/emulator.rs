@@ -29,6 +29,7 @@ mod build;
 mod deliver;
 mod duration;
 mod fault;
+mod filters;
 mod gate;
 mod ids;
 mod log;
@@ -74,6 +75,7 @@ use crate::net::transport::Transport;
 
 pub use self::deliver::EventSignature;
 pub use self::fault::Fault;
+pub use self::filters::Filtering;
 pub use self::log::{Call, SentEvent};
 pub use self::media::{EventScript, MediaScript, SubmitFail, Which};
 pub use self::metadata::{CredentialsUri, Metadata};

@@ -18,6 +18,7 @@ mod fire;
 mod kills;
 mod limits;
 mod matrix;
+mod narrow;
 mod network;
 mod pages;
 mod program;

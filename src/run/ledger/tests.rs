@@ -82,6 +82,13 @@ fn seen(id: &str, status: TaskStatus) -> Fact {
     }
 }
 
+/// A task with a URL of its own, as the service shows it.
+fn seen_as(object_type: &str, id: &str, status: TaskStatus) -> Fact {
+    let mut row = TaskRow::new(task(id), format!("https://a/{id}"), status);
+    row.object_type = Some(object_type.into());
+    Fact::TaskSeen { task: task(id), rows: vec![row], all: true }
+}
+
 fn lost(batch: u32) -> Fact {
     Fact::OutcomeUnknown { batch, fault: Fault::new(ErrorKind::Unavailable, "Unavailable", "no answer") }
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use vod_refresh::emulator::{
-    EventScript, Fault, FaultRule, MediaScript, QueueEncoding, QueueScript, Scenario, Which,
+    EventScript, Fault, FaultRule, Filtering, JobScript, MediaScript, QueueEncoding, QueueScript, Scenario,
+    Which,
 };
 use vod_refresh::{LookupAfter, MediaId, RefreshRequest, RunOptions, TaskType};
 
@@ -16,6 +17,15 @@ const ACTIONS: [&str; 6] = [
     "BatchReceiveMessage",
     "BatchDeleteMessage",
     "*",
+];
+
+const FILTERS: [Filtering; 6] = [
+    Filtering::Works,
+    Filtering::Refused,
+    Filtering::ShowsNothing,
+    Filtering::KnowsNoDomain,
+    Filtering::HidesHalf,
+    Filtering::Ignored,
 ];
 
 /// What becomes of a media as far as the cloud is concerned.
@@ -104,6 +114,15 @@ pub(super) fn draw(seed: u64) -> Drawn {
         let (id, (script, fate)) = (format!("m{n}"), one_media(&mut lot, odd));
         scenario = scenario.with_media(id.as_str(), script);
         media.push((id, fate));
+    }
+    scenario = scenario.with_task_filters(lot.one_of(&FILTERS));
+    if lot.percent(40) {
+        // Others make tasks as well, on a domain of their own.
+        let url = |n| format!("https://others.example.test/{n}.mp4");
+        let urls = (0..lot.below(3_000)).map(url).collect();
+        let job = JobScript { media: vec!["theirs".into()], ..JobScript::default() };
+        let theirs = MediaScript { urls, ..MediaScript::default() };
+        scenario = scenario.with_job("others", job).with_media("theirs", theirs);
     }
     let mut may_be_rejected = false;
     for _ in 0..lot.below(8) {
