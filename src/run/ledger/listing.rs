@@ -476,6 +476,10 @@ impl Ledger {
         if round.view != View::All && round.seen > 0 {
             listing.narrowing.has_shown();
         }
+        if is_dear {
+            // What takes its place need not wait.
+            listing.next = Some(now);
+        }
         match (round.view, end) {
             (View::All, End::Wide) => {
                 listing.switch(View::Ours);

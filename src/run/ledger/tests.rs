@@ -1,6 +1,7 @@
 //! Races as tables of facts.
 
 mod listing;
+mod narrow;
 mod world;
 
 use super::*;
