@@ -19,6 +19,9 @@ const ACTIONS: [&str; 6] = [
     "*",
 ];
 
+/// The job of others.
+pub(super) const OTHERS: &str = "others";
+
 const FILTERS: [Filtering; 6] = [
     Filtering::Works,
     Filtering::Refused,
@@ -122,7 +125,7 @@ pub(super) fn draw(seed: u64) -> Drawn {
         let urls = (0..lot.below(3_000)).map(url).collect();
         let job = JobScript { media: vec!["theirs".into()], ..JobScript::default() };
         let theirs = MediaScript { urls, ..MediaScript::default() };
-        scenario = scenario.with_job("others", job).with_media("theirs", theirs);
+        scenario = scenario.with_job(OTHERS, job).with_media("theirs", theirs);
     }
     let mut may_be_rejected = false;
     for _ in 0..lot.below(8) {
