@@ -37,13 +37,15 @@ enum Common {
 }
 
 impl Common {
-    fn learn(&mut self, word: &str) {
-        match self {
-            _ if word.is_empty() => *self = Self::Many,
-            Self::Unknown => *self = Self::One(word.into()),
-            Self::One(known) if **known != *word => *self = Self::Many,
-            Self::One(_) | Self::Many => {}
-        }
+    /// Says whether it has changed.
+    fn learn(&mut self, word: &str) -> bool {
+        *self = match self {
+            Self::Many => return false,
+            Self::One(known) if **known == *word => return false,
+            Self::Unknown if !word.is_empty() => Self::One(word.into()),
+            Self::Unknown | Self::One(_) => Self::Many,
+        };
+        true
     }
 
     fn one(&self) -> Option<&str> {
@@ -64,6 +66,8 @@ pub(super) struct Narrowing {
     /// The domain is left out.
     without_domain: bool,
     is_off: bool,
+    /// Counts what the filter has been.
+    version: u32,
     tail: Tail,
 }
 
@@ -84,7 +88,7 @@ struct Tail {
 impl Narrowing {
     /// A row of a task of ours was of this type.
     pub(super) fn learn_type(&mut self, word: &str) {
-        self.object_type.learn(word);
+        self.version += u32::from(self.object_type.learn(word));
     }
 
     /// Whether a row of this type would tell anything new.
@@ -94,7 +98,7 @@ impl Narrowing {
 
     /// A URL of ours lies on this domain.
     pub(super) fn learn_domain(&mut self, domain: &str) {
-        self.domain.learn(domain);
+        self.version += u32::from(self.domain.learn(domain));
     }
 
     /// Whether a listing can be narrowed to those like ours.
@@ -105,6 +109,11 @@ impl Narrowing {
     /// Whether it may become possible.
     pub(super) fn may_become_possible(&self) -> bool {
         !self.is_off && !matches!(self.object_type, Common::Many)
+    }
+
+    /// Changes whenever the filter does.
+    pub(super) fn version(&self) -> u32 {
+        self.version
     }
 
     /// What narrows a listing to this view.
@@ -131,6 +140,7 @@ impl Narrowing {
     pub(super) fn distrust(&mut self, view: View) {
         if self.domain_in_use().is_some() && !self.domain_is_good {
             self.without_domain = true;
+            self.version += 1;
         } else {
             self.give_up(view);
         }

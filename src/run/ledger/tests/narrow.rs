@@ -195,3 +195,27 @@ fn a_listing_of_running_tasks_that_is_refused_or_full_of_others_leaves_single_ca
         assert!(are_singles(&due(&mut ledger, at(6))));
     }
 }
+
+#[test]
+fn a_filter_that_does_not_fit_all_of_ours_any_more_is_replaced_in_mid_round() {
+    let another_domain = || {
+        let ids = vec![task("m3-0")];
+        looked_up("J", vec![JobRow::new(media("m3"), SubmissionStatus::Success, ids, "https://b/1.mp4")])
+    };
+    let another_type = || seen_as("block", "m1-1", TaskStatus::Refreshing);
+    for (news, next) in
+        [(another_domain(), "list page 2 of file on any, any"), (another_type(), "list page 2")]
+    {
+        let mut ledger = sixty_tasks_of(&["m1", "m2", "m3"]);
+        due(&mut ledger, at(4));
+        ledger.apply(at(4), seen_as("file", "m1-0", TaskStatus::Complete));
+        due(&mut ledger, at(4));
+        ledger.apply(at(5), listed(2, 50, 900));
+        let words = due(&mut ledger, at(5));
+        assert!(words.contains(&format!("list page 2 {OURS}")), "{words:?}");
+        ledger.apply(at(5), news);
+        ledger.apply(at(5), listed(2, 10, 60));
+        let words = due(&mut ledger, at(5));
+        assert!(words.contains(&next.to_owned()), "{words:?}");
+    }
+}
