@@ -124,7 +124,7 @@ impl Ledger {
             Some(page) => {
                 let round = *round;
                 let pages = total.map_or(guess, |total| total.div_ceil(PAGE));
-                if round.view == View::All && !round.by_place && self.narrowing_saves(round.to_come(pages)) {
+                if round.view == View::All && !round.by_place && self.narrowing_saves(round.left_of(pages)) {
                     End::Wide
                 } else if !round.by_place && round.read.max(pages) * GAIN > round.open {
                     End::Dear
@@ -262,7 +262,7 @@ impl Round {
     }
 
     /// How many of `pages` it is likely to take yet, as dense as it has shown what it looks for.
-    fn to_come(&self, pages: u64) -> u64 {
+    fn left_of(&self, pages: u64) -> u64 {
         let left = pages.saturating_sub(self.read);
         let unseen = self.open.saturating_sub(self.seen);
         (unseen * self.read).checked_div(self.seen).map_or(left, |pages| pages.min(left))
