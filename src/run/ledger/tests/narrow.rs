@@ -219,3 +219,34 @@ fn a_filter_that_does_not_fit_all_of_ours_any_more_is_replaced_in_mid_round() {
         assert!(words.contains(&next.to_owned()), "{words:?}");
     }
 }
+
+#[test]
+fn a_listing_of_running_tasks_leaves_their_places_alone() {
+    let mut ledger = amid_others();
+    for page in [2, 1, 3, 4, 5, 6] {
+        let now = at(5);
+        assert_eq!(due(&mut ledger, now), [format!("list page {page} {OURS}")]);
+        let first = (page - 1) * 5;
+        show(&mut ledger, now, "m1", first..first + 5, &TaskStatus::Refreshing);
+        show(&mut ledger, now, "m2", first..first + 5, &TaskStatus::Refreshing);
+        ledger.apply(now, listed(page, 50, 300));
+    }
+    // All but four of each page end.
+    for page in 0..6 {
+        show(&mut ledger, at(6), "m1", page * 5 + 2..page * 5 + 5, &TaskStatus::Complete);
+        show(&mut ledger, at(6), "m2", page * 5 + 2..page * 5 + 5, &TaskStatus::Complete);
+    }
+    let places = |ledger: &Ledger| (ledger.listing.pages.used(), ledger.listing.pages.placed());
+    assert_eq!(places(&ledger), (6, 23));
+    // As if such a round had been before, and had brought no single call.
+    ledger.listing.narrowing.tail_ended(0);
+    let words: Vec<String> = (7..60).flat_map(|now| due(&mut ledger, at(now))).collect();
+    assert_eq!(words, [format!("list page 1 {RUNNING}")], "six pages are dear for so few");
+    for media in ["m1", "m2"] {
+        (0..6).for_each(|page| {
+            show(&mut ledger, at(60), media, page * 5 + 1..page * 5 + 2, &TaskStatus::Refreshing);
+        });
+    }
+    ledger.apply(at(60), listed(1, 12, 12));
+    assert_eq!(places(&ledger), (6, 23));
+}
