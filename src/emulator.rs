@@ -30,6 +30,7 @@ mod build;
 mod deliver;
 mod duration;
 mod fault;
+mod filters;
 mod gate;
 mod ids;
 mod log;
@@ -75,6 +76,7 @@ use crate::net::transport::Transport;
 
 pub use self::deliver::EventSignature;
 pub use self::fault::Fault;
+pub use self::filters::Filtering;
 pub use self::log::{Call, SentEvent};
 pub use self::media::{EventScript, MediaScript, SubmitFail, Which};
 pub use self::metadata::{CredentialsUri, Metadata};

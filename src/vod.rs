@@ -20,7 +20,7 @@ mod set_message_callback;
 
 pub use client::{VodClient, VodClientBuilder};
 pub use describe_vod_refresh_quota::RefreshQuota;
-pub use describe_vod_refresh_tasks::{TaskPage, TaskQuery, TaskRow, TaskRows, TaskStatus};
+pub use describe_vod_refresh_tasks::{TaskFilter, TaskPage, TaskQuery, TaskRow, TaskRows, TaskStatus};
 pub use endpoints::endpoint_of_region;
 pub use get_media_refresh_jobs::{JobRow, SubmissionStatus};
 pub use message_callback::{

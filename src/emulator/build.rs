@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::filters::Filtering;
 use super::media::MediaScript;
 use super::metadata::{CredentialsUri, Metadata};
 use super::queue::QueueScript;
@@ -148,6 +149,13 @@ impl Scenario {
     #[must_use]
     pub fn with_job_ids<T: Into<String>>(mut self, ids: impl IntoIterator<Item = T>) -> Self {
         self.job_ids = ids.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Says how listings of tasks treat their filters.
+    #[must_use]
+    pub fn with_task_filters(mut self, filtering: Filtering) -> Self {
+        self.task_filters = filtering;
         self
     }
 

@@ -41,6 +41,7 @@
 //! | `url_with_commas` | false | makes URLs with commas in them |
 //! | `merge_ids_across_media` | false | all URLs of one submit call share one task id |
 //! | `extend_as_object` | false | events carry `Extend` as an object, not as a text holding JSON |
+//! | `task_filters` | `works` | how listings of tasks treat `ObjectType`, `DomainName` and `Status`: `works`, `refused`, `shows_nothing`, `knows_no_domain`, `hides_half`, `ignored` |
 //! | `rates` | 50 for the two job actions | action → calls a second; 0 = no limit. More gives `Throttling.User` |
 //! | `callback` | none | `url`, and `key` if events are to be signed: the event settings at the start, with every event type on. Without settings no event is sent, whatever `UserData` says. `SetMessageCallback` and `DeleteMessageCallback` replace them |
 //! | `quota` | see below | the day's quota |
@@ -168,6 +169,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::duration;
+use super::filters::Filtering;
 use super::media::MediaScript;
 use super::metadata::{CredentialsUri, Metadata};
 use super::queue::QueueScript;
@@ -217,6 +219,8 @@ pub struct Scenario {
     pub merge_ids_across_media: bool,
     /// Whether events carry `Extend` as an object.
     pub extend_as_object: bool,
+    /// How listings of tasks treat their filters.
+    pub task_filters: Filtering,
     /// Calls a second by action; 0 means no limit.
     pub rates: BTreeMap<String, f64>,
     /// Where events go.
@@ -292,6 +296,7 @@ impl Default for Scenario {
             url_with_commas: false,
             merge_ids_across_media: false,
             extend_as_object: false,
+            task_filters: Filtering::default(),
             rates: BTreeMap::new(),
             callback: None,
             queue: None,

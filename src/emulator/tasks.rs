@@ -20,7 +20,10 @@ pub(super) fn describe_vod_refresh_tasks(
 ) -> Result<Done, Problem> {
     // An empty filter is no filter: an empty TaskId gives the account's tasks, as the service is feared to do.
     let given = |name: &str| params.get(name).map(String::as_str).filter(|value| !value.is_empty());
-    let listing = read_listing(&given, now)?;
+    let mut listing = read_listing(&given, now)?;
+    if given("TaskId").is_none() {
+        state.scenario.task_filters.apply(&mut listing)?;
+    }
     let number = |name: &str, default: usize, max: usize| match given(name) {
         None => Ok(default),
         Some(text) => text
@@ -94,7 +97,7 @@ fn read_listing<'a>(
     if status.is_some_and(|word| !["Complete", "Refreshing", "Failed"].contains(&word)) {
         return Err(problem("InvalidStatus.ValueNotSupported", "Specified Status is not supported."));
     }
-    Ok(Listing { url: given("ObjectPath"), object_type, domain, status, from, to })
+    Ok(Listing { url: given("ObjectPath"), object_type, domain, status, from, to, hides_half: false })
 }
 
 fn render(row: &TaskRow, now: DateTime<Utc>) -> Value {

@@ -23,6 +23,7 @@ mod limits;
 mod live;
 mod lookups;
 mod matrix;
+mod narrow;
 mod network;
 mod pages;
 #[cfg(target_os = "linux")]

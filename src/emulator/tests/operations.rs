@@ -3,7 +3,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::bed::Bed;
-use crate::emulator::{EventScript, Fault, FaultRule, JobScript, MediaScript, QueueScript, Scenario, Which};
+use crate::emulator::{
+    EventScript, Fault, FaultRule, Filtering, JobScript, MediaScript, QueueScript, Scenario, Which,
+};
 
 async fn sleep(ms: u64) {
     tokio::time::sleep(Duration::from_millis(ms)).await;
@@ -247,6 +249,38 @@ async fn an_empty_task_id_lists_the_accounts_tasks_newest_first() {
         bed.tasks(&[("ObjectType", "file"), ("DomainName", "media.example.test"), ("PageSize", "1")]).await;
     assert_eq!(found, ["T2 Refreshing"]);
     assert_eq!(bed.tasks(&[("ObjectType", "preload")]).await.1, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn filters_misbehave_as_told_and_never_for_a_single_task() {
+    let file = ("ObjectType", "file");
+    let domain = ("DomainName", "media.example.test");
+    let other = ("DomainName", "other.test");
+    let table = [
+        (Filtering::Works, &[file, domain][..], 4),
+        (Filtering::Works, &[file, other], 0),
+        (Filtering::ShowsNothing, &[file], 0),
+        (Filtering::ShowsNothing, &[], 4),
+        (Filtering::KnowsNoDomain, &[file, domain], 0),
+        (Filtering::KnowsNoDomain, &[file], 4),
+        (Filtering::HidesHalf, &[file], 2),
+        (Filtering::HidesHalf, &[], 4),
+        (Filtering::Ignored, &[file, other], 4),
+        (Filtering::Ignored, &[file, ("TaskId", "T1")], 1),
+        (Filtering::HidesHalf, &[file, ("TaskId", "T1")], 1),
+    ];
+    for (filtering, given, expected) in table {
+        let ids = ["T1", "T2", "T3", "T4"].map(String::from).to_vec();
+        let media = MediaScript { url_count: Some(4), task_ids: ids, ..MediaScript::default() };
+        let bed = Bed::new(Scenario::new().with_default_media(media).with_task_filters(filtering));
+        bed.submit("m1").await;
+        sleep(1000).await;
+        let (found, total) = bed.tasks(given).await;
+        assert_eq!((found.len(), total), (expected, expected as u64), "{filtering:?} {given:?}");
+    }
+    let bed = Bed::new(Scenario::new().with_task_filters(Filtering::Refused));
+    let (status, body) = bed.call("DescribeVodRefreshTasks", &[file]).await;
+    assert_eq!((status, body["Code"].as_str().unwrap()), (400, "InvalidObjectType.ValueNotSupported"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -21,7 +21,7 @@ pub(super) enum Done {
     Submitted(u32, Result<Submission>),
     LookedUp(JobId, Result<Vec<JobRow>>),
     Looked(TaskId, Result<TaskRows>),
-    Listed(u32, Result<TaskPage>),
+    Listed { page: u32, is_narrowed: bool, answer: Result<TaskPage> },
 }
 
 impl Driver<'_> {
@@ -50,11 +50,13 @@ impl Driver<'_> {
                     Done::Looked(task, rows)
                 });
             }
-            Work::List { page } => {
+            Work::List { page, filter } => {
                 self.in_flight.look += 1;
                 let window = self.window();
-                self.calls
-                    .spawn(async move { Done::Listed(page, client.list_refresh_tasks(window, page).await) });
+                self.calls.spawn(async move {
+                    let answer = client.list_refresh_tasks(window, filter.as_ref(), page).await;
+                    Done::Listed { page, is_narrowed: filter.is_some(), answer }
+                });
             }
             // Notes are facts: the loop applies them itself.
             Work::Note(_) => {}
@@ -96,9 +98,9 @@ impl Driver<'_> {
                 self.in_flight.look -= 1;
                 facts.extend(self.looked(task, answer));
             }
-            Done::Listed(page, answer) => {
+            Done::Listed { page, is_narrowed, answer } => {
                 self.in_flight.look -= 1;
-                self.listed(page, answer, facts);
+                self.listed(page, is_narrowed, answer, facts);
             }
         }
     }
@@ -157,9 +159,11 @@ impl Driver<'_> {
         }
     }
 
-    fn listed(&mut self, page: u32, answer: Result<TaskPage>, facts: &mut Vec<Fact>) {
+    fn listed(&mut self, page: u32, is_narrowed: bool, answer: Result<TaskPage>, facts: &mut Vec<Fact>) {
         let answer = match answer {
             Ok(answer) => answer,
+            // It may be the filter: no run ends for that. What else is wrong, the next call will say.
+            Err(_) if is_narrowed => return facts.push(Fact::ListingRefused),
             // Single looks may still be allowed; if they are not, they will say so.
             Err(error) => match error.kind() {
                 ErrorKind::Rejected | ErrorKind::Refused | ErrorKind::NotFound | ErrorKind::Quota => {

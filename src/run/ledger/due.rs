@@ -46,7 +46,7 @@ impl Ledger {
     }
 
     pub(super) fn due_task(&mut self, now: Moment) -> Option<Work> {
-        if let Some(page) = self.due_page() {
+        if let Some(page) = self.due_page(now) {
             return Some(page);
         }
         loop {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::media::{failure_of, one_url_a_task};
-use super::rows::Heard;
+use super::rows::{Heard, domains};
 use super::{Ledger, Moment};
 use crate::event::MediaRefreshEvent;
 use crate::ids::JobId;
@@ -78,6 +78,7 @@ impl Ledger {
         if row.status == SubmissionStatus::Success {
             if entry.urls.is_empty() {
                 entry.one_url_a_task = one_url_a_task(&row);
+                domains(&row.urls).for_each(|domain| self.listing.narrowing.learn_domain(domain));
                 entry.urls = row.urls.into();
             }
             if !row.tasks.is_empty() {

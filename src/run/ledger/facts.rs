@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind};
 use crate::event::MediaRefreshEvent;
 use crate::ids::{JobId, RequestId, TaskId};
 use crate::run::report::ReportedError;
-use crate::vod::{JobRow, TaskRow};
+use crate::vod::{JobRow, TaskFilter, TaskRow};
 
 /// An error as a fact: what it means for exit codes, and what is reported.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,7 +137,7 @@ pub enum Fact {
         /// Rows of the whole listing, if the service said so.
         total: Option<u64>,
     },
-    /// The service refuses to list tasks.
+    /// The service refuses to list tasks; where the listing was narrowed, so narrowed.
     ListingRefused,
     /// The service refuses to tell of this task.
     TaskRefused {
@@ -171,6 +171,8 @@ pub enum Work {
     List {
         /// Which page, from 1.
         page: u32,
+        /// What narrows them down, if anything does.
+        filter: Option<TaskFilter>,
     },
     /// Time alone made this a fact: apply it.
     Note(Fact),

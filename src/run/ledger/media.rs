@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::rows::count;
+use super::rows::domains;
 use super::{Ledger, Moment};
 use crate::event::Source;
 use crate::ids::TaskId;
@@ -76,6 +76,7 @@ impl Ledger {
             _ => Source::Lookup,
         });
         entry.one_url_a_task = one_url_a_task(&row);
+        domains(&row.urls).for_each(|domain| self.listing.narrowing.learn_domain(domain));
         entry.urls = row.urls.into();
         if let Some(code) = row.error_code {
             let note = format!("the service reports success together with the code {code}");
@@ -177,6 +178,6 @@ pub(super) fn failure_of(row: &JobRow) -> ReportedError {
 
 /// Merged task ids are fewer than the URLs. Without URLs nobody knows.
 pub(super) fn one_url_a_task(row: &JobRow) -> bool {
-    let urls = count(&row.urls);
+    let urls = domains(&row.urls).count();
     urls > 0 && row.tasks.len() >= urls
 }

@@ -34,9 +34,9 @@ impl Ledger {
                 let counts = !rows.is_empty() && rows.iter().all(|row| row.status.is_final());
                 entry.ended_at.is_none() && (!same || counts)
             }),
-            // Where a listing stands is not worth knowing after a break.
+            // Where a listing stands is not worth knowing after a break, nor which filter the service did not take.
             Fact::Listed { .. } => false,
-            Fact::ListingRefused => !self.listing.is_given_up(),
+            Fact::ListingRefused => !self.listing.is_given_up() && !self.listing.is_narrowed(),
             Fact::OutcomeUnknown { .. }
             | Fact::Halted { .. }
             | Fact::LookupsRefused { .. }

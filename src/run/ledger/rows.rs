@@ -1,5 +1,7 @@
 //! The rows of the ledger. Small: a run may have 200,000 tasks.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 
 use super::super::batch::Batch;
@@ -8,6 +10,9 @@ use super::{Fault, Moment};
 use crate::event::Source;
 use crate::ids::{JobId, MediaId, TaskId};
 use crate::vod::{TaskRow, TaskStatus};
+
+/// A task that is younger may not be listed yet: windows end with the second, and creation is asynchronous.
+const FRESH: Duration = Duration::from_secs(3);
 
 /// A batch on its way to the service.
 #[derive(Debug)]
@@ -155,8 +160,21 @@ pub(super) struct TaskEntry {
     pub(super) overdue: bool,
     /// The next look is at it alone, whatever a listing might cost.
     pub(super) alone: bool,
+    /// Why the look that is on, if one is, is at it alone.
+    pub(super) asked: Asked,
     /// Why it will not be looked at any more.
     pub(super) error: Option<Box<ReportedError>>,
+}
+
+/// Why a task is asked for alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Asked {
+    #[default]
+    Plainly,
+    /// Listings show it as running for longer than tasks take.
+    Overdue,
+    /// A listing of running tasks did not show it.
+    Missed,
 }
 
 /// The media that a task works for. URLs of one domain and second are merged into one task id, so there may be
@@ -254,6 +272,7 @@ impl TaskEntry {
             page: 0,
             overdue: false,
             alone: false,
+            asked: Asked::Plainly,
             spells_ours: false,
             owners: Owners::default(),
             rows: Box::default(),
@@ -265,6 +284,11 @@ impl TaskEntry {
             short: 0,
             error: None,
         }
+    }
+
+    /// Whether a listing that began at `began` may not show it yet.
+    pub(super) fn is_fresh(&self, began: Moment) -> bool {
+        self.known_since + FRESH > began
     }
 
     /// The rows that count for a media with these URLs: its own, or all where the spelling of none fits.
@@ -283,10 +307,14 @@ impl TaskEntry {
     }
 }
 
-/// How many entries the comma-joined `urls` have. A URL may hold commas itself: an entry begins with a scheme.
-pub(super) fn count(urls: &str) -> usize {
-    let begins = |piece: &&str| piece.starts_with("http://") || piece.starts_with("https://");
-    urls.split(',').map(str::trim_start).filter(begins).count()
+/// The domains of the entries of the comma-joined `urls`, one for each. A URL may hold commas itself: an entry begins with
+/// a scheme.
+pub(super) fn domains(urls: &str) -> impl Iterator<Item = &str> {
+    urls.split(',').filter_map(|piece| {
+        let piece = piece.trim_start();
+        let rest = piece.strip_prefix("https://").or_else(|| piece.strip_prefix("http://"))?;
+        rest.split(['/', ':', '?', '#']).next()
+    })
 }
 
 /// Whether the comma-joined `urls` hold `url` as an entry. A URL may hold commas itself, so the list is not split: an

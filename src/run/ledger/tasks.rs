@@ -77,7 +77,7 @@ impl Ledger {
         entry.owners.remove(media);
         if entry.owners.is_empty() {
             entry.due = None;
-            self.listing.forget(std::mem::take(&mut entry.page));
+            self.listing.forget(entry);
             self.progress.tasks -= 1;
             if entry.ended_at.is_some() {
                 self.progress.tasks_ended -= 1;
@@ -117,7 +117,9 @@ impl Ledger {
         if entry.ended_at.is_some() || entry.owners.is_empty() {
             return;
         }
-        (entry.shown_in, entry.page) = self.listing.saw(entry.shown_in, entry.page);
+        self.listing.saw(entry);
+        let runs = rows.is_empty() || rows.iter().any(|row| !row.status.is_final());
+        self.listing.answered(std::mem::take(&mut entry.asked), !runs);
         if rows.is_empty() && entry.rows.is_empty() {
             // Not visible yet, until the grace has passed.
             if now.since(first_look) >= GRACE {
@@ -126,6 +128,16 @@ impl Ledger {
                 return self.plan_look(task, now);
             }
             return self.look_again(now, task);
+        }
+        for row in &rows {
+            let narrowing = &mut self.listing.narrowing;
+            let Some(word) = row.object_type.as_deref().filter(|word| !narrowing.knows_type(word)) else {
+                continue;
+            };
+            let mut urls = entry.owners.all().map(|owner| &*self.media[owner.media as usize].urls);
+            if urls.any(|urls| names(urls, &row.object_path)) {
+                narrowing.learn_type(word);
+            }
         }
         if !rows.is_empty() {
             entry.merge(rows);
@@ -194,7 +206,7 @@ impl Ledger {
         let entry = &mut self.tasks[task as usize];
         entry.ended_at = Some(now);
         entry.due = None;
-        self.listing.forget(std::mem::take(&mut entry.page));
+        self.listing.forget(entry);
         self.progress.tasks_ended += 1;
         if let Some(took) = self.age(now, task) {
             self.learn(now, took);

@@ -3,6 +3,7 @@
 mod batches;
 mod events;
 mod listing;
+mod narrow;
 mod silence;
 mod tasks;
 mod world;
@@ -89,6 +90,13 @@ fn seen(id: &str, status: TaskStatus) -> Fact {
     }
 }
 
+/// A task with a URL of its own, as the service shows it.
+fn seen_as(object_type: &str, id: &str, status: TaskStatus) -> Fact {
+    let mut row = TaskRow::new(task(id), format!("https://a/{id}"), status);
+    row.object_type = Some(object_type.into());
+    Fact::TaskSeen { task: task(id), rows: vec![row], all: true }
+}
+
 fn lost(batch: u32) -> Fact {
     Fact::OutcomeUnknown { batch, fault: Fault::new(ErrorKind::Unavailable, "Unavailable", "no answer") }
 }
@@ -101,7 +109,12 @@ fn due(ledger: &mut Ledger, now: Moment) -> Vec<String> {
             Work::Submit { batch } => format!("submit {batch}"),
             Work::LookUp { job } => format!("look up {job}"),
             Work::Look { task } => format!("look at {task}"),
-            Work::List { page } => format!("list page {page}"),
+            Work::List { page, filter: None } => format!("list page {page}"),
+            Work::List { page, filter: Some(filter) } => {
+                let domain = filter.domain.as_deref().unwrap_or("any");
+                let status = filter.status.as_ref().map_or("any", TaskStatus::as_str);
+                format!("list page {page} of {} on {domain}, {status}", filter.object_type)
+            }
             Work::Note(fact) => {
                 ledger.apply(now, fact);
                 "note".to_owned()

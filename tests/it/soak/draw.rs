@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use vod_refresh::emulator::{
-    EventScript, FaultRule, MediaScript, QueueEncoding, QueueScript, Scenario, Which,
+    Emulator, EventScript, FaultRule, Filtering, JobScript, MediaScript, QueueEncoding, QueueScript,
+    Scenario, Which,
 };
 use vod_refresh::{LookupAfter, MediaId, RefreshRequest, RunOptions, TaskType};
 
@@ -18,6 +19,23 @@ const ACTIONS: [&str; 6] = [
     "BatchReceiveMessage",
     "BatchDeleteMessage",
     "*",
+];
+
+/// The job of others.
+const OTHERS: &str = "others";
+
+/// The jobs of a cloud that are not those of others.
+pub(super) fn our_jobs(cloud: &Emulator) -> Vec<String> {
+    cloud.job_ids().into_iter().filter(|id| id != OTHERS).collect()
+}
+
+const FILTERS: [Filtering; 6] = [
+    Filtering::Works,
+    Filtering::Refused,
+    Filtering::ShowsNothing,
+    Filtering::KnowsNoDomain,
+    Filtering::HidesHalf,
+    Filtering::Ignored,
 ];
 
 /// What becomes of a media as far as the cloud is concerned.
@@ -79,6 +97,15 @@ pub(super) fn draw(seed: u64) -> Drawn {
         let (id, (script, fate)) = (format!("m{n}"), one_media(&mut lot, odd));
         scenario = scenario.with_media(id.as_str(), script);
         media.push((id, fate));
+    }
+    scenario = scenario.with_task_filters(lot.one_of(&FILTERS));
+    if lot.percent(40) {
+        // Others make tasks as well, on a domain of their own.
+        let url = |n| format!("https://others.example.test/{n}.mp4");
+        let urls = (0..lot.below(3_000)).map(url).collect();
+        let job = JobScript { media: vec!["theirs".into()], ..JobScript::default() };
+        let theirs = MediaScript { urls, ..MediaScript::default() };
+        scenario = scenario.with_job(OTHERS, job).with_media("theirs", theirs);
     }
     for _ in 0..lot.below(8) {
         let times = if lot.percent(10) { 0 } else { 1 + lot.below(6) as u32 };

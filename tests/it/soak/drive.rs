@@ -8,7 +8,7 @@ use vod_refresh::emulator::Call;
 use vod_refresh::run::Notice;
 use vod_refresh::{JobId, Journal, LookupAfter, Outcome, Refresher, Report, Result};
 
-use super::draw::{Drawn, Fate, draw};
+use super::draw::{Drawn, Fate, draw, our_jobs};
 use super::tally::Figures;
 use super::truth::{self, Evidence};
 use crate::crash::die;
@@ -100,7 +100,7 @@ async fn submit_only(bed: &Bed, drawn: &Drawn) -> Vec<JobId> {
     let run = bed.refresher().with_options(options);
     let report = in_time(drawn, run.refresh(&drawn.request())).await.unwrap();
     truth::counts_add_up(&report);
-    let mut jobs: Vec<JobId> = bed.cloud.job_ids().iter().map(|id| JobId::new(id).unwrap()).collect();
+    let mut jobs: Vec<JobId> = our_jobs(&bed.cloud).iter().map(|id| JobId::new(id).unwrap()).collect();
     // They come in no order, and a seed is to give one.
     jobs.sort_by(|one, other| one.as_str().cmp(other.as_str()));
     let known = report.media.iter().filter_map(|media| media.job_id.as_ref());
@@ -175,7 +175,7 @@ fn each_job_is_told_of(bed: &Bed, drawn: &Drawn, jobs: &[JobId], report: &Report
 
 fn nothing_is_submitted_again_in_silence(drawn: &Drawn, bed: &Bed) {
     let told = bed.heard.all().iter().filter(|n| matches!(n, Notice::Resubmitting { .. })).count();
-    let (jobs, batches) = (bed.cloud.job_ids().len(), drawn.media.len().div_ceil(20));
+    let (jobs, batches) = (our_jobs(&bed.cloud).len(), drawn.media.len().div_ceil(20));
     assert!(jobs <= batches + told, "{jobs} jobs for {batches} batches, {told} announced");
 }
 

@@ -11,7 +11,7 @@ use vod_refresh::emulator::Scenario;
 use vod_refresh::run::{Notice, Progress};
 use vod_refresh::{MediaId, Observer, RefreshRequest, Refresher, Report, TaskType};
 
-use super::draw::{self, Fate};
+use super::draw::{self, Fate, our_jobs};
 use super::lot::Lot;
 use super::tally::Figures;
 use super::truth::{self, Evidence};
@@ -66,7 +66,7 @@ pub(super) async fn one(seed: u64, long: Duration) -> Figures {
     let workers = join_all((0..workers).map(|number| hour.work(number, lot.fork())));
     tokio::join!(workers, hour.spoil(Lot(seed)));
 
-    let (jobs, batches) = (hour.bed.cloud.job_ids().len(), *hour.batches.lock().unwrap());
+    let (jobs, batches) = (our_jobs(&hour.bed.cloud).len(), *hour.batches.lock().unwrap());
     let told = hour.resubmitted.0.load(Ordering::Relaxed);
     assert!(jobs <= batches + told, "{jobs} jobs for {batches} batches, {told} announced");
     hour.weigh();

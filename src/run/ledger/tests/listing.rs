@@ -3,7 +3,7 @@
 use super::*;
 
 /// A run whose first two media have 30 tasks each, submitted at 1 s and known at 2 s; nothing is known of the others yet.
-fn sixty_tasks_of(ids: &[&str]) -> Ledger {
+pub(super) fn sixty_tasks_of(ids: &[&str]) -> Ledger {
     let mut ledger = ledger(false, ids);
     ledger.apply(at(1), submitted("J"));
     assert_eq!(due(&mut ledger, at(1)), ["look up J"]);
@@ -24,14 +24,14 @@ fn sixty_tasks() -> Ledger {
     ledger
 }
 
-const STAND_INS: [&str; 4] = ["look at m1-0", "look at m1-16", "look at m2-18", "look at m2-2"];
+pub(super) const STAND_INS: [&str; 4] = ["look at m1-0", "look at m1-16", "look at m2-18", "look at m2-2"];
 
-fn sorted(mut words: Vec<String>) -> Vec<String> {
+pub(super) fn sorted(mut words: Vec<String>) -> Vec<String> {
     words.sort();
     words
 }
 
-fn listed(page: u32, rows: u64, total: u64) -> Fact {
+pub(super) fn listed(page: u32, rows: u64, total: u64) -> Fact {
     Fact::Listed { page, rows, total: Some(total) }
 }
 

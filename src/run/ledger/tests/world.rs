@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::vod::TaskFilter;
 
 /// What really happens to one media.
 #[derive(Debug, Clone)]
@@ -26,12 +27,50 @@ fn fate() -> impl Strategy<Value = Fate> {
     ]
 }
 
+/// How listings treat their filters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Filtering {
+    Works,
+    Refused,
+    ShowsNothing,
+    KnowsNoDomain,
+    HidesHalf,
+    Ignored,
+}
+
+fn filtering() -> impl Strategy<Value = Filtering> {
+    use Filtering::*;
+    prop::sample::select(vec![Works, Refused, ShowsNothing, KnowsNoDomain, HidesHalf, Ignored])
+}
+
+/// How listings go: what they count, what else is in them, and how many queries show tasks that still run.
+#[derive(Debug, Clone)]
+struct Listings {
+    filtering: Filtering,
+    /// `None`: the truth.
+    total: Option<Option<u64>>,
+    others: usize,
+    slow: u32,
+}
+
+fn listings() -> impl Strategy<Value = Listings> {
+    let total = prop_oneof![Just(None), Just(Some(None)), Just(Some(Some(7))), Just(Some(Some(5_000)))];
+    (filtering(), total, prop::sample::select(vec![20, 400]), 0u32..100)
+        .prop_map(|(filtering, total, others, slow)| Listings { filtering, total, others, slow })
+}
+
 /// The truth about a run, which answers every question about it.
 struct World {
     fates: Vec<Fate>,
+    listings: Listings,
+    queries: std::cell::Cell<u32>,
 }
 
 impl World {
+    fn new(fates: Vec<Fate>, listings: Listings) -> Self {
+        Self { fates, listings, queries: std::cell::Cell::default() }
+    }
+
     fn id(n: usize) -> String {
         format!("m{n}")
     }
@@ -84,7 +123,16 @@ impl World {
         let (n, k): (usize, usize) = (n.parse().unwrap(), k.parse().unwrap());
         let tasks = if n < self.fates.len() { self.tasks(n) } else { vec![] };
         let ok = tasks.get(k).is_none_or(|task| task.1);
-        seen(id, if ok { TaskStatus::Complete } else { TaskStatus::Failed })
+        seen_as("file", id, if ok { TaskStatus::Complete } else { TaskStatus::Failed })
+    }
+
+    /// A task of ours as a query shows it.
+    fn shown(&self, id: &str) -> Fact {
+        if self.queries.get() < self.listings.slow {
+            seen_as("file", id, TaskStatus::Refreshing)
+        } else {
+            self.end_of(id)
+        }
     }
 
     /// All the facts of a run, with forged events and stale answers among them, in the order of time.
@@ -101,7 +149,7 @@ impl World {
             facts.push(event(&Self::job_of(n), row.clone()));
             facts.push(event("foreign", row));
             for (id, _) in self.tasks(n) {
-                facts.push(seen(&id, TaskStatus::Refreshing));
+                facts.push(seen_as("file", &id, TaskStatus::Refreshing));
                 facts.push(Fact::TaskSeen { task: task(&id), rows: vec![], all: true });
                 facts.push(self.end_of(&id));
             }
@@ -113,22 +161,47 @@ impl World {
         match work {
             Work::Submit { batch } => vec![self.submission(batch)],
             Work::LookUp { job } => vec![looked_up(job.as_str(), self.rows_of(job.as_str()))],
-            Work::Look { task } => vec![self.end_of(task.as_str())],
-            Work::List { page } => self.page(ledger, page),
+            Work::Look { task } => {
+                self.queries.update(|n| n + 1);
+                vec![self.shown(task.as_str())]
+            }
+            Work::List { page, filter } => {
+                self.queries.update(|n| n + 1);
+                self.page(ledger, page, filter)
+            }
             Work::Note(fact) => vec![fact],
         }
     }
 
-    /// A page of everybody's tasks, newest first. The oldest of ours are missing, and the total is wrong.
-    fn page(&self, ledger: &Ledger, page: u32) -> Vec<Fact> {
-        let ours = (5..self.fates.len()).flat_map(|n| self.tasks(n)).map(|(id, _)| id);
-        let others = (0..20).map(|n| format!("T9999-{n}"));
-        let mut all: Vec<String> = ours.chain(others).collect();
+    /// A page of everybody's tasks, newest first, as far as they fit the filter. The oldest of ours are missing.
+    fn page(&self, ledger: &Ledger, page: u32, filter: Option<TaskFilter>) -> Vec<Fact> {
+        let is_narrowed = filter.is_some();
+        let filter = filter.filter(|_| self.listings.filtering != Filtering::Ignored);
+        let fits = |n: usize, id: &str| {
+            let Some(filter) = &filter else { return true };
+            let is_ours = filter.domain.as_deref().is_none_or(|domain| (domain == "a") == (n < 9999));
+            let runs = self.queries.get() < self.listings.slow;
+            let works = is_ours && (filter.status.is_none() || runs && n < 9999);
+            match self.listings.filtering {
+                Filtering::Works | Filtering::Refused | Filtering::Ignored => works,
+                Filtering::ShowsNothing => false,
+                Filtering::KnowsNoDomain => works && filter.domain.is_none(),
+                Filtering::HidesHalf => works && id.bytes().map(u32::from).sum::<u32>().is_multiple_of(2),
+            }
+        };
+        if is_narrowed && self.listings.filtering == Filtering::Refused {
+            return vec![Fact::ListingRefused];
+        }
+        let ours = (5..self.fates.len()).flat_map(|n| self.tasks(n).into_iter().map(move |(id, _)| (n, id)));
+        let others = (0..self.listings.others).map(|n| (9999, format!("T9999-{n}")));
+        let mut all: Vec<String> =
+            ours.chain(others).filter(|(n, id)| fits(*n, id)).map(|(_, id)| id).collect();
         all.reverse();
+        let total = self.listings.total.unwrap_or(Some(all.len() as u64));
         let shown: Vec<&String> = all.iter().skip((page as usize - 1) * 50).take(50).collect();
-        let listed = Fact::Listed { page, rows: shown.len() as u64, total: Some(7) };
+        let listed = Fact::Listed { page, rows: shown.len() as u64, total };
         let ours = shown.into_iter().filter(|id| ledger.lists(&task(id), &format!("https://a/{id}")));
-        ours.map(|id| self.end_of(id)).chain([listed]).collect()
+        ours.map(|id| self.shown(id)).chain([listed]).collect()
     }
 }
 
@@ -179,12 +252,15 @@ proptest! {
     #[test]
     fn order_repetition_and_loss_of_facts_change_no_report(
         fates in prop::collection::vec(fate(), 1..48),
+        plain_listings in listings(),
+        shaken_listings in listings(),
         has_events: bool,
         picks in prop::collection::vec((any::<prop::sample::Index>(), 0u8..4), 0..400),
     ) {
-        let world = World { fates };
+        let world = World::new(fates.clone(), plain_listings);
         let mut plain = new_run(&world, false);
         settle(&world, &mut plain, at(0));
+        let world = World::new(fates, shaken_listings);
 
         let mut shaken = new_run(&world, has_events);
         let mut sends: Vec<Work> = std::iter::from_fn(|| shaken.due(at(0), ROOM)).collect();
