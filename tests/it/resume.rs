@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde_json::Value;
-use vod_refresh::emulator::{EventScript, Fault, FaultRule, MediaScript, Scenario, Which};
+use vod_refresh::emulator::{EventScript, Fault, FaultRule, JobScript, MediaScript, Scenario, Which};
 use vod_refresh::journal::StoredRun;
 use vod_refresh::run::{MediaState, Notice};
 use vod_refresh::{ErrorKind, Journal, Outcome, Refresher};
@@ -202,4 +202,20 @@ async fn what_did_not_show_in_time_is_told_by_the_journal_as_it_was_by_the_run()
     let run = journal.runs().await.unwrap().remove(0).run_id;
     let stored = journal.load(Some(run)).await.unwrap().unwrap();
     assert_eq!((stored.outcome, states(&stored.report())), (Some(report.outcome), states(&report)));
+}
+
+/// All media that are known have ended, but a job of others may have more.
+#[tokio::test(start_paused = true)]
+async fn a_wait_whose_last_look_was_refused_is_not_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = JobScript { media: vec!["m1".into()], ..JobScript::default() };
+    let refused = FaultRule::on("GetMediaRefreshJobs", Fault::error(400, "QuotaExceeded.Refresh")).skip(1);
+    let scenario = Scenario::new().with_job_delay(Duration::ZERO).with_job("J1", job).with_fault(refused);
+    let (bed, journal) = (Bed::new(scenario), journal(&folder).await);
+    let report = keep(&bed, &journal).wait(&["J1".parse().unwrap()]).await.unwrap();
+    assert_eq!((report.outcome, report.resumable), (Outcome::Unavailable, true));
+    assert_eq!(states(&report), [("m1".into(), "complete", None)]);
+    assert_eq!(newest(&journal).await.report().outcome, Outcome::Unfinished);
+    let report = keep(&bed, &journal).resume(newest(&journal).await).await.unwrap();
+    assert_eq!((report.outcome, report.resumable), (Outcome::Complete, false));
 }

@@ -92,8 +92,8 @@ impl Driver<'_> {
         let media = self.ledger.media_reports(self.record.started_at);
         let outcome = self.verdict(&media, &end);
         let finished_at = self.record.started_at + self.now().since_start();
-        let is_over = !media.iter().any(|entry| entry.state == MediaState::Unfinished)
-            || matches!(end, End::FailedFast);
+        // A job of others may have media of which nothing is known yet, when all that are known have ended.
+        let is_over = self.ledger.is_settled() || matches!(end, End::FailedFast);
         let calls = self.watch.counted();
         let written = self.diary.finish(&self.record.run, outcome, is_over, finished_at, calls.clone()).await;
         if let Some(lost) = written {
