@@ -77,19 +77,35 @@ fn a_closed_terminal_ends_the_run_in_good_order() {
 }
 
 #[test]
+fn a_terminal_that_was_stopped_holds_up_neither_the_run_nor_its_report() {
+    for more in ["", "--progress never", "--output ndjson"] {
+        let (cloud, home) = (open_cloud(), Home::new());
+        let (mut terminal, child) = Terminal::shell(&home, 100, &format!("exec {}", refresh(&cloud, more)));
+        looked(&cloud, &mut terminal, 1);
+        // Ctrl-S: from now on every write waits.
+        terminal.types("\u{13}");
+        let before = cloud.emulator.count(LOOK);
+        cloud.wait_for(LOOK, before + 3);
+        cloud.complete(&["m1"]);
+        until("the report", || home.path().join("r.json").exists());
+        assert_eq!(outcome(&home), "complete", "{more}");
+        // Ctrl-Q.
+        terminal.types("\u{11}");
+        let (code, screen) = terminal.end(child);
+        assert_eq!(code, Some(0), "{more}: {screen}");
+        assert!(screen.contains("refresh complete: 1 of 1 media complete"), "{more}: {screen}");
+    }
+}
+
+#[test]
 fn a_terminal_that_was_stopped_keeps_no_signal_from_ending_the_run() {
     let (cloud, home) = (open_cloud(), Home::new());
     let (mut terminal, child) = Terminal::shell(&home, 100, &format!("exec {}", refresh(&cloud, "")));
     looked(&cloud, &mut terminal, 1);
-    // Ctrl-S: from now on every write waits.
     terminal.types("\u{13}");
-    until("the run to wait for its terminal", || {
-        let before = cloud.emulator.count(LOOK);
-        std::thread::sleep(Duration::from_secs(1));
-        cloud.emulator.count(LOOK) == before
-    });
     signal(&child, "TERM");
     assert_eq!(code(child), Some(143));
+    assert_eq!(outcome(&home), "interrupted");
     carries_on(&cloud, &home);
 }
 

@@ -1,7 +1,7 @@
 //! A terminal of so many columns, on which the binary runs as under a shell.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ pub(crate) struct Terminal {
     user: File,
     shown: String,
     screen: vt100::Parser,
+    is_over: bool,
 }
 
 impl Terminal {
@@ -41,7 +42,7 @@ impl Terminal {
         let device: File = ioctl_tiocgptpeer(&user, flags).unwrap().into();
         rustix::io::ioctl_fionbio(&user, true).unwrap();
         let screen = vt100::Parser::new(ROWS, columns, 1_000);
-        let mut terminal = Self { user: user.into(), shown: String::new(), screen };
+        let mut terminal = Self { user: user.into(), shown: String::new(), screen, is_over: false };
         terminal.resize(columns);
         let mut first = home.wrapped("setsid");
         first.arg("--ctty").args(command).env("TERM", "xterm-256color");
@@ -66,12 +67,19 @@ impl Terminal {
     /// Everything that was written so far. A terminal that nobody reads holds its programs up.
     pub(crate) fn shown(&mut self) -> &str {
         let mut piece = [0; 4096];
-        // Ends with an error: nothing there for now, or the last program has gone.
-        while let Ok(read @ 1..) = self.user.read(&mut piece) {
-            self.shown.push_str(&String::from_utf8_lossy(&piece[..read]));
-            self.screen.process(&piece[..read]);
+        loop {
+            match self.user.read(&mut piece) {
+                Ok(read @ 1..) => {
+                    self.shown.push_str(&String::from_utf8_lossy(&piece[..read]));
+                    self.screen.process(&piece[..read]);
+                }
+                // Nothing there for now, or the last program has gone and all that it wrote was read.
+                end => {
+                    self.is_over = end.is_err_and(|why| why.kind() != ErrorKind::WouldBlock);
+                    return &self.shown;
+                }
+            }
         }
-        &self.shown
     }
 
     /// What stands on the screen.
@@ -94,12 +102,11 @@ impl Terminal {
 
     /// Waits for the end of `child`; its exit code and what stands on the screen then.
     pub(crate) fn end(mut self, mut child: Child) -> (Option<i32>, String) {
-        let mut status = None;
+        // What was written last may reach this side after the program has gone.
         until("its end", || {
             self.shown();
-            status = child.try_wait().unwrap();
-            status.is_some()
+            self.is_over
         });
-        (status.and_then(|status| status.code()), self.screen())
+        (child.wait().unwrap().code(), self.screen())
     }
 }

@@ -20,11 +20,6 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    /// Whether anything is shown.
-    pub(crate) fn is_shown(&self) -> bool {
-        !self.lines.is_empty()
-    }
-
     /// What puts `lines` in the place of those that are shown.
     pub(crate) fn draw(&mut self, lines: Vec<String>, now: Instant) -> String {
         let mut text = self.to_top(now);
@@ -37,6 +32,11 @@ impl Block {
         }
         (self.lines, self.drawn_at) = (lines, Some(now));
         text
+    }
+
+    /// All of it stands there now.
+    pub(crate) fn stands(&mut self, now: Instant) {
+        self.drawn_at = Some(now);
     }
 
     /// What takes the lines away, so that others can be written there; [`again`](Self::again) brings them back.

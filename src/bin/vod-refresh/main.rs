@@ -16,6 +16,7 @@ mod output;
 mod printer;
 mod progress;
 mod queue_url;
+mod screen;
 mod settings;
 mod signals;
 mod span;
@@ -56,7 +57,7 @@ fn command_line() -> ExitCode {
     let printer = Printer::new(&cli.talk);
     logs::start(&cli.talk, &printer);
     let world = World::real();
-    match dispatch(&cli.command, &world, &printer) {
+    let code = match dispatch(&cli.command, &world, &printer) {
         Ok(code) => code,
         Err(failure) => {
             printer.fail(&failure.lines());
@@ -65,7 +66,9 @@ fn command_line() -> ExitCode {
             }
             failure.exit_code()
         }
-    }
+    };
+    printer.finish();
+    code
 }
 
 /// Says what is wrong with a command line.

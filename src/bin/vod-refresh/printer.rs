@@ -3,17 +3,17 @@
 //! A reader that went away is no error and no reason to stop: the work goes on, and the exit code tells.
 
 use std::borrow::Cow;
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, IsTerminal as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
 use serde_json::json;
-use tokio::time::Instant;
 use vod_refresh::net::clock::{Clock as _, SystemClock, to_wire};
 
 use crate::args::talk::{LogFormat, TalkArgs, When};
-use crate::block::{self, Block};
 use crate::exit::Failure;
+use crate::screen::{self, Screen};
 use crate::words::unheeded;
 
 /// What writing to a terminal that was closed fails with. The standard library has no name for it; on a disk it is a fault.
@@ -31,11 +31,20 @@ struct Shared {
     /// A runner reads along and takes some lines for commands.
     runner_reads: bool,
     live: bool,
-    /// The live view, if one is drawn: other lines must go above it.
-    block: Mutex<Block>,
+    /// While a run goes on, a terminal is written to by a thread of its own.
+    way: Mutex<Way>,
+    err_is_terminal: bool,
     out_is_terminal: bool,
     /// Nobody reads stdout any more.
     out_gone: AtomicBool,
+}
+
+/// How stderr is written to, and stdout where it is a terminal.
+enum Way {
+    Directly,
+    ByScreen(Screen),
+    /// Directly, once the thread has written what it was given.
+    After(JoinHandle<()>),
 }
 
 /// How serious a line on stderr is.
@@ -80,7 +89,8 @@ impl Printer {
             colour_err: colour(terminal),
             runner_reads: std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
             live: live && !talk.quiet && talk.log_format == LogFormat::Text,
-            block: Mutex::default(),
+            way: Mutex::new(Way::Directly),
+            err_is_terminal: terminal,
             out_is_terminal,
             out_gone: AtomicBool::new(false),
         }))
@@ -109,12 +119,15 @@ impl Printer {
             return Ok(());
         }
         let text = if self.0.runner_reads { unheeded(text) } else { Cow::Borrowed(text) };
-        let write = || {
-            let mut stdout = io::stdout().lock();
-            stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
-        };
         // A pipe whose reader has paused must not hold up the view.
-        let written = if self.0.out_is_terminal { self.above_block(write) } else { write() };
+        let writer = match &*self.way_for(self.0.out_is_terminal) {
+            Way::ByScreen(screen) if self.0.out_is_terminal => Some(screen.writer()),
+            _ => None,
+        };
+        let written = match writer {
+            Some(write) => write(&text),
+            None => screen::to_stdout(&text),
+        };
         match written {
             Ok(()) => Ok(()),
             Err(why) => {
@@ -150,27 +163,34 @@ impl Printer {
         }
     }
 
-    /// Draws what `lines` gives for the columns and rows that there are, in place of what it drew before.
-    pub(crate) fn draw(&self, lines: impl FnOnce(usize, usize) -> Vec<String>) {
-        let mut block = self.block();
-        let text = if block::is_ours() {
-            // `--progress always` without a terminal: somebody wants to see it in a file or through a pipe.
-            let (columns, rows) = block::size().unwrap_or((100, 25));
-            block.draw(lines(columns, rows.saturating_sub(1)), Instant::now())
-        } else {
-            // In the background: the terminal is the shell's.
-            block.forget();
-            return;
-        };
-        put(text.as_bytes());
+    /// A run begins: from now on it does not wait for a terminal.
+    pub(crate) fn begin_run(&self) {
+        let on_screen = (self.0.live || self.0.err_is_terminal) && !self.0.quiet;
+        if let Some(screen) = on_screen.then(Screen::start).and_then(Result::ok) {
+            *self.way() = Way::ByScreen(screen);
+        }
     }
 
-    /// Takes the live view away.
-    pub(crate) fn clear_block(&self) {
-        let mut block = self.block();
-        if block.is_shown() {
-            put(block.clear(Instant::now()).as_bytes());
+    /// Draws what `lines` gives for the columns and rows that there are, in place of what it drew before.
+    pub(crate) fn draw(&self, lines: impl FnOnce(usize, usize) -> Vec<String>) {
+        if let Way::ByScreen(screen) = &*self.way() {
+            screen.draw(lines);
         }
+    }
+
+    /// The run is over: takes the live view away. What is written from now on waits for that.
+    pub(crate) fn end_run(&self) {
+        let mut way = self.way();
+        *way = match std::mem::replace(&mut *way, Way::Directly) {
+            Way::ByScreen(screen) => Way::After(screen.leave()),
+            other => other,
+        };
+    }
+
+    /// Waits until everything is written.
+    pub(crate) fn finish(&self) {
+        self.end_run();
+        drop(self.way_for(true));
     }
 
     /// Writes raw bytes to stderr, for log lines that are formatted elsewhere.
@@ -188,7 +208,10 @@ impl Printer {
     }
 
     fn write_err(&self, bytes: &[u8]) {
-        self.above_block(|| put(bytes));
+        match &*self.way_for(true) {
+            Way::ByScreen(screen) => screen.talk(bytes),
+            _ => screen::put_bytes(bytes),
+        }
     }
 
     fn err(&self, level: Level, line: &str) {
@@ -216,24 +239,22 @@ impl Printer {
         }
     }
 
-    fn above_block<T>(&self, write: impl FnOnce() -> T) -> T {
-        let mut block = self.block();
-        if !block.is_shown() {
-            drop(block);
-            return write();
+    /// How to write, to a terminal or not.
+    fn way_for(&self, terminal: bool) -> MutexGuard<'_, Way> {
+        let mut way = self.way();
+        if terminal {
+            *way = match std::mem::replace(&mut *way, Way::Directly) {
+                Way::After(thread) => {
+                    let _ = thread.join();
+                    Way::Directly
+                }
+                other => other,
+            };
         }
-        put(block.erase(Instant::now()).as_bytes());
-        let written = write();
-        put(block.again(Instant::now()).as_bytes());
-        written
+        way
     }
 
-    fn block(&self) -> MutexGuard<'_, Block> {
-        self.0.block.lock().unwrap_or_else(PoisonError::into_inner)
+    fn way(&self) -> MutexGuard<'_, Way> {
+        self.0.way.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// To stderr. Nobody can be told that this failed.
-fn put(bytes: &[u8]) {
-    let _ = io::stderr().lock().write_all(bytes);
 }

@@ -56,6 +56,7 @@ impl Watch {
             ndjson,
         };
         let printer = printer.clone();
+        printer.begin_run();
         Ok(Self(Arc::new(Shared { printer, started: Instant::now(), state: Mutex::new(state) })))
     }
 
@@ -76,7 +77,7 @@ impl Watch {
 
     /// The run is over: takes the live view away.
     pub(crate) fn rest(&self) {
-        self.0.printer.clear_block();
+        self.0.printer.end_run();
     }
 
     /// Waits until every notice is written; says what went wrong with stdout, if something did.
