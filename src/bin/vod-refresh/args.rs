@@ -9,6 +9,7 @@ pub(crate) mod events;
 pub(crate) mod journal;
 pub(crate) mod media;
 pub(crate) mod output;
+pub(crate) mod run;
 pub(crate) mod stored;
 pub(crate) mod talk;
 pub(crate) mod waiting;
@@ -114,15 +115,9 @@ pub(crate) struct WaitArgs {
     #[arg(value_name = "JOB_ID", required = true)]
     pub(crate) jobs: Vec<String>,
     #[command(flatten)]
-    pub(crate) events: events::EventArgs,
-    #[command(flatten)]
-    pub(crate) waiting: waiting::WaitingArgs,
-    #[command(flatten)]
-    pub(crate) connection: connection::ConnectionArgs,
+    pub(crate) run: run::RunArgs,
     #[command(flatten)]
     pub(crate) journal: journal::JournalArgs,
-    #[command(flatten)]
-    pub(crate) output: output::OutputArgs,
 }
 
 #[cfg(feature = "emulator")]

@@ -214,7 +214,7 @@ mod tests {
         let mut pairs = vec![(KEY_ID_VARIABLE, "id".to_owned()), (SECRET_VARIABLE, "secret".to_owned())];
         pairs.extend(variables.iter().map(|(name, value)| (*name, (*value).to_owned())));
         let world = World::of(pairs);
-        args.connection.settled(&world).client(&world).await.map_err(|failure| failure.lines())
+        args.run.connection.settled(&world).client(&world).await.map_err(|failure| failure.lines())
     }
 
     #[tokio::test]

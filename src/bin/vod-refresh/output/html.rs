@@ -22,21 +22,22 @@ use vod_refresh::run::{MediaState, Outcome, Report};
 
 use super::escape::{escaped, shortened};
 use super::{remedy, rows};
+use crate::carry_on::Next;
 
-/// So many jobs are named in a command.
-const JOBS: usize = 20;
+/// A longer command, in bytes, is none to copy from a page: it names hundreds of jobs.
+const LONGEST_COMMAND: usize = 2_000;
 
-/// The whole page.
-pub(crate) fn render(report: &Report) -> String {
+/// The whole page; `next` carries the run on.
+pub(crate) fn render(report: &Report, next: Option<&Next>) -> String {
     let mut out = String::new();
     // Writing to a String never fails.
-    let _ = page(&mut out, report);
+    let _ = page(&mut out, report, next);
     out
 }
 
-fn page(out: &mut String, report: &Report) -> fmt::Result {
+fn page(out: &mut String, report: &Report, next: Option<&Next>) -> fmt::Result {
     head(out, report)?;
-    header(out, report)?;
+    header(out, report, next)?;
     contents(out, report)?;
     writeln!(out, r#"<main id="main">"#)?;
     failures::failed(out, report)?;
@@ -85,7 +86,7 @@ fn title(report: &Report) -> String {
     }
 }
 
-fn header(out: &mut String, report: &Report) -> fmt::Result {
+fn header(out: &mut String, report: &Report, next: Option<&Next>) -> fmt::Result {
     let (class, sign) = match report.outcome {
         Outcome::Complete => ("ok", "✓"),
         Outcome::Submitted | Outcome::Timeout | Outcome::Interrupted | Outcome::Unfinished => ("open", "…"),
@@ -111,8 +112,9 @@ fn header(out: &mut String, report: &Report) -> fmt::Result {
         }
         writeln!(out, "</p><p>{}</p></div>", escaped(remedy::for_error(error)))?;
     }
-    if let Some((what, command)) = next_step(report) {
-        writeln!(out, r#"<p class="next">{what} <code>vod-refresh {}</code></p>"#, escaped(&command))?;
+    if let Some(Next { aim, command, .. }) = next.filter(|next| next.command.len() <= LONGEST_COMMAND) {
+        let aim = aim.replacen('t', "T", 1);
+        writeln!(out, r#"<p class="next">{aim} <code>{}</code></p>"#, escaped(command))?;
     }
     writeln!(out, r#"<dl class="facts">"#)?;
     fact(out, "Run", format_args!(r#"<span class="id">{}</span>"#, escaped(report.run_id.as_str())))?;
@@ -143,29 +145,6 @@ fn verdict(outcome: Outcome) -> &'static str {
         Outcome::Unfinished => "Unfinished: the run is still going on, or was broken off.",
         _ => "Internal: the tool met a fault of its own.",
     }
-}
-
-/// What to type next, where there is something to carry on.
-fn next_step(report: &Report) -> Option<(&'static str, String)> {
-    let run = report.run_id.as_str();
-    match report.outcome {
-        Outcome::Submitted if report.resumable => {
-            Some(("To see where it stands:", format!("status --check {run}")))
-        }
-        _ if report.resumable => Some(("To carry on:", format!("resume {run}"))),
-        _ => {
-            // Without a journal the jobs are all that leads back.
-            let mut jobs: Vec<&str> = open_jobs(report).collect();
-            jobs.dedup();
-            let few = (1..=JOBS).contains(&jobs.len());
-            few.then(|| ("To wait for the rest:", format!("wait {}", jobs.join(" "))))
-        }
-    }
-}
-
-fn open_jobs(report: &Report) -> impl Iterator<Item = &str> {
-    let open = report.media.iter().filter(|media| media.state == MediaState::Unfinished);
-    open.filter_map(|media| media.job_id.as_ref().map(|job| job.as_str()))
 }
 
 fn fact(out: &mut String, name: &str, value: impl Display) -> fmt::Result {
