@@ -172,7 +172,8 @@ Examples:
 Under GitHub Actions it also writes a step summary, annotations and outputs.";
 const RESUME_EXAMPLES: &str = "\
 The run goes on with its own options (endpoint, region, events, limits); those given here go before them. Its timeout
-begins anew. Credentials are read anew, and so is the callback key unless it came from a file.
+begins anew. Credentials are read anew, and so is the callback key unless it came from a file. With --lookup-after 0s it asks
+about jobs whose events never came.
 
 Examples:
   vod-refresh resume                                the newest unfinished run
@@ -180,6 +181,9 @@ Examples:
 
 Under GitHub Actions it also writes a step summary, annotations and outputs.";
 const STATUS_EXAMPLES: &str = "\
+Its calls are those of all processes that drove the run. With --check, the run's own options say which service is asked;
+those given here go before them. It listens for no events.
+
 Examples:
   vod-refresh status                                the newest run
   vod-refresh status 0197f3c2-… --check --output json";

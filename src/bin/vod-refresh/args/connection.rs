@@ -27,7 +27,7 @@ pub(crate) struct ConnectionArgs {
     /// [default: by region]
     #[arg(long, value_name = "URL", value_parser = text())]
     endpoint: Option<String>,
-    /// Endpoint for task queries [env: VOD_REFRESH_TASK_ENDPOINT] [default: --endpoint, else cn-shanghai]
+    /// Endpoint for task and quota queries [env: VOD_REFRESH_TASK_ENDPOINT] [default: --endpoint, else cn-shanghai]
     #[arg(long, value_name = "URL", value_parser = text())]
     task_endpoint: Option<String>,
     /// How requests are signed: HMAC-SHA1, or ACS3-HMAC-SHA256 [default: v1]

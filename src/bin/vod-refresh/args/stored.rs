@@ -55,8 +55,8 @@ impl StoredArgs {
 /// `runs`: which journal, and the form of the list.
 #[derive(Debug, Args)]
 pub(crate) struct RunsArgs {
-    /// What goes to stdout: a table, an array, or an object a line
-    #[arg(long, short = 'o', value_enum, value_name = "FORM", default_value_t = Form::Text)]
+    /// What goes to stdout: a table (text), an array (json), or an object a line (ndjson)
+    #[arg(long, short = 'o', value_enum, value_name = "FORM", default_value_t = Form::Text, hide_possible_values = true)]
     pub(crate) output: Form,
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
