@@ -2,13 +2,15 @@
 //! playback URL. The command `vod-refresh` is made of this library and uses its public part only.
 //!
 //! ```no_run
-//! use vod_refresh::{CredentialOptions, DefaultCredentials, MediaId, RefreshRequest, Refresher, TaskType, VodClient};
+//! use vod_refresh::{CredentialOptions, DefaultCredentials, VodClient};
+//! use vod_refresh::{MediaId, RefreshRequest, Refresher, TaskType};
 //!
-//! # async fn run() -> vod_refresh::Result<()> {
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 //! let credentials = DefaultCredentials::new(CredentialOptions::default());
 //! let client = VodClient::builder(credentials).with_region("cn-shanghai").build()?;
 //! let media = [MediaId::new("ca3a8f6e4957b658067095869aaaa")?];
-//! let report = Refresher::new(client).refresh(&RefreshRequest::new(TaskType::Refresh, media)).await?;
+//! let request = RefreshRequest::new(TaskType::Refresh, media);
+//! let report = Refresher::new(client).refresh(&request).await?;
 //! for media in &report.media {
 //!     println!("{:?}: {}", media.media_id, media.state.as_str());
 //! }
@@ -31,7 +33,7 @@
 //! | make a single call of the API | [`VodClient`], [`QueueClient`] |
 //! | test your own code without an account | the module `emulator` |
 //!
-//! Each has an example that runs without an account, as `cargo run --example refresh`; the README lists them. How the
+//! The examples run without an account, as `cargo run --example refresh`; the README lists them. How the
 //! service works and how this crate is made stand in [`docs`].
 //!
 //! # Features

@@ -18,7 +18,7 @@ pub(crate) struct WaitingArgs {
     /// First wait between two looks at a task; grows to 15s, or 60s for preload [default: 2s; 10s for preload]
     #[arg(long, value_name = "DURATION", value_parser = span::span_above_zero)]
     pub(crate) poll_interval: Option<Duration>,
-    /// How long to wait, for the whole run; what is not done by then is left behind [default: 1h]
+    /// How long to wait, for the whole run; remote work goes on after it [default: 1h]
     #[arg(long, value_name = "DURATION", value_parser = span::span_above_zero)]
     pub(crate) timeout: Option<Duration>,
     /// Exit with this when the time of --timeout is over

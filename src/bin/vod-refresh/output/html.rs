@@ -5,6 +5,7 @@
 //! cut or summed up, and say so. Colour never carries meaning alone, pictures have a text, tables a caption.
 
 mod failures;
+mod figures;
 mod histogram;
 mod phases;
 mod picture;
@@ -16,10 +17,10 @@ use std::fmt::{self, Display, Write};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use vod_refresh::run::{MediaState, Outcome, Report};
 
+use self::figures::{Count, grouped, length, share, span, time};
 use super::escape::{escaped, shortened};
 use super::{remedy, rows};
 use crate::carry_on::Next;
@@ -241,67 +242,6 @@ fn state(state: MediaState) -> (&'static str, &'static str, &'static str) {
         MediaState::NotSubmitted => ("bad", "✗", "not submitted"),
         MediaState::Unfinished => ("open", "…", "unfinished"),
         _ => ("bad", "✗", "failed"),
-    }
-}
-
-fn time(time: DateTime<Utc>) -> String {
-    format!(
-        r#"<time datetime="{}">{} UTC</time>"#,
-        time.format("%Y-%m-%dT%H:%M:%SZ"),
-        time.format("%Y-%m-%d %H:%M:%S")
-    )
-}
-
-/// `45s`, `1m30s`, `2h`, `1h05m`.
-fn length(seconds: i64) -> String {
-    let seconds = seconds.max(0);
-    let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    match (hours, minutes, rest) {
-        (0, 0, rest) => format!("{rest}s"),
-        (0, minutes, 0) => format!("{minutes}m"),
-        (0, minutes, rest) => format!("{minutes}m{rest:02}s"),
-        (hours, 0, 0) => format!("{hours}h"),
-        (hours, minutes, 0) => format!("{hours}h{minutes:02}m"),
-        (hours, minutes, rest) => format!("{hours}h{minutes:02}m{rest:02}s"),
-    }
-}
-
-/// The same from milliseconds, with a decimal where that is worth something: `0.4s`, `9.8s`, `12s`.
-fn span(millis: i64) -> String {
-    match millis.max(0) {
-        tenths @ 1..9_950 if tenths % 1_000 != 0 => format!("{:.1}s", (tenths as f64 / 1_000.0).max(0.1)),
-        millis => length((millis + 500) / 1_000),
-    }
-}
-
-/// `12,345`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.char_indices() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// A share in percent; what is there but rounds to nothing is not called nothing.
-fn share(part: u64, all: u64) -> String {
-    match (part * 100 + all / 2).checked_div(all) {
-        Some(0) | None if part > 0 => "under 1%".to_owned(),
-        Some(percent) => format!("{percent}%"),
-        None => "0%".to_owned(),
-    }
-}
-
-/// A number with its noun.
-struct Count(u64, &'static str, &'static str);
-
-impl Display for Count {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", grouped(self.0), if self.0 == 1 { self.1 } else { self.2 })
     }
 }
 
