@@ -1,5 +1,9 @@
 //! The client: which queue, who, and the one way in which every call goes out.
 
+mod builder;
+
+pub use builder::QueueClientBuilder;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -13,24 +17,21 @@ use secrecy::ExposeSecret as _;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use super::QueueUrl;
 use super::answer::{self, Answer};
-use super::{MAX_WAIT, QueueUrl};
 use crate::auth::queue::{self, TOKEN_HEADER, ToSign, VERSION_HEADER};
 use crate::auth::{Credential, CredentialProvider, echo, renew};
 use crate::error::{Error, ErrorKind, Result};
-use crate::net::clock::{Clock, SystemClock, to_wire};
+use crate::net::clock::to_wire;
 use crate::net::retry::{Budget, Retry};
 use crate::net::rng::Jitter;
 use crate::net::service_time::{Corrected, ServiceTime};
 use crate::net::transport::{Transport, send_within};
-use crate::net::{HttpOptions, HttpTransport};
 
 /// Version of the API.
 const VERSION: &str = "2015-06-06";
 /// How much longer than its long poll an attempt may take. The service holds a throttled call back for up to 5 s.
 const BEYOND_THE_POLL: Duration = Duration::from_secs(10);
-/// Silence on the line that ends an attempt, beyond the longest poll.
-const READ_BEYOND: Duration = Duration::from_secs(5);
 
 /// Calls one queue. Clones share connections and what was learned of the service's clock.
 ///
@@ -94,15 +95,7 @@ impl QueueClient {
         credentials: impl CredentialProvider + 'static,
         url: impl Into<String>,
     ) -> QueueClientBuilder {
-        QueueClientBuilder {
-            credentials: Arc::new(credentials),
-            url: url.into(),
-            allow_http: false,
-            http: HttpOptions::default(),
-            transport: None,
-            clock: Arc::new(SystemClock),
-            jitter_seed: None,
-        }
+        QueueClientBuilder::new(Arc::new(credentials), url.into())
     }
 
     /// The queue that is called.
@@ -248,82 +241,5 @@ impl fmt::Debug for QueueClient {
             .field("url", &self.shared.url)
             .field("credentials", &self.shared.credentials)
             .finish_non_exhaustive()
-    }
-}
-
-/// Settings of a [`QueueClient`].
-#[derive(Debug, Clone)]
-#[must_use]
-pub struct QueueClientBuilder {
-    credentials: Arc<dyn CredentialProvider>,
-    url: String,
-    allow_http: bool,
-    http: HttpOptions,
-    transport: Option<Arc<dyn Transport>>,
-    clock: Arc<dyn Clock>,
-    jitter_seed: Option<u64>,
-}
-
-impl QueueClientBuilder {
-    /// Allows plain HTTP to other hosts than this machine: internal endpoints have no TLS. Bodies and the STS token
-    /// are then readable on the way.
-    pub fn with_plain_http_allowed(mut self, allowed: bool) -> Self {
-        self.allow_http = allowed;
-        self
-    }
-
-    /// Timeouts, certificates and proxy of the default transport. The read timeout is raised to 35 s, since a long
-    /// poll is silent for up to 30.
-    pub fn with_http_options(mut self, options: HttpOptions) -> Self {
-        self.http = options;
-        self
-    }
-
-    /// Another transport than reqwest's: the emulator in process, or your own. It must bear 35 s of silence.
-    pub fn with_transport(mut self, transport: impl Transport + 'static) -> Self {
-        self.transport = Some(Arc::new(transport));
-        self
-    }
-
-    /// Another wall clock than the machine's.
-    pub fn with_clock(mut self, clock: impl Clock + 'static) -> Self {
-        self.clock = Arc::new(clock);
-        self
-    }
-
-    /// Fixes what is left to chance on purpose: how long a failed call waits before it is repeated. For tests
-    /// of your own that must go the same way twice, with an emulator of a fixed seed and a paused clock. Seeded by the
-    /// system by default; clients of one account that share a seed stay in step, which is what jitter is there against.
-    pub fn with_jitter_seed(mut self, seed: u64) -> Self {
-        self.jitter_seed = Some(seed);
-        self
-    }
-
-    /// Checks the settings. No connection is made yet.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Usage`] for what is no queue URL, [`ErrorKind::Config`] for plain HTTP where it is not allowed or
-    /// certificates that can't be used.
-    pub fn build(self) -> Result<QueueClient> {
-        let url = QueueUrl::parse(&self.url, self.allow_http)?;
-        let transport = match self.transport {
-            Some(transport) => transport,
-            None => {
-                let read_timeout = self.http.read_timeout.max(MAX_WAIT + READ_BEYOND);
-                let plain_http_only = url.origin().starts_with("http://");
-                Arc::new(HttpTransport::new(&HttpOptions { read_timeout, plain_http_only, ..self.http })?)
-            }
-        };
-        Ok(QueueClient {
-            shared: Arc::new(Shared {
-                transport,
-                credentials: self.credentials,
-                time: ServiceTime::new(self.clock),
-                url,
-                answered: AtomicBool::new(false),
-                jitter: Jitter::of(self.jitter_seed),
-            }),
-        })
     }
 }

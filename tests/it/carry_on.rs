@@ -30,7 +30,7 @@ pub(crate) fn timed_out(cloud: &Cloud, home: &Home, more: &[&str]) -> Ended {
 #[test]
 fn a_run_that_timed_out_is_carried_on_by_the_command_that_it_shows() {
     let (cloud, home) = (half_stuck(), Home::new());
-    let ended = timed_out(&cloud, &home, &[]);
+    let ended = timed_out(&cloud, &home, &["--report-html", "page.html"]);
     assert_eq!(ended.code, Some(8), "{ended:?}");
     let report = ended.json();
     assert_eq!((&report["outcome"], &report["resumable"]), (&json!("timeout"), &json!(true)));
@@ -44,6 +44,11 @@ fn a_run_that_timed_out_is_carried_on_by_the_command_that_it_shows() {
         hint,
         ["resume", run, "--timeout", "1h"],
         "a second was too short, and the journal knows the rest"
+    );
+    let page = std::fs::read_to_string(home.path().join("page.html")).unwrap();
+    assert!(
+        page.contains(&format!("<code>vod-refresh {}</code>", hint.join(" "))),
+        "its page shows the same"
     );
     let shown = home.run(&["status"]);
     assert_eq!(shown.hint(), hint, "its time is over for whoever looks later as well");

@@ -88,6 +88,15 @@ impl Terminal {
         self.screen.screen().contents()
     }
 
+    /// The cells on the screen, row by row: each with its text and its colour.
+    pub(crate) fn cells(&mut self) -> Vec<Vec<(String, vt100::Color)>> {
+        self.shown();
+        let screen = self.screen.screen();
+        let (rows, columns) = screen.size();
+        let row = |y| (0..columns).filter_map(move |x| screen.cell(y, x));
+        (0..rows).map(|y| row(y).map(|cell| (cell.contents().to_owned(), cell.fgcolor())).collect()).collect()
+    }
+
     /// Waits until `part` was written.
     #[track_caller]
     pub(crate) fn waits_for(&mut self, part: &str) {

@@ -9,6 +9,7 @@ pub(crate) mod events;
 pub(crate) mod journal;
 pub(crate) mod media;
 pub(crate) mod output;
+pub(crate) mod run;
 pub(crate) mod stored;
 pub(crate) mod talk;
 pub(crate) mod waiting;
@@ -114,15 +115,9 @@ pub(crate) struct WaitArgs {
     #[arg(value_name = "JOB_ID", required = true)]
     pub(crate) jobs: Vec<String>,
     #[command(flatten)]
-    pub(crate) events: events::EventArgs,
-    #[command(flatten)]
-    pub(crate) waiting: waiting::WaitingArgs,
-    #[command(flatten)]
-    pub(crate) connection: connection::ConnectionArgs,
+    pub(crate) run: run::RunArgs,
     #[command(flatten)]
     pub(crate) journal: journal::JournalArgs,
-    #[command(flatten)]
-    pub(crate) output: output::OutputArgs,
 }
 
 #[cfg(feature = "emulator")]
@@ -165,10 +160,12 @@ Under GitHub Actions it also writes a step summary, annotations and outputs.";
 const DOCTOR_EXAMPLES: &str = "\
 Examples:
   vod-refresh doctor
-  vod-refresh doctor --callback-url https://ci.example.com/vod --callback-auth-key-file key.txt --output json
+  vod-refresh doctor --output json --callback-url https://ci.example.com/vod \\
+    --callback-auth-key-file key.txt
 
-Give it the options of your run. `fail`: a run can't do its work; the exit code says why, as for a run.
-`warn`: it can, but not as configured, or nobody knows; exit 0.";
+Give it the options of your run.
+  fail  a run can't do its work; the exit code says why, as for a run
+  warn  it can, but not as configured, or nobody knows; exit 0";
 const WAIT_EXAMPLES: &str = "\
 Examples:
   vod-refresh wait c5ae61bf…
@@ -176,8 +173,9 @@ Examples:
 
 Under GitHub Actions it also writes a step summary, annotations and outputs.";
 const RESUME_EXAMPLES: &str = "\
-The run goes on with its own options (endpoint, region, events, limits); those given here go before them. Its timeout
-begins anew. Credentials are read anew, and so is the callback key unless it came from a file.
+The run goes on with its own options (endpoint, region, events, limits); those given here go before them. Its timeout \
+begins anew. Credentials are read anew, and so is the callback key unless it came from a file. With --lookup-after 0s \
+it asks about jobs whose events never came.
 
 Examples:
   vod-refresh resume                                the newest unfinished run
@@ -185,6 +183,9 @@ Examples:
 
 Under GitHub Actions it also writes a step summary, annotations and outputs.";
 const STATUS_EXAMPLES: &str = "\
+Its calls are those of all processes that drove the run. With --check, the run's own options say which service is \
+asked; those given here go before them. It listens for no events.
+
 Examples:
   vod-refresh status                                the newest run
   vod-refresh status 0197f3c2-… --check --output json";
@@ -197,7 +198,7 @@ Then, elsewhere:
   export ALIBABA_CLOUD_ACCESS_KEY_ID=testid ALIBABA_CLOUD_ACCESS_KEY_SECRET=testsecret
   vod-refresh refresh m1 m2 --endpoint http://127.0.0.1:8089
 
-A scenario; every field may be left out, and the library's page on `emulator::scenario` has them all:
+A scenario. Every field may be left out; the library's page on `emulator::scenario` has them all:
   {"callback": {"url": "http://127.0.0.1:8080/", "key": "Abc123Key"}, "task_duration": "4s",
    "media": {"gone": {"missing": true}, "half": {"url_count": 2, "failed_tasks": [1]}},
    "faults": [{"action": "RefreshMediaPlayUrls", "times": 2,
@@ -319,6 +320,19 @@ mod tests {
         let start = EMULATOR_EXAMPLES.find('{').unwrap();
         let end = EMULATOR_EXAMPLES.rfind('}').unwrap();
         vod_refresh::emulator::Scenario::from_json(&EMULATOR_EXAMPLES[start..=end]).unwrap();
+    }
+
+    /// The parser breaks longer lines, and a command that is broken can't be copied.
+    #[test]
+    fn no_example_is_wider_than_a_help() {
+        fn check(command: &clap::Command) {
+            let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in text.lines().filter(|line| line.starts_with(' ')) {
+                assert!(line.chars().count() <= 100, "{}: {line}", command.get_name());
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
     }
 
     #[test]

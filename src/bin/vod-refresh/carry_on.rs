@@ -30,8 +30,27 @@ pub(crate) struct Way<'a> {
 /// The report's code for media of a batch whose answer was lost.
 pub(crate) const OUTCOME_UNKNOWN: &str = "OutcomeUnknown";
 
+/// The command to type next.
+pub(crate) struct Next {
+    /// What it is for, as `to carry on:`.
+    pub(crate) aim: &'static str,
+    pub(crate) command: String,
+    /// Whether it finds the run in the journal.
+    pub(crate) is_resume: bool,
+}
+
+/// The command that carries `report`'s run on, if there is something to carry on.
+pub(crate) fn next(report: &Report, way: &Way<'_>) -> Option<Next> {
+    if let Some(kept) = way.kept.filter(|_| report.resumable) {
+        return Some(Next { aim: "to carry on:", command: resume(report, way, kept), is_resume: true });
+    }
+    let jobs = unfinished_jobs(report);
+    let command = (!jobs.is_empty()).then(|| wait(report, &jobs, way))?;
+    Some(Next { aim: "to wait for the rest:", command, is_resume: false })
+}
+
 /// What to say at the end of a run that leaves work behind; nothing if it does not.
-pub(crate) fn lines(report: &Report, way: &Way<'_>) -> Vec<String> {
+pub(crate) fn lines(report: &Report, next: Option<&Next>, way: &Way<'_>) -> Vec<String> {
     let early = matches!(
         report.outcome,
         Outcome::Timeout
@@ -44,16 +63,13 @@ pub(crate) fn lines(report: &Report, way: &Way<'_>) -> Vec<String> {
         return Vec::new();
     }
     let mut lines = Vec::new();
-    let jobs = unfinished_jobs(report);
-    let resume = way.kept.filter(|_| report.resumable).map(|kept| resume(report, way, kept));
-    if resume.is_some() || !jobs.is_empty() {
-        let aim = if resume.is_some() { "to carry on:" } else { "to wait for the rest:" };
-        let quiet = matches!(report.outcome, Outcome::Submitted | Outcome::Unfinished) || jobs.is_empty();
-        lines.push(if quiet { aim.to_owned() } else { format!("remote work goes on; {aim}") });
-        let asks = resume.is_none() || !way.no_lookups;
-        lines.push(format!("  {}", resume.unwrap_or_else(|| wait(report, &jobs, way))));
+    if let Some(Next { aim, command, is_resume }) = next {
+        let quiet = matches!(report.outcome, Outcome::Submitted | Outcome::Unfinished)
+            || unfinished_jobs(report).is_empty();
+        lines.push(if quiet { (*aim).to_owned() } else { format!("remote work goes on; {aim}") });
+        lines.push(format!("  {command}"));
         let silent = report.media.iter().filter(|media| is_silent(media)).count() as u64;
-        if !asks && silent > 0 {
+        if *is_resume && way.no_lookups && silent > 0 {
             let media = count(silent, "media");
             lines.push(format!(
                 "no event has told of {media}: with `--lookup-after 0s` it asks the service for them"
@@ -171,9 +187,9 @@ mod tests {
             "outcome": outcome, "started_at": "2026-11-25T01:19:10Z", "finished_at": "2026-11-25T01:19:22Z",
             "extend": null, "summary": summary, "error": null, "media": media}))
         .unwrap();
-        let run = args.waiting.over(RunOptions::default());
+        let run = args.run.waiting.over(RunOptions::default());
         let way = Way {
-            connection: &args.connection,
+            connection: &args.run.connection,
             timeout: run.timeout,
             own_timeout: run.timeout,
             poll_interval: run.poll_interval,
@@ -181,7 +197,7 @@ mod tests {
             kept: None,
             again: &[],
         };
-        lines(&report, &way)
+        lines(&report, next(&report, &way).as_ref(), &way)
     }
 
     fn media(id: &str, job: Option<&str>, state: &str) -> serde_json::Value {

@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use vod_refresh::Report;
 
 use crate::args::output::{Form, OutputArgs};
+use crate::carry_on::Next;
 use crate::exit::Failure;
 use crate::files;
 use crate::printer::Printer;
@@ -34,17 +35,17 @@ pub(crate) fn check_files(args: &OutputArgs) -> Result<(), Failure> {
     args.files().try_for_each(files::check)
 }
 
-/// Writes every file that was asked for. All are tried, and each that can't be written is told.
-pub(crate) fn write_files(report: &Report, args: &OutputArgs) -> Result<(), Failure> {
-    let write = |path: &Option<PathBuf>, render: fn(&Report) -> String| match path {
+/// Writes every file that was asked for; `next` carries the run on. All are tried, and each that can't be written is told.
+pub(crate) fn write_files(report: &Report, next: Option<&Next>, args: &OutputArgs) -> Result<(), Failure> {
+    let write = |path: &Option<PathBuf>, render: &dyn Fn(&Report) -> String| match path {
         Some(path) => files::write(path, &render(report)),
         None => Ok(()),
     };
     let results = [
-        write(&args.report, json::pretty),
-        write(&args.report_html, html::render),
-        write(&args.report_junit, junit::render),
-        write(&args.metrics_file, metrics::render),
+        write(&args.report, &json::pretty),
+        write(&args.report_html, &|report| html::render(report, next)),
+        write(&args.report_junit, &junit::render),
+        write(&args.metrics_file, &metrics::render),
     ];
     Failure::all(results.into_iter().filter_map(Result::err)).map_or(Ok(()), Err)
 }

@@ -37,7 +37,7 @@ mod tests {
         let Command::Wait(args) = Cli::try_parse_from(line.split_whitespace()).unwrap().command else {
             panic!()
         };
-        Settings { connection: args.connection.settled(world), events: args.events.settled() }
+        args.run.settings(world)
     }
 
     const LINE: &str = "vod-refresh wait J1 --task-endpoint http://127.0.0.1:2 --signature-version v3 --max-rps 5 \

@@ -1,12 +1,11 @@
 //! The account side: `quota`, `doctor`, `callback get|set|delete`.
 
 use clap::{Args, ValueEnum};
+use vod_refresh::smq::QueueUrl;
 
 use super::connection::ConnectionArgs;
 use super::events::{EventArgs, KeyArgs, url};
 use super::media::text;
-use vod_refresh::smq::QueueUrl;
-
 use crate::queue_url::public_queue;
 
 /// The form of an answer that is no report.
@@ -19,12 +18,19 @@ pub(crate) enum AnswerForm {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct AnswerArgs {
+    /// What goes to stdout
+    #[arg(long = "output", short = 'o', value_enum, value_name = "FORM", default_value_t = AnswerForm::Text)]
+    pub(crate) form: AnswerForm,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct QuotaArgs {
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
-    /// What goes to stdout
-    #[arg(long, short = 'o', value_enum, value_name = "FORM", default_value_t = AnswerForm::Text)]
-    pub(crate) output: AnswerForm,
+    #[command(flatten)]
+    pub(crate) output: AnswerArgs,
 }
 
 /// `doctor` takes the options of a run, so that it looks at what the run would use.
@@ -36,9 +42,8 @@ pub(crate) struct DoctorArgs {
     pub(crate) events: EventArgs,
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
-    /// What goes to stdout
-    #[arg(long, short = 'o', value_enum, value_name = "FORM", default_value_t = AnswerForm::Text)]
-    pub(crate) output: AnswerForm,
+    #[command(flatten)]
+    pub(crate) output: AnswerArgs,
 }
 
 #[derive(Debug, Args)]
@@ -54,9 +59,8 @@ pub(crate) struct GetArgs {
     pub(crate) app: AppArgs,
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
-    /// What goes to stdout
-    #[arg(long, short = 'o', value_enum, value_name = "FORM", default_value_t = AnswerForm::Text)]
-    pub(crate) output: AnswerForm,
+    #[command(flatten)]
+    pub(crate) output: AnswerArgs,
 }
 
 #[derive(Debug, Args)]

@@ -10,8 +10,8 @@ use super::media::text;
 pub(crate) enum CallbackCommand {
     /// Print the two headers that VOD would send
     #[command(
-        after_help = "Example:\n  vod-refresh callback sign --callback-url https://ci.example.com/vod \
-                            --callback-auth-key-file key.txt"
+        after_help = "Example:\n  vod-refresh callback sign --callback-url https://ci.example.com/vod \\\n    \
+                      --callback-auth-key-file key.txt"
     )]
     Sign(SignArgs),
     /// Check a signature: exit 0 if it fits, 4 if not
@@ -28,7 +28,8 @@ pub(crate) enum CallbackCommand {
 
 const SET_EXAMPLES: &str = "\
 Examples:
-  vod-refresh callback set --callback-url https://ci.example.com/vod --callback-auth-key-file key.txt
+  vod-refresh callback set --callback-url https://ci.example.com/vod \\
+    --callback-auth-key-file key.txt
   vod-refresh callback set --queue https://1234567890.mns.cn-shanghai.aliyuncs.com/queues/vod --yes";
 
 #[derive(Debug, Args)]

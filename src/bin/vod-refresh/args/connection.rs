@@ -27,7 +27,7 @@ pub(crate) struct ConnectionArgs {
     /// [default: by region]
     #[arg(long, value_name = "URL", value_parser = text())]
     endpoint: Option<String>,
-    /// Endpoint for task queries [env: VOD_REFRESH_TASK_ENDPOINT] [default: --endpoint, else cn-shanghai]
+    /// Endpoint for task and quota queries [env: VOD_REFRESH_TASK_ENDPOINT] [default: --endpoint, else cn-shanghai]
     #[arg(long, value_name = "URL", value_parser = text())]
     task_endpoint: Option<String>,
     /// How requests are signed: HMAC-SHA1, or ACS3-HMAC-SHA256 [default: v1]
@@ -214,7 +214,7 @@ mod tests {
         let mut pairs = vec![(KEY_ID_VARIABLE, "id".to_owned()), (SECRET_VARIABLE, "secret".to_owned())];
         pairs.extend(variables.iter().map(|(name, value)| (*name, (*value).to_owned())));
         let world = World::of(pairs);
-        args.connection.settled(&world).client(&world).await.map_err(|failure| failure.lines())
+        args.run.connection.settled(&world).client(&world).await.map_err(|failure| failure.lines())
     }
 
     #[tokio::test]

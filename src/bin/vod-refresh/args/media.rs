@@ -8,11 +8,8 @@ use clap::{Args, ValueEnum};
 use vod_refresh::vod::ResultType;
 use vod_refresh::{Filters, RunOptions};
 
-use super::connection::ConnectionArgs;
-use super::events::EventArgs;
 use super::journal::JournalArgs;
-use super::output::OutputArgs;
-use super::waiting::WaitingArgs;
+use super::run::RunArgs;
 use crate::span;
 
 #[derive(Debug, Args)]
@@ -25,15 +22,9 @@ pub(crate) struct MediaArgs {
     #[command(flatten)]
     pub(crate) submitting: SubmittingArgs,
     #[command(flatten)]
-    pub(crate) events: EventArgs,
-    #[command(flatten)]
-    pub(crate) waiting: WaitingArgs,
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArgs,
+    pub(crate) run: RunArgs,
     #[command(flatten)]
     pub(crate) journal: JournalArgs,
-    #[command(flatten)]
-    pub(crate) output: OutputArgs,
 }
 
 #[derive(Debug, Args)]

@@ -3,12 +3,10 @@
 use clap::Args;
 use vod_refresh::journal::RunRecord;
 
-use super::connection::ConnectionArgs;
-use super::events::EventArgs;
 use super::journal::PlaceArgs;
 use super::media::LostAnswerArgs;
-use super::output::{Form, OutputArgs};
-use super::waiting::WaitingArgs;
+use super::output::Form;
+use super::run::RunArgs;
 use crate::settings::Settings;
 
 /// `resume`: a run, and what is to be different this time.
@@ -40,30 +38,25 @@ pub(crate) struct StatusArgs {
 #[derive(Debug, Args)]
 pub(crate) struct StoredArgs {
     #[command(flatten)]
-    pub(crate) events: EventArgs,
-    #[command(flatten)]
-    pub(crate) waiting: WaitingArgs,
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArgs,
+    pub(crate) run: RunArgs,
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
-    #[command(flatten)]
-    pub(crate) output: OutputArgs,
 }
 
 impl StoredArgs {
     /// The settings that the run was begun with, with what was given here before them.
     pub(crate) fn over(&self, record: &RunRecord) -> Settings {
         let begun = Settings::of(&record.settings);
-        Settings { connection: self.connection.or(&begun.connection), events: self.events.or(&begun.events) }
+        let RunArgs { connection, events, .. } = &self.run;
+        Settings { connection: connection.or(&begun.connection), events: events.or(&begun.events) }
     }
 }
 
 /// `runs`: which journal, and the form of the list.
 #[derive(Debug, Args)]
 pub(crate) struct RunsArgs {
-    /// What goes to stdout: a table, an array, or an object a line
-    #[arg(long, short = 'o', value_enum, value_name = "FORM", default_value_t = Form::Text)]
+    /// What goes to stdout: a table (text), an array (json), or an object a line (ndjson)
+    #[arg(long, short = 'o', value_enum, value_name = "FORM", default_value_t = Form::Text, hide_possible_values = true)]
     pub(crate) output: Form,
     #[command(flatten)]
     pub(crate) place: PlaceArgs,

@@ -11,17 +11,17 @@ use crate::span;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Waiting")]
 pub(crate) struct WaitingArgs {
-    /// Look a job up whose events have not come by then; `never` makes no lookup at all
+    /// Look a job up whose events have not come by then; `never` makes no lookup at all, and events alone decide
     /// [default: 15s; at once without an event source]
     #[arg(long, value_name = "DURATION", value_parser = span::lookup_after)]
     pub(crate) lookup_after: Option<LookupAfter>,
     /// First wait between two looks at a task; grows to 15s, or 60s for preload [default: 2s; 10s for preload]
     #[arg(long, value_name = "DURATION", value_parser = span::span_above_zero)]
     pub(crate) poll_interval: Option<Duration>,
-    /// For the whole run [default: 1h]
+    /// How long to wait, for the whole run; remote work goes on after it [default: 1h]
     #[arg(long, value_name = "DURATION", value_parser = span::span_above_zero)]
     pub(crate) timeout: Option<Duration>,
-    /// Exit with this when the time is over
+    /// Exit with this when the time of --timeout is over
     #[arg(long, value_name = "N", default_value_t = ExitCode::DEFAULT_TIMEOUT)]
     pub(crate) timeout_exit_code: u8,
     /// Stop waiting at the first failure [default: finish the rest]

@@ -31,7 +31,7 @@ pub(crate) fn get(args: &GetArgs, world: &World, printer: &Printer) -> Result<Ex
         let client = account_client(&args.connection, world).await?;
         let app_id = args.app.app_id.as_deref();
         let settings = client.get_message_callback(app_id).await?;
-        printer.out(&match args.output {
+        printer.out(&match args.output.form {
             AnswerForm::Text => show::text(app_id, settings.as_ref()),
             AnswerForm::Json => json::document(&show::Shown::of(app_id, settings.as_ref())),
         })?;

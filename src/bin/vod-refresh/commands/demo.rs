@@ -127,7 +127,7 @@ mod tests {
         for output in [Form::Text, Form::Json, Form::Ndjson] {
             let words = command_line(([127, 0, 0, 1], 8089).into(), &DemoArgs { output });
             let args = parse(&words).unwrap();
-            assert_eq!((args.media.len(), args.output.output), (MEDIA.len(), output));
+            assert_eq!((args.media.len(), args.run.output.output), (MEDIA.len(), output));
         }
     }
 }

@@ -23,7 +23,7 @@ use finding::{Finding, render, worst};
 pub(crate) fn execute(args: &DoctorArgs, world: &World, printer: &Printer) -> Result<ExitCode, Failure> {
     block_on(async {
         let findings = examine(args, world, printer).await?;
-        printer.out(&match args.output {
+        printer.out(&match args.output.form {
             AnswerForm::Text => render(&findings, printer.colours_stdout()),
             AnswerForm::Json => json::document(&findings),
         })?;

@@ -8,7 +8,6 @@ use super::{block_on, dry_run, quota};
 use crate::args::media::MediaArgs;
 use crate::exit::{ExitCode, Failure};
 use crate::printer::Printer;
-use crate::settings::Settings;
 use crate::world::World;
 use crate::{ids_list, kept};
 
@@ -29,23 +28,17 @@ pub(crate) async fn execute_in(
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
     let request = request(task_type, args)?;
-    let connection = args.connection.settled(world);
+    let settings = args.run.settings(world);
     if args.submitting.dry_run {
-        return dry_run::show(&request, &connection, args.output.output, world, printer).await;
+        return dry_run::show(&request, &settings.connection, args.run.output.output, world, printer).await;
     }
     if args.submitting.check_quota {
-        quota::check(&connection.client(world).await?, &request, printer).await?;
+        quota::check(&settings.connection.client(world).await?, &request, printer).await?;
     }
-    let mut run_options = args.submitting.answers.over(args.waiting.over(RunOptions::default()));
+    let mut run_options = args.submitting.answers.over(args.run.waiting.over(RunOptions::default()));
     run_options.wait = !args.submitting.no_wait;
-    let options = Options {
-        run: run_options,
-        settings: Settings { connection, events: args.events.settled() },
-        kept: kept::for_new_run(&args.journal, world).await?,
-        again: Vec::new(),
-        timeout_exit_code: args.waiting.timeout_exit_code,
-        output: &args.output,
-    };
+    let kept = kept::for_new_run(&args.journal, world).await?;
+    let options = Options::new(&args.run, run_options, settings, kept);
     run::run(Task::Media(request), options, world, printer).await
 }
 
@@ -57,7 +50,7 @@ fn request(task_type: TaskType, args: &MediaArgs) -> Result<RefreshRequest, Fail
     if let Some(text) = &args.choice.extend {
         request = request.with_extend(text);
     }
-    if let Some(url) = &args.events.callback_url {
+    if let Some(url) = &args.run.events.callback_url {
         request = request.with_callback_url(url);
     }
     Ok(request)

@@ -14,7 +14,7 @@ use crate::world::World;
 pub(crate) fn execute(args: &QuotaArgs, world: &World, printer: &Printer) -> Result<ExitCode, Failure> {
     block_on(async {
         let quota = account_client(&args.connection, world).await?.describe_vod_refresh_quota().await?;
-        printer.out(&match args.output {
+        printer.out(&match args.output.form {
             AnswerForm::Text => table(&quota),
             AnswerForm::Json => json::document(&quota),
         })?;

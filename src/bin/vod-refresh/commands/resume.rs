@@ -23,22 +23,15 @@ async fn carry_on(args: &ResumeArgs, world: &World, printer: &Printer) -> Result
             .with_details(vec![format!("`vod-refresh status {id}` shows it")]));
     }
     let settings = given.over(&run.record);
-    let mut run_options = args.answers.over(given.waiting.over(run.record.options.clone()));
+    let mut run_options = args.answers.over(given.run.waiting.over(run.record.options.clone()));
     // Whoever resumes wants to see the end, also of a run that was only to submit.
     run_options.wait = true;
-    let mut again = given.connection.words();
-    again.extend(given.events.words());
-    again.extend(given.waiting.words());
+    let mut again = given.run.connection.words();
+    again.extend(given.run.events.words());
+    again.extend(given.run.waiting.words());
     again.extend(args.answers.words());
     let timeout = span::written(run_options.timeout);
-    let options = Options {
-        run: run_options,
-        settings,
-        kept: Some(kept),
-        again,
-        timeout_exit_code: given.waiting.timeout_exit_code,
-        output: &given.output,
-    };
+    let options = Options { again, ..Options::new(&given.run, run_options, settings, Some(kept)) };
     printer.say(&format!("carrying on run {id}, for {timeout} at most"));
     run::run(Task::Stored(Box::new(run)), options, world, printer).await
 }

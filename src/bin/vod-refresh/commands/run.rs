@@ -1,5 +1,7 @@
 //! One run, from checked input to exit code. What can fail without the service fails before anything is submitted.
 
+mod ending;
+
 use std::time::Duration;
 
 use vod_refresh::journal::StoredRun;
@@ -8,13 +10,14 @@ use vod_refresh::{
     VodClient,
 };
 
+use self::ending::Ending;
 use super::listener::{self, Ears};
 use crate::args::output::{Form, OutputArgs};
-use crate::carry_on::{self, Way};
-use crate::exit::{self, ExitCode, Failure};
+use crate::args::run::RunArgs;
+use crate::carry_on::Way;
+use crate::exit::{ExitCode, Failure};
 use crate::kept::{self, Kept};
 use crate::output;
-use crate::output::github::GitHub;
 use crate::printer::Printer;
 use crate::progress::Watch;
 use crate::settings::Settings;
@@ -55,6 +58,14 @@ pub(crate) struct Options<'a> {
     pub(crate) output: &'a OutputArgs,
 }
 
+impl<'a> Options<'a> {
+    /// What the command line says, for a run that need not be told anything again.
+    pub(crate) fn new(args: &'a RunArgs, run: RunOptions, settings: Settings, kept: Option<Kept>) -> Self {
+        let timeout_exit_code = args.waiting.timeout_exit_code;
+        Self { run, settings, kept, again: Vec::new(), timeout_exit_code, output: &args.output }
+    }
+}
+
 /// Does `task`, shows it, writes the report, and says how it ended.
 pub(crate) async fn run(
     task: Task,
@@ -76,16 +87,7 @@ pub(crate) async fn run(
     };
     let signals = Signals::listen(printer, "stopping; a second signal ends at once")?;
     let watch = Watch::new(printer, options.output.output == Form::Ndjson)?;
-    let mut refresher = Refresher::new(client)
-        .with_options(options.run.clone())
-        .with_observer(watch.clone())
-        .with_stop(signals.stop());
-    if let Some(ears) = &ears {
-        refresher = refresher.with_inbox(ears.inbox());
-    }
-    if let Some(kept) = &options.kept {
-        refresher = refresher.with_journal(kept.journal.clone(), options.settings.to_json());
-    }
+    let refresher = options.refresher(client, &watch, &signals, ears.as_ref());
     let is_check = matches!(task, Task::Check(_));
     let own_timeout = task.stored().map_or(options.run.timeout, |stored| stored.record.options.timeout);
     // Asking once has a time of its own, which says nothing of how long to wait.
@@ -107,42 +109,12 @@ pub(crate) async fn run(
         outcome if is_check && !is_about_us(outcome) => ExitCode::Complete,
         outcome => ExitCode::of_outcome(outcome, options.timeout_exit_code, signals.received()),
     };
-    // Files first: a reader of stdout may have paused.
-    let filed = output::write_files(&report, options.output);
-    let lines = carry_on::lines(&report, &options.way(timeout, own_timeout));
-    let code = weighed(code, &filed);
-    let github = GitHub::here(world, printer);
-    if let Some(github) = &github {
-        let file = options.output.report.as_deref().filter(|_| filed.is_ok());
-        github.tell(&report, code, &lines, file);
-    }
-    let in_a_hurry = signals.received().is_some();
-    if in_a_hurry {
-        conclude(&report, &lines, options.output.output, printer);
-    }
-    let printed = watch.finish().and_then(|()| output::print(&report, options.output.output, printer));
-    if !in_a_hurry {
-        conclude(&report, &lines, options.output.output, printer);
-    }
+    let ending = Ending { report: &report, code, output: options.output, world, printer };
+    let code = ending.tell(&options.way(timeout, own_timeout), &watch, &signals);
     if let Some(ears) = ears {
         close(ears, &signals).await;
     }
-    let last = weighed(code, &printed);
-    if let Some(github) = github.filter(|_| last != code) {
-        github.correct(last);
-    }
-    if let Some(failure) = Failure::all([filed, printed].into_iter().filter_map(Result::err)) {
-        printer.fail(&failure.lines());
-    }
-    Ok(last)
-}
-
-/// What happened to the media says more than a full disk.
-fn weighed(code: ExitCode, written: &Result<(), Failure>) -> ExitCode {
-    match written {
-        Err(failure) if code == ExitCode::Complete => failure.exit_code(),
-        _ => code,
-    }
+    Ok(code)
 }
 
 async fn perform(refresher: &Refresher, task: Task) -> LibraryResult<Report> {
@@ -185,23 +157,27 @@ async fn warn_of_short_life(client: &VodClient, timeout: Duration, printer: &Pri
     }
 }
 
-/// What stderr says at the end.
-fn conclude(report: &Report, lines: &[String], form: Form, printer: &Printer) {
-    if let Some(error) = output::rows::why_ended(report) {
-        printer.fail(&exit::lines_of_reported(error, report.outcome));
-    }
-    if form != Form::Text {
-        // On stdout a table would have said it.
-        printer.say(&output::table::sums(report));
-    }
-    if matches!(report.outcome, Outcome::Submitted | Outcome::Unfinished) {
-        lines.iter().for_each(|line| printer.say(line));
-    } else {
-        printer.fail(lines);
-    }
-}
-
 impl Options<'_> {
+    fn refresher(
+        &self,
+        client: VodClient,
+        watch: &Watch,
+        signals: &Signals,
+        ears: Option<&Ears>,
+    ) -> Refresher {
+        let mut refresher = Refresher::new(client)
+            .with_options(self.run.clone())
+            .with_observer(watch.clone())
+            .with_stop(signals.stop());
+        if let Some(ears) = ears {
+            refresher = refresher.with_inbox(ears.inbox());
+        }
+        if let Some(kept) = &self.kept {
+            refresher = refresher.with_journal(kept.journal.clone(), self.settings.to_json());
+        }
+        refresher
+    }
+
     fn way(&self, timeout: Duration, own_timeout: Duration) -> Way<'_> {
         Way {
             connection: &self.settings.connection,

@@ -8,10 +8,8 @@ use super::stored::{self, Default};
 use crate::args::stored::StatusArgs;
 use crate::carry_on::{self, Way};
 use crate::exit::{ExitCode, Failure};
-use crate::kept::Kept;
 use crate::output;
 use crate::printer::Printer;
-use crate::settings::Settings;
 use crate::world::World;
 
 pub(crate) fn execute(args: &StatusArgs, world: &World, printer: &Printer) -> Result<ExitCode, Failure> {
@@ -23,26 +21,32 @@ async fn show(args: &StatusArgs, world: &World, printer: &Printer) -> Result<Exi
     let (kept, run) = stored::find(&given.place, args.run.as_deref(), Default::Newest, world).await?;
     let settings = given.over(&run.record);
     let own_options = run.record.options.clone();
-    let run_options = asking(given.waiting.over(run.record.options.clone()));
+    let run_options = asking(given.run.waiting.over(run.record.options.clone()));
     if args.check && run.outcome.is_none() {
         if kept.journal.lock(&run.record.run).await?.is_some() {
             let options = Options {
-                run: run_options,
-                settings,
-                kept: Some(kept),
-                again: given.connection.words(),
-                timeout_exit_code: given.waiting.timeout_exit_code,
-                output: &given.output,
+                again: given.run.connection.words(),
+                ..Options::new(&given.run, run_options, settings, Some(kept))
             };
             return run::run(Task::Check(Box::new(run)), options, world, printer).await;
         }
         printer.say("another process is driving this run: what it wrote down is as fresh as can be");
     }
-    output::check_files(&given.output)?;
+    output::check_files(&given.run.output)?;
     let report = run.report();
-    let filed = output::write_files(&report, &given.output);
-    let printed = output::print(&report, given.output.output, printer);
-    tell_how_to_carry_on(&report, &settings, &own_options, &kept, printer);
+    let way = Way {
+        connection: &settings.connection,
+        timeout: own_options.timeout,
+        own_timeout: own_options.timeout,
+        poll_interval: own_options.poll_interval,
+        no_lookups: own_options.lookup_after == Some(LookupAfter::Never),
+        kept: Some(&kept),
+        again: &[],
+    };
+    let next = carry_on::next(&report, &way);
+    let filed = output::write_files(&report, next.as_ref(), &given.run.output);
+    let printed = output::print(&report, given.run.output.output, printer);
+    carry_on::lines(&report, next.as_ref(), &way).iter().for_each(|line| printer.say(line));
     Failure::all([filed, printed].into_iter().filter_map(Result::err)).map_or(Ok(ExitCode::Complete), Err)
 }
 
@@ -53,25 +57,4 @@ fn asking(mut options: RunOptions) -> RunOptions {
     // It may have been for events alone to tell; here nobody listens for any.
     options.lookup_after = options.lookup_after.filter(|after| *after != LookupAfter::Never);
     options
-}
-
-fn tell_how_to_carry_on(
-    report: &vod_refresh::Report,
-    settings: &Settings,
-    own_options: &RunOptions,
-    kept: &Kept,
-    printer: &Printer,
-) {
-    let way = Way {
-        connection: &settings.connection,
-        timeout: own_options.timeout,
-        own_timeout: own_options.timeout,
-        poll_interval: own_options.poll_interval,
-        no_lookups: own_options.lookup_after == Some(LookupAfter::Never),
-        kept: Some(kept),
-        again: &[],
-    };
-    for line in carry_on::lines(report, &way) {
-        printer.say(&line);
-    }
 }

@@ -5,6 +5,7 @@
 //! cut or summed up, and say so. Colour never carries meaning alone, pictures have a text, tables a caption.
 
 mod failures;
+mod figures;
 mod histogram;
 mod phases;
 mod picture;
@@ -16,27 +17,28 @@ use std::fmt::{self, Display, Write};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use vod_refresh::run::{MediaState, Outcome, Report};
 
+use self::figures::{Count, grouped, length, share, span, time};
 use super::escape::{escaped, shortened};
 use super::{remedy, rows};
+use crate::carry_on::Next;
 
-/// So many jobs are named in a command.
-const JOBS: usize = 20;
+/// A longer command, in bytes, is none to copy from a page: it names hundreds of jobs.
+const LONGEST_COMMAND: usize = 2_000;
 
-/// The whole page.
-pub(crate) fn render(report: &Report) -> String {
+/// The whole page; `next` carries the run on.
+pub(crate) fn render(report: &Report, next: Option<&Next>) -> String {
     let mut out = String::new();
     // Writing to a String never fails.
-    let _ = page(&mut out, report);
+    let _ = page(&mut out, report, next);
     out
 }
 
-fn page(out: &mut String, report: &Report) -> fmt::Result {
+fn page(out: &mut String, report: &Report, next: Option<&Next>) -> fmt::Result {
     head(out, report)?;
-    header(out, report)?;
+    header(out, report, next)?;
     contents(out, report)?;
     writeln!(out, r#"<main id="main">"#)?;
     failures::failed(out, report)?;
@@ -85,7 +87,7 @@ fn title(report: &Report) -> String {
     }
 }
 
-fn header(out: &mut String, report: &Report) -> fmt::Result {
+fn header(out: &mut String, report: &Report, next: Option<&Next>) -> fmt::Result {
     let (class, sign) = match report.outcome {
         Outcome::Complete => ("ok", "✓"),
         Outcome::Submitted | Outcome::Timeout | Outcome::Interrupted | Outcome::Unfinished => ("open", "…"),
@@ -111,8 +113,9 @@ fn header(out: &mut String, report: &Report) -> fmt::Result {
         }
         writeln!(out, "</p><p>{}</p></div>", escaped(remedy::for_error(error)))?;
     }
-    if let Some((what, command)) = next_step(report) {
-        writeln!(out, r#"<p class="next">{what} <code>vod-refresh {}</code></p>"#, escaped(&command))?;
+    if let Some(Next { aim, command, .. }) = next.filter(|next| next.command.len() <= LONGEST_COMMAND) {
+        let aim = aim.replacen('t', "T", 1);
+        writeln!(out, r#"<p class="next">{aim} <code>{}</code></p>"#, escaped(command))?;
     }
     writeln!(out, r#"<dl class="facts">"#)?;
     fact(out, "Run", format_args!(r#"<span class="id">{}</span>"#, escaped(report.run_id.as_str())))?;
@@ -143,29 +146,6 @@ fn verdict(outcome: Outcome) -> &'static str {
         Outcome::Unfinished => "Unfinished: the run is still going on, or was broken off.",
         _ => "Internal: the tool met a fault of its own.",
     }
-}
-
-/// What to type next, where there is something to carry on.
-fn next_step(report: &Report) -> Option<(&'static str, String)> {
-    let run = report.run_id.as_str();
-    match report.outcome {
-        Outcome::Submitted if report.resumable => {
-            Some(("To see where it stands:", format!("status --check {run}")))
-        }
-        _ if report.resumable => Some(("To carry on:", format!("resume {run}"))),
-        _ => {
-            // Without a journal the jobs are all that leads back.
-            let mut jobs: Vec<&str> = open_jobs(report).collect();
-            jobs.dedup();
-            let few = (1..=JOBS).contains(&jobs.len());
-            few.then(|| ("To wait for the rest:", format!("wait {}", jobs.join(" "))))
-        }
-    }
-}
-
-fn open_jobs(report: &Report) -> impl Iterator<Item = &str> {
-    let open = report.media.iter().filter(|media| media.state == MediaState::Unfinished);
-    open.filter_map(|media| media.job_id.as_ref().map(|job| job.as_str()))
 }
 
 fn fact(out: &mut String, name: &str, value: impl Display) -> fmt::Result {
@@ -262,67 +242,6 @@ fn state(state: MediaState) -> (&'static str, &'static str, &'static str) {
         MediaState::NotSubmitted => ("bad", "✗", "not submitted"),
         MediaState::Unfinished => ("open", "…", "unfinished"),
         _ => ("bad", "✗", "failed"),
-    }
-}
-
-fn time(time: DateTime<Utc>) -> String {
-    format!(
-        r#"<time datetime="{}">{} UTC</time>"#,
-        time.format("%Y-%m-%dT%H:%M:%SZ"),
-        time.format("%Y-%m-%d %H:%M:%S")
-    )
-}
-
-/// `45s`, `1m30s`, `2h`, `1h05m`.
-fn length(seconds: i64) -> String {
-    let seconds = seconds.max(0);
-    let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    match (hours, minutes, rest) {
-        (0, 0, rest) => format!("{rest}s"),
-        (0, minutes, 0) => format!("{minutes}m"),
-        (0, minutes, rest) => format!("{minutes}m{rest:02}s"),
-        (hours, 0, 0) => format!("{hours}h"),
-        (hours, minutes, 0) => format!("{hours}h{minutes:02}m"),
-        (hours, minutes, rest) => format!("{hours}h{minutes:02}m{rest:02}s"),
-    }
-}
-
-/// The same from milliseconds, with a decimal where that is worth something: `0.4s`, `9.8s`, `12s`.
-fn span(millis: i64) -> String {
-    match millis.max(0) {
-        tenths @ 1..9_950 if tenths % 1_000 != 0 => format!("{:.1}s", (tenths as f64 / 1_000.0).max(0.1)),
-        millis => length((millis + 500) / 1_000),
-    }
-}
-
-/// `12,345`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.char_indices() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// A share in percent; what is there but rounds to nothing is not called nothing.
-fn share(part: u64, all: u64) -> String {
-    match (part * 100 + all / 2).checked_div(all) {
-        Some(0) | None if part > 0 => "under 1%".to_owned(),
-        Some(percent) => format!("{percent}%"),
-        None => "0%".to_owned(),
-    }
-}
-
-/// A number with its noun.
-struct Count(u64, &'static str, &'static str);
-
-impl Display for Count {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", grouped(self.0), if self.0 == 1 { self.1 } else { self.2 })
     }
 }
 

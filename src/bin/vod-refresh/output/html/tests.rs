@@ -9,6 +9,10 @@ fn body(report: &Report) -> String {
     page[page.find("<body>").unwrap()..].to_owned()
 }
 
+fn render(report: &Report) -> String {
+    super::render(report, None)
+}
+
 #[test]
 fn the_page_needs_nothing_but_itself() {
     let page = render(&sample::complete(3));
@@ -72,7 +76,6 @@ fn failures_come_before_everything_else_with_what_to_do() {
     assert!(page[failed..].contains("NonExistMediaId (3 media)"));
     assert!(page[failed..].contains("TaskFailed, Origin Timeout (6 media)"));
     assert!(page[failed..].contains("Check the origin of the domain"));
-    assert!(page.contains("vod-refresh resume 0197f3c2-7a10-7cc3-98c4-dc0c0c07398f"));
 }
 
 #[test]
@@ -131,12 +134,17 @@ fn a_run_that_is_not_over_is_not_called_a_fault_and_says_how_to_go_on() {
     report.outcome = Outcome::Unfinished;
     let page = render(&report);
     assert!(page.contains("Unfinished: the run is still going on") && !page.contains("Internal"));
-    assert!(page.contains("vod-refresh resume 0197f3c2"));
-    // Without a journal there is nothing to resume; its jobs can be waited for.
-    report.resumable = false;
-    let page = render(&report);
-    assert!(!page.contains("vod-refresh resume"));
-    assert!(page.contains("vod-refresh wait c5ae61bf0000 c5ae61bf0001 c5ae61bf0002</code>"));
+    assert!(!page.contains("class=\"next\""));
+    let with = |command: String| {
+        super::render(&report, Some(&Next { aim: "to carry on:", command, is_resume: true }))
+    };
+    let page = with("vod-refresh resume r1 --journal '/a & b'".to_owned());
+    assert!(
+        page.contains("To carry on: <code>vod-refresh resume r1 --journal &#39;/a &amp; b&#39;</code>"),
+        "{page}"
+    );
+    // Nobody copies hundreds of jobs out of a page.
+    assert!(!with("J1 ".repeat(1_000)).contains("class=\"next\""));
 }
 
 #[test]

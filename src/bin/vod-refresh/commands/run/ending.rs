@@ -1,0 +1,82 @@
+//! The end of a run: its report in every form that was asked for, what stderr says, and the exit code.
+
+use vod_refresh::{Outcome, Report};
+
+use crate::args::output::{Form, OutputArgs};
+use crate::carry_on::{self, Way};
+use crate::exit::{self, ExitCode, Failure};
+use crate::output;
+use crate::output::github::GitHub;
+use crate::printer::Printer;
+use crate::progress::Watch;
+use crate::signals::Signals;
+use crate::world::World;
+
+/// A run that has ended, and who is told of it.
+pub(super) struct Ending<'a> {
+    pub(super) report: &'a Report,
+    /// What the outcome asks for.
+    pub(super) code: ExitCode,
+    pub(super) output: &'a OutputArgs,
+    pub(super) world: &'a World,
+    pub(super) printer: &'a Printer,
+}
+
+impl Ending<'_> {
+    /// Tells everybody; how the process ends.
+    pub(super) fn tell(&self, way: &Way<'_>, watch: &Watch, signals: &Signals) -> ExitCode {
+        let Self { report, output: args, world, printer, .. } = self;
+        let next = carry_on::next(report, way);
+        let lines = carry_on::lines(report, next.as_ref(), way);
+        // Files first: a reader of stdout may have paused.
+        let filed = output::write_files(report, next.as_ref(), args);
+        let code = weighed(self.code, &filed);
+        let github = GitHub::here(world, printer);
+        if let Some(github) = &github {
+            let file = args.report.as_deref().filter(|_| filed.is_ok());
+            github.tell(report, code, &lines, file);
+        }
+        // Whoever wants it gone hears first how to carry on, for the same reason.
+        let in_a_hurry = signals.received().is_some();
+        if in_a_hurry {
+            self.conclude(&lines);
+        }
+        let printed = watch.finish().and_then(|()| output::print(report, args.output, printer));
+        if !in_a_hurry {
+            self.conclude(&lines);
+        }
+        let last = weighed(code, &printed);
+        if let Some(github) = github.filter(|_| last != code) {
+            github.correct(last);
+        }
+        if let Some(failure) = Failure::all([filed, printed].into_iter().filter_map(Result::err)) {
+            printer.fail(&failure.lines());
+        }
+        last
+    }
+
+    /// What stderr says at the end.
+    fn conclude(&self, lines: &[String]) {
+        let Self { report, printer, .. } = self;
+        if let Some(error) = output::rows::why_ended(report) {
+            printer.fail(&exit::lines_of_reported(error, report.outcome));
+        }
+        if self.output.output != Form::Text {
+            // On stdout a table would have said it.
+            printer.say(&output::table::sums(report));
+        }
+        if matches!(report.outcome, Outcome::Submitted | Outcome::Unfinished) {
+            lines.iter().for_each(|line| printer.say(line));
+        } else {
+            printer.fail(lines);
+        }
+    }
+}
+
+/// What happened to the media says more than a full disk.
+fn weighed(code: ExitCode, written: &Result<(), Failure>) -> ExitCode {
+    match written {
+        Err(failure) if code == ExitCode::Complete => failure.exit_code(),
+        _ => code,
+    }
+}
