@@ -42,6 +42,7 @@ async fn show(args: &StatusArgs, world: &World, printer: &Printer) -> Result<Exi
     let report = run.report();
     let filed = output::write_files(&report, &given.output);
     let printed = output::print(&report, given.output.output, printer);
+    report.notes.iter().for_each(|note| printer.warn(note));
     tell_how_to_carry_on(&report, &settings, &own_options, &kept, printer);
     Failure::all([filed, printed].into_iter().filter_map(Result::err)).map_or(Ok(ExitCode::Complete), Err)
 }
