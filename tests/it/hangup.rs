@@ -77,19 +77,17 @@ fn a_closed_terminal_ends_the_run_in_good_order() {
 }
 
 #[test]
-fn a_terminal_that_was_stopped_keeps_no_signal_from_ending_the_run() {
+fn a_terminal_that_was_stopped_holds_up_neither_the_run_nor_its_end() {
     let (cloud, home) = (open_cloud(), Home::new());
     let (mut terminal, child) = Terminal::shell(&home, 100, &format!("exec {}", refresh(&cloud, "")));
     looked(&cloud, &mut terminal, 1);
-    // Ctrl-S: from now on every write waits.
+    // Ctrl-S: from now on every write waits, that of the next frame first.
     terminal.types("\u{13}");
-    until("the run to wait for its terminal", || {
-        let before = cloud.emulator.count(LOOK);
-        std::thread::sleep(Duration::from_secs(1));
-        cloud.emulator.count(LOOK) == before
-    });
+    std::thread::sleep(Duration::from_secs(1));
+    cloud.wait_for(LOOK, cloud.emulator.count(LOOK) + 1);
     signal(&child, "TERM");
     assert_eq!(code(child), Some(143));
+    assert_eq!(outcome(&home), "interrupted");
     carries_on(&cloud, &home);
 }
 

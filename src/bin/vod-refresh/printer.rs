@@ -5,7 +5,8 @@
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
 
 use serde_json::json;
 use tokio::time::Instant;
@@ -18,6 +19,10 @@ use crate::words::unheeded;
 
 /// What writing to a terminal that was closed fails with. The standard library has no name for it; on a disk it is a fault.
 const EIO: i32 = 5;
+
+/// So long a frame that is being drawn may keep the end of a run waiting: 0.2 s.
+const CLEAR_TRIES: u32 = 20;
+const CLEAR_PAUSE: Duration = Duration::from_millis(10);
 
 /// Hands out stdout and stderr as the options want them. Clones are the same printer.
 #[derive(Clone)]
@@ -33,6 +38,8 @@ struct Shared {
     live: bool,
     /// The live view, if one is drawn: other lines must go above it.
     block: Mutex<Block>,
+    /// Nothing is drawn any more.
+    block_over: AtomicBool,
     out_is_terminal: bool,
     /// Nobody reads stdout any more.
     out_gone: AtomicBool,
@@ -81,6 +88,7 @@ impl Printer {
             runner_reads: std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
             live: live && !talk.quiet && talk.log_format == LogFormat::Text,
             block: Mutex::default(),
+            block_over: AtomicBool::new(false),
             out_is_terminal,
             out_gone: AtomicBool::new(false),
         }))
@@ -149,6 +157,9 @@ impl Printer {
     /// Draws what `lines` gives for the columns and rows that there are, in place of what it drew before.
     pub(crate) fn draw(&self, lines: impl FnOnce(usize, usize) -> Vec<String>) {
         let mut block = self.block();
+        if self.0.block_over.load(Ordering::Relaxed) {
+            return;
+        }
         let text = if block::is_ours() {
             // `--progress always` without a terminal: somebody wants to see it in a file or through a pipe.
             let (columns, rows) = block::size().unwrap_or((100, 25));
@@ -161,11 +172,16 @@ impl Printer {
         put(text.as_bytes());
     }
 
-    /// Takes the live view away.
+    /// Takes the live view away for good. Where the terminal has stopped (Ctrl-S), that is left to the next line which is
+    /// written there: reports must not wait for it.
     pub(crate) fn clear_block(&self) {
-        let mut block = self.block();
-        if block.is_shown() {
-            put(block.clear(Instant::now()).as_bytes());
+        self.0.block_over.store(true, Ordering::Relaxed);
+        for _ in 0..CLEAR_TRIES {
+            match self.0.block.try_lock() {
+                Ok(mut block) => return put(block.clear(Instant::now()).as_bytes()),
+                Err(TryLockError::Poisoned(_)) => return,
+                Err(TryLockError::WouldBlock) => std::thread::sleep(CLEAR_PAUSE),
+            }
         }
     }
 
@@ -216,6 +232,10 @@ impl Printer {
         let mut block = self.block();
         if !block.is_shown() {
             drop(block);
+            return write();
+        }
+        if self.0.block_over.load(Ordering::Relaxed) {
+            put(block.clear(Instant::now()).as_bytes());
             return write();
         }
         put(block.erase(Instant::now()).as_bytes());

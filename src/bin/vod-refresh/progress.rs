@@ -65,7 +65,8 @@ impl Watch {
             return std::future::pending().await;
         }
         if self.0.printer.is_live() {
-            let view = |columns, rows, frame| self.view(columns, rows, frame);
+            let watch = self.clone();
+            let view = move |columns, rows, frame| watch.view(columns, rows, frame);
             return live::draw(&self.0.printer, view).await;
         }
         for at in life_signs() {
