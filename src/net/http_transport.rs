@@ -1,9 +1,11 @@
 //! [`Transport`] over real sockets: reqwest with its URL-bearing errors made safe.
 
 use std::error::Error as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hyper_util::client::proxy::matcher::Matcher;
 
 use super::transport::{BoxFuture, Phase, Transport, TransportError};
 use crate::error::{Error, ErrorKind, Result};
@@ -41,7 +43,11 @@ impl Default for HttpOptions {
 
 /// HTTP/1.1 and HTTP/2 over TCP and TLS, connections reused. Redirects are not followed: a signature is for one host.
 #[derive(Debug, Clone)]
-pub struct HttpTransport(reqwest::Client);
+pub struct HttpTransport {
+    client: reqwest::Client,
+    /// Which proxy a call goes through; the client reads the same variables and does not tell.
+    proxies: Option<Arc<Matcher>>,
+}
 
 impl HttpTransport {
     /// Builds a client. No connection is made yet.
@@ -80,7 +86,8 @@ impl HttpTransport {
         let client = builder.build().map_err(|e| {
             Error::new(ErrorKind::Config, "the HTTP client can't be set up").with_source(e.without_url())
         })?;
-        Ok(Self(client))
+        let proxies = options.proxy_from_environment.then(|| Arc::new(Matcher::from_env()));
+        Ok(Self { client, proxies })
     }
 }
 
@@ -91,9 +98,15 @@ impl Transport for HttpTransport {
     ) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>> {
         Box::pin(async move {
             let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
-            let failed = |error: reqwest::Error, phase| convert(error, phase, &host);
+            let proxy = self.proxies.as_ref().and_then(|proxies| proxies.intercept(request.uri()));
+            // Without what stands before the host: a password, perhaps.
+            let proxy = proxy.and_then(|proxy| {
+                let (host, port) = (proxy.uri().host()?, proxy.uri().port());
+                Some(port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+            });
+            let failed = |error: reqwest::Error, phase| convert(error, phase, &host, proxy.as_deref());
             let request = reqwest::Request::try_from(request).map_err(|e| failed(e, Phase::Connect))?;
-            let mut answer = self.0.execute(request).await.map_err(|e| failed(e, Phase::Answer))?;
+            let mut answer = self.client.execute(request).await.map_err(|e| failed(e, Phase::Answer))?;
             let mut head = http::Response::new(Bytes::new());
             *head.status_mut() = answer.status();
             std::mem::swap(head.headers_mut(), answer.headers_mut());
@@ -104,7 +117,7 @@ impl Transport for HttpTransport {
 }
 
 /// Keeps what a person needs and drops the URL, whose query is signed.
-fn convert(error: reqwest::Error, phase: Phase, host: &str) -> TransportError {
+fn convert(error: reqwest::Error, phase: Phase, host: &str, proxy: Option<&str>) -> TransportError {
     let error = error.without_url();
     let mut message = String::new();
     let mut trust = false;
@@ -123,6 +136,14 @@ fn convert(error: reqwest::Error, phase: Phase, host: &str) -> TransportError {
     if timed_out {
         // "operation timed out" says no more than the phase does.
         message.clear();
+    }
+    if message.contains("InvalidContentType") {
+        message = format!("it does not speak TLS; is it `http://`? ({message})");
+    }
+    if let Some(proxy) = proxy.filter(|_| phase == Phase::Connect) {
+        // Nobody connects to the host itself, so it is the proxy that failed, or refused to go on.
+        let why = if message.is_empty() { String::new() } else { format!(": {message}") };
+        message = format!("through the proxy {proxy}{why}");
     }
     TransportError { phase, timed_out, host: host.to_owned(), message }
 }

@@ -97,7 +97,7 @@ impl<'a> Driver<'a> {
             notices,
             anchor: Instant::now(),
             age,
-            deadline: Moment::after(age + refresher.options.timeout),
+            deadline: Moment::after(age) + refresher.options.timeout,
             fatal: None,
             once: false,
         }

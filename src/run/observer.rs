@@ -36,6 +36,8 @@ pub struct Progress {
     pub complete: u64,
     /// Media that failed.
     pub failed: u64,
+    /// Those of them whose tasks never became known: not found, not submitted, not taken by the CDN.
+    pub failed_unaccepted: u64,
     /// Tasks known so far.
     pub tasks: u64,
     /// Tasks that ended, well or not.

@@ -52,8 +52,12 @@ fn a_disk_that_fills_up_in_mid_run_costs_one_warning() {
     for line in [vec!["resume"], vec!["resume", &run]] {
         let ended = home.run(&line);
         assert_eq!((ended.code, cloud.emulator.count(SUBMIT)), (Some(2), 10), "{ended:?}");
+        assert!(ended.stderr.contains("the journal failed in mid-run"), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("no unfinished run"), "it says that it is: {}", ended.stderr);
     }
-    assert!(home.run(&["status", "-o", "json"]).json().get("resumable").is_none());
+    let status = home.run(&["status", "-o", "json"]);
+    assert!(status.json().get("resumable").is_none());
+    assert!(status.stderr.contains("warning: the journal failed in mid-run"), "{}", status.stderr);
 }
 
 #[test]

@@ -49,6 +49,17 @@ async fn with_a_journal_what_was_not_sent_in_time_still_will_be() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_run_may_be_given_all_the_time_there_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let (bed, journal) = (short_of_time(), journal(&folder).await);
+    keep(&bed, &journal).refresh(&request(ids(100))).await.unwrap();
+    let mut options = vod_refresh::RunOptions::default();
+    options.timeout = Duration::MAX;
+    let report = keep(&bed, &journal).with_options(options).resume(newest(&journal).await).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Complete);
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_a_journal_what_was_not_sent_in_time_is_not_submitted() {
     let bed = short_of_time();
     let report = bed.refresh(ids(100)).await;

@@ -42,7 +42,8 @@ pub(crate) fn start(talk: &TalkArgs, printer: &Printer) {
             .try_init(),
         (LogFormat::Text, 0) => registry.with(ShortLines::new(printer.clone()).with_filter(ours)).try_init(),
         (LogFormat::Text, _) => {
-            let layer = tracing_subscriber::fmt::layer().with_ansi(printer.colours_stderr());
+            // Never coloured: that is a feature which we don't build, and asking for it all the same is a fault.
+            let layer = tracing_subscriber::fmt::layer().with_ansi(false);
             registry.with(layer.with_writer(writer).with_filter(ours)).try_init()
         }
     };

@@ -32,7 +32,7 @@ pub(crate) fn check_files(args: &OutputArgs) -> Result<(), Failure> {
         let path = harmless(&twice.display().to_string());
         return Err(Failure::usage(format!("two reports go to the same file {path}")));
     }
-    args.files().try_for_each(files::check)
+    Failure::all(args.files().filter_map(|path| files::check(path).err())).map_or(Ok(()), Err)
 }
 
 /// Writes every file that was asked for; `next` carries the run on. All are tried, and each that can't be written is told.

@@ -109,10 +109,6 @@ impl Printer {
         self.0.colour_out
     }
 
-    pub(crate) fn colours_stderr(&self) -> bool {
-        self.0.colour_err
-    }
-
     /// Writes a result to stdout; it brings its own line end.
     pub(crate) fn out(&self, text: &str) -> Result<(), Failure> {
         if self.0.out_gone.load(Ordering::Relaxed) {

@@ -7,6 +7,9 @@ use vod_refresh::LookupAfter;
 /// How a duration looks, for messages.
 const FORM: &str = "write it as `200ms`, `15s`, `30m` or `1h30m`";
 
+/// A hundred years: a date that far from now still is one.
+const LONGEST: Duration = Duration::from_secs(36_525 * 24 * 3_600);
+
 /// Reads a duration. A bare number is refused: nobody can tell whether seconds or minutes were meant.
 pub(crate) fn span(text: &str) -> Result<Duration, String> {
     let text = text.trim();
@@ -15,7 +18,10 @@ pub(crate) fn span(text: &str) -> Result<Duration, String> {
     if bare {
         return Err(format!("a number needs its unit: {}", example(text)));
     }
-    humantime::parse_duration(text).map_err(|_| format!("not a duration: {FORM}"))
+    match humantime::parse_duration(text) {
+        Ok(span) if span > LONGEST => Err("longer than a hundred years".to_owned()),
+        span => span.map_err(|_| format!("not a duration: {FORM}")),
+    }
 }
 
 /// The bare number with a unit, if it is a plain one.
@@ -80,6 +86,12 @@ mod tests {
         for text in ["", "s", "soon", "1x", "never", "99999999999999999999h"] {
             assert!(span(text).unwrap_err().starts_with("not a duration"), "{text}");
         }
+    }
+
+    #[test]
+    fn what_no_calendar_holds_is_refused() {
+        assert!(span("100y").is_ok());
+        assert_eq!(span("99999999999999h").unwrap_err(), "longer than a hundred years");
     }
 
     #[test]

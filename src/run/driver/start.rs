@@ -51,7 +51,7 @@ pub(in crate::run) async fn resume(refresher: &Refresher, stored: StoredRun, onc
     // The machine's clock may have been set back meanwhile; facts never are.
     let age =
         (refresher.client.local_time() - stored.record.started_at).to_std().unwrap_or_default().max(last);
-    ledger.reopen(Moment::after(age), Moment::after(age + refresher.options.timeout));
+    ledger.reopen(Moment::after(age), Moment::after(age) + refresher.options.timeout);
     let mut driver = Driver::new(refresher, stored.record, ledger, diary, age);
     driver.once = once;
     driver.run().await

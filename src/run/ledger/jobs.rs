@@ -310,6 +310,7 @@ impl Ledger {
         if entry.media.is_empty() && entry.error.is_none() {
             entry.error = Some(Box::new(error.clone()));
             self.progress.failed += 1;
+            self.progress.failed_unaccepted += 1;
         }
         self.close_job(job);
     }

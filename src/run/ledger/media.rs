@@ -150,7 +150,10 @@ impl Ledger {
         self.open_media -= 1;
         match state {
             MediaState::Complete => self.progress.complete += 1,
-            _ => self.progress.failed += 1,
+            _ => {
+                self.progress.failed += 1;
+                self.progress.failed_unaccepted += u64::from(!entry.accepted);
+            }
         }
         let (media_id, job) = (entry.id.clone(), entry.job);
         let job_id = job.map(|job| self.jobs[job as usize].id.clone());

@@ -156,3 +156,18 @@ fn the_walk_of_one_media_without_events() {
     assert_eq!(state(&ledger), ("complete", None));
     assert!(due(&mut ledger, at(9_999)).is_empty());
 }
+
+#[test]
+fn media_that_fail_before_their_tasks_are_known_are_counted_apart() {
+    let mut ledger = ledger(false, &["gone", "broken", "half"]);
+    let mut answer = submitted("j1");
+    if let Fact::Submitted { not_found, .. } = &mut answer {
+        not_found.push("gone".to_owned());
+    }
+    ledger.apply(at(1), answer);
+    let rows = vec![row("broken", SubmissionStatus::Fail, &[]), success("half", &["t1"])];
+    ledger.apply(at(2), looked_up("j1", rows));
+    ledger.apply(at(3), seen("t1", TaskStatus::Failed));
+    let progress = ledger.progress();
+    assert_eq!((progress.accepted, progress.failed, progress.failed_unaccepted), (1, 3, 2));
+}

@@ -91,3 +91,12 @@ fn a_terminal_of_a_person_gets_a_live_line() {
     assert!(run.stdout.contains('\u{1b}'), "{:?}", run.stdout);
     assert!(run.stdout.contains("\"outcome\": \"complete\""), "{:?}", run.stdout);
 }
+
+/// Log lines have no colours to give, and are written all the same.
+#[test]
+fn log_lines_come_where_colours_are_asked_for() {
+    let cloud = Cloud::new(quick());
+    let run = cloud.shell("refresh m1 --poll-interval 100ms -v --color always").run().exits(0);
+    assert!(run.stderr.contains(" DEBUG vod_refresh::"), "{}", run.stderr);
+    assert!(!run.stderr.contains("ansi"), "{}", run.stderr);
+}

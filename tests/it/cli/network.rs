@@ -116,3 +116,28 @@ fn a_service_that_nobody_reaches_is_named_with_what_went_wrong() {
         .run();
     run.exits(8).says(&format!("cannot connect to {}", nobody.address)).does_not_say("Signature");
 }
+
+/// Nobody connects to the service itself then, and must not be sent to look there.
+#[test]
+fn a_proxy_that_nobody_reaches_is_named_without_its_password() {
+    let nobody = Nobody::new();
+    let proxy = format!("http://me:GeheimMark@{}", nobody.address);
+    for (variable, endpoint) in
+        [("HTTPS_PROXY", "https://vod.example.test"), ("HTTP_PROXY", "http://vod.example.test --allow-http")]
+    {
+        let run = Shell::new("refresh m1 --timeout 1s")
+            .words(&format!("--endpoint {endpoint}"))
+            .with_keys()
+            .env(variable, &proxy)
+            .run();
+        run.exits(8).says(&format!("through the proxy {}: ", nobody.address)).does_not_say("GeheimMark");
+    }
+}
+
+#[test]
+fn https_where_plain_http_is_spoken_is_told_as_that() {
+    let cloud = Cloud::new(quick());
+    let endpoint = format!("https://{}", cloud.address());
+    let run = cloud.shell("refresh m1 --timeout 1s").words(&format!("--endpoint {endpoint}")).run();
+    run.exits(8).says("it does not speak TLS; is it `http://`?");
+}

@@ -46,6 +46,8 @@ fn a_report_that_cannot_be_written_is_noticed_before_anything_is_submitted() {
         let run = cloud.shell("refresh m1").option_at(option, "no/such/folder/r").run();
         run.exits(3).says("cannot write").says("no/such/folder/r");
     }
+    let shell = cloud.shell("refresh m1").option_at("--report", "no/a").option_at("--metrics-file", "no/b");
+    shell.run().exits(3).says("no/a").says("no/b");
     let shell = cloud.shell("refresh m1").option_at("--report", "r").option_at("--report-html", "r");
     shell.run().exits(2).says("two reports go to the same file");
     assert_eq!(cloud.emulator.calls().len(), 0);

@@ -46,6 +46,7 @@ async fn show(args: &StatusArgs, world: &World, printer: &Printer) -> Result<Exi
     let next = carry_on::next(&report, &way);
     let filed = output::write_files(&report, next.as_ref(), &given.run.output);
     let printed = output::print(&report, given.run.output.output, printer);
+    report.notes.iter().for_each(|note| printer.warn(note));
     carry_on::lines(&report, next.as_ref(), &way).iter().for_each(|line| printer.say(line));
     Failure::all([filed, printed].into_iter().filter_map(Result::err)).map_or(Ok(ExitCode::Complete), Err)
 }

@@ -55,7 +55,7 @@ fn absent(id: Option<RunId>, runs: &[RunSummary], kept: &Kept) -> Failure {
     let message = match id {
         Some(id) => format!("there is no run {id} in the journal {path}"),
         None if runs.is_empty() => format!("there is no run in the journal {path}"),
-        None => format!("there is no unfinished run in the journal {path}"),
+        None => format!("there is no run to carry on in the journal {path}"),
     };
     let mut details: Vec<String> = runs.iter().take(NAMED).map(line).collect();
     if runs.len() > NAMED {
@@ -67,7 +67,8 @@ fn absent(id: Option<RunId>, runs: &[RunSummary], kept: &Kept) -> Failure {
 /// A run in a line.
 pub(crate) fn line(run: &RunSummary) -> String {
     let [id, task, outcome, started, media] = words(run);
-    format!("{id}  {task}, {outcome}, begun {started}, {media} media")
+    let lost = if run.lost { ", not to be carried on: the journal failed in mid-run" } else { "" };
+    format!("{id}  {task}, {outcome}, begun {started}, {media} media{lost}")
 }
 
 /// A run in words: id, task, outcome, start, media.

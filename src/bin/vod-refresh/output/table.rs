@@ -151,7 +151,7 @@ pub(crate) fn sums(report: &Report) -> String {
     let calls: u64 = report.summary.api_calls.values().sum();
     let seconds = (report.finished_at - report.started_at).num_seconds().max(0);
     line.push_str(&format!("; {seconds}s"));
-    // A run that is read from the journal has no calls to tell of.
+    // One that was killed before it could write them down has no calls to tell of.
     if calls > 0 {
         line.push_str(&format!(", {}", count(calls, "call")));
     }

@@ -86,7 +86,7 @@ pub(super) fn left(at: Duration, progress: &Progress, tally: &Tally, rates: Rate
     };
     let last_sent = if unsent > 0 { at + sending } else { tally.last_answer };
     let by_age = task_time_ms.map(|ms| (last_sent + Duration::from_millis(ms)).saturating_sub(at));
-    let all = expected_tasks(progress, tally).max(tasks);
+    let all = expected_tasks(progress).max(tasks);
     let open = all.saturating_sub(tasks_ended);
     let by_rate = (rates.tasks > 0.0 && tasks_ended >= ENOUGH).then(|| seconds(open as f64 / rates.tasks));
     match (by_age, by_rate) {
@@ -100,9 +100,9 @@ pub(super) fn left(at: Duration, progress: &Progress, tally: &Tally, rates: Rate
 }
 
 /// How many tasks there will be, once those of every media are known.
-pub(super) fn expected_tasks(progress: &Progress, tally: &Tally) -> u64 {
-    let Progress { media, accepted, tasks, .. } = *progress;
-    let with_tasks = media.saturating_sub(tally.not_taken).max(accepted);
+pub(super) fn expected_tasks(progress: &Progress) -> u64 {
+    let Progress { media, accepted, failed_unaccepted, tasks, .. } = *progress;
+    let with_tasks = media.saturating_sub(failed_unaccepted).max(accepted);
     match accepted {
         0 => tasks,
         accepted => (tasks as f64 * with_tasks as f64 / accepted as f64).round() as u64,
@@ -187,8 +187,11 @@ mod tests {
 
     #[test]
     fn media_that_were_not_taken_have_no_tasks_to_come() {
-        let tally = Tally { not_taken: 5, ..Tally::default() };
-        assert_eq!(expected_tasks(&progress(10, 5, 20, 0), &tally), 20);
-        assert_eq!(expected_tasks(&progress(20, 5, 20, 0), &tally), 60);
+        let expected = |mut progress: Progress| {
+            progress.failed_unaccepted = 5;
+            expected_tasks(&progress)
+        };
+        assert_eq!(expected(progress(10, 5, 20, 0)), 20);
+        assert_eq!(expected(progress(20, 5, 20, 0)), 60);
     }
 }

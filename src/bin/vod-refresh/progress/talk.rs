@@ -123,8 +123,11 @@ impl Talk {
                     return Vec::new();
                 }
                 self.retries.insert(action, at);
-                let seconds = Duration::from_millis(*wait_ms).as_secs_f64();
-                vec![line(Level::Info, format!("retrying in {seconds:.1}s: {}", why(error)))]
+                let when = match Duration::from_millis(*wait_ms).as_secs_f64() {
+                    soon if soon < 0.05 => "at once".to_owned(),
+                    seconds => format!("in {seconds:.1}s"),
+                };
+                vec![line(Level::Info, format!("retrying {when}: {}", why(error)))]
             }
             Notice::ClockCorrected { ours, theirs, behind_s } => {
                 let (seconds, side) =
@@ -262,6 +265,8 @@ mod tests {
         assert!(texts(&mut talk, &retry("A"), 9).is_empty());
         assert_eq!(texts(&mut talk, &retry("B"), 9).len(), 1);
         assert_eq!(texts(&mut talk, &retry("A"), 10).len(), 1);
+        let soon = Notice::Retrying { action: "C", attempt: 1, wait_ms: 30, error: error() };
+        assert!(texts(&mut talk, &soon, 10)[0].starts_with("retrying at once: "));
     }
 
     fn clock(theirs: &str, behind_s: i64) -> Line {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use vod_refresh::event::Source;
-use vod_refresh::run::{MediaState, Notice};
+use vod_refresh::run::Notice;
 use vod_refresh::vod::{TaskStatus, TaskType};
 
 /// Counted from notices.
@@ -22,8 +22,6 @@ pub(super) struct Tally {
     /// Media that an event told of, and those that a lookup did.
     pub(super) by_event: u64,
     pub(super) by_lookup: u64,
-    /// Media that the service did not take: they will have no tasks.
-    pub(super) not_taken: u64,
     pub(super) tasks_failed: u64,
 }
 
@@ -41,10 +39,6 @@ impl Tally {
             }
             Notice::Accepted { confirmed_by: Source::Lookup, .. } => self.by_lookup += 1,
             Notice::Accepted { .. } => self.by_event += 1,
-            Notice::MediaEnded {
-                state: MediaState::NotFound | MediaState::Forbidden | MediaState::NotSubmitted,
-                ..
-            } => self.not_taken += 1,
             Notice::TaskEnded { status: TaskStatus::Failed, .. } => self.tasks_failed += 1,
             _ => {}
         }

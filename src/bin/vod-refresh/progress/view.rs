@@ -58,9 +58,9 @@ impl View<'_> {
     }
 
     fn bars(&self) -> Vec<Bar> {
-        let Progress { media, accepted, complete, failed, tasks, tasks_ended, .. } = *self.progress;
-        let Tally { batches, answered, refused, by_event, by_lookup, not_taken, tasks_failed, .. } =
-            *self.tally;
+        let Progress { media, accepted, complete, failed, failed_unaccepted, tasks, tasks_ended, .. } =
+            *self.progress;
+        let Tally { batches, answered, refused, by_event, by_lookup, tasks_failed, .. } = *self.tally;
         let known_by = match (by_event, by_lookup) {
             (0, 0) => String::new(),
             (0, _) => "by lookup".to_owned(),
@@ -77,10 +77,10 @@ impl View<'_> {
             let (text, more) = (format!("{answered} of {batches}"), some(refused, "refused"));
             bars.push(bar("batches", answered, batches, text, more, self.rates.batches));
         }
-        let taken = media.saturating_sub(not_taken).max(accepted);
+        let taken = media.saturating_sub(failed_unaccepted).max(accepted);
         let text = format!("{accepted} of {taken} media");
         bars.push(bar("accepted", accepted, taken, text, known_by, self.rates.accepted));
-        let all = expected_tasks(self.progress, self.tally).max(tasks);
+        let all = expected_tasks(self.progress).max(tasks);
         let (text, more) = (format!("{tasks_ended} of {tasks} ended"), some(tasks_failed, "failed"));
         bars.push(bar("tasks", tasks_ended, all, text, more, self.rates.tasks));
         let (text, more) = (format!("{complete} of {media} complete"), some(failed, "failed"));

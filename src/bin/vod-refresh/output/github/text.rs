@@ -89,8 +89,9 @@ pub(super) fn annotations(report: &Report, code: ExitCode) -> String {
     }
     for media in rows::failed_media(report).take(MOST_ANNOTATIONS) {
         let title = format!("{} {}", rows::media_name(media), media.state.as_str());
-        let text = format!("{} {}", reason(media), remedy::for_media(media));
-        let _ = writeln!(out, "::error title={}::{}", property(&title), message(&text));
+        let (why, advice) = (message(&reason(media)), message(remedy::for_media(media)));
+        // Two lines, since a reason ends in a full stop or does not.
+        let _ = writeln!(out, "::error title={}::{why}%0A{advice}", property(&title));
     }
     out
 }
