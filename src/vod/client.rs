@@ -39,6 +39,8 @@ pub(crate) trait CallWatch: Send + Sync {
     fn throttled(&self, action: &'static str);
     /// An attempt failed and will be repeated after `wait`.
     fn retrying(&self, error: &Error, attempt: u32, wait: Duration);
+    /// A call came to a good answer.
+    fn went_well(&self, action: &'static str);
     /// Our clock is off; signatures use the service's time from now on.
     fn clock_corrected(&self, ours: DateTime<Utc>, theirs: DateTime<Utc>);
 }
@@ -208,6 +210,9 @@ impl VodClient {
         let operation = &operation;
         let answer = retry.run(|| Box::pin(self.attempt(endpoint, operation, pacer, renewed))).await?;
         pacer.went_well();
+        if let Some(watch) = &self.watch {
+            watch.went_well(action);
+        }
         Ok(answer)
     }
 

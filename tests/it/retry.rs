@@ -210,3 +210,23 @@ async fn an_outage_in_the_middle_of_the_wait_is_survived_or_ends_as_unavailable(
         assert_eq!(bed.submits(), 1);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_ran_out_of_time_tells_which_calls_were_failing() {
+    let down = FaultRule::on(LOOK, Fault::error(503, "ServiceUnavailable")).skip(1).times(0);
+    let stuck = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
+    let scenario = Scenario::new()
+        .with_default_media(stuck)
+        .with_fault(FaultRule::on(LOOK_UP, throttle(503, "Throttling")))
+        .with_fault(down);
+    let bed = Bed::new(scenario).with_options(|options| options.timeout = Duration::from_secs(60));
+    let report = bed.refresh(["m1"]).await;
+    assert_eq!((report.outcome, report.notes.len()), (Outcome::Timeout, 1), "{:?}", report.notes);
+    let note = &report.notes[0];
+    assert!(
+        note.starts_with("failing when the run ended: DescribeVodRefreshTasks: ServiceUnavailable"),
+        "{note}"
+    );
+    let told = |n: &Notice| matches!(n, Notice::Warning { message } if message == note);
+    assert!(bed.heard.all().iter().any(told));
+}

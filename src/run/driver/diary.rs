@@ -110,6 +110,11 @@ impl Diary {
         Some(note)
     }
 
+    /// Something that the report is to tell.
+    pub(super) fn add_note(&mut self, note: String) {
+        self.notes.push(note);
+    }
+
     pub(super) fn into_notes(self) -> Vec<String> {
         self.notes
     }

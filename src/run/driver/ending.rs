@@ -94,6 +94,13 @@ impl Driver<'_> {
         let finished_at = self.record.started_at + self.now().since_start();
         // A job of others may have media of which nothing is known yet, when all that are known have ended.
         let is_over = self.ledger.is_settled() || matches!(end, End::FailedFast);
+        // Who ran out of time wants to know what took it.
+        if matches!(end, End::Deadline | End::Stopped) {
+            for trouble in self.watch.troubles() {
+                self.tell(&Notice::Warning { message: trouble.clone() });
+                self.diary.add_note(trouble);
+            }
+        }
         let calls = self.watch.counted();
         let written = self.diary.finish(&self.record.run, outcome, is_over, finished_at, calls.clone()).await;
         if let Some(lost) = written {

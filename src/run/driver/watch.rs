@@ -1,7 +1,7 @@
 //! Counts the calls of one run and passes on what happens inside them.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -17,6 +17,8 @@ pub(super) struct Watch {
     calls: Counts,
     retries: Counts,
     throttled: Counts,
+    /// Why the last attempt failed, of actions that have not gone well since.
+    troubles: Mutex<BTreeMap<&'static str, String>>,
     notices: UnboundedSender<Notice>,
 }
 
@@ -27,6 +29,7 @@ impl Watch {
             calls: Counts::default(),
             retries: Counts::default(),
             throttled: Counts::default(),
+            troubles: Mutex::default(),
             notices,
         };
         (Arc::new(watch), receiver)
@@ -34,6 +37,15 @@ impl Watch {
 
     pub(super) fn counted(&self) -> Calls {
         Calls::new(self.calls.by_action(), self.retries.by_action(), self.throttled.by_action())
+    }
+
+    /// What did not go well up to now, in words.
+    pub(super) fn troubles(&self) -> Vec<String> {
+        self.lock_troubles().values().map(|why| format!("failing when the run ended: {why}")).collect()
+    }
+
+    fn lock_troubles(&self) -> MutexGuard<'_, BTreeMap<&'static str, String>> {
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn send(&self, notice: Notice) {
@@ -69,12 +81,17 @@ impl CallWatch for Watch {
     fn retrying(&self, error: &Error, attempt: u32, wait: Duration) {
         let action = error.action().unwrap_or("call");
         self.retries.add(action);
+        self.lock_troubles().insert(action, error.to_string());
         self.send(Notice::Retrying {
             action,
             attempt,
             wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
             error: error.into(),
         });
+    }
+
+    fn went_well(&self, action: &'static str) {
+        self.lock_troubles().remove(action);
     }
 
     fn clock_corrected(&self, ours: DateTime<Utc>, theirs: DateTime<Utc>) {
