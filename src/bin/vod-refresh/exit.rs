@@ -190,8 +190,9 @@ pub(crate) fn lines_of_reported(error: &ReportedError, outcome: Outcome) -> Vec<
         Outcome::Refused => ErrorKind::Refused,
         Outcome::Quota => ErrorKind::Quota,
         Outcome::Unavailable => ErrorKind::Unavailable,
-        Outcome::Failed | Outcome::Partial => ErrorKind::Rejected,
-        _ => ErrorKind::Internal,
+        Outcome::Internal => ErrorKind::Internal,
+        // What went wrong is the error's to tell: nobody is at fault for a deadline or a signal.
+        _ => ErrorKind::Rejected,
     };
     lines.extend(hint(kind, &error.code).map(as_hint));
     lines
@@ -278,5 +279,15 @@ mod tests {
         let lines = Failure::config(message).lines();
         assert_eq!(lines[..2], ["error: no credentials found".to_owned(), format!("  {place}")]);
         assert_eq!(Failure::usage("no (a; b)").lines()[0], "error: no (a; b)");
+    }
+
+    #[test]
+    fn a_deadline_is_no_fault_of_the_tool() {
+        let error =
+            serde_json::json!({"code": "Timeout", "message": "the deadline passed before it was sent"});
+        let error: ReportedError = serde_json::from_value(error).unwrap();
+        let lines = lines_of_reported(&error, Outcome::Timeout);
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines[1].contains("--timeout"), "{lines:?}");
     }
 }

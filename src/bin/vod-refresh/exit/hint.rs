@@ -42,6 +42,9 @@ pub(crate) fn hint(kind: ErrorKind, code: &str) -> Option<&'static str> {
     if family("InvalidDomain") {
         return Some("add the CDN domain to VOD in the same region, or check `--region`");
     }
+    if code == "Timeout" {
+        return Some("`--timeout` gives it longer; if calls were failing, a warning above says why");
+    }
     match kind {
         ErrorKind::Internal => Some("this is a fault of vod-refresh: please report it"),
         ErrorKind::Quota => {
