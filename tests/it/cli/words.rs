@@ -63,6 +63,23 @@ fn the_table_of_a_run_with_every_fate() {
 }
 
 #[test]
+fn the_lines_of_ndjson() {
+    let one = MediaScript {
+        urls: vec!["https://cdn.example.test/intro.mp4".into()],
+        task_ids: vec!["T1".into()],
+        ..MediaScript::default()
+    };
+    let cloud = Cloud::new(
+        quick().with_job_ids(["J1"]).with_media("intro", one).with_media("gone", MediaScript::missing()),
+    );
+    let run = cloud.shell("refresh intro gone --poll-interval 100ms --output ndjson").run();
+    let (lines, _report) = run.stdout.trim_end().rsplit_once('\n').unwrap();
+    let mut settings = settings();
+    settings.add_filter(r#""at":"[^"]+""#, r#""at":"TIME""#);
+    settings.bind(|| insta::assert_snapshot!("ndjson", lines));
+}
+
+#[test]
 fn a_timeout_in_words() {
     let stuck =
         MediaScript { never_complete: Which::All(true), urls: urls("slow"), ..MediaScript::default() };
