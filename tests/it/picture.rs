@@ -52,10 +52,12 @@ fn rows() -> Vec<Vec<Piece>> {
     let quick = ["--poll-interval", "200ms", "--max-rps", "50", "--lookup-after", "0s"];
     let (mut terminal, child) = Terminal::start(&home, COLUMNS, &[&arguments[..], &quick].concat());
     terminal.waits_for("45 of 45 media");
-    cloud.complete(&ids[..30]);
+    // The tasks of the one that fails end by themselves: completed from here they might be before that.
+    let (before, after) = (ids.iter().take(6), ids[..30].iter().skip(7));
+    cloud.complete(&before.chain(after).collect::<Vec<_>>());
     terminal.waits_for("60 of 90 ended");
-    // Their rate is known a little later.
-    terminal.waits_for(" left");
+    // Their rate is known a little later; what was guessed before does not count.
+    terminal.waits_to_see(" left");
     let midway = looks(&mut terminal);
     cloud.complete(&ids[30..]);
     terminal.waits_for(" calls");

@@ -100,13 +100,13 @@ impl Terminal {
     /// Waits until `part` was written.
     #[track_caller]
     pub(crate) fn waits_for(&mut self, part: &str) {
-        until(part, || {
-            let is_there = self.shown().contains(part);
-            if !is_there {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            is_there
-        });
+        until(part, || self.shown().contains(part));
+    }
+
+    /// Waits until `part` stands on the screen now.
+    #[track_caller]
+    pub(crate) fn waits_to_see(&mut self, part: &str) {
+        until(part, || self.screen().contains(part));
     }
 
     /// Waits for the end of `child`; its exit code and what stands on the screen then.
