@@ -1,7 +1,8 @@
 //! The scenario: how the pretend cloud behaves. A JSON file, or built in Rust.
 //!
 //! Every field may be left out; an unknown field is an error, so that a slip of the pen is noticed. Durations are
-//! texts such as `"200ms"`, `"8s"`, `"1m30s"`, `"2h"`, ten years at most; longer ones given in Rust count as ten years. An empty file `{}` is a cloud in good health.
+//! texts such as `"200ms"`, `"8s"`, `"1m30s"`, `"2h"`, ten years at most; longer ones given in Rust count as ten years.
+//! An empty file `{}` is a cloud in good health.
 //!
 //! ```json
 //! {

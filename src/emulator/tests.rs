@@ -2,9 +2,11 @@
 
 mod account;
 mod bed;
+mod bounds;
 mod captures;
 mod events;
 mod faults;
+mod filters;
 mod gateway;
 mod keys;
 mod operations;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -109,4 +110,9 @@ pub(super) fn answer(reply: Reply) -> http::Response<Bytes> {
 pub(super) fn json(reply: Reply) -> (u16, Value) {
     let answer = answer(reply);
     (answer.status().as_u16(), serde_json::from_slice(answer.body()).unwrap())
+}
+
+/// So many milliseconds go by.
+pub(super) async fn sleep(ms: u64) {
+    tokio::time::sleep(Duration::from_millis(ms)).await;
 }

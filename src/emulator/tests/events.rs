@@ -8,7 +8,7 @@ use chrono::Utc;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::bed::{Bed, start};
+use super::bed::{Bed, sleep, start};
 use crate::auth::callback::CallbackVerifier;
 use crate::emulator::{EventScript, EventSignature, MediaScript, Scenario};
 use crate::net::transport::RouterTransport;
@@ -56,10 +56,6 @@ fn scenario() -> Scenario {
 
 fn media(event: EventScript) -> MediaScript {
     MediaScript::default().with_event(event)
-}
-
-async fn sleep(ms: u64) {
-    tokio::time::sleep(Duration::from_millis(ms)).await;
 }
 
 fn times(seen: &Seen) -> Vec<u128> {

@@ -2,14 +2,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::bed::Bed;
-use crate::emulator::{
-    EventScript, Fault, FaultRule, Filtering, JobScript, MediaScript, QueueScript, Scenario, Which,
-};
-
-async fn sleep(ms: u64) {
-    tokio::time::sleep(Duration::from_millis(ms)).await;
-}
+use super::bed::{Bed, sleep};
+use crate::emulator::{JobScript, MediaScript, Scenario, Which};
 
 #[tokio::test(start_paused = true)]
 async fn a_submission_is_checked_to_the_letter() {
@@ -252,66 +246,6 @@ async fn an_empty_task_id_lists_the_accounts_tasks_newest_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn filters_misbehave_as_told_and_never_for_a_single_task() {
-    let file = ("ObjectType", "file");
-    let domain = ("DomainName", "media.example.test");
-    let other = ("DomainName", "other.test");
-    let table = [
-        (Filtering::Works, &[file, domain][..], 4),
-        (Filtering::Works, &[file, other], 0),
-        (Filtering::ShowsNothing, &[file], 0),
-        (Filtering::ShowsNothing, &[], 4),
-        (Filtering::KnowsNoDomain, &[file, domain], 0),
-        (Filtering::KnowsNoDomain, &[file], 4),
-        (Filtering::HidesHalf, &[file], 2),
-        (Filtering::HidesHalf, &[], 4),
-        (Filtering::Ignored, &[file, other], 4),
-        (Filtering::Ignored, &[file, ("TaskId", "T1")], 1),
-        (Filtering::HidesHalf, &[file, ("TaskId", "T1")], 1),
-    ];
-    for (filtering, given, expected) in table {
-        let ids = ["T1", "T2", "T3", "T4"].map(String::from).to_vec();
-        let media = MediaScript { url_count: Some(4), task_ids: ids, ..MediaScript::default() };
-        let bed = Bed::new(Scenario::new().with_default_media(media).with_task_filters(filtering));
-        bed.submit("m1").await;
-        sleep(1000).await;
-        let (found, total) = bed.tasks(given).await;
-        assert_eq!((found.len(), total), (expected, expected as u64), "{filtering:?} {given:?}");
-    }
-    let bed = Bed::new(Scenario::new().with_task_filters(Filtering::Refused));
-    let (status, body) = bed.call("DescribeVodRefreshTasks", &[file]).await;
-    assert_eq!((status, body["Code"].as_str().unwrap()), (400, "InvalidObjectType.ValueNotSupported"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_bad_filter_is_refused_by_its_own_code() {
-    let table: &[(&[(&str, &str)], &str)] = &[
-        (&[("PageSize", "51")], "InvalidParameter"),
-        (&[("PageSize", "0")], "InvalidParameter"),
-        (&[("PageNumber", "0")], "InvalidParameter"),
-        (&[("TaskId", "T1,T2")], "InvalidTaskId.Malformed"),
-        (&[("DomainName", "a.test")], "MissingParameter.ObjectType"),
-        (&[("Status", "Complete")], "MissingParameter.ObjectType"),
-        (&[("Status", "Pending"), ("ObjectType", "file")], "InvalidStatus.ValueNotSupported"),
-        (&[("ObjectType", "path")], "InvalidObjectType.ValueNotSupported"),
-        (&[("StartTime", "2025-06-15T15:06:40Z")], "MissingParameter"),
-        (&[("EndTime", "2025-06-15T15:06:40Z")], "MissingParameter"),
-        (&[("StartTime", "2025-06-15"), ("EndTime", "2025-06-15T15:06:40Z")], "InvalidStartTime.Malformed"),
-        (&[("StartTime", "2025-06-15T15:06:40Z"), ("EndTime", "now")], "InvalidEndTime.Malformed"),
-        (
-            &[("StartTime", "2025-06-15T15:06:40Z"), ("EndTime", "2025-06-15T15:06:39Z")],
-            "InvalidEndTime.Mismatch",
-        ),
-        (&[("StartTime", "2025-06-12T15:06:39Z"), ("EndTime", "2025-06-15T15:06:40Z")], "InvalidTime"),
-    ];
-    let bed = Bed::new(Scenario::new());
-    for (given, expected) in table {
-        let (status, body) = bed.call("DescribeVodRefreshTasks", given).await;
-        assert_eq!((status, body["Code"].as_str().unwrap()), (400, *expected), "{given:?}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_scripted_job_is_there_from_the_first_request_on() {
     let job = JobScript { media: vec!["m1".into(), "gone".into()], ..JobScript::default() };
     let scenario =
@@ -352,60 +286,4 @@ async fn twenty_thousand_media_are_no_burden() {
         found += rows.len();
     }
     assert_eq!(found, 200);
-}
-
-#[tokio::test(start_paused = true)]
-async fn durations_that_no_calendar_holds_break_nothing() {
-    let most = Duration::MAX;
-    let slow_media = MediaScript {
-        task_duration: Some(most),
-        pending_for: Some(most),
-        invisible_for: most,
-        lookup_empty_for: most,
-        ..MediaScript::default()
-    };
-    let slow_event = EventScript { delay: Some(most), ..EventScript::default() };
-    let early_event = EventScript { early: Some(most), ..EventScript::default() };
-    let queue = QueueScript::default().with_visibility_timeout(most).with_retention(most);
-    let slow_cloud = Scenario { event_delay: most, pending_for: most, task_jitter: most, ..Scenario::new() };
-    for scenario in [
-        slow_cloud.with_job_delay(most).with_task_duration(most).with_queue(queue.clone()),
-        Scenario::new().with_media("m", slow_media.clone()),
-        Scenario::new().with_media("m", slow_media.with_event(slow_event)).with_queue(queue.clone()),
-        Scenario::new().with_media("m", MediaScript::default().with_event(early_event)).with_queue(queue),
-        Scenario::new().with_clock_offset(i64::MAX).with_latency(most),
-        Scenario::new().with_clock_offset(i64::MIN),
-        Scenario::new().with_fault(FaultRule::on("*", Fault::Delay { by: most }).times(0)).with_latency(most),
-    ] {
-        let bed = Bed::new(scenario.with_callback("http://127.0.0.1:1/", None));
-        let submission = [("MediaIds", "m"), ("TaskType", "Refresh")];
-        let request = bed.request("RefreshMediaPlayUrls", &submission);
-        // Where the answer takes ten years, nobody waits for it.
-        let _ = tokio::time::timeout(Duration::from_secs(9), bed.emulator.handle(request)).await;
-        sleep(9_000).await;
-        for job in bed.emulator.job_ids() {
-            let tasks = bed.emulator.task_ids(&job, "m");
-            let asked = [
-                bed.request("GetMediaRefreshJobs", &[("MediaRefreshJobId", &job)]),
-                bed.request("DescribeVodRefreshTasks", &[("TaskId", &tasks[0])]),
-            ];
-            for request in asked {
-                let _ = tokio::time::timeout(Duration::from_secs(9), bed.emulator.handle(request)).await;
-            }
-        }
-        bed.emulator.put_message("x");
-        let _ = bed.emulator.queue_messages();
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_is_too_long_in_mid_run_is_cut_as_well() {
-    let bed = Bed::new(Scenario::new());
-    bed.emulator.add_fault(FaultRule::on("GetMediaRefreshJobs", Fault::Delay { by: Duration::MAX }));
-    let script = MediaScript { task_duration: Some(Duration::MAX), ..MediaScript::default() };
-    bed.emulator.set_media("m", script);
-    let job = bed.submit("m").await;
-    sleep(300).await;
-    // Ten years, and then the answer is there.
-    assert_eq!(bed.lookup(&job).await.len(), 1);
 }
