@@ -97,14 +97,8 @@ impl Transport for HttpTransport {
         request: http::Request<Bytes>,
     ) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>> {
         Box::pin(async move {
-            let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
-            let proxy = self.proxies.as_ref().and_then(|proxies| proxies.intercept(request.uri()));
-            // Without what stands before the host: a password, perhaps.
-            let proxy = proxy.and_then(|proxy| {
-                let (host, port) = (proxy.uri().host()?, proxy.uri().port());
-                Some(port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
-            });
-            let failed = |error: reqwest::Error, phase| convert(error, phase, &host, proxy.as_deref());
+            let uri = request.uri().clone();
+            let failed = |error: reqwest::Error, phase| self.failed(error, phase, &uri);
             let request = reqwest::Request::try_from(request).map_err(|e| failed(e, Phase::Connect))?;
             let mut answer = self.client.execute(request).await.map_err(|e| failed(e, Phase::Answer))?;
             let mut head = http::Response::new(Bytes::new());
@@ -116,8 +110,22 @@ impl Transport for HttpTransport {
     }
 }
 
+impl HttpTransport {
+    /// What to say of a failed call to `uri`.
+    fn failed(&self, error: reqwest::Error, phase: Phase, uri: &http::Uri) -> TransportError {
+        let host = uri.authority().map(ToString::to_string).unwrap_or_default();
+        let proxy = self.proxies.as_ref().and_then(|proxies| proxies.intercept(uri));
+        // Without what stands before the host: a password, perhaps.
+        let proxy = proxy.and_then(|proxy| {
+            let (host, port) = (proxy.uri().host()?, proxy.uri().port());
+            Some(port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+        });
+        convert(error, phase, host, proxy.as_deref())
+    }
+}
+
 /// Keeps what a person needs and drops the URL, whose query is signed.
-fn convert(error: reqwest::Error, phase: Phase, host: &str, proxy: Option<&str>) -> TransportError {
+fn convert(error: reqwest::Error, phase: Phase, host: String, proxy: Option<&str>) -> TransportError {
     let error = error.without_url();
     let mut message = String::new();
     let mut trust = false;
@@ -145,5 +153,5 @@ fn convert(error: reqwest::Error, phase: Phase, host: &str, proxy: Option<&str>)
         let why = if message.is_empty() { String::new() } else { format!(": {message}") };
         message = format!("through the proxy {proxy}{why}");
     }
-    TransportError { phase, timed_out, host: host.to_owned(), message }
+    TransportError { phase, timed_out, host, message }
 }
