@@ -50,8 +50,8 @@ pub(crate) trait CallWatch: Send + Sync {
 /// Every method signs each attempt anew, keeps the pace of its action (see
 /// [`with_max_rps`](VodClientBuilder::with_max_rps)), and repeats what is worth it. An attempt takes 30 s at most. A call
 /// that goes on failing is given up after 5 minutes with a service that answered before (15 where it has no room for the
-/// work), after 25 s with one that never did; [`with_patience`](Self::with_patience) sets less. Cancel safety: dropping a call gives it up; a submission may then
-/// have been acted upon.
+/// work), after 25 s with one that never did; [`with_patience`](Self::with_patience) sets less. Cancel safety: dropping a
+/// call gives it up; a submission may then have been acted upon.
 ///
 /// # Errors
 ///

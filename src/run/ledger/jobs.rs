@@ -253,10 +253,8 @@ impl Ledger {
     /// not known.
     pub(crate) fn events_suffice(&self, id: &JobId) -> bool {
         let Some(&job) = self.job_index.get(id) else { return false };
-        let told =
-            |media: &MediaEntry| media.decided || media.heard.as_ref().is_some_and(|heard| heard.tells());
         let entry = &self.jobs[job as usize];
-        !entry.open && entry.media.iter().all(|media| told(&self.media[*media as usize]))
+        !entry.open && entry.media.iter().all(|media| self.media[*media as usize].is_told())
     }
 
     /// Takes the events of a job for the truth, since no lookup gets through.

@@ -23,6 +23,7 @@ use crate::run::learned::{Expected, Learned};
 const FEWEST: u64 = 20;
 /// A listing must be so much cheaper than single calls before it is worth its lesser detail.
 pub(super) const GAIN: u64 = 3;
+
 /// Where the listing of tasks stands.
 #[derive(Debug, Default)]
 pub(super) struct Listing {

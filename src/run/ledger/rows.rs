@@ -130,6 +130,11 @@ impl MediaEntry {
         }
     }
 
+    /// Whether something told what became of its submission.
+    pub(super) fn is_told(&self) -> bool {
+        self.decided || self.heard.as_ref().is_some_and(|heard| heard.tells())
+    }
+
     pub(super) fn ended(&self) -> bool {
         self.state != MediaState::Unfinished
     }

@@ -40,8 +40,7 @@ impl Ledger {
         let tasks = media.tasks.iter().map(|task| &self.tasks[*task as usize]);
         let job = media.job.map(|job| &self.jobs[job as usize]);
         let time = |moment: Moment| started_at + moment.since_start();
-        let is_told = media.decided || media.heard.as_ref().is_some_and(|heard| heard.tells());
-        let is_silent = job.is_some() && !is_told;
+        let is_silent = job.is_some() && !media.is_told();
         MediaReport {
             media_id: Some(media.id.clone()),
             job_id: job.map(|job| job.id.clone()),

@@ -87,8 +87,8 @@ impl VodClientBuilder {
     /// before the default, not before a cap that is given. Source: the QPS limits of the VOD API.
     ///
     /// Without it, task queries begin at 5 a second, which is what the CDN's own twin of the call allows
-    /// ("DescribeRefreshTasks" of the CDN API), and grow towards the cap as long as the service does not ask to slow down. Throttled, the rate halves and comes back
-    /// slowly, so that several processes share an account's rate.
+    /// ("DescribeRefreshTasks" of the CDN API), and grow towards the cap as long as the service does not ask to slow
+    /// down. Throttled, the rate halves and comes back slowly, so that several processes share an account's rate.
     pub fn with_max_rps(mut self, calls_per_second: u32) -> Self {
         self.max_rps = Some(calls_per_second);
         self
