@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use vod_refresh::net::clock::{Clock as _, SystemClock};
 use vod_refresh::run::{MediaReport, MediaState};
-use vod_refresh::{Outcome, Report, RunOptions};
+use vod_refresh::{LookupAfter, Outcome, Report, RunOptions};
 
 use crate::args::connection::ConnectionArgs;
 use crate::kept::Kept;
@@ -25,6 +25,21 @@ pub(crate) struct Way<'a> {
     pub(crate) kept: Option<&'a Kept>,
     /// What `resume` must be told again.
     pub(crate) again: &'a [String],
+}
+
+impl<'a> Way<'a> {
+    /// That of a run which was begun with `options`.
+    pub(crate) fn of(connection: &'a ConnectionArgs, options: &RunOptions, kept: Option<&'a Kept>) -> Self {
+        Self {
+            connection,
+            timeout: options.timeout,
+            own_timeout: options.timeout,
+            poll_interval: options.poll_interval,
+            no_lookups: options.lookup_after == Some(LookupAfter::Never),
+            kept,
+            again: &[],
+        }
+    }
 }
 
 /// The report's code for media of a batch whose answer was lost.
@@ -188,15 +203,7 @@ mod tests {
             "extend": null, "summary": summary, "error": null, "media": media}))
         .unwrap();
         let run = args.run.waiting.over(RunOptions::default());
-        let way = Way {
-            connection: &args.run.connection,
-            timeout: run.timeout,
-            own_timeout: run.timeout,
-            poll_interval: run.poll_interval,
-            no_lookups: false,
-            kept: None,
-            again: &[],
-        };
+        let way = Way::of(&args.run.connection, &run, None);
         lines(&report, next(&report, &way).as_ref(), &way)
     }
 

@@ -121,12 +121,12 @@ impl Failure {
         Self { hinted: false, ..Self::from(error) }
     }
 
-    /// All of several failures: the first decides the exit code, and each is told.
-    pub(crate) fn all(failures: impl IntoIterator<Item = Self>) -> Option<Self> {
-        let mut failures = failures.into_iter();
-        let mut first = failures.next()?;
+    /// All that failed, in one: the first decides the exit code, and each is told.
+    pub(crate) fn all(results: impl IntoIterator<Item = Result<(), Self>>) -> Result<(), Self> {
+        let mut failures = results.into_iter().filter_map(Result::err);
+        let Some(mut first) = failures.next() else { return Ok(()) };
         first.others.extend(failures);
-        Some(first)
+        Err(first)
     }
 
     /// Adds lines below the message.

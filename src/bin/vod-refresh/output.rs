@@ -32,7 +32,7 @@ pub(crate) fn check_files(args: &OutputArgs) -> Result<(), Failure> {
         let path = harmless(&twice.display().to_string());
         return Err(Failure::usage(format!("two reports go to the same file {path}")));
     }
-    Failure::all(args.files().filter_map(|path| files::check(path).err())).map_or(Ok(()), Err)
+    Failure::all(args.files().map(files::check))
 }
 
 /// Writes every file that was asked for; `next` carries the run on. All are tried, and each that can't be written is told.
@@ -41,13 +41,12 @@ pub(crate) fn write_files(report: &Report, next: Option<&Next>, args: &OutputArg
         Some(path) => files::write(path, &render(report)),
         None => Ok(()),
     };
-    let results = [
+    Failure::all([
         write(&args.report, &json::pretty),
         write(&args.report_html, &|report| html::render(report, next)),
         write(&args.report_junit, &junit::render),
         write(&args.metrics_file, &metrics::render),
-    ];
-    Failure::all(results.into_iter().filter_map(Result::err)).map_or(Ok(()), Err)
+    ])
 }
 
 /// Writes the report to stdout.

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use vod_refresh::run::{Notice, Progress};
 use vod_refresh::{Error, ErrorKind, Observer};
 
-use self::pace::{Left, Pace};
+use self::pace::{Left, Pace, Rates};
 use self::talk::Talk;
 use self::tally::Tally;
 use self::view::View;
@@ -89,15 +89,15 @@ impl Watch {
     fn view(&self, columns: usize, rows: usize, frame: usize) -> Vec<String> {
         let elapsed = self.0.started.elapsed();
         let mut state = self.state();
-        let left = state.left(elapsed);
-        let State { progress, tally, pace, .. } = &*state;
-        View { progress, tally, rates: pace.rates(), left, elapsed, frame }.lines(columns, rows)
+        let (rates, left) = state.reckon(elapsed);
+        let State { progress, tally, .. } = &*state;
+        View { progress, tally, rates, left, elapsed, frame }.lines(columns, rows)
     }
 
     fn sentence(&self) -> String {
         let elapsed = self.0.started.elapsed();
         let mut state = self.state();
-        let left = state.left(elapsed);
+        let (_, left) = state.reckon(elapsed);
         sentence(&state.progress, elapsed, left)
     }
 
@@ -107,11 +107,12 @@ impl Watch {
 }
 
 impl State {
-    /// Notes where the run stands, and estimates how long it will take.
-    fn left(&mut self, at: Duration) -> Left {
+    /// Notes where the run stands: how fast it goes, and how long it will take.
+    fn reckon(&mut self, at: Duration) -> (Rates, Left) {
         let Self { progress, tally, pace, .. } = self;
         pace.note(at, progress, tally);
-        pace::left(at, progress, tally, pace.rates())
+        let rates = pace.rates();
+        (rates, pace::left(at, progress, tally, rates))
     }
 }
 

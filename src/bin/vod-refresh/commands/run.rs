@@ -179,15 +179,8 @@ impl Options<'_> {
     }
 
     fn way(&self, timeout: Duration, own_timeout: Duration) -> Way<'_> {
-        Way {
-            connection: &self.settings.connection,
-            timeout,
-            own_timeout,
-            poll_interval: self.run.poll_interval,
-            no_lookups: self.run.lookup_after == Some(LookupAfter::Never),
-            kept: self.kept.as_ref(),
-            again: &self.again,
-        }
+        let way = Way::of(&self.settings.connection, &self.run, self.kept.as_ref());
+        Way { timeout, own_timeout, again: &self.again, ..way }
     }
 }
 

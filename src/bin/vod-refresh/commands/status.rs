@@ -20,7 +20,6 @@ async fn show(args: &StatusArgs, world: &World, printer: &Printer) -> Result<Exi
     let given = &args.stored;
     let (kept, run) = stored::find(&given.place, args.run.as_deref(), Default::Newest, world).await?;
     let settings = given.over(&run.record);
-    let own_options = run.record.options.clone();
     let run_options = asking(given.run.waiting.over(run.record.options.clone()));
     if args.check && run.outcome.is_none() {
         if kept.journal.lock(&run.record.run).await?.is_some() {
@@ -34,21 +33,13 @@ async fn show(args: &StatusArgs, world: &World, printer: &Printer) -> Result<Exi
     }
     output::check_files(&given.run.output)?;
     let report = run.report();
-    let way = Way {
-        connection: &settings.connection,
-        timeout: own_options.timeout,
-        own_timeout: own_options.timeout,
-        poll_interval: own_options.poll_interval,
-        no_lookups: own_options.lookup_after == Some(LookupAfter::Never),
-        kept: Some(&kept),
-        again: &[],
-    };
+    let way = Way::of(&settings.connection, &run.record.options, Some(&kept));
     let next = carry_on::next(&report, &way);
     let filed = output::write_files(&report, next.as_ref(), &given.run.output);
     let printed = output::print(&report, given.run.output.output, printer);
     report.notes.iter().for_each(|note| printer.warn(note));
     carry_on::lines(&report, next.as_ref(), &way).iter().for_each(|line| printer.say(line));
-    Failure::all([filed, printed].into_iter().filter_map(Result::err)).map_or(Ok(ExitCode::Complete), Err)
+    Failure::all([filed, printed]).map(|()| ExitCode::Complete)
 }
 
 /// The run's options, for one look around.

@@ -49,7 +49,7 @@ impl Ending<'_> {
         if let Some(github) = github.filter(|_| last != code) {
             github.correct(last);
         }
-        if let Some(failure) = Failure::all([filed, printed].into_iter().filter_map(Result::err)) {
+        if let Err(failure) = Failure::all([filed, printed]) {
             printer.fail(&failure.lines());
         }
         last

@@ -2,7 +2,7 @@
 
 use comfy_table::Color;
 
-use super::row::{Rank, Row};
+use super::row::{Rank, Row, hint_below};
 use super::{Look, NARROWEST, colour_of, hint_lines, wrapped};
 
 /// The rows below the media they belong to. A URL has a line of its own and stays whole, however long it is.
@@ -23,10 +23,9 @@ pub(super) fn render(rows: &[Row], look: Look) -> String {
             text.push_str(&format!("  {}\n", row.url));
         }
         text.push_str(&said(row, look, width));
-        let next = rows.get(n + 1);
-        if let Some(hint) = row.hint.filter(|hint| next.and_then(|row| row.hint) != Some(*hint)) {
+        if let Some(hint) = hint_below(rows, n) {
             text.push_str(&hint_lines(hint, Some(width)));
-            if next.is_some() {
+            if n + 1 < rows.len() {
                 text.push('\n');
             }
         }

@@ -2,7 +2,7 @@
 
 use comfy_table::{Cell, ContentArrangement, Table, presets};
 
-use super::row::Row;
+use super::row::{Row, hint_below};
 use super::{Look, colour_of, hint_lines};
 
 /// The rows as a table; `None` if one of them does not fit into a line.
@@ -16,11 +16,10 @@ pub(super) fn render(rows: &[Row], look: Look) -> Option<String> {
         return None;
     }
     let mut text = format!("{}\n", lines[0].trim_end());
-    for (n, (row, line)) in rows.iter().zip(&lines[1..]).enumerate() {
+    for (n, line) in lines[1..].iter().enumerate() {
         text.push_str(line.trim_end());
         text.push('\n');
-        let next = rows.get(n + 1).and_then(|row| row.hint);
-        if let Some(hint) = row.hint.filter(|hint| next != Some(*hint)) {
+        if let Some(hint) = hint_below(rows, n) {
             text.push_str(&hint_lines(hint, look.width));
         }
     }

@@ -42,6 +42,12 @@ pub(super) fn all(report: &Report) -> Vec<Row> {
     rows
 }
 
+/// The advice that stands below the `n`th row: once for all rows that need it, below the last of them.
+pub(super) fn hint_below(rows: &[Row], n: usize) -> Option<&'static str> {
+    let next = rows.get(n + 1).and_then(|row| row.hint);
+    rows[n].hint.filter(|hint| next != Some(*hint))
+}
+
 fn of_media(media: &MediaReport, report: &Report) -> Vec<Row> {
     let id = media.media_id.as_ref().map_or_else(|| "?".to_owned(), |id| harmless(id.as_str()));
     let error = media.error.as_ref().map(|error| harmless(&format!("{}: {}", error.code, error.message)));
