@@ -85,7 +85,7 @@ impl Run {
 
     fn row(&self, n: usize) -> JobRow {
         let tasks = (0..TASKS_PER_MEDIA).map(|k| task(n, k)).collect();
-        JobRow::new(self.media[n].clone(), SubmissionStatus::Success, tasks, urls(n))
+        JobRow::new(self.media[n].clone(), SubmissionStatus::Success, tasks, &urls(n))
     }
 
     fn event(&self, n: usize) -> Fact {

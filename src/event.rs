@@ -79,6 +79,10 @@ pub struct MediaRefreshEvent {
     pub correlation: Option<Correlation>,
     /// How it came.
     pub source: Source,
+    /// Whether its sender is known: its signature was checked, or it came out of a queue, into which only those can write
+    /// who have keys of the account. What it says is not proven by that.
+    #[serde(default)]
+    pub signed: bool,
 }
 
 /// What a message turned out to be.
@@ -132,6 +136,7 @@ pub fn decode(body: &[u8], source: Source) -> Result<Decoded, BadEvent> {
         event_time: fields.text("EventTime").and_then(|time| time.parse().ok()),
         correlation: fields.get("Extend").and_then(correlation),
         source,
+        signed: source == Source::Queue,
     })))
 }
 
@@ -162,7 +167,7 @@ mod tests {
         assert_eq!(event.job.as_str(), "c5ae61bf9af1****");
         assert_eq!((row.status, row.task_type), (SubmissionStatus::Success, Some(TaskType::Refresh)));
         assert_eq!(row.tasks.len(), 1);
-        assert!(row.urls.ends_with(".mp4"));
+        assert!(row.urls.len() == 1 && row.urls[0].ends_with(".mp4"));
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod get_media_refresh_jobs;
 mod get_message_callback;
 mod lenient;
 mod message_callback;
+mod play_url;
 mod refresh_media_play_urls;
 mod set_message_callback;
 
@@ -33,3 +34,4 @@ pub use refresh_media_play_urls::{
 
 pub(crate) use client::CallWatch;
 pub(crate) use lenient::Fields;
+pub(crate) use play_url::{host, normal_form};

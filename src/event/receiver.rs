@@ -168,6 +168,7 @@ impl EventReceiver {
     async fn take(&self, body: &[u8]) -> StatusCode {
         match decode(body, Source::Callback) {
             Ok(Decoded::Refresh(mut event)) => {
+                event.signed = self.0.verifier.has_key();
                 event.row.iter_mut().for_each(|row| row.hide(|text| self.0.verifier.hidden(text)));
                 let job_id = event.job.clone();
                 if self.0.inbox.deliver(*event).await.is_some() {

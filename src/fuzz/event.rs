@@ -62,5 +62,6 @@ pub(super) fn check_row(row: &JobRow, length: usize) {
     }
     assert!(row.tasks.len() <= length);
     // A number such as 1e15 is written out.
-    assert!(row.urls.len() <= 8 * length, "{} bytes of URLs out of {length}", row.urls.len());
+    let bytes: usize = row.urls.iter().map(String::len).sum();
+    assert!(bytes <= 8 * length, "{bytes} bytes of URLs out of {length}");
 }

@@ -179,10 +179,10 @@ pub struct TaskPage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TaskRows {
-    /// Each URL once.
+    /// As they were read; a URL may stand in several.
     pub rows: Vec<TaskRow>,
-    /// Whether these are as many as the service counts.
-    pub all: bool,
+    /// How many the service counts, if it said so; it may be wrong.
+    pub total: Option<u64>,
 }
 
 impl VodClient {
@@ -279,8 +279,7 @@ impl VodClient {
                 break;
             }
         }
-        let all = total.is_none_or(|total| rows.len() as u64 >= total);
-        Ok(TaskRows { rows, all })
+        Ok(TaskRows { rows, total })
     }
 }
 

@@ -5,10 +5,11 @@
 use std::collections::HashSet;
 
 use http::Method;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::client::{Service, VodClient};
 use super::lenient::Fields;
+use super::play_url;
 use super::refresh_media_play_urls::TaskType;
 use crate::auth::rpc::Params;
 use crate::error::{ErrorKind, Result};
@@ -53,8 +54,12 @@ pub struct JobRow {
     pub status: SubmissionStatus,
     /// The tasks, each once, in the order given.
     pub tasks: Vec<TaskId>,
-    /// The URLs, joined with commas as the service sends them; a URL may hold a comma itself.
-    pub urls: String,
+    /// The playback URLs, in the service's spelling and order.
+    #[serde(deserialize_with = "urls")]
+    pub urls: Vec<String>,
+    /// What of the tasks and URLs could not be read, quoted; then neither list is known to be whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<String>,
     /// The service's code, on failure.
     pub error_code: Option<String>,
     /// The service's text, on failure. Secrets of the call that brought it are masked.
@@ -62,15 +67,10 @@ pub struct JobRow {
 }
 
 impl JobRow {
-    /// A row made by hand, as tests and benchmarks need them.
-    pub fn new(
-        media: MediaId,
-        status: SubmissionStatus,
-        tasks: Vec<TaskId>,
-        urls: impl Into<String>,
-    ) -> Self {
-        let urls = urls.into();
-        Self { media, task_type: None, status, tasks, urls, error_code: None, error_message: None }
+    /// A row made by hand, as tests and benchmarks need them; `urls` are joined with commas.
+    pub fn new(media: MediaId, status: SubmissionStatus, tasks: Vec<TaskId>, urls: &str) -> Self {
+        let urls = play_url::split(urls);
+        Self { media, task_type: None, status, tasks, urls, unread: None, error_code: None, error_message: None }
     }
 
     /// Reads a row or an event: both have the same fields. `None` without a media id.
@@ -89,7 +89,8 @@ impl JobRow {
             task_type: fields.text("TaskType").and_then(|word| TaskType::read(&word)),
             status: SubmissionStatus::read(fields.text("Status")),
             tasks,
-            urls: fields.joined("SuccessPlayUrls"),
+            urls: play_url::split(&fields.joined("SuccessPlayUrls")),
+            unread: None,
             error_code: fields.text("ErrorCode"),
             error_message: fields.text("ErrorMessage"),
         })
@@ -107,6 +108,20 @@ impl JobRow {
             }
         }
     }
+}
+
+/// Reads what a journal holds: version 0.1.0 wrote URLs joined with commas.
+fn urls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Joined(String),
+        List(Vec<String>),
+    }
+    Ok(match Written::deserialize(deserializer)? {
+        Written::Joined(text) => play_url::split(&text),
+        Written::List(urls) => urls,
+    })
 }
 
 impl VodClient {

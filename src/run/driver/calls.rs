@@ -151,7 +151,10 @@ impl Driver<'_> {
 
     fn looked(&mut self, task: TaskId, answer: Result<TaskRows>) -> Option<Fact> {
         match answer {
-            Ok(TaskRows { rows, all }) => Some(Fact::TaskSeen { task, rows, all }),
+            Ok(TaskRows { rows, total }) => {
+                let all = total.is_none_or(|total| rows.len() as u64 >= total);
+                Some(Fact::TaskSeen { task, rows, all })
+            }
             Err(error) if error.kind() == ErrorKind::Rejected => {
                 Some(Fact::TaskRefused { task, fault: (&error).into() })
             }

@@ -78,8 +78,8 @@ impl Ledger {
         if row.status == SubmissionStatus::Success {
             if entry.urls.is_empty() {
                 entry.one_url_a_task = one_url_a_task(&row);
-                domains(&row.urls).for_each(|domain| self.listing.narrowing.learn_domain(domain));
-                entry.urls = row.urls.into();
+                domains(&row.urls.join(",")).for_each(|domain| self.listing.narrowing.learn_domain(domain));
+                entry.urls = row.urls.join(",").into();
             }
             if !row.tasks.is_empty() {
                 entry.named_at.get_or_insert(now);

@@ -76,8 +76,8 @@ impl Ledger {
             _ => Source::Lookup,
         });
         entry.one_url_a_task = one_url_a_task(&row);
-        domains(&row.urls).for_each(|domain| self.listing.narrowing.learn_domain(domain));
-        entry.urls = row.urls.into();
+        domains(&row.urls.join(",")).for_each(|domain| self.listing.narrowing.learn_domain(domain));
+        entry.urls = row.urls.join(",").into();
         if let Some(code) = row.error_code {
             let note = format!("the service reports success together with the code {code}");
             entry.note = Some(note.into());
@@ -181,6 +181,6 @@ pub(super) fn failure_of(row: &JobRow) -> ReportedError {
 
 /// Merged task ids are fewer than the URLs. Without URLs nobody knows.
 pub(super) fn one_url_a_task(row: &JobRow) -> bool {
-    let urls = domains(&row.urls).count();
+    let urls = row.urls.len();
     urls > 0 && row.tasks.len() >= urls
 }

@@ -75,6 +75,7 @@ fn event(job_id: &str, row: JobRow) -> Fact {
         event_time: None,
         correlation: None,
         source: Source::Callback,
+        signed: true,
     }))
 }
 

@@ -108,7 +108,7 @@ impl World {
             Fate::Fails => Some(row(&Self::id(n), SubmissionStatus::Fail, &[])),
             Fate::NoUrls => Some(success(&Self::id(n), &[])),
             Fate::Tasks(_) => {
-                Some(JobRow::new(media(&Self::id(n)), SubmissionStatus::Success, ids, urls.join(",")))
+                Some(JobRow::new(media(&Self::id(n)), SubmissionStatus::Success, ids, &urls.join(",")))
             }
         }
     }

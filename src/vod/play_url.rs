@@ -1,0 +1,166 @@
+//! Playback URLs: the one form in which they are compared, and lists of them.
+//!
+//! The lookup, the event and the CDN's rows may spell one URL in different ways. Every comparison of URLs goes through
+//! [`normal_form`]; reports keep the spelling that the service used first.
+
+use std::collections::HashSet;
+
+/// Returns the form in which URLs are compared.
+///
+/// The scheme is left out (`http`, `https` and none are one), the host is in small letters, ports 80 and 443 are dropped,
+/// the path is percent-decoded once, the fragment is dropped, and the query is kept as it stands. The bytes need not be
+/// UTF-8.
+pub(crate) fn normal_form(url: &str) -> Vec<u8> {
+    let rest = without_scheme(url.trim());
+    let rest = rest.split('#').next().unwrap_or_default();
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, path) = place.split_at(place.find('/').unwrap_or(place.len()));
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => (host, port),
+        _ => (authority, ""),
+    };
+    let mut form = Vec::with_capacity(rest.len() + 1);
+    form.extend(host.bytes().map(|letter| letter.to_ascii_lowercase()));
+    if !["", "80", "443"].contains(&port) {
+        form.push(b':');
+        form.extend(port.bytes());
+    }
+    if path.is_empty() {
+        form.push(b'/');
+    }
+    percent_decode(path.as_bytes(), &mut form);
+    if !query.is_empty() {
+        form.push(b'?');
+        form.extend(query.bytes());
+    }
+    form
+}
+
+/// Returns the host of a URL with or without a scheme, in the spelling it has.
+pub(crate) fn host(url: &str) -> &str {
+    without_scheme(url.trim()).split(['/', ':', '?', '#']).next().unwrap_or_default()
+}
+
+/// Takes a list of URLs apart: at line ends, and at commas, semicolons and blanks before a scheme or before a host of the
+/// list. A URL may hold any of these itself.
+pub(crate) fn split(list: &str) -> Vec<String> {
+    let (mut urls, mut sites) = (Vec::new(), HashSet::new());
+    let mut push = |url: &str, sites: &mut HashSet<String>| {
+        let url = url.trim_matches(is_separator);
+        if !url.is_empty() {
+            sites.insert(site_of(host(url)));
+            urls.push(url.to_owned());
+        }
+    };
+    for line in list.lines() {
+        let mut start = 0;
+        for (place, separator) in line.char_indices().filter(|(_, letter)| is_separator(*letter)) {
+            let next = place + separator.len_utf8();
+            sites.insert(site_of(host(line[start..].trim_start_matches(is_separator))));
+            if begins_url(&line[next..], &sites) {
+                push(&line[start..place], &mut sites);
+                start = next;
+            }
+        }
+        push(&line[start..], &mut sites);
+    }
+    urls
+}
+
+fn is_separator(letter: char) -> bool {
+    matches!(letter, ',' | ';') || letter.is_whitespace()
+}
+
+/// Whether `text` begins with a scheme, or with a host of one of the `sites`.
+fn begins_url(text: &str, sites: &HashSet<String>) -> bool {
+    if without_scheme(text).len() < text.len() {
+        return true;
+    }
+    let Some(end) = text.find(['/', ':']) else { return false };
+    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    end > 0 && text[..end].bytes().all(is_host) && sites.contains(&site_of(&text[..end]))
+}
+
+/// The last two labels of a host, in small letters: the hosts of one list nearly always share them.
+fn site_of(host: &str) -> String {
+    let start = host.rmatch_indices('.').nth(1).map_or(0, |(place, _)| place + 1);
+    host[start..].to_ascii_lowercase()
+}
+
+fn without_scheme(url: &str) -> &str {
+    ["https://", "http://", "//"]
+        .into_iter()
+        .find(|scheme| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))
+        .map_or(url, |scheme| &url[scheme.len()..])
+}
+
+/// Decodes each escape once; what is no escape stays as it is.
+fn percent_decode(text: &[u8], into: &mut Vec<u8>) {
+    let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        match (byte, digit(text.get(at + 1)), digit(text.get(at + 2))) {
+            (b'%', Some(high), Some(low)) => {
+                into.push((high * 16 + low) as u8);
+                at += 3;
+            }
+            _ => {
+                into.push(byte);
+                at += 1;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_of_one_url_have_one_form() {
+        let same = [
+            ("https://cdn.example.test/a.mp4", "http://cdn.example.test/a.mp4"),
+            ("https://cdn.example.test/a.mp4", "cdn.example.test/a.mp4"),
+            ("https://cdn.example.test/a.mp4", "//CDN.Example.TEST:443/a.mp4"),
+            ("https://cdn.example.test/a.mp4", "HTTP://cdn.example.test:80/a.mp4#t=3"),
+            ("https://cdn.example.test/中.mp4", "https://cdn.example.test/%E4%B8%AD.mp4"),
+            ("https://cdn.example.test/b c.mp4", "http://cdn.example.test/b%20c.mp4"),
+            ("https://cdn.example.test/100%.mp4", "https://cdn.example.test/100%25.mp4"),
+            ("https://cdn.example.test", "https://cdn.example.test/"),
+            ("https://cdn.example.test/%7eA", "https://cdn.example.test/%7EA"),
+        ];
+        for (one, other) in same {
+            assert_eq!(normal_form(one), normal_form(other), "{one} and {other}");
+        }
+        let different = [
+            ("https://cdn.example.test/a.mp4", "https://cdn.example.test/A.mp4"),
+            ("https://cdn.example.test/a.mp4", "https://cdn.example.test:8080/a.mp4"),
+            ("https://cdn.example.test/a.mp4?v=1", "https://cdn.example.test/a.mp4?v=2"),
+            ("https://cdn.example.test/a.mp4?v=%31", "https://cdn.example.test/a.mp4?v=1"),
+            ("https://cdn.example.test/%2541", "https://cdn.example.test/A"),
+            ("https://a.test/x", "https://b.test/x"),
+        ];
+        for (one, other) in different {
+            assert_ne!(normal_form(one), normal_form(other), "{one} and {other}");
+        }
+    }
+
+    #[test]
+    fn lists_are_taken_apart_where_a_url_begins() {
+        let table: [(&str, &[&str]); 10] = [
+            ("", &[]),
+            (" , ;", &[]),
+            ("https://a.test/x,1.mp4,https://a.test/y.mp4", &["https://a.test/x,1.mp4", "https://a.test/y.mp4"]),
+            ("https://a.test/x, https://b.test/y;z ;http://c.test/", &["https://a.test/x", "https://b.test/y;z", "http://c.test/"]),
+            ("https://a.test/b c.mp4 https://a.test/d", &["https://a.test/b c.mp4", "https://a.test/d"]),
+            ("https://a.test/x\r\nhttps://a.test/y\n", &["https://a.test/x", "https://a.test/y"]),
+            ("cdn.a.test/x.mp4,cdn.a.test/y.mp4", &["cdn.a.test/x.mp4", "cdn.a.test/y.mp4"]),
+            ("cdn.a.test/x,media.a.test:8080/y", &["cdn.a.test/x", "media.a.test:8080/y"]),
+            ("https://a.test/x,y.mp4/z,CDN.a.test/1", &["https://a.test/x,y.mp4/z", "CDN.a.test/1"]),
+            ("HTTPS://a.test/中,HTTP://a.test/文", &["HTTPS://a.test/中", "HTTP://a.test/文"]),
+        ];
+        for (list, urls) in table {
+            assert_eq!(split(list), urls, "{list}");
+        }
+    }
+}
