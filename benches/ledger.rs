@@ -77,7 +77,7 @@ impl Run {
             (0..count * TASKS_PER_MEDIA).map(move |n| {
                 let (n, k) = (n / TASKS_PER_MEDIA, n % TASKS_PER_MEDIA);
                 let rows = vec![TaskRow::new(task(n, k), url(n, k), status.clone())];
-                Fact::TaskSeen { task: task(n, k), rows, all: true }
+                Fact::TaskSeen { task: task(n, k), rows, total: Some(1) }
             })
         });
         submitted.chain(events).chain(lookups).chain(looks)

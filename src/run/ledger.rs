@@ -15,6 +15,7 @@ mod facts;
 mod jobs;
 mod listing;
 mod media;
+mod named;
 mod narrow;
 mod pages;
 mod reopen;
@@ -25,12 +26,14 @@ mod stale;
 mod stand_in;
 mod strangers;
 mod tasks;
+mod verdict;
 mod view;
+mod words;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::RandomState;
 use std::time::Duration;
 
@@ -38,6 +41,7 @@ use hashbrown::HashTable;
 
 pub use super::plan::Moment;
 pub use facts::{Fact, Fault, Room, Work};
+pub(crate) use named::UrlKey;
 pub use settings::Settings;
 pub(super) use view::sums;
 
@@ -51,6 +55,8 @@ use due::Queue;
 use listing::Listing;
 use rows::{BatchEntry, BatchState, JobEntry, MediaEntry, TaskEntry};
 use strangers::Strangers;
+use tasks::Unclear;
+use words::Words;
 
 /// How long a task or a job may stay invisible before it counts as failed. Creation is asynchronous at the service.
 pub(crate) const GRACE: Duration = Duration::from_secs(600);
@@ -84,6 +90,16 @@ pub struct Ledger {
     undecided: u32,
     /// Jobs of others whose media may not all be known yet.
     open_jobs: u32,
+    /// Whether the caller said which media the jobs of others have, or how many.
+    knows_media: bool,
+    expect: usize,
+    /// Media that one of several jobs must have, until a lookup shows which.
+    unplaced: HashMap<MediaId, u32>,
+    /// Facts that time or a whole round of listings brought about: they are handed out to be written down.
+    notes: VecDeque<Fact>,
+    /// Ids about which the service answers with codes that nobody knows.
+    unclear: HashMap<String, Unclear>,
+    words: Words,
     /// The run has not been away: a task is as old as the answer to its submission.
     is_fresh: bool,
     /// When the newest task became known.
@@ -148,6 +164,12 @@ impl Ledger {
             open_media: 0,
             undecided: 0,
             open_jobs: 0,
+            knows_media: false,
+            expect: 0,
+            unplaced: HashMap::new(),
+            notes: VecDeque::new(),
+            unclear: HashMap::new(),
+            words: Words::default(),
             is_fresh: false,
             last_known: Moment::START,
             progress: Progress::default(),
@@ -164,25 +186,32 @@ impl Ledger {
             Fact::Submitted { batch, job, not_found, forbidden, request_id } => {
                 self.submitted(now, batch, job, &not_found, &forbidden, request_id);
             }
-            Fact::NotSubmitted { batch, fault } => self.not_submitted(batch, &fault),
+            Fact::NotSubmitted { batch, fault } => self.not_submitted(now, batch, &fault),
             Fact::OutcomeUnknown { batch, fault } => self.outcome_unknown(now, batch, &fault),
-            Fact::Halted { fault } => self.halted(&fault),
+            Fact::Halted { fault } => self.halted(now, &fault),
             Fact::Event(event) => self.event(now, *event),
             Fact::LookedUp { job, rows } => self.looked_up(now, &job, rows),
             Fact::LookupsRefused { fault } => self.lookups_are_refused(now, &fault),
-            Fact::JobRefused { job, fault } => self.job_failed(&job, &fault.error),
-            Fact::LookupFailed { job, fault } => self.lookup_failed(&job, &fault.error),
+            Fact::JobRefused { job, fault } => self.job_failed(now, &job, &fault.error),
+            Fact::JobUnclear { job, fault } => self.job_unclear(now, &job, fault),
+            Fact::JobClosed { job } => self.job_closed(&job),
+            Fact::LookupFailed { job, fault } => self.lookup_failed(now, &job, &fault.error),
             Fact::GraceOver { job } => self.grace_over(&job),
             Fact::Unshown { job, heard, unheard } => self.unshown(now, &job, heard, unheard),
-            Fact::TaskSeen { task, rows, all } => self.task_seen(now, &task, rows, all),
+            Fact::NotShown { job, media } => self.not_shown(now, &job, &media),
+            Fact::TaskSeen { task, rows, total } => self.task_seen(now, &task, rows, total),
+            Fact::TaskUnclear { task, fault } => self.task_unclear(now, &task, fault),
             Fact::Listed { page, rows, total } => self.listed(now, page, rows, total),
             Fact::ListingRefused => self.listing_refused(now),
-            Fact::TaskRefused { task, fault } => self.task_failed(now, &task, fault.error),
+            Fact::TaskRefused { task, fault } => self.task_refused(now, &task, fault),
         }
     }
 
     /// Takes one piece of work that is due, if there is room for its kind.
     pub fn due(&mut self, now: Moment, room: Room) -> Option<Work> {
+        if let Some(note) = self.notes.pop_front() {
+            return Some(Work::Note(note));
+        }
         if room.submit > 0
             && let Some(work) = self.due_batch(now)
         {
@@ -206,7 +235,8 @@ impl Ledger {
         let look_up =
             self.lookup_queue.peek(|n, at| jobs[n as usize].due == Some(at)).filter(|_| room.look_up > 0);
         let look = self.look_queue.peek(|n, at| tasks[n as usize].due == Some(at)).filter(|_| room.look > 0);
-        submit.into_iter().chain(look_up).chain(look).min()
+        let note = (!self.notes.is_empty()).then_some(Moment::START);
+        submit.into_iter().chain(look_up).chain(look).chain(note).min()
     }
 
     /// Whose an event is that was [applied](Self::apply) just now.

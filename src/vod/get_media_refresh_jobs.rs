@@ -96,6 +96,24 @@ impl JobRow {
         })
     }
 
+    /// Takes in another row of the same media: tasks and URLs together, and the status that promises least.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        let promise = |status: &SubmissionStatus| match status {
+            SubmissionStatus::Fail => 0,
+            SubmissionStatus::Pending(_) => 1,
+            SubmissionStatus::Success => 2,
+        };
+        if promise(&other.status) < promise(&self.status) {
+            self.status = other.status;
+        }
+        self.task_type = self.task_type.or(other.task_type);
+        self.tasks.extend(other.tasks);
+        self.urls.extend(other.urls);
+        self.unread = self.unread.take().or(other.unread);
+        self.error_code = self.error_code.take().or(other.error_code);
+        self.error_message = self.error_message.take().or(other.error_message);
+    }
+
     /// Replaces each of the service's texts for which `hidden` has something to show instead.
     pub(crate) fn hide(&mut self, hidden: impl Fn(&str) -> Option<String>) {
         let word = match &mut self.status {

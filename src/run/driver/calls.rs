@@ -151,10 +151,7 @@ impl Driver<'_> {
 
     fn looked(&mut self, task: TaskId, answer: Result<TaskRows>) -> Option<Fact> {
         match answer {
-            Ok(TaskRows { rows, total }) => {
-                let all = total.is_none_or(|total| rows.len() as u64 >= total);
-                Some(Fact::TaskSeen { task, rows, all })
-            }
+            Ok(TaskRows { rows, total }) => Some(Fact::TaskSeen { task, rows, total }),
             Err(error) if error.kind() == ErrorKind::Rejected => {
                 Some(Fact::TaskRefused { task, fault: (&error).into() })
             }
@@ -175,11 +172,7 @@ impl Driver<'_> {
                 _ => return facts.extend(self.give_up(error)),
             },
         };
-        let rows = answer.rows_on_page as u64;
-        for row in answer.rows.into_iter().filter(|row| self.ledger.lists(&row.task, &row.object_path)) {
-            facts.push(Fact::TaskSeen { task: row.task.clone(), rows: vec![row], all: true });
-        }
-        facts.push(Fact::Listed { page, rows, total: answer.total });
+        facts.push(Fact::Listed { page, rows: answer.rows, total: answer.total });
     }
 
     /// Following up has become impossible. The first reason counts; a run that is ending anyway has its own.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::rows::{BatchEntry, BatchState, MediaEntry};
+use super::rows::{BatchEntry, BatchState};
 use super::{Fact, Fault, Ledger, Moment, Work};
 use crate::error::ErrorKind;
 use crate::ids::{JobId, RequestId};
@@ -19,11 +19,9 @@ impl Ledger {
     pub(super) fn plan(&mut self, batch: Batch) {
         let number = self.batches.len() as u32;
         let first_media = self.media.len() as u32;
-        self.media.extend(batch.media.iter().map(|id| MediaEntry::new(id.clone(), None)));
-        let count = batch.media.len() as u32;
-        self.open_media += count;
-        self.undecided += count;
-        self.progress.media += u64::from(count);
+        for id in &batch.media {
+            self.add_media(id.clone());
+        }
         self.open_batches += 1;
         let state = BatchState::Planned;
         self.batches.push(BatchEntry { batch, first_media, state, due: None, lost: 0, fault: None });
@@ -87,17 +85,17 @@ impl Ledger {
             if listed(not_found) {
                 missing += 1;
                 let error = ReportedError::new("NonExistMediaId", "the service does not know this media");
-                self.end_media(media, MediaState::NotFound, Some(with_request(error, &request_id)));
+                self.refuse(now, media, MediaState::NotFound, with_request(error, &request_id));
             } else if listed(forbidden) {
                 denied += 1;
                 let error =
                     ReportedError::new("ForbiddenMediaId", "these credentials may not use this media");
-                self.end_media(media, MediaState::Forbidden, Some(with_request(error, &request_id)));
+                self.refuse(now, media, MediaState::Forbidden, with_request(error, &request_id));
             } else if let Some(job) = job_number {
                 self.join(job, media);
             } else {
                 let error = ReportedError::new("NoJobId", "the service took the call and gave no job id");
-                self.end_media(media, MediaState::NotSubmitted, Some(with_request(error, &request_id)));
+                self.refuse(now, media, MediaState::NotSubmitted, with_request(error, &request_id));
             }
         }
         self.notices.push(Notice::Submitted {
@@ -114,12 +112,12 @@ impl Ledger {
         self.forget_strangers();
     }
 
-    pub(super) fn not_submitted(&mut self, number: u32, fault: &Fault) {
+    pub(super) fn not_submitted(&mut self, now: Moment, number: u32, fault: &Fault) {
         if !self.close_batch(number) {
             return;
         }
         for media in self.media_of(number) {
-            self.end_media(media, MediaState::NotSubmitted, Some(fault.error.clone()));
+            self.refuse(now, media, MediaState::NotSubmitted, fault.error.clone());
         }
         let entry = &mut self.batches[number as usize];
         entry.fault = Some(fault.clone());
@@ -172,14 +170,14 @@ impl Ledger {
         self.batches.get(batch as usize).is_some_and(|entry| entry.state == BatchState::Unknown)
     }
 
-    pub(super) fn halted(&mut self, fault: &Fault) {
+    pub(super) fn halted(&mut self, now: Moment, fault: &Fault) {
         for number in 0..self.batches.len() as u32 {
             let entry = &self.batches[number as usize];
             match entry.state {
-                BatchState::Planned => self.not_submitted(number, fault),
+                BatchState::Planned => self.not_submitted(now, number, fault),
                 BatchState::Unknown => {
                     let fault = entry.fault.clone().unwrap_or_else(|| fault.clone());
-                    self.not_submitted(number, &fault);
+                    self.not_submitted(now, number, &fault);
                 }
                 // Its own answer decides.
                 BatchState::Sending | BatchState::Done => {}

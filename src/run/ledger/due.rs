@@ -53,8 +53,7 @@ impl Ledger {
             let tasks = &self.tasks;
             let task = self.look_queue.pop(now, |n, at| tasks[n as usize].due == Some(at))?;
             self.tasks[task as usize].due = None;
-            let note = self.take_overdue(task);
-            if let Some(work) = note.or_else(|| self.look_or_list(now, task)) {
+            if let Some(work) = self.look_or_list(now, task) {
                 return Some(work);
             }
         }

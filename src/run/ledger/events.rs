@@ -1,17 +1,22 @@
 //! Events: hints that start the looks at tasks, until a lookup confirms them.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use super::media::{failure_of, one_url_a_task};
-use super::rows::{Heard, domains};
+use super::media::failure_of;
+use super::named::Certainty;
+use super::rows::Heard;
 use super::{Ledger, Moment};
 use crate::event::MediaRefreshEvent;
-use crate::ids::JobId;
+use crate::ids::{JobId, TaskId};
 use crate::run::observer::Notice;
-use crate::vod::SubmissionStatus;
+use crate::vod::{JobRow, SubmissionStatus};
 
 /// How many media a job of others has is not known: its events are in when none came for so long.
 const QUIET: Duration = Duration::from_secs(2);
+/// Most tasks of one media that events may name: 20 definitions and formats with 20 segments each make 420, several
+/// streams of each some more.
+const MOST_TASKS: usize = 2_000;
 
 impl Ledger {
     pub(super) fn event(&mut self, now: Moment, event: MediaRefreshEvent) {
@@ -38,61 +43,118 @@ impl Ledger {
 
     /// An event of one of our jobs: a hint that starts the looks at its tasks.
     fn heard(&mut self, now: Moment, job: u32, event: MediaRefreshEvent) {
-        let Some(row) = event.row else {
+        let Some(row) = &event.row else {
             // It names no media: all it tells is that looking up is worth while.
             return self.look_up_now(now, job);
         };
-        let known = self.media_index.get(&(job, row.media.clone())).copied();
-        let media = match known {
-            Some(media) => media,
-            None if self.jobs[job as usize].open => self.discover(job, row.media.clone()),
-            None => {
-                self.events.foreign += 1;
-                return;
-            }
+        let is_known = self.media_index.contains_key(&(job, row.media.clone()));
+        if !is_known && self.jobs[job as usize].open && !event.signed && self.can_look_up() {
+            // Anybody may have sent it: the lookup tells which media the job has.
+            return self.look_up_now(now, job);
+        }
+        let Some(media) = self.media_of_job(job, &row.media) else {
+            self.events.foreign += 1;
+            return;
         };
-        let entry = &mut self.media[media as usize];
-        if entry.heard.is_none() {
+        if self.media[media as usize].heard.is_none() {
             self.events.accepted += 1;
             self.jobs[job as usize].unheard -= 1;
             self.notices.push(Notice::EventReceived {
-                job_id: event.job,
+                job_id: event.job.clone(),
                 media_id: row.media.clone(),
                 source: event.source,
             });
         } else {
             self.events.repeated += 1;
         }
-        let heard = entry
-            .heard
-            .get_or_insert_with(|| Box::new(Heard { source: event.source, success: false, failure: None }));
-        let failure = failure_of(&row);
-        match row.status {
-            SubmissionStatus::Success => heard.success = true,
-            SubmissionStatus::Fail => heard.failure = Some(failure),
-            SubmissionStatus::Pending(_) => {}
-        }
-        if entry.decided || entry.ended() {
-            return;
-        }
-        if row.status == SubmissionStatus::Success {
-            if entry.urls.is_empty() {
-                entry.one_url_a_task = one_url_a_task(&row);
-                domains(&row.urls.join(",")).for_each(|domain| self.listing.narrowing.learn_domain(domain));
-                entry.urls = row.urls.join(",").into();
-            }
-            if !row.tasks.is_empty() {
-                entry.named_at.get_or_insert(now);
-            }
-            for task in row.tasks {
-                self.attach(now, media, task);
-            }
+        if self.tells_something(media, &event) {
+            self.take_word(now, media, event);
         }
         if self.can_look_up() {
             self.confirm_when_in(now, job);
         } else {
             let why = format!("not confirmed by a lookup: {}", self.why_no_lookups());
-            self.stand_on_event(media, &why);
+            let entry = &self.media[media as usize];
+            if entry.is_silent() || !entry.is_decided() && entry.has_signed_word() {
+                self.stand_on_event(now, media, &why);
+            }
+            if self.jobs[job as usize].open {
+                self.jobs[job as usize].changed_at = now;
+                self.plan_lookup(job, now + self.settings.close);
+            }
+        }
+    }
+
+    /// Whether an event says more of a media than is known.
+    ///
+    /// The first event of a known sender counts, and no other after it: its headers may have been captured, and prove nothing
+    /// about another body. Until then all events are taken together. None counts once a lookup has settled the question.
+    pub(super) fn tells_something(&self, media: u32, event: &MediaRefreshEvent) -> bool {
+        let entry = &self.media[media as usize];
+        let Some(row) = event.row.as_ref().filter(|_| !entry.is_decided()) else { return false };
+        entry.heard.as_deref().is_none_or(|heard| {
+            let is_attached = |id: &TaskId| {
+                let task = self.task_number(id).map(|task| &self.tasks[task as usize]);
+                task.is_some_and(|task| task.owners.all().any(|owner| owner == media))
+            };
+            let is_news = match row.status {
+                SubmissionStatus::Success => !heard.success || !row.tasks.iter().all(is_attached),
+                SubmissionStatus::Fail => heard.failure.is_none(),
+                SubmissionStatus::Pending(_) => false,
+            };
+            !heard.signed && (event.signed || is_news)
+        })
+    }
+
+    fn take_word(&mut self, now: Moment, media: u32, event: MediaRefreshEvent) {
+        let Some(mut row) = event.row else { return };
+        let (source, signed) = (event.source, event.signed);
+        let entry = &mut self.media[media as usize];
+        let by_lookup = entry.named.by_lookup;
+        if signed && entry.heard.is_some() && !by_lookup {
+            // What others had said counts no more.
+            entry.named.urls = Default::default();
+            entry.heard = None;
+            self.detach(media, |_| true);
+        }
+        let entry = &mut self.media[media as usize];
+        let new = || Box::new(Heard { source, signed, success: false, failure: None });
+        let heard = entry.heard.get_or_insert_with(new);
+        (heard.source, heard.signed) = (source, signed);
+        match row.status {
+            SubmissionStatus::Success => heard.success = true,
+            SubmissionStatus::Fail => heard.failure = Some(failure_of(&row)),
+            SubmissionStatus::Pending(_) => {}
+        }
+        if row.status != SubmissionStatus::Success || by_lookup {
+            return self.settle_if_told_alike(now, media, &row, signed);
+        }
+        let room = MOST_TASKS.saturating_sub(self.media[media as usize].named.tasks.len());
+        if row.tasks.len() > room {
+            let (id, count) = (&row.media, row.tasks.len());
+            self.warn(format!(
+                "an event names {count} tasks of media {id}: only {MOST_TASKS} of a media are followed"
+            ));
+            row.tasks.truncate(room);
+        }
+        if !row.tasks.is_empty() {
+            self.media[media as usize].named_at.get_or_insert(now);
+        }
+        if self.name(now, media, row.tasks, &row.urls) {
+            self.naming_changed(now, media);
+        }
+    }
+
+    /// What a lookup named is settled when an event of a known sender says the same.
+    fn settle_if_told_alike(&mut self, now: Moment, media: u32, row: &JobRow, signed: bool) {
+        let named = &self.media[media as usize].named;
+        let told: HashSet<&TaskId> = row.tasks.iter().collect();
+        let is_told = |task: &u32| told.contains(&self.tasks[*task as usize].id);
+        let is_alike = row.status == SubmissionStatus::Success
+            && told.len() == named.tasks.len()
+            && named.tasks.iter().all(is_told);
+        if signed && is_alike && named.certainty == Certainty::Named {
+            self.settle(now, media);
         }
     }
 

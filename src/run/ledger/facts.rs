@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind};
 use crate::event::MediaRefreshEvent;
-use crate::ids::{JobId, RequestId, TaskId};
+use crate::ids::{JobId, MediaId, RequestId, TaskId};
 use crate::run::report::ReportedError;
 use crate::vod::{JobRow, TaskFilter, TaskRow};
 
@@ -119,21 +119,49 @@ pub enum Fact {
         /// Those that nothing told of have failed.
         unheard: bool,
     },
+    /// Not everything that was named for a media was shown within the grace.
+    NotShown {
+        /// Its job.
+        job: JobId,
+        /// The media.
+        media: MediaId,
+    },
+    /// A job of others has no more media than are known.
+    JobClosed {
+        /// The job.
+        job: JobId,
+    },
+    /// The service answers a lookup of this job with a code that nobody knows.
+    JobUnclear {
+        /// The job.
+        job: JobId,
+        /// What it answered.
+        fault: Fault,
+    },
     /// A task was looked at.
     TaskSeen {
         /// The task.
         task: TaskId,
         /// Its rows so far.
         rows: Vec<TaskRow>,
-        /// Whether these are all that the service counts.
-        all: bool,
+        /// How many the service counts, if it said so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        total: Option<u64>,
     },
-    /// A page of a listing was read; what it showed of our tasks are facts of their own.
+    /// The service answers a look at this task with a code that nobody knows.
+    TaskUnclear {
+        /// The task.
+        task: TaskId,
+        /// What it answered.
+        fault: Fault,
+    },
+    /// A page of a listing was read. What it shows of our tasks becomes facts when the round is through: a URL may stand in
+    /// it twice, on different pages.
     Listed {
         /// Which, from 1.
         page: u32,
         /// Rows on it, those of others included.
-        rows: u64,
+        rows: Vec<TaskRow>,
         /// Rows of the whole listing, if the service said so.
         total: Option<u64>,
     },

@@ -1,7 +1,9 @@
 //! Jobs: when they are looked up, what a lookup brings, and how long one waits for what does not show.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
+use super::named::Certainty;
 use super::rows::{JobEntry, MediaEntry};
 use super::{CONFIRM_GRACE, Fact, Fault, GRACE, Ledger, Moment, Work};
 use crate::ids::{JobId, MediaId};
@@ -14,6 +16,8 @@ use crate::vod::JobRow;
 /// First and longest wait between two lookups of one job.
 const LOOKUP_FIRST: Duration = Duration::from_secs(2);
 const LOOKUP_CAP: Duration = Duration::from_secs(15);
+/// So many lookups must have been answered before what they did not show counts as not there.
+const LOOKUPS_OF_A_GRACE: u32 = 3;
 
 impl Ledger {
     /// Begins to follow a job that somebody else submitted.
@@ -45,10 +49,9 @@ impl Ledger {
             first_lookup: None,
             unheard: 0,
             undecided: 0,
-            unended: 0,
+            changed_at: now,
             open: false,
             told_no_event: false,
-            lapsed: None,
             error: None,
         });
         number
@@ -63,19 +66,31 @@ impl Ledger {
         job.media.push(media);
         job.unheard += 1;
         job.undecided += 1;
-        job.unended += 1;
     }
 
-    /// A media that a job of others turned out to have.
-    pub(super) fn discover(&mut self, job: u32, id: MediaId) -> u32 {
-        let media = self.media.len() as u32;
-        self.media.push(MediaEntry::new(id, Some(job)));
+    /// The media of a job; one that a job of others turned out to have is new. `None` for one that was not asked for.
+    pub(super) fn media_of_job(&mut self, job: u32, id: &MediaId) -> Option<u32> {
+        if let Some(&media) = self.media_index.get(&(job, id.clone())) {
+            return Some(media);
+        }
+        if !self.jobs[job as usize].open {
+            return None;
+        }
+        let media = match self.unplaced.remove(id) {
+            Some(media) => media,
+            None => self.add_media(id.clone()),
+        };
+        self.progress.submitted += 1;
+        self.join(job, media);
+        Some(media)
+    }
+
+    pub(super) fn add_media(&mut self, id: MediaId) -> u32 {
+        self.media.push(MediaEntry::new(id, None));
         self.open_media += 1;
         self.undecided += 1;
         self.progress.media += 1;
-        self.progress.submitted += 1;
-        self.join(job, media);
-        media
+        self.media.len() as u32 - 1
     }
 
     /// Plans the first lookup of a job, or the end of its grace where there are no lookups.
@@ -104,46 +119,42 @@ impl Ledger {
         let can_look_up = self.can_look_up();
         let job = &mut self.jobs[number as usize];
         job.due = None;
-        if let Some((heard, unheard)) = job.lapsed.take() {
-            return Work::Note(Fact::Unshown { job: job.id.clone(), heard, unheard });
+        if can_look_up {
+            job.looking = true;
+            job.first_lookup.get_or_insert(now);
+            return Work::LookUp { job: job.id.clone() };
         }
-        if !can_look_up {
-            return Work::Note(Fact::GraceOver { job: job.id.clone() });
-        }
-        job.looking = true;
-        job.first_lookup.get_or_insert(now);
-        Work::LookUp { job: job.id.clone() }
+        let is_unchanged = now.since(job.changed_at) >= self.settings.close && !self.knows_media;
+        Work::Note(if job.open && !job.media.is_empty() && is_unchanged {
+            Fact::JobClosed { job: job.id.clone() }
+        } else {
+            Fact::GraceOver { job: job.id.clone() }
+        })
     }
 
     pub(super) fn looked_up(&mut self, now: Moment, id: &JobId, rows: Vec<JobRow>) {
         let Some(&job) = self.job_index.get(id) else { return };
+        self.unclear.remove(id.as_str());
         let entry = &mut self.jobs[job as usize];
         entry.looking = false;
         entry.lookups += 1;
-        let first_lookup = *entry.first_lookup.get_or_insert(now);
-        let (mut grown, known_before) = (false, entry.media.len());
-        for row in rows {
-            let media = match self.media_index.get(&(job, row.media.clone())) {
-                Some(&media) => media,
-                None if self.jobs[job as usize].open => {
-                    grown = true;
-                    self.discover(job, row.media.clone())
-                }
+        let (first_lookup, known) = (*entry.first_lookup.get_or_insert(now), entry.media.len());
+        let mut is_changed = false;
+        for row in merged(rows) {
+            match self.media_of_job(job, &row.media) {
+                Some(media) => is_changed |= self.looked_up_media(now, media, row),
                 None => {
                     tracing::debug!(job_id = %id, media_id = %row.media, "a row of a media that was not asked for");
-                    continue;
                 }
-            };
-            self.confirmed(now, media, row);
+            }
+        }
+        if is_changed || self.jobs[job as usize].media.len() > known {
+            self.jobs[job as usize].changed_at = now;
         }
         self.tell_of_missing_events(job);
-        let lapsed = self.lapsed(now, job, first_lookup);
-        if lapsed != (false, false) {
-            // A fact of its own: played back after a break, when graces have begun anew, this answer means less.
-            self.jobs[job as usize].lapsed = Some(lapsed);
-            return self.plan_lookup(job, now);
-        }
-        self.plan_next_lookup(now, job, grown, known_before);
+        self.note_what_lapsed(now, job, first_lookup);
+        self.close_if_whole(now, job);
+        self.plan_next_lookup(now, job);
     }
 
     fn tell_of_missing_events(&mut self, job: u32) {
@@ -155,21 +166,18 @@ impl Ledger {
         }
     }
 
-    /// Whether a grace is over for media of this job: for some with an event, and for some without.
-    fn lapsed(&self, now: Moment, job: u32, first_lookup: Moment) -> (bool, bool) {
+    /// Notes media of this job that no lookup has shown for a grace. It is a fact of its own: played back after a break, when
+    /// graces have begun anew, the answer before it means less.
+    fn note_what_lapsed(&mut self, now: Moment, job: u32, first_lookup: Moment) {
         let entry = &self.jobs[job as usize];
-        let over = now.since(entry.known_since) >= GRACE;
-        let unconfirmed = now.since(first_lookup) >= CONFIRM_GRACE;
-        if !over && !unconfirmed {
-            return (false, false);
+        let is_over = now.since(entry.known_since) >= GRACE && entry.lookups >= LOOKUPS_OF_A_GRACE;
+        let may_stand = now.since(first_lookup) >= CONFIRM_GRACE;
+        let unshown = || entry.media.iter().map(|media| &self.media[*media as usize]).filter(|m| m.is_silent());
+        let heard = may_stand && unshown().any(MediaEntry::has_signed_word);
+        let unheard = is_over && (entry.media.is_empty() || unshown().any(|media| !media.has_signed_word()));
+        if (heard || unheard) && !self.settings.may_be_foreign {
+            self.notes.push_back(Fact::Unshown { job: entry.id.clone(), heard, unheard });
         }
-        let open = entry.media.iter().map(|media| &self.media[*media as usize]);
-        let (mut heard, mut unheard) = (false, entry.media.is_empty());
-        for media in open.filter(|media| !media.decided && !media.ended()) {
-            unheard |= media.heard.is_none();
-            heard |= media.heard.as_ref().is_some_and(|heard| heard.tells());
-        }
-        (heard && unconfirmed, unheard && over)
     }
 
     /// Ends the waiting for what did not show up in time.
@@ -177,43 +185,68 @@ impl Ledger {
         let Some(&job) = self.job_index.get(id) else { return };
         for media in self.jobs[job as usize].media.clone() {
             let entry = &self.media[media as usize];
-            if entry.decided || entry.ended() {
+            if !entry.is_silent() {
                 continue;
             }
-            match entry.heard.is_some() {
-                true if heard => self.stand_on_event(media, "not confirmed: lookups do not show this media"),
-                false if unheard => self.fail_unseen(media),
-                _ => {}
+            if heard && entry.has_signed_word() {
+                self.stand_on_event(now, media, "not confirmed: lookups do not show this media");
+            } else if unheard && !entry.has_signed_word() {
+                self.refuse(now, media, MediaState::Failed, job_not_found());
             }
         }
-        let known = self.jobs[job as usize].media.len();
-        if unheard && known == 0 {
-            return self.job_failed(id, &job_not_found());
+        if unheard && self.jobs[job as usize].media.is_empty() {
+            return self.job_failed(now, id, &job_not_found());
         }
-        self.plan_next_lookup(now, job, false, known);
+        self.plan_next_lookup(now, job);
     }
 
-    fn fail_unseen(&mut self, media: u32) {
-        self.decide(media);
-        self.end_media(media, MediaState::Failed, Some(job_not_found()));
-    }
-
-    /// A lookup more where something is open; a last one where a job of others may have more media.
-    fn plan_next_lookup(&mut self, now: Moment, job: u32, grown: bool, known_before: usize) {
+    /// Closes jobs of others once it is known which media they have.
+    fn close_if_whole(&mut self, now: Moment, job: u32) {
         let entry = &self.jobs[job as usize];
-        if entry.undecided > 0 || (entry.open && entry.media.is_empty() && entry.error.is_none()) {
-            // Tasks have even numbers to the jitter, jobs odd ones.
-            let looked = Looked { age: None, looks: entry.lookups, who: u64::from(job) << 1 | 1 };
-            let pace = Polling { first: LOOKUP_FIRST, cap: LOOKUP_CAP, ..self.polling };
-            if let Some(at) = pace.next_look(now, looked, None) {
-                self.plan_lookup(job, at);
+        if self.knows_media {
+            let shown = |media: &MediaEntry| media.job.is_some() && media.is_shown();
+            let is_whole = self.unplaced.is_empty()
+                && self.media.len() >= self.expect
+                && self.media.iter().all(shown);
+            if is_whole {
+                (0..self.jobs.len() as u32).for_each(|job| self.close_job(job));
             }
-        } else if entry.open && entry.unended == 0 {
-            if grown || known_before == 0 {
-                self.plan_lookup(job, now + LOOKUP_FIRST);
-            } else {
-                self.close_job(job);
-            }
+        } else if !entry.media.is_empty() && entry.undecided == 0 && now.since(entry.changed_at) >= self.settings.close {
+            self.close_job(job);
+        }
+    }
+
+    /// A lookup more as long as something about the job is not settled.
+    fn plan_next_lookup(&mut self, now: Moment, job: u32) {
+        let entry = &self.jobs[job as usize];
+        if !self.can_look_up() {
+            return;
+        }
+        let named = entry.media.iter().map(|media| &self.media[*media as usize].named);
+        let unsettled = named.clone().filter(|named| named.certainty == Certainty::Named);
+        let settles = unsettled.filter_map(|named| named.since).map(|since| since + self.settings.settle).max();
+        let closes = (entry.open && !self.knows_media).then(|| entry.changed_at + self.settings.close);
+        let is_silent = |media: &u32| {
+            let media = &self.media[*media as usize];
+            !media.is_decided() && media.named.certainty < Certainty::Named
+        };
+        let is_slow = entry.media.iter().any(is_silent)
+            || entry.open && entry.error.is_none() && (entry.media.is_empty() || self.knows_media);
+        // Tasks have even numbers to the jitter, jobs odd ones.
+        let looked = Looked { age: None, looks: entry.lookups, who: u64::from(job) << 1 | 1 };
+        let pace = Polling { first: LOOKUP_FIRST, cap: LOOKUP_CAP, ..self.polling };
+        let slow = if is_slow { pace.next_look(now, looked, None) } else { None };
+        let quick = settles.or(closes).filter(|_| now < self.settings.deadline);
+        let quick = quick.map(|at| at.max(now).min(self.settings.deadline));
+        if let Some(at) = slow.into_iter().chain(quick).min() {
+            self.plan_lookup(job, at);
+        }
+    }
+
+    /// Nothing more is named for a job, because nobody may ask and its events have stopped.
+    pub(super) fn job_closed(&mut self, id: &JobId) {
+        if let Some(&job) = self.job_index.get(id) {
+            self.close_job(job);
         }
     }
 
@@ -236,11 +269,7 @@ impl Ledger {
         ));
         for job in 0..self.jobs.len() as u32 {
             self.jobs[job as usize].looking = false;
-            for media in self.jobs[job as usize].media.clone() {
-                if !self.media[media as usize].decided && !self.media[media as usize].ended() {
-                    self.stand_on_event(media, "not confirmed by a lookup: lookups are refused");
-                }
-            }
+            self.do_without_lookups(now, job, false, "not confirmed by a lookup: lookups are refused");
             let entry = &self.jobs[job as usize];
             if entry.undecided > 0 || entry.open {
                 let since = entry.known_since;
@@ -249,29 +278,62 @@ impl Ledger {
         }
     }
 
-    /// Whether events told of all media of a job: then it can do without a lookup. How many media a job of others has is
-    /// not known.
+    /// No lookup will say better than what is known of a job: what lookups have named is settled, and what only an event
+    /// told of stands on that.
+    fn do_without_lookups(&mut self, now: Moment, job: u32, only_signed: bool, why: &str) {
+        for media in self.jobs[job as usize].media.clone() {
+            let entry = &self.media[media as usize];
+            if entry.is_decided() {
+                continue;
+            }
+            match entry.named.certainty {
+                Certainty::Named => self.settle(now, media),
+                Certainty::Unshown if !only_signed || entry.has_signed_word() => {
+                    self.stand_on_event(now, media, why);
+                }
+                Certainty::Pending if entry.has_signed_word() && !only_signed => {
+                    self.stand_on_event(now, media, why);
+                }
+                Certainty::Unshown | Certainty::Pending | Certainty::Settled => {}
+            }
+        }
+    }
+
+    /// Whether events of known senders told of all media of a job which lookups have not named: then it can do without a
+    /// lookup. How many media a job of others has is not known.
     pub(crate) fn events_suffice(&self, id: &JobId) -> bool {
         let Some(&job) = self.job_index.get(id) else { return false };
         let entry = &self.jobs[job as usize];
-        !entry.open && entry.media.iter().all(|media| self.media[*media as usize].is_told())
+        let is_told = |media: &MediaEntry| {
+            media.is_decided()
+                || media.named.certainty == Certainty::Named
+                || media.is_silent() && media.has_signed_word()
+        };
+        !entry.open && entry.media.iter().all(|media| is_told(&self.media[*media as usize]))
     }
 
     /// Takes the events of a job for the truth, since no lookup gets through.
-    pub(super) fn lookup_failed(&mut self, id: &JobId, error: &ReportedError) {
+    pub(super) fn lookup_failed(&mut self, now: Moment, id: &JobId, error: &ReportedError) {
         let Some(&job) = self.job_index.get(id) else { return };
         let entry = &mut self.jobs[job as usize];
         (entry.looking, entry.due) = (false, None);
         let why = format!("not confirmed: lookups fail ({}: {})", error.code, error.message);
-        for media in entry.media.clone() {
-            if !self.media[media as usize].decided && !self.media[media as usize].ended() {
-                self.stand_on_event(media, &why);
-            }
-        }
+        self.do_without_lookups(now, job, true, &why);
         self.warn(format!(
             "job {id} can't be looked up ({}: {}); its events decide",
             error.code, error.message
         ));
+    }
+
+    /// A job was answered with a code that nobody knows.
+    pub(super) fn job_unclear(&mut self, now: Moment, id: &JobId, fault: Fault) {
+        let Some(&job) = self.job_index.get(id) else { return };
+        self.jobs[job as usize].looking = false;
+        if self.is_clear_by_now(now, id.as_str(), &fault) {
+            return self.notes.push_back(Fact::JobRefused { job: id.clone(), fault });
+        }
+        self.jobs[job as usize].lookups += 1;
+        self.plan_next_lookup(now, job);
     }
 
     /// Nothing is known of a job, and nobody may ask: that proves nothing. Only an event can tell, or the deadline ends the
@@ -279,7 +341,7 @@ impl Ledger {
     pub(super) fn grace_over(&mut self, id: &JobId) {
         let Some(&job) = self.job_index.get(id) else { return };
         let entry = &self.jobs[job as usize];
-        if !entry.media.is_empty() && entry.unended == 0 {
+        if !entry.media.is_empty() && entry.media.iter().all(|media| self.media[*media as usize].ended()) {
             return self.close_job(job);
         }
         if entry.media.is_empty() || entry.undecided > 0 {
@@ -295,12 +357,11 @@ impl Ledger {
     }
 
     /// A job that will tell nothing more.
-    pub(super) fn job_failed(&mut self, id: &JobId, error: &ReportedError) {
+    pub(super) fn job_failed(&mut self, now: Moment, id: &JobId, error: &ReportedError) {
         let Some(&job) = self.job_index.get(id) else { return };
         for media in self.jobs[job as usize].media.clone() {
             if !self.media[media as usize].ended() {
-                self.decide(media);
-                self.end_media(media, MediaState::Failed, Some(error.clone()));
+                self.refuse(now, media, MediaState::Failed, error.clone());
             }
         }
         let entry = &mut self.jobs[job as usize];
@@ -314,9 +375,22 @@ impl Ledger {
     }
 }
 
+/// Rows of one media in one answer are one row: their tasks and URLs together, with the status that promises least.
+fn merged(rows: Vec<JobRow>) -> Vec<JobRow> {
+    let mut places = HashMap::with_capacity(rows.len());
+    let mut merged: Vec<JobRow> = Vec::with_capacity(rows.len());
+    for row in rows {
+        match places.get(&row.media) {
+            None => {
+                places.insert(row.media.clone(), merged.len());
+                merged.push(row);
+            }
+            Some(&place) => merged[place].absorb(row),
+        }
+    }
+    merged
+}
+
 fn job_not_found() -> ReportedError {
-    ReportedError::new(
-        "JobNotFound",
-        format!("neither an event nor a lookup has shown it within {} minutes", GRACE.as_secs() / 60),
-    )
+    ReportedError::new("JobNotFound", format!("no lookup has shown it within {} minutes", GRACE.as_secs() / 60))
 }

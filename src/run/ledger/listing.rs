@@ -16,8 +16,9 @@ use super::pages::Pages;
 use super::rounds::Round;
 use super::rows::{Asked, TaskEntry};
 use super::stale::Trust;
-use super::{Ledger, Moment, Work};
+use super::{Ledger, Moment, UrlKey, Work};
 use crate::run::learned::{Expected, Learned};
+use crate::vod::TaskRow;
 
 /// Fewer open tasks than this are asked for one by one.
 const FEWEST: u64 = 20;
@@ -35,6 +36,8 @@ pub(super) struct Listing {
     pub(super) next: Option<Moment>,
     /// Tasks that came up while the round was on.
     pub(super) held: Vec<u32>,
+    /// What the round has shown of our tasks.
+    pub(super) shown: Vec<(u32, TaskRow)>,
     /// What whole rounds list, with which filter, and since which round; how many rows the service counted in the last one,
     /// and where open tasks stood. Neither total nor places mean anything in another view.
     pub(super) view: View,
@@ -213,7 +216,7 @@ impl Ledger {
         let (Some(owner), false) = (entry.owners.only(), self.batches.is_empty()) else {
             return Some(Asked::Plainly);
         };
-        if !self.media[owner.media as usize].one_url_a_task || entry.alone {
+        if !self.media[owner as usize].named.has_one_url_a_task() || entry.alone {
             return Some(Asked::Plainly);
         }
         if listing.tail.is_some_and(|(number, began)| entry.shown_in < number && !entry.is_fresh(began)) {
@@ -239,18 +242,16 @@ impl Ledger {
         (self.open_batches == 0 && self.undecided == 0).then_some(self.last_known)
     }
 
-    /// Whether the row of a listing with this URL may stand for this task.
+    /// The task of which the row of a listing may tell all.
     ///
     /// A task id may work for others as well, whose rows may stand on another page than ours: where the URL is not the
     /// one we know, only a look at the task alone tells.
-    pub(crate) fn lists(&self, id: &crate::ids::TaskId, url: &str) -> bool {
-        self.task_number(id).is_some_and(|task| {
-            let entry = &self.tasks[task as usize];
-            let owner = entry.owners.only().filter(|_| entry.rows.len() <= 1);
-            entry.ended_at.is_none()
-                && owner
-                    .map(|owner| &self.media[owner.media as usize])
-                    .is_some_and(|media| media.one_url_a_task && super::rows::names(&media.urls, url))
-        })
+    pub(super) fn listed_task(&self, row: &TaskRow) -> Option<u32> {
+        let task = self.task_number(&row.task)?;
+        let entry = &self.tasks[task as usize];
+        let owner = entry.owners.only().filter(|_| entry.rows.len() <= 1 && entry.ended_at.is_none())?;
+        let named = &self.media[owner as usize].named;
+        let is_named = named.urls.place(UrlKey::of(&row.object_path)).is_some();
+        (named.has_one_url_a_task() && is_named).then_some(task)
     }
 }

@@ -1,173 +1,260 @@
-//! Media: what a lookup says of them, what stands without one, and the verdict.
+//! Media: which tasks and URLs were named for them, by whom, and what that comes to.
 
 use std::collections::HashSet;
 
-use super::rows::domains;
-use super::{Ledger, Moment};
+use super::named::Certainty;
+use super::{Fact, Ledger, Moment};
 use crate::event::Source;
 use crate::ids::TaskId;
 use crate::run::observer::Notice;
 use crate::run::report::{MediaState, ReportedError};
-use crate::vod::{JobRow, SubmissionStatus};
+use crate::vod::{JobRow, SubmissionStatus, host};
+
+/// How far an event had said what a lookup says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Agreement {
+    None,
+    /// An event of whose sender nothing is known.
+    Unsigned(Source),
+    /// An event of a known sender: what two tell alike is settled.
+    Signed(Source),
+}
 
 impl Ledger {
-    /// What a lookup says of a media; it settles the question, unless it is not decided yet.
-    pub(super) fn confirmed(&mut self, now: Moment, media: u32, row: JobRow) {
+    /// Takes in what a lookup says of a media; says whether it names more than before.
+    pub(super) fn looked_up_media(&mut self, now: Moment, media: u32, row: JobRow) -> bool {
         // Of jobs of others, nobody told us before.
         self.settings.task_type = self.settings.task_type.or(row.task_type);
+        if self.media[media as usize].refused.is_some() {
+            return false;
+        }
+        self.tell_of_odd_row(media, &row);
+        if row.status == SubmissionStatus::Fail {
+            self.refused_by_lookup(now, media, &row);
+            return true;
+        }
+        let is_final = row.status == SubmissionStatus::Success && row.unread.is_none();
+        let was = self.media[media as usize].named.certainty;
+        let mut agreement = Agreement::None;
+        if !self.media[media as usize].named.by_lookup && (is_final || !row.tasks.is_empty()) {
+            agreement = self.compare_with_event(media, &row);
+            self.media[media as usize].named.by_lookup = true;
+        }
+        let grown = self.name(now, media, row.tasks, &row.urls) || is_final && was < Certainty::Named;
+        let (settle, deadline) = (self.settings.settle, self.settings.deadline);
         let entry = &mut self.media[media as usize];
-        if entry.decided || entry.ended() {
-            return;
+        if grown {
+            entry.named.since = Some(now);
         }
-        match &row.status {
-            SubmissionStatus::Pending(word) => {
-                if let Some(word) = word {
-                    tracing::debug!(media_id = %entry.id, status = word, "a status of a job row that is not final");
-                }
+        let has_stayed = entry.named.since.is_some_and(|since| now >= (since + settle).min(deadline));
+        entry.named.certainty = match (is_final, has_stayed || matches!(agreement, Agreement::Signed(_))) {
+            (false, _) => Certainty::Pending,
+            (true, false) => Certainty::Named,
+            (true, true) => Certainty::Settled,
+        };
+        if is_final {
+            if let Some(code) = row.error_code {
+                let note = format!("the service reports success together with the code {code}");
+                entry.note = Some(note.into());
             }
-            SubmissionStatus::Fail => {
-                let heard = entry.heard.as_ref();
-                let differs = heard.is_some_and(|heard| heard.success);
-                let source = heard.map_or(Source::Lookup, |heard| heard.source);
-                self.detach_all(media);
-                self.media[media as usize].named_at = None;
-                self.media[media as usize].confirmed_by = Some(if differs { Source::Lookup } else { source });
-                if differs {
-                    let id = self.media[media as usize].id.clone();
-                    self.warn(format!("an event says that media {id} was handed to the CDN, the lookup says that it was not; the lookup counts"));
-                }
-                self.decide(media);
-                self.end_media(media, MediaState::Failed, Some(failure_of(&row)));
-            }
-            SubmissionStatus::Success => self.accept_from_lookup(now, media, row),
-        }
-    }
-
-    pub(super) fn accept_from_lookup(&mut self, now: Moment, media: u32, row: JobRow) {
-        let before: Vec<u32> = self.media[media as usize].tasks.clone();
-        let known: Vec<TaskId> = before.iter().map(|task| self.tasks[*task as usize].id.clone()).collect();
-        let named: HashSet<&TaskId> = row.tasks.iter().collect();
-        let same = known.len() == named.len() && known.iter().all(|id| named.contains(id));
-        let heard = self.media[media as usize].heard.as_ref().map(|heard| (heard.source, heard.success));
-        if let Some((_, success)) = heard
-            && !(same && success)
-        {
-            let id = &self.media[media as usize].id;
-            let list = |ids: &[TaskId]| match ids.len() {
-                0 => "no task".to_owned(),
-                1..=5 => ids.iter().map(TaskId::as_str).collect::<Vec<_>>().join(","),
-                many => format!("{many} tasks"),
+            entry.confirmed_by = match agreement {
+                Agreement::Signed(source) | Agreement::Unsigned(source) => Some(source),
+                Agreement::None if grown => Some(Source::Lookup),
+                Agreement::None => entry.confirmed_by.or(Some(Source::Lookup)),
             };
-            let message = format!(
-                "events and lookup differ about media {id}: events name {}, the lookup names {}; the lookup counts",
-                list(&known),
-                list(&row.tasks)
-            );
-            self.warn(message);
+            self.accepted(now, media);
         }
-        for (task, id) in before.into_iter().zip(&known) {
-            if !named.contains(id) {
-                self.detach(media, task);
-            }
+        if grown || self.media[media as usize].named.certainty != was {
+            self.naming_changed(now, media);
+            self.recount_undecided(media);
         }
-        let entry = &mut self.media[media as usize];
-        entry.confirmed_by = Some(match heard {
-            Some((source, true)) if same => source,
-            _ => Source::Lookup,
-        });
-        entry.one_url_a_task = one_url_a_task(&row);
-        domains(&row.urls.join(",")).for_each(|domain| self.listing.narrowing.learn_domain(domain));
-        entry.urls = row.urls.join(",").into();
-        if let Some(code) = row.error_code {
-            let note = format!("the service reports success together with the code {code}");
-            entry.note = Some(note.into());
-        }
-        let tasks = row.tasks;
-        entry.named_at = entry.named_at.or(Some(now)).filter(|_| !tasks.is_empty());
-        for task in tasks {
-            self.attach(now, media, task);
-        }
-        self.recount(media);
-        self.accepted(media);
+        grown
     }
 
-    /// Takes the events of a media for the truth, since no lookup will say better.
-    pub(super) fn stand_on_event(&mut self, media: u32, why: &str) {
+    /// Names more tasks and URLs of a media; says whether there were any.
+    pub(super) fn name(&mut self, now: Moment, media: u32, tasks: Vec<TaskId>, urls: &[String]) -> bool {
+        let mut grown = self.media[media as usize].named.urls.add(urls);
+        if grown {
+            urls.iter().for_each(|url| self.listing.narrowing.learn_domain(host(url)));
+        }
+        for task in tasks {
+            grown |= self.attach(now, media, task);
+        }
+        grown
+    }
+
+    /// Warns once of a status word that nobody knows, and of a list that can't be read.
+    fn tell_of_odd_row(&mut self, media: u32, row: &JobRow) {
+        let entry = &self.media[media as usize];
+        let job = entry.job.map_or_else(String::new, |job| self.jobs[job as usize].id.to_string());
+        if let SubmissionStatus::Pending(Some(word)) = &row.status
+            && self.words.is_new(word)
+        {
+            self.warn(format!(
+                "job {job} shows media {} with the status `{word}`: waiting for `success` or `fail`",
+                row.media
+            ));
+        }
+        let Some(unread) = &row.unread else { return };
+        let why = format!("job {job} names something that can't be read: {unread}");
+        if self.media[media as usize].note.as_deref() != Some(&why) {
+            self.warn(format!("media {}: {why}; it can't be told complete as long as this is so", row.media));
+            self.media[media as usize].note = Some(why.into());
+        }
+    }
+
+    /// Tasks that only an event named count no more once a lookup names some.
+    fn compare_with_event(&mut self, media: u32, row: &JobRow) -> Agreement {
+        let entry = &self.media[media as usize];
+        let Some(heard) = entry.heard.as_deref() else { return Agreement::None };
+        let named: HashSet<&TaskId> = row.tasks.iter().collect();
+        let known: Vec<&TaskId> = entry.named.tasks.iter().map(|task| &self.tasks[*task as usize].id).collect();
+        if heard.success && known.len() == named.len() && known.iter().all(|id| named.contains(id)) {
+            let source = heard.source;
+            return if heard.signed { Agreement::Signed(source) } else { Agreement::Unsigned(source) };
+        }
+        let list = |ids: &[&TaskId]| match ids.len() {
+            0 => "no task".to_owned(),
+            1..=5 => ids.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(","),
+            many => format!("{many} tasks"),
+        };
+        let message = format!(
+            "events and lookup differ about media {}: events name {}, the lookup names {}; the lookup counts",
+            entry.id,
+            list(&known),
+            list(&row.tasks.iter().collect::<Vec<_>>())
+        );
+        self.warn(message);
+        self.media[media as usize].named.urls = Default::default();
+        self.detach(media, |id| !named.contains(id));
+        Agreement::None
+    }
+
+    /// The service says that it could not hand a media to the CDN.
+    fn refused_by_lookup(&mut self, now: Moment, media: u32, row: &JobRow) {
+        let entry = &self.media[media as usize];
+        let heard = entry.heard.as_deref();
+        let differs = heard.is_some_and(|heard| heard.success);
+        let source = heard.filter(|_| !differs).map_or(Source::Lookup, |heard| heard.source);
+        if differs {
+            let id = &entry.id;
+            self.warn(format!("an event says that media {id} was handed to the CDN, the lookup says that it was not; the lookup counts"));
+        }
+        if !self.media[media as usize].named.by_lookup {
+            self.detach(media, |_| true);
+            self.media[media as usize].named_at = None;
+        }
+        self.media[media as usize].confirmed_by = Some(source);
+        self.refuse(now, media, MediaState::Failed, failure_of(row));
+    }
+
+    /// Takes what an event said of a media for the truth, since no lookup will say better.
+    pub(super) fn stand_on_event(&mut self, now: Moment, media: u32, why: &str) {
         let entry = &mut self.media[media as usize];
-        let Some(heard) = entry.heard.as_ref().filter(|heard| heard.tells()) else { return };
+        let Some(heard) = entry.heard.as_deref().filter(|heard| heard.tells()) else { return };
         entry.confirmed_by = Some(heard.source);
         entry.note = Some(why.into());
-        if heard.success {
-            return self.accepted(media);
+        if !heard.success {
+            let error = heard.failure.clone().unwrap_or_else(|| ReportedError::new("SubmissionFailed", why));
+            return self.refuse(now, media, MediaState::Failed, error);
         }
-        let error = heard.failure.clone();
-        self.decide(media);
-        self.end_media(media, MediaState::Failed, error);
+        self.settle(now, media);
+        self.accepted(now, media);
     }
 
-    /// The tasks of a media are settled.
-    pub(super) fn accepted(&mut self, media: u32) {
-        self.decide(media);
+    /// Nothing more will be named for a media.
+    pub(super) fn settle(&mut self, now: Moment, media: u32) {
+        self.media[media as usize].named.certainty = Certainty::Settled;
+        self.naming_changed(now, media);
+        self.recount_undecided(media);
+    }
+
+    /// The service's own word ends a media.
+    pub(super) fn refuse(&mut self, now: Moment, media: u32, state: MediaState, error: ReportedError) {
+        self.media[media as usize].refused = Some(Box::new((state, error)));
+        self.naming_changed(now, media);
+        self.recount_undecided(media);
+    }
+
+    /// The tasks of a media are known.
+    fn accepted(&mut self, now: Moment, media: u32) {
         let entry = &mut self.media[media as usize];
-        entry.accepted = true;
+        if !entry.named.tasks.is_empty() {
+            entry.named_at.get_or_insert(now);
+        }
+        if std::mem::replace(&mut entry.accepted, true) {
+            return;
+        }
         self.progress.accepted += 1;
         if let (Some(job), Some(confirmed_by)) = (entry.job, entry.confirmed_by) {
-            let tasks = entry.tasks.len() as u64;
+            let tasks = entry.named.tasks.len() as u64;
             let job_id = self.jobs[job as usize].id.clone();
             self.notices.push(Notice::Accepted { media_id: entry.id.clone(), job_id, tasks, confirmed_by });
         }
-        if self.media[media as usize].tasks.is_empty() {
-            let error = ReportedError::new(
-                "NoPlayUrls",
-                "the service found no playback URL that fits; nothing was done",
-            );
-            return self.end_media(media, MediaState::Failed, Some(error));
-        }
-        self.end_if_tasks_ended(media);
     }
 
-    pub(super) fn decide(&mut self, media: u32) {
+    /// Counts a media as decided or not, after its naming changed.
+    fn recount_undecided(&mut self, media: u32) {
         let entry = &mut self.media[media as usize];
-        if std::mem::replace(&mut entry.decided, true) {
+        let is_decided = entry.is_decided();
+        if std::mem::replace(&mut entry.was_decided, is_decided) == is_decided {
             return;
         }
-        self.undecided -= 1;
+        let count = |undecided: &mut u32| *undecided = if is_decided { *undecided - 1 } else { *undecided + 1 };
+        count(&mut self.undecided);
         if let Some(job) = entry.job {
-            self.jobs[job as usize].undecided -= 1;
+            count(&mut self.jobs[job as usize].undecided);
         }
     }
 
-    /// Gives a media its verdict.
-    pub(super) fn end_media(&mut self, media: u32, state: MediaState, error: Option<ReportedError>) {
+    /// That not everything of a media was shown for the whole grace is to be noted.
+    pub(super) fn note_lapse(&mut self, media: u32) {
+        let entry = &self.media[media as usize];
+        let Some(job) = entry.job.filter(|_| !self.settings.may_be_foreign) else { return };
+        let note = Fact::NotShown { job: self.jobs[job as usize].id.clone(), media: entry.id.clone() };
+        if !self.notes.contains(&note) {
+            self.notes.push_back(note);
+        }
+    }
+
+    pub(super) fn not_shown(&mut self, now: Moment, job: &crate::ids::JobId, media: &crate::ids::MediaId) {
+        let Some(job) = self.job_index.get(job) else { return };
+        let Some(&media) = self.media_index.get(&(*job, media.clone())) else { return };
+        self.media[media as usize].named.has_lapsed = true;
+        self.naming_changed(now, media);
+    }
+
+    /// Puts the verdict on a media into effect: counters follow it, also back.
+    pub(super) fn set_state(&mut self, media: u32, state: MediaState, error: Option<ReportedError>) {
         let entry = &mut self.media[media as usize];
-        if entry.ended() {
+        if entry.state == state && entry.error.as_deref() == error.as_ref() {
             return;
         }
-        self.decide(media);
-        let entry = &mut self.media[media as usize];
-        entry.state = state;
+        let was = std::mem::replace(&mut entry.state, state);
         entry.error = error.clone().map(Box::new);
-        self.open_media -= 1;
+        let unaccepted = u64::from(!entry.accepted);
+        let (media_id, job) = (entry.id.clone(), entry.job);
+        match was {
+            MediaState::Unfinished => self.open_media -= 1,
+            MediaState::Complete => self.progress.complete -= 1,
+            _ => {
+                self.progress.failed -= 1;
+                self.progress.failed_unaccepted -= unaccepted;
+            }
+        }
         match state {
+            MediaState::Unfinished => self.open_media += 1,
             MediaState::Complete => self.progress.complete += 1,
             _ => {
                 self.progress.failed += 1;
-                self.progress.failed_unaccepted += u64::from(!entry.accepted);
+                self.progress.failed_unaccepted += unaccepted;
             }
         }
-        let (media_id, job) = (entry.id.clone(), entry.job);
-        let job_id = job.map(|job| self.jobs[job as usize].id.clone());
-        self.notices.push(Notice::MediaEnded { media_id, job_id, state, error });
-        let Some(job) = job else { return };
-        self.jobs[job as usize].unended -= 1;
-        let entry = &self.jobs[job as usize];
-        if entry.open && entry.unended == 0 && !entry.looking {
-            // The last look at a job of others: are these all of its media?
-            if self.can_look_up() {
-                self.plan_lookup(job, Moment::START);
-            } else {
-                self.close_job(job);
-            }
+        if state == MediaState::Unfinished {
+            self.warn(format!("more was named for media {media_id} after it had ended: following it again"));
+        } else {
+            let job_id = job.map(|job| self.jobs[job as usize].id.clone());
+            self.notices.push(Notice::MediaEnded { media_id, job_id, state, error });
         }
     }
 }
@@ -177,10 +264,4 @@ pub(super) fn failure_of(row: &JobRow) -> ReportedError {
         row.error_code.clone().unwrap_or_else(|| "SubmissionFailed".into()),
         row.error_message.clone().unwrap_or_else(|| "the service could not hand the URLs to the CDN".into()),
     )
-}
-
-/// Merged task ids are fewer than the URLs. Without URLs nobody knows.
-pub(super) fn one_url_a_task(row: &JobRow) -> bool {
-    let urls = row.urls.len();
-    urls > 0 && row.tasks.len() >= urls
 }

@@ -19,7 +19,7 @@ impl Ledger {
                 None => self.open_batches > 0 && !self.strangers.holds(event),
                 Some(&job) => event.row.as_ref().is_none_or(|row| {
                     let media = self.media_index.get(&(job, row.media.clone()));
-                    media.is_none_or(|media| !self.media[*media as usize].decided)
+                    media.is_none_or(|media| self.tells_something(*media, event))
                 }),
             },
             Fact::LookedUp { job, rows } => self.job_index.get(job).is_some_and(|job| {
@@ -30,12 +30,10 @@ impl Ledger {
                 let entry = &self.tasks[task as usize];
                 let same = entry.rows.len() == rows.len()
                     && entry.rows.iter().zip(rows).all(|(old, new)| old.shows(new));
-                // Final rows that stay as they are settle a task after some looks: each of these counts.
-                let counts = !rows.is_empty() && rows.iter().all(|row| row.status.is_final());
-                entry.ended_at.is_none() && (!same || counts)
+                !same && !rows.is_empty()
             }),
             // Where a listing stands is not worth knowing after a break, nor which filter the service did not take.
-            Fact::Listed { .. } => false,
+            Fact::Listed { .. } | Fact::TaskUnclear { .. } | Fact::JobUnclear { .. } => false,
             Fact::ListingRefused => !self.listing.is_given_up() && !self.listing.is_narrowed(),
             Fact::OutcomeUnknown { .. }
             | Fact::Halted { .. }
@@ -44,6 +42,8 @@ impl Ledger {
             | Fact::LookupFailed { .. }
             | Fact::GraceOver { .. }
             | Fact::Unshown { .. }
+            | Fact::NotShown { .. }
+            | Fact::JobClosed { .. }
             | Fact::TaskRefused { .. } => true,
         }
     }
@@ -65,6 +65,8 @@ impl Ledger {
         self.settings.deadline = deadline;
         self.polling.deadline = deadline;
         self.lookups_refused = false;
+        self.notes.clear();
+        self.unclear.clear();
         let lost =
             || Fault::new(ErrorKind::Unavailable, "OutcomeUnknown", "the run ended before the answer came");
         for batch in 0..self.batches.len() as u32 {
@@ -81,7 +83,7 @@ impl Ledger {
         for job in 0..self.jobs.len() as u32 {
             let entry = &mut self.jobs[job as usize];
             (entry.known_since, entry.first_lookup, entry.looking) = (now, None, false);
-            entry.lapsed = None;
+            entry.changed_at = now;
             if entry.undecided == 0 && !entry.open {
                 continue;
             }
@@ -93,7 +95,7 @@ impl Ledger {
         }
         for task in 0..self.tasks.len() as u32 {
             let entry = &mut self.tasks[task as usize];
-            (entry.first_look, entry.overdue) = (None, false);
+            (entry.first_look, entry.looks) = (None, 0);
             if entry.ended_at.is_none() && !entry.owners.is_empty() {
                 self.plan_look(task, now);
             }

@@ -1,9 +1,12 @@
 //! One round of a listing: page by page, and what it tells about the rounds to come.
 
+use chrono::{DateTime, Utc};
+
 use super::listing::GAIN;
 use super::narrow::{PAGE, View, hides};
 use super::rows::TaskEntry;
-use super::{Ledger, Moment, Work};
+use super::{Fact, Ledger, Moment, Work};
+use crate::vod::TaskRow;
 
 /// Rounds that showed nothing of ours before listings are given up.
 const MOST_EMPTY: u32 = 2;
@@ -25,6 +28,8 @@ pub(super) struct Round {
     began: Moment,
     /// Only pages on which open tasks stood are asked for.
     by_place: bool,
+    /// When the newest of our tasks that it has shown was made.
+    newest: Option<DateTime<Utc>>,
     /// Tasks that it should show, those that it has shown, pages read.
     open: u64,
     pub(super) seen: u64,
@@ -83,19 +88,29 @@ impl Ledger {
             goes_up: false,
             began: now,
             by_place,
+            newest: None,
             open,
             seen: 0,
             read: 0,
         });
     }
 
-    /// A page came with so many rows, of open or ended tasks of this run and of others.
-    pub(super) fn listed(&mut self, now: Moment, page: u32, rows: u64, total: Option<u64>) {
+    /// A page came, with rows of open or ended tasks of this run and of others.
+    pub(super) fn listed(&mut self, now: Moment, page: u32, page_rows: Vec<TaskRow>, total: Option<u64>) {
         let Some(view) =
             self.listing.round.filter(|round| u32::from(round.page) == page).map(|round| round.view)
         else {
             return;
         };
+        let (rows, newest_on_page) = (page_rows.len() as u64, page_rows.first().and_then(|row| row.created_at));
+        for row in page_rows {
+            let Some(task) = self.listed_task(&row) else { continue };
+            self.listing.saw(&mut self.tasks[task as usize]);
+            if let Some(round) = &mut self.listing.round {
+                round.newest = round.newest.max(row.created_at);
+            }
+            self.listing.shown.push((task, row));
+        }
         match view {
             View::Running => self.listing.narrowing.tail_counted(total),
             View::All | View::Ours => self.listing.total = total.or(self.listing.total),
@@ -108,7 +123,8 @@ impl Ledger {
             (round.end, round.more) = (round.page, !round.by_place && rows >= PAGE);
             round.more &= total.is_none_or(|total| u64::from(page) * PAGE < total);
         }
-        let all_seen = round.seen >= round.open;
+        // Rows of one task are made in one second: beyond it, none of ours has another row.
+        let all_seen = round.seen >= round.open && newest_on_page > round.newest;
         let following = match round.by_place {
             true => listing.pages.last_before(round.page),
             false if all_seen => None,
@@ -151,10 +167,18 @@ impl Ledger {
         });
         self.listing.next = Some(now + gap);
         let (number, round) = (self.listing.number, self.listing.round.take());
+        let mut shown = std::mem::take(&mut self.listing.shown);
+        if end != End::Whole {
+            // Pages that were not read may show another row of the same task.
+            shown.clear();
+        }
+        let are_told = !shown.is_empty();
+        self.note_shown(shown);
         let mut held = std::mem::take(&mut self.listing.held);
         held.retain(|task| {
             let entry = &self.tasks[*task as usize];
-            entry.ended_at.is_none() && entry.due.is_none() && !entry.owners.is_empty()
+            let is_told = are_told && entry.shown_in == number;
+            entry.ended_at.is_none() && entry.due.is_none() && !entry.owners.is_empty() && !is_told
         });
         let missed = |entry: &TaskEntry| {
             end == End::Whole
@@ -176,6 +200,19 @@ impl Ledger {
             }
             entry.alone = asks_alone && missed(entry);
             self.plan_look(task, now);
+        }
+    }
+
+    /// Makes facts of what a round has shown, one for each task.
+    fn note_shown(&mut self, mut shown: Vec<(u32, TaskRow)>) {
+        shown.sort_by_key(|(task, _)| *task);
+        let mut shown = shown.into_iter().peekable();
+        while let Some((number, row)) = shown.next() {
+            let (task, mut rows) = (row.task.clone(), vec![row]);
+            while let Some((_, row)) = shown.next_if(|(next, _)| *next == number) {
+                rows.push(row);
+            }
+            self.notes.push_back(Fact::TaskSeen { task, rows, total: None });
         }
     }
 

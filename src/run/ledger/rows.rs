@@ -1,11 +1,14 @@
 //! The rows of the ledger. Small: a run may have 200,000 tasks.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 use super::super::batch::Batch;
 use super::super::report::{MediaState, ReportedError};
+use super::named::{Certainty, Named, UrlKey};
+use super::verdict::Wanted;
 use super::{Fault, Moment};
 use crate::event::Source;
 use crate::ids::{JobId, MediaId, TaskId};
@@ -54,15 +57,13 @@ pub(super) struct JobEntry {
     pub(super) first_lookup: Option<Moment>,
     /// Media without an event.
     pub(super) unheard: u32,
-    /// Media whose tasks are neither confirmed nor given up.
+    /// Media of which it is not settled which tasks they have.
     pub(super) undecided: u32,
-    /// Media without a verdict.
-    pub(super) unended: u32,
+    /// When its rows last changed.
+    pub(super) changed_at: Moment,
     /// Of others: more media may show up.
     pub(super) open: bool,
     pub(super) told_no_event: bool,
-    /// A grace has just passed: for media with an event, and for those without.
-    pub(super) lapsed: Option<(bool, bool)>,
     /// Why no media of it is known.
     pub(super) error: Option<Box<ReportedError>>,
 }
@@ -72,32 +73,31 @@ pub(super) struct JobEntry {
 pub(super) struct MediaEntry {
     pub(super) id: MediaId,
     pub(super) job: Option<u32>,
-    /// The verdict; `Unfinished` until there is one.
+    pub(super) named: Named,
+    /// The service's own word that the media has ended so, without any task.
+    pub(super) refused: Option<Box<(MediaState, ReportedError)>>,
+    /// The last verdict; `Unfinished` until there is one.
     pub(super) state: MediaState,
-    /// What its events said.
+    pub(super) error: Option<Box<ReportedError>>,
+    /// The looks that the last verdict asked for.
+    pub(super) wanted: Wanted,
+    /// Whether it was counted as decided.
+    pub(super) was_decided: bool,
+    /// What an event said, until a lookup says better.
     pub(super) heard: Option<Box<Heard>>,
-    /// Its tasks are settled: a lookup confirmed them, or none can.
-    pub(super) decided: bool,
-    /// Whether anything named its tasks.
+    /// Whether its tasks were accepted.
     pub(super) accepted: bool,
     pub(super) confirmed_by: Option<Source>,
     /// When anything first named its tasks.
     pub(super) named_at: Option<Moment>,
-    /// Joined by commas, as the service sends them.
-    pub(super) urls: Box<str>,
-    /// Each task has one URL; merged ones have several, and so several rows.
-    pub(super) one_url_a_task: bool,
-    pub(super) tasks: Vec<u32>,
-    /// Tasks that have not ended for this media.
-    pub(super) open_tasks: u32,
-    pub(super) error: Option<Box<ReportedError>>,
     pub(super) note: Option<Box<str>>,
 }
 
-/// What events said of a media, until a lookup says better. Order and repetition change nothing.
+/// What an event said of a media.
 #[derive(Debug)]
 pub(super) struct Heard {
     pub(super) source: Source,
+    pub(super) signed: bool,
     /// An event named tasks; it outranks a failure, because tasks can be asked about.
     pub(super) success: bool,
     pub(super) failure: Option<ReportedError>,
@@ -115,24 +115,38 @@ impl MediaEntry {
         Self {
             id,
             job,
+            named: Named::default(),
+            refused: None,
             state: MediaState::Unfinished,
+            error: None,
+            wanted: Wanted::Nothing,
+            was_decided: false,
             heard: None,
-            decided: false,
             accepted: false,
             confirmed_by: None,
             named_at: None,
-            urls: Box::default(),
-            one_url_a_task: false,
-            tasks: Vec::new(),
-            open_tasks: 0,
-            error: None,
             note: None,
         }
     }
 
-    /// Whether something told what became of its submission.
-    pub(super) fn is_told(&self) -> bool {
-        self.decided || self.heard.as_ref().is_some_and(|heard| heard.tells())
+    /// Whether it is settled which tasks and URLs it has, or that it has none.
+    pub(super) fn is_decided(&self) -> bool {
+        self.refused.is_some() || self.named.certainty == Certainty::Settled
+    }
+
+    /// Whether a lookup has shown it, in any state.
+    pub(super) fn is_shown(&self) -> bool {
+        self.named.certainty != Certainty::Unshown
+    }
+
+    /// Whether no lookup has shown it, and nothing else has decided about it.
+    pub(super) fn is_silent(&self) -> bool {
+        self.refused.is_none() && !self.is_shown()
+    }
+
+    /// Whether an event of a known sender can stand for a verdict.
+    pub(super) fn has_signed_word(&self) -> bool {
+        self.heard.as_deref().is_some_and(|heard| heard.signed && heard.tells())
     }
 
     pub(super) fn ended(&self) -> bool {
@@ -153,16 +167,12 @@ pub(super) struct TaskEntry {
     pub(super) unfinished_at: Option<Moment>,
     pub(super) ended_at: Option<Moment>,
     pub(super) looks: u32,
-    /// Looks in a row that showed fewer rows than the service counts, all of them final.
-    pub(super) short: u8,
+    /// Rows that the service counts; 0 where it did not say.
+    pub(super) total: u32,
     /// The last round of listings that showed it.
     pub(super) shown_in: u32,
     /// The page on which a listing showed it, from 1; 0 for none.
     pub(super) page: u16,
-    /// Some row has a URL of one of its media: the service spells URLs as we know them.
-    pub(super) spells_ours: bool,
-    /// Nothing of it was shown for the whole grace.
-    pub(super) overdue: bool,
     /// The next look is at it alone, whatever a listing might cost.
     pub(super) alone: bool,
     /// Why the look that is on, if one is, is at it alone.
@@ -186,15 +196,9 @@ pub(super) enum Asked {
 /// several; nearly always there is one, which takes no allocation.
 #[derive(Debug, Default)]
 pub(super) struct Owners {
-    first: Option<Owner>,
+    first: Option<u32>,
     #[expect(clippy::box_collection, reason = "eight bytes instead of 24 in 200,000 rows")]
-    more: Option<Box<Vec<Owner>>>,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Owner {
-    pub(super) media: u32,
-    pub(super) ended: bool,
+    more: Option<Box<Vec<u32>>>,
 }
 
 impl Owners {
@@ -202,46 +206,40 @@ impl Owners {
         self.first.is_none()
     }
 
-    pub(super) fn len(&self) -> usize {
-        usize::from(self.first.is_some()) + self.more.as_ref().map_or(0, |more| more.len())
-    }
-
     /// The media it works for, if there is just one.
-    pub(super) fn only(&self) -> Option<Owner> {
+    pub(super) fn only(&self) -> Option<u32> {
         self.first.filter(|_| self.more.as_ref().is_none_or(|more| more.is_empty()))
     }
 
-    pub(super) fn push(&mut self, owner: Owner) {
+    /// Adds a media; `false` if it is there already.
+    pub(super) fn add(&mut self, media: u32) -> bool {
+        let is_new = !self.all().any(|owner| owner == media);
         match self.first {
-            None => self.first = Some(owner),
-            Some(_) => self.more.get_or_insert_default().push(owner),
+            _ if !is_new => {}
+            None => self.first = Some(media),
+            Some(_) => self.more.get_or_insert_default().push(media),
         }
+        is_new
     }
 
     pub(super) fn remove(&mut self, media: u32) {
         if let Some(more) = &mut self.more {
-            more.retain(|owner| owner.media != media);
+            more.retain(|owner| *owner != media);
         }
-        if self.first.is_some_and(|owner| owner.media == media) {
+        if self.first == Some(media) {
             self.first = self.more.as_mut().and_then(|more| more.pop());
         }
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = &Owner> {
-        self.first.iter().chain(self.more.iter().flat_map(|more| more.iter()))
-    }
-
-    pub(super) fn at(&mut self, place: usize) -> Option<&mut Owner> {
-        match place {
-            0 => self.first.as_mut(),
-            n => self.more.as_mut()?.get_mut(n - 1),
-        }
+    pub(super) fn all(&self) -> impl Iterator<Item = u32> {
+        self.first.into_iter().chain(self.more.iter().flat_map(|more| more.iter().copied()))
     }
 }
 
 /// One URL of a task, as last seen.
 #[derive(Debug, PartialEq)]
 pub(super) struct Row {
+    pub(super) key: UrlKey,
     pub(super) url: Box<str>,
     pub(super) status: TaskStatus,
     pub(super) progress: u8,
@@ -259,6 +257,7 @@ impl Row {
 impl From<TaskRow> for Row {
     fn from(row: TaskRow) -> Self {
         Self {
+            key: UrlKey::of(&row.object_path),
             url: row.object_path.into(),
             status: row.status,
             progress: row.progress,
@@ -275,10 +274,8 @@ impl TaskEntry {
             known_since: now,
             shown_in: 0,
             page: 0,
-            overdue: false,
             alone: false,
             asked: Asked::Plainly,
-            spells_ours: false,
             owners: Owners::default(),
             rows: Box::default(),
             due: None,
@@ -286,7 +283,7 @@ impl TaskEntry {
             unfinished_at: None,
             ended_at: None,
             looks: 0,
-            short: 0,
+            total: 0,
             error: None,
         }
     }
@@ -296,62 +293,22 @@ impl TaskEntry {
         self.known_since + FRESH > began
     }
 
-    /// The rows that count for a media with these URLs: its own, or all where the spelling of none fits.
-    ///
-    /// Where rows of another media fit, the spelling is not to blame: its own are not shown yet.
-    pub(super) fn rows_for<'a>(&'a self, urls: &'a str) -> impl Iterator<Item = &'a Row> {
-        let is_shared = self.spells_ours && self.owners.only().is_none();
-        let any = is_shared || self.rows.len() > 1 && self.rows.iter().any(|row| names(urls, &row.url));
-        self.rows.iter().filter(move |row| !any || names(urls, &row.url))
+    /// Whether it has shown fewer rows than the service counts.
+    pub(super) fn is_short(&self) -> bool {
+        self.rows.len() < self.total as usize
     }
 
-    /// Whether nothing more is expected of it for a media with these URLs.
-    pub(super) fn ended_for(&self, urls: &str) -> bool {
-        let mut rows = self.rows_for(urls).peekable();
-        self.error.is_some() || (rows.peek().is_some() && rows.all(|row| row.status.is_final()))
-    }
-}
-
-/// The domains of the entries of the comma-joined `urls`, one for each. A URL may hold commas itself: an entry begins with
-/// a scheme.
-pub(super) fn domains(urls: &str) -> impl Iterator<Item = &str> {
-    urls.split(',').filter_map(|piece| {
-        let piece = piece.trim_start();
-        let rest = piece.strip_prefix("https://").or_else(|| piece.strip_prefix("http://"))?;
-        rest.split(['/', ':', '?', '#']).next()
-    })
-}
-
-/// Whether the comma-joined `urls` hold `url` as an entry. A URL may hold commas itself, so the list is not split: an
-/// entry ends where the next one begins with a scheme.
-pub(super) fn names(urls: &str, url: &str) -> bool {
-    if url.is_empty() {
-        return false;
-    }
-    let begins_entry = |rest: &str| {
-        let rest = rest.trim_start();
-        rest.starts_with("http://") || rest.starts_with("https://")
-    };
-    urls.match_indices(url).any(|(start, _)| {
-        let before = urls[..start].trim_end();
-        let after = urls[start + url.len()..].trim_start();
-        (before.is_empty() || before.ends_with(','))
-            && (after.is_empty() || after.strip_prefix(',').is_some_and(begins_entry))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn urls_with_commas_are_found_whole() {
-        let urls = "https://a/x,1.mp4,https://a/x.mp4, https://a/y.mp4";
-        for url in ["https://a/x,1.mp4", "https://a/x.mp4", "https://a/y.mp4"] {
-            assert!(names(urls, url), "{url}");
+    /// Takes the newest answer: its rows take the place of those with the same URLs.
+    pub(super) fn merge(&mut self, rows: Vec<TaskRow>) {
+        let mut new: Vec<Row> = rows.into_iter().map(Row::from).collect();
+        let answered: HashSet<UrlKey> = match &new[..] {
+            [row] if self.rows.iter().all(|old| old.key == row.key) => HashSet::new(),
+            _ => new.iter().map(|row| row.key).collect(),
+        };
+        if !answered.is_empty() {
+            let kept = std::mem::take(&mut self.rows).into_iter();
+            new.splice(0..0, kept.filter(|old| !answered.contains(&old.key)));
         }
-        for url in ["https://a/x", "a/x.mp4", "https://a/x.mp", ""] {
-            assert!(!names(urls, url), "{url}");
-        }
+        self.rows = new.into();
     }
 }

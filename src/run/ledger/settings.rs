@@ -29,8 +29,14 @@ pub struct Settings {
     pub resubmit: bool,
     /// How long an event may tell of a lost answer first.
     pub outcome_wait: Duration,
+    /// Lookups that say the same for so long are believed to name all: the service may go on naming.
+    pub settle: Duration,
+    /// A job of others has all its media when its rows have not changed for so long, unless the caller knows better.
+    pub close: Duration,
     /// Seed of the jitter.
     pub seed: u64,
+    /// The run was begun with another access key, perhaps of another account: what it does not find proves nothing.
+    pub may_be_foreign: bool,
 }
 
 impl Settings {
@@ -49,7 +55,10 @@ impl Settings {
             deadline: Moment::after(Duration::from_secs(3_600)),
             resubmit: true,
             outcome_wait: Duration::from_secs(60),
+            settle: Duration::from_secs(3),
+            close: Duration::from_secs(10),
             seed: 0,
+            may_be_foreign: false,
         }
     }
 }

@@ -1,52 +1,46 @@
-//! Tasks: attached to media, looked at until every row of ours is final.
+//! Tasks: attached to media, looked at as long as a media wants it.
 
 use std::hash::BuildHasher as _;
 use std::time::Duration;
 
-use super::rows::{Owner, Row, TaskEntry, names};
-use super::{Fact, Fault, GRACE, Ledger, Moment, Work};
-use crate::error::ErrorKind;
+use super::rows::TaskEntry;
+use super::verdict::{Evidence, Verdict, Wanted, verdict};
+use super::{Fact, Fault, Ledger, Moment};
 use crate::ids::TaskId;
 use crate::run::observer::Notice;
 use crate::run::plan::Looked;
-use crate::run::report::{MediaState, ReportedError};
+use crate::run::report::MediaState;
 use crate::vod::{TaskRow, TaskStatus};
 
-/// Totals may be wrong: so many looks with the same final rows count, whatever the total says.
-const SHORT_LOOKS: u8 = 3;
+/// So many answers with a code that nobody knows, over so long, are the service's word about an id.
+const MOST_UNCLEAR: u32 = 3;
+const UNCLEAR_FOR: Duration = Duration::from_secs(120);
+
+/// Answers about one id that had a code which nobody knows, one after the other.
+#[derive(Debug)]
+pub(super) struct Unclear {
+    first: Moment,
+    count: u32,
+}
 
 impl Ledger {
     /// Lets `media` wait for a task, and plans the first look if it is new.
-    pub(super) fn attach(&mut self, now: Moment, media: u32, id: TaskId) {
+    pub(super) fn attach(&mut self, now: Moment, media: u32, id: TaskId) -> bool {
         let task = self.task_number(&id).unwrap_or_else(|| self.new_task(now, id));
-        if self.media[media as usize].tasks.contains(&task) {
-            return;
-        }
         let entry = &mut self.tasks[task as usize];
-        let place = entry.owners.len();
-        let first_owner = place == 0;
-        entry.owners.push(Owner { media, ended: false });
-        // Only now: rows of the other owners must not stand for those of this one.
-        let ended = entry.ended_for(&self.media[media as usize].urls);
-        if let Some(owner) = entry.owners.at(place) {
-            owner.ended = ended;
+        let is_first = entry.owners.is_empty();
+        if !entry.owners.add(media) {
+            return false;
         }
-        let owner = &mut self.media[media as usize];
-        owner.tasks.push(task);
-        if first_owner {
+        self.media[media as usize].named.tasks.push(task);
+        if is_first {
             self.progress.tasks += 1;
-            self.progress.tasks_ended += u64::from(entry.ended_at.is_some());
+            self.progress.tasks_ended += u64::from(self.tasks[task as usize].ended_at.is_some());
+            if self.tasks[task as usize].ended_at.is_none() {
+                self.plan_first_look(now, task);
+            }
         }
-        if ended {
-            return;
-        }
-        owner.open_tasks += 1;
-        let reopened = entry.ended_at.take().is_some();
-        self.progress.tasks_ended -= u64::from(reopened);
-        if entry.due.is_none() && (first_owner || reopened) {
-            let plain = self.polling.first_look(now, self.looked(now, task), self.listing.expected());
-            self.plan_look(task, self.next_stand_in(now, task).unwrap_or(plain));
-        }
+        true
     }
 
     /// The row of a task.
@@ -69,137 +63,184 @@ impl Ledger {
         self.task_hash.hash_one(id) as u32
     }
 
-    /// Takes a task from a media: it turned out not to be its own.
-    pub(super) fn detach(&mut self, media: u32, task: u32) {
-        let owner = &mut self.media[media as usize];
-        owner.tasks.retain(|t| *t != task);
-        let entry = &mut self.tasks[task as usize];
-        entry.owners.remove(media);
-        if entry.owners.is_empty() {
-            entry.due = None;
-            self.listing.forget(entry);
-            self.progress.tasks -= 1;
-            if entry.ended_at.is_some() {
-                self.progress.tasks_ended -= 1;
+    /// Takes tasks from a media: they turned out not to be its own.
+    pub(super) fn detach(&mut self, media: u32, is_foreign: impl Fn(&TaskId) -> bool) {
+        let mut tasks = std::mem::take(&mut self.media[media as usize].named.tasks);
+        tasks.retain(|task| {
+            let entry = &mut self.tasks[*task as usize];
+            if !is_foreign(&entry.id) {
+                return true;
             }
-        }
-    }
-
-    pub(super) fn detach_all(&mut self, media: u32) {
-        for task in self.media[media as usize].tasks.clone() {
-            self.detach(media, task);
-        }
-        self.media[media as usize].open_tasks = 0;
-    }
-
-    /// Counts the open tasks of a media anew, after its tasks or URLs changed.
-    pub(super) fn recount(&mut self, media: u32) {
-        let mut open = 0;
-        for task in self.media[media as usize].tasks.clone() {
-            let ended = self.tasks[task as usize].ended_for(&self.media[media as usize].urls);
-            open += u32::from(!ended);
-            let owners = &mut self.tasks[task as usize].owners;
-            for place in 0..owners.len() {
-                if let Some(owner) = owners.at(place).filter(|owner| owner.media == media) {
-                    owner.ended = ended;
-                }
+            entry.owners.remove(media);
+            if entry.owners.is_empty() {
+                entry.due = None;
+                self.listing.forget(entry);
+                self.progress.tasks -= 1;
+                self.progress.tasks_ended -= u64::from(entry.ended_at.is_some());
             }
-        }
-        self.media[media as usize].open_tasks = open;
+            false
+        });
+        self.media[media as usize].named.tasks = tasks;
     }
 
-    pub(super) fn task_seen(&mut self, now: Moment, id: &TaskId, rows: Vec<TaskRow>, all: bool) {
+    pub(super) fn task_seen(&mut self, now: Moment, id: &TaskId, rows: Vec<TaskRow>, total: Option<u64>) {
         let Some(task) = self.task_number(id) else { return };
+        self.unclear.remove(id.as_str());
+        self.learn_words(task, &rows);
         let entry = &mut self.tasks[task as usize];
         entry.looks += 1;
-        entry.overdue = false;
-        let first_look = *entry.first_look.get_or_insert(now);
-        if entry.ended_at.is_some() || entry.owners.is_empty() {
-            return;
+        entry.first_look.get_or_insert(now);
+        if let Some(total) = total {
+            entry.total = u32::try_from(total).unwrap_or(u32::MAX);
         }
-        self.listing.saw(entry);
         let runs = rows.is_empty() || rows.iter().any(|row| !row.status.is_final());
         self.listing.answered(std::mem::take(&mut entry.asked), !runs);
-        if rows.is_empty() && entry.rows.is_empty() {
-            // Not visible yet, until the grace has passed.
-            if now.since(first_look) >= GRACE {
-                // A fact of its own, as with jobs.
-                entry.overdue = true;
-                return self.plan_look(task, now);
-            }
-            return self.look_again(now, task);
+        if !rows.is_empty() {
+            entry.merge(rows);
         }
-        for row in &rows {
+        self.task_changed(now, task);
+        if self.tasks[task as usize].ended_at.is_none() {
+            self.look_again(now, task);
+        }
+    }
+
+    /// What rows tell beside their ends: words for listings, and words that nobody knows.
+    fn learn_words(&mut self, task: u32, rows: &[TaskRow]) {
+        for row in rows {
+            if let TaskStatus::Other(word) = &row.status
+                && self.words.is_new(word)
+            {
+                let (id, url) = (&row.task, &row.object_path);
+                let warning = format!(
+                    "task {id} shows the status `{word}` for {url}, which is not documented: waiting for another"
+                );
+                self.warn(warning);
+            }
             let narrowing = &mut self.listing.narrowing;
             let Some(word) = row.object_type.as_deref().filter(|word| !narrowing.knows_type(word)) else {
                 continue;
             };
-            let mut urls = entry.owners.all().map(|owner| &*self.media[owner.media as usize].urls);
-            if urls.any(|urls| names(urls, &row.object_path)) {
+            let key = super::named::UrlKey::of(&row.object_path);
+            let mut owners = self.tasks[task as usize].owners.all();
+            if owners.any(|owner| self.media[owner as usize].named.urls.place(key).is_some()) {
                 narrowing.learn_type(word);
             }
         }
-        if !rows.is_empty() {
-            entry.merge(rows);
-        }
-        let urls = entry.owners.all().map(|owner| &*self.media[owner.media as usize].urls);
-        entry.spells_ours = urls.into_iter().any(|urls| entry.rows.iter().any(|row| names(urls, &row.url)));
-        let is_final = entry.rows.iter().all(|row| row.status.is_final());
-        // Rows that look like nobody's of ours may be all that is shown yet.
-        let is_strange = !entry.spells_ours && entry.rows.len() > 1;
-        if (!all || is_strange) && is_final && entry.short < SHORT_LOOKS {
-            entry.short += 1;
-            return self.look_again(now, task);
-        }
-        self.settle_owners(now, task);
     }
 
-    /// That nothing was shown of a task for the whole grace, as work to be noted.
-    pub(super) fn take_overdue(&mut self, task: u32) -> Option<Work> {
-        let entry = &mut self.tasks[task as usize];
-        if !std::mem::take(&mut entry.overdue) {
-            return None;
-        }
-        let (id, minutes) = (entry.id.clone(), GRACE.as_secs() / 60);
-        let message = format!("the service has shown nothing of task {id} for {minutes} minutes");
-        let fault = Fault::new(ErrorKind::NotFound, "TaskNotFound", message);
-        Some(Work::Note(Fact::TaskRefused { task: id, fault }))
-    }
-
-    /// A task that will not be looked at any more.
-    pub(super) fn task_failed(&mut self, now: Moment, id: &TaskId, error: ReportedError) {
+    /// A task that the service refuses to tell of.
+    pub(super) fn task_refused(&mut self, now: Moment, id: &TaskId, fault: Fault) {
         let Some(task) = self.task_number(id) else { return };
         if self.tasks[task as usize].ended_at.is_none() {
-            self.tasks[task as usize].error = Some(Box::new(error));
-            self.settle_owners(now, task);
+            self.tasks[task as usize].error = Some(Box::new(fault.error));
+            self.task_changed(now, task);
         }
     }
 
-    /// Ends a task for each media whose rows are final; looks again while one is open.
-    fn settle_owners(&mut self, now: Moment, task: u32) {
-        let (mut open, mut ended) = (false, Vec::new());
-        for place in 0..self.tasks[task as usize].owners.len() {
-            let entry = &mut self.tasks[task as usize];
-            let Some(owner) = entry.owners.at(place).filter(|owner| !owner.ended).copied() else { continue };
-            if !entry.ended_for(&self.media[owner.media as usize].urls) {
-                open = true;
-                continue;
-            }
-            if let Some(owner) = entry.owners.at(place) {
-                owner.ended = true;
-            }
-            self.media[owner.media as usize].open_tasks -= 1;
-            ended.push(owner.media);
+    /// A task was answered with a code that nobody knows: three times over two minutes are the service's word.
+    pub(super) fn task_unclear(&mut self, now: Moment, id: &TaskId, fault: Fault) {
+        let Some(task) = self.task_number(id) else { return };
+        if self.is_clear_by_now(now, id.as_str(), &fault) {
+            self.notes.push_back(Fact::TaskRefused { task: id.clone(), fault });
         }
-        if open {
-            self.tasks[task as usize].unfinished_at = Some(now);
+        if self.tasks[task as usize].ended_at.is_none() {
+            self.tasks[task as usize].looks += 1;
             self.look_again(now, task);
+        }
+    }
+
+    /// Whether answers about an id have had codes that nobody knows so often that they count.
+    pub(super) fn is_clear_by_now(&mut self, now: Moment, id: &str, fault: &Fault) -> bool {
+        if !self.unclear.contains_key(id) {
+            let (code, message) = (&fault.error.code, &fault.error.message);
+            self.warn(format!("{id}: the service answers {code} ({message}); asking again"));
+        }
+        let unclear = self.unclear.entry(id.to_owned()).or_insert(Unclear { first: now, count: 0 });
+        unclear.count += 1;
+        let is_clear = unclear.count >= MOST_UNCLEAR && now.since(unclear.first) >= UNCLEAR_FOR;
+        is_clear && !self.settings.may_be_foreign
+    }
+
+    pub(super) fn evidence(&self) -> Evidence<'_> {
+        Evidence { media: &self.media, tasks: &self.tasks }
+    }
+
+    /// Gives the media that a task works for their verdicts, after something about it changed.
+    pub(super) fn task_changed(&mut self, now: Moment, task: u32) {
+        if let Some(media) = self.tasks[task as usize].owners.only() {
+            self.judge_media(now, media);
         } else {
-            self.end_task(now, task);
+            let owners: Vec<u32> = self.tasks[task as usize].owners.all().collect();
+            owners.into_iter().for_each(|media| self.judge_media(now, media));
         }
-        for media in ended {
-            self.end_if_tasks_ended(media);
+        self.refresh_task(now, task);
+    }
+
+    /// Gives a media its verdict after its naming changed; those that share tasks with it get theirs anew.
+    pub(super) fn naming_changed(&mut self, now: Moment, media: u32) {
+        self.judge_media(now, media);
+        for task in self.media[media as usize].named.tasks.clone() {
+            if self.tasks[task as usize].owners.only().is_some() {
+                self.refresh_task(now, task);
+            } else {
+                self.task_changed(now, task);
+            }
         }
+    }
+
+    fn judge_media(&mut self, now: Moment, media: u32) {
+        let before = self.media[media as usize].wanted;
+        let (wanted, state, error) = match verdict(self.evidence(), media, now) {
+            Verdict::Open(wanted) => (wanted, MediaState::Unfinished, None),
+            Verdict::Lapsed => {
+                self.note_lapse(media);
+                (Wanted::All, MediaState::Unfinished, None)
+            }
+            Verdict::Ended(state, error) => (Wanted::Nothing, state, error),
+        };
+        self.media[media as usize].wanted = wanted;
+        self.set_state(media, state, error);
+        if wanted != before && (wanted == Wanted::All || state != MediaState::Unfinished) {
+            for task in self.media[media as usize].named.tasks.clone() {
+                self.refresh_task(now, task);
+            }
+        }
+    }
+
+    /// Ends a task that no media wants to be looked at, and takes one up again that a media does.
+    fn refresh_task(&mut self, now: Moment, task: u32) {
+        let is_wanted = self.is_wanted(task);
+        let entry = &mut self.tasks[task as usize];
+        match (is_wanted, entry.ended_at) {
+            (true, None) => entry.unfinished_at = entry.first_look.and(Some(now)),
+            (true, Some(_)) => {
+                entry.ended_at = None;
+                self.progress.tasks_ended -= 1;
+                self.plan_first_look(now, task);
+            }
+            (false, None) if !entry.owners.is_empty() => self.end_task(now, task),
+            (false, _) => {}
+        }
+    }
+
+    /// Whether a look at a task could bring a media nearer to its verdict.
+    fn is_wanted(&self, task: u32) -> bool {
+        let entry = &self.tasks[task as usize];
+        entry.error.is_none()
+            && entry.owners.all().any(|owner| {
+                let media = &self.media[owner as usize];
+                let runs = || {
+                    let evidence = self.evidence();
+                    let runs = |row| evidence.counts(owner, entry, row);
+                    entry.rows.iter().filter(|row| !row.status.is_final()).any(runs)
+                };
+                let is_short = || media.named.urls.is_empty() && entry.is_short();
+                match media.wanted {
+                    Wanted::Nothing => false,
+                    Wanted::All => true,
+                    Wanted::Running => entry.rows.is_empty() || is_short() || runs(),
+                }
+            })
     }
 
     fn end_task(&mut self, now: Moment, task: u32) {
@@ -208,10 +249,16 @@ impl Ledger {
         entry.due = None;
         self.listing.forget(entry);
         self.progress.tasks_ended += 1;
-        if let Some(took) = self.age(now, task) {
+        let entry = &self.tasks[task as usize];
+        let has_ended = !entry.rows.is_empty() && entry.rows.iter().all(|row| row.status.is_final());
+        if has_ended && let Some(took) = self.age(now, task) {
             self.learn(now, took);
         }
         let entry = &self.tasks[task as usize];
+        if !has_ended && entry.error.is_none() {
+            // Its media ended without it.
+            return;
+        }
         let failed = entry.rows.iter().find(|row| row.status == TaskStatus::Failed);
         let shown = failed.or(entry.rows.first());
         self.notices.push(Notice::TaskEnded {
@@ -223,6 +270,14 @@ impl Ledger {
                 None => shown.and_then(|row| row.description.as_deref().map(str::to_owned)),
             },
         });
+    }
+
+    fn plan_first_look(&mut self, now: Moment, task: u32) {
+        if self.tasks[task as usize].due.is_some() {
+            return;
+        }
+        let plain = self.polling.first_look(now, self.looked(now, task), self.listing.expected());
+        self.plan_look(task, self.next_stand_in(now, task).unwrap_or(plain));
     }
 
     fn look_again(&mut self, now: Moment, task: u32) {
@@ -241,71 +296,12 @@ impl Ledger {
     /// How long ago a task was submitted; `None` where the run did not do it, or was away since.
     pub(super) fn age(&self, now: Moment, task: u32) -> Option<Duration> {
         let owner = self.tasks[task as usize].owners.only().filter(|_| self.is_fresh)?;
-        let job = self.media[owner.media as usize].job?;
+        let job = self.media[owner as usize].job?;
         Some(now.since(self.jobs[job as usize].known_since))
-    }
-
-    /// Gives a media its verdict when its tasks are settled and have all ended.
-    pub(super) fn end_if_tasks_ended(&mut self, media: u32) {
-        let entry = &self.media[media as usize];
-        if !entry.accepted || entry.open_tasks > 0 || entry.ended() {
-            return;
-        }
-        let (mut failed, mut all, mut first) = (0, 0, None);
-        for task in &entry.tasks {
-            let task = &self.tasks[*task as usize];
-            if let Some(error) = &task.error {
-                failed += 1;
-                all += 1;
-                first = first.or(Some((error.code.clone(), error.message.clone())));
-                continue;
-            }
-            for row in task.rows_for(&entry.urls) {
-                all += 1;
-                if row.status == TaskStatus::Failed {
-                    failed += 1;
-                    let why = row.description.as_deref().unwrap_or("the CDN gave no reason");
-                    first = first.or_else(|| Some(("TaskFailed".to_owned(), why.to_owned())));
-                }
-            }
-        }
-        match first {
-            None => self.end_media(media, MediaState::Complete, None),
-            Some((code, why)) => {
-                let error = ReportedError::new(code, format!("{failed} of {all} tasks failed: {why}"));
-                self.end_media(media, MediaState::Failed, Some(error));
-            }
-        }
     }
 }
 
 /// A table looks at both ends of a hash.
 fn spread(hash: u32) -> u64 {
     crate::net::rng::mix(u64::from(hash))
-}
-
-impl TaskEntry {
-    /// Takes the newest answer for each URL; a URL that an answer does not show keeps its last one.
-    fn merge(&mut self, rows: Vec<TaskRow>) {
-        if self.rows.len() <= 1
-            && rows.len() == 1
-            && self.rows.first().is_none_or(|old| *old.url == *rows[0].object_path)
-        {
-            self.rows = rows.into_iter().map(Row::from).collect();
-            return;
-        }
-        let mut merged = std::mem::take(&mut self.rows).into_vec();
-        let mut at: std::collections::HashMap<Box<str>, usize> =
-            merged.iter().enumerate().map(|(n, row)| (row.url.clone(), n)).collect();
-        for row in rows.into_iter().map(Row::from) {
-            match at.get(&row.url) {
-                Some(&n) => merged[n] = row,
-                None => {
-                    at.insert(row.url.clone(), merged.len());
-                    merged.push(row);
-                }
-            }
-        }
-        self.rows = merged.into_boxed_slice();
-    }
 }

@@ -37,6 +37,8 @@ fn task(id: &str) -> TaskId {
 fn settings(has_events: bool) -> Settings {
     let mut settings = Settings::new(RunId::new("run").unwrap(), Some(TaskType::Refresh));
     settings.has_events = has_events;
+    // One lookup settles what it names, but in the tests about that.
+    settings.settle = Duration::ZERO;
     if has_events {
         settings.lookup = LookupAfter::After(Duration::from_secs(15));
     }
@@ -83,11 +85,16 @@ fn looked_up(job_id: &str, rows: Vec<JobRow>) -> Fact {
     Fact::LookedUp { job: job(job_id), rows }
 }
 
+/// The job J of others.
+fn of_job(settings: Settings) -> Ledger {
+    Ledger::for_jobs(settings, [job("J")])
+}
+
 fn seen(id: &str, status: TaskStatus) -> Fact {
     Fact::TaskSeen {
         task: task(id),
-        rows: vec![TaskRow::new(task(id), "https://a/1.mp4", status)],
-        all: true,
+        rows: vec![TaskRow::new(task(id), format!("https://a/{id}"), status)],
+        total: Some(1),
     }
 }
 
@@ -95,7 +102,7 @@ fn seen(id: &str, status: TaskStatus) -> Fact {
 fn seen_as(object_type: &str, id: &str, status: TaskStatus) -> Fact {
     let mut row = TaskRow::new(task(id), format!("https://a/{id}"), status);
     row.object_type = Some(object_type.into());
-    Fact::TaskSeen { task: task(id), rows: vec![row], all: true }
+    Fact::TaskSeen { task: task(id), rows: vec![row], total: Some(1) }
 }
 
 fn lost(batch: u32) -> Fact {
@@ -115,6 +122,11 @@ fn due(ledger: &mut Ledger, now: Moment) -> Vec<String> {
                 let domain = filter.domain.as_deref().unwrap_or("any");
                 let status = filter.status.as_ref().map_or("any", TaskStatus::as_str);
                 format!("list page {page} of {} on {domain}, {status}", filter.object_type)
+            }
+            // What a round of listings has shown.
+            Work::Note(fact @ Fact::TaskSeen { .. }) => {
+                ledger.apply(now, fact);
+                continue;
             }
             Work::Note(fact) => {
                 ledger.apply(now, fact);

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::rows::{MediaEntry, TaskEntry};
+use super::rows::TaskEntry;
 use super::{Ledger, Moment};
 use crate::run::report::{MediaReport, MediaState, Summary, TaskReport};
 use crate::vod::TaskStatus;
@@ -11,10 +11,10 @@ impl Ledger {
     /// One entry a media, in the order given; jobs of others that showed no media come last.
     pub(crate) fn media_reports(&self, started_at: DateTime<Utc>) -> Vec<MediaReport> {
         let silent = self.jobs.iter().filter(|job| job.media.is_empty() && (job.open || job.error.is_some()));
-        let mut order: Vec<&MediaEntry> = self.media.iter().collect();
-        if self.batches.is_empty() {
+        let mut order: Vec<u32> = (0..self.media.len() as u32).collect();
+        if self.batches.is_empty() && !self.knows_media {
             // Media of jobs were found as answers came; the order given is that of the jobs.
-            order.sort_by_key(|media| media.job);
+            order.sort_by_key(|media| self.media[*media as usize].job);
         }
         let shown = order.into_iter().map(|media| self.media_report(media, started_at));
         let silent = silent.map(|job| MediaReport {
@@ -36,11 +36,12 @@ impl Ledger {
         (!self.can_look_up()).then(|| format!("no event has told of it, and {}", self.why_no_lookups()))
     }
 
-    fn media_report(&self, media: &MediaEntry, started_at: DateTime<Utc>) -> MediaReport {
-        let tasks = media.tasks.iter().map(|task| &self.tasks[*task as usize]);
+    fn media_report(&self, number: u32, started_at: DateTime<Utc>) -> MediaReport {
+        let media = &self.media[number as usize];
+        let tasks = media.named.tasks.iter().map(|task| &self.tasks[*task as usize]);
         let job = media.job.map(|job| &self.jobs[job as usize]);
         let time = |moment: Moment| started_at + moment.since_start();
-        let is_silent = job.is_some() && !media.is_told();
+        let is_silent = job.is_some() && media.is_silent() && media.heard.is_none();
         MediaReport {
             media_id: Some(media.id.clone()),
             job_id: job.map(|job| job.id.clone()),
@@ -54,44 +55,49 @@ impl Ledger {
                 .as_deref()
                 .map(str::to_owned)
                 .or_else(|| self.why_silent().filter(|_| is_silent)),
-            tasks: tasks.flat_map(|task| task_reports(task, media, started_at)).collect(),
+            tasks: tasks.flat_map(|task| self.task_reports(task, number, started_at)).collect(),
         }
     }
-}
 
-fn task_reports(task: &TaskEntry, media: &MediaEntry, started_at: DateTime<Utc>) -> Vec<TaskReport> {
-    let time = |moment: Moment| started_at + moment.since_start();
-    let error = task.error.as_ref().map(|error| format!("{}: {}", error.code, error.message));
-    let rows: Vec<TaskReport> = task
-        .rows_for(&media.urls)
-        .map(|row| TaskReport {
+    /// The rows of a task that count for a media, in the spelling in which their URLs were named.
+    fn task_reports(&self, task: &TaskEntry, media: u32, started_at: DateTime<Utc>) -> Vec<TaskReport> {
+        let urls = &self.media[media as usize].named.urls;
+        let time = |moment: Moment| started_at + moment.since_start();
+        let error = task.error.as_ref().map(|error| format!("{}: {}", error.code, error.message));
+        let evidence = self.evidence();
+        let rows: Vec<TaskReport> = task
+            .rows
+            .iter()
+            .filter(|row| evidence.counts(media, task, row))
+            .map(|row| TaskReport {
+                task_id: task.id.clone(),
+                url: Some(urls.place(row.key).map_or(&*row.url, |place| urls.spelling(place)).to_owned()),
+                status: Some(row.status.clone()),
+                progress: row.progress,
+                created_at: row.created_at,
+                known_at: Some(time(task.known_since)),
+                unfinished_at: task.unfinished_at.map(time),
+                ended_at: task.ended_at.filter(|_| row.status.is_final()).map(time),
+                description: row.description.as_deref().map(str::to_owned).or_else(|| error.clone()),
+            })
+            .collect();
+        if !rows.is_empty() {
+            return rows;
+        }
+        // Never shown. Which URL it works for is known only where there is one of each.
+        let only = self.media[media as usize].named.tasks.len() == 1 && urls.len() == 1;
+        vec![TaskReport {
             task_id: task.id.clone(),
-            url: Some(row.url.to_string()),
-            status: Some(row.status.clone()),
-            progress: row.progress,
-            created_at: row.created_at,
+            url: only.then(|| urls.spelling(0).to_owned()),
+            status: error.as_ref().map(|_| TaskStatus::Failed),
+            progress: 0,
+            created_at: None,
             known_at: Some(time(task.known_since)),
             unfinished_at: task.unfinished_at.map(time),
-            ended_at: task.ended_at.filter(|_| row.status.is_final()).map(time),
-            description: row.description.as_deref().map(str::to_owned).or_else(|| error.clone()),
-        })
-        .collect();
-    if !rows.is_empty() {
-        return rows;
+            ended_at: error.as_ref().and(task.ended_at).map(time),
+            description: error,
+        }]
     }
-    // Never shown. Which URL it works for is known only where there is one of each.
-    let only = media.tasks.len() == 1 && !media.urls.is_empty() && !media.urls.contains(',');
-    vec![TaskReport {
-        task_id: task.id.clone(),
-        url: only.then(|| media.urls.to_string()),
-        status: error.as_ref().map(|_| TaskStatus::Failed),
-        progress: 0,
-        created_at: None,
-        known_at: Some(time(task.known_since)),
-        unfinished_at: task.unfinished_at.map(time),
-        ended_at: task.ended_at.map(time),
-        description: error,
-    }]
 }
 
 /// The sums of a report that follow from its media.

@@ -10,7 +10,7 @@ pub(super) fn sixty_tasks_of(ids: &[&str]) -> Ledger {
     let row = |id: &str| {
         let ids: Vec<TaskId> = (0..30).map(|n| task(&format!("{id}-{n}"))).collect();
         let urls: Vec<String> = ids.iter().map(|id| format!("https://a/{id}")).collect();
-        JobRow::new(media(id), SubmissionStatus::Success, ids, urls.join(","))
+        JobRow::new(media(id), SubmissionStatus::Success, ids, &urls.join(","))
     };
     ledger.apply(at(2), looked_up("J", vec![row("m1"), row("m2")]));
     ledger
@@ -31,21 +31,28 @@ pub(super) fn sorted(mut words: Vec<String>) -> Vec<String> {
     words
 }
 
-pub(super) fn listed(page: u32, rows: u64, total: u64) -> Fact {
-    Fact::Listed { page, rows, total: Some(total) }
+/// A page of so many rows: these, and those of others.
+pub(super) fn listed(page: u32, ours: Vec<TaskRow>, rows: usize, total: u64) -> Fact {
+    Fact::Listed { page, rows: among_others(ours, rows), total: Some(total) }
 }
 
-fn show(ledger: &mut Ledger, now: Moment, media: &str, tasks: std::ops::Range<u32>, status: &TaskStatus) {
-    for n in tasks {
-        ledger.apply(now, seen(&format!("{media}-{n}"), status.clone()));
-    }
+pub(super) fn among_others(mut ours: Vec<TaskRow>, rows: usize) -> Vec<TaskRow> {
+    let others = (ours.len()..rows).map(|n| TaskRow::new(task("other"), format!("https://b/{n}"), TaskStatus::Complete));
+    ours.extend(others);
+    ours
 }
+
+pub(super) fn rows_of(media: &str, tasks: std::ops::Range<u32>, status: &TaskStatus) -> Vec<TaskRow> {
+    tasks.map(|n| TaskRow::new(task(&format!("{media}-{n}")), format!("https://a/{media}-{n}"), status.clone())).collect()
+}
+
 
 #[test]
 fn a_listed_row_of_somebody_elses_url_does_not_stand_for_our_task() {
     let ledger = sixty_tasks();
-    assert!(ledger.lists(&task("m1-1"), "https://a/m1-1"));
-    assert!(!ledger.lists(&task("m1-1"), "https://other/m1-1"));
+    let row = |url: &str| TaskRow::new(task("m1-1"), url, TaskStatus::Complete);
+    assert!(ledger.listed_task(&row("http://A/m1-1")).is_some());
+    assert!(ledger.listed_task(&row("https://other/m1-1")).is_none());
 }
 
 #[test]
@@ -62,7 +69,7 @@ fn nothing_is_asked_before_a_task_can_be_done() {
 fn tasks_of_a_job_of_others_are_looked_at_at_once() {
     let mut settings = settings(false);
     settings.task_type = None;
-    let mut ledger = Ledger::for_jobs(settings, [job("J")]);
+    let mut ledger = of_job(settings);
     assert_eq!(due(&mut ledger, at(0)), ["look up J"]);
     ledger.apply(at(1), looked_up("J", vec![success("m1", &["T1"])]));
     assert_eq!(due(&mut ledger, at(1)), ["look at T1"]);
@@ -97,8 +104,7 @@ fn those_that_stand_in_may_be_slower_than_the_others() {
             }
             let (page, media) = if word == "list page 2" { (2, "m1") } else { (1, "m2") };
             rounds.extend((page == 2).then_some(now));
-            show(&mut ledger, at(now), media, 0..30, &TaskStatus::Refreshing);
-            ledger.apply(at(now), listed(page, 50, 100));
+            ledger.apply(at(now), listed(page, rows_of(media, 0..30, &TaskStatus::Refreshing), 50, 100));
             words.extend(due(&mut ledger, at(now)));
         }
     }
@@ -109,13 +115,11 @@ fn those_that_stand_in_may_be_slower_than_the_others() {
 fn the_oldest_tasks_are_listed_first_until_all_are_seen() {
     let mut ledger = sixty_tasks();
     assert_eq!(due(&mut ledger, at(4)), ["list page 2"], "the others wait for the round");
-    show(&mut ledger, at(5), "m1", 0..30, &TaskStatus::Complete);
-    ledger.apply(at(5), listed(2, 50, 500));
+    ledger.apply(at(5), listed(2, rows_of("m1", 0..30, &TaskStatus::Complete), 50, 500));
     assert_eq!(due(&mut ledger, at(5)), ["list page 1"]);
-    ledger.apply(at(6), listed(1, 50, 500));
+    ledger.apply(at(6), listed(1, vec![], 50, 500));
     assert_eq!(due(&mut ledger, at(6)), ["list page 3"], "older ones of others came first");
-    show(&mut ledger, at(7), "m2", 0..30, &TaskStatus::Refreshing);
-    ledger.apply(at(7), listed(3, 50, 500));
+    ledger.apply(at(7), listed(3, rows_of("m2", 0..30, &TaskStatus::Refreshing), 50, 500));
     assert!(due(&mut ledger, at(7)).is_empty(), "nothing is open that was not seen");
     assert_eq!(ledger.progress().tasks_ended, 30);
 }
@@ -125,11 +129,9 @@ fn a_task_that_a_round_should_have_shown_is_asked_for_alone() {
     let mut ledger = sixty_tasks();
     let round = |ledger: &mut Ledger, now: Moment| {
         assert_eq!(due(ledger, now), ["list page 2"]);
-        show(ledger, now, "m1", 3..30, &TaskStatus::Refreshing);
-        ledger.apply(now, listed(2, 48, 98));
+        ledger.apply(now, listed(2, rows_of("m1", 3..30, &TaskStatus::Refreshing), 48, 98));
         assert_eq!(due(ledger, now), ["list page 1"]);
-        show(ledger, now, "m2", 0..30, &TaskStatus::Refreshing);
-        ledger.apply(now, listed(1, 50, 98));
+        ledger.apply(now, listed(1, rows_of("m2", 0..30, &TaskStatus::Refreshing), 50, 98));
     };
     round(&mut ledger, at(4));
     assert!(due(&mut ledger, at(4)).is_empty(), "they may be too fresh to be listed");
@@ -142,13 +144,13 @@ fn two_of_six_pages() -> Ledger {
     let mut ledger = sixty_tasks();
     assert_eq!(due(&mut ledger, at(4)), ["list page 2"]);
     for page in [2, 1, 3, 4] {
-        match page {
-            2 => show(&mut ledger, at(5), "m2", 0..30, &TaskStatus::Refreshing),
-            3 => show(&mut ledger, at(5), "m1", 0..10, &TaskStatus::Complete),
-            4 => show(&mut ledger, at(5), "m1", 10..30, &TaskStatus::Refreshing),
-            _ => {}
-        }
-        ledger.apply(at(5), listed(page, 50, 300));
+        let rows = match page {
+            2 => rows_of("m2", 0..30, &TaskStatus::Refreshing),
+            3 => rows_of("m1", 0..10, &TaskStatus::Complete),
+            4 => rows_of("m1", 10..30, &TaskStatus::Refreshing),
+            _ => vec![],
+        };
+        ledger.apply(at(5), listed(page, rows, 50, 300));
         let next = [("list page 1", 2), ("list page 3", 1), ("list page 4", 3)];
         let next: Vec<&str> =
             next.iter().filter(|(_, after)| *after == page).map(|(word, _)| *word).collect();
@@ -161,11 +163,9 @@ fn two_of_six_pages() -> Ledger {
 fn a_later_round_asks_only_for_pages_on_which_open_tasks_stood() {
     let mut ledger = two_of_six_pages();
     assert_eq!(due(&mut ledger, at(9)), ["list page 4"]);
-    show(&mut ledger, at(9), "m1", 10..30, &TaskStatus::Complete);
-    ledger.apply(at(9), listed(4, 50, 300));
+    ledger.apply(at(9), listed(4, rows_of("m1", 10..30, &TaskStatus::Complete), 50, 300));
     assert_eq!(due(&mut ledger, at(9)), ["list page 2"]);
-    show(&mut ledger, at(9), "m2", 0..30, &TaskStatus::Complete);
-    ledger.apply(at(9), listed(2, 50, 300));
+    ledger.apply(at(9), listed(2, rows_of("m2", 0..30, &TaskStatus::Complete), 50, 300));
     assert!(ledger.is_settled());
 }
 
@@ -174,7 +174,7 @@ fn a_task_that_has_left_its_page_is_found_again() {
     let mut ledger = two_of_six_pages();
     for page in [4, 2] {
         assert_eq!(due(&mut ledger, at(9)), [format!("list page {page}")]);
-        ledger.apply(at(9), listed(page, 50, 300));
+        ledger.apply(at(9), listed(page, vec![], 50, 300));
     }
     assert_eq!(due(&mut ledger, at(13)), ["list page 6"], "nothing stood where it was: all pages again");
 }
@@ -188,7 +188,7 @@ fn listings_are_given_up_where_single_calls_are_cheaper() {
         while words.len() == 1 {
             pages += 1;
             let page = words[0].trim_start_matches("list page ").parse().unwrap();
-            ledger.apply(at(5), Fact::Listed { page, rows: 50, total });
+            ledger.apply(at(5), Fact::Listed { page, rows: among_others(vec![], 50), total });
             words = due(&mut ledger, at(5));
         }
         assert_eq!(pages, most, "{total:?}");
@@ -212,7 +212,7 @@ fn merged_tasks_are_never_listed() {
     due(&mut ledger, at(1));
     let urls: Vec<String> = (0..60).map(|n| format!("https://a/{n}")).collect();
     let ids: Vec<TaskId> = (0..30).map(|n| task(&format!("T{n}"))).collect();
-    let merged = JobRow::new(media("m1"), SubmissionStatus::Success, ids, urls.join(","));
+    let merged = JobRow::new(media("m1"), SubmissionStatus::Success, ids, &urls.join(","));
     ledger.apply(at(2), looked_up("J", vec![merged]));
     let words = due(&mut ledger, at(4));
     assert!(words.len() == 30 && words.iter().all(|word| word.starts_with("look at")), "{words:?}");

@@ -1,8 +1,6 @@
 //! Narrowed listings: when they come, and what becomes of a filter that misbehaves.
 
-use std::ops::Range;
-
-use super::listing::{STAND_INS, listed, sixty_tasks_of, sorted};
+use super::listing::{STAND_INS, among_others, listed, rows_of, sixty_tasks_of, sorted};
 use super::*;
 
 const OURS: &str = "of file on a, any";
@@ -16,17 +14,12 @@ fn sixty_tasks() -> Ledger {
     ledger
 }
 
-fn show(ledger: &mut Ledger, now: Moment, media: &str, tasks: Range<u32>, status: &TaskStatus) {
-    for n in tasks {
-        ledger.apply(now, seen_as("file", &format!("{media}-{n}"), status.clone()));
-    }
-}
 
 /// Begins a listing at 4 s and meets many tasks of others.
 fn amid_others() -> Ledger {
     let mut ledger = sixty_tasks();
     assert_eq!(due(&mut ledger, at(4)), ["list page 2"]);
-    ledger.apply(at(5), listed(2, 50, 900));
+    ledger.apply(at(5), listed(2, vec![], 50, 900));
     ledger
 }
 
@@ -38,15 +31,12 @@ fn are_singles(words: &[String]) -> bool {
 fn a_round_that_meets_many_of_others_goes_on_without_them() {
     let mut ledger = amid_others();
     assert_eq!(due(&mut ledger, at(5)), [format!("list page 2 {OURS}")]);
-    show(&mut ledger, at(5), "m1", 0..30, &TaskStatus::Complete);
-    ledger.apply(at(5), listed(2, 10, 60));
+    ledger.apply(at(5), listed(2, rows_of("m1", 0..30, &TaskStatus::Complete), 10, 60));
     assert_eq!(due(&mut ledger, at(5)), [format!("list page 1 {OURS}")]);
-    show(&mut ledger, at(6), "m2", 0..30, &TaskStatus::Refreshing);
-    ledger.apply(at(6), listed(1, 50, 60));
+    ledger.apply(at(6), listed(1, rows_of("m2", 0..30, &TaskStatus::Refreshing), 50, 60));
     assert!(due(&mut ledger, at(6)).is_empty());
     assert_eq!(due(&mut ledger, at(9)), [format!("list page 1 {OURS}")], "by place");
-    show(&mut ledger, at(9), "m2", 0..30, &TaskStatus::Complete);
-    ledger.apply(at(9), listed(1, 50, 60));
+    ledger.apply(at(9), listed(1, rows_of("m2", 0..30, &TaskStatus::Complete), 50, 60));
     assert!(ledger.is_settled());
 }
 
@@ -54,8 +44,7 @@ fn a_round_that_meets_many_of_others_goes_on_without_them() {
 fn a_round_that_is_dense_with_ours_is_not_cut_short() {
     let mut ledger = sixty_tasks();
     assert_eq!(due(&mut ledger, at(4)), ["list page 2"]);
-    show(&mut ledger, at(5), "m1", 0..30, &TaskStatus::Refreshing);
-    ledger.apply(at(5), listed(2, 50, 900));
+    ledger.apply(at(5), listed(2, rows_of("m1", 0..30, &TaskStatus::Refreshing), 50, 900));
     assert_eq!(due(&mut ledger, at(5)), ["list page 1"], "one page more is likely to show the rest");
 }
 
@@ -64,14 +53,15 @@ fn places_of_one_view_mean_nothing_in_another() {
     let mut ledger = sixty_tasks();
     assert_eq!(due(&mut ledger, at(4)), ["list page 2"]);
     for page in [2, 1, 3, 4, 5] {
+        let mut rows = vec![];
         if page != 1 {
             let first = [0, 0, 0, 10, 20, 25][page as usize];
-            show(&mut ledger, at(5), "m1", first..first + 5, &TaskStatus::Refreshing);
-            show(&mut ledger, at(5), "m2", first..first + 5, &TaskStatus::Refreshing);
+            rows.extend(rows_of("m1", first..first + 5, &TaskStatus::Refreshing));
+            rows.extend(rows_of("m2", first..first + 5, &TaskStatus::Refreshing));
         }
         // Nobody knows how many there are in all, until the last page says it.
         let total = (page == 5).then_some(250);
-        ledger.apply(at(5), Fact::Listed { page, rows: 50, total });
+        ledger.apply(at(5), Fact::Listed { page, rows: among_others(rows, 50), total });
         assert_eq!(due(&mut ledger, at(5)).len(), usize::from(page != 5), "after page {page}");
     }
     let words = sorted(due(&mut ledger, at(9)));
@@ -84,10 +74,10 @@ fn a_filter_that_shows_nothing_is_loosened_and_then_left_out() {
     let mut ledger = amid_others();
     for words in [OURS, "of file on any, any"] {
         assert_eq!(due(&mut ledger, at(5)), [format!("list page 2 {words}")]);
-        ledger.apply(at(5), listed(2, 0, 0));
+        ledger.apply(at(5), listed(2, vec![], 0, 0));
     }
     assert_eq!(due(&mut ledger, at(5)), ["list page 2"], "everybody's tasks again");
-    ledger.apply(at(5), listed(2, 50, 900));
+    ledger.apply(at(5), listed(2, vec![], 50, 900));
     assert_eq!(due(&mut ledger, at(5)), ["list page 1"], "and they are read to the end");
 }
 
@@ -108,11 +98,9 @@ fn a_filter_that_hides_some_is_left_out_unless_it_is_a_few() {
     for (shown, next) in [(0..20, "list page 2"), (0..29, "look at m2-29")] {
         let mut ledger = amid_others();
         assert_eq!(due(&mut ledger, at(5)), [format!("list page 2 {OURS}")]);
-        show(&mut ledger, at(6), "m1", 0..30, &TaskStatus::Refreshing);
-        ledger.apply(at(6), listed(2, 10, 60));
+        ledger.apply(at(6), listed(2, rows_of("m1", 0..30, &TaskStatus::Refreshing), 10, 60));
         assert_eq!(due(&mut ledger, at(6)), [format!("list page 1 {OURS}")]);
-        show(&mut ledger, at(6), "m2", shown, &TaskStatus::Refreshing);
-        ledger.apply(at(6), listed(1, 50, 60));
+        ledger.apply(at(6), listed(1, rows_of("m2", shown, &TaskStatus::Refreshing), 50, 60));
         assert_eq!(due(&mut ledger, at(6)), [next]);
     }
 }
@@ -123,7 +111,7 @@ fn where_all_tasks_are_too_many_single_looks_tell_how_to_narrow() {
     due(&mut ledger, at(4));
     ledger.apply(at(4), seen("m1-0", TaskStatus::Complete));
     assert_eq!(due(&mut ledger, at(4)), ["list page 2"]);
-    ledger.apply(at(5), listed(2, 50, 5_000));
+    ledger.apply(at(5), listed(2, vec![], 50, 5_000));
     let one = Room { submit: 0, look_up: 0, look: 1 };
     assert!(matches!(ledger.due(at(5), one), Some(Work::Look { .. })), "no type is known");
     ledger.apply(at(5), seen_as("path", "m1-1", TaskStatus::Refreshing));
@@ -135,7 +123,7 @@ fn rows_of_two_types_are_not_narrowed() {
     let mut ledger = sixty_tasks();
     ledger.apply(at(4), seen_as("block", "m1-1", TaskStatus::Refreshing));
     assert_eq!(due(&mut ledger, at(4)), ["list page 2"]);
-    ledger.apply(at(5), listed(2, 50, 900));
+    ledger.apply(at(5), listed(2, vec![], 50, 900));
     assert_eq!(due(&mut ledger, at(5)), ["list page 1"]);
 }
 
@@ -144,9 +132,9 @@ fn scattered() -> Ledger {
     let mut ledger = sixty_tasks();
     assert_eq!(due(&mut ledger, at(4)), ["list page 2"]);
     // Too many pages for what is open, and no fewer of our own kind.
-    ledger.apply(at(5), listed(2, 50, 5_000));
+    ledger.apply(at(5), listed(2, vec![], 50, 5_000));
     assert_eq!(due(&mut ledger, at(5)), [format!("list page 2 {OURS}")]);
-    ledger.apply(at(5), listed(2, 50, 5_000));
+    ledger.apply(at(5), listed(2, vec![], 50, 5_000));
     ledger
 }
 
@@ -154,11 +142,9 @@ fn scattered() -> Ledger {
 fn where_others_are_like_ours_only_the_running_ones_are_listed() {
     let mut ledger = scattered();
     assert_eq!(due(&mut ledger, at(5)), [format!("list page 2 {RUNNING}")]);
-    show(&mut ledger, at(6), "m1", 1..30, &TaskStatus::Refreshing);
-    ledger.apply(at(6), listed(2, 10, 60));
+    ledger.apply(at(6), listed(2, rows_of("m1", 1..30, &TaskStatus::Refreshing), 10, 60));
     assert_eq!(due(&mut ledger, at(6)), [format!("list page 1 {RUNNING}")]);
-    show(&mut ledger, at(6), "m2", 3..30, &TaskStatus::Refreshing);
-    ledger.apply(at(6), listed(1, 50, 60));
+    ledger.apply(at(6), listed(1, rows_of("m2", 3..30, &TaskStatus::Refreshing), 50, 60));
     let ended = ledger.progress().tasks_ended;
     assert_eq!(ended, 1, "absence proves nothing");
     assert_eq!(sorted(due(&mut ledger, at(6))), ["look at m2-0", "look at m2-1"]);
@@ -173,10 +159,9 @@ fn where_others_are_like_ours_only_the_running_ones_are_listed() {
 fn running_tasks_that_are_not_shown_end_such_listings() {
     let mut ledger = scattered();
     assert_eq!(due(&mut ledger, at(5)), [format!("list page 2 {RUNNING}")]);
-    ledger.apply(at(6), listed(2, 0, 40));
+    ledger.apply(at(6), listed(2, vec![], 0, 40));
     assert_eq!(due(&mut ledger, at(6)), [format!("list page 1 {RUNNING}")]);
-    show(&mut ledger, at(6), "m1", 1..30, &TaskStatus::Refreshing);
-    ledger.apply(at(6), listed(1, 40, 40));
+    ledger.apply(at(6), listed(1, rows_of("m1", 1..30, &TaskStatus::Refreshing), 40, 40));
     let asked = due(&mut ledger, at(6));
     assert!(asked.len() > 20 && asked.iter().all(|word| word.starts_with("look at m2")), "{asked:?}");
     for word in &asked {
@@ -188,7 +173,7 @@ fn running_tasks_that_are_not_shown_end_such_listings() {
 
 #[test]
 fn a_listing_of_running_tasks_that_is_refused_or_full_of_others_leaves_single_calls() {
-    for answer in [Fact::ListingRefused, listed(2, 50, 5_000)] {
+    for answer in [Fact::ListingRefused, listed(2, vec![], 50, 5_000)] {
         let mut ledger = scattered();
         assert_eq!(due(&mut ledger, at(5)), [format!("list page 2 {RUNNING}")]);
         ledger.apply(at(6), answer);
@@ -210,11 +195,11 @@ fn a_filter_that_does_not_fit_all_of_ours_any_more_is_replaced_in_mid_round() {
         due(&mut ledger, at(4));
         ledger.apply(at(4), seen_as("file", "m1-0", TaskStatus::Complete));
         due(&mut ledger, at(4));
-        ledger.apply(at(5), listed(2, 50, 900));
+        ledger.apply(at(5), listed(2, vec![], 50, 900));
         let words = due(&mut ledger, at(5));
         assert!(words.contains(&format!("list page 2 {OURS}")), "{words:?}");
         ledger.apply(at(5), news);
-        ledger.apply(at(5), listed(2, 10, 60));
+        ledger.apply(at(5), listed(2, vec![], 10, 60));
         let words = due(&mut ledger, at(5));
         assert!(words.contains(&next.to_owned()), "{words:?}");
     }
@@ -227,14 +212,16 @@ fn a_listing_of_running_tasks_leaves_their_places_alone() {
         let now = at(5);
         assert_eq!(due(&mut ledger, now), [format!("list page {page} {OURS}")]);
         let first = (page - 1) * 5;
-        show(&mut ledger, now, "m1", first..first + 5, &TaskStatus::Refreshing);
-        show(&mut ledger, now, "m2", first..first + 5, &TaskStatus::Refreshing);
-        ledger.apply(now, listed(page, 50, 300));
+        let mut rows = rows_of("m1", first..first + 5, &TaskStatus::Refreshing);
+        rows.extend(rows_of("m2", first..first + 5, &TaskStatus::Refreshing));
+        ledger.apply(now, listed(page, rows, 50, 300));
     }
     // Four on each page stay open.
     for page in 0..6 {
-        show(&mut ledger, at(6), "m1", page * 5 + 2..page * 5 + 5, &TaskStatus::Complete);
-        show(&mut ledger, at(6), "m2", page * 5 + 2..page * 5 + 5, &TaskStatus::Complete);
+        for n in page * 5 + 2..page * 5 + 5 {
+            ledger.apply(at(6), seen(&format!("m1-{n}"), TaskStatus::Complete));
+            ledger.apply(at(6), seen(&format!("m2-{n}"), TaskStatus::Complete));
+        }
     }
     let places = |ledger: &Ledger| (ledger.listing.pages.used(), ledger.listing.pages.placed());
     assert_eq!(places(&ledger), (6, 23));
@@ -242,11 +229,8 @@ fn a_listing_of_running_tasks_leaves_their_places_alone() {
     ledger.listing.narrowing.tail_ended(0);
     let words: Vec<String> = (7..60).flat_map(|now| due(&mut ledger, at(now))).collect();
     assert_eq!(words, [format!("list page 1 {RUNNING}")], "six pages are dear for so few");
-    for media in ["m1", "m2"] {
-        (0..6).for_each(|page| {
-            show(&mut ledger, at(60), media, page * 5..page * 5 + 2, &TaskStatus::Refreshing);
-        });
-    }
-    ledger.apply(at(60), listed(1, 23, 23));
+    let open = |media: &str, page: u32| rows_of(media, page * 5..page * 5 + 2, &TaskStatus::Refreshing);
+    let rows: Vec<TaskRow> = (0..6).flat_map(|page| [open("m1", page), open("m2", page)].concat()).collect();
+    ledger.apply(at(60), listed(1, rows, 24, 24));
     assert_eq!(places(&ledger), (6, 23));
 }

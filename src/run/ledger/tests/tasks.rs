@@ -21,7 +21,7 @@ fn rows_of_others_in_a_merged_task_do_not_count() {
             row("https://a/x,1.mp4", TaskStatus::Complete),
             row("https://a/2.mp4", second),
         ],
-        all: true,
+        total: None,
     };
     ledger.apply(at(3), look(TaskStatus::Refreshing));
     assert!(!ledger.is_settled());
@@ -54,7 +54,7 @@ fn one_task_may_work_for_several_media() {
     );
     let row = |url: &str, status| TaskRow::new(task("T"), url, status);
     let rows = vec![row("https://a/1", TaskStatus::Failed), row("https://a/2", TaskStatus::Complete)];
-    ledger.apply(at(3), Fact::TaskSeen { task: task("T"), rows, all: true });
+    ledger.apply(at(3), Fact::TaskSeen { task: task("T"), rows, total: None });
     assert_eq!(states(&ledger).iter().map(|s| s.1).collect::<Vec<_>>(), ["failed", "complete"]);
 }
 
@@ -64,10 +64,10 @@ fn rows_of_another_media_do_not_stand_for_those_that_are_not_shown_yet() {
     let row = |url: &str, status| TaskRow::new(task("T"), url, status);
     let strangers = || (0..3).map(|n| row(&format!("https://b/{n}"), TaskStatus::Failed));
     let rows = strangers().chain([row("https://a/2", TaskStatus::Complete)]).collect();
-    ledger.apply(at(4), Fact::TaskSeen { task: task("T"), rows, all: true });
+    ledger.apply(at(4), Fact::TaskSeen { task: task("T"), rows, total: None });
     assert_eq!(states(&ledger).iter().map(|s| s.1).collect::<Vec<_>>(), ["unfinished", "complete"]);
     let rows = strangers().chain([row("https://a/1", TaskStatus::Complete)]).collect();
-    ledger.apply(at(7), Fact::TaskSeen { task: task("T"), rows, all: true });
+    ledger.apply(at(7), Fact::TaskSeen { task: task("T"), rows, total: None });
     assert_eq!(states(&ledger).iter().map(|s| s.1).collect::<Vec<_>>(), ["complete", "complete"]);
 }
 
@@ -78,7 +78,7 @@ fn a_media_that_comes_late_to_a_task_waits_for_rows_of_its_own() {
         ledger.apply(at(1), submitted("J"));
         ledger.apply(at(2), event("J", shares_t("m1", "https://a/1")));
         let row = |n: u32| TaskRow::new(task("T"), format!("https://a/{n}"), TaskStatus::Complete);
-        let shown = |rows: Vec<TaskRow>| Fact::TaskSeen { task: task("T"), rows, all: true };
+        let shown = |rows: Vec<TaskRow>| Fact::TaskSeen { task: task("T"), rows, total: None };
         let strangers = (7..6 + known).map(row);
         ledger.apply(at(4), shown(strangers.chain([row(1)]).collect()));
         ledger.apply(at(5), event("J", shares_t("m2", "https://a/2")));
@@ -97,7 +97,7 @@ fn fewer_rows_than_the_service_counts_are_looked_at_again() {
     ledger.apply(at(2), looked_up("J", vec![success("m1", &["T1"])]));
     let short = || {
         let rows = vec![TaskRow::new(task("T1"), "https://a/1", TaskStatus::Complete)];
-        Fact::TaskSeen { task: task("T1"), rows, all: false }
+        Fact::TaskSeen { task: task("T1"), rows, total: Some(2) }
     };
     for second in [3, 4, 5] {
         ledger.apply(at(second), short());

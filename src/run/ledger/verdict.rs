@@ -1,0 +1,244 @@
+//! The verdict on a media: what was named, against what was shown. Pure, and nothing else ends a media.
+
+use super::named::Certainty;
+use super::rows::{MediaEntry, Row, TaskEntry};
+use super::{GRACE, Moment};
+use crate::run::report::{MediaState, ReportedError};
+use crate::vod::TaskStatus;
+
+/// So many looks at a task must have been answered before what they did not show counts as not there.
+const LOOKS_OF_A_GRACE: u32 = 3;
+
+/// What is known of a media, and what it takes to know more.
+#[derive(Debug, PartialEq)]
+pub(super) enum Verdict {
+    /// Not known yet.
+    Open(Wanted),
+    /// Something named was not shown for the whole grace, although the service answered.
+    Lapsed,
+    /// The media has ended so.
+    Ended(MediaState, Option<ReportedError>),
+}
+
+/// The looks that a media needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// None: it has ended, or what is missing is the word of a lookup.
+    Nothing,
+    /// At tasks that were not shown, or not shown as ended.
+    Running,
+    /// At all of its tasks: what they showed has ended, and not everything named was among it.
+    All,
+}
+
+/// All that a verdict rests on.
+#[derive(Clone, Copy)]
+pub(super) struct Evidence<'a> {
+    pub(super) media: &'a [MediaEntry],
+    pub(super) tasks: &'a [TaskEntry],
+}
+
+/// Gives the verdict on a media.
+///
+/// It is complete only if its naming is settled, every named task and URL was shown, and every row that counts for it is
+/// Complete. It has failed only by a word of the service, or where something named was not shown for the whole grace.
+pub(super) fn verdict(evidence: Evidence<'_>, media: u32, now: Moment) -> Verdict {
+    let entry = &evidence.media[media as usize];
+    let named = &entry.named;
+    if let Some((state, error)) = entry.refused.as_deref() {
+        return Verdict::Ended(*state, Some(error.clone()));
+    }
+    let mut tally = Tally::default();
+    let mut matched = vec![false; named.urls.len()];
+    let mut lack = None;
+    for task in evidence.tasks_of(media) {
+        if let Some(error) = &task.error {
+            tally.refused.get_or_insert(error);
+        } else if task.rows.is_empty() {
+            if !named.has_lapsed && !grace_is_over(task, now) {
+                return Verdict::Open(Wanted::Running);
+            }
+            lack.get_or_insert(Lack::Task(task));
+        }
+        for row in &task.rows {
+            match named.urls.place(row.key) {
+                Some(place) => matched[place] = true,
+                None if named.urls.is_empty() => {}
+                None => continue,
+            }
+            if !row.status.is_final() {
+                return Verdict::Open(Wanted::Running);
+            }
+            tally.count(row);
+        }
+        if named.urls.is_empty() && task.is_short() {
+            lack.get_or_insert(Lack::Rows(task));
+        }
+    }
+    if let Some(missing) = matched.iter().position(|matched| !matched) {
+        let strays = evidence.strays(media);
+        if strays.iter().any(|(_, row)| !row.status.is_final()) {
+            return Verdict::Open(Wanted::Running);
+        }
+        let unmatched = matched.iter().filter(|matched| !**matched).count();
+        if strays.len() < evidence.claims(media, unmatched) {
+            lack.get_or_insert(Lack::Url(missing));
+        } else {
+            tally.count_strays(&strays, unmatched);
+        }
+    }
+    let unsettled = named.certainty != Certainty::Settled;
+    if lack.is_none() && unsettled {
+        return Verdict::Open(Wanted::Nothing);
+    }
+    // A task of which the service refuses to tell may be the one that a missing URL has.
+    let lack = lack.filter(|_| tally.refused.is_none());
+    if lack.is_some() && !named.has_lapsed || unsettled {
+        let over = evidence.tasks_of(media).all(|task| grace_is_over(task, now));
+        return if over && !unsettled { Verdict::Lapsed } else { Verdict::Open(Wanted::All) };
+    }
+    let nothing = named.tasks.is_empty().then(no_tasks);
+    match nothing.or_else(|| tally.failure()).or_else(|| lack.map(|lack| lack.error(entry))) {
+        None => Verdict::Ended(MediaState::Complete, None),
+        Some(error) => Verdict::Ended(MediaState::Failed, Some(error)),
+    }
+}
+
+fn no_tasks() -> ReportedError {
+    ReportedError::new("NoPlayUrls", "the service named no task: no playback URL fits, and nothing was done")
+}
+
+/// Whether the service has had the whole grace to show something of a task, and answered.
+fn grace_is_over(task: &TaskEntry, now: Moment) -> bool {
+    task.looks >= LOOKS_OF_A_GRACE && task.first_look.is_some_and(|first| now.since(first) >= GRACE)
+}
+
+/// What was named and not shown.
+enum Lack<'a> {
+    Task(&'a TaskEntry),
+    Rows(&'a TaskEntry),
+    Url(usize),
+}
+
+impl Lack<'_> {
+    fn error(self, media: &MediaEntry) -> ReportedError {
+        let minutes = GRACE.as_secs() / 60;
+        match self {
+            Self::Task(task) => ReportedError::new(
+                "TaskNotFound",
+                format!("the service has shown nothing of task {} for {minutes} minutes", task.id),
+            ),
+            Self::Rows(task) => ReportedError::new(
+                "UrlNotShown",
+                format!(
+                    "the service counts {} URLs of task {} and has shown {} for {minutes} minutes",
+                    task.total,
+                    task.id,
+                    task.rows.len()
+                ),
+            ),
+            Self::Url(place) => ReportedError::new(
+                "UrlNotShown",
+                format!(
+                    "no task of it has shown {} for {minutes} minutes",
+                    media.named.urls.spelling(place)
+                ),
+            ),
+        }
+    }
+}
+
+/// The ends of the rows that count for a media.
+#[derive(Default)]
+struct Tally<'a> {
+    all: usize,
+    failed: usize,
+    first: Option<&'a Row>,
+    refused: Option<&'a ReportedError>,
+    /// So many URLs were named that may be any of several rows, and these ended differently.
+    unmatched: usize,
+}
+
+impl<'a> Tally<'a> {
+    fn count(&mut self, row: &'a Row) {
+        self.all += 1;
+        if row.status == TaskStatus::Failed {
+            self.failed += 1;
+            self.first.get_or_insert(row);
+        }
+    }
+
+    /// Rows that match no named URL stand for the unmatched URLs if they have all ended alike.
+    fn count_strays(&mut self, strays: &[(&'a TaskEntry, &'a Row)], unmatched: usize) {
+        let (_, first) = strays[0];
+        if strays.iter().all(|(_, row)| row.status == first.status) {
+            strays.iter().for_each(|(_, row)| self.count(row));
+        } else {
+            self.unmatched = unmatched;
+        }
+    }
+
+    fn failure(&self) -> Option<ReportedError> {
+        if let Some(error) = self.refused {
+            return Some(error.clone());
+        }
+        if self.failed > 0 {
+            let why = self.first.and_then(|row| row.description.as_deref());
+            let (failed, all, why) = (self.failed, self.all, why.unwrap_or("the CDN gave no reason"));
+            return Some(ReportedError::new("TaskFailed", format!("{failed} of {all} tasks failed: {why}")));
+        }
+        (self.unmatched > 0).then(|| {
+            let urls = self.unmatched;
+            let why = format!("{urls} of its URLs match no row, and the rows that may stand for them ended differently");
+            ReportedError::new("UrlNotMatched", why)
+        })
+    }
+}
+
+impl<'a> Evidence<'a> {
+    fn tasks_of(self, media: u32) -> impl Iterator<Item = &'a TaskEntry> {
+        let Self { media: table, tasks } = self;
+        table[media as usize].named.tasks.iter().map(move |task| &tasks[*task as usize])
+    }
+
+    /// The rows under tasks of a media that match no URL of any media which shares the task.
+    pub(super) fn strays(self, media: u32) -> Vec<(&'a TaskEntry, &'a Row)> {
+        let rows = self.tasks_of(media).flat_map(|task| task.rows.iter().map(move |row| (task, row)));
+        rows.filter(|(task, row)| self.is_stray(task, row)).collect()
+    }
+
+    pub(super) fn is_stray(self, task: &TaskEntry, row: &Row) -> bool {
+        !task.owners.all().any(|owner| self.media[owner as usize].named.urls.place(row.key).is_some())
+    }
+
+    /// Whether a row counts for a media: it has one of its URLs, or may stand for one that no row has.
+    pub(super) fn counts(self, media: u32, task: &TaskEntry, row: &Row) -> bool {
+        let named = &self.media[media as usize].named;
+        named.urls.is_empty()
+            || named.urls.place(row.key).is_some()
+            || self.unmatched(media) > 0 && self.is_stray(task, row)
+    }
+
+    fn unmatched(self, media: u32) -> usize {
+        let urls = &self.media[media as usize].named.urls;
+        let mut matched = vec![false; urls.len()];
+        let rows = self.tasks_of(media).flat_map(|task| &task.rows);
+        rows.filter_map(|row| urls.place(row.key)).for_each(|place| matched[place] = true);
+        matched.iter().filter(|matched| !**matched).count()
+    }
+
+    /// How many URLs may be meant by the rows under tasks of a media that match none: its own unmatched ones, and those of
+    /// media which share a task with it, as far as these have no such rows under tasks of their own.
+    fn claims(self, media: u32, unmatched: usize) -> usize {
+        let mut others: Vec<u32> = self.tasks_of(media).flat_map(|task| task.owners.all()).collect();
+        others.sort_unstable();
+        others.dedup();
+        let claim = |other: u32| {
+            let is_shared = |task: &TaskEntry| task.owners.all().any(|owner| owner == media);
+            let own = self.strays(other).iter().filter(|(task, _)| !is_shared(task)).count();
+            self.unmatched(other).saturating_sub(own)
+        };
+        let is_open = |other: &u32| *other != media && self.media[*other as usize].refused.is_none();
+        unmatched + others.into_iter().filter(is_open).map(claim).sum::<usize>()
+    }
+}
