@@ -44,6 +44,7 @@ pub(super) use view::sums;
 use super::batch::Batch;
 use super::observer::{Notice, Progress};
 use super::plan::Polling;
+use super::request::WaitRequest;
 use crate::event::{Claim, MediaRefreshEvent};
 use crate::ids::{JobId, MediaId};
 use crate::vod::TaskType;
@@ -112,10 +113,10 @@ impl Ledger {
     }
 
     /// A ledger for jobs that somebody else submitted.
-    pub fn for_jobs(settings: Settings, jobs: impl IntoIterator<Item = JobId>) -> Self {
+    pub fn for_jobs(settings: Settings, request: &WaitRequest) -> Self {
         let mut ledger = Self::empty(settings);
-        for job in jobs {
-            ledger.follow(job);
+        for job in &request.jobs {
+            ledger.follow(job.clone());
         }
         ledger
     }

@@ -10,7 +10,7 @@ pub(super) fn sixty_tasks_of(ids: &[&str]) -> Ledger {
     let row = |id: &str| {
         let ids: Vec<TaskId> = (0..30).map(|n| task(&format!("{id}-{n}"))).collect();
         let urls: Vec<String> = ids.iter().map(|id| format!("https://a/{id}")).collect();
-        JobRow::new(media(id), SubmissionStatus::Success, ids, urls.join(","))
+        JobRow::new(media(id), SubmissionStatus::Success, ids, &urls.join(","))
     };
     ledger.apply(at(2), looked_up("J", vec![row("m1"), row("m2")]));
     ledger
@@ -62,7 +62,7 @@ fn nothing_is_asked_before_a_task_can_be_done() {
 fn tasks_of_a_job_of_others_are_looked_at_at_once() {
     let mut settings = settings(false);
     settings.task_type = None;
-    let mut ledger = Ledger::for_jobs(settings, [job("J")]);
+    let mut ledger = Ledger::for_jobs(settings, &WaitRequest::new([job("J")]));
     assert_eq!(due(&mut ledger, at(0)), ["look up J"]);
     ledger.apply(at(1), looked_up("J", vec![success("m1", &["T1"])]));
     assert_eq!(due(&mut ledger, at(1)), ["look at T1"]);
@@ -212,7 +212,7 @@ fn merged_tasks_are_never_listed() {
     due(&mut ledger, at(1));
     let urls: Vec<String> = (0..60).map(|n| format!("https://a/{n}")).collect();
     let ids: Vec<TaskId> = (0..30).map(|n| task(&format!("T{n}"))).collect();
-    let merged = JobRow::new(media("m1"), SubmissionStatus::Success, ids, urls.join(","));
+    let merged = JobRow::new(media("m1"), SubmissionStatus::Success, ids, &urls.join(","));
     ledger.apply(at(2), looked_up("J", vec![merged]));
     let words = due(&mut ledger, at(4));
     assert!(words.len() == 30 && words.iter().all(|word| word.starts_with("look at")), "{words:?}");

@@ -72,14 +72,14 @@ fn events_decide_where_a_lookup_fails_if_they_told_of_all() {
 
 #[test]
 fn a_job_of_others_may_have_media_of_which_no_event_told() {
-    let mut ledger = Ledger::for_jobs(settings(true), [job("J")]);
+    let mut ledger = Ledger::for_jobs(settings(true), &WaitRequest::new([job("J")]));
     ledger.apply(at(2), event("J", success("m1", &["T1"])));
     assert!(!ledger.events_suffice(&job("J")));
 }
 
 #[test]
 fn a_job_of_others_is_done_when_a_last_lookup_shows_no_more_media() {
-    let mut ledger = Ledger::for_jobs(settings(false), [job("J")]);
+    let mut ledger = Ledger::for_jobs(settings(false), &WaitRequest::new([job("J")]));
     assert_eq!(due(&mut ledger, at(0)), ["look up J"]);
     ledger.apply(at(1), looked_up("J", vec![success("m1", &["T1"])]));
     assert_eq!(due(&mut ledger, at(1)), ["look at T1"]);
