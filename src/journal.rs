@@ -19,10 +19,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::ids::{JobId, RunId};
+use crate::ids::RunId;
 use crate::run::counts::Calls;
 use crate::run::ledger::{Fact, Moment};
-use crate::run::{Outcome, RefreshRequest, Report, RunOptions};
+use crate::run::{Outcome, RefreshRequest, Report, RunOptions, WaitRequest};
 use crate::vod::TaskType;
 
 #[doc(hidden)]
@@ -39,7 +39,7 @@ pub enum Order {
     /// Submit these media and follow them.
     Refresh(RefreshRequest),
     /// Follow jobs that somebody else submitted.
-    Wait(Vec<JobId>),
+    Wait(WaitRequest),
 }
 
 /// What the journal holds of a run beside its facts.
@@ -89,7 +89,7 @@ pub struct RunSummary {
     pub outcome: Option<Outcome>,
     /// When it began.
     pub started_at: DateTime<Utc>,
-    /// Media that it was asked for; 0 for jobs of others.
+    /// Media that it was asked for; of jobs of others, those that were named.
     pub media: u64,
     /// The journal failed in mid-run: it can't be carried on.
     pub lost: bool,

@@ -23,7 +23,7 @@
 //! | you want to | begin with |
 //! |---|---|
 //! | refresh or preload media and wait | [`Refresher::refresh`] with a [`RefreshRequest`]; the result is a [`Report`] |
-//! | wait for jobs of somebody else | [`Refresher::wait`] |
+//! | wait for jobs of somebody else | [`Refresher::wait_for`] with a [`WaitRequest`] |
 //! | choose how long and how often | [`RunOptions`] |
 //! | see what happens on the way | [`Refresher::start_refresh`], a [`Run`] with [`Steps`]; or an [`Observer`] |
 //! | survive a crash | [`Refresher::with_journal`] with a [`Journal`], then [`Refresher::resume`] |
@@ -66,6 +66,7 @@ pub use ids::{JobId, MediaId, TaskId};
 pub use journal::Journal;
 pub use run::{
     LookupAfter, Observer, Outcome, RefreshRequest, Refresher, Report, Run, RunOptions, Step, Steps,
+    WaitRequest,
 };
 pub use smq::QueueClient;
 pub use vod::{Filters, TaskType, VodClient};

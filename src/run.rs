@@ -25,7 +25,7 @@ pub use batch::MAX_EXTEND_BYTES;
 pub use handle::{Run, Step, Steps};
 pub use observer::{Notice, Observer, Progress};
 pub use report::{MediaReport, MediaState, Outcome, Report, ReportedError, SCHEMA, Summary, TaskReport};
-pub use request::{LookupAfter, RefreshRequest, RunOptions};
+pub use request::{LookupAfter, RefreshRequest, RunOptions, WaitRequest};
 
 pub(crate) use driver::view;
 
@@ -34,7 +34,9 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::error::{Error, ErrorKind, Result};
+#[cfg(doc)]
+use crate::error::ErrorKind;
+use crate::error::Result;
 use crate::event::Inbox;
 use crate::ids::JobId;
 use crate::journal::{Journal, StoredRun};
@@ -160,17 +162,25 @@ impl Refresher {
         driver::refresh(self, request).await
     }
 
-    /// Waits for jobs that somebody else submitted. The same holds as for [`refresh`](Self::refresh); nothing is
-    /// submitted.
+    /// Waits for jobs that somebody else submitted, of whose media nothing is known: [`wait_for`](Self::wait_for) with
+    /// the jobs alone.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Usage`] without jobs; else as [`refresh`](Self::refresh).
+    /// As [`wait_for`](Self::wait_for).
     pub async fn wait(&self, jobs: &[JobId]) -> Result<Report> {
-        if jobs.is_empty() {
-            return Err(Error::new(ErrorKind::Usage, "no job id to wait for"));
-        }
-        driver::wait(self, jobs).await
+        self.wait_for(&WaitRequest::new(jobs.iter().cloned())).await
+    }
+
+    /// Waits for jobs that somebody else submitted, knowing their media or how many these are. The same holds as for
+    /// [`refresh`](Self::refresh); nothing is submitted.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`] for what [`WaitRequest::check`] refuses; else as [`refresh`](Self::refresh).
+    pub async fn wait_for(&self, request: &WaitRequest) -> Result<Report> {
+        request.check()?;
+        driver::wait(self, request).await
     }
 
     /// Carries on a run that was interrupted, killed or timed out, from what [`Journal::load`] gave. Nothing is
@@ -276,7 +286,16 @@ impl Refresher {
     ///
     /// Outside a tokio runtime.
     pub fn start_wait(&self, jobs: Vec<JobId>) -> (Run, Steps) {
-        handle::start(self, |refresher| async move { refresher.wait(&jobs).await })
+        self.start_wait_for(WaitRequest::new(jobs))
+    }
+
+    /// [`wait_for`](Self::wait_for) in a task of its own, as [`start_refresh`](Self::start_refresh) does it.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn start_wait_for(&self, request: WaitRequest) -> (Run, Steps) {
+        handle::start(self, |refresher| async move { refresher.wait_for(&request).await })
     }
 
     /// [`resume`](Self::resume) in a task of its own, as [`start_refresh`](Self::start_refresh) does it.

@@ -14,7 +14,7 @@ use crate::run::ledger::{Fact, Moment};
 pub(super) fn insert_run(connection: &mut Connection, record: &RunRecord) -> rusqlite::Result<()> {
     let (task_type, media) = match &record.order {
         Order::Refresh(request) => (Some(word(&request.task_type)?), request.media.len()),
-        Order::Wait(_) => (None, 0),
+        Order::Wait(request) => (None, request.media.len()),
     };
     connection.execute(
         "INSERT INTO run (id, started_at, task_type, media, record) VALUES (?, ?, ?, ?, ?)",

@@ -1,7 +1,7 @@
 //! The file as a promise: private, shared, readable later, never written by halves.
 
 use super::*;
-use crate::ids::MediaId;
+use crate::ids::{JobId, MediaId};
 use crate::net::clock::{Clock as _, SystemClock};
 
 fn record(run: &RunId, second: i64) -> RunRecord {
@@ -253,4 +253,19 @@ async fn calls_of_each_process_that_drove_a_run_are_added_up() {
     assert_eq!(summary.api_calls, counts(&[("Look", 7), ("Submit", 2)]));
     assert_eq!((summary.retries, &summary.retries_by_action), (2, &counts(&[("Look", 2)])));
     assert_eq!(summary.throttled, counts(&[("Submit", 6)]));
+}
+
+#[tokio::test]
+async fn a_wait_that_version_0_1_0_wrote_is_read_and_a_new_one_keeps_what_is_known_of_the_media() {
+    let old: Order = serde_json::from_str(r#"{"wait": ["J1", "J2"]}"#).unwrap();
+    assert_eq!(old, Order::Wait(WaitRequest::new(["J1", "J2"].map(|id| JobId::new(id).unwrap()))));
+
+    let folder = tempfile::tempdir().unwrap();
+    let journal = journal(&folder).await;
+    let media = ["m1", "m2", "m1"].map(|id| MediaId::new(id).unwrap());
+    let request = WaitRequest::new([JobId::new("J1").unwrap()]).with_media(media).with_expect(3);
+    let record = RunRecord { order: Order::Wait(request), ..record(&RunId::fresh(), 0) };
+    journal.begin(record.clone()).await.unwrap();
+    assert_eq!(journal.load(None).await.unwrap().unwrap().record, record);
+    assert_eq!(journal.runs().await.unwrap()[0].media, 2, "those that are named");
 }

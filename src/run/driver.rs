@@ -106,7 +106,7 @@ impl<'a> Driver<'a> {
     async fn run(mut self) -> Result<Report> {
         let jobs = match &self.record.order {
             Order::Refresh(_) => 0,
-            Order::Wait(jobs) => jobs.len(),
+            Order::Wait(request) => request.jobs.len(),
         };
         if !self.once {
             self.tell(&Notice::Started {

@@ -48,6 +48,7 @@ pub(super) use view::sums;
 use super::batch::Batch;
 use super::observer::{Notice, Progress};
 use super::plan::Polling;
+use super::request::WaitRequest;
 use crate::event::{Claim, MediaRefreshEvent};
 use crate::ids::{JobId, MediaId};
 use crate::vod::TaskType;
@@ -128,10 +129,19 @@ impl Ledger {
     }
 
     /// A ledger for jobs that somebody else submitted.
-    pub fn for_jobs(settings: Settings, jobs: impl IntoIterator<Item = JobId>) -> Self {
+    pub fn for_jobs(settings: Settings, request: &WaitRequest) -> Self {
         let mut ledger = Self::empty(settings);
-        for job in jobs {
-            ledger.follow(job);
+        for job in &request.jobs {
+            ledger.follow(job.clone());
+        }
+        ledger.knows_media = !request.media.is_empty() || request.expect.is_some();
+        ledger.expect = request.expect.unwrap_or(0) as usize;
+        for id in &request.media {
+            let media = ledger.add_media(id.clone());
+            ledger.unplaced.insert(id.clone(), media);
+            if request.jobs.len() == 1 {
+                ledger.media_of_job(0, id);
+            }
         }
         ledger
     }

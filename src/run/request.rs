@@ -1,11 +1,13 @@
 //! What a run is asked to do, and how it waits.
 
 use std::collections::HashSet;
+use std::hash::Hash;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::MediaId;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::{JobId, MediaId};
 use crate::vod::{Filters, TaskType};
 
 /// Media to be purged or prefetched.
@@ -28,10 +30,9 @@ pub struct RefreshRequest {
 impl RefreshRequest {
     /// A request for `media`; an id given twice counts once.
     pub fn new(task_type: TaskType, media: impl IntoIterator<Item = MediaId>) -> Self {
-        let mut seen = HashSet::new();
         Self {
             task_type,
-            media: media.into_iter().filter(|id| seen.insert(id.clone())).collect(),
+            media: each_once(media),
             filters: Filters::default(),
             extend: None,
             callback_url: None,
@@ -60,6 +61,95 @@ impl RefreshRequest {
         self.callback_url = Some(url.into());
         self
     }
+}
+
+/// Jobs that somebody else submitted, and what is known of their media.
+///
+/// The service shows the media of a job one by one and says nowhere how many there are. A job is taken as whole when its
+/// rows have not changed for ten seconds; who knows more can say it, and then no pause of the service is too long.
+///
+/// ```
+/// use vod_refresh::{JobId, MediaId, WaitRequest};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let named = WaitRequest::new([JobId::new("J1")?]).with_media([MediaId::new("intro")?]);
+/// let counted = WaitRequest::new([JobId::new("J1")?, JobId::new("J2")?]).with_expect(25);
+/// assert!(named.check().is_ok() && counted.check().is_ok());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Written")]
+#[non_exhaustive]
+pub struct WaitRequest {
+    /// The jobs, each once, in the order given.
+    pub jobs: Vec<JobId>,
+    /// The media of all these jobs together, each once; empty if nobody knows.
+    pub media: Vec<MediaId>,
+    /// How many media these jobs have together, if that is known; 1 or more.
+    pub expect: Option<u32>,
+}
+
+impl WaitRequest {
+    /// A request for `jobs`, of whose media nothing is known; an id given twice counts once.
+    pub fn new(jobs: impl IntoIterator<Item = JobId>) -> Self {
+        Self { jobs: each_once(jobs), media: Vec::new(), expect: None }
+    }
+
+    /// Names the media of the jobs; an id given twice counts once.
+    #[must_use]
+    pub fn with_media(mut self, media: impl IntoIterator<Item = MediaId>) -> Self {
+        self.media = each_once(media);
+        self
+    }
+
+    /// Says how many media the jobs have together.
+    #[must_use]
+    pub fn with_expect(mut self, count: u32) -> Self {
+        self.expect = Some(count);
+        self
+    }
+
+    /// Checks that there are jobs, and that the number fits the names.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`] without jobs, for a number of 0, or for one that is less than the media that are named.
+    pub fn check(&self) -> Result<()> {
+        let named = self.media.len();
+        let message = match self.expect {
+            _ if self.jobs.is_empty() => "no job id to wait for".to_owned(),
+            Some(0) => "0 media are expected: there is nothing to wait for".to_owned(),
+            Some(count) if (count as usize) < named => {
+                format!("{count} media are expected, and {named} are named")
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::new(ErrorKind::Usage, message))
+    }
+}
+
+/// What journals hold: version 0.1.0 wrote the jobs alone.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Jobs(Vec<JobId>),
+    Request { jobs: Vec<JobId>, media: Vec<MediaId>, expect: Option<u32> },
+}
+
+impl From<Written> for WaitRequest {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Jobs(jobs) => Self::new(jobs),
+            Written::Request { jobs, media, expect } => Self { jobs, media, expect },
+        }
+    }
+}
+
+/// Ids in the order in which they came first.
+fn each_once<Id: Clone + Eq + Hash>(ids: impl IntoIterator<Item = Id>) -> Vec<Id> {
+    let mut seen = HashSet::new();
+    ids.into_iter().filter(|id| seen.insert(id.clone())).collect()
 }
 
 /// When `GetMediaRefreshJobs` is asked about a job.

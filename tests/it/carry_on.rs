@@ -67,9 +67,11 @@ fn a_run_that_timed_out_is_carried_on_by_the_command_that_it_shows() {
 fn waiting_for_a_job_of_somebody_else_is_carried_on_as_well() {
     let (cloud, home) = (half_stuck(), Home::new());
     timed_out(&cloud, &home, &["--no-journal"]);
-    let ended = home.run(&["wait", "J1", "--endpoint", &cloud.endpoint, "--timeout", "1s", "-o", "json"]);
+    let line = ["wait", "J1", "--media", "m1", "--expect", "1", "--endpoint", &cloud.endpoint];
+    let ended = home.run(&[&line[..], &["--timeout", "1s", "-o", "json"]].concat());
     assert_eq!(ended.code, Some(8), "{ended:?}");
-    assert_eq!(home.run(&["runs", "-o", "json"]).json()[0]["task_type"], json!(null));
+    let run = &home.run(&["runs", "-o", "json"]).json()[0];
+    assert_eq!((&run["task_type"], &run["media"]), (&json!(null), &json!(1)));
     cloud.emulator.complete_task("T2");
     let resumed = home.run(&ended.hint());
     assert_eq!((resumed.code, cloud.emulator.count(SUBMIT)), (Some(0), 1), "{resumed:?}");
@@ -148,8 +150,12 @@ fn without_a_journal_the_hint_waits_for_the_jobs() {
     let (cloud, home) = (half_stuck(), Home::new());
     let ended = timed_out(&cloud, &home, &["--no-journal"]);
     assert_eq!(ended.json().get("resumable"), None);
-    assert_eq!(ended.hint()[..4], ["wait", "J1", "--endpoint", &cloud.endpoint]);
+    let hint = ended.hint();
+    assert_eq!(hint[..6], ["wait", "J1", "--media", "m1", "--endpoint", &cloud.endpoint]);
     assert!(!home.path().join(".local").exists());
+    cloud.emulator.complete_task("T2");
+    let waited = home.run(&hint);
+    assert_eq!((waited.code, cloud.emulator.count(SUBMIT)), (Some(0), 1), "{waited:?}");
 }
 
 #[test]

@@ -26,5 +26,6 @@ mod secrets;
 mod signing;
 mod stopping;
 mod throttling;
+mod verdict_cases;
 mod waiting;
 mod words;

@@ -56,24 +56,31 @@ impl Request {
     }
 }
 
-/// Answers the n-th request as the n-th step says, and all further ones as the last step does.
+/// Answers each request as the test says.
 pub(crate) struct RawServer {
     pub(crate) address: SocketAddr,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl RawServer {
+    /// Answers the n-th request as the n-th step says, and all further ones as the last step does.
     pub(crate) fn start(steps: impl Into<Vec<Then>>) -> Self {
+        let steps = steps.into();
+        Self::answering(move |number, _| steps[number.min(steps.len() - 1)].clone())
+    }
+
+    /// Answers as `mind` says, which gets the request's number, counted from 0, and the request.
+    pub(crate) fn answering(mind: impl Fn(usize, &Request) -> Then + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
-        let (kept, steps) = (Arc::clone(&requests), Arc::new(steps.into()));
+        let (kept, mind) = (Arc::clone(&requests), Arc::new(mind));
         // The threads end with the test's process.
         std::thread::spawn(move || {
             for (connection, stream) in listener.incoming().enumerate() {
-                let (kept, steps) = (Arc::clone(&kept), Arc::clone(&steps));
+                let (kept, mind) = (Arc::clone(&kept), Arc::clone(&mind));
                 let stream = stream.unwrap();
-                std::thread::spawn(move || serve(stream, connection, &kept, &steps));
+                std::thread::spawn(move || serve(stream, connection, &kept, &*mind));
             }
         });
         Self { address, requests }
@@ -106,14 +113,20 @@ impl Nobody {
     }
 }
 
-fn serve(mut stream: TcpStream, connection: usize, requests: &Mutex<Vec<Request>>, steps: &[Then]) {
+fn serve(
+    mut stream: TcpStream,
+    connection: usize,
+    requests: &Mutex<Vec<Request>>,
+    mind: &impl Fn(usize, &Request) -> Then,
+) {
     while let Some(text) = read_request(&mut stream) {
-        let step = {
+        let request = Request { connection, text };
+        let number = {
             let mut requests = requests.lock().unwrap();
-            requests.push(Request { connection, text });
-            steps[(requests.len() - 1).min(steps.len() - 1)].clone()
+            requests.push(request.clone());
+            requests.len() - 1
         };
-        match step {
+        match mind(number, &request) {
             Then::Say(bytes) => stream.write_all(bytes.as_bytes()).unwrap(),
             Then::SayAndClose(bytes) => return stream.write_all(bytes.as_bytes()).unwrap(),
             Then::Reset => return,

@@ -14,7 +14,6 @@ pub(crate) mod stored;
 pub(crate) mod talk;
 pub(crate) mod waiting;
 
-#[cfg(feature = "emulator")]
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -115,9 +114,29 @@ pub(crate) struct WaitArgs {
     #[arg(value_name = "JOB_ID", required = true)]
     pub(crate) jobs: Vec<String>,
     #[command(flatten)]
+    pub(crate) theirs: TheirMediaArgs,
+    #[command(flatten)]
     pub(crate) run: run::RunArgs,
     #[command(flatten)]
     pub(crate) journal: journal::JournalArgs,
+}
+
+/// What is known of the media of jobs that somebody else submitted.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Media")]
+pub(crate) struct TheirMediaArgs {
+    /// A media of the jobs; may be given again, or with commas. Once all of them are shown, the jobs are taken as whole.
+    /// Without it a job is taken as whole when its rows have not changed for 10 s [default: nobody knows]
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub(crate) media: Vec<String>,
+    /// More of them, from a file or from stdin (`-`); may be given again. Lines, commas or blanks separate them, `#`
+    /// starts a comment [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) media_file: Vec<PathBuf>,
+    /// How many media the jobs have together: so many must be shown before they are taken as whole [default: as many as
+    /// are named]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) expect: Option<u32>,
 }
 
 #[cfg(feature = "emulator")]
@@ -170,6 +189,7 @@ const WAIT_EXAMPLES: &str = "\
 Examples:
   vod-refresh wait c5ae61bf…
   vod-refresh wait c5ae61bf… 7d02f9aa… --timeout 10m --output ndjson
+  vod-refresh wait c5ae61bf… --media-file ids.txt   done once all of these have ended
 
 Under GitHub Actions it also writes a step summary, annotations and outputs.";
 const RESUME_EXAMPLES: &str = "\
@@ -242,6 +262,7 @@ mod tests {
             parse("vod-refresh wait J1 J2 --timeout 20s --callback-listen localhost:0 --output ndjson")
                 .is_ok()
         );
+        assert!(parse("vod-refresh wait J1 --media m1,m2 --media m3 --media-file - --expect 4").is_ok());
         assert!(parse("vod-refresh preload m1 --journal j.db --keep 30days --outcome-wait 10s").is_ok());
         assert!(
             parse("vod-refresh resume r1 --timeout 5m --outcome-wait 0s --journal j.db --callback-listen :0")
@@ -278,7 +299,11 @@ mod tests {
             "refresh m1 --allow-unsigned-callbacks",
             "refresh m1 -q -v",
             "wait",
+            "wait --media m1",
             "wait J1 --no-wait",
+            "wait J1 --expect 0",
+            "wait J1 --expect",
+            "wait J1 --media",
             "refresh m1 --journal j --no-journal",
             "refresh m1 --no-journal --keep 1h",
             "resume r1 r2",

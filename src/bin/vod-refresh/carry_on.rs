@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use vod_refresh::journal::Order;
 use vod_refresh::net::clock::{Clock as _, SystemClock};
 use vod_refresh::run::{MediaReport, MediaState};
-use vod_refresh::{LookupAfter, Outcome, Report, RunOptions};
+use vod_refresh::{LookupAfter, Outcome, Report, RunOptions, WaitRequest};
 
 use crate::args::connection::ConnectionArgs;
 use crate::kept::Kept;
@@ -23,6 +24,8 @@ pub(crate) struct Way<'a> {
     /// Whether it was to make no lookups.
     pub(crate) no_lookups: bool,
     pub(crate) kept: Option<&'a Kept>,
+    /// What the run waited for, where somebody else submitted it.
+    pub(crate) awaited: Option<&'a WaitRequest>,
     /// What `resume` must be told again.
     pub(crate) again: &'a [String],
 }
@@ -37,10 +40,22 @@ impl<'a> Way<'a> {
             poll_interval: options.poll_interval,
             no_lookups: options.lookup_after == Some(LookupAfter::Never),
             kept,
+            awaited: None,
             again: &[],
         }
     }
 }
+
+/// What a run waited for, where somebody else submitted it.
+pub(crate) fn awaited(order: &Order) -> Option<&WaitRequest> {
+    match order {
+        Order::Wait(request) => Some(request),
+        _ => None,
+    }
+}
+
+/// A command that names more media than this is no line to read.
+const NAMED: usize = 20;
 
 /// The report's code for media of a batch whose answer was lost.
 pub(crate) const OUTCOME_UNKNOWN: &str = "OutcomeUnknown";
@@ -59,8 +74,11 @@ pub(crate) fn next(report: &Report, way: &Way<'_>) -> Option<Next> {
     if let Some(kept) = way.kept.filter(|_| report.resumable) {
         return Some(Next { aim: "to carry on:", command: resume(report, way, kept), is_resume: true });
     }
-    let jobs = unfinished_jobs(report);
-    let command = (!jobs.is_empty()).then(|| wait(report, &jobs, way))?;
+    let (jobs, media) = wanted(report, way);
+    if jobs.is_empty() {
+        return None;
+    }
+    let command = wait(report, &jobs, media, way);
     Some(Next { aim: "to wait for the rest:", command, is_resume: false })
 }
 
@@ -156,13 +174,14 @@ fn resume(report: &Report, way: &Way<'_>, kept: &Kept) -> String {
     shell_line(words)
 }
 
-/// `vod-refresh wait …`, with the options that lead to the same service.
-fn wait(report: &Report, jobs: &[&str], way: &Way<'_>) -> String {
+/// `vod-refresh wait …`, with the options that lead to the same service and what is known of the media.
+fn wait(report: &Report, jobs: &[&str], media: Vec<String>, way: &Way<'_>) -> String {
     let mut words = vec!["vod-refresh".to_owned(), "wait".to_owned()];
     // An id that begins with a dash would be read as an option.
     let dashed = jobs.iter().any(|job| job.starts_with('-'));
     let options = {
-        let mut options = way.connection.words();
+        let mut options = media;
+        options.extend(way.connection.words());
         let mut put = |name: &str, value: Option<Duration>| {
             if let Some(value) = value {
                 options.extend([name.to_owned(), span::written(value)]);
@@ -185,16 +204,73 @@ fn wait(report: &Report, jobs: &[&str], way: &Way<'_>) -> String {
     shell_line(words)
 }
 
+/// The jobs to wait for, and the options that say which media they have.
+fn wanted<'a>(report: &'a Report, way: &Way<'a>) -> (Vec<&'a str>, Vec<String>) {
+    let jobs = unfinished_jobs(report);
+    match way.awaited {
+        None => {
+            let media: Vec<_> = media_of(report, &jobs).collect();
+            (jobs, naming(&media, None))
+        }
+        // The report has the media that were shown so far, and nobody knows whether these are all.
+        Some(request) if request.media.is_empty() && request.expect.is_none() => (jobs, Vec::new()),
+        // What was said is true of all its jobs together, and of no part of them.
+        Some(request) => {
+            let is_open = report.media.iter().any(|media| media.state == MediaState::Unfinished);
+            let jobs = request.jobs.iter().filter(|_| is_open).map(|id| id.as_str()).collect();
+            let media: Vec<_> = request.media.iter().map(|id| id.as_str()).collect();
+            (jobs, naming(&media, request.expect))
+        }
+    }
+}
+
+/// The media that this run submitted in these jobs, those left out that were refused: no job will show them.
+fn media_of<'a>(report: &'a Report, jobs: &[&str]) -> impl Iterator<Item = &'a str> {
+    let jobs: HashSet<&str> = jobs.iter().copied().collect();
+    let refused =
+        |state| matches!(state, MediaState::NotFound | MediaState::Forbidden | MediaState::NotSubmitted);
+    report
+        .media
+        .iter()
+        .filter(move |media| !refused(media.state))
+        .filter(move |media| media.job_id.as_ref().is_some_and(|job| jobs.contains(job.as_str())))
+        .filter_map(|media| media.media_id.as_ref().map(|id| id.as_str()))
+}
+
+/// Names the media, or says how many there are where they are many.
+fn naming(media: &[&str], expect: Option<u32>) -> Vec<String> {
+    let (named, expect) = match media.len() {
+        0..=NAMED => (media, expect),
+        count => (&[][..], expect.or(u32::try_from(count).ok())),
+    };
+    // As one word: an id may begin with a dash.
+    let named = named.iter().flat_map(|id| match id.starts_with('-') {
+        true => vec![format!("--media={id}")],
+        false => vec!["--media".to_owned(), (*id).to_owned()],
+    });
+    named.chain(expect.into_iter().flat_map(|count| ["--expect".to_owned(), count.to_string()])).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
     use serde_json::json;
 
     use super::*;
+    use crate::args::run::RunArgs;
     use crate::args::{Cli, Command};
 
     fn lines_for(arguments: &[&str], media: serde_json::Value, outcome: &str) -> Vec<String> {
         let Command::Refresh(args) = Cli::try_parse_from(arguments).unwrap().command else { panic!() };
+        lines_of(&args.run, None, media, outcome)
+    }
+
+    fn lines_of(
+        run: &RunArgs,
+        awaited: Option<&WaitRequest>,
+        media: serde_json::Value,
+        outcome: &str,
+    ) -> Vec<String> {
         let summary = json!({"media": 0, "media_complete": 0, "media_failed": 0, "media_unfinished": 0, "tasks": 0,
             "tasks_complete": 0, "tasks_failed": 0, "tasks_unfinished": 0, "api_calls": {}, "retries": 0,
             "events_accepted": 0, "events_rejected": 0, "events_repeated": 0, "events_foreign": 0});
@@ -202,8 +278,8 @@ mod tests {
             "outcome": outcome, "started_at": "2026-11-25T01:19:10Z", "finished_at": "2026-11-25T01:19:22Z",
             "extend": null, "summary": summary, "error": null, "media": media}))
         .unwrap();
-        let run = args.run.waiting.over(RunOptions::default());
-        let way = Way::of(&args.run.connection, &run, None);
+        let options = run.waiting.over(RunOptions::default());
+        let way = Way { awaited, ..Way::of(&run.connection, &options, None) };
         lines(&report, next(&report, &way).as_ref(), &way)
     }
 
@@ -212,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_names_each_open_job_once_and_the_given_options() {
+    fn the_command_names_each_open_job_once_with_its_media_and_the_given_options() {
         let arguments = [
             "vod-refresh",
             "refresh",
@@ -235,14 +311,18 @@ mod tests {
             media("m1", Some("J1"), "complete"),
             media("m2", Some("J2"), "unfinished"),
             media("m3", Some("J2"), "unfinished"),
-            media("m4", Some("J3"), "unfinished"),
+            media("ended", Some("J2"), "failed"),
+            media("gone", Some("J2"), "not_found"),
+            media("kept", Some("J2"), "forbidden"),
+            media("-m4", Some("J3"), "unfinished"),
             media("m5", None, "not_submitted"),
         ]);
         assert_eq!(
             lines_for(&arguments, list, "timeout"),
             [
                 "remote work goes on; to wait for the rest:",
-                "  vod-refresh wait J2 J3 --endpoint http://127.0.0.1:80 --signature-version v3 --max-rps 5 \
+                "  vod-refresh wait J2 J3 --media m2 --media m3 --media ended --media=-m4 \
+                 --endpoint http://127.0.0.1:80 --signature-version v3 --max-rps 5 \
                  --ca-file '/etc/my ca.pem' --allow-http --timeout 1h30m",
                 "1 media was not submitted: run the same command again for the rest",
             ]
@@ -254,7 +334,7 @@ mod tests {
         let list = json!([media("m2", Some("-J2"), "unfinished")]);
         let lines =
             lines_for(&["vod-refresh", "refresh", "m1", "--region", "cn-beijing"], list, "interrupted");
-        assert_eq!(lines[1], "  vod-refresh wait --region cn-beijing -- -J2");
+        assert_eq!(lines[1], "  vod-refresh wait --media m2 --region cn-beijing -- -J2");
         assert!(Cli::try_parse_from(lines[1].split_whitespace()).is_ok());
     }
 
@@ -264,9 +344,41 @@ mod tests {
             let list = json!([media("m1", Some("J1"), "unfinished")]);
             lines_for(&["vod-refresh", "refresh", "m1", "--timeout", timeout], list, outcome).remove(1)
         };
-        assert_eq!(command("90s", "timeout"), "  vod-refresh wait J1");
-        assert_eq!(command("90s", "interrupted"), "  vod-refresh wait J1 --timeout 1m30s");
-        assert_eq!(command("2h", "timeout"), "  vod-refresh wait J1 --timeout 2h");
+        assert_eq!(command("90s", "timeout"), "  vod-refresh wait J1 --media m1");
+        assert_eq!(command("90s", "interrupted"), "  vod-refresh wait J1 --media m1 --timeout 1m30s");
+        assert_eq!(command("2h", "timeout"), "  vod-refresh wait J1 --media m1 --timeout 2h");
+    }
+
+    #[test]
+    fn many_media_are_counted_instead_of_named() {
+        let list: Vec<_> =
+            (0..25).map(|n| media(&format!("m{n}"), Some(["J1", "J2"][n / 20]), "unfinished")).collect();
+        let lines = lines_for(&["vod-refresh", "refresh", "m1"], json!(list), "timeout");
+        assert_eq!(lines[1], "  vod-refresh wait J1 J2 --expect 25");
+        let lines = lines_for(&["vod-refresh", "refresh", "m1"], json!(list[20..]), "timeout");
+        assert_eq!(
+            lines[1],
+            "  vod-refresh wait J2 --media m20 --media m21 --media m22 --media m23 --media m24"
+        );
+    }
+
+    /// The media of a job of somebody else that were shown need not be all.
+    #[test]
+    fn a_wait_says_again_what_it_was_told_of_the_media_and_nothing_that_it_saw() {
+        let command = |line: &str| {
+            let Command::Wait(args) = Cli::try_parse_from(line.split(' ')).unwrap().command else { panic!() };
+            let request = crate::commands::wait::request(&args).unwrap();
+            let list = json!([media("m1", Some("J1"), "complete"), media("m2", Some("J2"), "unfinished")]);
+            lines_of(&args.run, Some(&request), list, "interrupted").remove(1)
+        };
+        assert_eq!(command("vod-refresh wait J1 J2"), "  vod-refresh wait J2");
+        for told in ["--expect 3", "--media m1 --media m2 --media m3", "--media m1 --media m2 --expect 9"] {
+            let line = format!("vod-refresh wait J1 J2 {told}");
+            assert_eq!(command(&line), format!("  {line}"));
+        }
+        let many: Vec<String> = (0..25).map(|n| format!("m{n}")).collect();
+        let line = format!("vod-refresh wait J1 J2 --media {}", many.join(","));
+        assert_eq!(command(&line), "  vod-refresh wait J1 J2 --expect 25");
     }
 
     #[test]

@@ -11,13 +11,22 @@ use vod_refresh::ids::{IdList, InvalidId, ListFaults};
 use crate::exit::Failure;
 use crate::words::harmless;
 
-/// Ids from arguments and files together, each once, in the order given. `noun` is `media id` or `job id`.
-pub(crate) fn collect<Id>(noun: &str, arguments: &[String], files: &[PathBuf]) -> Result<Vec<Id>, Failure>
+/// Where an id stands that is a bare word on the command line.
+pub(crate) const ARGUMENT: &str = "argument";
+
+/// Ids from the command line and from files together, each once, in the order given. `noun` is `media id` or `job id`,
+/// `place` where `words` stand on the command line: [`ARGUMENT`], or an option.
+pub(crate) fn collect<Id>(
+    noun: &str,
+    place: &str,
+    words: &[String],
+    files: &[PathBuf],
+) -> Result<Vec<Id>, Failure>
 where
     Id: FromStr<Err = InvalidId> + Clone + Eq + Hash,
 {
     let mut list = IdList::default();
-    add_arguments(&mut list, arguments);
+    add_words(&mut list, place, words);
     // Whether a whole file could not be read: then it is not only ids that are wrong.
     let mut unread = false;
     for file in files {
@@ -34,13 +43,13 @@ where
     }
 }
 
-/// Adds ids from the command line, one an argument.
-fn add_arguments<Id>(list: &mut IdList<Id>, arguments: &[String])
+/// Adds ids from the command line, one a word.
+fn add_words<Id>(list: &mut IdList<Id>, place: &str, words: &[String])
 where
     Id: FromStr<Err = InvalidId> + Clone + Eq + Hash,
 {
-    for (n, text) in arguments.iter().enumerate() {
-        let place = format!("argument {}", n + 1);
+    for (n, text) in words.iter().enumerate() {
+        let place = format!("{place} {}", n + 1);
         match text.parse() {
             Ok(id) => list.push(id),
             Err(InvalidId::Comma) => {
@@ -86,14 +95,14 @@ mod tests {
 
     #[test]
     fn a_list_without_ids_is_an_error() {
-        let error = collect::<MediaId>("media id", &[], &[]).unwrap_err();
+        let error = collect::<MediaId>("media id", ARGUMENT, &[], &[]).unwrap_err();
         assert_eq!(error.lines(), ["error: the list of media ids is empty"]);
     }
 
     #[test]
     fn a_comma_inside_an_argument_is_refused() {
         let arguments = ["m1".to_owned(), "m2,m3".to_owned(), String::new()];
-        let error = collect::<MediaId>("media id", &arguments, &[]).unwrap_err().lines();
+        let error = collect::<MediaId>("media id", ARGUMENT, &arguments, &[]).unwrap_err().lines();
         assert_eq!(error[0], "error: 2 media ids are not usable");
         assert_eq!(error[1], r#"  argument 2: "m2,m3" has a comma in it: separate arguments by blanks"#);
         assert_eq!(error[2], r#"  argument 3: "" is empty"#);
@@ -102,7 +111,7 @@ mod tests {
     #[test]
     fn an_unreadable_file_names_itself() {
         let files = [PathBuf::from("/nonexistent/list"), std::env::temp_dir()];
-        let failure = collect::<MediaId>("media id", &["m1".to_owned()], &files).unwrap_err();
+        let failure = collect::<MediaId>("media id", ARGUMENT, &["m1".to_owned()], &files).unwrap_err();
         assert_eq!(failure.exit_code().number(), 2);
         assert!(failure.lines()[1].starts_with("  /nonexistent/list: cannot be read: "));
     }

@@ -6,12 +6,12 @@ use super::Driver;
 use super::diary::Diary;
 use super::ending::LOST;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ids::{JobId, RunId};
+use crate::ids::RunId;
 use crate::journal::{Order, RunRecord, StoredRun};
 use crate::run::batch::{self, Batch};
 use crate::run::ledger::{Ledger, Moment, Settings};
 use crate::run::request::LookupAfter;
-use crate::run::{RefreshRequest, Refresher, Report};
+use crate::run::{RefreshRequest, Refresher, Report, WaitRequest};
 
 /// Wait for an event before a job is looked up, unless told otherwise.
 const LOOKUP_AFTER: Duration = Duration::from_secs(15);
@@ -22,8 +22,8 @@ pub(in crate::run) async fn refresh(refresher: &Refresher, request: &RefreshRequ
     begin(refresher, run, Order::Refresh(request.clone())).await
 }
 
-pub(in crate::run) async fn wait(refresher: &Refresher, jobs: &[JobId]) -> Result<Report> {
-    begin(refresher, RunId::fresh(), Order::Wait(jobs.to_vec())).await
+pub(in crate::run) async fn wait(refresher: &Refresher, request: &WaitRequest) -> Result<Report> {
+    begin(refresher, RunId::fresh(), Order::Wait(request.clone())).await
 }
 
 async fn begin(refresher: &Refresher, run: RunId, order: Order) -> Result<Report> {
@@ -107,6 +107,6 @@ fn ledger_of(record: &RunRecord, deadline: Moment, seed: u64) -> Ledger {
     settings.seed = seed;
     match &record.order {
         Order::Refresh(request) => Ledger::for_batches(settings, Batch::split(&request.media)),
-        Order::Wait(jobs) => Ledger::for_jobs(settings, jobs.iter().cloned()),
+        Order::Wait(request) => Ledger::for_jobs(settings, request),
     }
 }

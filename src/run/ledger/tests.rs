@@ -13,7 +13,7 @@ use crate::error::ErrorKind;
 use crate::event::{Correlation, Source};
 use crate::ids::{RunId, TaskId};
 use crate::run::report::MediaState;
-use crate::run::request::LookupAfter;
+use crate::run::request::{LookupAfter, WaitRequest};
 use crate::vod::{JobRow, SubmissionStatus, TaskRow, TaskStatus};
 
 const ROOM: Room = Room { submit: 100, look_up: 100, look: 100 };
@@ -87,7 +87,7 @@ fn looked_up(job_id: &str, rows: Vec<JobRow>) -> Fact {
 
 /// The job J of others.
 fn of_job(settings: Settings) -> Ledger {
-    Ledger::for_jobs(settings, [job("J")])
+    Ledger::for_jobs(settings, &WaitRequest::new([job("J")]))
 }
 
 fn seen(id: &str, status: TaskStatus) -> Fact {

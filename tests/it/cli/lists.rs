@@ -117,3 +117,41 @@ fn all_bad_ids_are_named_at_once_with_file_and_line() {
     assert!(run.stdout.is_empty());
     assert_eq!(cloud.emulator.calls().len(), 0);
 }
+
+#[test]
+fn the_media_of_a_job_are_read_as_those_of_a_refresh_are() {
+    let cloud = Cloud::new(quick().with_urls_per_media(1).with_job_ids(["J1"]));
+    cloud.shell("refresh --from-file - --no-wait").stdin("m0 m1 m2").run().exits(0);
+    let list = "\u{feff}m0\r\n# m99 is none of it\r\nm1, m0\r\n";
+    for way in ["--media-file list.txt --media m2", "--media-file - --media m2,m1 --expect 3"] {
+        let shell = cloud.shell("wait J1 --output json --poll-interval 100ms --timeout 30s").words(way);
+        let shell = shell.file("list.txt", list).stdin(list);
+        let report = shell.run().exits(0).report();
+        assert_eq!(report["summary"]["media_complete"], 3, "{way}");
+        let runs: Value =
+            serde_json::from_str(&shell.instead("vod-refresh runs -o json").run().stdout).unwrap();
+        assert_eq!(runs[0]["media"], 3, "{way}");
+    }
+}
+
+#[test]
+fn what_cannot_be_true_of_the_media_of_a_job_is_wrong_usage_and_makes_no_request() {
+    let cloud = Cloud::new(quick());
+    for (line, parts) in [
+        ("wait", &["<JOB_ID>..."][..]),
+        ("wait --media m1", &["<JOB_ID>..."]),
+        ("wait J1 --expect 0", &["--expect"]),
+        ("wait J1 --media m1,m2 --expect 1", &["1 media are expected, and 2 are named"]),
+        ("wait J1 --media= --media-file gone.txt", &["--media 1: \"\" is empty", "gone.txt: cannot be read"]),
+        ("wait J1 --media-file list.txt", &["a media id is not usable", "list.txt:2: \"be\\u{7}ll\""]),
+        ("wait J1 --media-file empty.txt", &["the list of media ids is empty"]),
+    ] {
+        let shell =
+            cloud.shell(line).file("list.txt", "good\r\nbe\u{7}ll\r\n").file("empty.txt", "# no one\n");
+        let run = shell.run().exits(2);
+        for part in parts {
+            assert!(run.stderr.contains(part), "{line}: {part}: {}", run.stderr);
+        }
+    }
+    assert_eq!(cloud.emulator.calls().len(), 0);
+}

@@ -7,9 +7,10 @@ use super::run::{self, Options, Task};
 use super::{block_on, dry_run, quota};
 use crate::args::media::MediaArgs;
 use crate::exit::{ExitCode, Failure};
+use crate::ids_list::{self, ARGUMENT};
+use crate::kept;
 use crate::printer::Printer;
 use crate::world::World;
-use crate::{ids_list, kept};
 
 pub(crate) fn execute(
     task_type: TaskType,
@@ -43,7 +44,7 @@ pub(crate) async fn execute_in(
 }
 
 fn request(task_type: TaskType, args: &MediaArgs) -> Result<RefreshRequest, Failure> {
-    let media = ids_list::collect::<MediaId>("media id", &args.media, &args.choice.from_file)?;
+    let media = ids_list::collect::<MediaId>("media id", ARGUMENT, &args.media, &args.choice.from_file)?;
     let filters = args.choice.filters();
     filters.check()?;
     let mut request = RefreshRequest::new(task_type, media).with_filters(filters);

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use vod_refresh::journal::StoredRun;
 use vod_refresh::{
-    JobId, LookupAfter, Outcome, RefreshRequest, Refresher, Report, Result as LibraryResult, RunOptions,
-    VodClient,
+    LookupAfter, Outcome, RefreshRequest, Refresher, Report, Result as LibraryResult, RunOptions, VodClient,
+    WaitRequest,
 };
 
 use self::ending::Ending;
 use super::listener::{self, Ears};
 use crate::args::output::{Form, OutputArgs};
 use crate::args::run::RunArgs;
-use crate::carry_on::Way;
+use crate::carry_on::{self, Way};
 use crate::exit::{ExitCode, Failure};
 use crate::kept::{self, Kept};
 use crate::output;
@@ -30,7 +30,7 @@ const HISTORY: Duration = Duration::from_secs(3 * 24 * 3_600);
 /// What is to be done.
 pub(crate) enum Task {
     Media(RefreshRequest),
-    Jobs(Vec<JobId>),
+    Jobs(WaitRequest),
     /// Carry a stored run on.
     Stored(Box<StoredRun>),
     /// Ask about a stored run, once.
@@ -43,6 +43,15 @@ impl Task {
         match self {
             Self::Stored(stored) | Self::Check(stored) => Some(stored),
             Self::Media(_) | Self::Jobs(_) => None,
+        }
+    }
+
+    /// What it waits for, where somebody else submitted it.
+    fn awaited(&self) -> Option<&WaitRequest> {
+        match self {
+            Self::Jobs(request) => Some(request),
+            Self::Media(_) => None,
+            Self::Stored(stored) | Self::Check(stored) => carry_on::awaited(&stored.record.order),
         }
     }
 }
@@ -89,6 +98,7 @@ pub(crate) async fn run(
     let watch = Watch::new(printer, options.output.output == Form::Ndjson)?;
     let refresher = options.refresher(client, &watch, &signals, ears.as_ref());
     let is_check = matches!(task, Task::Check(_));
+    let awaited = task.awaited().cloned();
     let own_timeout = task.stored().map_or(options.run.timeout, |stored| stored.record.options.timeout);
     // Asking once has a time of its own, which says nothing of how long to wait.
     let timeout = if is_check { own_timeout } else { options.run.timeout };
@@ -110,7 +120,7 @@ pub(crate) async fn run(
         outcome => ExitCode::of_outcome(outcome, options.timeout_exit_code, signals.received()),
     };
     let ending = Ending { report: &report, code, output: options.output, world, printer };
-    let code = ending.tell(&options.way(timeout, own_timeout), &watch, &signals);
+    let code = ending.tell(&options.way(timeout, own_timeout, awaited.as_ref()), &watch, &signals);
     if let Some(ears) = ears {
         close(ears, &signals).await;
     }
@@ -120,7 +130,7 @@ pub(crate) async fn run(
 async fn perform(refresher: &Refresher, task: Task) -> LibraryResult<Report> {
     match task {
         Task::Media(request) => refresher.refresh(&request).await,
-        Task::Jobs(jobs) => refresher.wait(&jobs).await,
+        Task::Jobs(request) => refresher.wait_for(&request).await,
         Task::Stored(stored) => refresher.resume(*stored).await,
         Task::Check(stored) => refresher.check(*stored).await,
     }
@@ -178,9 +188,14 @@ impl Options<'_> {
         refresher
     }
 
-    fn way(&self, timeout: Duration, own_timeout: Duration) -> Way<'_> {
+    fn way<'a>(
+        &'a self,
+        timeout: Duration,
+        own_timeout: Duration,
+        awaited: Option<&'a WaitRequest>,
+    ) -> Way<'a> {
         let way = Way::of(&self.settings.connection, &self.run, self.kept.as_ref());
-        Way { timeout, own_timeout, again: &self.again, ..way }
+        Way { timeout, own_timeout, awaited, again: &self.again, ..way }
     }
 }
 

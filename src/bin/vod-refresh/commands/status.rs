@@ -33,7 +33,8 @@ async fn show(args: &StatusArgs, world: &World, printer: &Printer) -> Result<Exi
     }
     output::check_files(&given.run.output)?;
     let report = run.report();
-    let way = Way::of(&settings.connection, &run.record.options, Some(&kept));
+    let awaited = carry_on::awaited(&run.record.order);
+    let way = Way { awaited, ..Way::of(&settings.connection, &run.record.options, Some(&kept)) };
     let next = carry_on::next(&report, &way);
     let filed = output::write_files(&report, next.as_ref(), &given.run.output);
     let printed = output::print(&report, given.run.output.output, printer);
