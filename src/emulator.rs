@@ -8,7 +8,8 @@
 //! The walk of one request begins in `work`, with a file for each step: `wire` (decode) → `gate` and `signature` (key,
 //! time, signature, nonce, action) → `rules` (does a fault strike?) → `state` (rate, permission) → `submit`, `lookup` or
 //! `tasks`, `settings` or `quota` (the work, on what `store` holds), or `sts` (temporary keys, which `sessions` keeps) → `reply` and `answer`
-//! (what goes back) → `deliver` (events, later). Beside the API, `metadata` answers by path alone, and requests under
+//! (what goes back) → `deliver` (events, later). What is told otherwise than it is goes through `telling`, on its way out of
+//! what `store` holds, and `pages`. Beside the API, `metadata` answers by path alone, and requests under
 //! `/queues/` go to `queue`. `socket` and `transport` are the two ways in. What can be scripted: [`Scenario`],
 //! [`MediaScript`], [`QueueScript`], [`Fault`].
 //!
@@ -39,6 +40,7 @@ mod media;
 mod memory;
 mod metadata;
 mod pace;
+mod pages;
 mod queue;
 mod quota;
 mod reply;
@@ -48,11 +50,13 @@ mod sessions;
 mod settings;
 mod signature;
 mod socket;
+mod spelling;
 mod state;
 mod store;
 mod sts;
 mod submit;
 mod tasks;
+pub mod telling;
 mod transport;
 mod wire;
 mod work;
@@ -80,12 +84,15 @@ pub use self::filters::Filtering;
 pub use self::log::{Call, SentEvent};
 pub use self::media::{EventScript, MediaScript, SubmitFail, Which};
 pub use self::metadata::{CredentialsUri, Metadata};
+pub use self::pages::{Pages, SizeNamed, Total};
 pub use self::queue::{QueueEncoding, QueueScript, QueuedMessage};
 pub use self::quota::Quota;
 pub use self::reply::Reply;
 pub use self::rules::FaultRule;
 pub use self::scenario::{Callback, JobScript, Scenario};
+pub use self::spelling::{ListStyle, RowSpelling};
 pub use self::sts::Sts;
+pub use self::telling::{OneByOne, SecondEnd, Telling};
 pub use self::transport::EmulatorTransport;
 
 /// The pretend cloud. Clones are the same cloud.

@@ -152,7 +152,7 @@ pub(super) fn body(state: &State, job_id: &str, media: &str, now: DateTime<Utc>)
         "TaskType": job.task_type.to_lowercase(),
         "FilterPolicy": job.filter_policy,
     });
-    lookup::outcome(row, &mut out);
+    lookup::outcome(row, 0..row.urls.len(), &mut out);
     if let Some(word) = &row.script.event.status {
         out["Status"] = json!(word);
     }
@@ -176,7 +176,7 @@ fn forge(state: &mut State, mut event: Value, task_ids: &[String], now: DateTime
     let urls: Vec<String> =
         task_ids.iter().map(|id| format!("https://forged.example.test/{id}.mp4")).collect();
     for (id, url) in task_ids.iter().zip(&urls) {
-        if state.store.rows_of(id, now).is_empty() {
+        if state.store.rows_of(id, false, now).is_empty() {
             state.store.add_task(TaskRow {
                 id: Arc::from(id.as_str()),
                 url: url.clone(),
@@ -185,6 +185,8 @@ fn forge(state: &mut State, mut event: Value, task_ids: &[String], now: DateTime
                 course: Course { pending: Duration::ZERO, duration: Duration::ZERO, end: End::Complete },
                 visible: now,
                 hidden_looks: 0,
+                script: Arc::default(),
+                told: true,
             });
         }
     }

@@ -42,6 +42,7 @@
 //! | `url_with_commas` | false | makes URLs with commas in them |
 //! | `merge_ids_across_media` | false | all URLs of one submit call share one task id |
 //! | `extend_as_object` | false | events carry `Extend` as an object, not as a text holding JSON |
+//! | `pages` | honest | how rows are cut into pages and counted: page [`telling`](super::telling) |
 //! | `task_filters` | `works` | how listings of tasks treat `ObjectType`, `DomainName` and `Status`: `works`, `refused`, `shows_nothing`, `knows_no_domain`, `hides_half`, `ignored` |
 //! | `rates` | 50 for the two job actions | action → calls a second; 0 = no limit. More gives `Throttling.User` |
 //! | `callback` | none | `url`, and `key` if events are to be signed: the event settings at the start, with every event type on. Without settings no event is sent, whatever `UserData` says. `SetMessageCallback` and `DeleteMessageCallback` replace them |
@@ -87,6 +88,7 @@
 //! | `foreign_rows`, `foreign_status` | 0, `Complete` | so many rows of other people's URLs under each of its task ids |
 //! | `invisible_for`, `invisible_looks` | 0 | so long, and for so many queries of the id, its tasks are not found |
 //! | `lookup_empty_for`, `lookup_empty_looks` | 0 | so long, and for so many lookups, its job does not show it |
+//! | `telling` | honest | how rows, lookups and events tell of it, as other spellings, lists in other shapes, rows one by one or twice: page [`telling`](super::telling) |
 //! | `event` | sent once | see below |
 //!
 //! # The event of one media
@@ -173,6 +175,7 @@ use super::duration;
 use super::filters::Filtering;
 use super::media::MediaScript;
 use super::metadata::{CredentialsUri, Metadata};
+use super::pages::Pages;
 use super::queue::QueueScript;
 use super::quota::Quota;
 use super::rules::FaultRule;
@@ -220,6 +223,8 @@ pub struct Scenario {
     pub merge_ids_across_media: bool,
     /// Whether events carry `Extend` as an object.
     pub extend_as_object: bool,
+    /// How rows are cut into pages and counted.
+    pub pages: Pages,
     /// How listings of tasks treat their filters.
     pub task_filters: Filtering,
     /// Calls a second by action; 0 means no limit.
@@ -297,6 +302,7 @@ impl Default for Scenario {
             url_with_commas: false,
             merge_ids_across_media: false,
             extend_as_object: false,
+            pages: Pages::default(),
             task_filters: Filtering::default(),
             rates: BTreeMap::new(),
             callback: None,
