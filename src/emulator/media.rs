@@ -115,6 +115,14 @@ pub struct EventScript {
     pub early: Option<Duration>,
     /// A rightly signed event with these task ids goes ahead of it. These tasks then exist and are `Complete`.
     pub forged_first: Vec<String>,
+    /// An event without signature headers that says `fail` goes ahead of it. Over HTTP only: who can't sign can't write to
+    /// the queue either.
+    pub unsigned_fail_first: bool,
+    /// An event with these task ids follows it, with the very headers of the one before: they prove no body. These tasks
+    /// then exist and are `Complete`. Over HTTP only, since the queue has no such headers.
+    pub replayed_with: Vec<String>,
+    /// It names only the first of its URLs and tasks.
+    pub partial: bool,
     /// It comes without the signature headers.
     pub unsigned: bool,
     /// Its signature is wrong.

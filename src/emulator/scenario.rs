@@ -103,6 +103,9 @@
 //! | `double` | false | sent twice |
 //! | `early` | none | sent at once, and the submit answer is held back for so long |
 //! | `forged_first` | none | a rightly signed event with these task ids goes ahead; these tasks are then `Complete` |
+//! | `unsigned_fail_first` | false | an event without signature that says `fail` goes ahead, over HTTP only |
+//! | `replayed_with` | none | an event with these task ids follows, with the very headers of the one before, over HTTP only; these tasks are then `Complete` |
+//! | `partial` | false | names only the first of its URLs and tasks |
 //! | `unsigned`, `bad_signature`, `stale_timestamp` | false | no signature, a wrong one, one of ten minutes ago |
 //! | `status` | `success`, `fail` | another status word |
 //! | `extend_as_object` | false | `Extend` is an object |
@@ -155,11 +158,15 @@
 //! | `throttle` | `code` `Throttling.User`, `status` 400, `retry_after_ms` (header `x-acs-retry-after`), `retry_after_s` (header `Retry-After`) | no |
 //! | `error`, `xml_error` | `status` 500, `code` `InternalError`, `message` | no |
 //! | `empty` | `status` 503; no body | no |
-//! | `html` | `status` 502; a proxy's page | no |
+//! | `html` | `status` 502; a proxy's page, with the status as its title | no |
+//! | `redirect` | `status` 302, `location` `http://portal.example.test/login`; a portal's page | no |
 //! | `"reset_before"` | connection cut | no |
 //! | `"reset_after"` | connection cut | yes |
 //! | `stall` | `done` false; no answer ever | as `done` says |
 //! | `"garbage"` | status 200, not JSON | yes |
+//! | `"empty_object"` | status 200, `{}` | yes |
+//! | `wrong_shape` | `shape` `text`, `lone_row` (of a list of one), `object` or `empty_rows`: what stands for the list of the answer | yes |
+//! | `"bom"` | a byte order mark before the answer | yes |
 //! | `"half_body"` | head and half of the body, then cut | yes |
 //! | `delay` | `by`, a duration | yes |
 //! | `"lower_case_keys"` | `requestId` for `RequestId` and so on | yes |
