@@ -1,8 +1,8 @@
 //! How the cloud tells of a media: in other spellings and shapes, little by little, late, twice.
 //!
 //! This page belongs to that of the [scenario](super::scenario). Its first table is the field `telling` of a media, so of
-//! `default_media` as well; the second is the field `pages` of the cloud. None of it changes what becomes of a media, and
-//! lookups, rows and events that say nothing of it are honest.
+//! `default_media` as well; the second is the field `pages` of the cloud. None of it changes how the tasks of a media end;
+//! only second rows have ends of their own. A field that is left out is honest.
 //!
 //! ```json
 //! {
@@ -21,7 +21,7 @@
 //! | field | default | meaning |
 //! |---|---|---|
 //! | `row_spelling` | `same` | how `ObjectPath` is spelt where `SuccessPlayUrls` has the URL itself, see below |
-//! | `rows_one_by_one` | false | its rows under one task id come to light one after another: `true`: one more with each look at the id (a query for its first page), or one more each time that this duration has passed since the first look. `TotalCount` counts those that are shown; listings show what was shown before |
+//! | `rows_one_by_one` | false | its rows under one task id come to light one after another: `true`: one more with each look at the id (a query for its first page), or one more each time that this duration has passed since the first look. `TotalCount` counts those that are shown; listings show what was shown before. Media that share an id take turns in the order of their rows |
 //! | `double_rows` | none | the tasks that have a second row with the same URL: `true`, a number (the first so many), or a list of places from 0 |
 //! | `second_ends` | as the first | how the second row ends: `complete`, `failed`, `never` |
 //! | `status_word` | none | what its rows have as `Status` before their end, for `Pending` and `Refreshing` |
@@ -192,9 +192,9 @@ pub(super) fn job_rows(row: &MediaRow, head: &Value, now: DateTime<Utc>) -> Vec<
         return vec![out];
     }
     let told = telling.lookup_grows.told(&row.looks, now).min(row.urls.len());
-    let middle = told.div_ceil(2);
-    let parts = if telling.lookup_split && told > 1 { vec![0..middle, middle..told] } else { vec![0..told] };
-    let rows = parts.into_iter().map(|part| {
+    let middle = if telling.lookup_split { told.div_ceil(2) } else { told };
+    let second = (middle < told).then_some(middle..told);
+    let rows = std::iter::once(0..middle).chain(second).map(|part| {
         let mut out = head.clone();
         lookup::outcome(row, part, &mut out);
         out

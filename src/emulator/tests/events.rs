@@ -191,7 +191,7 @@ async fn a_partial_event_names_the_first_task_alone() {
     let (bed, seen) = bed(scenario().with_media("m1", script), &[]);
     let job = bed.submit("m1").await;
     sleep(400).await;
-    let seen = seen.lock().unwrap();
+    let seen = seen.lock().unwrap().clone();
     assert_eq!(
         (seen.len(), &seen[0].3["TaskIds"], &seen[0].3["Status"]),
         (1, &"T1".into(), &"success".into())
@@ -226,7 +226,7 @@ async fn a_replay_has_the_headers_of_the_event_and_another_body() {
         let (bed, seen) = bed(cloud, statuses);
         bed.submit("m1").await;
         sleep(9_000).await;
-        let seen = seen.lock().unwrap();
+        let seen = seen.lock().unwrap().clone();
         let [.., real, replay] = &seen[..] else { panic!("{seen:?}") };
         assert_eq!((real.2, replay.2), (good, good));
         assert_ne!(real.3["TaskIds"], "T666");
