@@ -5,13 +5,13 @@
 //! crate's words and signatures but not the client code it checks. It knows nothing that the service's documentation
 //! does not say; where that is unsure, [`Scenario`] has a switch.
 //!
-//! The walk of one request begins in `work`, with a file for each step: `wire` (decode) → `gate` and `signature` (key,
-//! time, signature, nonce, action) → `rules` (does a fault strike?) → `state` (rate, permission) → `submit`, `lookup` or
-//! `tasks`, `settings` or `quota` (the work, on what `store` holds), or `sts` (temporary keys, which `sessions` keeps) → `reply` and `answer`
-//! (what goes back) → `deliver` (events, later). `telling` makes the rows that are shown
-//! out of honest ones, and `pages` cuts and counts them. Beside the API, `metadata` answers by path alone, and requests under
-//! `/queues/` go to `queue`. `socket` and `transport` are the two ways in. What can be scripted: [`Scenario`],
-//! [`MediaScript`], [`QueueScript`], [`Fault`].
+//! The walk of one request begins in `work`, with a file for each step: `wire` (decode) → `gate` and `signature`
+//! (key, time, signature, nonce, action) → `rules` (does a fault strike?) → `state` (rate, permission) → `submit`,
+//! `lookup` or `tasks`, `settings` or `quota` (the work, on what `store` holds), or `sts` (temporary keys, which
+//! `sessions` keeps) → `reply` and `answer` (what goes back) → `deliver` (events, later). `telling` makes the rows
+//! that are shown out of honest ones, and `pages` cuts and counts them. Beside the API, `metadata` answers by path
+//! alone, and requests under `/queues/` go to `queue`. `socket` and `transport` are the two ways in. What can be
+//! scripted: [`Scenario`], [`MediaScript`], [`QueueScript`], [`Fault`].
 //!
 //! ```
 //! use vod_refresh::emulator::{Emulator, Fault, FaultRule, MediaScript, Scenario};
