@@ -5,12 +5,13 @@
 //! crate's words and signatures but not the client code it checks. It knows nothing that the service's documentation
 //! does not say; where that is unsure, [`Scenario`] has a switch.
 //!
-//! The walk of one request begins in `work`, with a file for each step: `wire` (decode) → `gate` and `signature` (key,
-//! time, signature, nonce, action) → `rules` (does a fault strike?) → `state` (rate, permission) → `submit`, `lookup` or
-//! `tasks`, `settings` or `quota` (the work, on what `store` holds), or `sts` (temporary keys, which `sessions` keeps) → `reply` and `answer`
-//! (what goes back) → `deliver` (events, later). Beside the API, `metadata` answers by path alone, and requests under
-//! `/queues/` go to `queue`. `socket` and `transport` are the two ways in. What can be scripted: [`Scenario`],
-//! [`MediaScript`], [`QueueScript`], [`Fault`].
+//! The walk of one request begins in `work`, with a file for each step: `wire` (decode) → `gate` and `signature`
+//! (key, time, signature, nonce, action) → `rules` (does a fault strike?) → `state` (rate, permission) → `submit`,
+//! `lookup` or `tasks`, `settings` or `quota` (the work, on what `store` holds), or `sts` (temporary keys, which
+//! `sessions` keeps) → `reply` and `answer` (what goes back) → `deliver` (events, later). `telling` makes the rows
+//! that are shown out of honest ones, and `pages` cuts and counts them. Beside the API, `metadata` answers by path
+//! alone, and requests under `/queues/` go to `queue`. `socket` and `transport` are the two ways in. What can be
+//! scripted: [`Scenario`], [`MediaScript`], [`QueueScript`], [`Fault`].
 //!
 //! ```
 //! use vod_refresh::emulator::{Emulator, Fault, FaultRule, MediaScript, Scenario};
@@ -39,6 +40,7 @@ mod media;
 mod memory;
 mod metadata;
 mod pace;
+mod pages;
 mod queue;
 mod quota;
 mod reply;
@@ -48,11 +50,13 @@ mod sessions;
 mod settings;
 mod signature;
 mod socket;
+mod spelling;
 mod state;
 mod store;
 mod sts;
 mod submit;
 mod tasks;
+pub mod telling;
 mod transport;
 mod wire;
 mod work;
@@ -75,17 +79,20 @@ use crate::net::clock::{Clock, SystemClock};
 use crate::net::transport::Transport;
 
 pub use self::deliver::EventSignature;
-pub use self::fault::Fault;
+pub use self::fault::{Fault, Shape};
 pub use self::filters::Filtering;
 pub use self::log::{Call, SentEvent};
 pub use self::media::{EventScript, MediaScript, SubmitFail, Which};
 pub use self::metadata::{CredentialsUri, Metadata};
+pub use self::pages::{Pages, SizeNamed, Total};
 pub use self::queue::{QueueEncoding, QueueScript, QueuedMessage};
 pub use self::quota::Quota;
 pub use self::reply::Reply;
 pub use self::rules::FaultRule;
 pub use self::scenario::{Callback, JobScript, Scenario};
+pub use self::spelling::{ListStyle, RowSpelling};
 pub use self::sts::Sts;
+pub use self::telling::{OneByOne, SecondEnd, Telling};
 pub use self::transport::EmulatorTransport;
 
 /// The pretend cloud. Clones are the same cloud.
@@ -299,8 +306,8 @@ impl Emulator {
         let callback = lock(&self.shared.state).callback();
         let (own_url, key) = callback.map_or((None, None), |c| (Some(c.url), c.key));
         let url = url.map(str::to_owned).or(own_url)?;
-        let letter = Letter { kind: "by_hand", body: body.into(), signature };
-        self.shared.post(&url, key.as_deref(), &letter, 1).await
+        let letter = Letter { kind: "by_hand", body: body.into(), signature, only_http: true };
+        self.shared.post(&url, key.as_deref(), &letter, 1).await.and_then(|(_, status)| status)
     }
 }
 

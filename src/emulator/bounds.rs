@@ -9,6 +9,7 @@ use super::media::MediaScript;
 use super::rules::FaultRule;
 use super::scenario::Scenario;
 use super::sts::Sts;
+use super::telling::OneByOne;
 
 /// Most URLs of a media, most messages in a queue, most calls a second.
 const MOST: usize = 1_000_000;
@@ -107,7 +108,13 @@ impl Scenario {
 impl MediaScript {
     /// The same with durations that a calendar holds.
     pub(super) fn cut(mut self) -> Self {
-        cut_all([&mut self.invisible_for, &mut self.lookup_empty_for]);
+        let telling = &mut self.telling;
+        cut_all([&mut self.invisible_for, &mut self.lookup_empty_for, &mut telling.lookup_pending_for]);
+        for told in [&mut telling.rows_one_by_one, &mut telling.lookup_grows] {
+            if let OneByOne::Every(span) = told {
+                cut_all([span]);
+            }
+        }
         let optional = [&mut self.task_duration, &mut self.pending_for];
         cut_all(optional.into_iter().chain([&mut self.event.delay, &mut self.event.early]).flatten());
         self
@@ -166,6 +173,8 @@ mod tests {
             ("{\"urls_per_media\": 1000001}", &["urls_per_media", "1000000"]),
             ("{\"media\": {\"m\": {\"url_count\": 1000001}}}", &["media.m.url_count"]),
             ("{\"default_media\": {\"foreign_rows\": 1000001}}", &["default_media.foreign_rows"]),
+            ("{\"pages\": {\"size\": 0}}", &["nonzero", "line 1"]),
+            ("{\"default_media\": {\"telling\": {\"lookup_grows\": \"3\"}}}", &["OneByOne", "line 1"]),
             ("{\"queue\": {\"foreign\": 99999999999}}", &["queue.foreign"]),
             ("{\"jobs\": {\"J1\": {\"task_type\": \"refresh\"}}}", &["jobs.J1.task_type"]),
         ];

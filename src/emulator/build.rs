@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::filters::Filtering;
 use super::media::MediaScript;
 use super::metadata::{CredentialsUri, Metadata};
+use super::pages::Pages;
 use super::queue::QueueScript;
 use super::quota::Quota;
 use super::rules::FaultRule;
@@ -149,6 +150,13 @@ impl Scenario {
     #[must_use]
     pub fn with_job_ids<T: Into<String>>(mut self, ids: impl IntoIterator<Item = T>) -> Self {
         self.job_ids = ids.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Says how rows are cut into pages and counted.
+    #[must_use]
+    pub fn with_pages(mut self, pages: Pages) -> Self {
+        self.pages = pages;
         self
     }
 

@@ -47,6 +47,8 @@ pub enum EventSignature {
     Aged(i64),
     /// The right digest in capital letters.
     Capitals,
+    /// Rightly signed at this moment: the headers of an event that was sent then, as [`SentEvent::at`] has it.
+    At(DateTime<Utc>),
     /// Rightly signed, over another URL than the one it is sent to.
     OverUrl(String),
 }
@@ -70,8 +72,8 @@ async fn deliver(shared: &Weak<Shared>, event: &PlannedEvent) {
         let mut state = lock(&shared.state);
         write(&mut state, event, now)
     };
-    let Some(Mailing { http, letters }) = letters else { return };
-    for letter in &letters {
+    let Some(Mailing { http, letters, replay }) = letters else { return };
+    for letter in letters.iter().filter(|letter| !letter.only_http) {
         shared.put_into_queue(letter);
     }
     let Some((url, key)) = http else { return };
@@ -79,7 +81,14 @@ async fn deliver(shared: &Weak<Shared>, event: &PlannedEvent) {
         shared.warn_once();
         return;
     }
+    let mut sent = now;
     for letter in letters {
+        sent = shared.post_with_retries(&url, key.as_deref(), &letter).await.unwrap_or(sent);
+    }
+    if let Some(mut letter) = replay {
+        if letter.signature == EventSignature::Right {
+            letter.signature = EventSignature::At(sent);
+        }
         shared.post_with_retries(&url, key.as_deref(), &letter).await;
     }
 }
@@ -90,6 +99,8 @@ pub(super) struct Letter {
     pub(super) kind: &'static str,
     pub(super) body: String,
     pub(super) signature: EventSignature,
+    /// It does not go into the queue.
+    pub(super) only_http: bool,
 }
 
 /// All that is sent for one media.
@@ -97,6 +108,8 @@ struct Mailing {
     /// Address and key, if events go out over HTTP.
     http: Option<(String, Option<String>)>,
     letters: Vec<Letter>,
+    /// Follows with the headers of the last letter.
+    replay: Option<Letter>,
 }
 
 /// What is sent for one media, and where to; `None` if nothing is.
@@ -112,17 +125,24 @@ fn write(state: &mut State, event: &PlannedEvent, now: DateTime<Utc>) -> Option<
     let http = callback.map(|Callback { url, key }| (own_url.unwrap_or(url), key));
     let script = job.media.iter().find(|row| row.media == event.media)?.script.event.clone();
     let mut letters = Vec::new();
+    if script.unsigned_fail_first {
+        let (body, signature) = (failure(real.clone()), EventSignature::Missing);
+        letters.push(Letter { kind: "forged", body, signature, only_http: true });
+    }
     if !script.forged_first.is_empty() {
-        letters.push(Letter {
-            kind: "forged",
-            body: forge(state, real.clone(), &script.forged_first, now),
-            signature: EventSignature::Right,
-        });
+        let body = forge(state, real.clone(), &script.forged_first, now);
+        let signature = EventSignature::Right;
+        letters.push(Letter { kind: "forged", body, signature, only_http: false });
     }
     for _ in 0..if script.double { 2 } else { 1 } {
-        letters.push(Letter { kind: "event", body: real.to_string(), signature: signature_of(&script) });
+        let (body, signature) = (real.to_string(), signature_of(&script));
+        letters.push(Letter { kind: "event", body, signature, only_http: false });
     }
-    Some(Mailing { http, letters })
+    let replay = (!script.replayed_with.is_empty()).then(|| {
+        let body = forge(state, real, &script.replayed_with, now);
+        Letter { kind: "replayed", body, signature: signature_of(&script), only_http: true }
+    });
+    Some(Mailing { http, letters, replay })
 }
 
 fn callback_url(user_data: &str) -> Option<String> {
@@ -152,7 +172,8 @@ pub(super) fn body(state: &State, job_id: &str, media: &str, now: DateTime<Utc>)
         "TaskType": job.task_type.to_lowercase(),
         "FilterPolicy": job.filter_policy,
     });
-    lookup::outcome(row, &mut out);
+    let named = if row.script.event.partial { row.urls.len().min(1) } else { row.urls.len() };
+    lookup::outcome(row, 0..named, &mut out);
     if let Some(word) = &row.script.event.status {
         out["Status"] = json!(word);
     }
@@ -171,12 +192,23 @@ fn extend(user_data: &str) -> Option<Value> {
     serde_json::from_str::<Value>(user_data).ok()?.get("Extend").cloned()
 }
 
+/// An event that says that the CDN did not take the URLs.
+fn failure(mut event: Value) -> String {
+    if let Value::Object(fields) = &mut event {
+        fields.retain(|name, _| !["SuccessPlayUrls", "TaskIds"].contains(&name.as_str()));
+    }
+    event["Status"] = json!("fail");
+    event["ErrorCode"] = json!("InternalError");
+    event["ErrorMessage"] = json!("forged");
+    event.to_string()
+}
+
 /// An event that names other tasks, which then exist and are complete: who believes it takes the job for done.
 fn forge(state: &mut State, mut event: Value, task_ids: &[String], now: DateTime<Utc>) -> String {
     let urls: Vec<String> =
         task_ids.iter().map(|id| format!("https://forged.example.test/{id}.mp4")).collect();
     for (id, url) in task_ids.iter().zip(&urls) {
-        if state.store.rows_of(id, now).is_empty() {
+        if state.store.rows_of(id, false, now).is_empty() {
             state.store.add_task(TaskRow {
                 id: Arc::from(id.as_str()),
                 url: url.clone(),
@@ -185,6 +217,8 @@ fn forge(state: &mut State, mut event: Value, task_ids: &[String], now: DateTime
                 course: Course { pending: Duration::ZERO, duration: Duration::ZERO, end: End::Complete },
                 visible: now,
                 hidden_looks: 0,
+                script: Arc::default(),
+                told: true,
             });
         }
     }
@@ -221,26 +255,36 @@ impl Shared {
         });
     }
 
-    async fn post_with_retries(&self, url: &str, key: Option<&str>, letter: &Letter) {
+    /// Gives back when the last attempt was made, and signed.
+    async fn post_with_retries(
+        &self,
+        url: &str,
+        key: Option<&str>,
+        letter: &Letter,
+    ) -> Option<DateTime<Utc>> {
+        let mut last = None;
         for attempt in 1..=ATTEMPTS {
             if attempt > 1 {
                 tokio::time::sleep(PAUSE).await;
             }
-            if self.post(url, key, letter, attempt).await == Some(200) {
-                return;
+            let (at, status) = self.post(url, key, letter, attempt).await?;
+            last = Some(at);
+            if status == Some(200) {
+                return last;
             }
         }
         tracing::warn!(attempts = ATTEMPTS, "an event was given up");
+        last
     }
 
-    /// One attempt; gives back the status that was answered.
+    /// One attempt; gives back when it was made, and the status if one was answered. None: there is no way to send it.
     pub(super) async fn post(
         &self,
         url: &str,
         key: Option<&str>,
         letter: &Letter,
         attempt: u32,
-    ) -> Option<u16> {
+    ) -> Option<(DateTime<Utc>, Option<u16>)> {
         let Some(transport) = lock(&self.event_transport).clone() else {
             self.warn_once();
             return None;
@@ -273,7 +317,7 @@ impl Shared {
             error,
             took: started.elapsed(),
         });
-        status
+        Some((at, status))
     }
 }
 
@@ -282,6 +326,7 @@ fn headers(url: &str, key: Option<&str>, signature: &EventSignature, now: DateTi
     let Some(key) = key else { return HeaderMap::new() };
     let time = match signature {
         S::Aged(seconds) => now - TimeDelta::seconds(*seconds),
+        S::At(moment) => *moment,
         _ => now,
     };
     let sign =
@@ -289,7 +334,7 @@ fn headers(url: &str, key: Option<&str>, signature: &EventSignature, now: DateTi
     let right = || sign(url, key);
     let timestamp = Some(time.timestamp().to_string());
     let (timestamp, digest) = match signature {
-        S::Right | S::Aged(_) => (timestamp, Some(right())),
+        S::Right | S::Aged(_) | S::At(_) => (timestamp, Some(right())),
         S::Missing => (None, None),
         S::OnlyTimestamp => (timestamp, None),
         S::OnlySignature => (None, Some(right())),

@@ -63,6 +63,15 @@ pub enum Fault {
         #[serde(default = "status_502")]
         status: u16,
     },
+    /// Sent on to another address, as by a portal that wants a login; nothing is done.
+    Redirect {
+        /// HTTP status; default 302.
+        #[serde(default = "status_302")]
+        status: u16,
+        /// Where to; default `http://portal.example.test/login`.
+        #[serde(default = "portal")]
+        location: String,
+    },
     /// The connection is cut; nothing is done.
     ResetBefore,
     /// The work is done, the connection is cut before the answer.
@@ -75,6 +84,16 @@ pub enum Fault {
     },
     /// The work is done, the answer (status 200) is not JSON.
     Garbage,
+    /// The work is done, the answer (status 200) is `{}`.
+    EmptyObject,
+    /// The work is done, the list in the answer has another shape; answers without a list stay as they are.
+    WrongShape {
+        /// Which shape; default `text`.
+        #[serde(default)]
+        shape: Shape,
+    },
+    /// The work is done, a byte order mark stands before the answer.
+    Bom,
     /// The work is done, the answer breaks off in the middle.
     HalfBody,
     /// The work is done, the answer takes longer.
@@ -93,6 +112,22 @@ pub enum Fault {
     NoTotal,
 }
 
+/// What stands where a list belongs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Shape {
+    /// A text.
+    #[default]
+    Text,
+    /// The row itself, if there is exactly one.
+    LoneRow,
+    /// An object without fields.
+    Object,
+    /// A list whose rows have no fields.
+    EmptyRows,
+}
+
 fn throttling() -> String {
     "Throttling.User".into()
 }
@@ -101,6 +136,12 @@ fn internal() -> String {
 }
 fn internal_message() -> String {
     "The request processing has failed due to some unknown error.".into()
+}
+fn portal() -> String {
+    "http://portal.example.test/login".into()
+}
+fn status_302() -> u16 {
+    302
 }
 fn status_400() -> u16 {
     400
@@ -126,6 +167,11 @@ impl Fault {
         Self::Error { status, code: code.into(), message: internal_message() }
     }
 
+    /// A redirection to a portal.
+    pub fn redirect() -> Self {
+        Self::Redirect { status: status_302(), location: portal() }
+    }
+
     /// Its name in scenario files and in the log of calls.
     pub fn name(&self) -> &'static str {
         match self {
@@ -134,10 +180,14 @@ impl Fault {
             Self::XmlError { .. } => "xml_error",
             Self::Empty { .. } => "empty",
             Self::Html { .. } => "html",
+            Self::Redirect { .. } => "redirect",
             Self::ResetBefore => "reset_before",
             Self::ResetAfter => "reset_after",
             Self::Stall { .. } => "stall",
             Self::Garbage => "garbage",
+            Self::EmptyObject => "empty_object",
+            Self::WrongShape { .. } => "wrong_shape",
+            Self::Bom => "bom",
             Self::HalfBody => "half_body",
             Self::Delay { .. } => "delay",
             Self::LowerCaseKeys => "lower_case_keys",
@@ -154,7 +204,8 @@ impl Fault {
             | Self::Error { status, .. }
             | Self::XmlError { status, .. }
             | Self::Empty { status }
-            | Self::Html { status } => Some(*status),
+            | Self::Html { status }
+            | Self::Redirect { status, .. } => Some(*status),
             _ => None,
         }
     }
@@ -167,6 +218,7 @@ impl Fault {
             | Self::XmlError { .. }
             | Self::Empty { .. }
             | Self::Html { .. }
+            | Self::Redirect { .. }
             | Self::ResetBefore => false,
             Self::Stall { done } => *done,
             _ => true,

@@ -41,7 +41,7 @@ pub struct Call {
 pub struct SentEvent {
     /// When it was sent, by the emulator's clock.
     pub at: DateTime<Utc>,
-    /// `event`, `forged` or `by_hand`.
+    /// `event`, `forged`, `replayed` or `by_hand`.
     pub kind: &'static str,
     /// Where to.
     pub url: String,

@@ -1,11 +1,14 @@
 //! `GetMediaRefreshJobs`: the media of a job whose URLs were handed to the CDN.
 
+use std::ops::Range;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::answer::Problem;
 use super::state::{Done, State};
 use super::store::{Job, MediaRow};
+use super::telling;
 use crate::auth::rpc::Params;
 
 pub(super) fn get_media_refresh_jobs(
@@ -28,15 +31,18 @@ pub(super) fn get_media_refresh_jobs(
                 row.hidden_looks -= 1;
                 continue;
             }
+            row.looks.again(now);
             shown.push(row.media.clone());
         }
         let job = &*job;
-        rows.extend(job.media.iter().filter(|r| shown.contains(&r.media)).map(|r| render(job_id, job, r)));
+        let shown = job.media.iter().filter(|row| shown.contains(&row.media));
+        rows.extend(shown.flat_map(|row| telling::job_rows(row, &head(job_id, job, row), now)));
     }
     Ok(Done::of(json!({ "MediaRefreshJobs": rows })))
 }
 
-fn render(job_id: &str, job: &Job, row: &MediaRow) -> Value {
+/// What a row says whatever came of the submission.
+fn head(job_id: &str, job: &Job, row: &MediaRow) -> Value {
     let mut out = json!({
         "MediaRefreshJobId": job_id,
         "MediaId": row.media,
@@ -48,12 +54,12 @@ fn render(job_id: &str, job: &Job, row: &MediaRow) -> Value {
     if let Some(user_data) = &job.user_data {
         out["UserData"] = json!(user_data);
     }
-    outcome(row, &mut out);
     out
 }
 
-/// The fields that lookup and event have in common.
-pub(super) fn outcome(row: &MediaRow, out: &mut Value) {
+/// The fields that lookup and event have in common, with this part of the URLs and tasks.
+pub(super) fn outcome(row: &MediaRow, part: Range<usize>, out: &mut Value) {
+    let telling = &row.script.telling;
     match &row.script.submit_fail {
         Some(fail) => {
             out["Status"] = json!("fail");
@@ -62,8 +68,8 @@ pub(super) fn outcome(row: &MediaRow, out: &mut Value) {
         }
         None => {
             out["Status"] = json!("success");
-            out["SuccessPlayUrls"] = json!(row.urls.join(","));
-            out["TaskIds"] = json!(row.task_ids.join(","));
+            out["SuccessPlayUrls"] = telling.list_style.write(&row.urls[part.clone()], false);
+            out["TaskIds"] = telling.list_style.write(&row.task_ids[part], telling.garbage_in_lists);
         }
     }
 }

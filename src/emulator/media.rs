@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::duration;
+use super::telling::Telling;
 
 /// How one media behaves. The default is a media in good health.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -52,6 +53,8 @@ pub struct MediaScript {
     pub lookup_empty_for: Duration,
     /// So many lookups of its job do not show it, once the URLs are with the CDN.
     pub lookup_empty_looks: u32,
+    /// How lookups, rows and events tell of it.
+    pub telling: Telling,
     /// What becomes of its event.
     pub event: EventScript,
 }
@@ -112,6 +115,14 @@ pub struct EventScript {
     pub early: Option<Duration>,
     /// A rightly signed event with these task ids goes ahead of it. These tasks then exist and are `Complete`.
     pub forged_first: Vec<String>,
+    /// An event without signature headers that says `fail` goes ahead of it. Over HTTP only: who can't sign can't write to
+    /// the queue either.
+    pub unsigned_fail_first: bool,
+    /// An event with these task ids follows it, with the very headers of the one before: they prove no body. These tasks
+    /// then exist and are `Complete`. Over HTTP only, since the queue has no such headers.
+    pub replayed_with: Vec<String>,
+    /// It names only the first of its URLs and tasks.
+    pub partial: bool,
     /// It comes without the signature headers.
     pub unsigned: bool,
     /// Its signature is wrong.
@@ -141,10 +152,22 @@ impl MediaScript {
         Self { submit_fail: Some(fail), ..Self::default() }
     }
 
+    /// Sets how the cloud tells of it.
+    #[must_use]
+    pub fn with_telling(mut self, telling: Telling) -> Self {
+        self.telling = telling;
+        self
+    }
+
     /// Sets its event's script.
     #[must_use]
     pub fn with_event(mut self, event: EventScript) -> Self {
         self.event = event;
         self
+    }
+
+    /// What its failed tasks say.
+    pub(super) fn failure(&self) -> &str {
+        self.failed_description.as_deref().unwrap_or("Internal Error")
     }
 }

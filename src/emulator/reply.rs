@@ -1,11 +1,11 @@
 //! What goes back: the outcome of an action, or what a fault makes of it.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::answer::{self, Envelope, Format, Problem};
-use super::fault::Fault;
+use super::fault::{Fault, Shape};
 
 /// What the emulator does about one request.
 #[derive(Debug)]
@@ -41,6 +41,14 @@ pub(super) fn reply(envelope: &Envelope, outcome: &Result<Value, Problem>, fault
                 fields.remove("TotalCount");
             }
         }),
+        Some(Fault::EmptyObject) => whole(|body| *body = json!({})),
+        Some(Fault::WrongShape { shape }) => {
+            Reply::Answer(envelope.outcome(outcome, |body| reshape(body, *shape)))
+        }
+        Some(Fault::Bom) => {
+            let answer = envelope.outcome(outcome, |_| {});
+            Reply::Answer(answer.map(|body| Bytes::from([b"\xEF\xBB\xBF", &*body].concat())))
+        }
         Some(Fault::Garbage) => {
             let json = "application/json;charset=utf-8";
             Reply::Answer(envelope.raw(200, json, "\u{1}\u{2}{\"Tasks\": [garbage".into()))
@@ -59,11 +67,41 @@ pub(super) fn reply(envelope: &Envelope, outcome: &Result<Value, Problem>, fault
             Reply::Answer(envelope.as_format(Format::Xml).problem(problem))
         }
         Some(Fault::Empty { status }) => Reply::Answer(envelope.raw(*status, "text/plain", String::new())),
-        Some(Fault::Html { status }) => {
-            let page = format!(
-                "<html><head><title>{status}</title></head><body><h1>{status}</h1><hr>proxy</body></html>"
-            );
-            Reply::Answer(envelope.raw(*status, "text/html", page))
+        Some(Fault::Html { status }) => Reply::Answer(envelope.raw(*status, "text/html", page(*status))),
+        Some(Fault::Redirect { status, location }) => {
+            Reply::Answer(leading_to(location, envelope.raw(*status, "text/html", page(*status))))
+        }
+    }
+}
+
+/// What proxies and portals send.
+pub(super) fn page(status: u16) -> String {
+    let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+    let title = [&status.to_string(), reason.unwrap_or_default()].join(" ");
+    let title = title.trim_end();
+    format!("<html><head><title>{title}</title></head><body><h1>{title}</h1><hr>proxy</body></html>")
+}
+
+/// The same answer with a `Location`.
+pub(super) fn leading_to(location: &str, mut answer: Response<Bytes>) -> Response<Bytes> {
+    if let Ok(location) = HeaderValue::from_str(location) {
+        answer.headers_mut().insert(header::LOCATION, location);
+    }
+    answer
+}
+
+fn reshape(body: &mut Value, shape: Shape) {
+    for place in ["/Tasks/Task", "/MediaRefreshJobs"] {
+        let Some(Value::Array(rows)) = body.pointer_mut(place) else { continue };
+        let told = match (shape, &rows[..]) {
+            (Shape::Text, _) => json!("x"),
+            (Shape::LoneRow, [row]) => row.clone(),
+            (Shape::LoneRow, _) => continue,
+            (Shape::Object, _) => json!({}),
+            (Shape::EmptyRows, rows) => json!(vec![json!({}); rows.len()]),
+        };
+        if let Some(list) = body.pointer_mut(place) {
+            *list = told;
         }
     }
 }

@@ -42,6 +42,7 @@
 //! | `url_with_commas` | false | makes URLs with commas in them |
 //! | `merge_ids_across_media` | false | all URLs of one submit call share one task id |
 //! | `extend_as_object` | false | events carry `Extend` as an object, not as a text holding JSON |
+//! | `pages` | honest | how rows are cut into pages and counted: page [`telling`](super::telling) |
 //! | `task_filters` | `works` | how listings of tasks treat `ObjectType`, `DomainName` and `Status`: `works`, `refused`, `shows_nothing`, `knows_no_domain`, `hides_half`, `ignored` |
 //! | `rates` | 50 for the two job actions | action → calls a second; 0 = no limit. More gives `Throttling.User` |
 //! | `callback` | none | `url`, and `key` if events are to be signed: the event settings at the start, with every event type on. Without settings no event is sent, whatever `UserData` says. `SetMessageCallback` and `DeleteMessageCallback` replace them |
@@ -87,6 +88,7 @@
 //! | `foreign_rows`, `foreign_status` | 0, `Complete` | so many rows of other people's URLs under each of its task ids |
 //! | `invisible_for`, `invisible_looks` | 0 | so long, and for so many queries of the id, its tasks are not found |
 //! | `lookup_empty_for`, `lookup_empty_looks` | 0 | so long, and for so many lookups, its job does not show it |
+//! | `telling` | honest | how rows, lookups and events tell of it, as other spellings, lists in other shapes, rows one by one or twice: page [`telling`](super::telling) |
 //! | `event` | sent once | see below |
 //!
 //! # The event of one media
@@ -101,6 +103,9 @@
 //! | `double` | false | sent twice |
 //! | `early` | none | sent at once, and the submit answer is held back for so long |
 //! | `forged_first` | none | a rightly signed event with these task ids goes ahead; these tasks are then `Complete` |
+//! | `unsigned_fail_first` | false | an event without signature that says `fail` goes ahead, over HTTP only |
+//! | `replayed_with` | none | an event with these task ids follows, with the very headers of the one before, over HTTP only; these tasks are then `Complete` |
+//! | `partial` | false | names only the first of its URLs and tasks |
 //! | `unsigned`, `bad_signature`, `stale_timestamp` | false | no signature, a wrong one, one of ten minutes ago |
 //! | `status` | `success`, `fail` | another status word |
 //! | `extend_as_object` | false | `Extend` is an object |
@@ -153,11 +158,15 @@
 //! | `throttle` | `code` `Throttling.User`, `status` 400, `retry_after_ms` (header `x-acs-retry-after`), `retry_after_s` (header `Retry-After`) | no |
 //! | `error`, `xml_error` | `status` 500, `code` `InternalError`, `message` | no |
 //! | `empty` | `status` 503; no body | no |
-//! | `html` | `status` 502; a proxy's page | no |
+//! | `html` | `status` 502; a proxy's page, with the status as its title | no |
+//! | `redirect` | `status` 302, `location` `http://portal.example.test/login`; a portal's page | no |
 //! | `"reset_before"` | connection cut | no |
 //! | `"reset_after"` | connection cut | yes |
 //! | `stall` | `done` false; no answer ever | as `done` says |
 //! | `"garbage"` | status 200, not JSON | yes |
+//! | `"empty_object"` | status 200, `{}` | yes |
+//! | `wrong_shape` | `shape` `text`, `lone_row` (of a list of one), `object` or `empty_rows`: what stands for the list of the answer | yes |
+//! | `"bom"` | a byte order mark before the answer | yes |
 //! | `"half_body"` | head and half of the body, then cut | yes |
 //! | `delay` | `by`, a duration | yes |
 //! | `"lower_case_keys"` | `requestId` for `RequestId` and so on | yes |
@@ -173,6 +182,7 @@ use super::duration;
 use super::filters::Filtering;
 use super::media::MediaScript;
 use super::metadata::{CredentialsUri, Metadata};
+use super::pages::Pages;
 use super::queue::QueueScript;
 use super::quota::Quota;
 use super::rules::FaultRule;
@@ -220,6 +230,8 @@ pub struct Scenario {
     pub merge_ids_across_media: bool,
     /// Whether events carry `Extend` as an object.
     pub extend_as_object: bool,
+    /// How rows are cut into pages and counted.
+    pub pages: Pages,
     /// How listings of tasks treat their filters.
     pub task_filters: Filtering,
     /// Calls a second by action; 0 means no limit.
@@ -297,6 +309,7 @@ impl Default for Scenario {
             url_with_commas: false,
             merge_ids_across_media: false,
             extend_as_object: false,
+            pages: Pages::default(),
             task_filters: Filtering::default(),
             rates: BTreeMap::new(),
             callback: None,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::media::MediaScript;
+use super::telling::{Looks, OneByOne};
 
 /// One accepted call of `RefreshMediaPlayUrls`.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub(super) struct MediaRow {
     pub(super) script: Arc<MediaScript>,
     /// Lookups that do not show it yet.
     pub(super) hidden_looks: u32,
+    /// Lookups that showed it.
+    pub(super) looks: Looks,
 }
 
 /// One row of `DescribeVodRefreshTasks`: a URL under a task id.
@@ -48,6 +51,10 @@ pub(super) struct TaskRow {
     pub(super) visible: DateTime<Utc>,
     /// Queries for its id that do not show it yet.
     pub(super) hidden_looks: u32,
+    /// Whose row it is; of nobody's media, a healthy one.
+    pub(super) script: Arc<MediaScript>,
+    /// Whether it has come to light, where rows do so one after another. Listings show no other.
+    pub(super) told: bool,
 }
 
 /// How a task goes.
@@ -79,12 +86,16 @@ impl TaskRow {
     pub(super) fn at(&self, now: DateTime<Utc>) -> Shown<'_> {
         let age = (now - self.created).to_std().unwrap_or_default();
         let plain = |status, process: &str| Shown { status, process: process.to_owned(), description: None };
+        let before_its_end = |word| self.script.telling.status_word.as_deref().unwrap_or(word);
         if age < self.course.pending {
-            return plain("Pending", "0%");
+            return plain(before_its_end("Pending"), "0%");
         }
         if age < self.course.duration || self.course.end == End::Never {
             let share = age.as_secs_f64() / self.course.duration.as_secs_f64().max(0.001);
-            return plain("Refreshing", &format!("{}%", ((share * 100.0) as u64).clamp(1, 99)));
+            return plain(
+                before_its_end("Refreshing"),
+                &format!("{}%", ((share * 100.0) as u64).clamp(1, 99)),
+            );
         }
         match &self.course.end {
             End::Failed(why) => Shown { status: "Failed", process: "100%".into(), description: Some(why) },
@@ -93,19 +104,35 @@ impl TaskRow {
         }
     }
 
-    pub(super) fn is_visible(&self, now: DateTime<Utc>) -> bool {
+    /// Whether a query for its id may show it.
+    fn is_visible(&self, now: DateTime<Utc>) -> bool {
         self.created <= now && self.visible <= now && self.hidden_looks == 0
+    }
+
+    fn comes_one_by_one(&self) -> bool {
+        self.script.telling.rows_one_by_one != OneByOne::default()
     }
 }
 
 /// History that the service keeps.
 pub(super) const HISTORY: TimeDelta = TimeDelta::days(3);
 
+/// The rows of one task id.
+#[derive(Debug, Default)]
+struct OfId {
+    /// Places in `tasks`, the oldest first.
+    places: Vec<u32>,
+    looks: Looks,
+    queries: usize,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Store {
     pub(super) jobs: HashMap<String, Job>,
     tasks: Vec<TaskRow>,
-    by_id: HashMap<Arc<str>, Vec<u32>>,
+    by_id: HashMap<Arc<str>, OfId>,
+    /// Queries that named no id.
+    listings: usize,
     /// Places in `tasks`, oldest first: listings take their page out of this without sorting.
     by_age: Vec<(DateTime<Utc>, u32)>,
     /// Whether some row may be hidden after its creation, so that a listing has to look at each.
@@ -116,20 +143,34 @@ pub(super) struct Store {
 impl Store {
     pub(super) fn add_task(&mut self, row: TaskRow) {
         let Ok(place) = u32::try_from(self.tasks.len()) else { return };
-        self.some_hidden |= row.hidden_looks > 0 || row.visible > row.created;
+        self.some_hidden |= row.hidden_looks > 0 || row.visible > row.created || !row.told;
         self.preloads += usize::from(row.object_type == "preload");
         // Nearly always at the end, since time goes forward.
         let at = self.by_age.partition_point(|(created, _)| *created <= row.created);
         self.by_age.insert(at, (row.created, place));
-        self.by_id.entry(Arc::clone(&row.id)).or_default().push(place);
+        self.by_id.entry(Arc::clone(&row.id)).or_default().places.push(place);
         self.tasks.push(row);
     }
 
-    /// The rows of one task id, newest first. Asking counts as a look.
-    pub(super) fn rows_of(&mut self, id: &str, now: DateTime<Utc>) -> Vec<&TaskRow> {
-        let Some(places) = self.by_id.get(id) else { return Vec::new() };
+    /// Counts a query, for one task id or for a listing, and says how many there were before.
+    pub(super) fn count_query(&mut self, id: Option<&str>) -> usize {
+        let queries = match id {
+            None => &mut self.listings,
+            Some(id) => match self.by_id.get_mut(id) {
+                Some(of_id) => &mut of_id.queries,
+                None => return 0,
+            },
+        };
+        *queries += 1;
+        *queries - 1
+    }
+
+    /// The rows of one task id, newest first. Asking brings hidden rows nearer to the light; those that come one by one
+    /// wait for a whole look, which begins with the first page.
+    pub(super) fn rows_of(&mut self, id: &str, begins_a_look: bool, now: DateTime<Utc>) -> Vec<&TaskRow> {
+        let Some(OfId { places, looks, .. }) = self.by_id.get_mut(id) else { return Vec::new() };
         let mut seen = Vec::new();
-        for &place in places.iter().rev() {
+        for &place in places.iter() {
             let row = &mut self.tasks[place as usize];
             if row.is_visible(now) && now - row.created <= HISTORY {
                 seen.push(place);
@@ -137,7 +178,19 @@ impl Store {
                 row.hidden_looks = row.hidden_looks.saturating_sub(1);
             }
         }
-        seen.iter().map(|&place| &self.tasks[place as usize]).collect()
+        if begins_a_look && !seen.is_empty() {
+            looks.again(now);
+        }
+        let mut count = 0;
+        seen.retain(|&place| {
+            let row = &mut self.tasks[place as usize];
+            if row.comes_one_by_one() {
+                count += 1;
+                row.told |= count <= row.script.telling.rows_one_by_one.told(looks, now);
+            }
+            row.told
+        });
+        seen.iter().rev().map(|&place| &self.tasks[place as usize]).collect()
     }
 
     /// One page of a listing, newest first, and how many rows there are in all.
@@ -158,7 +211,7 @@ impl Store {
         }
         let mut total = 0;
         let mut page = Vec::new();
-        for row in newest_first.filter(|row| row.is_visible(now) && listing.fits(row, now)) {
+        for row in newest_first.filter(|row| row.is_visible(now) && row.told && listing.fits(row, now)) {
             if total >= skip && page.len() < take {
                 page.push(row);
             }
@@ -185,9 +238,12 @@ impl Store {
     /// Makes the tasks with this id that have not ended be complete from now on. Gives back how many.
     pub(super) fn complete(&mut self, id: &str, now: DateTime<Utc>) -> usize {
         let mut changed = 0;
-        for &place in self.by_id.get(id).into_iter().flatten() {
+        for &place in self.by_id.get(id).iter().flat_map(|of_id| &of_id.places) {
             let row = &mut self.tasks[place as usize];
-            if matches!(row.at(now).status, "Pending" | "Refreshing") {
+            let status = Some(row.at(now).status);
+            if [Some("Pending"), Some("Refreshing"), row.script.telling.status_word.as_deref()]
+                .contains(&status)
+            {
                 row.course = Course { pending: Duration::ZERO, duration: Duration::ZERO, end: End::Complete };
                 changed += 1;
             }
@@ -213,7 +269,7 @@ impl Listing<'_> {
     pub(super) fn fits(&self, row: &TaskRow, now: DateTime<Utc>) -> bool {
         self.url.is_none_or(|url| row.url == url)
             && self.object_type.is_none_or(|kind| row.object_type == kind)
-            && self.domain.is_none_or(|domain| domain_of(&row.url) == domain)
+            && self.domain.is_none_or(|domain| domain_of(&row.url).eq_ignore_ascii_case(domain))
             && self.status.is_none_or(|status| row.at(now).status == status)
             && self.from.is_none_or(|from| row.created >= from)
             && self.to.is_none_or(|to| row.created <= to)
@@ -247,6 +303,8 @@ mod tests {
             },
             visible: created,
             hidden_looks: 0,
+            script: Arc::default(),
+            told: true,
         }
     }
 
@@ -297,7 +355,7 @@ mod tests {
         for _ in 0..2_000 {
             let (total, page) = store.list(&Listing::default(), 0, 50, now);
             assert_eq!((total, page.len()), (100_000, 50));
-            assert_eq!(store.rows_of("77777", now).len(), 1);
+            assert_eq!(store.rows_of("77777", true, now).len(), 1);
         }
     }
 
@@ -308,9 +366,9 @@ mod tests {
         hidden.visible = start() + TimeDelta::seconds(5);
         hidden.hidden_looks = 2;
         store.add_task(hidden);
-        assert_eq!(store.rows_of("1", start()).len(), 0, "too early, which is no look");
+        assert_eq!(store.rows_of("1", true, start()).len(), 0, "too early, which is no look");
         let later = start() + TimeDelta::seconds(5);
-        let seen: Vec<usize> = (0..3).map(|_| store.rows_of("1", later).len()).collect();
+        let seen: Vec<usize> = (0..3).map(|_| store.rows_of("1", true, later).len()).collect();
         assert_eq!(seen, [0, 0, 1]);
     }
 }

@@ -10,6 +10,7 @@ use super::answer::Problem;
 use super::media::MediaScript;
 use super::state::{Done, PlannedEvent, State};
 use super::store::{Course, End, Job, MediaRow, TaskRow};
+use super::telling::{self, Looks, OneByOne};
 use crate::auth::rpc::Params;
 use crate::net::rng;
 
@@ -165,6 +166,7 @@ pub(super) fn open_job(
             task_ids: task_ids_of(state, &script, urls.len(), shared_id.as_deref()),
             urls,
             hidden_looks: script.lookup_empty_looks,
+            looks: Looks::default(),
             script,
             media,
         };
@@ -233,12 +235,13 @@ fn task_ids_of(state: &mut State, script: &MediaScript, urls: usize, shared_id: 
 
 fn add_tasks(state: &mut State, row: &MediaRow, object_type: &'static str) {
     let script = &row.script;
-    let failure = script.failed_description.as_deref().unwrap_or("Internal Error");
+    // Nothing is told otherwise than it is of the rows of others.
+    let of_nobody = Arc::<MediaScript>::default();
     for (place, (url, id)) in row.urls.iter().zip(&row.task_ids).enumerate() {
         let end = if script.never_complete.holds(place) {
             End::Never
         } else if script.failed_tasks.holds(place) {
-            End::Failed(failure.to_owned())
+            End::Failed(script.failure().to_owned())
         } else {
             End::Complete
         };
@@ -255,13 +258,16 @@ fn add_tasks(state: &mut State, row: &MediaRow, object_type: &'static str) {
             },
             visible: row.handed + TimeDelta::from_std(script.invisible_for).unwrap_or(TimeDelta::MAX),
             hidden_looks: script.invisible_looks,
+            script: Arc::clone(script),
+            told: script.telling.rows_one_by_one == OneByOne::default(),
         };
         for n in 0..script.foreign_rows {
             let word = script.foreign_status.clone().unwrap_or_else(|| "Complete".into());
             let url = format!("https://other.example.test/{id}/{n}.mp4");
             let course = Course { end: End::Word(word), ..task.course.clone() };
-            state.store.add_task(TaskRow { url, course, ..task.clone() });
+            let script = Arc::clone(&of_nobody);
+            state.store.add_task(TaskRow { url, course, script, told: true, ..task.clone() });
         }
-        state.store.add_task(task);
+        telling::task_rows(script, place, task).for_each(|row| state.store.add_task(row));
     }
 }

@@ -33,26 +33,37 @@ pub(super) fn describe_vod_refresh_tasks(
             .ok_or_else(|| Problem::invalid_parameter(name, &format!("it is no number from 1 to {max}"))),
     };
     let page_number = number("PageNumber", 1, 1_000_000)?;
-    let page_size = number("PageSize", DEFAULT_PAGE, MAX_PAGE)?;
+    let asked_size = number("PageSize", DEFAULT_PAGE, MAX_PAGE)?;
+    let pages = &state.scenario.pages;
+    let page_size = pages.size(asked_size);
     let skip = (page_number - 1) * page_size;
+    let queries = state.store.count_query(given("TaskId"));
     let (total, page) = match given("TaskId") {
         Some(id) if !id.bytes().all(|b| b.is_ascii_alphanumeric()) => {
             return Err(Problem::new(400, "InvalidTaskId.Malformed", "Specified TaskId is malformed."));
         }
         Some(id) => {
-            let mut rows = state.store.rows_of(id, now);
+            let mut rows = state.store.rows_of(id, page_number == 1, now);
             rows.retain(|row| listing.fits(row, now));
+            pages.turn(&mut rows, queries);
             (rows.len(), rows.into_iter().skip(skip).take(page_size).collect())
+        }
+        None if pages.shift > 0 => {
+            let (total, mut rows) = state.store.list(&listing, 0, usize::MAX, now);
+            pages.turn(&mut rows, queries);
+            (total, rows.into_iter().skip(skip).take(page_size).collect())
         }
         None => state.store.list(&listing, skip, page_size, now),
     };
     let rows: Vec<Value> = page.into_iter().map(|row| render(row, now)).collect();
-    Ok(Done::of(json!({
+    let mut body = json!({
         "PageNumber": page_number,
         "PageSize": page_size,
         "TotalCount": total,
         "Tasks": {"Task": rows},
-    })))
+    });
+    pages.tell(&mut body, asked_size);
+    Ok(Done::of(body))
 }
 
 fn read_listing<'a>(

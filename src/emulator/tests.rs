@@ -10,5 +10,7 @@ mod filters;
 mod gateway;
 mod keys;
 mod operations;
+mod pages;
 mod queue;
 mod sockets;
+mod telling;

@@ -10,7 +10,7 @@ use super::store::QueuedMessage;
 use crate::auth::{acs3, queue};
 use crate::emulator::answer::Problem;
 use crate::emulator::fault::Fault;
-use crate::emulator::reply::Reply;
+use crate::emulator::reply::{self, Reply};
 use crate::net::xml::escaped;
 
 const XML: &str = "text/xml;charset=utf-8";
@@ -63,11 +63,10 @@ impl Envelope {
                 self.problem(&Problem::new(*status, code, message))
             }
             Some(Fault::Empty { status }) => self.raw(*status, "text/plain", String::new()),
-            Some(Fault::Html { status }) => self.raw(
-                *status,
-                "text/html",
-                format!("<html><body><h1>{status}</h1><hr>proxy</body></html>"),
-            ),
+            Some(Fault::Html { status }) => self.raw(*status, "text/html", reply::page(*status)),
+            Some(Fault::Redirect { status, location }) => {
+                reply::leading_to(location, self.raw(*status, "text/html", reply::page(*status)))
+            }
             Some(Fault::Garbage) => self.raw(200, XML, "\u{1}\u{2}<Messages><garbage".into()),
             _ => plain(),
         })

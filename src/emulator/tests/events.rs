@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::bed::{Bed, sleep, start};
 use crate::auth::callback::CallbackVerifier;
-use crate::emulator::{EventScript, EventSignature, MediaScript, Scenario};
+use crate::emulator::{EventScript, EventSignature, MediaScript, QueueScript, Scenario};
 use crate::net::transport::RouterTransport;
 
 const URL: &str = "https://cb.example.test/vod/hook";
@@ -182,6 +182,69 @@ async fn a_forged_event_goes_ahead_and_its_task_looks_complete() {
     }
     assert_eq!(bed.tasks(&[("TaskId", "T666")]).await.0, ["T666 Complete"]);
     assert_eq!(bed.emulator.event_log()[0].kind, "forged");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partial_event_names_the_first_task_alone() {
+    let event = EventScript { partial: true, ..EventScript::default() };
+    let script = MediaScript { task_ids: vec!["T1".into(), "T2".into()], ..media(event) };
+    let (bed, seen) = bed(scenario().with_media("m1", script), &[]);
+    let job = bed.submit("m1").await;
+    sleep(400).await;
+    let seen = seen.lock().unwrap().clone();
+    assert_eq!(
+        (seen.len(), &seen[0].3["TaskIds"], &seen[0].3["Status"]),
+        (1, &"T1".into(), &"success".into())
+    );
+    assert_eq!(seen[0].3["SuccessPlayUrls"], "https://media.example.test/m1/1.mp4");
+    assert_eq!(bed.lookup(&job).await[0]["TaskIds"], "T1,T2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unsigned_failure_goes_ahead_of_the_real_event() {
+    let event = EventScript { unsigned_fail_first: true, ..EventScript::default() };
+    let cloud = scenario().with_media("m1", media(event)).with_queue(QueueScript::default());
+    let (bed, seen) = bed(cloud, &[]);
+    bed.submit("m1").await;
+    sleep(400).await;
+    let seen = seen.lock().unwrap();
+    let statuses: Vec<_> =
+        seen.iter().map(|(_, _, good, body)| (body["Status"].as_str().unwrap(), *good)).collect();
+    assert_eq!(statuses, [("fail", false), ("success", true)]);
+    assert_eq!((seen[0].3.get("TaskIds"), &seen[0].3["ErrorCode"]), (None, &"InternalError".into()));
+    assert_eq!(bed.emulator.queue_messages().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replay_has_the_headers_of_the_event_and_another_body() {
+    let event = EventScript { replayed_with: vec!["T666".into()], ..EventScript::default() };
+    let stale = EventScript { bad_signature: true, ..event.clone() };
+    for (event, statuses, good) in
+        [(event.clone(), &[][..], true), (event, &[500, 500], true), (stale, &[], false)]
+    {
+        let cloud = scenario().with_media("m1", media(event)).with_queue(QueueScript::default());
+        let (bed, seen) = bed(cloud, statuses);
+        bed.submit("m1").await;
+        sleep(9_000).await;
+        let seen = seen.lock().unwrap().clone();
+        let [.., real, replay] = &seen[..] else { panic!("{seen:?}") };
+        assert_eq!((real.2, replay.2), (good, good));
+        assert_ne!(real.3["TaskIds"], "T666");
+        assert_eq!(replay.3["TaskIds"], "T666");
+        assert_eq!(bed.emulator.event_log().last().unwrap().kind, "replayed");
+        assert_eq!(bed.tasks(&[("TaskId", "T666")]).await.0, ["T666 Complete"]);
+        assert_eq!(bed.emulator.queue_messages().len(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn headers_of_another_moment_are_a_replay() {
+    let (bed, seen) = bed(scenario(), &[]);
+    for (age, good) in [(299, true), (301, false)] {
+        let then = EventSignature::At(start() - Duration::from_secs(age));
+        bed.emulator.send_event(None, "{}", then).await;
+        assert_eq!(seen.lock().unwrap().last().unwrap().2, good);
+    }
 }
 
 #[tokio::test(start_paused = true)]

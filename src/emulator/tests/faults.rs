@@ -1,10 +1,10 @@
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::bed::{Bed, answer, json};
-use crate::emulator::{Fault, FaultRule, MediaScript, Reply, Scenario};
+use super::bed::{self, Bed, answer};
+use crate::emulator::{Fault, FaultRule, MediaScript, Reply, Scenario, Shape};
 use crate::net::transport::{Phase, Transport as _};
 
 const TASKS: &str = "DescribeVodRefreshTasks";
@@ -26,11 +26,15 @@ async fn every_fault_does_the_work_or_leaves_it_as_documented() {
         (Fault::XmlError { status: 500, code: "InternalError".into(), message: "m".into() }, 0),
         (Fault::Empty { status: 429 }, 0),
         (Fault::Html { status: 502 }, 0),
+        (Fault::redirect(), 0),
         (Fault::ResetBefore, 0),
         (Fault::ResetAfter, 1),
         (Fault::Stall { done: false }, 0),
         (Fault::Stall { done: true }, 1),
         (Fault::Garbage, 1),
+        (Fault::EmptyObject, 1),
+        (Fault::WrongShape { shape: Shape::Text }, 1),
+        (Fault::Bom, 1),
         (Fault::HalfBody, 1),
         (Fault::Delay { by: Duration::from_secs(3) }, 1),
         (Fault::LowerCaseKeys, 1),
@@ -70,11 +74,20 @@ async fn throttling_can_say_how_long() {
 async fn bodies_are_spoilt_each_in_its_way() {
     let text = |reply| String::from_utf8(answer(reply).body().to_vec()).unwrap();
     assert_eq!(text(submit_reply(&with(Fault::Empty { status: 503 })).await), "");
-    assert!(text(submit_reply(&with(Fault::Html { status: 502 })).await).starts_with("<html>"));
+    let page = text(submit_reply(&with(Fault::Html { status: 407 })).await);
+    assert!(page.starts_with("<html>") && page.contains("<title>407 Proxy Authentication Required</title>"));
+    let portal = answer(submit_reply(&with(Fault::redirect())).await);
+    assert_eq!(
+        (portal.status().as_u16(), portal.headers()["location"].as_bytes()),
+        (302, &b"http://portal.example.test/login"[..])
+    );
+    assert_eq!(text(submit_reply(&with(Fault::EmptyObject)).await), "{}");
+    let marked = text(submit_reply(&with(Fault::Bom)).await);
+    assert!(serde_json::from_str::<Value>(marked.strip_prefix('\u{feff}').unwrap()).is_ok());
     assert!(serde_json::from_str::<Value>(&text(submit_reply(&with(Fault::Garbage)).await)).is_err());
     let xml = Fault::XmlError { status: 500, code: "InternalError".into(), message: "m".into() };
     assert!(text(submit_reply(&with(xml)).await).contains("<Error><Code>InternalError</Code>"));
-    let (_, body) = json(submit_reply(&with(Fault::LowerCaseKeys)).await);
+    let (_, body) = bed::json(submit_reply(&with(Fault::LowerCaseKeys)).await);
     assert!(body["mediaRefreshJobId"].is_string() && body["requestId"].is_string(), "{body}");
     let Reply::HalfBody(whole) = submit_reply(&with(Fault::HalfBody)).await else { panic!("not half") };
     assert!(serde_json::from_slice::<Value>(whole.body()).is_ok());
@@ -97,6 +110,43 @@ async fn task_answers_are_spoilt_each_in_its_way() {
     let (rows, total) = bed.tasks(&[("TaskId", "T1")]).await;
     assert_eq!((rows, total), (vec!["991 Failed".into(), "T1 Complete".into(), "992 Failed".into()], 3));
     assert_eq!(look().await.1["TotalCount"], 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn something_else_stands_where_a_list_belongs() {
+    for (shape, one, two) in [
+        (Shape::Text, json!("x"), json!("x")),
+        (Shape::LoneRow, json!("T1"), json!(["T2", "T2"])),
+        (Shape::Object, json!({}), json!({})),
+        (Shape::EmptyRows, json!([{}]), json!([{}, {}])),
+    ] {
+        let media = |id: &str, count| MediaScript {
+            task_ids: vec![id.into()],
+            url_count: Some(count),
+            merged_tasks: true,
+            ..MediaScript::default()
+        };
+        let scenario = Scenario::new().with_media("m1", media("T1", 1)).with_media("m2", media("T2", 2));
+        let bed = Bed::new(scenario.with_fault(FaultRule::on("*", Fault::WrongShape { shape }).times(0)));
+        let job = bed.submit("m1").await;
+        bed.submit("m2").await;
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        // A row is told by its task id.
+        let short = |value: &Value| match value.get("TaskId").or_else(|| value.get("TaskIds")) {
+            Some(id) => id.clone(),
+            None => value.clone(),
+        };
+        let list = |value: &Value| match value {
+            Value::Array(rows) => Value::Array(rows.iter().map(short).collect()),
+            other => short(other),
+        };
+        for (id, expected) in [("T1", &one), ("T2", &two)] {
+            let (_, body) = bed.call(TASKS, &[("TaskId", id)]).await;
+            assert_eq!(list(&body["Tasks"]["Task"]), *expected, "{shape:?}");
+        }
+        let (_, body) = bed.call("GetMediaRefreshJobs", &[("MediaRefreshJobId", &job)]).await;
+        assert_eq!(list(&body["MediaRefreshJobs"]), one, "{shape:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
