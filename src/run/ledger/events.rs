@@ -56,7 +56,10 @@ impl Ledger {
             self.events.foreign += 1;
             return;
         };
-        if self.media[media as usize].heard.is_none() {
+        let entry = &mut self.media[media as usize];
+        if entry.heard.is_none() {
+            let source = event.source;
+            entry.heard = Some(Box::new(Heard { source, signed: false, success: false, failure: None }));
             self.events.accepted += 1;
             self.jobs[job as usize].unheard -= 1;
             self.notices.push(Notice::EventReceived {
@@ -111,7 +114,7 @@ impl Ledger {
         let (source, signed) = (event.source, event.signed);
         let entry = &mut self.media[media as usize];
         let by_lookup = entry.named.by_lookup;
-        if signed && entry.heard.is_some() && !by_lookup {
+        if signed && !by_lookup {
             // What others had said counts no more.
             entry.named.urls = Default::default();
             entry.heard = None;

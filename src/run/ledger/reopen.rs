@@ -1,6 +1,7 @@
 //! What the journal needs of a ledger: which facts are worth writing, and how a run goes on after a break.
 
 use super::rows::{BatchState, TaskEntry};
+use super::verdict::STEADY;
 use super::{Fact, Fault, Ledger, Moment};
 use crate::error::ErrorKind;
 
@@ -28,9 +29,11 @@ impl Ledger {
             }),
             Fact::TaskSeen { task, rows, .. } => self.task_number(task).is_some_and(|task| {
                 let entry = &self.tasks[task as usize];
-                let same = entry.rows.len() == rows.len()
-                    && entry.rows.iter().zip(rows).all(|(old, new)| old.shows(new));
-                !same && !rows.is_empty()
+                // Ended rows that stay as they are may decide in the end.
+                let counts = entry.ended_at.is_none()
+                    && entry.steady < STEADY
+                    && rows.iter().all(|row| row.status.is_final());
+                !rows.is_empty() && (counts || !entry.is_same(rows))
             }),
             // Where a listing stands is not worth knowing after a break, nor which filter the service did not take.
             Fact::Listed { .. } | Fact::TaskUnclear { .. } | Fact::JobUnclear { .. } => false,

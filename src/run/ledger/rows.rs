@@ -167,6 +167,8 @@ pub(super) struct TaskEntry {
     pub(super) unfinished_at: Option<Moment>,
     pub(super) ended_at: Option<Moment>,
     pub(super) looks: u32,
+    /// Looks in a row that showed the same.
+    pub(super) steady: u8,
     /// Rows that the service counts; 0 where it did not say.
     pub(super) total: u32,
     /// The last round of listings that showed it.
@@ -283,6 +285,7 @@ impl TaskEntry {
             unfinished_at: None,
             ended_at: None,
             looks: 0,
+            steady: 0,
             total: 0,
             error: None,
         }
@@ -298,8 +301,18 @@ impl TaskEntry {
         self.rows.len() < self.total as usize
     }
 
+    /// Whether an answer shows what is known already.
+    pub(super) fn is_same(&self, rows: &[TaskRow]) -> bool {
+        self.rows.len() == rows.len() && self.rows.iter().zip(rows).all(|(old, new)| old.shows(new))
+    }
+
     /// Takes the newest answer: its rows take the place of those with the same URLs.
     pub(super) fn merge(&mut self, rows: Vec<TaskRow>) {
+        if self.is_same(&rows) {
+            self.steady = self.steady.saturating_add(1);
+            return;
+        }
+        self.steady = 0;
         let mut new: Vec<Row> = rows.into_iter().map(Row::from).collect();
         let answered: HashSet<UrlKey> = match &new[..] {
             [row] if self.rows.iter().all(|old| old.key == row.key) => HashSet::new(),

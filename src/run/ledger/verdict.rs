@@ -9,6 +9,10 @@ use crate::vod::TaskStatus;
 /// So many looks at a task must have been answered before what they did not show counts as not there.
 const LOOKS_OF_A_GRACE: u32 = 3;
 
+/// So many looks in a row must have shown a task unchanged before rows that match no named URL stand for one: the row that
+/// has it may only not be shown yet.
+pub(super) const STEADY: u8 = 3;
+
 /// What is known of a media, and what it takes to know more.
 #[derive(Debug, PartialEq)]
 pub(super) enum Verdict {
@@ -81,7 +85,8 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: u32, now: Moment) -> Verdic
             return Verdict::Open(Wanted::Running);
         }
         let unmatched = matched.iter().filter(|matched| !**matched).count();
-        if strays.len() < evidence.claims(media, unmatched) {
+        let are_steady = strays.iter().all(|(task, _)| task.steady >= STEADY);
+        if !are_steady || strays.len() < evidence.claims(media, unmatched) {
             lack.get_or_insert(Lack::Url(missing));
         } else {
             tally.count_strays(&strays, unmatched);

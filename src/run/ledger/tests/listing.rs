@@ -36,10 +36,15 @@ pub(super) fn listed(page: u32, ours: Vec<TaskRow>, rows: usize, total: u64) -> 
     Fact::Listed { page, rows: among_others(ours, rows), total: Some(total) }
 }
 
-pub(super) fn among_others(mut ours: Vec<TaskRow>, rows: usize) -> Vec<TaskRow> {
-    let others = (ours.len()..rows).map(|n| TaskRow::new(task("other"), format!("https://b/{n}"), TaskStatus::Complete));
-    ours.extend(others);
-    ours
+/// Those of others are newer.
+pub(super) fn among_others(ours: Vec<TaskRow>, rows: usize) -> Vec<TaskRow> {
+    let made_at = |mut row: TaskRow, second| {
+        row.created_at = chrono::DateTime::from_timestamp(second, 0);
+        row
+    };
+    let other = |n| TaskRow::new(task("other"), format!("https://b/{n}"), TaskStatus::Complete);
+    let others = (ours.len()..rows).map(|n| made_at(other(n), 2));
+    others.chain(ours.into_iter().map(|row| made_at(row, 1))).collect()
 }
 
 pub(super) fn rows_of(media: &str, tasks: std::ops::Range<u32>, status: &TaskStatus) -> Vec<TaskRow> {
@@ -166,6 +171,7 @@ fn a_later_round_asks_only_for_pages_on_which_open_tasks_stood() {
     ledger.apply(at(9), listed(4, rows_of("m1", 10..30, &TaskStatus::Complete), 50, 300));
     assert_eq!(due(&mut ledger, at(9)), ["list page 2"]);
     ledger.apply(at(9), listed(2, rows_of("m2", 0..30, &TaskStatus::Complete), 50, 300));
+    due(&mut ledger, at(9));
     assert!(ledger.is_settled());
 }
 

@@ -37,6 +37,7 @@ fn a_round_that_meets_many_of_others_goes_on_without_them() {
     assert!(due(&mut ledger, at(6)).is_empty());
     assert_eq!(due(&mut ledger, at(9)), [format!("list page 1 {OURS}")], "by place");
     ledger.apply(at(9), listed(1, rows_of("m2", 0..30, &TaskStatus::Complete), 50, 60));
+    due(&mut ledger, at(9));
     assert!(ledger.is_settled());
 }
 
@@ -216,6 +217,7 @@ fn a_listing_of_running_tasks_leaves_their_places_alone() {
         rows.extend(rows_of("m2", first..first + 5, &TaskStatus::Refreshing));
         ledger.apply(now, listed(page, rows, 50, 300));
     }
+    due(&mut ledger, at(5));
     // Four on each page stay open.
     for page in 0..6 {
         for n in page * 5 + 2..page * 5 + 5 {

@@ -14,6 +14,7 @@ fn success_with_no_task_is_a_failure() {
 fn nothing_to_be_seen_ends_after_ten_minutes() {
     let mut by_job = ledger(false, &["m1"]);
     by_job.apply(at(1), submitted("J"));
+    by_job.apply(at(589), looked_up("J", vec![]));
     by_job.apply(at(590), looked_up("J", vec![]));
     assert_eq!(state(&by_job).0, "unfinished");
     by_job.apply(at(601), looked_up("J", vec![]));
@@ -28,7 +29,7 @@ fn nothing_to_be_seen_ends_after_ten_minutes() {
     by_task.apply(at(602), nothing());
     assert_eq!(state(&by_task).0, "unfinished");
     by_task.apply(at(603), nothing());
-    assert_eq!(due(&mut by_task, at(603)), ["look up J", "note"]);
+    assert_eq!(due(&mut by_task, at(603)), ["note", "look up J"]);
     assert_eq!(state(&by_task), ("failed", Some("TaskNotFound".into())));
 }
 
@@ -78,21 +79,44 @@ fn a_job_of_others_may_have_media_of_which_no_event_told() {
 }
 
 #[test]
-fn a_job_of_others_is_done_when_a_last_lookup_shows_no_more_media() {
+fn a_job_of_others_has_all_its_media_when_its_rows_have_not_changed_for_ten_seconds() {
     let mut ledger = of_job(settings(false));
+    let rows = |count: usize| {
+        let all = [success("m1", &["T1"]), success("m2", &["T2"]), success("m3", &["T3"])];
+        looked_up("J", all[..count].to_vec())
+    };
     assert_eq!(due(&mut ledger, at(0)), ["look up J"]);
-    ledger.apply(at(1), looked_up("J", vec![success("m1", &["T1"])]));
+    ledger.apply(at(1), rows(1));
     assert_eq!(due(&mut ledger, at(1)), ["look at T1"]);
     ledger.apply(at(2), seen("T1", TaskStatus::Complete));
+    assert_eq!(due(&mut ledger, at(10)), Vec::<String>::new());
     assert!(!ledger.is_settled());
-    assert_eq!(due(&mut ledger, at(2)), ["look up J"]);
-    ledger.apply(at(3), looked_up("J", vec![success("m1", &["T1"]), success("m2", &["T2"])]));
-    assert_eq!(due(&mut ledger, at(3)), ["look at T2"]);
-    ledger.apply(at(4), seen("T2", TaskStatus::Complete));
-    assert_eq!(due(&mut ledger, at(4)), ["look up J"]);
-    ledger.apply(at(5), looked_up("J", vec![success("m1", &["T1"]), success("m2", &["T2"])]));
+    assert_eq!(due(&mut ledger, at(11)), ["look up J"]);
+    ledger.apply(at(11), rows(2));
+    assert_eq!(due(&mut ledger, at(11)), ["look at T2"]);
+    ledger.apply(at(12), seen("T2", TaskStatus::Complete));
+    assert_eq!(due(&mut ledger, at(21)), ["look up J"]);
+    ledger.apply(at(21), rows(2));
     assert!(ledger.is_settled());
     assert_eq!(states(&ledger).len(), 2);
+}
+
+#[test]
+fn a_job_of_which_the_media_are_named_or_counted_is_waited_for_until_they_are_shown() {
+    let asked = WaitRequest::new([job("J")]);
+    for asked in [asked.clone().with_expect(2), asked.with_media([media("m2")])] {
+        let mut ledger = Ledger::for_jobs(settings(false), &asked);
+        due(&mut ledger, at(0));
+        for now in [1, 20, 60] {
+            ledger.apply(at(now), looked_up("J", vec![success("m1", &["T1"])]));
+            ledger.apply(at(now), seen("T1", TaskStatus::Complete));
+            assert!(!ledger.is_settled(), "{asked:?} at {now}");
+        }
+        ledger.apply(at(61), looked_up("J", vec![success("m1", &["T1"]), success("m2", &["T2"])]));
+        ledger.apply(at(62), seen("T2", TaskStatus::Complete));
+        assert!(ledger.is_settled(), "{asked:?}");
+        assert_eq!(states(&ledger).len(), 2);
+    }
 }
 
 /// Graces begin anew after a break. Facts played back at another break must not end what was still waited for.
@@ -107,6 +131,7 @@ fn a_grace_that_a_break_has_renewed_is_not_over_when_the_facts_are_played_back()
     ledger.reopen(at(9_100), at(20_000));
     assert_eq!(states(&ledger)[0].1, "unfinished");
     ledger.apply(at(9_200), answer());
+    ledger.apply(at(9_300), answer());
     assert_eq!(states(&ledger)[0].1, "unfinished");
     ledger.apply(at(9_701), answer());
     assert!(due(&mut ledger, at(9_701)).contains(&"note".to_owned()));
