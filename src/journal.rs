@@ -18,6 +18,7 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::auth::credentials::KeyMark;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
 use crate::run::counts::Calls;
@@ -56,6 +57,9 @@ pub struct RunRecord {
     pub options: RunOptions,
     /// Whether it had an event source.
     pub has_events: bool,
+    /// Which access key it was begun with; `None` in journals of version 0.1.0.
+    #[serde(default)]
+    pub key: Option<KeyMark>,
     /// What the caller wants back on resume: endpoint, region, event source. Must hold no secret.
     pub settings: serde_json::Value,
 }

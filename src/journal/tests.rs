@@ -11,6 +11,7 @@ fn record(run: &RunId, second: i64) -> RunRecord {
         order: Order::Refresh(RefreshRequest::new(TaskType::Refresh, [MediaId::new("m1").unwrap()])),
         options: RunOptions::default(),
         has_events: false,
+        key: None,
         settings: serde_json::json!({"region": "cn-shanghai"}),
     }
 }

@@ -64,6 +64,8 @@ struct Driver<'a> {
     fatal: Option<Error>,
     /// Ask about everything that is open once, then end.
     once: bool,
+    /// What a person should know from the beginning.
+    warning: Option<String>,
 }
 
 /// Why the loop woke up.
@@ -100,6 +102,7 @@ impl<'a> Driver<'a> {
             deadline: Moment::after(age) + refresher.options.timeout,
             fatal: None,
             once: false,
+            warning: None,
         }
     }
 
@@ -123,6 +126,9 @@ impl<'a> Driver<'a> {
                 self.age.as_secs() / 3_600,
                 HISTORY.as_secs() / 86_400
             );
+            self.tell(&Notice::Warning { message });
+        }
+        if let Some(message) = self.warning.take() {
             self.tell(&Notice::Warning { message });
         }
         let end = self.drive().await;

@@ -7,11 +7,12 @@ use tokio::task::JoinError;
 
 use super::{Driver, HISTORY};
 use crate::error::{Error, ErrorKind, Fate, Result};
-use crate::ids::{JobId, TaskId};
+use crate::ids::{JobId, RequestId, TaskId};
 use crate::journal::Order;
 use crate::run::batch::submission;
 use crate::run::ledger::{Fact, Fault, Work};
-use crate::vod::{JobRow, RefreshMediaPlayUrls, Submission, TaskPage, TaskRows};
+use crate::run::observer::Notice;
+use crate::vod::{JobRow, is_about_task, RefreshMediaPlayUrls, Submission, TaskPage, TaskRows};
 
 /// Tasks may be dated a little before the call that made them: clocks differ by a second or two.
 const WINDOW_MARGIN: Duration = Duration::from_secs(120);
@@ -45,8 +46,9 @@ impl Driver<'_> {
             }
             Work::Look { task } => {
                 self.in_flight.look += 1;
+                let is_enough = self.ledger.is_enough(&task);
                 self.calls.spawn(async move {
-                    let rows = client.task_rows(&task).await;
+                    let rows = client.task_rows(&task, is_enough).await;
                     Done::Looked(task, rows)
                 });
             }
@@ -107,7 +109,8 @@ impl Driver<'_> {
 
     fn submitted(&mut self, batch: u32, answer: Result<Submission>, facts: &mut Vec<Fact>) {
         let error = match answer {
-            Ok(Submission { job, not_found, forbidden, request_id }) => {
+            Ok(Submission { job, not_found, forbidden, unrecognised, request_id }) => {
+                self.tell_of_unrecognised(&unrecognised, request_id.as_ref());
                 return facts.push(Fact::Submitted { batch, job, not_found, forbidden, request_id });
             }
             Err(error) => error,
@@ -127,14 +130,27 @@ impl Driver<'_> {
         }
     }
 
+    /// Ids that the service refused and nobody asked for may be ours in another spelling: they are looked for in the lookup.
+    fn tell_of_unrecognised(&self, ids: &[String], request_id: Option<&RequestId>) {
+        if !ids.is_empty() {
+            let (count, first) = (ids.len(), &ids[0]);
+            let under = request_id.map(|id| format!(" (request id {id})")).unwrap_or_default();
+            let message = format!(
+                "the service refuses {count} media that were not asked for, the first is `{first}`{under}: what the lookup shows counts"
+            );
+            self.tell(&Notice::Warning { message });
+        }
+    }
+
     fn looked_up(&mut self, job: JobId, answer: Result<Vec<JobRow>>) -> Option<Fact> {
         match answer {
             Ok(rows) => Some(Fact::LookedUp { job, rows }),
             Err(error) if self.events.is_some() && is_denial(&error) => {
                 Some(Fact::LookupsRefused { fault: (&error).into() })
             }
+            // No code about a job is documented: any other may mean the request.
             Err(error) if error.kind() == ErrorKind::Rejected => {
-                Some(Fact::JobRefused { job, fault: (&error).into() })
+                Some(Fact::JobUnclear { job, fault: (&error).into() })
             }
             Err(error) if error.kind().is_retryable() && self.can_do_without(&job) => {
                 Some(Fact::LookupFailed { job, fault: (&error).into() })
@@ -153,7 +169,11 @@ impl Driver<'_> {
         match answer {
             Ok(TaskRows { rows, total }) => Some(Fact::TaskSeen { task, rows, total }),
             Err(error) if error.kind() == ErrorKind::Rejected => {
-                Some(Fact::TaskRefused { task, fault: (&error).into() })
+                let fault = (&error).into();
+                Some(match error.code().is_some_and(is_about_task) {
+                    true => Fact::TaskRefused { task, fault },
+                    false => Fact::TaskUnclear { task, fault },
+                })
             }
             Err(error) => self.give_up(error),
         }

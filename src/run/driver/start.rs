@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Driver;
 use super::diary::Diary;
 use super::ending::LOST;
+use crate::auth::credentials::KeyMark;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
 use crate::journal::{Order, RunRecord, StoredRun};
@@ -28,8 +29,9 @@ pub(in crate::run) async fn wait(refresher: &Refresher, request: &WaitRequest) -
 
 async fn begin(refresher: &Refresher, run: RunId, order: Order) -> Result<Report> {
     // Without a credential nothing can be done: say so before anything else.
-    refresher.client.credential().await?;
-    let record = record(refresher, run, order);
+    let credential = refresher.client.credential().await?;
+    let mut record = record(refresher, run, order);
+    record.key = Some(KeyMark::of(&credential.key_id));
     let diary = Diary::begin(refresher, &record).await?;
     let seed = refresher.client.seed_of_a_run();
     let ledger = ledger_of(&record, Moment::after(refresher.options.timeout), seed);
@@ -37,7 +39,7 @@ async fn begin(refresher: &Refresher, run: RunId, order: Order) -> Result<Report
 }
 
 pub(in crate::run) async fn resume(refresher: &Refresher, stored: StoredRun, once: bool) -> Result<Report> {
-    refresher.client.credential().await?;
+    let key = KeyMark::of(&refresher.client.credential().await?.key_id);
     still_open(&stored)?;
     let diary = Diary::resume(refresher, &stored.record.run).await?;
     // Whoever drove it until now may have written more since it was loaded, or ended it.
@@ -51,9 +53,16 @@ pub(in crate::run) async fn resume(refresher: &Refresher, stored: StoredRun, onc
     // The machine's clock may have been set back meanwhile; facts never are.
     let age =
         (refresher.client.local_time() - stored.record.started_at).to_std().unwrap_or_default().max(last);
-    ledger.reopen(Moment::after(age), Moment::after(age) + refresher.options.timeout);
+    let begun_with = stored.record.key.clone().filter(|begun_with| *begun_with != key);
+    ledger.reopen(Moment::after(age), Moment::after(age) + refresher.options.timeout, begun_with.is_some());
+    let warning = begun_with.map(|begun_with| {
+        format!(
+            "this run was begun with access key {begun_with} and is carried on with {key}: what {key} does not find stays unfinished, for it may be another account's; resume it with the first key"
+        )
+    });
     let mut driver = Driver::new(refresher, stored.record, ledger, diary, age);
     driver.once = once;
+    driver.warning = warning;
     driver.run().await
 }
 
@@ -78,6 +87,7 @@ fn record(refresher: &Refresher, run: RunId, order: Order) -> RunRecord {
         order,
         options: refresher.options.clone(),
         has_events: refresher.inbox.is_some(),
+        key: None,
         settings: refresher.settings.clone(),
     }
 }

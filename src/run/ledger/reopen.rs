@@ -62,8 +62,10 @@ impl Ledger {
     /// Carries a run on after a break, at `now` and until `deadline`.
     ///
     /// What was in flight is lost: a submission without an answer has an unknown outcome, everything else is asked
-    /// again at once. Graces begin anew, since nobody looked meanwhile.
-    pub(crate) fn reopen(&mut self, now: Moment, deadline: Moment) {
+    /// again at once. Graces begin anew, since nobody looked meanwhile. What another account than the first does not find
+    /// (`may_be_foreign`) proves nothing.
+    pub(crate) fn reopen(&mut self, now: Moment, deadline: Moment, may_be_foreign: bool) {
+        self.settings.may_be_foreign = may_be_foreign;
         self.is_fresh = false;
         self.settings.deadline = deadline;
         self.polling.deadline = deadline;

@@ -1,9 +1,11 @@
 //! Tasks: attached to media, looked at as long as a media wants it.
 
+use std::collections::HashSet;
 use std::hash::BuildHasher as _;
 use std::time::Duration;
 
-use super::rows::TaskEntry;
+use super::named::UrlKey;
+use super::rows::{Owners, TaskEntry};
 use super::verdict::{Evidence, Verdict, Wanted, verdict};
 use super::{Fact, Fault, Ledger, Moment};
 use crate::ids::TaskId;
@@ -120,7 +122,7 @@ impl Ledger {
             let Some(word) = row.object_type.as_deref().filter(|word| !narrowing.knows_type(word)) else {
                 continue;
             };
-            let key = super::named::UrlKey::of(&row.object_path);
+            let key = UrlKey::of(&row.object_path);
             let mut owners = self.tasks[task as usize].owners.all();
             if owners.any(|owner| self.media[owner as usize].named.urls.place(key).is_some()) {
                 narrowing.learn_type(word);
@@ -220,6 +222,22 @@ impl Ledger {
             }
             (false, None) if !entry.owners.is_empty() => self.end_task(now, task),
             (false, _) => {}
+        }
+    }
+
+    /// Tells when so many rows of a task were read that no page more is needed: all URLs are there of the media that it works
+    /// for, or one of them where each task has one.
+    pub(crate) fn is_enough(&self, task: &TaskId) -> impl Fn(&[TaskRow]) -> bool + Send + use<> {
+        let owners = self.task_number(task).map(|task| &self.tasks[task as usize].owners);
+        let named = |owner: u32| &self.media[owner as usize].named;
+        let has_one = owners.and_then(Owners::only).is_some_and(|owner| named(owner).has_one_url_a_task());
+        let all_named = owners.is_some_and(|owners| owners.all().all(|owner| !named(owner).urls.is_empty()));
+        let urls: HashSet<UrlKey> =
+            owners.into_iter().flat_map(Owners::all).flat_map(|owner| named(owner).urls.keys()).collect();
+        move |rows| {
+            let shown: HashSet<UrlKey> =
+                rows.iter().map(|row| UrlKey::of(&row.object_path)).filter(|key| urls.contains(key)).collect();
+            all_named && (shown.len() == urls.len() || has_one && !shown.is_empty())
         }
     }
 

@@ -128,7 +128,7 @@ fn a_grace_that_a_break_has_renewed_is_not_over_when_the_facts_are_played_back()
     ledger.apply(at(500), answer());
     // A break, and a new process that hears the same again, whose facts are played back in a third.
     ledger.apply(at(9_000), answer());
-    ledger.reopen(at(9_100), at(20_000));
+    ledger.reopen(at(9_100), at(20_000), false);
     assert_eq!(states(&ledger)[0].1, "unfinished");
     ledger.apply(at(9_200), answer());
     ledger.apply(at(9_300), answer());
