@@ -33,11 +33,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
-use super::acs3::hex;
-use super::preview::masked_key_id;
 use crate::error::Result;
 use crate::net::transport::BoxFuture;
 
@@ -53,27 +49,6 @@ pub const KEY_ID_VARIABLE: &str = "ALIBABA_CLOUD_ACCESS_KEY_ID";
 pub const SECRET_VARIABLE: &str = "ALIBABA_CLOUD_ACCESS_KEY_SECRET";
 /// Variable of the STS token that goes with a temporary key.
 pub const TOKEN_VARIABLE: &str = "ALIBABA_CLOUD_SECURITY_TOKEN";
-
-/// Tells one access key from another, and holds none: the ends of its id, and the beginning of the id's SHA-256.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeyMark {
-    shown: String,
-    digest: String,
-}
-
-impl KeyMark {
-    /// The mark of the access key with this id.
-    pub fn of(key_id: &str) -> Self {
-        let digest = hex(&Sha256::digest(key_id)[..8]);
-        Self { shown: masked_key_id(key_id), digest }
-    }
-}
-
-impl fmt::Display for KeyMark {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.shown)
-    }
-}
 
 /// An access key, with its STS token if it is a temporary one. Prints no secret.
 #[derive(Clone)]

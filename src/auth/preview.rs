@@ -2,8 +2,13 @@
 //!
 //! It is made by the code that signs, so that a preview can't drift from what is sent.
 
-use chrono::{DateTime, Utc};
+use std::fmt;
 
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::acs3::hex;
 use super::credentials::Credential;
 use super::request::{Attempt, Operation, SignatureVersion, signed, v1_params};
 use super::rpc::Params;
@@ -79,6 +84,27 @@ pub fn preview(
         authorization.replace_range(at + "Signature=".len().., SIGNATURE);
     }
     Ok(Preview { params: operation.params.clone(), headers })
+}
+
+/// Tells one access key from another, and holds none: the ends of its id, and the beginning of the id's SHA-256.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyMark {
+    shown: String,
+    digest: String,
+}
+
+impl KeyMark {
+    /// The mark of the access key with this id.
+    pub fn of(key_id: &str) -> Self {
+        let digest = hex(&Sha256::digest(key_id)[..8]);
+        Self { shown: masked_key_id(key_id), digest }
+    }
+}
+
+impl fmt::Display for KeyMark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
 }
 
 /// A key id of which enough is left to tell it from others.

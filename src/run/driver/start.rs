@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Driver;
 use super::diary::Diary;
 use super::ending::LOST;
-use crate::auth::credentials::KeyMark;
+use crate::auth::preview::KeyMark;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
 use crate::journal::{Order, RunRecord, StoredRun};
