@@ -10,7 +10,7 @@ pub(super) fn sixty_tasks_of(ids: &[&str]) -> Ledger {
     let row = |id: &str| {
         let ids: Vec<TaskId> = (0..30).map(|n| task(&format!("{id}-{n}"))).collect();
         let urls: Vec<String> = ids.iter().map(|id| format!("https://a/{id}")).collect();
-        JobRow::new(media(id), SubmissionStatus::Success, ids, urls.join(","))
+        JobRow::new(media(id), SubmissionStatus::Success, ids, &urls.join(","))
     };
     ledger.apply(at(2), looked_up("J", vec![row("m1"), row("m2")]));
     ledger
@@ -212,7 +212,7 @@ fn merged_tasks_are_never_listed() {
     due(&mut ledger, at(1));
     let urls: Vec<String> = (0..60).map(|n| format!("https://a/{n}")).collect();
     let ids: Vec<TaskId> = (0..30).map(|n| task(&format!("T{n}"))).collect();
-    let merged = JobRow::new(media("m1"), SubmissionStatus::Success, ids, urls.join(","));
+    let merged = JobRow::new(media("m1"), SubmissionStatus::Success, ids, &urls.join(","));
     ledger.apply(at(2), looked_up("J", vec![merged]));
     let words = due(&mut ledger, at(4));
     assert!(words.len() == 30 && words.iter().all(|word| word.starts_with("look at")), "{words:?}");
