@@ -33,5 +33,6 @@ pub use refresh_media_play_urls::{
 };
 
 pub(crate) use client::CallWatch;
-pub(crate) use lenient::Fields;
+pub(crate) use fault::{is_about_task, is_documented};
+pub(crate) use lenient::{Fields, without_mark};
 pub(crate) use play_url::{host, normal_form};

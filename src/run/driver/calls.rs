@@ -46,7 +46,7 @@ impl Driver<'_> {
             Work::Look { task } => {
                 self.in_flight.look += 1;
                 self.calls.spawn(async move {
-                    let rows = client.task_rows(&task).await;
+                    let rows = client.task_rows(&task, |_| false).await;
                     Done::Looked(task, rows)
                 });
             }
@@ -107,7 +107,7 @@ impl Driver<'_> {
 
     fn submitted(&mut self, batch: u32, answer: Result<Submission>, facts: &mut Vec<Fact>) {
         let error = match answer {
-            Ok(Submission { job, not_found, forbidden, request_id }) => {
+            Ok(Submission { job, not_found, forbidden, unrecognised: _, request_id }) => {
                 return facts.push(Fact::Submitted { batch, job, not_found, forbidden, request_id });
             }
             Err(error) => error,
