@@ -1,8 +1,8 @@
 //! The VOD API as typed calls (version 2017-03-21, product `vod`).
 //!
 //! Methods of [`VodClient`] are named after the action, so a search for the documented name finds them; each stands in
-//! a file of its own beside its request and answer. Answers are read leniently: numbers or strings, arrays or comma
-//! lists, any case of keys. What makes no sense is an error with the request id, never a panic.
+//! a file of its own beside its request and answer. Answers are read leniently: numbers or strings, lists in any notation,
+//! any case of keys. What makes no sense is an error with the request id, or is kept as unread: never a panic, nor a guess.
 
 mod answer;
 mod client;

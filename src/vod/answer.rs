@@ -151,7 +151,7 @@ fn error(
         (false, true) => format!("HTTP {status} without a message"),
         (false, false) => without_string_to_sign(&envelope.message).to_owned(),
     };
-    if !envelope.denied.is_empty() {
+    if !envelope.denied.is_empty() && !envelope.code.is_empty() {
         message = format!("{message} (missing permission: {})", envelope.denied);
     }
     let told = told_wait(answer.headers(), asked.now).into_iter().chain(fault.wait).max();
@@ -256,7 +256,7 @@ fn text_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// Code, message and request id out of an XML error; `None` if it is no XML error.
+/// Code, message and request id out of an XML error; `None` if it is no XML error. A page may have an element `code` as well.
 fn xml_envelope(body: &[u8]) -> Option<Envelope> {
     let text = std::str::from_utf8(body).ok()?;
     if !text.trim_start().starts_with('<') {
@@ -264,10 +264,16 @@ fn xml_envelope(body: &[u8]) -> Option<Envelope> {
     }
     let mut reader = Reader::from_str(text);
     let mut envelope = Envelope::default();
-    let mut inside = String::new();
+    let (mut root, mut inside) = (None, String::new());
     loop {
         match reader.read_event() {
-            Ok(Event::Start(start)) => inside = start.local_name().as_ref().to_owned(),
+            Ok(Event::Start(start)) => {
+                inside = start.local_name().as_ref().to_owned();
+                let root = root.get_or_insert_with(|| inside.to_ascii_lowercase());
+                if !["error", "response"].iter().any(|word| root.ends_with(word)) {
+                    return None;
+                }
+            }
             Ok(Event::Text(piece)) => match inside.to_ascii_lowercase().as_str() {
                 "code" => envelope.code.push_str(piece.trim()),
                 "message" => envelope.message.push_str(&piece),
@@ -343,6 +349,8 @@ mod tests {
                 ErrorKind::Unavailable,
                 "an HTML page",
             ),
+            (403, "<html><p><code>ERR_DENIED</code></p></html>", ErrorKind::Unavailable, "an HTML page"),
+            (403, "<p><code>ERR_DENIED</code></p>", ErrorKind::Unavailable, "XML of an unknown form"),
             (407, "", ErrorKind::Unavailable, "HTTP 407 with an empty body"),
             (451, "not here", ErrorKind::Unavailable, "neither JSON nor XML"),
             (403, "{}", ErrorKind::Unavailable, "JSON without a code"),
