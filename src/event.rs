@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::ids::{JobId, RunId};
-use crate::vod::{Fields, JobRow};
+use crate::vod::{Fields, JobRow, without_mark};
 
 /// The one event type that is ours. Others arrive at the same address. Source: "`SubmitMediaRefreshComplete`" of the VOD
 /// user guide.
@@ -123,16 +123,17 @@ impl std::error::Error for BadEvent {}
 ///
 /// [`BadEvent`] if the body is no JSON object, or an event of our type has no job id.
 pub fn decode(body: &[u8], source: Source) -> Result<Decoded, BadEvent> {
-    let value: Value = serde_json::from_slice(body).map_err(|e| BadEvent::NotJson(e.to_string()))?;
+    let value: Value =
+        serde_json::from_slice(without_mark(body)).map_err(|e| BadEvent::NotJson(e.to_string()))?;
     let fields = Fields::of(&value).ok_or_else(|| BadEvent::NotJson("it is no object".into()))?;
     let event_type = fields.text("EventType").ok_or(BadEvent::Field("EventType"))?;
     if event_type != EVENT_TYPE {
         return Ok(Decoded::Other(event_type));
     }
-    let job = fields.text("MediaRefreshJobId").and_then(|id| JobId::new(id.trim()).ok());
+    let job = fields.id("MediaRefreshJobId").and_then(|id| JobId::new(id).ok());
     Ok(Decoded::Refresh(Box::new(MediaRefreshEvent {
         job: job.ok_or(BadEvent::Field("MediaRefreshJobId"))?,
-        row: JobRow::read(fields),
+        row: JobRow::read(fields, |_| None),
         event_time: fields.text("EventTime").and_then(|time| time.parse().ok()),
         correlation: fields.get("Extend").and_then(correlation),
         source,
@@ -176,6 +177,17 @@ mod tests {
         assert_eq!(row.status, SubmissionStatus::Fail);
         assert_eq!(row.error_code.as_deref(), Some("InvalidDomain.NotFound"));
         assert!(row.tasks.is_empty() && row.urls.is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_read_of_an_events_lists_is_quoted() {
+        let lists = r#""TaskIds":"1;2 3","SuccessPlayUrls":["https://h/a,b", 4]"#;
+        let body = format!(
+            "\u{feff}{{\"EventType\":\"{EVENT_TYPE}\",\"MediaRefreshJobId\":\"J\",\"MediaId\":\"m\",{lists}}}"
+        );
+        let row = event(&body).row.unwrap();
+        assert_eq!((row.tasks.len(), row.urls), (3, vec!["https://h/a,b".to_owned()]));
+        assert_eq!(row.unread.as_deref(), Some("4"));
     }
 
     #[test]

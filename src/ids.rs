@@ -16,8 +16,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// Longest id that is accepted, in bytes. The service's own ids have 32 or fewer.
+/// Longest id that is accepted, in bytes, other than that of a task. The service's own ids have 32 or fewer.
 pub const MAX_ID_BYTES: usize = 64;
+/// Longest task id that is accepted, in bytes. Users never give one, and one that were refused for its length would leave
+/// its media without a verdict.
+pub const MAX_TASK_ID_BYTES: usize = 256;
 
 /// Why a text is not an id.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +28,13 @@ pub const MAX_ID_BYTES: usize = 64;
 pub enum InvalidId {
     /// Nothing there.
     Empty,
-    /// More than [`MAX_ID_BYTES`] bytes; holds the length found.
-    TooLong(usize),
+    /// Longer than such an id may be.
+    TooLong {
+        /// Its length.
+        bytes: usize,
+        /// The most it may have: [`MAX_ID_BYTES`] or [`MAX_TASK_ID_BYTES`].
+        limit: usize,
+    },
     /// A blank inside or around it.
     Blank,
     /// A comma, which separates ids on the wire.
@@ -39,7 +47,7 @@ impl fmt::Display for InvalidId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("is empty"),
-            Self::TooLong(bytes) => write!(f, "has {bytes} bytes, the limit is {MAX_ID_BYTES}"),
+            Self::TooLong { bytes, limit } => write!(f, "has {bytes} bytes, the limit is {limit}"),
             Self::Blank => f.write_str("has a blank in it"),
             Self::Comma => f.write_str("has a comma in it"),
             Self::Control(c) => write!(f, "has the control character U+{:04X} in it", u32::from(*c)),
@@ -49,7 +57,7 @@ impl fmt::Display for InvalidId {
 
 impl std::error::Error for InvalidId {}
 
-fn check(text: &str) -> Result<(), InvalidId> {
+fn check(text: &str, limit: usize) -> Result<(), InvalidId> {
     if text.is_empty() {
         return Err(InvalidId::Empty);
     }
@@ -62,14 +70,14 @@ fn check(text: &str) -> Result<(), InvalidId> {
             _ => {}
         }
     }
-    if text.len() > MAX_ID_BYTES {
-        return Err(InvalidId::TooLong(text.len()));
+    if text.len() > limit {
+        return Err(InvalidId::TooLong { bytes: text.len(), limit });
     }
     Ok(())
 }
 
 macro_rules! id {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident, $limit:ident) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -81,10 +89,10 @@ macro_rules! id {
             /// # Errors
             ///
             /// [`InvalidId`] for an empty text, blanks, commas, control characters or more than
-            /// [`MAX_ID_BYTES`] bytes.
+            #[doc = concat!("[`", stringify!($limit), "`] bytes.")]
             pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidId> {
                 let text = text.as_ref();
-                check(text)?;
+                check(text, $limit)?;
                 Ok(Self(Arc::from(text)))
             }
 
@@ -142,23 +150,23 @@ macro_rules! id {
 
 id! {
     /// Id of a media in ApsaraVideo VOD (`MediaId`, elsewhere `VideoId`).
-    MediaId
+    MediaId, MAX_ID_BYTES
 }
 id! {
     /// Id of a submitted refresh job (`MediaRefreshJobId`). One job holds up to 20 media.
-    JobId
+    JobId, MAX_ID_BYTES
 }
 id! {
     /// Id of a CDN task (`TaskId`). One media has several; one id may have several rows.
-    TaskId
+    TaskId, MAX_TASK_ID_BYTES
 }
 id! {
     /// Id of one run of this tool, a time-ordered UUID. It goes out in `UserData.Extend`.
-    RunId
+    RunId, MAX_ID_BYTES
 }
 id! {
     /// Id that the service gives each request (`RequestId`); its support asks for it.
-    RequestId
+    RequestId, MAX_ID_BYTES
 }
 
 impl RunId {
@@ -183,7 +191,7 @@ mod tests {
             ("a\u{feff}", InvalidId::Blank),
             ("a,b", InvalidId::Comma),
             ("a\u{7}", InvalidId::Control('\u{7}')),
-            (&long, InvalidId::TooLong(65)),
+            (&long, InvalidId::TooLong { bytes: 65, limit: 64 }),
         ];
         for (text, why) in table {
             assert_eq!(MediaId::new(text).unwrap_err(), *why, "{text:?}");
@@ -196,5 +204,13 @@ mod tests {
         for text in ["m1", "ca3a8f6e4957b658067095869aaaa", longest.as_str()] {
             assert_eq!(MediaId::new(text).unwrap().as_str(), text);
         }
+    }
+
+    #[test]
+    fn ids_of_tasks_may_have_256_bytes() {
+        let longest = "1".repeat(256);
+        assert_eq!(TaskId::new(&longest).unwrap().as_str(), longest);
+        let too_long = TaskId::new(longest + "1").unwrap_err();
+        assert_eq!(too_long.to_string(), "has 257 bytes, the limit is 256");
     }
 }

@@ -13,4 +13,4 @@ pub(crate) mod serve;
 pub(crate) mod service_time;
 pub(crate) mod xml;
 
-pub use http_transport::{HttpOptions, HttpTransport};
+pub use http_transport::{HttpOptions, HttpTransport, MAX_ANSWER_BYTES};

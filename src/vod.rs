@@ -1,8 +1,8 @@
 //! The VOD API as typed calls (version 2017-03-21, product `vod`).
 //!
 //! Methods of [`VodClient`] are named after the action, so a search for the documented name finds them; each stands in
-//! a file of its own beside its request and answer. Answers are read leniently: numbers or strings, arrays or comma
-//! lists, any case of keys. What makes no sense is an error with the request id, never a panic.
+//! a file of its own beside its request and answer. Answers are read leniently: numbers or strings, lists in any notation,
+//! any case of keys. What makes no sense is an error with the request id, or is kept as unread: never a panic, nor a guess.
 
 mod answer;
 mod client;
@@ -33,5 +33,6 @@ pub use refresh_media_play_urls::{
 };
 
 pub(crate) use client::CallWatch;
-pub(crate) use lenient::Fields;
+pub(crate) use fault::is_about_task;
+pub(crate) use lenient::{Fields, without_mark};
 pub(crate) use play_url::{host, normal_form};

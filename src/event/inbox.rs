@@ -33,7 +33,7 @@ pub enum Claim {
 /// Something for one run.
 #[derive(Debug)]
 pub(crate) enum Mail {
-    Event(Delivery),
+    Event(Box<Delivery>),
     /// Something about a source of events that a person should know.
     Warning(String),
 }
@@ -88,7 +88,8 @@ impl Inbox {
             for run in runs {
                 let (recorded, done) = oneshot::channel();
                 // A run that has ended no longer listens; that is no failure.
-                if run.send(Mail::Event(Delivery { event: event.clone(), recorded })).await.is_ok() {
+                if run.send(Mail::Event(Box::new(Delivery { event: event.clone(), recorded }))).await.is_ok()
+                {
                     acknowledgements.push(done);
                 }
             }

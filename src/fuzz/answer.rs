@@ -5,9 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
-use super::event::check_row;
+use super::event::{check_quotation, check_row};
 use super::recorded::{self, Parrot};
 use super::{Noon, SECRET_MARK, TOKEN_MARK, block_on};
 use crate::auth::{Credential, StaticCredentials, percent};
@@ -30,7 +29,8 @@ pub fn answer(bytes: &[u8]) {
                     SubmissionStatus::Pending(word) => word.as_deref(),
                     SubmissionStatus::Success | SubmissionStatus::Fail => None,
                 };
-                let texts = [row.error_code.as_deref(), row.error_message.as_deref(), word];
+                let texts =
+                    [row.error_code.as_deref(), row.error_message.as_deref(), word, row.unread.as_deref()];
                 texts.into_iter().flatten().for_each(holds_no_secret);
                 survives_the_journal(row);
             }),
@@ -56,7 +56,12 @@ pub fn answer(bytes: &[u8]) {
         {
             Ok(submission) => {
                 let refused = submission.not_found.iter().chain(&submission.forbidden);
-                assert!(refused.map(String::len).sum::<usize>() <= 8 * body.len());
+                assert!(refused.clone().all(|id| id == "m1"), "{submission:?}");
+                assert!(submission.job.is_some() || refused.count() > 0, "the outcome is unknown");
+                for text in &submission.unrecognised {
+                    check_quotation(text);
+                    holds_no_secret(text);
+                }
             }
             Err(error) => check_error(&error, &recorded),
         }
@@ -96,10 +101,15 @@ fn check_error(error: &Error, answer: &http::Response<Bytes>) {
     if error.kind() == ErrorKind::Garbled {
         assert_eq!(error.fate(), Fate::Unknown, "{error}");
     }
-    let is_json = serde_json::from_slice::<Value>(body).is_ok_and(|value| value.is_object());
-    let is_xml = body.trim_ascii_start().starts_with(b"<") || body.starts_with(b"\xef\xbb\xbf");
-    if !is_json && !is_xml {
-        assert!(error.message().len() < 300, "what can't be read is described, not quoted: {error}");
+    if error.code().is_none() {
+        assert!(
+            error.message().len() < 1_000,
+            "what is no word of the service is not quoted at length: {error}"
+        );
+        assert!(
+            [ErrorKind::Unavailable, ErrorKind::Garbled, ErrorKind::Throttled].contains(&error.kind()),
+            "{error:?}"
+        );
     }
     assert!(!error.message().to_ascii_lowercase().contains("server string to sign"), "{error}");
     check_text(error, body.len());

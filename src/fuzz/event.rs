@@ -49,7 +49,9 @@ fn check(event: &MediaRefreshEvent, length: usize) {
         "Extend": event.correlation,
     });
     let again = decode(plain.to_string().as_bytes(), event.source);
-    assert_eq!(again, Ok(Decoded::Refresh(Box::new(event.clone()))));
+    // What could not be read can't be written in another dress.
+    let wanted = MediaRefreshEvent { row: Some(JobRow { unread: None, ..row.clone() }), ..event.clone() };
+    assert_eq!(again, Ok(Decoded::Refresh(Box::new(wanted))));
 }
 
 /// What every row promises, in events and lookups.
@@ -61,7 +63,12 @@ pub(super) fn check_row(row: &JobRow, length: usize) {
         assert!(seen.insert(task), "{task} twice");
     }
     assert!(row.tasks.len() <= length);
-    // A number such as 1e15 is written out.
     let bytes: usize = row.urls.iter().map(String::len).sum();
-    assert!(bytes <= 8 * length, "{bytes} bytes of URLs out of {length}");
+    assert!(bytes <= length, "{bytes} bytes of URLs out of {length}");
+    row.unread.iter().for_each(|text| check_quotation(text));
+}
+
+/// What is quoted of a stranger's text is short and stays on its line.
+pub(super) fn check_quotation(text: &str) {
+    assert!(!text.is_empty() && text.chars().count() <= 80 && !text.contains(char::is_control), "{text:?}");
 }

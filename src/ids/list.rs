@@ -8,8 +8,8 @@ use std::hash::Hash;
 use std::io::{self, Read};
 use std::str::FromStr;
 
-use super::InvalidId;
 use super::words::{Word, Words};
+use super::{InvalidId, MAX_ID_BYTES};
 
 /// More faults than this are counted, not shown.
 const SHOW_FAULTS: usize = 1_000;
@@ -78,7 +78,8 @@ impl<Id: FromStr<Err = InvalidId> + Clone + Eq + Hash> IdList<Id> {
         let Word { line, bytes, length } = word;
         if length > bytes.len() {
             let start = String::from_utf8_lossy(&bytes[..32.min(bytes.len())]).into_owned();
-            return self.fault(format!("{name}:{line}: {:?} {}", start + "…", InvalidId::TooLong(length)));
+            let why = InvalidId::TooLong { bytes: length, limit: MAX_ID_BYTES };
+            return self.fault(format!("{name}:{line}: {:?} {why}", start + "…"));
         }
         if line == 1 && (bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff])) {
             return self.fault(format!("{name}:{line}: is UTF-16: save the list as UTF-8"));

@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use hyper_util::client::proxy::matcher::Matcher;
 
 use super::transport::{BoxFuture, Phase, Transport, TransportError};
@@ -12,6 +12,10 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Idle connections are dropped before the server does it: its side closes them after about ten seconds.
 const IDLE: Duration = Duration::from_secs(8);
+
+/// Longest body of an answer that is read, in bytes. The longest that the service gives is a job of 20 media with thousands
+/// of URLs each: some 8 MB.
+pub const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
 /// Settings of [`HttpTransport`].
 #[derive(Debug, Clone)]
@@ -25,6 +29,8 @@ pub struct HttpOptions {
     pub extra_roots: Vec<Vec<u8>>,
     /// Whether `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` count.
     pub proxy_from_environment: bool,
+    /// Longest body of an answer, in bytes, after it is decompressed; [`MAX_ANSWER_BYTES`] by default.
+    pub max_answer_bytes: usize,
     /// No TLS will be needed: skips loading the system's certificates, and works where there are none.
     pub plain_http_only: bool,
 }
@@ -36,17 +42,20 @@ impl Default for HttpOptions {
             read_timeout: Duration::from_secs(10),
             extra_roots: Vec::new(),
             proxy_from_environment: true,
+            max_answer_bytes: MAX_ANSWER_BYTES,
             plain_http_only: false,
         }
     }
 }
 
-/// HTTP/1.1 and HTTP/2 over TCP and TLS, connections reused. Redirects are not followed: a signature is for one host.
+/// HTTP/1.1 and HTTP/2 over TCP and TLS, connections reused. Redirects are not followed: a signature is for one host. Bodies
+/// may come compressed with gzip.
 #[derive(Debug, Clone)]
 pub struct HttpTransport {
     client: reqwest::Client,
     /// Which proxy a call goes through; the client reads the same variables and does not tell.
     proxies: Option<Arc<Matcher>>,
+    max_answer_bytes: usize,
 }
 
 impl HttpTransport {
@@ -87,7 +96,7 @@ impl HttpTransport {
             Error::new(ErrorKind::Config, "the HTTP client can't be set up").with_source(e.without_url())
         })?;
         let proxies = options.proxy_from_environment.then(|| Arc::new(Matcher::from_env()));
-        Ok(Self { client, proxies })
+        Ok(Self { client, proxies, max_answer_bytes: options.max_answer_bytes })
     }
 }
 
@@ -104,13 +113,25 @@ impl Transport for HttpTransport {
             let mut head = http::Response::new(Bytes::new());
             *head.status_mut() = answer.status();
             std::mem::swap(head.headers_mut(), answer.headers_mut());
-            let body = answer.bytes().await.map_err(|e| failed(e, Phase::Body))?;
-            Ok(head.map(|_| body))
+            let mut body = BytesMut::new();
+            while let Some(piece) = answer.chunk().await.map_err(|e| failed(e, Phase::Body))? {
+                if body.len() + piece.len() > self.max_answer_bytes {
+                    return Err(self.too_long(&uri));
+                }
+                body.extend_from_slice(&piece);
+            }
+            Ok(head.map(|_| body.freeze()))
         })
     }
 }
 
 impl HttpTransport {
+    fn too_long(&self, uri: &http::Uri) -> TransportError {
+        let host = uri.authority().map(ToString::to_string).unwrap_or_default();
+        let message = format!("more than {} bytes", self.max_answer_bytes);
+        TransportError { phase: Phase::TooLong, timed_out: false, host, message }
+    }
+
     /// What to say of a failed call to `uri`.
     fn failed(&self, error: reqwest::Error, phase: Phase, uri: &http::Uri) -> TransportError {
         let host = uri.authority().map(ToString::to_string).unwrap_or_default();

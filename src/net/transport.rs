@@ -100,6 +100,8 @@ pub enum Phase {
     Answer,
     /// The answer began and broke off.
     Body,
+    /// The answer is longer than any that makes sense: it was not read to its end.
+    TooLong,
 }
 
 /// No whole answer came. Holds no URL: a signed query is a secret.
@@ -120,13 +122,17 @@ impl TransportError {
     pub fn fate(&self) -> Fate {
         match self.phase {
             Phase::Connect | Phase::Trust => Fate::NotActed,
-            Phase::Answer | Phase::Body => Fate::Unknown,
+            Phase::Answer | Phase::Body | Phase::TooLong => Fate::Unknown,
         }
     }
 
     /// What a caller can do about it. An untrusted certificate stays untrusted: no retry, and it is ours to configure.
     pub(crate) fn kind(&self) -> ErrorKind {
-        if self.phase == Phase::Trust { ErrorKind::Config } else { ErrorKind::Unavailable }
+        match self.phase {
+            Phase::Trust => ErrorKind::Config,
+            Phase::TooLong => ErrorKind::Garbled,
+            Phase::Connect | Phase::Answer | Phase::Body => ErrorKind::Unavailable,
+        }
     }
 }
 
@@ -158,6 +164,7 @@ impl fmt::Display for TransportError {
             (Phase::Answer, false) => write!(f, "the connection to {host} broke before the answer")?,
             (Phase::Body, true) => write!(f, "the answer of {host} stopped half way and timed out")?,
             (Phase::Body, false) => write!(f, "the answer of {host} broke off")?,
+            (Phase::TooLong, _) => write!(f, "the answer of {host} is too long")?,
         }
         if !self.message.is_empty() {
             write!(f, ": {}", self.message)?;

@@ -182,7 +182,7 @@ impl<'a> Driver<'a> {
                     // A service that repeats a request in its text may do so in an event as well.
                     event.row.iter_mut().for_each(|row| row.hide(|text| self.client.hidden(text)));
                     facts.push(Fact::Event(Box::new(event)));
-                    deliveries.push(delivery);
+                    deliveries.push(*delivery);
                 }
                 Mail::Warning(message) => self.tell(&Notice::Warning { message }),
             }

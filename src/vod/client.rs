@@ -14,7 +14,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::answer::{self, Answer};
+use super::answer::{self, Answer, Asked};
 use crate::auth::request::{Attempt, Operation, Signed, fresh_nonce, signed};
 use crate::auth::{Credential, CredentialProvider, SignatureVersion, echo, renew, rpc};
 use crate::error::{Error, ErrorKind, Result};
@@ -23,7 +23,7 @@ use crate::net::pace::Pacer;
 use crate::net::retry::{Budget, Retry};
 use crate::net::rng::Jitter;
 use crate::net::service_time::{Corrected, ServiceTime};
-use crate::net::transport::{Transport, send_within};
+use crate::net::transport::{BoxFuture, Transport, send_within};
 use pace::Pace;
 
 /// API version of every call here.
@@ -64,7 +64,7 @@ pub(crate) trait CallWatch: Send + Sync {
 /// | [`Clock`](ErrorKind::Clock) | the service refuses the time, also after it was corrected by its own |
 /// | [`Rejected`](ErrorKind::Rejected), [`NotFound`](ErrorKind::NotFound) | the service refuses what was asked for |
 /// | [`Quota`](ErrorKind::Quota) | the day's quota is used up |
-/// | [`Throttled`](ErrorKind::Throttled), [`Busy`](ErrorKind::Busy), [`Unavailable`](ErrorKind::Unavailable), [`Garbled`](ErrorKind::Garbled) | too fast, no room, no answer, or none that makes sense, for as long as it was tried |
+/// | [`Throttled`](ErrorKind::Throttled), [`Busy`](ErrorKind::Busy), [`Unavailable`](ErrorKind::Unavailable), [`Garbled`](ErrorKind::Garbled) | too fast, no room, no answer of the service (a proxy's page is none), or none that makes sense, for as long as it was tried |
 #[derive(Clone)]
 pub struct VodClient {
     shared: Arc<Shared>,
@@ -87,9 +87,35 @@ struct Shared {
     jitter: Jitter,
 }
 
+/// One operation to be called.
+#[derive(Debug)]
+pub(super) struct Call {
+    service: Service,
+    operation: Operation,
+    /// Whether repeating it after a lost answer does no harm.
+    idempotent: bool,
+}
+
+impl Call {
+    /// A call that may be repeated freely.
+    pub(super) fn repeatable(
+        service: Service,
+        action: &'static str,
+        method: http::Method,
+        params: rpc::Params,
+    ) -> Self {
+        Self { service, operation: Operation { action, version: VERSION, method, params }, idempotent: true }
+    }
+
+    /// A call that does its work once more each time.
+    pub(super) fn once(service: Service, operation: Operation) -> Self {
+        Self { service, operation, idempotent: false }
+    }
+}
+
 /// Which of the two endpoints serves an operation.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Service {
+pub(super) enum Service {
     /// The media's region.
     Media,
     /// Task and quota queries, documented for cn-shanghai only.
@@ -174,25 +200,20 @@ impl VodClient {
         echo::hidden(text, echo::secrets_of(signer.as_ref()?, None))
     }
 
-    /// Calls `operation`, with retries. `idempotent`: repeating it after a lost answer does no harm.
-    pub(crate) async fn call(
+    /// Makes a call, with retries, and gives back what `decode` reads in the answer. An answer that it refuses as garbled is
+    /// worth another attempt like any that makes no sense.
+    pub(super) async fn call<T: Send>(
         &self,
-        service: Service,
-        action: &'static str,
-        method: http::Method,
-        params: rpc::Params,
-        idempotent: bool,
-    ) -> Result<Answer> {
-        let operation = Operation { action, version: VERSION, method, params };
-        let endpoint = match service {
-            Service::Media => &self.shared.endpoint,
-            Service::Tasks => &self.shared.task_endpoint,
-        };
+        call: Call,
+        decode: impl Fn(&Answer) -> Result<T> + Sync,
+    ) -> Result<T> {
+        let action = call.operation.action;
+        let (call, decode) = (&call, &decode);
         let pacer = self.shared.pace.of(action);
         let renewed = &AtomicBool::new(false);
         let retry = Retry {
             budget: self.budget,
-            idempotent,
+            idempotent: call.idempotent,
             stop: &self.stop,
             answered: &|| self.shared.answered.load(Ordering::Relaxed),
             renewed: &|| renewed.load(Ordering::Relaxed),
@@ -207,25 +228,31 @@ impl VodClient {
                 }
             },
         };
-        let operation = &operation;
-        let answer = retry.run(|| Box::pin(self.attempt(endpoint, operation, pacer, renewed))).await?;
+        let attempt = || -> BoxFuture<'_, Result<T>> {
+            Box::pin(async move {
+                let answer = self.attempt(call, pacer, renewed).await?;
+                let read = decode(&answer).map_err(|error| error.with_action(action))?;
+                self.shared.answered.store(true, Ordering::Relaxed);
+                Ok(read)
+            })
+        };
+        let read = retry.run(attempt).await?;
         pacer.went_well();
         if let Some(watch) = &self.watch {
             watch.went_well(action);
         }
-        Ok(answer)
+        Ok(read)
     }
 
     /// One attempt: wait for our turn, sign, send, read. Sets `renewed` if its credential was refused and another is
     /// there.
-    async fn attempt(
-        &self,
-        endpoint: &str,
-        operation: &Operation,
-        pacer: &Pacer,
-        renewed: &AtomicBool,
-    ) -> Result<Answer> {
+    async fn attempt(&self, call: &Call, pacer: &Pacer, renewed: &AtomicBool) -> Result<Answer> {
+        let Call { service, operation, idempotent } = call;
         let action = operation.action;
+        let endpoint = match service {
+            Service::Media => &self.shared.endpoint,
+            Service::Tasks => &self.shared.task_endpoint,
+        };
         renewed.store(false, Ordering::Relaxed);
         let prepared = async {
             pacer.turn().await;
@@ -251,8 +278,9 @@ impl VodClient {
             .map_err(|failure| Error::from(failure).with_action(action))?;
         self.shared.time.see(answer.headers());
         let secrets = echo::secrets_of(&credential, Some(&operation.params));
-        let result = answer::read(&answer).map(|answer| answer.harmless(&secrets)).map_err(|error| {
-            let error = echo::masked(error, &secrets).with_action(action);
+        let asked = Asked { is_read: *idempotent, secrets: &secrets, now: self.service_time() };
+        let result = answer::read(&answer, asked).map_err(|error| {
+            let error = error.with_action(action);
             match error.kind() {
                 ErrorKind::Clock => self.correct_clock(error, &answer),
                 _ if error.code() == Some("SignatureDoesNotMatch") => {
@@ -268,7 +296,8 @@ impl VodClient {
         {
             watch.throttled(action);
         }
-        if code != Some("none") {
+        // A proxy can answer as well; the service gives a reason, or sense.
+        if code.is_some_and(|code| code != "none") {
             self.shared.answered.store(true, Ordering::Relaxed);
         }
         renew::after(result, &*self.shared.credentials, &credential, renewed).await
@@ -321,5 +350,87 @@ impl fmt::Debug for VodClient {
             .field("task_endpoint", &self.shared.task_endpoint)
             .field("credentials", &self.shared.credentials)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::auth::StaticCredentials;
+    use crate::error::Fate;
+    use crate::ids::{JobId, MediaId, TaskId};
+    use crate::net::transport::TransportError;
+    use crate::vod::{RefreshMediaPlayUrls, TaskType};
+
+    /// Gives the n-th request the n-th answer.
+    #[derive(Debug)]
+    struct Script(Mutex<std::vec::IntoIter<(u16, &'static str)>>);
+
+    impl Transport for Script {
+        fn send(
+            &self,
+            _: http::Request<Bytes>,
+        ) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>> {
+            let (status, body) = self.0.lock().unwrap().next().expect("no more requests than answers");
+            let answer = http::Response::builder().status(status).body(Bytes::from_static(body.as_bytes()));
+            Box::pin(async { Ok(answer.unwrap()) })
+        }
+    }
+
+    fn client(answers: &[(u16, &'static str)]) -> VodClient {
+        VodClient::builder(StaticCredentials(Credential::new("testid", "testsecret")))
+            .with_endpoint("http://127.0.0.1:1")
+            .with_transport(Script(Mutex::new(Vec::from(answers).into_iter())))
+            .build()
+            .unwrap()
+    }
+
+    const PORTAL: &str = "<html>portal</html>";
+
+    #[tokio::test(start_paused = true)]
+    async fn a_read_outlasts_what_is_no_answer_of_the_service_and_what_makes_no_sense() {
+        let job = JobId::new("J").unwrap();
+        let row = r#"{"RequestId":"r","MediaRefreshJobs":{"MediaId":"m1"}}"#;
+        for status in [200, 302, 400, 401, 403, 404, 407, 414, 451, 502] {
+            let rows = client(&[(status, PORTAL), (200, row)]).get_media_refresh_jobs(&job).await;
+            assert_eq!(rows.unwrap().len(), 1, "{status}");
+        }
+        for body in [r#"{"MediaRefreshJobs":"x"}"#, r#"{"MediaRefreshJobs":[{}]}"#, "[]"] {
+            let rows = client(&[(200, body), (200, row)]).get_media_refresh_jobs(&job).await;
+            assert_eq!(rows.unwrap().len(), 1, "{body}");
+        }
+        let task = TaskId::new("T").unwrap();
+        let shown = r#"{"Tasks":{"Task":[{"TaskId":"T"}]},"PageSize":50}"#;
+        let answers = [(200, r#"{"Tasks":{"Task":{}}}"#), (451, PORTAL), (200, shown)];
+        assert_eq!(client(&answers).task_rows(&task, |_| false).await.unwrap().rows.len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_portal_before_the_service_ends_a_read_as_unavailable() {
+        let client = client(&[(403, PORTAL)]).with_patience(Duration::ZERO);
+        let error = client.get_media_refresh_jobs(&JobId::new("J").unwrap()).await.unwrap_err();
+        assert_eq!((error.kind(), error.action()), (ErrorKind::Unavailable, Some("GetMediaRefreshJobs")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_that_never_made_sense_is_given_up_like_one_that_never_answered() {
+        for answer in [(403, PORTAL), (200, "{}")] {
+            let (client, start) = (client(&[answer; 1_000]), tokio::time::Instant::now());
+            client.describe_vod_refresh_quota().await.unwrap_err();
+            assert_eq!(start.elapsed().as_secs(), 25, "{answer:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_submission_is_not_repeated_after_an_answer_that_tells_nothing() {
+        let media = vec![MediaId::new("m1").unwrap()];
+        let request = RefreshMediaPlayUrls::new(TaskType::Refresh, media);
+        for answer in [(302, PORTAL), (407, ""), (414, PORTAL), (403, PORTAL), (200, "{}"), (200, "[]")] {
+            let error = client(&[answer]).refresh_media_play_urls(&request).await.unwrap_err();
+            assert_eq!(error.fate(), Fate::Unknown, "{answer:?}");
+            assert!(error.kind().is_retryable(), "{answer:?}");
+        }
     }
 }

@@ -4,7 +4,7 @@
 
 use http::Method;
 
-use super::client::{Service, VodClient};
+use super::client::{Call, Service, VodClient};
 use crate::auth::rpc::Params;
 use crate::error::Result;
 
@@ -21,7 +21,6 @@ impl VodClient {
     /// What the call met.
     pub async fn delete_message_callback(&self, app_id: Option<&str>) -> Result<()> {
         let params: Params = app_id.map(|id| ("AppId".to_owned(), id.to_owned())).into_iter().collect();
-        self.call(Service::Media, ACTION, Method::POST, params, true).await?;
-        Ok(())
+        self.call(Call::repeatable(Service::Media, ACTION, Method::POST, params), |_| Ok(())).await
     }
 }

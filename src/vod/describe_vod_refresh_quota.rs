@@ -5,7 +5,7 @@
 use http::Method;
 use serde::Serialize;
 
-use super::client::{Service, VodClient};
+use super::client::{Call, Service, VodClient};
 use super::lenient::Fields;
 use super::refresh_media_play_urls::TaskType;
 use crate::auth::rpc::Params;
@@ -68,12 +68,14 @@ impl VodClient {
     ///
     /// What the call met; an answer without any quota is [`ErrorKind::Garbled`](crate::ErrorKind::Garbled).
     pub async fn describe_vod_refresh_quota(&self) -> Result<RefreshQuota> {
-        let answer = self.call(Service::Tasks, ACTION, Method::POST, Params::new(), true).await?;
-        let quota = answer.fields().map(RefreshQuota::read).unwrap_or_default();
-        if quota == RefreshQuota::default() {
-            return Err(answer.garbled("the answer has no quota in it").with_action(ACTION));
-        }
-        Ok(quota)
+        self.call(Call::repeatable(Service::Tasks, ACTION, Method::POST, Params::new()), |answer| {
+            let quota = answer.fields().map(RefreshQuota::read).unwrap_or_default();
+            if quota == RefreshQuota::default() {
+                return Err(answer.garbled("the answer has no quota in it"));
+            }
+            Ok(quota)
+        })
+        .await
     }
 }
 

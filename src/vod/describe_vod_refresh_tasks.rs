@@ -9,10 +9,11 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use super::client::{Service, VodClient};
+use super::answer::Answer;
+use super::client::{Call, Service, VodClient};
 use super::lenient::Fields;
 use crate::auth::rpc::Params;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::ids::TaskId;
 use crate::net::clock::to_wire;
 
@@ -21,8 +22,9 @@ pub(crate) const ACTION: &str = "DescribeVodRefreshTasks";
 pub(crate) const PER_SECOND: f64 = 5.0;
 /// Most rows on a page. Source: "DescribeVodRefreshTasks", parameter `PageSize`.
 pub(crate) const MAX_PAGE_SIZE: u32 = 50;
-/// An id has at most 2,000 URLs (merge rule of "RefreshVodObjectCaches"), so 40 pages; more is a service in a loop.
-const MAX_PAGES: u32 = 60;
+/// An id has at most 2,000 URLs (merge rule of "RefreshVodObjectCaches"). On pages of ten, however large ours were to be,
+/// that is as many pages; more is a service in a loop.
+const MAX_PAGES: u32 = 200;
 
 /// The CDN's word on one row.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -76,7 +78,7 @@ impl From<TaskStatus> for String {
 }
 
 /// One URL of a task. One task id may have several rows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TaskRow {
     /// The task.
@@ -114,7 +116,7 @@ impl TaskRow {
 
     fn read(fields: Fields<'_>) -> Option<Self> {
         Some(Self {
-            task: TaskId::new(fields.text("TaskId")?.trim()).ok()?,
+            task: TaskId::new(fields.id("TaskId")?).ok()?,
             object_path: fields.text("ObjectPath").unwrap_or_default(),
             status: fields.text("Status").unwrap_or_default().into(),
             progress: progress(&fields.text("Process").unwrap_or_default()),
@@ -173,15 +175,27 @@ pub struct TaskPage {
     pub rows_on_page: usize,
     /// How many rows there are in all, if the service said so; it may be wrong.
     pub total: Option<u64>,
+    /// How many rows a full page has, if the service said so: it need not be what was asked for.
+    pub page_size: Option<u64>,
+}
+
+impl TaskPage {
+    /// Whether there can't be more rows: the page is empty, or shorter than the service says that pages are. A total can keep
+    /// the reading up, for that costs a call, but never end it, for that may cost rows.
+    fn is_last(&self, rows_so_far: usize) -> bool {
+        let rows = self.rows_on_page as u64;
+        let is_short = self.page_size.is_some_and(|size| rows < size);
+        rows == 0 || is_short && self.total.is_none_or(|total| total <= rows_so_far as u64)
+    }
 }
 
 /// All rows of one task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TaskRows {
-    /// As they were read; a URL may stand in several.
+    /// As they were read, without those that equal another in all fields; a URL may stand in several.
     pub rows: Vec<TaskRow>,
-    /// How many the service counts, if it said so; it may be wrong.
+    /// How many the service counts, if it said so: the most that any page named. It may be wrong.
     pub total: Option<u64>,
 }
 
@@ -192,24 +206,32 @@ impl VodClient {
     ///
     /// # Errors
     ///
-    /// What the call met; an answer without a readable list is [`ErrorKind::Garbled`].
+    /// What the call met; a list that can't be read to its last row is [`ErrorKind::Garbled`].
     pub async fn describe_vod_refresh_tasks(&self, query: &TaskQuery) -> Result<TaskPage> {
+        let mut page = self.page_of(query).await?;
+        let rows = page.rows.len();
+        page.rows.retain(|row| row.task == query.task);
+        if page.rows.len() < rows {
+            let others = rows - page.rows.len();
+            warn!(task_id = %query.task, rows = others, "the answer has rows of other tasks; left out");
+        }
+        Ok(page)
+    }
+
+    /// The same with the rows of other tasks, should the service give any.
+    async fn page_of(&self, query: &TaskQuery) -> Result<TaskPage> {
         let params = Params::from([
             ("TaskId".to_owned(), query.task.to_string()),
             ("PageNumber".to_owned(), query.page.to_string()),
             ("PageSize".to_owned(), MAX_PAGE_SIZE.to_string()),
         ]);
-        let page = match self.task_page(params).await {
+        let call = Call::repeatable(Service::Tasks, ACTION, Method::POST, params);
+        match self.call(call, |answer| decode(answer, true)).await {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Ok(TaskPage { rows: Vec::new(), rows_on_page: 0, total: Some(0) });
+                Ok(TaskPage { rows: Vec::new(), rows_on_page: 0, total: Some(0), page_size: None })
             }
-            other => other?,
-        };
-        let (ours, others): (Vec<_>, Vec<_>) = page.rows.into_iter().partition(|row| row.task == query.task);
-        if !others.is_empty() {
-            warn!(task_id = %query.task, rows = others.len(), "the answer has rows of other tasks; left out");
+            other => other,
         }
-        Ok(TaskPage { rows: ours, ..page })
     }
 
     /// One page of the account's tasks that were made in a time window, newest first, with 50 rows at most.
@@ -219,7 +241,8 @@ impl VodClient {
     ///
     /// # Errors
     ///
-    /// As [`describe_vod_refresh_tasks`](Self::describe_vod_refresh_tasks).
+    /// As [`describe_vod_refresh_tasks`](Self::describe_vod_refresh_tasks), but a row without a readable task id is left out:
+    /// it is none of the caller's.
     pub async fn list_refresh_tasks(
         &self,
         window: (DateTime<Utc>, DateTime<Utc>),
@@ -233,59 +256,117 @@ impl VodClient {
             ("PageSize".to_owned(), MAX_PAGE_SIZE.to_string()),
         ]);
         params.extend(filter.into_iter().flat_map(TaskFilter::params));
-        self.task_page(params).await
+        let call = Call::repeatable(Service::Tasks, ACTION, Method::POST, params);
+        self.call(call, |answer| decode(answer, false)).await
     }
 
-    async fn task_page(&self, params: Params) -> Result<TaskPage> {
-        let answer = self.call(Service::Tasks, ACTION, Method::POST, params, true).await?;
-        let fields = answer.fields();
-        let tasks = fields.and_then(|f| f.get("Tasks"));
-        let list = match tasks.and_then(Fields::of) {
-            Some(tasks) => tasks.get("Task"),
-            None => tasks,
-        };
-        let rows = match list {
-            None => &[][..],
-            Some(serde_json::Value::Array(rows)) => rows.as_slice(),
-            Some(_) => return Err(answer.garbled("Tasks.Task is no list").with_action(ACTION)),
-        };
-        let total = fields.and_then(|f| f.number("TotalCount"));
-        let read = rows.iter().filter_map(Fields::of).filter_map(TaskRow::read).collect();
-        Ok(TaskPage { rows: read, rows_on_page: rows.len(), total })
-    }
-
-    /// All rows of one task, page by page.
+    /// The rows of one task, page by page, until `is_enough` says so of the rows so far.
     ///
-    /// Each URL once, with its newest answer. Pages end when the total is reached, when a page is not full, or when one
-    /// brings nothing new: totals may be absent or wrong, and rows may move between pages. Cancel safe.
+    /// Without that, the reading ends with a page that is empty, that is shorter than the service says its pages are and
+    /// brings the rows to their total, or that repeats the page before it. Totals may be absent or wrong, and pages may be
+    /// shorter than was asked for: that costs calls, never rows. Rows may move between pages, so one may come twice in two
+    /// states. Cancel safe.
     ///
     /// # Errors
     ///
-    /// As [`describe_vod_refresh_tasks`](Self::describe_vod_refresh_tasks).
-    pub async fn task_rows(&self, task: &TaskId) -> Result<TaskRows> {
-        let mut rows: Vec<TaskRow> = Vec::new();
+    /// As [`describe_vod_refresh_tasks`](Self::describe_vod_refresh_tasks); a task of more than 200 pages is
+    /// [`ErrorKind::Garbled`], since nobody knows what rows are missing.
+    pub async fn task_rows(
+        &self,
+        task: &TaskId,
+        is_enough: impl Fn(&[TaskRow]) -> bool + Send,
+    ) -> Result<TaskRows> {
+        let mut all = TaskRows { rows: Vec::new(), total: None };
         let mut seen = HashSet::new();
-        let mut total = None;
+        let mut before = Vec::new();
         for page in 1..=MAX_PAGES {
-            let answer = self.describe_vod_refresh_tasks(&TaskQuery { task: task.clone(), page }).await?;
-            let before = rows.len();
-            total = answer.total;
-            rows.extend(answer.rows.into_iter().filter(|row| seen.insert(row.object_path.clone())));
-            let done = match total {
-                Some(total) if total > 0 => rows.len() as u64 >= total,
-                _ => answer.rows_on_page < MAX_PAGE_SIZE as usize,
-            };
-            if done || rows.len() == before {
-                break;
+            let answer = self.page_of(&TaskQuery { task: task.clone(), page }).await?;
+            all.total = all.total.max(answer.total);
+            let ours = answer.rows.iter().filter(|row| row.task == *task);
+            all.rows.extend(ours.filter(|row| seen.insert((*row).clone())).cloned());
+            if answer.is_last(all.rows.len()) || answer.rows == before || is_enough(&all.rows) {
+                return Ok(all);
             }
+            before = answer.rows;
         }
-        Ok(TaskRows { rows, total })
+        let message = format!("task {task} has more than {MAX_PAGES} pages");
+        Err(Error::new(ErrorKind::Garbled, message).with_fate(Fate::Unknown).with_action(ACTION))
     }
+}
+
+/// Reads a page. A row whose task nobody can tell spoils the answer about one task (`of_one_task`), for it may be that task's.
+fn decode(answer: &Answer, of_one_task: bool) -> Result<TaskPage> {
+    let fields = answer.fields();
+    let rows = fields.and_then(|fields| fields.rows("Tasks", "TaskId"));
+    let rows = rows.ok_or_else(|| answer.garbled("Tasks is no list of rows"))?;
+    let rows_on_page = rows.len();
+    let read: Vec<TaskRow> = rows.into_iter().filter_map(TaskRow::read).collect();
+    if of_one_task && read.len() < rows_on_page {
+        return Err(answer.garbled("a row of Tasks has no readable TaskId"));
+    }
+    let number = |name| fields.and_then(|fields| fields.number(name));
+    Ok(TaskPage { rows: read, rows_on_page, total: number("TotalCount"), page_size: number("PageSize") })
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+
+    fn page(body: Value, of_one_task: bool) -> Result<TaskPage> {
+        decode(&Answer { request_id: None, body }, of_one_task)
+    }
+
+    #[test]
+    fn no_rows_are_told_from_rows_that_cannot_be_read() {
+        for tasks in [json!(null), json!({}), json!([]), json!({"Task": []}), json!({"Task": null})] {
+            let read = page(json!({"Tasks": tasks, "PageSize": "50"}), true).unwrap();
+            assert_eq!((read.rows_on_page, read.page_size), (0, Some(50)), "{tasks}");
+        }
+        let row = json!({"TaskId": "T", "Status": "Complete"});
+        for tasks in [json!({"Task": [row]}), json!({ "Task": row }), json!([row]), row.clone()] {
+            assert_eq!(page(json!({ "Tasks": tasks }), true).unwrap().rows.len(), 1, "{tasks}");
+        }
+        for tasks in [json!("x"), json!({"Task": "x"}), json!([row, 1]), json!({"Task": 0})] {
+            for of_one_task in [true, false] {
+                let error = page(json!({ "Tasks": tasks }), of_one_task).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Garbled, "{tasks}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_without_a_task_spoils_a_look_and_no_listing() {
+        for tasks in [json!({"Task": {}}), json!([{"TaskId": "T 1"}]), json!([{"ObjectPath": "u"}])] {
+            assert_eq!(
+                page(json!({ "Tasks": tasks }), true).unwrap_err().kind(),
+                ErrorKind::Garbled,
+                "{tasks}"
+            );
+            let listed = page(json!({ "Tasks": tasks }), false).unwrap();
+            assert_eq!((listed.rows.len(), listed.rows_on_page), (0, 1), "{tasks}");
+        }
+    }
+
+    #[test]
+    fn a_total_keeps_the_reading_up_and_never_ends_it() {
+        let page =
+            |rows_on_page, page_size, total| TaskPage { rows: Vec::new(), rows_on_page, total, page_size };
+        for (page, rows_so_far, is_last) in [
+            (page(0, None, Some(99)), 0, true),
+            (page(1, None, Some(1)), 1, false),
+            (page(1, None, None), 1, false),
+            (page(50, Some(50), Some(50)), 50, false),
+            (page(20, Some(50), Some(120)), 20, false),
+            (page(20, Some(50), Some(120)), 120, true),
+            (page(20, Some(50), None), 20, true),
+            (page(20, Some(50), Some(0)), 20, true),
+            (page(20, Some(20), None), 20, false),
+        ] {
+            assert_eq!(page.is_last(rows_so_far), is_last, "{page:?}");
+        }
+    }
 
     #[test]
     fn progress_is_read_in_every_spelling() {

@@ -16,52 +16,85 @@ pub(crate) struct Fault {
     pub(crate) wait: Option<Duration>,
 }
 
-/// Looks an error answer up. `code` is empty where the answer had none.
-pub(crate) fn classify(code: &str, status: u16) -> Fault {
-    use ErrorKind::{
-        Clock, Expired, Garbled, Internal, NotFound, Quota, Refused, Rejected, Throttled, Unavailable,
-    };
-    let lower = code.to_ascii_lowercase();
-    let family = |prefix: &str| lower == prefix || lower.starts_with(&format!("{prefix}."));
-    let known = match lower.as_str() {
-        _ if lower.starts_with("throttling") || lower == "toomanyrequests" => Some(Throttled),
-        "serviceunavailable" => return Fault { kind: Unavailable, fate: Fate::NotActed, wait: None },
-        "servicebusy" => return busy(10),
-        "preloadqueuefull" => return busy(60),
-        _ if family("quotaperminuteexceeded") => return busy(60),
-        _ if family("quotaexceeded") => Some(Quota),
-        "invalidtimestamp.expired" => Some(Clock),
-        // A copy of this request got through: whether it was acted upon, nobody knows.
-        "signaturenonceused" => return Fault { kind: Unavailable, fate: Fate::Unknown, wait: None },
-        "signaturedoesnotmatch" | "incompletesignature" | "invalidtimestamp.format" => Some(Refused),
-        "invalidsecuritytoken.expired" => Some(Expired),
-        _ if family("invalidaccesskeyid") || family("invalidsecuritytoken") => Some(Refused),
-        "missingsecuritytoken" | "nopermission" => Some(Refused),
-        _ if family("forbidden") || family("operationdenied") => Some(Refused),
-        // The host does not know the action: a wrong region or endpoint.
-        "invalidaction.notfound" | "invalidapi.notfound" | "invalidproduct.notfound" | "invalidversion" => {
-            Some(Rejected)
-        }
-        _ if family("invaliddomain") => Some(Rejected),
-        _ if family("internalerror") || lower == "internal error" => Some(Unavailable),
-        _ if lower == "notfound" || lower.ends_with(".notfound") || lower.ends_with(".notexist") => {
-            Some(NotFound)
-        }
-        _ => None,
-    };
-    let kind = known.unwrap_or(match status {
+/// Looks an error answer up. `code` is empty where the answer had none, and `is_read` says that the call changes nothing.
+///
+/// An answer without a code is no word of the service, whatever its status: a proxy, a portal or a gateway gave it.
+pub(crate) fn classify(code: &str, status: u16, is_read: bool) -> Fault {
+    use ErrorKind::{Garbled, NotFound, Refused, Rejected, Throttled, Unavailable};
+    if let Some(fault) = known(code) {
+        return fault;
+    }
+    of(match status {
         429 => Throttled,
-        500..=599 => Unavailable,
-        401 | 403 => Refused,
+        200..=299 => Garbled,
+        // An unknown code refuses no permission for sure, and one look that it spoils must not end a run.
+        400..=499 if is_read && !code.is_empty() => Rejected,
+        401 | 403 if !code.is_empty() => Refused,
         404 if !code.is_empty() => NotFound,
         400..=499 if !code.is_empty() => Rejected,
-        // Nobody who speaks this protocol answers so: a proxy, or a wrong endpoint.
-        300..=499 => Rejected,
-        200..=299 => Garbled,
-        _ => Internal,
-    });
+        _ => Unavailable,
+    })
+}
+
+/// Whether the vendor documents this code, or the family that it belongs to.
+fn is_documented(code: &str) -> bool {
+    known(code).is_some()
+}
+
+/// Whether the code speaks about the very task id that was asked for.
+pub(crate) fn is_about_task(code: &str) -> bool {
+    is_of_family(&code.to_ascii_lowercase(), "invalidtaskid")
+}
+
+/// What the table says of a code; `None` for one that it does not have.
+fn known(code: &str) -> Option<Fault> {
+    use ErrorKind::{Clock, Expired, NotFound, Quota, Refused, Rejected, Throttled, Unavailable};
+    let lower = code.to_ascii_lowercase();
+    let family = |prefix| is_of_family(&lower, prefix);
+    Some(match lower.as_str() {
+        _ if lower.starts_with("throttling") || lower == "toomanyrequests" => of(Throttled),
+        "serviceunavailable" => Fault { kind: Unavailable, fate: Fate::NotActed, wait: None },
+        "servicebusy" => busy(10),
+        "preloadqueuefull" => busy(60),
+        _ if family("quotaperminuteexceeded") => busy(60),
+        _ if family("quotaexceeded") => of(Quota),
+        "invalidtimestamp.expired" => of(Clock),
+        // A copy of this request got through: whether it was acted upon, nobody knows.
+        "signaturenonceused" => of(Unavailable),
+        "signaturedoesnotmatch" | "incompletesignature" | "invalidtimestamp.format" => of(Refused),
+        "invalidsecuritytoken.expired" => of(Expired),
+        _ if family("invalidaccesskeyid") || family("invalidsecuritytoken") => of(Refused),
+        "missingsecuritytoken" | "nopermission" => of(Refused),
+        _ if family("forbidden") || family("operationdenied") => of(Refused),
+        // The host does not know the action: a wrong region or endpoint.
+        "invalidaction.notfound" | "invalidapi.notfound" | "invalidproduct.notfound" | "invalidversion" => {
+            of(Rejected)
+        }
+        _ if family("invaliddomain") => of(Rejected),
+        _ if family("internalerror") || lower == "internal error" => of(Unavailable),
+        "notfound" => of(NotFound),
+        _ if lower.ends_with(".notfound") || lower.ends_with(".notexist") => of(NotFound),
+        "invalidtime" | "unsupportedhttpmethod" | "unsupportedoperation" | "invalidprotocol.needssl" => {
+            of(Rejected)
+        }
+        _ if lower.starts_with("invalidparameter") || lower.starts_with("missing") => of(Rejected),
+        _ if REFUSED_PARAMETERS.into_iter().any(family) => of(Rejected),
+        _ => return None,
+    })
+}
+
+/// Families that name the parameter they refuse. Source: "DescribeVodRefreshTasks" of the VOD API, and its twins of the
+/// CDN API.
+const REFUSED_PARAMETERS: [&str; 5] =
+    ["invalidtaskid", "invalidstarttime", "invalidendtime", "invalidstatus", "invalidobjecttype"];
+
+fn is_of_family(lower: &str, prefix: &str) -> bool {
+    lower.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+fn of(kind: ErrorKind) -> Fault {
     let fate = match kind {
-        Unavailable | Garbled | Internal => Fate::Unknown,
+        ErrorKind::Unavailable | ErrorKind::Garbled => Fate::Unknown,
         _ => Fate::NotActed,
     };
     Fault { kind, fate, wait: None }
@@ -83,11 +116,9 @@ mod tests {
             ("Throttling.User", 400, Throttled),
             ("Throttling.Api", 429, Throttled),
             ("TooManyRequests", 429, Throttled),
-            ("", 429, Throttled),
             ("ServiceUnAvailable", 503, Unavailable),
             ("InternalError", 500, Unavailable),
             ("Internal Error", 500, Unavailable),
-            ("", 502, Unavailable),
             ("ServiceBusy", 403, Busy),
             ("PreloadQueueFull", 403, Busy),
             ("QuotaPerMinuteExceeded.Refresh", 400, Busy),
@@ -108,13 +139,52 @@ mod tests {
             ("InvalidTaskId.Malformed", 400, Rejected),
             ("InvalidTaskId.NotFound", 404, NotFound),
             ("NotFound", 404, NotFound),
-            ("SomethingNew", 403, Refused),
-            ("SomethingNew", 418, Rejected),
-            ("", 404, Rejected),
-            ("", 200, Garbled),
+            ("UnsupportedHTTPMethod", 403, Rejected),
+            ("SomethingNew", 503, Unavailable),
+            ("SomethingNew", 302, Unavailable),
         ];
         for (code, status, kind) in table {
-            assert_eq!(classify(code, *status).kind, *kind, "{code} {status}");
+            for is_read in [true, false] {
+                assert_eq!(classify(code, *status, is_read).kind, *kind, "{code} {status}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_without_a_code_is_no_word_of_the_service() {
+        for status in [302, 400, 401, 403, 404, 407, 414, 451, 499, 500, 502] {
+            let fault = classify("", status, false);
+            assert_eq!((fault.kind, fault.fate), (ErrorKind::Unavailable, Fate::Unknown), "{status}");
+        }
+        assert_eq!(classify("", 429, false).kind, ErrorKind::Throttled);
+        assert_eq!(classify("", 200, false).kind, ErrorKind::Garbled);
+    }
+
+    #[test]
+    fn an_unknown_code_refuses_a_submission_but_no_permission_to_read() {
+        use ErrorKind::*;
+        for (status, submission) in [(400, Rejected), (401, Refused), (403, Refused), (404, NotFound)] {
+            assert_eq!(classify("SomethingNew", status, false).kind, submission, "{status}");
+            assert_eq!(classify("SomethingNew", status, true).kind, Rejected, "{status}");
+        }
+    }
+
+    #[test]
+    fn documented_codes_are_told_from_unknown_ones_and_those_about_a_task_from_others() {
+        for (code, documented, about_task) in [
+            ("InvalidTaskId.Malformed", true, true),
+            ("invalidtaskid", true, true),
+            ("InvalidTaskId.NotFound", true, true),
+            ("InvalidTaskIds", false, false),
+            ("InvalidParameter.PageSize", true, false),
+            ("MissingTimeParameter", true, false),
+            ("InvalidStartTime.ValueNotSupported", true, false),
+            ("Forbidden.RAM", true, false),
+            ("Forbiddenish", false, false),
+            ("SomethingNew", false, false),
+            ("", false, false),
+        ] {
+            assert_eq!((is_documented(code), is_about_task(code)), (documented, about_task), "{code}");
         }
     }
 
@@ -125,10 +195,9 @@ mod tests {
             ("ServiceUnavailable", 503, Fate::NotActed),
             ("InvalidParameter", 400, Fate::NotActed),
             ("InternalError", 500, Fate::Unknown),
-            ("", 502, Fate::Unknown),
             ("SignatureNonceUsed", 400, Fate::Unknown),
         ] {
-            assert_eq!(classify(code, status).fate, fate, "{code}");
+            assert_eq!(classify(code, status, false).fate, fate, "{code}");
         }
     }
 }

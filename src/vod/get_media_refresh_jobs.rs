@@ -7,8 +7,9 @@ use std::collections::HashSet;
 use http::Method;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::client::{Service, VodClient};
-use super::lenient::Fields;
+use super::answer::Answer;
+use super::client::{Call, Service, VodClient};
+use super::lenient::{Fields, quoted};
 use super::play_url;
 use super::refresh_media_play_urls::TaskType;
 use crate::auth::rpc::Params;
@@ -57,7 +58,8 @@ pub struct JobRow {
     /// The playback URLs, in the service's spelling and order.
     #[serde(deserialize_with = "urls")]
     pub urls: Vec<String>,
-    /// What of the tasks and URLs could not be read, quoted; then neither list is known to be whole.
+    /// What of the tasks and URLs could not be read, quoted with at most 80 characters; then neither list is known to be
+    /// whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unread: Option<String>,
     /// The service's code, on failure.
@@ -70,27 +72,42 @@ impl JobRow {
     /// A row made by hand, as tests and benchmarks need them; `urls` are joined with commas.
     pub fn new(media: MediaId, status: SubmissionStatus, tasks: Vec<TaskId>, urls: &str) -> Self {
         let urls = play_url::split(urls);
-        Self { media, task_type: None, status, tasks, urls, unread: None, error_code: None, error_message: None }
+        Self {
+            media,
+            task_type: None,
+            status,
+            tasks,
+            urls,
+            unread: None,
+            error_code: None,
+            error_message: None,
+        }
     }
 
-    /// Reads a row or an event: both have the same fields. `None` without a media id.
-    pub(crate) fn read(fields: Fields<'_>) -> Option<Self> {
+    /// Reads a row or an event: both have the same fields. `None` without a media id. `hidden` has something to show instead
+    /// of a text that holds a secret.
+    pub(crate) fn read(fields: Fields<'_>, hidden: impl Fn(&str) -> Option<String>) -> Option<Self> {
+        let (ids, urls) = (fields.list("TaskIds"), fields.urls("SuccessPlayUrls"));
+        let mut unread = ids.unread;
         let mut tasks: Vec<TaskId> = Vec::new();
         let mut seen = HashSet::new();
-        for text in fields.list("TaskIds") {
+        for text in ids.entries {
             match TaskId::new(&text) {
                 Ok(id) if seen.insert(id.clone()) => tasks.push(id),
                 Ok(_) => {}
-                Err(why) => tracing::debug!(task_id = text, %why, "left out a task id"),
+                Err(_) => unread.push(text),
             }
         }
+        unread.extend(urls.unread);
+        let unread = (!unread.is_empty()).then(|| unread.join(" "));
         Some(Self {
-            media: MediaId::new(fields.text("MediaId")?.trim()).ok()?,
+            media: MediaId::new(fields.id("MediaId")?).ok()?,
             task_type: fields.text("TaskType").and_then(|word| TaskType::read(&word)),
             status: SubmissionStatus::read(fields.text("Status")),
             tasks,
-            urls: play_url::split(&fields.joined("SuccessPlayUrls")),
-            unread: None,
+            urls: urls.entries,
+            // Hidden before it is cut: a part of a secret is not found any more.
+            unread: unread.map(|text| quoted(&hidden(&text).unwrap_or(text))),
             error_code: fields.text("ErrorCode"),
             error_message: fields.text("ErrorMessage"),
         })
@@ -120,7 +137,8 @@ impl JobRow {
             SubmissionStatus::Pending(word) => word.as_mut(),
             SubmissionStatus::Success | SubmissionStatus::Fail => None,
         };
-        for text in word.into_iter().chain(&mut self.error_code).chain(&mut self.error_message) {
+        let texts = [&mut self.error_code, &mut self.error_message, &mut self.unread];
+        for text in word.into_iter().chain(texts.into_iter().flatten()) {
             if let Some(shown) = hidden(text) {
                 *text = shown;
             }
@@ -149,29 +167,83 @@ impl VodClient {
     ///
     /// # Errors
     ///
-    /// What the call met; an answer without the list is [`ErrorKind::Garbled`].
+    /// What the call met; a list that can't be read to its last row is [`ErrorKind::Garbled`].
     pub async fn get_media_refresh_jobs(&self, job: &JobId) -> Result<Vec<JobRow>> {
         let params = Params::from([("MediaRefreshJobId".to_owned(), job.to_string())]);
-        let answer = match self.call(Service::Media, ACTION, Method::GET, params, true).await {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            other => other?,
-        };
-        let list = answer.fields().and_then(|fields| fields.get("MediaRefreshJobs"));
-        let rows = match list {
-            None => return Ok(Vec::new()),
-            Some(serde_json::Value::Array(rows)) => rows,
-            // Siblings of this call wrap their lists in an object with one member.
-            Some(serde_json::Value::Object(wrap)) => {
-                match wrap.values().find_map(serde_json::Value::as_array) {
-                    Some(rows) => rows,
-                    None => return Ok(Vec::new()),
-                }
+        let call = Call::repeatable(Service::Media, ACTION, Method::GET, params);
+        match self.call(call, |answer| decode(answer, job, |text| self.hidden(text))).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            other => other,
+        }
+    }
+}
+
+fn decode(answer: &Answer, job: &JobId, hidden: impl Fn(&str) -> Option<String>) -> Result<Vec<JobRow>> {
+    let rows = answer.fields().and_then(|fields| fields.rows("MediaRefreshJobs", "MediaId"));
+    let rows = rows.ok_or_else(|| answer.garbled("MediaRefreshJobs is no list of rows"))?;
+    // A row of another job would be a fault of the service; it must not count for ours.
+    let ours = |fields: &Fields<'_>| fields.id("MediaRefreshJobId").is_none_or(|id| id == job.as_str());
+    let rows = rows.into_iter().filter(ours).map(|fields| {
+        let row = JobRow::read(fields, &hidden);
+        row.ok_or_else(|| answer.garbled("a row of MediaRefreshJobs has no readable MediaId"))
+    });
+    rows.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn rows(jobs: Value) -> Result<Vec<JobRow>> {
+        let answer = Answer { request_id: None, body: json!({ "MediaRefreshJobs": jobs }) };
+        decode(&answer, &JobId::new("J").unwrap(), |text| text.contains("MARK").then(|| "<secret>".into()))
+    }
+
+    #[test]
+    fn a_job_without_rows_is_told_from_rows_that_cannot_be_read() {
+        for nothing in [json!(null), json!([]), json!({}), json!({"MediaRefreshJob": []})] {
+            assert_eq!(rows(nothing.clone()).unwrap(), [], "{nothing}");
+        }
+        let (named, nameless) = (json!({"MediaId": "m"}), json!({"MediaId": "not an id"}));
+        for one in [named.clone(), json!([named]), json!({"MediaRefreshJob": named})] {
+            assert_eq!(rows(one.clone()).unwrap().len(), 1, "{one}");
+        }
+        for garbled in [json!("x"), json!(1), json!([{}]), json!([named, nameless]), json!({"Row": {}})] {
+            assert_eq!(rows(garbled.clone()).unwrap_err().kind(), ErrorKind::Garbled, "{garbled}");
+        }
+        let of_another_job = json!([{"MediaRefreshJobId": "K", "MediaId": "not an id"}]);
+        assert_eq!(rows(of_another_job).unwrap(), [], "a row of another job is no business of ours");
+    }
+
+    #[test]
+    fn what_cannot_be_read_of_a_row_is_quoted_and_the_rest_is_kept() {
+        let long = "1".repeat(257);
+        let table = [
+            (json!({"MediaId": "m", "TaskIds": "T1;T2\nT1"}), 2, 0, None),
+            (json!({"MediaId": "m", "TaskIds": format!("T1,{long}")}), 1, 0, Some("111")),
+            (
+                json!({"MediaId": "m", "TaskIds": [7e22], "SuccessPlayUrls": "https://a/1 x"}),
+                0,
+                1,
+                Some("7e+22"),
+            ),
+            (
+                json!({"MediaId": "m", "TaskIds": "T\u{7}", "SuccessPlayUrls": ["none"]}),
+                0,
+                0,
+                Some("T\\u{7} none"),
+            ),
+            (json!({"MediaId": "m", "TaskIds": ["T1", {"a": "MARK", "b": 1}]}), 1, 0, Some("<secret>")),
+        ];
+        for (row, tasks, urls, unread) in table {
+            let read = rows(json!([row])).unwrap().remove(0);
+            assert_eq!((read.tasks.len(), read.urls.len()), (tasks, urls), "{row}");
+            match unread {
+                Some(quoted) => assert!(read.unread.unwrap().starts_with(quoted), "{row}"),
+                None => assert_eq!(read.unread, None, "{row}"),
             }
-            Some(_) => return Err(answer.garbled("MediaRefreshJobs is no list").with_action(ACTION)),
-        };
-        // A row of another job would be a fault of the service; it must not count for ours.
-        let ours =
-            |fields: &Fields<'_>| fields.text("MediaRefreshJobId").is_none_or(|id| id.trim() == job.as_str());
-        Ok(rows.iter().filter_map(Fields::of).filter(ours).filter_map(JobRow::read).collect())
+        }
     }
 }

@@ -4,7 +4,8 @@
 
 use http::Method;
 
-use super::client::{Service, VodClient};
+use super::answer::Answer;
+use super::client::{Call, Service, VodClient};
 use super::lenient::Fields;
 use super::message_callback::MessageCallback;
 use crate::auth::rpc::Params;
@@ -20,14 +21,24 @@ impl VodClient {
     ///
     /// # Errors
     ///
-    /// What the call met.
+    /// What the call met; settings that can't be read to the last event are [`ErrorKind::Garbled`], since whoever writes
+    /// them back would lose some.
     pub async fn get_message_callback(&self, app_id: Option<&str>) -> Result<Option<MessageCallback>> {
         let params: Params = app_id.map(|id| ("AppId".to_owned(), id.to_owned())).into_iter().collect();
-        let answer = match self.call(Service::Media, ACTION, Method::POST, params, true).await {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            other => other?,
-        };
-        let settings = answer.fields().and_then(|fields| fields.get("MessageCallback"));
-        Ok(settings.and_then(Fields::of).and_then(MessageCallback::read))
+        match self.call(Call::repeatable(Service::Media, ACTION, Method::POST, params), decode).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            other => other,
+        }
     }
+}
+
+fn decode(answer: &Answer) -> Result<Option<MessageCallback>> {
+    let Some(settings) = answer.fields().and_then(|fields| fields.get("MessageCallback")) else {
+        return Ok(None);
+    };
+    let fields = Fields::of(settings).ok_or_else(|| answer.garbled("MessageCallback is no object"))?;
+    if !fields.list("EventTypeList").unread.is_empty() {
+        return Err(answer.garbled("EventTypeList is no list of names"));
+    }
+    Ok(MessageCallback::read(fields))
 }

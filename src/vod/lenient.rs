@@ -1,6 +1,16 @@
 //! Reads fields of JSON answers the way the service writes them: not always the same.
+//!
+//! What can't be read is never dropped in silence: a list keeps it beside its entries, and rows of a wrong shape are no
+//! rows at all.
 
 use serde_json::{Map, Value};
+
+use super::play_url;
+
+/// Most characters of a service's text that are quoted.
+const QUOTED: usize = 80;
+/// A list may be a text that holds a list as JSON. Deeper than this, somebody plays.
+const MAX_TEXTS_IN_TEXTS: u8 = 4;
 
 /// One JSON object with forgiving access to its fields. Names are compared without case and outer blanks.
 #[derive(Debug, Clone, Copy)]
@@ -22,7 +32,19 @@ impl<'a> Fields<'a> {
 
     /// A string, number or boolean as text; nothing if it is empty.
     pub(crate) fn text(self, name: &str) -> Option<String> {
-        self.get(name).and_then(text).filter(|text| !text.is_empty())
+        let text = match self.get(name)? {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            Value::Bool(flag) => flag.to_string(),
+            _ => return None,
+        };
+        Some(text).filter(|text| !text.is_empty())
+    }
+
+    /// An id as text, without blanks around it. A number with a point or an exponent has lost digits, so it is none.
+    pub(crate) fn id(self, name: &str) -> Option<String> {
+        let lost_digits = matches!(self.get(name)?, Value::Number(number) if !number.is_u64());
+        self.text(name).filter(|_| !lost_digits).map(|text| text.trim().to_owned())
     }
 
     /// A number, also one written as a string.
@@ -34,61 +56,241 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// An array of texts or a comma list; trimmed, without empty entries.
-    pub(crate) fn list(self, name: &str) -> Vec<String> {
-        match self.get(name) {
-            Some(Value::Array(values)) => values
-                .iter()
-                .filter_map(text)
-                .map(|t| t.trim().to_owned())
-                .filter(|t| !t.is_empty())
-                .collect(),
-            Some(value) => text(value).map(|text| comma_list(&text)).unwrap_or_default(),
-            None => Vec::new(),
+    /// A list of words, such as ids. Commas, semicolons, blanks and line ends separate them.
+    pub(crate) fn list(self, name: &str) -> List {
+        self.list_of(name, |list, text, _| {
+            let is_separator = |c: char| matches!(c, ',' | ';' | '\u{feff}') || c.is_whitespace();
+            for word in text.split(is_separator).filter(|word| !word.is_empty()) {
+                // A bracket or a quotation mark is left of a notation that was not understood.
+                list.push(word, !word.contains(['"', '[', ']', '{', '}']));
+            }
+        })
+    }
+
+    /// A list of playback URLs. Elements of arrays are one URL each, since a URL may hold any separator.
+    pub(crate) fn urls(self, name: &str) -> List {
+        self.list_of(name, |list, text, is_element| match is_element {
+            true => list.push(text.trim(), play_url::is_url(text.trim())),
+            false => play_url::split(text).iter().for_each(|url| list.push(url, play_url::is_url(url))),
+        })
+    }
+
+    fn list_of(self, name: &str, split: Split) -> List {
+        let mut list = List::default();
+        if let Some(value) = self.get(name) {
+            list.add(value, split, false, 0);
+        }
+        list
+    }
+
+    /// The rows at `name`: a list, a list in an object, or one row without a list. Each row has a field `id`. Nothing at all
+    /// is no rows; `None` stands for a shape that is not understood, which may hide rows.
+    pub(crate) fn rows(self, name: &str, id: &str) -> Option<Vec<Fields<'a>>> {
+        let Some(value) = self.get(name) else { return Some(Vec::new()) };
+        let value = match Fields::of(value) {
+            Some(row) if row.get(id).is_some() => return Some(vec![row]),
+            Some(wrap) => wrap.wrapped()?,
+            None => value,
+        };
+        match value {
+            Value::Null => Some(Vec::new()),
+            Value::Array(rows) => rows.iter().map(Fields::of).collect(),
+            row => Fields::of(row).map(|row| vec![row]),
         }
     }
 
-    /// A list kept as one comma-joined text, for entries that may hold commas themselves.
-    pub(crate) fn joined(self, name: &str) -> String {
-        match self.get(name) {
-            Some(Value::Array(values)) => values.iter().filter_map(text).collect::<Vec<_>>().join(","),
-            Some(value) => text(value).unwrap_or_default(),
-            None => String::new(),
+    /// What an object holds that stands where a list should be: its only member, or the only list in it. `None` in doubt.
+    fn wrapped(self) -> Option<&'a Value> {
+        static NOTHING: Value = Value::Null;
+        let mut members = self.0.values().filter(|value| !value.is_null());
+        match (members.next(), members.next()) {
+            (None, _) => Some(&NOTHING),
+            (Some(only), None) => Some(only),
+            _ => {
+                let mut lists = self.0.values().filter(|value| value.is_array());
+                lists.next().filter(|_| lists.next().is_none())
+            }
         }
     }
 }
 
-/// The entries of a comma list, trimmed, without empty ones.
-pub(crate) fn comma_list(text: &str) -> Vec<String> {
-    text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
+/// Puts the entries of a text into a list; it is told whether the text is an element of an array.
+type Split = fn(&mut List, &str, bool);
+
+/// The entries of a list, in order, and the pieces of it that could not be read.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct List {
+    pub(crate) entries: Vec<String>,
+    pub(crate) unread: Vec<String>,
 }
 
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        _ => None,
+impl List {
+    fn push(&mut self, text: &str, is_readable: bool) {
+        match is_readable {
+            _ if text.is_empty() => {}
+            true => self.entries.push(text.to_owned()),
+            false => self.unread.push(text.to_owned()),
+        }
     }
+
+    fn add(&mut self, value: &Value, split: Split, is_element: bool, texts: u8) {
+        match value {
+            Value::Null => {}
+            Value::String(text)
+                if text.trim_start().starts_with(['[', '{']) && texts < MAX_TEXTS_IN_TEXTS =>
+            {
+                match serde_json::from_str(text) {
+                    Ok(value) => self.add(&value, split, is_element, texts + 1),
+                    Err(_) => split(self, text, is_element),
+                }
+            }
+            Value::String(text) => split(self, text, is_element),
+            Value::Number(number) if number.is_u64() => split(self, &number.to_string(), is_element),
+            Value::Array(values) => values.iter().for_each(|value| self.add(value, split, true, texts)),
+            Value::Object(fields) => match Fields(fields).wrapped() {
+                Some(value) => self.add(value, split, is_element, texts),
+                None => self.unread.push(value.to_string()),
+            },
+            // As in `Fields::id`.
+            Value::Number(_) | Value::Bool(_) => self.unread.push(value.to_string()),
+        }
+    }
+}
+
+/// Some editors and frameworks put a byte order mark before a text.
+pub(crate) fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body)
+}
+
+/// The beginning of a stranger's text as it may stand in a message: control characters are escaped, and so are those that
+/// turn the direction of writing. Secrets are for the caller to hide first: a cut one is not found any more.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut shown = String::new();
+    for letter in text.trim().chars().take(QUOTED + 1) {
+        if letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+            shown.extend(letter.escape_unicode());
+        } else {
+            shown.push(letter);
+        }
+    }
+    if shown.chars().nth(QUOTED).is_some() {
+        shown = shown.chars().take(QUOTED - 1).chain(['…']).collect();
+    }
+    shown
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
     fn fields_are_read_in_any_dress() {
-        let value = serde_json::json!({
-            "TotalCount": "120", "pageSize": 50, " TaskIds": "1, 2,,3 ", "Ids": [1, "2", null, " "], "Null": null, "E": ""
-        });
+        let value = json!({"TotalCount": "120", "pageSize": 50, " Ids": "x", "Null": null, "E": "", "L": [1], "Big": 1e30});
         let fields = Fields::of(&value).unwrap();
         assert_eq!(fields.number("TotalCount"), Some(120));
         assert_eq!(fields.number("PageSize"), Some(50));
-        assert_eq!(fields.list("TaskIds"), ["1", "2", "3"]);
-        assert_eq!(fields.list("Ids"), ["1", "2"]);
-        assert_eq!(fields.text("Null"), None);
-        assert_eq!(fields.text("E"), None);
-        assert_eq!(fields.number("Ids"), None);
-        assert!(Fields::of(&serde_json::json!([])).is_none());
+        assert_eq!(fields.text("Ids").as_deref(), Some("x"));
+        assert_eq!((fields.text("Null"), fields.text("E")), (None, None));
+        assert_eq!((fields.id("pageSize").as_deref(), fields.id("Big")), (Some("50"), None));
+        assert_eq!(fields.number("L"), None);
+        assert!(Fields::of(&json!([])).is_none());
+    }
+
+    #[test]
+    fn a_list_has_one_meaning_in_every_notation_and_loses_nothing() {
+        let table: &[(Value, &[&str], &[&str])] = &[
+            (json!(null), &[], &[]),
+            (json!(" , ;"), &[], &[]),
+            (json!({}), &[], &[]),
+            (json!("1, 2,,3 "), &["1", "2", "3"], &[]),
+            (json!("1;2\r\n3\t4\u{3000}5\u{feff}"), &["1", "2", "3", "4", "5"], &[]),
+            (json!([1, "2", null, " ", ["3,4"]]), &["1", "2", "3", "4"], &[]),
+            (json!("[\"1\", 2]"), &["1", "2"], &[]),
+            (json!(" {\"TaskId\": [\"1\"]}"), &["1"], &[]),
+            (json!({"TaskId": ["1", "2"], "Count": 2}), &["1", "2"], &[]),
+            (json!([{"TaskId": "1"}, {"TaskId": "2"}]), &["1", "2"], &[]),
+            (json!("[1, b, 3]"), &["b"], &["[1", "3]"]),
+            (json!("\"1\""), &[], &["\"1\""]),
+            (json!([1.5, true]), &[], &["1.5", "true"]),
+            (json!([70_422_123_456_789_012_345_f64]), &[], &["7.042212345678901e+19"]),
+            (json!({"a": 1, "b": 2}), &[], &["{\"a\":1,\"b\":2}"]),
+        ];
+        for (list, entries, unread) in table {
+            let value = json!({ "L": list });
+            let read = Fields::of(&value).unwrap().list("L");
+            assert_eq!((read.entries, read.unread), (to_owned(entries), to_owned(unread)), "{list}");
+        }
+    }
+
+    #[test]
+    fn urls_of_an_array_stay_whole_and_what_is_no_url_is_kept_apart() {
+        let table: &[(Value, &[&str], &[&str])] = &[
+            (json!("https://a.test/1,https://a.test/2"), &["https://a.test/1", "https://a.test/2"], &[]),
+            (json!(["https://a.test/1,https://a.test/2"]), &["https://a.test/1,https://a.test/2"], &[]),
+            (json!("[\" https://a.test/1 \"]"), &["https://a.test/1"], &[]),
+            (
+                json!({"Url": "https://a.test/1 https://a.test/2"}),
+                &["https://a.test/1", "https://a.test/2"],
+                &[],
+            ),
+            (json!("cdn.a.test/1,cdn.a.test/2"), &["cdn.a.test/1", "cdn.a.test/2"], &[]),
+            (json!(["https://a.test/1", 7, "N/A"]), &["https://a.test/1"], &["7", "N/A"]),
+            (json!("https://a.test/\u{7}"), &[], &["https://a.test/\u{7}"]),
+        ];
+        for (list, entries, unread) in table {
+            let value = json!({ "L": list });
+            let read = Fields::of(&value).unwrap().urls("L");
+            assert_eq!((read.entries, read.unread), (to_owned(entries), to_owned(unread)), "{list}");
+        }
+    }
+
+    #[test]
+    fn rows_are_found_in_every_wrap_and_a_wrong_shape_is_not_no_rows() {
+        let row = json!({"Id": "1"});
+        let table = [
+            (json!(null), Some(0)),
+            (json!([]), Some(0)),
+            (json!({}), Some(0)),
+            (json!({"Row": []}), Some(0)),
+            (json!({"Row": null}), Some(0)),
+            (json!([row, row]), Some(2)),
+            (json!({"Row": [row, row]}), Some(2)),
+            (json!({"Row": [row], "Total": 1}), Some(1)),
+            (row.clone(), Some(1)),
+            (json!({"id": "1", "Urls": []}), Some(1)),
+            (json!({ "Row": row }), Some(1)),
+            // An object without fields is a row that can't be read, which is for the reader of rows to say.
+            (json!({"Row": {}}), Some(1)),
+            (json!("x"), None),
+            (json!(0), None),
+            (json!(false), None),
+            (json!({"Row": "x"}), None),
+            (json!([row, "x"]), None),
+            (json!([null]), None),
+            (json!([[row]]), None),
+            (json!({"Row": [row], "More": [row]}), None),
+            (json!({"Name": "1", "Url": "2"}), None),
+        ];
+        for (shape, rows) in table {
+            let value = json!({ "Rows": shape });
+            let read = Fields::of(&value).unwrap().rows("Rows", "Id");
+            assert_eq!(read.map(|rows| rows.len()), rows, "{shape}");
+        }
+    }
+
+    #[test]
+    fn a_quotation_is_short_and_moves_no_cursor() {
+        assert_eq!(quoted(" a\u{1b}[2Jb\u{202e} "), "a\\u{1b}[2Jb\\u{202e}");
+        assert_eq!(quoted(&"é".repeat(80)), "é".repeat(80));
+        for long in ["é".repeat(81), "\u{7}".repeat(1_000)] {
+            let shown = quoted(&long);
+            assert!(shown.chars().count() == 80 && shown.ends_with('…'), "{shown}");
+        }
+    }
+
+    fn to_owned(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|&text| text.to_owned()).collect()
     }
 }

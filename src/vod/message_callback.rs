@@ -164,7 +164,7 @@ impl MessageCallback {
     pub(crate) fn read(fields: Fields<'_>) -> Option<Self> {
         let text =
             |name| fields.text(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-        let events = fields.list("EventTypeList");
+        let events = fields.list("EventTypeList").entries;
         let (callback_url, mns_queue_name) = (text("CallbackURL"), text("MnsQueueName"));
         if events.is_empty() && callback_url.is_none() && mns_queue_name.is_none() {
             return None;

@@ -67,6 +67,17 @@ pub(crate) fn split(list: &str) -> Vec<String> {
     urls
 }
 
+/// Whether `text` can be a playback URL: it has a host, and nothing that no URL has. One without a scheme has the host of a
+/// domain, or any word would be one.
+pub(crate) fn is_url(text: &str) -> bool {
+    let host = host(text);
+    let is_domain =
+        || host.contains('.') && host.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_'));
+    !host.is_empty()
+        && !text.contains(char::is_control)
+        && (without_scheme(text).len() < text.len() || is_domain())
+}
+
 fn is_separator(letter: char) -> bool {
     matches!(letter, ',' | ';') || letter.is_whitespace()
 }
@@ -146,12 +157,29 @@ mod tests {
     }
 
     #[test]
+    fn a_word_is_no_url() {
+        for url in ["https://a/x", "//a/x", "cdn.a.test/x", "媒体.test:8080/x", "HTTP://a"] {
+            assert!(is_url(url), "{url}");
+        }
+        for word in ["", "N/A", "a/x", "https://", "rtmp://a.test/x", "[1.5]", "{a.test/}", "https://a/\u{0}"]
+        {
+            assert!(!is_url(word), "{word}");
+        }
+    }
+
+    #[test]
     fn lists_are_taken_apart_where_a_url_begins() {
         let table: [(&str, &[&str]); 10] = [
             ("", &[]),
             (" , ;", &[]),
-            ("https://a.test/x,1.mp4,https://a.test/y.mp4", &["https://a.test/x,1.mp4", "https://a.test/y.mp4"]),
-            ("https://a.test/x, https://b.test/y;z ;http://c.test/", &["https://a.test/x", "https://b.test/y;z", "http://c.test/"]),
+            (
+                "https://a.test/x,1.mp4,https://a.test/y.mp4",
+                &["https://a.test/x,1.mp4", "https://a.test/y.mp4"],
+            ),
+            (
+                "https://a.test/x, https://b.test/y;z ;http://c.test/",
+                &["https://a.test/x", "https://b.test/y;z", "http://c.test/"],
+            ),
             ("https://a.test/b c.mp4 https://a.test/d", &["https://a.test/b c.mp4", "https://a.test/d"]),
             ("https://a.test/x\r\nhttps://a.test/y\n", &["https://a.test/x", "https://a.test/y"]),
             ("cdn.a.test/x.mp4,cdn.a.test/y.mp4", &["cdn.a.test/x.mp4", "cdn.a.test/y.mp4"]),

@@ -5,7 +5,9 @@
 use http::Method;
 use serde::{Deserialize, Serialize};
 
-use super::client::{Service, VERSION, VodClient};
+use super::answer::Answer;
+use super::client::{Call, Service, VERSION, VodClient};
+use super::lenient::quoted;
 use crate::auth::request::Operation;
 use crate::auth::rpc::Params;
 use crate::error::{Error, ErrorKind, Result};
@@ -154,10 +156,13 @@ impl RefreshMediaPlayUrls {
 pub struct Submission {
     /// The job; `None` where the service gave none, which it may do when it refused every media.
     pub job: Option<JobId>,
-    /// Ids that do not exist.
+    /// Those of the request's ids that do not exist.
     pub not_found: Vec<String>,
-    /// Ids that the caller may not use.
+    /// Those of the request's ids that the caller may not use.
     pub forbidden: Vec<String>,
+    /// What the two lists of refused ids name besides, quoted with at most 80 characters each; the first 20. So a media of the
+    /// request may be refused that is in neither list.
+    pub unrecognised: Vec<String>,
     /// The id of the request.
     pub request_id: Option<RequestId>,
 }
@@ -171,7 +176,8 @@ impl VodClient {
     /// # Errors
     ///
     /// [`ErrorKind::Usage`] for no or more than 20 media, or a slice count that is not 1 to 20; otherwise what the call
-    /// met, of which [`ErrorKind::Garbled`] may mean that it was acted upon.
+    /// met, of which [`ErrorKind::Garbled`] may mean that it was acted upon: also an answer that names neither a job nor a
+    /// refused media of the request.
     pub async fn refresh_media_play_urls(&self, request: &RefreshMediaPlayUrls) -> Result<Submission> {
         if request.media.is_empty() || request.media.len() > MAX_MEDIA_PER_CALL {
             let found = request.media.len();
@@ -182,20 +188,76 @@ impl VodClient {
             .with_action(ACTION));
         }
         request.filters.check()?;
-        let answer = self.call(Service::Media, ACTION, Method::POST, request.params(), false).await?;
-        let Some(fields) = answer.fields() else { return Err(answer.garbled("the answer is no object")) };
-        let job = match fields.text("MediaRefreshJobId") {
-            Some(text) => Some(
-                JobId::new(text.trim())
-                    .map_err(|why| answer.garbled(format!("MediaRefreshJobId {why}")).with_action(ACTION))?,
-            ),
-            None => None,
-        };
-        Ok(Submission {
-            job,
-            not_found: fields.list("NonExistMediaIds"),
-            forbidden: fields.list("ForbiddenMediaIds"),
-            request_id: answer.request_id.clone(),
+        let call = Call::once(Service::Media, request.operation());
+        self.call(call, |answer| decode(answer, &request.media, |text| self.hidden(text))).await
+    }
+}
+
+fn decode(answer: &Answer, media: &[MediaId], hidden: impl Fn(&str) -> Option<String>) -> Result<Submission> {
+    let fields = answer.fields().ok_or_else(|| answer.garbled("the answer is no object"))?;
+    let job = fields.id("MediaRefreshJobId").map(JobId::new).transpose();
+    let job = job.map_err(|why| answer.garbled(format!("MediaRefreshJobId {why}")))?;
+    let mut unrecognised = Vec::new();
+    let mut refused = |name| {
+        let list = fields.list(name);
+        let is_ours = |id: &String| media.iter().any(|media| media.as_str() == id);
+        let (ours, others): (Vec<_>, Vec<_>) = list.entries.into_iter().partition(is_ours);
+        unrecognised.extend(others.into_iter().chain(list.unread));
+        ours
+    };
+    let (not_found, forbidden) = (refused("NonExistMediaIds"), refused("ForbiddenMediaIds"));
+    if job.is_none() && not_found.is_empty() && forbidden.is_empty() {
+        return Err(answer.garbled("the answer names neither a job nor a media that was refused"));
+    }
+    unrecognised.truncate(MAX_MEDIA_PER_CALL);
+    let unrecognised = unrecognised.into_iter().map(|text| quoted(&hidden(&text).unwrap_or(text))).collect();
+    Ok(Submission { job, not_found, forbidden, unrecognised, request_id: answer.request_id.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::error::Fate;
+
+    fn read(body: Value) -> Result<Submission> {
+        let media = ["m1", "m2"].map(|id| MediaId::new(id).unwrap());
+        decode(&Answer { request_id: None, body }, &media, |text| {
+            text.contains("MARK").then(|| "<secret>".into())
         })
+    }
+
+    #[test]
+    fn an_answer_that_names_nothing_of_ours_leaves_the_outcome_open() {
+        let table = [
+            json!({}),
+            json!({"MediaRefreshJobId": ""}),
+            json!({"MediaRefreshJobId": ["J"]}),
+            json!({"MediaRefreshJobId": "J 1"}),
+            json!({"NonExistMediaIds": "m3"}),
+        ];
+        for body in table {
+            let error = read(body.clone()).unwrap_err();
+            assert_eq!((error.kind(), error.fate()), (ErrorKind::Garbled, Fate::Unknown), "{body}");
+        }
+        let refused = read(json!({"ForbiddenMediaIds": ["m2"]})).unwrap();
+        assert_eq!((refused.job, refused.forbidden), (None, vec!["m2".to_owned()]));
+    }
+
+    #[test]
+    fn refused_ids_that_nobody_asked_for_are_quoted() {
+        let long = "x".repeat(100);
+        let body = json!({
+            "MediaRefreshJobId": " J ", "NonExistMediaIds": "m1; m3", "ForbiddenMediaIds": ["m2", "\u{7}", "MARK", long]
+        });
+        let submission = read(body).unwrap();
+        assert_eq!(submission.job.unwrap().as_str(), "J");
+        assert_eq!((submission.not_found, submission.forbidden), (vec!["m1".into()], vec!["m2".into()]));
+        let cut = "x".repeat(79) + "…";
+        assert_eq!(submission.unrecognised, ["m3", "\\u{7}", "<secret>", &cut]);
+        let many: Vec<_> = (0..100).map(|n| format!("x{n}")).collect();
+        let body = json!({"MediaRefreshJobId": "J", "NonExistMediaIds": many});
+        assert_eq!(read(body).unwrap().unrecognised.len(), MAX_MEDIA_PER_CALL);
     }
 }

@@ -4,7 +4,7 @@
 
 use http::Method;
 
-use super::client::{Service, VodClient};
+use super::client::{Call, Service, VodClient};
 use super::message_callback::MessageCallback;
 use crate::error::{Error, Result};
 
@@ -26,7 +26,6 @@ impl VodClient {
     /// [`MAX_CALLBACK_URL_BYTES`](super::MAX_CALLBACK_URL_BYTES); otherwise what the call met.
     pub async fn set_message_callback(&self, settings: &MessageCallback) -> Result<()> {
         settings.check().map_err(|error: Error| error.with_action(ACTION))?;
-        self.call(Service::Media, ACTION, Method::POST, settings.params(), true).await?;
-        Ok(())
+        self.call(Call::repeatable(Service::Media, ACTION, Method::POST, settings.params()), |_| Ok(())).await
     }
 }

@@ -9,12 +9,16 @@ use vod_refresh::net::{HttpOptions, HttpTransport};
 
 use crate::raw::{FINE, Nobody, RawServer, Then};
 
-fn transport() -> HttpTransport {
+fn options() -> HttpOptions {
     let mut options = HttpOptions::default();
     options.proxy_from_environment = false;
     options.plain_http_only = true;
     options.read_timeout = Duration::from_millis(400);
-    HttpTransport::new(&options).unwrap()
+    options
+}
+
+fn transport() -> HttpTransport {
+    HttpTransport::new(&options()).unwrap()
 }
 
 /// Asks with a query that must not show anywhere.
@@ -75,6 +79,30 @@ async fn an_answer_that_stops_half_way_is_told_as_such() {
 async fn what_is_no_http_is_no_answer() {
     let (failure, _server) = failure(Then::say_and_close("220 mail.example.test ESMTP\r\n")).await;
     assert_eq!((failure.phase, failure.fate()), (Phase::Answer, Fate::Unknown));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_compressed_unasked_is_read() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 24\r\n\r\n";
+    let fine = [31, 139, 8, 0, 0, 0, 0, 0, 2, 3, 75, 203, 204, 75, 5, 0, 146, 84, 169, 190, 4, 0, 0, 0];
+    let server = RawServer::start([Then::say([head.as_bytes(), &fine].concat())]);
+    assert_eq!(ask(&transport(), &server.url()).await.unwrap().body(), "fine");
+    let (failure, _server) = failure(Then::say([head.as_bytes(), &[b'x'; 24]].concat())).await;
+    assert_eq!((failure.phase, failure.fate()), (Phase::Body, Fate::Unknown));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_longer_than_any_that_makes_sense_is_not_read_to_its_end() {
+    let mut options = options();
+    options.max_answer_bytes = 4;
+    let transport = HttpTransport::new(&options).unwrap();
+    let endless = "HTTP/1.1 200 OK\r\ncontent-length: 4000000000\r\n\r\nfine!";
+    let server = RawServer::start([Then::say(FINE), Then::say_and_stall(endless)]);
+    assert_eq!(ask(&transport, &server.url()).await.unwrap().body(), "fine");
+    let failure = ask(&transport, &server.url()).await.unwrap_err();
+    holds_no_url(&failure);
+    assert_eq!((failure.phase, failure.timed_out, failure.fate()), (Phase::TooLong, false, Fate::Unknown));
+    assert_eq!(vod_refresh::Error::from(failure).kind(), vod_refresh::ErrorKind::Garbled);
 }
 
 #[tokio::test]

@@ -12,32 +12,32 @@ pub(crate) const FINE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nfine"
 #[derive(Debug, Clone)]
 pub(crate) enum Then {
     /// Sends these bytes and keeps the connection.
-    Say(String),
+    Say(Vec<u8>),
     /// Sends these bytes and closes the connection.
-    SayAndClose(String),
+    SayAndClose(Vec<u8>),
     /// Cuts the connection without a word.
     Reset,
     /// Sends these bytes, then nothing more.
-    SayAndStall(String),
+    SayAndStall(Vec<u8>),
 }
 
 impl Then {
-    pub(crate) fn say(bytes: impl Into<String>) -> Self {
+    pub(crate) fn say(bytes: impl Into<Vec<u8>>) -> Self {
         Self::Say(bytes.into())
     }
 
-    pub(crate) fn say_and_close(bytes: impl Into<String>) -> Self {
+    pub(crate) fn say_and_close(bytes: impl Into<Vec<u8>>) -> Self {
         Self::SayAndClose(bytes.into())
     }
 
-    pub(crate) fn say_and_stall(bytes: impl Into<String>) -> Self {
+    pub(crate) fn say_and_stall(bytes: impl Into<Vec<u8>>) -> Self {
         Self::SayAndStall(bytes.into())
     }
 
     /// A whole answer with this JSON.
     pub(crate) fn json(body: &str) -> Self {
         let length = body.len();
-        Self::Say(format!(
+        Self::say(format!(
             "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
         ))
     }
@@ -127,11 +127,11 @@ fn serve(
             requests.len() - 1
         };
         match mind(number, &request) {
-            Then::Say(bytes) => stream.write_all(bytes.as_bytes()).unwrap(),
-            Then::SayAndClose(bytes) => return stream.write_all(bytes.as_bytes()).unwrap(),
+            Then::Say(bytes) => stream.write_all(&bytes).unwrap(),
+            Then::SayAndClose(bytes) => return stream.write_all(&bytes).unwrap(),
             Then::Reset => return,
             Then::SayAndStall(bytes) => {
-                stream.write_all(bytes.as_bytes()).unwrap();
+                stream.write_all(&bytes).unwrap();
                 std::thread::sleep(Duration::from_secs(60));
             }
         }

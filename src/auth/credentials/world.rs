@@ -23,6 +23,8 @@ use crate::net::{HttpOptions, HttpTransport};
 const METADATA_TIMEOUT: Duration = Duration::from_secs(1);
 /// No file of credentials is larger; whatever is, is something else.
 const MAX_FILE: u64 = 1 << 20;
+/// No answer with credentials is longer, in bytes: a long token has a few thousand.
+const MAX_ANSWER: usize = 64 * 1024;
 
 /// A file as it was read.
 #[derive(Clone)]
@@ -76,8 +78,9 @@ impl World {
     ///
     /// `http` counts for the token service and credentials services; the metadata service has its own timeouts.
     pub fn process(http: &HttpOptions) -> Self {
+        let remote = HttpOptions { max_answer_bytes: http.max_answer_bytes.min(MAX_ANSWER), ..http.clone() };
         // No public authority vouches for a service on this machine, so only certificates that were given count.
-        let local = HttpOptions { proxy_from_environment: false, plain_http_only: true, ..http.clone() };
+        let local = HttpOptions { proxy_from_environment: false, plain_http_only: true, ..remote.clone() };
         let metadata = HttpOptions {
             connect_timeout: METADATA_TIMEOUT,
             read_timeout: METADATA_TIMEOUT,
@@ -89,7 +92,7 @@ impl World {
             home: std::env::home_dir().filter(|home| !home.as_os_str().is_empty()),
             files: Arc::new(read_file),
             processes: Arc::new(|words| Box::pin(external::run(words))),
-            sts: Arc::new(Lazy::of(http.clone())),
+            sts: Arc::new(Lazy::of(remote)),
             local: Arc::new(Lazy::of(local)),
             metadata: Arc::new(Lazy::of(metadata)),
             clock: Arc::new(SystemClock),

@@ -1,4 +1,4 @@
-//! Answers without sense, of a service that speaks JSON all the same: faults with the id of the request, never a panic.
+//! Answers without sense, of a service that speaks JSON all the same: faults, never a panic.
 
 use super::shell::Shell;
 use crate::raw::{RawServer, Then};
@@ -70,10 +70,9 @@ fn in_the_answer_about_a_task() {
 }
 
 #[test]
-fn the_id_of_the_request_is_told() {
-    // Taken, as it seems, and no word of a job.
+fn a_submission_whose_answer_names_nothing_may_have_been_taken() {
     let server = RawServer::start([Then::json(r#"{"RequestId": "R-ODD"}"#)]);
     let run =
         Shell::new("refresh m1 --no-resubmit").with_keys().env("VOD_REFRESH_ENDPOINT", server.url()).run();
-    run.exits(6).says("R-ODD");
+    run.exits(9).says("names neither a job nor a media");
 }
