@@ -1,5 +1,6 @@
 //! How a run ends: what stays open is written down, and the ledger becomes a report.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
@@ -136,8 +137,7 @@ impl Driver<'_> {
     fn verdict(&self, media: &[MediaReport], end: &End) -> Outcome {
         let failed = media.iter().filter(|entry| entry.state.is_failure()).count();
         // A media with one failed URL is failed; but where any URL is done, not everything failed.
-        let done = |task: &TaskReport| task.status == Some(TaskStatus::Complete);
-        let any_done = media.iter().flat_map(|entry| &entry.tasks).any(done);
+        let any_done = media.iter().any(|entry| has_done_url(&entry.tasks));
         let graded = match failed {
             0 => Outcome::Complete,
             n if n < media.len() || any_done => Outcome::Partial,
@@ -159,6 +159,13 @@ impl Driver<'_> {
         let reason = self.ledger.submit_faults().next().filter(|_| unsent);
         reason.map_or(Outcome::Failed, |fault| Outcome::of(fault.kind))
     }
+}
+
+/// Whether all rows of any one URL are Complete. A URL may stand in several, which end differently.
+fn has_done_url(tasks: &[TaskReport]) -> bool {
+    let is_done = |task: &TaskReport| task.status == Some(TaskStatus::Complete);
+    let undone: HashSet<_> = tasks.iter().filter(|task| !is_done(task)).map(|task| &task.url).collect();
+    tasks.iter().any(|task| is_done(task) && !undone.contains(&task.url))
 }
 
 /// Following up became impossible. Outcomes which say that nothing was submitted, or that everything failed, are kept
