@@ -20,7 +20,8 @@ pub(crate) fn normal_form(url: &str) -> Vec<u8> {
         _ => (authority, ""),
     };
     let mut form = Vec::with_capacity(rest.len() + 1);
-    form.extend(host.bytes().map(|letter| letter.to_ascii_lowercase()));
+    form.extend_from_slice(host.as_bytes());
+    form.make_ascii_lowercase();
     if !["", "80", "443"].contains(&port) {
         form.push(b':');
         form.extend(port.bytes());
@@ -107,6 +108,9 @@ fn without_scheme(url: &str) -> &str {
 
 /// Decodes each escape once; what is no escape stays as it is.
 fn percent_decode(text: &[u8], into: &mut Vec<u8>) {
+    if !text.contains(&b'%') {
+        return into.extend_from_slice(text);
+    }
     let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
     let mut at = 0;
     while let Some(&byte) = text.get(at) {

@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Each example, its arguments, and what it is to say.
 const EXAMPLES: [(&str, &[&str], &str); 8] = [
     ("credentials", &[], "complete, the vault was asked 2 times"),
-    ("deploy_test", &[], "the call ended as partial\nsubmitted once, 2 lookups"),
+    ("deploy_test", &[], "the call ended as partial\nsubmitted once, 3 lookups"),
     ("deploy_test", &["sh", "examples/deploy.sh"], "some URLs still serve the old copy"),
     ("progress", &[], "[####################] 6 of 6 URLs\npartial: 3 of 4"),
     ("queue_worker", &[], "complete: 1 events for 1 media\n0 messages are left in the queue"),

@@ -220,7 +220,7 @@ async fn what_did_not_show_in_time_is_told_by_the_journal_as_it_was_by_the_run()
 async fn a_wait_whose_last_look_was_refused_is_not_over() {
     let folder = tempfile::tempdir().unwrap();
     let job = JobScript { media: vec!["m1".into()], ..JobScript::default() };
-    let refused = FaultRule::on("GetMediaRefreshJobs", Fault::error(400, "QuotaExceeded.Refresh")).skip(1);
+    let refused = FaultRule::on("GetMediaRefreshJobs", Fault::error(400, "QuotaExceeded.Refresh")).skip(2);
     let scenario = Scenario::new().with_job_delay(Duration::ZERO).with_job("J1", job).with_fault(refused);
     let (bed, journal) = (Bed::new(scenario), journal(&folder).await);
     let report = keep(&bed, &journal).wait(&["J1".parse().unwrap()]).await.unwrap();

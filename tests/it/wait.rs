@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use vod_refresh::emulator::{Fault, FaultRule, JobScript, MediaScript, Scenario, Which};
 use vod_refresh::run::MediaState;
-use vod_refresh::{Outcome, TaskType};
+use vod_refresh::{Outcome, TaskType, WaitRequest};
 
 use crate::support::{Bed, states};
 
@@ -22,7 +22,7 @@ async fn a_job_of_others_is_followed_without_a_submit() {
         (Outcome::Complete, Some(TaskType::Refresh), 0)
     );
     assert_eq!(states(&report).iter().map(|s| s.0.as_str()).collect::<Vec<_>>(), ["m1", "m2"]);
-    assert_eq!(bed.lookups(), 2, "one, and a last one");
+    assert_eq!(bed.lookups(), 3, "one, one that settles it, and one when the job has not changed for 10 s");
 }
 
 #[tokio::test(start_paused = true)]
@@ -68,6 +68,8 @@ async fn a_run_that_timed_out_can_be_followed_up() {
     assert_eq!(report.outcome, Outcome::Timeout);
     assert_eq!(report.media[0].job_id.as_ref().unwrap().as_str(), "J1");
     assert_eq!(bed.cloud.complete_task("2"), 1);
-    let report = bed.wait("J1").await;
+    // What the tool prints to carry on names the media, or the job would be taken as whole only after ten seconds.
+    let request = WaitRequest::new(["J1".parse().unwrap()]).with_media(["m1".parse().unwrap()]);
+    let report = bed.refresher().wait_for(&request).await.unwrap();
     assert_eq!((report.outcome, bed.submits()), (Outcome::Complete, 1));
 }

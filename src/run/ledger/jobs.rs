@@ -330,7 +330,11 @@ impl Ledger {
         let Some(&job) = self.job_index.get(id) else { return };
         self.jobs[job as usize].looking = false;
         if self.is_clear_by_now(now, id.as_str(), &fault) {
-            return self.notes.push_back(Fact::JobRefused { job: id.clone(), fault });
+            let job = id.clone();
+            return self.notes.push_back(match self.events_suffice(id) {
+                true => Fact::LookupFailed { job, fault },
+                false => Fact::JobRefused { job, fault },
+            });
         }
         self.jobs[job as usize].lookups += 1;
         self.plan_next_lookup(now, job);

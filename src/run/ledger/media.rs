@@ -46,7 +46,8 @@ impl Ledger {
         if grown {
             entry.named.since = Some(now);
         }
-        let has_stayed = entry.named.since.is_some_and(|since| now >= (since + settle).min(deadline));
+        let has_stayed = was == Certainty::Settled && !grown
+            || entry.named.since.is_some_and(|since| now >= (since + settle).min(deadline));
         entry.named.certainty = match (is_final, has_stayed || matches!(agreement, Agreement::Signed(_))) {
             (false, _) => Certainty::Pending,
             (true, false) => Certainty::Named,

@@ -29,6 +29,8 @@ pub(super) struct Named {
     pub(super) by_lookup: bool,
     /// Since when lookups say what they say now.
     pub(super) since: Option<Moment>,
+    /// The place of the task that the last verdict found running.
+    pub(super) running: usize,
     /// Not all of it was shown for the whole grace.
     pub(super) has_lapsed: bool,
 }
@@ -105,13 +107,6 @@ impl Urls {
         self.text[start..].lines().next().unwrap_or_default()
     }
 
-    /// The URLs and their keys, in the order in which they were named.
-    pub(super) fn in_order(&self) -> impl Iterator<Item = (UrlKey, &str)> {
-        let mut places: Vec<usize> = (0..self.len()).collect();
-        places.sort_by_key(|place| self.index[*place].1);
-        places.into_iter().map(|place| (self.index[place].0, self.spelling(place)))
-    }
-
     pub(super) fn keys(&self) -> impl Iterator<Item = UrlKey> {
         self.index.iter().map(|(key, _)| *key)
     }
@@ -128,9 +123,9 @@ mod tests {
         assert!(urls.add(&list(&["https://a.test/2", "https://a.test/1", "http://A.test/2"])));
         assert!(!urls.add(&list(&["a.test/1"])), "it is the same one");
         assert!(urls.add(&list(&["https://a.test/0"])));
-        let named: Vec<&str> = urls.in_order().map(|(_, url)| url).collect();
-        assert_eq!(named, ["https://a.test/2", "https://a.test/1", "https://a.test/0"]);
-        let place = urls.place(UrlKey::of("//a.test:443/2")).unwrap();
-        assert_eq!(urls.spelling(place), "https://a.test/2");
+        assert_eq!(urls.len(), 3);
+        for (url, spelling) in [("//a.test:443/2", "https://a.test/2"), ("https://a.test/0", "https://a.test/0")] {
+            assert_eq!(urls.spelling(urls.place(UrlKey::of(url)).unwrap()), spelling);
+        }
     }
 }

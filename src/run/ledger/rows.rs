@@ -256,6 +256,16 @@ impl Row {
     }
 }
 
+impl Row {
+    /// Takes a newer answer about the same URL.
+    fn go_on(&mut self, row: TaskRow) {
+        self.status = row.status;
+        self.progress = row.progress;
+        self.created_at = row.created_at;
+        self.description = row.description.map(Into::into);
+    }
+}
+
 impl From<TaskRow> for Row {
     fn from(row: TaskRow) -> Self {
         Self {
@@ -313,12 +323,18 @@ impl TaskEntry {
             return;
         }
         self.steady = 0;
+        if let ([old], [new]) = (&mut *self.rows, &rows[..])
+            && *old.url == *new.object_path
+        {
+            // Nearly always: one row that goes on.
+            for new in rows {
+                old.go_on(new);
+            }
+            return;
+        }
         let mut new: Vec<Row> = rows.into_iter().map(Row::from).collect();
-        let answered: HashSet<UrlKey> = match &new[..] {
-            [row] if self.rows.iter().all(|old| old.key == row.key) => HashSet::new(),
-            _ => new.iter().map(|row| row.key).collect(),
-        };
-        if !answered.is_empty() {
+        if !self.rows.is_empty() {
+            let answered: HashSet<UrlKey> = new.iter().map(|row| row.key).collect();
             let kept = std::mem::take(&mut self.rows).into_iter();
             new.splice(0..0, kept.filter(|old| !answered.contains(&old.key)));
         }

@@ -87,7 +87,9 @@ impl Ledger {
 
     pub(super) fn task_seen(&mut self, now: Moment, id: &TaskId, rows: Vec<TaskRow>, total: Option<u64>) {
         let Some(task) = self.task_number(id) else { return };
-        self.unclear.remove(id.as_str());
+        if !self.unclear.is_empty() {
+            self.unclear.remove(id.as_str());
+        }
         self.learn_words(task, &rows);
         let entry = &mut self.tasks[task as usize];
         entry.looks += 1;
@@ -193,6 +195,10 @@ impl Ledger {
     fn judge_media(&mut self, now: Moment, media: u32) {
         let before = self.media[media as usize].wanted;
         let (wanted, state, error) = match verdict(self.evidence(), media, now) {
+            Verdict::Running(place) => {
+                self.media[media as usize].named.running = place;
+                (Wanted::Running, MediaState::Unfinished, None)
+            }
             Verdict::Open(wanted) => (wanted, MediaState::Unfinished, None),
             Verdict::Lapsed => {
                 self.note_lapse(media);

@@ -16,7 +16,9 @@ pub(super) const STEADY: u8 = 3;
 /// What is known of a media, and what it takes to know more.
 #[derive(Debug, PartialEq)]
 pub(super) enum Verdict {
-    /// Not known yet.
+    /// Not known yet: the task at this place of those named was not shown as ended.
+    Running(usize),
+    /// Not known yet, although nothing runs.
     Open(Wanted),
     /// Something named was not shown for the whole grace, although the service answered.
     Lapsed,
@@ -55,12 +57,16 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: u32, now: Moment) -> Verdic
     let mut tally = Tally::default();
     let mut matched = vec![false; named.urls.len()];
     let mut lack = None;
-    for task in evidence.tasks_of(media) {
+    // The one that ran last time first: mostly it still does, and nothing else needs to be read.
+    let (done, rest) = named.tasks.split_at(named.running.min(named.tasks.len()));
+    let places = (done.len()..named.tasks.len()).chain(0..done.len());
+    for (place, task) in places.zip(rest.iter().chain(done)) {
+        let task = &evidence.tasks[*task as usize];
         if let Some(error) = &task.error {
             tally.refused.get_or_insert(error);
         } else if task.rows.is_empty() {
             if !named.has_lapsed && !grace_is_over(task, now) {
-                return Verdict::Open(Wanted::Running);
+                return Verdict::Running(place);
             }
             lack.get_or_insert(Lack::Task(task));
         }
@@ -71,7 +77,7 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: u32, now: Moment) -> Verdic
                 None => continue,
             }
             if !row.status.is_final() {
-                return Verdict::Open(Wanted::Running);
+                return Verdict::Running(place);
             }
             tally.count(row);
         }
@@ -82,7 +88,7 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: u32, now: Moment) -> Verdic
     if let Some(missing) = matched.iter().position(|matched| !matched) {
         let strays = evidence.strays(media);
         if strays.iter().any(|(_, row)| !row.status.is_final()) {
-            return Verdict::Open(Wanted::Running);
+            return Verdict::Running(0);
         }
         let unmatched = matched.iter().filter(|matched| !**matched).count();
         let are_steady = strays.iter().all(|(task, _)| task.steady >= STEADY);
