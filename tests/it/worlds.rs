@@ -5,6 +5,7 @@
 //! failure names its seeds, and tells the first of them: the world, the calls and answers, the end, and what was allowed.
 
 mod answers;
+mod draw;
 mod drive;
 mod events;
 mod oracle;
@@ -56,7 +57,9 @@ fn part(part: u64) {
     if let Some(story) = story {
         let kinds: Vec<String> = kinds
             .iter()
-            .map(|(kind, seeds)| format!("{:>6} {kind}: seeds {:?}", seeds.len(), &seeds[..seeds.len().min(8)]))
+            .map(|(kind, seeds)| {
+                format!("{:>6} {kind}: seeds {:?}", seeds.len(), &seeds[..seeds.len().min(8)])
+            })
             .collect();
         panic!("{story}\n{wrong} of {worlds} worlds ended wrong\n{}", kinds.join("\n"));
     }

@@ -60,7 +60,9 @@ fn job_rows(world: &World, media: &Media, since: Duration) -> Vec<Map<String, Va
         Fate::Fails => {
             return vec![row(json!({ "Status": "fail", "ErrorCode": "InvalidDomain.NotFound" }))];
         }
-        Fate::Empty => return vec![row(json!({ "Status": "success", "TaskIds": "", "SuccessPlayUrls": null }))],
+        Fate::Empty => {
+            return vec![row(json!({ "Status": "success", "TaskIds": "", "SuccessPlayUrls": null }))];
+        }
         _ => {}
     }
     let ids = ids(world, &media.tasks, step.tasks, ways.repeats_ids);
@@ -109,7 +111,7 @@ pub(super) fn tasks(server: &Server, state: &mut State, params: &Params) -> Answ
             shown: Some(Duration::ZERO),
             end: Some((Duration::ZERO, true)),
         };
-        let row = written(server, FORGED_TASK, &row, Duration::ZERO, server.now());
+        let row = written(FORGED_TASK, &row, Duration::ZERO, server.now());
         return page(ways, params, &[vec![row]], 50, 0, state);
     }
     let Some(n) = world.tasks.iter().position(|task| task.id == *id) else {
@@ -135,18 +137,19 @@ fn visible(server: &Server, state: &State, task: &Task) -> Vec<Vec<Value>> {
     let Some(made) = state.made[task.batch] else { return Vec::new() };
     let since = server.now() - made;
     let rows = task.rows.iter().filter(|row| row.shown.is_some_and(|shown| shown <= since));
-    let mut groups: Vec<(Option<(usize, usize)>, Vec<Value>)> = Vec::new();
+    let (mut groups, mut last): (Vec<Vec<Value>>, _) = (Vec::new(), None);
     for row in rows {
-        let text = written(server, &task.id, row, made + task.created.min(Duration::from_secs(1)), since);
-        match groups.last_mut().filter(|(of, _)| of.is_some() && *of == row.of) {
-            Some((_, group)) => group.push(text),
-            None => groups.push((row.of, vec![text])),
+        let text = written(&task.id, row, made + task.created.min(Duration::from_secs(1)), since);
+        match groups.last_mut().filter(|_| row.of.is_some() && last == row.of) {
+            Some(group) => group.push(text),
+            None => groups.push(vec![text]),
         }
+        last = row.of;
     }
-    groups.into_iter().map(|(_, group)| group).collect()
+    groups
 }
 
-fn written(server: &Server, id: &str, row: &Row, created: Duration, since: Duration) -> Value {
+fn written(id: &str, row: &Row, created: Duration, since: Duration) -> Value {
     let status = match row.end {
         Some((at, true)) if at <= since => "Complete",
         Some((at, false)) if at <= since => "Failed",
@@ -160,7 +163,7 @@ fn written(server: &Server, id: &str, row: &Row, created: Duration, since: Durat
         "ObjectType": "file",
         "Status": status,
         "Process": if is_over { "100%" } else { "40%" },
-        "CreationTime": server.time_of_day(created, Duration::ZERO),
+        "CreationTime": Server::time_of_day(created),
     });
     if status == "Failed" {
         text["Description"] = json!("Origin Timeout");
@@ -176,7 +179,7 @@ fn listed(server: &Server, state: &State, params: &Params) -> Vec<Vec<Value>> {
     for n in 0..ways.crowd {
         let created = Duration::from_millis(700 * n);
         if created <= server.now() {
-            let time = server.time_of_day(created, Duration::ZERO);
+            let time = Server::time_of_day(created);
             groups.push(vec![json!({
                 "TaskId": format!("8{n:05}"), "ObjectPath": format!("https://others.example.test/{n}.mp4"),
                 "ObjectType": "file", "Status": "Complete", "Process": "100%", "CreationTime": time,
@@ -201,7 +204,14 @@ fn listed(server: &Server, state: &State, params: &Params) -> Vec<Vec<Value>> {
     groups
 }
 
-fn page(ways: &Ways, params: &Params, groups: &[Vec<Value>], own: usize, shift: usize, state: &mut State) -> Answer {
+fn page(
+    ways: &Ways,
+    params: &Params,
+    groups: &[Vec<Value>],
+    own: usize,
+    shift: usize,
+    state: &mut State,
+) -> Answer {
     let number = |name: &str| params.get(name).and_then(|text| text.parse::<usize>().ok());
     let size = own.min(number("PageSize").unwrap_or(20)).clamp(1, 50);
     let at = number("PageNumber").unwrap_or(1).max(1);

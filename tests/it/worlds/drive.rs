@@ -11,8 +11,8 @@ use vod_refresh::auth::callback::CallbackVerifier;
 use vod_refresh::net::clock::TimerClock;
 use vod_refresh::run::MediaState;
 use vod_refresh::{
-    Credential, EventReceiver, Inbox, JobId, Journal, LookupAfter, MediaId, Outcome, RefreshRequest, Refresher,
-    Report, Result, RunOptions, StaticCredentials, TaskType, VodClient,
+    Credential, EventReceiver, Inbox, JobId, Journal, LookupAfter, MediaId, Outcome, RefreshRequest,
+    Refresher, Report, Result, RunOptions, StaticCredentials, TaskType, VodClient,
 };
 
 use super::oracle::{COMPLETE, FAILED, FORBIDDEN, NOT_FOUND, UNFINISHED, Verdicts, verdicts};
@@ -141,7 +141,9 @@ async fn with_deaths(world: &World, start: Instant, refresher: &Refresher) -> Op
 }
 
 async fn limit(world: &World, run: impl Future<Output = Result<Report>>) -> Result<Report> {
-    tokio::time::timeout(world.ways.deadline + Duration::from_secs(60), run).await.expect("it did not end in time")
+    tokio::time::timeout(world.ways.deadline + Duration::from_secs(60), run)
+        .await
+        .expect("it did not end in time")
 }
 
 /// What is wrong about the end of a run, in words.

@@ -1,6 +1,5 @@
 //! Events about a world's media, honest and forged, and who sends them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -70,7 +69,14 @@ pub(super) fn draw_events(lot: &mut Lot, ways: &Ways, media: &Media) -> Vec<Even
 }
 
 /// The body of an event.
-pub(super) fn body(ways: &Ways, job: &str, media: &Media, ids: &[&str], claim: Claim, extend: &Value) -> Value {
+pub(super) fn body(
+    ways: &Ways,
+    job: &str,
+    media: &Media,
+    ids: &[&str],
+    claim: Claim,
+    extend: &Value,
+) -> Value {
     let urls: Vec<&str> = media.urls.iter().map(|url| url.spelt.as_str()).collect();
     let (ids, urls, fails) = match claim {
         Claim::Truth => match media.fate {
@@ -102,22 +108,30 @@ pub(super) fn body(ways: &Ways, job: &str, media: &Media, ids: &[&str], claim: C
     body
 }
 
-/// Sends one event as VOD does: three times at most, a second apart. A liar who knows no key has captured the headers of
-/// an honest event, which are the same for every body of that second.
-pub(super) async fn send(receiver: Arc<EventReceiver>, clock: TimerClock, source: Source, body: Vec<u8>) {
+/// Sends one event as VOD does, three times at most, a second apart, and gives its timestamp back. A liar knows no key: it
+/// has the headers that an honest event of the time `captured` came with, which are right for every body.
+pub(super) async fn send(
+    receiver: &EventReceiver,
+    clock: TimerClock,
+    source: Source,
+    body: &[u8],
+    captured: Option<i64>,
+) -> i64 {
+    let mut timestamp = 0;
     for _ in 0..3 {
+        timestamp = captured.unwrap_or_else(|| clock.now().timestamp());
         let mut headers = HeaderMap::new();
         if source == Source::Signed {
-            let timestamp = clock.now().timestamp().to_string();
-            let signature = signature(CALLBACK_URL, &timestamp, CALLBACK_KEY);
-            headers.insert("x-vod-timestamp", timestamp.parse().unwrap());
+            let signature = signature(CALLBACK_URL, &timestamp.to_string(), CALLBACK_KEY);
+            headers.insert("x-vod-timestamp", timestamp.into());
             headers.insert("x-vod-signature", signature.parse().unwrap());
         }
-        if receiver.answer(&headers, &body).await.is_success() {
-            return;
+        if receiver.answer(&headers, body).await.is_success() {
+            break;
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
+    timestamp
 }
 
 fn signature(url: &str, timestamp: &str, key: &str) -> String {

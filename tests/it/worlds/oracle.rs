@@ -32,7 +32,9 @@ pub(super) fn verdicts(world: &World, media: &Media, left: Duration) -> Verdicts
         Fate::Forbidden => return FORBIDDEN,
         _ if named.is_none() => UNFINISHED,
         // A signed event may stand where lookups stay empty (rule 11), and whom no lookup shows may lapse (rule 10).
-        Fate::Unseen if world.ways.source == Source::Signed && event.is_some() => FAILED | UNFINISHED | of_urls(),
+        Fate::Unseen if world.ways.source == Source::Signed && event.is_some() => {
+            FAILED | UNFINISHED | of_urls()
+        }
         Fate::Unseen => FAILED | UNFINISHED,
         Fate::Pending => UNFINISHED,
         Fate::Fails | Fate::Empty => FAILED,
@@ -40,8 +42,9 @@ pub(super) fn verdicts(world: &World, media: &Media, left: Duration) -> Verdicts
         Fate::Named => of_urls(),
     };
     let batch = world.media.iter().position(|one| one.id == media.id).unwrap() / super::world::BATCH;
-    // As long as a media of the job is pending, what is named of the others may grow.
-    let may_grow = world.batch(batch).any(|one| one.fate == Fate::Pending) && verdicts & COMPLETE != 0;
+    // As long as a media of the job is pending, what is named of the others may grow: it is not settled.
+    let may_grow = world.batch(batch).any(|one| matches!(one.fate, Fate::Pending | Fate::Unseen))
+        && matches!(media.fate, Fate::Named | Fate::Empty);
     let is_late = named.is_some_and(|named| named > left) || may_grow;
     if is_late { verdicts | UNFINISHED } else { verdicts }
 }

@@ -49,7 +49,12 @@ impl Names {
             path = format!("{dir}/{n}-{n}.mp4");
         }
         self.taken.push((path.clone(), query.clone()));
-        let host = lot.one_of(&["cdn.example.test", "cdn.example.test", "cdn.example.test", "vod.example.test:8443"]);
+        let host = lot.one_of(&[
+            "cdn.example.test",
+            "cdn.example.test",
+            "cdn.example.test",
+            "vod.example.test:8443",
+        ]);
         let mut name = Name { spelt: String::new(), host: host.to_owned(), path, query };
         let scheme = if self.is_schemeless { "" } else { lot.one_of(&["https://", "https://", "http://"]) };
         let style = lot.below(4);

@@ -14,7 +14,7 @@ use vod_refresh::EventReceiver;
 use vod_refresh::net::clock::{Clock as _, TimerClock};
 use vod_refresh::net::transport::{BoxFuture, Transport, TransportError};
 
-use super::ways::{Lookups, Source};
+use super::ways::Lookups;
 use super::world::{BATCH, Fate, World};
 use super::{answers, events, proxies};
 use crate::soak::lot::Lot;
@@ -60,6 +60,8 @@ pub(super) struct State {
     /// When the job of each batch was made.
     pub(super) made: Vec<Option<Duration>>,
     pub(super) proxies: proxies::State,
+    /// The timestamp of the last honest event; at first, of one that told of another job.
+    pub(super) captured: i64,
     /// Looks at each task so far.
     pub(super) looks: Vec<u32>,
     calls: usize,
@@ -85,6 +87,7 @@ impl Server {
             lot: Lot(world.seed ^ 0x7e11),
             made: vec![is_made.then_some(Duration::ZERO); batches],
             proxies: proxies::State::default(),
+            captured: clock.now().timestamp(),
             looks: vec![0; world.tasks.len()],
             calls: 0,
             log: is_logged.then(Vec::new),
@@ -119,13 +122,21 @@ impl Server {
                 _ => Answer::error(404, "InvalidAction.NotFound"),
             },
         };
-        let text = String::from_utf8_lossy(&answer.body).into_owned();
         self.log(&mut state, || {
+            let text = String::from_utf8_lossy(&answer.body);
             let asked: Vec<String> = params
                 .iter()
                 .filter(|(name, _)| {
-                    ["MediaIds", "MediaRefreshJobId", "MediaId", "TaskId", "StartTime", "EndTime", "PageNumber"]
-                        .contains(&name.as_str())
+                    [
+                        "MediaIds",
+                        "MediaRefreshJobId",
+                        "MediaId",
+                        "TaskId",
+                        "StartTime",
+                        "EndTime",
+                        "PageNumber",
+                    ]
+                    .contains(&name.as_str())
                         || ["PageSize", "ObjectType", "DomainName", "Status"].contains(&name.as_str())
                 })
                 .map(|(name, value)| format!("{name}={value}"))
@@ -155,7 +166,11 @@ impl Server {
             self.send_events(batch, &job, &extend);
         }
         let with = |fate: Fate| -> Vec<&str> {
-            self.world.batch(batch).filter(|media| media.fate == fate).map(|media| media.id.as_str()).collect()
+            self.world
+                .batch(batch)
+                .filter(|media| media.fate == fate)
+                .map(|media| media.id.as_str())
+                .collect()
         };
         let mut missing = with(Fate::Missing);
         if missing.is_empty() && self.world.ways.junk_refusals {
@@ -186,21 +201,29 @@ impl Server {
                     _ => Value::Null,
                 };
                 let body = events::body(&self.world.ways, job, media, &ids, event.claim, &extend).to_string();
-                let (server, receiver, at) = (Arc::clone(self), Arc::clone(receiver), event.at);
+                let (server, receiver, event) = (Arc::clone(self), Arc::clone(receiver), *event);
                 tokio::spawn(async move {
-                    tokio::time::sleep(at).await;
-                    server.log(&mut server.state.lock().unwrap(), || format!("EVENT {body}"));
-                    let (clock, source): (_, Source) = (server.clock, server.world.ways.source);
-                    events::send(receiver, clock, source, body.into_bytes()).await;
+                    tokio::time::sleep(event.at).await;
+                    let is_true = event.claim == events::Claim::Truth;
+                    let captured = {
+                        let mut state = server.state.lock().unwrap();
+                        server.log(&mut state, || format!("EVENT {body}"));
+                        (!is_true).then_some(state.captured)
+                    };
+                    let (clock, source) = (server.clock, server.world.ways.source);
+                    let sent = events::send(&receiver, clock, source, body.as_bytes(), captured).await;
+                    if is_true {
+                        server.state.lock().unwrap().captured = sent;
+                    }
                 });
             }
         }
     }
 
-    /// The time of day at which a job's `after` has passed.
-    pub(super) fn time_of_day(&self, made: Duration, after: Duration) -> String {
-        let time = self.clock.now() + (made + after) - self.now();
-        time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+    /// The time of day, `after` the world began at 01:19:10.
+    pub(super) fn time_of_day(after: Duration) -> String {
+        let s = 4_750 + after.as_secs();
+        format!("2026-11-25T{:02}:{:02}:{:02}Z", s / 3_600, s / 60 % 60, s % 60)
     }
 }
 

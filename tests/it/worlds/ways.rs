@@ -56,6 +56,8 @@ pub(super) struct Ways {
     pub(super) latency: Duration,
     /// The answer to a submission takes longer.
     pub(super) submit_delay: Duration,
+    /// How long a lookup shows nothing of a job of others.
+    pub(super) silence: Duration,
     /// The lookup names task ids alone.
     pub(super) is_unnamed: bool,
     pub(super) is_schemeless: bool,
@@ -132,10 +134,11 @@ impl Ways {
         Self {
             lookups,
             source,
-            poll: Duration::from_secs(if is_big { 15 } else { 4 + lot.below(20) }),
-            deadline: Duration::from_secs(1_200 + 60 * lot.below(21)),
-            latency: lot.one_of(&[0, 40, 40, 250]).into_duration(),
+            poll: Duration::from_secs(if is_big { 30 } else { 20 + lot.below(31) }),
+            deadline: Duration::from_secs(1_200 + 60 * lot.below(21).min(lot.below(21)).min(lot.below(21))),
+            latency: Duration::from_millis(lot.one_of(&[0, 40, 40, 250])),
             submit_delay: if lot.percent(20) { lot.ms(3_000) } else { Duration::ZERO },
+            silence: if kind == Kind::Wait && lot.percent(20) { lot.ms(60_000) } else { Duration::ZERO },
             is_unnamed,
             is_schemeless,
             ids: dress(lot),
@@ -149,23 +152,13 @@ impl Ways {
             total,
             lone: lot.percent(10),
             bom: lot.percent(4),
-            proxies: if lot.percent(15) { 10 + lot.below(15) } else { 0 },
+            proxies: if lot.percent(12) { 10 + lot.below(15) } else { 0 },
             garbles: lot.percent(4),
             unknown_code: lot.percent(4),
             crowd: if is_big && lot.percent(70) { lot.below(90) } else { 0 },
             heeds_filters: lot.percent(70),
             junk_refusals: lot.percent(3),
         }
-    }
-}
-
-trait Millis {
-    fn into_duration(self) -> Duration;
-}
-
-impl Millis for u64 {
-    fn into_duration(self) -> Duration {
-        Duration::from_millis(self)
     }
 }
 
