@@ -113,7 +113,7 @@ impl World {
     fn draw_tasks(&mut self, lot: &mut Lot, batch: usize, is_big: bool, odd: Odd, never: bool) {
         let first = self.tasks.len();
         let of_batch = if is_big { 0 } else { lot.below(10) };
-        let shared = 1 + lot.below(2) as usize;
+        let (mut shared, most) = (Vec::new(), 1 + lot.below(2));
         for place in (0..self.media.len()).skip(batch * BATCH).take(BATCH) {
             let at_media = self.tasks.len();
             // The rows of a media that nobody names would be strangers to the others.
@@ -121,12 +121,19 @@ impl World {
                 && matches!(self.media[place].fate, Fate::Named | Fate::Unreadable);
             let merging = if shares { of_batch } else { of_batch.min(6) };
             for url in 0..self.media[place].urls.len() {
+                let new = self.tasks.len();
                 let task = match merging {
-                    0..=4 => self.tasks.len(),
-                    5..=6 => at_media + usize::min(lot.below(2) as usize, self.tasks.len() - at_media),
-                    _ => first + usize::min(lot.below(shared as u64) as usize, self.tasks.len() - first),
+                    0..=4 => new,
+                    5..=6 => new.min(at_media + lot.below(2) as usize),
+                    _ => {
+                        let at = usize::min(lot.below(most) as usize, shared.len());
+                        if at == shared.len() {
+                            shared.push(new);
+                        }
+                        shared[at]
+                    }
                 };
-                if task == self.tasks.len() {
+                if task == new {
                     let task = draw_task(lot, task, batch, odd);
                     self.tasks.push(task);
                 }
