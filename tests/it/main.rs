@@ -45,3 +45,4 @@ mod terminal;
 mod times;
 mod tls;
 mod wait;
+mod worlds;

@@ -7,7 +7,7 @@
 mod draw;
 mod drive;
 mod hour;
-mod lot;
+pub(crate) mod lot;
 mod tally;
 mod truth;
 

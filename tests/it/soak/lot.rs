@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Splitmix64.
-pub(super) struct Lot(pub(super) u64);
+pub(crate) struct Lot(pub(crate) u64);
 
 impl Lot {
     fn next(&mut self) -> u64 {
@@ -15,23 +15,23 @@ impl Lot {
     }
 
     /// A lot of its own, for what happens beside the rest.
-    pub(super) fn fork(&mut self) -> Self {
+    pub(crate) fn fork(&mut self) -> Self {
         Self(self.next())
     }
 
-    pub(super) fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit
     }
 
-    pub(super) fn percent(&mut self, chance: u64) -> bool {
+    pub(crate) fn percent(&mut self, chance: u64) -> bool {
         self.below(100) < chance
     }
 
-    pub(super) fn ms(&mut self, limit: u64) -> Duration {
+    pub(crate) fn ms(&mut self, limit: u64) -> Duration {
         Duration::from_millis(self.below(limit))
     }
 
-    pub(super) fn one_of<T: Clone>(&mut self, from: &[T]) -> T {
+    pub(crate) fn one_of<T: Clone>(&mut self, from: &[T]) -> T {
         from[self.below(from.len() as u64) as usize].clone()
     }
 }

@@ -1,0 +1,265 @@
+//! A world by lot. The same seed draws the same world.
+
+use std::time::Duration;
+
+use super::events::draw_events;
+use super::spelling::{Names, stranger};
+use super::ways::{Lookups, Source, Ways};
+use super::world::{BATCH, Fate, Kind, Media, Row, Step, Task, Word, World};
+use crate::soak::lot::Lot;
+
+/// So late may a task or a row be where strangers are shown already. Rule 3 alone would take a stranger for the URL that is
+/// not there yet; rule 4 and "complete and shown" forbid it, so a client has to wait. With `ZERO` no such world is drawn.
+const LATE_BESIDE_STRANGERS: Duration = Duration::from_secs(480);
+
+/// What is odd about the rows of a world. Where a row never comes there are no strangers: nobody could tell their rows from
+/// one that is spelt so that it matches nothing (rule 3).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Odd {
+    Nothing,
+    Strangers,
+    Unmatched,
+    Hidden,
+}
+
+impl Odd {
+    fn beside_strangers(self, late: Duration) -> Duration {
+        if matches!(self, Self::Strangers | Self::Unmatched) { late.min(LATE_BESIDE_STRANGERS) } else { late }
+    }
+}
+
+impl World {
+    pub(super) fn draw(seed: u64) -> Self {
+        let mut lot = Lot(seed);
+        let kind = match lot.below(200) {
+            0 => Kind::Deaths,
+            1..=12 => Kind::Wait,
+            _ => Kind::Refresh,
+        };
+        let is_big = kind == Kind::Refresh && lot.percent(1);
+        let count = if is_big { 12 + lot.below(12) } else { few(&mut lot, 4) } as usize;
+        let mut ways = Ways::draw(&mut lot, kind, is_big);
+        let odd = match lot.below(100) {
+            _ if ways.is_unnamed => Odd::Nothing,
+            0..=24 => Odd::Strangers,
+            25..=30 => Odd::Unmatched,
+            31..=32 if ways.lookups == Lookups::Work => Odd::Hidden,
+            _ => Odd::Nothing,
+        };
+        let mut world = Self { seed, kind, media: Vec::new(), tasks: Vec::new(), ways: ways.clone() };
+        for place in 0..count {
+            let media = world.draw_media(&mut lot, place);
+            world.media.push(media);
+        }
+        let never = lot.percent(6);
+        for batch in 0..count.div_ceil(BATCH) {
+            world.draw_tasks(&mut lot, batch, is_big, odd, never);
+            world.draw_steps(&mut lot, batch);
+        }
+        for place in 0..count {
+            world.media[place].events = draw_events(&mut lot, &ways, &world.media[place]);
+        }
+        // A world that is stuck is to cost few calls.
+        if world
+            .media
+            .iter()
+            .any(|media| matches!(media.fate, Fate::Pending | Fate::Unseen | Fate::Unreadable))
+            || odd == Odd::Hidden
+            || never
+        {
+            ways.poll = Duration::from_secs(45 + lot.below(16));
+        }
+        world.ways = ways;
+        world
+    }
+
+    fn draw_media(&self, lot: &mut Lot, place: usize) -> Media {
+        let ways = &self.ways;
+        let fate = match lot.below(200) {
+            0..=3 if self.kind != Kind::Wait => Fate::Missing,
+            4..=6 if self.kind != Kind::Wait => Fate::Forbidden,
+            7..=8 if self.kind == Kind::Refresh && ways.lookups == Lookups::Work => Fate::Unseen,
+            9..=11 if ways.lookups == Lookups::Work => Fate::Pending,
+            13..=20 => Fate::Fails,
+            21..=24 => Fate::Empty,
+            25..=27 if ways.lookups == Lookups::Work => Fate::Unreadable,
+            _ => Fate::Named,
+        };
+        // A signed event may stand where lookups stay empty for a minute: none of them lies there.
+        let longest = match (self.kind, ways.source) {
+            (Kind::Wait, _) => 7,
+            (_, Source::Signed) => 25,
+            _ => 150,
+        };
+        let shown = ways.silence
+            + match lot.below(10) {
+                0..=6 => Duration::ZERO,
+                7..=8 => lot.ms(6_000),
+                _ => lot.ms(longest * 1_000),
+            };
+        let mut names = Names::new(place, ways.is_schemeless);
+        let urls = (0..few(lot, 5)).map(|_| names.draw(lot)).collect();
+        Media {
+            id: format!("m{place}"),
+            fate,
+            shown,
+            steps: Vec::new(),
+            urls,
+            tasks: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+
+    fn draw_tasks(&mut self, lot: &mut Lot, batch: usize, is_big: bool, odd: Odd, never: bool) {
+        let first = self.tasks.len();
+        let of_batch = if is_big { 0 } else { lot.below(10) };
+        let (mut shared, most) = (Vec::new(), 1 + lot.below(2));
+        for place in (0..self.media.len()).skip(batch * BATCH).take(BATCH) {
+            let at_media = self.tasks.len();
+            // The rows of a media that nobody names would be strangers to the others.
+            let shares = self.ways.lookups == Lookups::Work
+                && matches!(self.media[place].fate, Fate::Named | Fate::Unreadable);
+            let merging = if shares { of_batch } else { of_batch.min(6) };
+            for url in 0..self.media[place].urls.len() {
+                let new = self.tasks.len();
+                let task = match merging {
+                    0..=4 => new,
+                    5..=6 => new.min(at_media + lot.below(2) as usize),
+                    _ => {
+                        let at = usize::min(lot.below(most) as usize, shared.len());
+                        if at == shared.len() {
+                            shared.push(new);
+                        }
+                        shared[at]
+                    }
+                };
+                if task == new {
+                    let task = draw_task(lot, task, batch, odd);
+                    self.tasks.push(task);
+                }
+                let row = self.draw_row(lot, (place, url), task, odd, never);
+                let rows = &mut self.tasks[task].rows;
+                // Twice, with an end of its own.
+                if lot.percent(4) {
+                    let (end, path) = (draw_end(lot, never), row.path.clone());
+                    rows.push(Row { end, path, ..row.clone() });
+                }
+                rows.push(row);
+                if !self.media[place].tasks.contains(&task) {
+                    self.media[place].tasks.push(task);
+                }
+            }
+        }
+        if odd == Odd::Strangers || (odd == Odd::Unmatched && lot.percent(50)) {
+            for n in first..self.tasks.len() {
+                for _ in 0..lot.below(3) {
+                    let stays = lot.percent(12);
+                    let (shown, end) = (self.tasks[n].created, draw_end(lot, stays));
+                    let row =
+                        Row { path: stranger(lot), of: None, is_matched: false, shown: Some(shown), end };
+                    let at = if lot.percent(50) { 0 } else { self.tasks[n].rows.len() };
+                    self.tasks[n].rows.insert(at, row);
+                }
+            }
+        }
+    }
+
+    fn draw_row(&self, lot: &mut Lot, of: (usize, usize), task: usize, odd: Odd, never: bool) -> Row {
+        let name = &self.media[of.0].urls[of.1];
+        let is_matched = odd != Odd::Unmatched || lot.percent(50);
+        let path = if is_matched { name.respell(lot) } else { stranger(lot) };
+        let together = self.ways.is_unnamed;
+        let later = match lot.below(10) {
+            _ if together => Duration::ZERO,
+            0..=5 => Duration::ZERO,
+            6..=8 => lot.ms(15_000),
+            _ => lot.ms(120_000),
+        };
+        // Long silences are the task's; its rows count from there.
+        let shown = self.tasks[task].created + odd.beside_strangers(later);
+        let is_hidden = odd == Odd::Hidden && lot.percent(30)
+            || matches!(self.tasks[task].word, Word::Malformed | Word::Unknown);
+        Row {
+            path,
+            of: Some(of),
+            is_matched,
+            shown: (!is_hidden).then_some(shown),
+            end: draw_end(lot, never),
+        }
+    }
+
+    /// The naming grows for 2.5 s from a media's first success on, or as long as another media of the job is pending.
+    fn draw_steps(&mut self, lot: &mut Lot, batch: usize) {
+        let is_wait = self.kind == Kind::Wait;
+        let places: Vec<usize> = (0..self.media.len()).skip(batch * BATCH).take(BATCH).collect();
+        let named: Vec<Duration> = places
+            .iter()
+            .map(|place| {
+                self.media[*place].shown + if lot.percent(72) { Duration::ZERO } else { lot.ms(15_000) }
+            })
+            .collect();
+        let waited_for = |place: &usize| {
+            let fate = self.media[*place].fate;
+            matches!(fate, Fate::Fails | Fate::Empty | Fate::Unreadable | Fate::Named)
+        };
+        let last = places.iter().zip(&named).filter(|(place, _)| waited_for(place)).map(|(_, at)| *at).max();
+        let last = last.unwrap_or_default().saturating_sub(Duration::from_millis(100));
+        for (place, named) in places.into_iter().zip(named) {
+            let media = &mut self.media[place];
+            let (tasks, urls) = (media.tasks.len(), media.urls.len());
+            let grows = media.fate == Fate::Named && lot.percent(20);
+            if grows {
+                let (mut at, mut some) = (named, (0, 0));
+                let least = usize::from(lot.percent(80));
+                let end =
+                    (named + Duration::from_millis(2_500)).max(if is_wait { Duration::ZERO } else { last });
+                for _ in 0..1 + lot.below(2) {
+                    let part = |lot: &mut Lot, from: usize, all: usize| {
+                        let least = from.max(least).min(all);
+                        least + lot.below((all - least) as u64 + 1) as usize
+                    };
+                    some = (part(lot, some.0, tasks), part(lot, some.1, urls));
+                    media.steps.push(Step { at, tasks: some.0, urls: some.1 });
+                    at = (at + Duration::from_millis(200) + lot.ms(1_200)).min(end);
+                }
+                let at = if lot.percent(50) { at } else { at + (end - at).mul_f64(0.9) };
+                media.steps.push(Step { at, tasks, urls });
+            } else {
+                media.steps.push(Step { at: named, tasks, urls });
+            }
+        }
+    }
+}
+
+/// From 1 to `most`, small numbers more often: the calls of a world grow with them.
+fn few(lot: &mut Lot, most: u64) -> u64 {
+    1 + lot.below(most).min(lot.below(most)).min(lot.below(2 * most))
+}
+
+fn draw_task(lot: &mut Lot, n: usize, batch: usize, odd: Odd) -> Task {
+    let digits = if lot.percent(5) { 30 + lot.below(226) as usize } else { 6 };
+    let created = odd.beside_strangers(match lot.below(100) {
+        0..=64 => lot.ms(500),
+        65..=94 => lot.ms(20_000),
+        95..=98 => lot.ms(150_000),
+        _ => lot.ms(350_000),
+    });
+    let word = match lot.below(100) {
+        0..=14 => Word::NotFound,
+        15..=24 if odd == Odd::Hidden => Word::Malformed,
+        25..=27 if odd == Odd::Hidden => Word::Unknown,
+        _ => Word::Rows,
+    };
+    Task { id: format!("7{n:0digits$}"), batch, created, word, rows: Vec::new() }
+}
+
+fn draw_end(lot: &mut Lot, never: bool) -> Option<(Duration, bool)> {
+    let at = match lot.below(100) {
+        0..=49 => lot.ms(8_000),
+        50..=89 => lot.ms(50_000),
+        90..=97 => lot.ms(180_000),
+        _ => lot.ms(420_000),
+    };
+    let well = !lot.percent(12);
+    (!never || !lot.percent(25)).then_some((at, well))
+}

@@ -1,0 +1,140 @@
+//! Events about a world's media, honest and forged, and who sends them.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use md5::{Digest as _, Md5};
+use serde_json::{Value, json};
+use vod_refresh::EventReceiver;
+use vod_refresh::net::clock::{Clock as _, TimerClock};
+
+use super::ways::{Lookups, Source, Ways};
+use super::world::{Fate, Media};
+use crate::soak::lot::Lot;
+use crate::support::{CALLBACK_KEY, CALLBACK_URL};
+
+/// What an event says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Claim {
+    Truth,
+    /// The first task and URL alone.
+    Part,
+    /// Another task, which ended well.
+    AnotherTask,
+    Failure,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Event {
+    /// After the job was made; the answer to the submission may come later.
+    pub(super) at: Duration,
+    pub(super) claim: Claim,
+}
+
+/// The id that forged events claim. It ended well, and belongs to nobody here.
+pub(super) const FORGED_TASK: &str = "666000";
+
+/// Where lookups work, events may say anything, since they count for nothing against a lookup (rule 11). Where there are
+/// none, nobody can know better than the events, so these are honest, or lost.
+pub(super) fn draw_events(lot: &mut Lot, ways: &Ways, media: &Media) -> Vec<Event> {
+    let has_any = !matches!(media.fate, Fate::Missing | Fate::Forbidden);
+    if ways.source == Source::None || !has_any {
+        return Vec::new();
+    }
+    let mut events = Vec::new();
+    let is_lost = lot.percent(15);
+    let delay = |lot: &mut Lot| match lot.below(4) {
+        0 => Duration::ZERO,
+        1 => lot.ms(30_000),
+        _ => lot.ms(4_000),
+    };
+    // Who never shows a media to a lookup sends no word of it either, or a true one.
+    if !is_lost && media.fate != Fate::Pending {
+        let honest = Event { at: delay(lot), claim: Claim::Truth };
+        events.push(honest);
+        if lot.percent(20) {
+            events.push(Event { at: honest.at + lot.ms(2_000), ..honest });
+        }
+    }
+    let may_lie = ways.lookups == Lookups::Work
+        && (ways.source == Source::Unsigned || !matches!(media.fate, Fate::Unseen));
+    if may_lie && lot.percent(30) {
+        for _ in 0..1 + lot.below(2) {
+            let claim = lot.one_of(&[Claim::Part, Claim::AnotherTask, Claim::Failure]);
+            events.push(Event { at: delay(lot), claim });
+        }
+    }
+    events.sort_by_key(|event| event.at);
+    events
+}
+
+/// The body of an event.
+pub(super) fn body(
+    ways: &Ways,
+    job: &str,
+    media: &Media,
+    ids: &[&str],
+    claim: Claim,
+    extend: &Value,
+) -> Value {
+    let urls: Vec<&str> = media.urls.iter().map(|url| url.spelt.as_str()).collect();
+    let (ids, urls, fails) = match claim {
+        Claim::Truth => match media.fate {
+            Fate::Empty => (Vec::new(), Vec::new(), false),
+            fate => (ids.to_vec(), urls, fate == Fate::Fails),
+        },
+        Claim::Part => (ids[..1].to_vec(), urls[..1].to_vec(), false),
+        Claim::AnotherTask => (vec![FORGED_TASK], Vec::new(), false),
+        Claim::Failure => (Vec::new(), Vec::new(), true),
+    };
+    let mut body = json!({
+        "EventType": "SubmitMediaRefreshComplete",
+        "EventTime": "2026-11-25T01:19:11Z",
+        "Status": if fails { "fail" } else { "success" },
+        "MediaRefreshJobId": job,
+        "MediaId": media.id,
+        "TaskType": "refresh",
+        "FilterPolicy": "{}",
+        "Extend": extend,
+    });
+    if fails {
+        body["ErrorCode"] = json!("InvalidDomain.NotFound");
+    } else {
+        body["TaskIds"] = ways.ids.put_on(&ids);
+        if !ways.is_unnamed && claim != Claim::AnotherTask {
+            body["SuccessPlayUrls"] = ways.urls.fit_for(&urls).put_on(&urls);
+        }
+    }
+    body
+}
+
+/// Sends one event as VOD does, three times at most, a second apart, and gives its timestamp back. A liar knows no key: it
+/// has the headers that an honest event of the time `captured` came with, which are right for every body.
+pub(super) async fn send(
+    receiver: &EventReceiver,
+    clock: TimerClock,
+    source: Source,
+    body: &[u8],
+    captured: Option<i64>,
+) -> i64 {
+    let mut timestamp = 0;
+    for _ in 0..3 {
+        timestamp = captured.unwrap_or_else(|| clock.now().timestamp());
+        let mut headers = HeaderMap::new();
+        if source == Source::Signed {
+            let signature = signature(CALLBACK_URL, &timestamp.to_string(), CALLBACK_KEY);
+            headers.insert("x-vod-timestamp", timestamp.into());
+            headers.insert("x-vod-signature", signature.parse().unwrap());
+        }
+        if receiver.answer(&headers, body).await.is_success() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    timestamp
+}
+
+fn signature(url: &str, timestamp: &str, key: &str) -> String {
+    let digest = Md5::digest(format!("{url}|{timestamp}|{key}"));
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
