@@ -37,7 +37,7 @@ impl World {
             _ => Kind::Refresh,
         };
         let is_big = kind == Kind::Refresh && lot.percent(1);
-        let count = if is_big { 12 + lot.below(12) } else { few(&mut lot, 4) } as usize;
+        let count = if is_big { 16 + lot.below(20) } else { few(&mut lot, 4) } as usize;
         let mut ways = Ways::draw(&mut lot, kind, is_big);
         let odd = match lot.below(100) {
             _ if ways.is_unnamed => Odd::Nothing,
