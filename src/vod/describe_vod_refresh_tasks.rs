@@ -2,7 +2,7 @@
 //!
 //! Source: "DescribeVodRefreshTasks" of the VOD API (2017-03-21). Its service address is cn-shanghai only.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use http::Method;
@@ -277,13 +277,22 @@ impl VodClient {
         is_enough: impl Fn(&[TaskRow]) -> bool + Send,
     ) -> Result<TaskRows> {
         let mut all = TaskRows { rows: Vec::new(), total: None };
-        let mut seen = HashSet::new();
+        // How often each row was read: twice on one page means two rows, again on a later page that rows have moved.
+        let mut read: HashMap<TaskRow, usize> = HashMap::new();
         let mut before = Vec::new();
         for page in 1..=MAX_PAGES {
             let answer = self.page_of(&TaskQuery { task: task.clone(), page }).await?;
             all.total = all.total.max(answer.total);
-            let ours = answer.rows.iter().filter(|row| row.task == *task);
-            all.rows.extend(ours.filter(|row| seen.insert((*row).clone())).cloned());
+            let mut on_page: HashMap<&TaskRow, usize> = HashMap::new();
+            for row in answer.rows.iter().filter(|row| row.task == *task) {
+                let on_page = on_page.entry(row).or_default();
+                *on_page += 1;
+                let read = read.entry(row.clone()).or_default();
+                if *on_page > *read {
+                    *read = *on_page;
+                    all.rows.push(row.clone());
+                }
+            }
             if answer.is_last(all.rows.len()) || answer.rows == before || is_enough(&all.rows) {
                 return Ok(all);
             }

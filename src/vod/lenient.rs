@@ -147,7 +147,8 @@ impl List {
             Value::String(text) => split(self, text, is_element),
             Value::Number(number) if number.is_u64() => split(self, &number.to_string(), is_element),
             Value::Array(values) => values.iter().for_each(|value| self.add(value, split, true, texts)),
-            Value::Object(fields) => match Fields(fields).wrapped() {
+            // An object stands for a list, never for an entry of one.
+            Value::Object(fields) => match Fields(fields).wrapped().filter(|_| !is_element) {
                 Some(value) => self.add(value, split, is_element, texts),
                 None => self.unread.push(value.to_string()),
             },
@@ -210,7 +211,7 @@ mod tests {
             (json!("[\"1\", 2]"), &["1", "2"], &[]),
             (json!(" {\"TaskId\": [\"1\"]}"), &["1"], &[]),
             (json!({"TaskId": ["1", "2"], "Count": 2}), &["1", "2"], &[]),
-            (json!([{"TaskId": "1"}, {"TaskId": "2"}]), &["1", "2"], &[]),
+            (json!(["1", {"inner": 2}]), &["1"], &["{\"inner\":2}"]),
             (json!("[1, b, 3]"), &["b"], &["[1", "3]"]),
             (json!("\"1\""), &[], &["\"1\""]),
             (json!([1.5, true]), &[], &["1.5", "true"]),

@@ -219,25 +219,23 @@ impl Ledger {
     /// A lookup more as long as something about the job is not settled.
     fn plan_next_lookup(&mut self, now: Moment, job: u32) {
         let entry = &self.jobs[job as usize];
-        if !self.can_look_up() {
+        let is_open = entry.undecided > 0 || entry.open && entry.error.is_none();
+        if !self.can_look_up() || !is_open {
             return;
         }
-        let named = entry.media.iter().map(|media| &self.media[*media as usize].named);
-        let unsettled = named.clone().filter(|named| named.certainty == Certainty::Named);
-        let settles = unsettled.filter_map(|named| named.since).map(|since| since + self.settings.settle).max();
+        let media = entry.media.iter().map(|media| &self.media[*media as usize]);
+        let named = media.clone().filter(|media| media.named.certainty == Certainty::Named);
+        let settles = named.filter_map(|media| media.named.since).map(|since| since + self.settings.settle);
         let closes = (entry.open && !self.knows_media).then(|| entry.changed_at + self.settings.close);
-        let is_silent = |media: &u32| {
-            let media = &self.media[*media as usize];
-            !media.is_decided() && media.named.certainty < Certainty::Named
-        };
-        let is_slow = entry.media.iter().any(is_silent)
-            || entry.open && entry.error.is_none() && (entry.media.is_empty() || self.knows_media);
+        let quick = settles.max().or(closes).filter(|at| *at > now && now < self.settings.deadline);
+        let is_unnamed =
+            |media: &MediaEntry| !media.is_decided() && media.named.certainty < Certainty::Named;
         // Tasks have even numbers to the jitter, jobs odd ones.
         let looked = Looked { age: None, looks: entry.lookups, who: u64::from(job) << 1 | 1 };
         let pace = Polling { first: LOOKUP_FIRST, cap: LOOKUP_CAP, ..self.polling };
-        let slow = if is_slow { pace.next_look(now, looked, None) } else { None };
-        let quick = settles.or(closes).filter(|_| now < self.settings.deadline);
-        let quick = quick.map(|at| at.max(now).min(self.settings.deadline));
+        let slow = pace.next_look(now, looked, None);
+        let slow = slow.filter(|_| quick.is_none() || entry.media.is_empty() || media.clone().any(is_unnamed));
+        let quick = quick.map(|at| at.min(self.settings.deadline));
         if let Some(at) = slow.into_iter().chain(quick).min() {
             self.plan_lookup(job, at);
         }
