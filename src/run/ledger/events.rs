@@ -1,6 +1,5 @@
 //! Events: hints that start the looks at tasks, until a lookup confirms them.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use super::media::failure_of;
@@ -150,13 +149,9 @@ impl Ledger {
 
     /// What a lookup named is settled when an event of a known sender says the same.
     fn settle_if_told_alike(&mut self, now: Moment, media: u32, row: &JobRow, signed: bool) {
-        let named = &self.media[media as usize].named;
-        let told: HashSet<&TaskId> = row.tasks.iter().collect();
-        let is_told = |task: &u32| told.contains(&self.tasks[*task as usize].id);
-        let is_alike = row.status == SubmissionStatus::Success
-            && told.len() == named.tasks.len()
-            && named.tasks.iter().all(is_told);
-        if signed && is_alike && named.certainty == Certainty::Named {
+        let is_open = self.media[media as usize].named.certainty == Certainty::Named;
+        let is_success = row.status == SubmissionStatus::Success;
+        if signed && is_open && is_success && self.is_just_what_is_named(media, row) {
             self.settle(now, media);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::named::Certainty;
+use super::named::{Certainty, UrlKey};
 use super::{Fact, Ledger, Moment};
 use crate::event::Source;
 use crate::ids::TaskId;
@@ -45,6 +45,7 @@ impl Ledger {
         let entry = &mut self.media[media as usize];
         if grown {
             entry.named.since = Some(now);
+            entry.named.has_lapsed = false;
         }
         let has_stayed = was == Certainty::Settled && !grown
             || entry.named.since.is_some_and(|since| now >= (since + settle).min(deadline));
@@ -110,7 +111,7 @@ impl Ledger {
         let Some(heard) = entry.heard.as_deref() else { return Agreement::None };
         let named: HashSet<&TaskId> = row.tasks.iter().collect();
         let known: Vec<&TaskId> = entry.named.tasks.iter().map(|task| &self.tasks[*task as usize].id).collect();
-        if heard.success && known.len() == named.len() && known.iter().all(|id| named.contains(id)) {
+        if heard.success && self.is_just_what_is_named(media, row) {
             let source = heard.source;
             return if heard.signed { Agreement::Signed(source) } else { Agreement::Unsigned(source) };
         }
@@ -129,6 +130,17 @@ impl Ledger {
         self.media[media as usize].named.urls = Default::default();
         self.detach(media, |id| !named.contains(id));
         Agreement::None
+    }
+
+    /// Whether a row names the tasks and URLs that are known of a media, no more and no fewer.
+    pub(super) fn is_just_what_is_named(&self, media: u32, row: &JobRow) -> bool {
+        let named = &self.media[media as usize].named;
+        let tasks: HashSet<&TaskId> = row.tasks.iter().collect();
+        let urls: HashSet<UrlKey> = row.urls.iter().map(|url| UrlKey::of(url)).collect();
+        tasks.len() == named.tasks.len()
+            && named.tasks.iter().all(|task| tasks.contains(&self.tasks[*task as usize].id))
+            && urls.len() == named.urls.len()
+            && named.urls.keys().all(|key| urls.contains(&key))
     }
 
     /// The service says that it could not hand a media to the CDN.

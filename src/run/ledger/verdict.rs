@@ -54,6 +54,9 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: u32, now: Moment) -> Verdic
     if let Some((state, error)) = entry.refused.as_deref() {
         return Verdict::Ended(*state, Some(error.clone()));
     }
+    if named.tasks.is_empty() && named.certainty == Certainty::Settled {
+        return Verdict::Ended(MediaState::Failed, Some(no_tasks()));
+    }
     let mut tally = Tally::default();
     let mut matched = vec![false; named.urls.len()];
     let mut lack = None;
@@ -88,14 +91,15 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: u32, now: Moment) -> Verdic
     if let Some(missing) = matched.iter().position(|matched| !matched) {
         let strays = evidence.strays(media);
         if strays.iter().any(|(_, row)| !row.status.is_final()) {
-            return Verdict::Running(0);
+            return Verdict::Open(Wanted::All);
         }
         let unmatched = matched.iter().filter(|matched| !**matched).count();
-        let are_steady = strays.iter().all(|(task, _)| task.steady >= STEADY);
-        if !are_steady || strays.len() < evidence.claims(media, unmatched) {
-            lack.get_or_insert(Lack::Url(missing));
-        } else {
+        // Where another URL is spelt as it was named, the spelling is not to blame: the row may only not be shown yet.
+        let are_steady = unmatched == matched.len() && strays.iter().all(|(task, _)| task.steady >= STEADY);
+        if (are_steady || named.has_lapsed) && strays.len() >= evidence.claims(media, unmatched) {
             tally.count_strays(&strays, unmatched);
+        } else {
+            lack.get_or_insert(Lack::Url(missing));
         }
     }
     let unsettled = named.certainty != Certainty::Settled;
@@ -108,8 +112,7 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: u32, now: Moment) -> Verdic
         let over = evidence.tasks_of(media).all(|task| grace_is_over(task, now));
         return if over && !unsettled { Verdict::Lapsed } else { Verdict::Open(Wanted::All) };
     }
-    let nothing = named.tasks.is_empty().then(no_tasks);
-    match nothing.or_else(|| tally.failure()).or_else(|| lack.map(|lack| lack.error(entry))) {
+    match tally.failure().or_else(|| lack.map(|lack| lack.error(entry))) {
         None => Verdict::Ended(MediaState::Complete, None),
         Some(error) => Verdict::Ended(MediaState::Failed, Some(error)),
     }
@@ -181,7 +184,7 @@ impl<'a> Tally<'a> {
 
     /// Rows that match no named URL stand for the unmatched URLs if they have all ended alike.
     fn count_strays(&mut self, strays: &[(&'a TaskEntry, &'a Row)], unmatched: usize) {
-        let (_, first) = strays[0];
+        let Some((_, first)) = strays.first() else { return };
         if strays.iter().all(|(_, row)| row.status == first.status) {
             strays.iter().for_each(|(_, row)| self.count(row));
         } else {
