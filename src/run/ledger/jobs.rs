@@ -13,7 +13,7 @@ use crate::run::report::{MediaState, ReportedError};
 use crate::run::request::LookupAfter;
 use crate::vod::JobRow;
 
-/// First and longest wait between two lookups of one job.
+/// First and longest wait between two lookups of one job; who wants longer ones between looks at tasks gets them here too.
 const LOOKUP_FIRST: Duration = Duration::from_secs(2);
 const LOOKUP_CAP: Duration = Duration::from_secs(15);
 /// So many lookups must have been answered before what they did not show counts as not there.
@@ -232,7 +232,8 @@ impl Ledger {
             |media: &MediaEntry| !media.is_decided() && media.named.certainty < Certainty::Named;
         // Tasks have even numbers to the jitter, jobs odd ones.
         let looked = Looked { age: None, looks: entry.lookups, who: u64::from(job) << 1 | 1 };
-        let pace = Polling { first: LOOKUP_FIRST, cap: LOOKUP_CAP, ..self.polling };
+        let cap = LOOKUP_CAP.max(self.polling.cap);
+        let pace = Polling { first: LOOKUP_FIRST, cap, ..self.polling };
         let slow = pace.next_look(now, looked, None);
         let slow = slow.filter(|_| quick.is_none() || entry.media.is_empty() || media.clone().any(is_unnamed));
         let quick = quick.map(|at| at.min(self.settings.deadline));

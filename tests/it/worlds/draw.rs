@@ -67,7 +67,7 @@ impl World {
             || odd == Odd::Hidden
             || never
         {
-            ways.poll = Duration::from_secs(45 + lot.below(16));
+            ways.poll = Duration::from_secs(100 + lot.below(21));
         }
         world.ways = ways;
         world

@@ -15,6 +15,8 @@ const MOST: u32 = 10;
 pub(super) struct State {
     in_a_row: u32,
     sum: u32,
+    /// Of submissions: a batch of which three answers got lost is given up.
+    of_submissions: u32,
     has_garbled: bool,
     has_said_what_nobody_knows: bool,
 }
@@ -23,10 +25,11 @@ pub(super) struct State {
 pub(super) fn answer(server: &mut Server, ways: &Ways, action: &str, params: &Params) -> Option<Answer> {
     let is_submit = action == "RefreshMediaPlayUrls";
     if ways.proxies > 0 && server.lot.percent(ways.proxies) {
-        let State { in_a_row, sum, .. } = &mut server.proxies;
-        if *in_a_row < MOST_IN_A_ROW && *sum < MOST {
+        let State { in_a_row, sum, of_submissions, .. } = &mut server.proxies;
+        if *in_a_row < MOST_IN_A_ROW && *sum < MOST && !(is_submit && *of_submissions == MOST_IN_A_ROW) {
             *in_a_row += 1;
             *sum += 1;
+            *of_submissions += u32::from(is_submit);
             return Some(portal(server));
         }
     }
