@@ -44,7 +44,9 @@ pub(crate) fn harmless_id(id: Option<RequestId>, secrets: &[&str]) -> Option<Req
 /// `text` with a placeholder for each of `secrets`, as it is or percent-encoded; `None` if it holds none.
 pub(crate) fn hidden<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let mut shown = text.to_owned();
-    for secret in secrets.into_iter().map(str::trim).filter(|secret| secret.len() >= LEAST) {
+    // In each dress a secret is at least as long as it is.
+    let may_hold = |secret: &&str| (LEAST..=text.len()).contains(&secret.len());
+    for secret in secrets.into_iter().map(str::trim).filter(may_hold) {
         let once = percent::encode(secret);
         // The text that is signed holds the token encoded twice; forms write a blank in their own way.
         for dress in [secret, &once, &percent::encode(&once), &once.replace("%20", "+")] {
@@ -57,6 +59,9 @@ pub(crate) fn hidden<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>)
 /// Replaces `part` whatever the case of its letters: hex digits come in both.
 fn replaced(text: &str, part: &str) -> String {
     let (lower, part) = (text.to_ascii_lowercase(), part.to_ascii_lowercase());
+    if !lower.contains(&part) {
+        return text.to_owned();
+    }
     let mut shown = String::with_capacity(text.len());
     let mut from = 0;
     for (at, _) in lower.match_indices(&part) {

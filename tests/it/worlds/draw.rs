@@ -36,7 +36,7 @@ impl World {
             1..=12 => Kind::Wait,
             _ => Kind::Refresh,
         };
-        let is_big = kind == Kind::Refresh && lot.percent(1);
+        let is_big = kind == Kind::Refresh && lot.below(200) == 0;
         let count = if is_big { 16 + lot.below(20) } else { few(&mut lot, 4) } as usize;
         let mut ways = Ways::draw(&mut lot, kind, is_big);
         let odd = match lot.below(100) {
@@ -51,7 +51,7 @@ impl World {
             let media = world.draw_media(&mut lot, place);
             world.media.push(media);
         }
-        let never = lot.percent(6);
+        let never = lot.percent(3);
         for batch in 0..count.div_ceil(BATCH) {
             world.draw_tasks(&mut lot, batch, is_big, odd, never);
             world.draw_steps(&mut lot, batch);
@@ -78,11 +78,11 @@ impl World {
         let fate = match lot.below(200) {
             0..=3 if self.kind != Kind::Wait => Fate::Missing,
             4..=6 if self.kind != Kind::Wait => Fate::Forbidden,
-            7..=8 if self.kind == Kind::Refresh && ways.lookups == Lookups::Work => Fate::Unseen,
-            9..=11 if ways.lookups == Lookups::Work => Fate::Pending,
+            8 if self.kind == Kind::Refresh && ways.lookups == Lookups::Work => Fate::Unseen,
+            10..=11 if ways.lookups == Lookups::Work => Fate::Pending,
             13..=20 => Fate::Fails,
             21..=24 => Fate::Empty,
-            25..=27 if ways.lookups == Lookups::Work => Fate::Unreadable,
+            26..=27 if ways.lookups == Lookups::Work => Fate::Unreadable,
             _ => Fate::Named,
         };
         // A signed event may stand where lookups stay empty for a minute: none of them lies there.

@@ -261,6 +261,9 @@ fn read(request: &Request<Bytes>) -> Params {
 }
 
 fn decoded(text: &str) -> String {
+    if !text.contains(['%', '+']) {
+        return text.to_owned();
+    }
     let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
     while let [byte, after @ ..] = rest {
         rest = after;

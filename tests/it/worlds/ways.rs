@@ -135,7 +135,7 @@ impl Ways {
             lookups,
             source,
             poll: Duration::from_secs(if is_big { 30 } else { 20 + lot.below(31) }),
-            deadline: Duration::from_secs(1_200 + 60 * lot.below(21).min(lot.below(21)).min(lot.below(21))),
+            deadline: Duration::from_secs(1_200 + 60 * lot.below(11).min(lot.below(11))),
             latency: Duration::from_millis(lot.one_of(&[0, 40, 40, 250])),
             submit_delay: if lot.percent(20) { lot.ms(3_000) } else { Duration::ZERO },
             silence: if kind == Kind::Wait && lot.percent(20) { lot.ms(60_000) } else { Duration::ZERO },
