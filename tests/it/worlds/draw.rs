@@ -8,9 +8,9 @@ use super::ways::{Lookups, Source, Ways};
 use super::world::{BATCH, Fate, Kind, Media, Row, Step, Task, Word, World};
 use crate::soak::lot::Lot;
 
-/// So late may a task or a row be where strangers are shown already. Rule 3 alone would take a stranger for the URL that is
-/// not there yet; rule 4 and "complete and shown" forbid it, so a client has to wait. With `ZERO` no such world is drawn.
-const LATE_BESIDE_STRANGERS: Duration = Duration::from_secs(480);
+/// So late may a task or a row be where strangers are shown already: within the first looks. One that comes later can't be
+/// told from a URL that its row spells otherwise, and then rule 3 lets the strangers decide.
+const LATE_BESIDE_STRANGERS: Duration = Duration::from_secs(60);
 
 /// What is odd about the rows of a world. Where a row never comes there are no strangers: nobody could tell their rows from
 /// one that is spelt so that it matches nothing (rule 3).
