@@ -97,7 +97,9 @@ impl Run {
             tasks.join(","),
             urls(n)
         );
-        let Ok(Decoded::Refresh(mut event)) = decode(body.as_bytes(), Source::Callback) else { unreachable!() };
+        let Ok(Decoded::Refresh(mut event)) = decode(body.as_bytes(), Source::Callback) else {
+            unreachable!()
+        };
         event.signed = true;
         Fact::Event(event)
     }

@@ -12,7 +12,7 @@ use crate::journal::Order;
 use crate::run::batch::submission;
 use crate::run::ledger::{Fact, Fault, Work};
 use crate::run::observer::Notice;
-use crate::vod::{JobRow, is_about_task, RefreshMediaPlayUrls, Submission, TaskPage, TaskRows};
+use crate::vod::{JobRow, RefreshMediaPlayUrls, Submission, TaskPage, TaskRows, is_about_task};
 
 /// Tasks may be dated a little before the call that made them: clocks differ by a second or two.
 const WINDOW_MARGIN: Duration = Duration::from_secs(120);

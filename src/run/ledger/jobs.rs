@@ -172,7 +172,8 @@ impl Ledger {
         let entry = &self.jobs[job as usize];
         let is_over = now.since(entry.known_since) >= GRACE && entry.lookups >= LOOKUPS_OF_A_GRACE;
         let may_stand = now.since(first_lookup) >= CONFIRM_GRACE;
-        let unshown = || entry.media.iter().map(|media| &self.media[*media as usize]).filter(|m| m.is_silent());
+        let unshown =
+            || entry.media.iter().map(|media| &self.media[*media as usize]).filter(|m| m.is_silent());
         let heard = may_stand && unshown().any(MediaEntry::has_signed_word);
         let unheard = is_over && (entry.media.is_empty() || unshown().any(|media| !media.has_signed_word()));
         if (heard || unheard) && !self.settings.may_be_foreign {
@@ -205,13 +206,15 @@ impl Ledger {
         let entry = &self.jobs[job as usize];
         if self.knows_media {
             let shown = |media: &MediaEntry| media.job.is_some() && media.is_shown();
-            let is_whole = self.unplaced.is_empty()
-                && self.media.len() >= self.expect
-                && self.media.iter().all(shown);
+            let is_whole =
+                self.unplaced.is_empty() && self.media.len() >= self.expect && self.media.iter().all(shown);
             if is_whole {
                 (0..self.jobs.len() as u32).for_each(|job| self.close_job(job));
             }
-        } else if !entry.media.is_empty() && entry.undecided == 0 && now.since(entry.changed_at) >= self.settings.close {
+        } else if !entry.media.is_empty()
+            && entry.undecided == 0
+            && now.since(entry.changed_at) >= self.settings.close
+        {
             self.close_job(job);
         }
     }
@@ -228,14 +231,14 @@ impl Ledger {
         let settles = named.filter_map(|media| media.named.since).map(|since| since + self.settings.settle);
         let closes = (entry.open && !self.knows_media).then(|| entry.changed_at + self.settings.close);
         let quick = settles.max().or(closes).filter(|at| *at > now && now < self.settings.deadline);
-        let is_unnamed =
-            |media: &MediaEntry| !media.is_decided() && media.named.certainty < Certainty::Named;
+        let is_unnamed = |media: &MediaEntry| !media.is_decided() && media.named.certainty < Certainty::Named;
         // Tasks have even numbers to the jitter, jobs odd ones.
         let looked = Looked { age: None, looks: entry.lookups, who: u64::from(job) << 1 | 1 };
         let cap = LOOKUP_CAP.max(self.polling.cap);
         let pace = Polling { first: LOOKUP_FIRST, cap, ..self.polling };
         let slow = pace.next_look(now, looked, None);
-        let slow = slow.filter(|_| quick.is_none() || entry.media.is_empty() || media.clone().any(is_unnamed));
+        let slow =
+            slow.filter(|_| quick.is_none() || entry.media.is_empty() || media.clone().any(is_unnamed));
         let quick = quick.map(|at| at.min(self.settings.deadline));
         if let Some(at) = slow.into_iter().chain(quick).min() {
             self.plan_lookup(job, at);
@@ -395,5 +398,8 @@ fn merged(rows: Vec<JobRow>) -> Vec<JobRow> {
 }
 
 fn job_not_found() -> ReportedError {
-    ReportedError::new("JobNotFound", format!("no lookup has shown it within {} minutes", GRACE.as_secs() / 60))
+    ReportedError::new(
+        "JobNotFound",
+        format!("no lookup has shown it within {} minutes", GRACE.as_secs() / 60),
+    )
 }

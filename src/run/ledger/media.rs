@@ -110,7 +110,8 @@ impl Ledger {
         let entry = &self.media[media as usize];
         let Some(heard) = entry.heard.as_deref() else { return Agreement::None };
         let named: HashSet<&TaskId> = row.tasks.iter().collect();
-        let known: Vec<&TaskId> = entry.named.tasks.iter().map(|task| &self.tasks[*task as usize].id).collect();
+        let known: Vec<&TaskId> =
+            entry.named.tasks.iter().map(|task| &self.tasks[*task as usize].id).collect();
         if heard.success && self.is_just_what_is_named(media, row) {
             let source = heard.source;
             return if heard.signed { Agreement::Signed(source) } else { Agreement::Unsigned(source) };
@@ -213,7 +214,8 @@ impl Ledger {
         if std::mem::replace(&mut entry.was_decided, is_decided) == is_decided {
             return;
         }
-        let count = |undecided: &mut u32| *undecided = if is_decided { *undecided - 1 } else { *undecided + 1 };
+        let count =
+            |undecided: &mut u32| *undecided = if is_decided { *undecided - 1 } else { *undecided + 1 };
         count(&mut self.undecided);
         if let Some(job) = entry.job {
             count(&mut self.jobs[job as usize].undecided);

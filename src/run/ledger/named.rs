@@ -124,7 +124,9 @@ mod tests {
         assert!(!urls.add(&list(&["a.test/1"])), "it is the same one");
         assert!(urls.add(&list(&["https://a.test/0"])));
         assert_eq!(urls.len(), 3);
-        for (url, spelling) in [("//a.test:443/2", "https://a.test/2"), ("https://a.test/0", "https://a.test/0")] {
+        for (url, spelling) in
+            [("//a.test:443/2", "https://a.test/2"), ("https://a.test/0", "https://a.test/0")]
+        {
             assert_eq!(urls.spelling(urls.place(UrlKey::of(url)).unwrap()), spelling);
         }
     }

@@ -102,7 +102,8 @@ impl Ledger {
         else {
             return;
         };
-        let (rows, newest_on_page) = (page_rows.len() as u64, page_rows.first().and_then(|row| row.created_at));
+        let (rows, newest_on_page) =
+            (page_rows.len() as u64, page_rows.first().and_then(|row| row.created_at));
         for row in page_rows {
             let Some(task) = self.listed_task(&row) else { continue };
             self.listing.saw(&mut self.tasks[task as usize]);

@@ -241,8 +241,11 @@ impl Ledger {
         let urls: HashSet<UrlKey> =
             owners.into_iter().flat_map(Owners::all).flat_map(|owner| named(owner).urls.keys()).collect();
         move |rows| {
-            let shown: HashSet<UrlKey> =
-                rows.iter().map(|row| UrlKey::of(&row.object_path)).filter(|key| urls.contains(key)).collect();
+            let shown: HashSet<UrlKey> = rows
+                .iter()
+                .map(|row| UrlKey::of(&row.object_path))
+                .filter(|key| urls.contains(key))
+                .collect();
             all_named && (shown.len() == urls.len() || has_one && !shown.is_empty())
         }
     }

@@ -153,10 +153,7 @@ impl Lack<'_> {
             ),
             Self::Url(place) => ReportedError::new(
                 "UrlNotShown",
-                format!(
-                    "no task of it has shown {} for {minutes} minutes",
-                    media.named.urls.spelling(place)
-                ),
+                format!("no task of it has shown {} for {minutes} minutes", media.named.urls.spelling(place)),
             ),
         }
     }
@@ -203,7 +200,9 @@ impl<'a> Tally<'a> {
         }
         (self.unmatched > 0).then(|| {
             let urls = self.unmatched;
-            let why = format!("{urls} of its URLs match no row, and the rows that may stand for them ended differently");
+            let why = format!(
+                "{urls} of its URLs match no row, and the rows that may stand for them ended differently"
+            );
             ReportedError::new("UrlNotMatched", why)
         })
     }

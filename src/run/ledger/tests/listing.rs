@@ -48,9 +48,12 @@ pub(super) fn among_others(ours: Vec<TaskRow>, rows: usize) -> Vec<TaskRow> {
 }
 
 pub(super) fn rows_of(media: &str, tasks: std::ops::Range<u32>, status: &TaskStatus) -> Vec<TaskRow> {
-    tasks.map(|n| TaskRow::new(task(&format!("{media}-{n}")), format!("https://a/{media}-{n}"), status.clone())).collect()
+    tasks
+        .map(|n| {
+            TaskRow::new(task(&format!("{media}-{n}")), format!("https://a/{media}-{n}"), status.clone())
+        })
+        .collect()
 }
-
 
 #[test]
 fn a_listed_row_of_somebody_elses_url_does_not_stand_for_our_task() {

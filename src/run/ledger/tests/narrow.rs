@@ -14,7 +14,6 @@ fn sixty_tasks() -> Ledger {
     ledger
 }
 
-
 /// Begins a listing at 4 s and meets many tasks of others.
 fn amid_others() -> Ledger {
     let mut ledger = sixty_tasks();
