@@ -266,7 +266,9 @@ pub struct ReportedError {
     /// | `Timeout`, `Interrupted`, `FailFast` | the run ended before it was sent |
     /// | `SubmissionFailed` | it could not be handed to the CDN, and the service gave no code |
     /// | `NoPlayUrls` | no playback URL fits: nothing was done |
-    /// | `JobNotFound`, `TaskNotFound` | the service showed nothing of it for ten minutes |
+    /// | `JobNotFound`, `TaskNotFound` | the service showed nothing of the job or of a task for ten minutes |
+    /// | `UrlNotShown` | a URL that was named stood in no row of its tasks for ten minutes |
+    /// | `UrlNotMatched` | rows that may stand for its URLs match none of them, and ended differently |
     /// | `TaskFailed` | the CDN could not do some of its URLs |
     ///
     /// An error without a code has its [`ErrorKind`] here.

@@ -40,8 +40,11 @@ pub(super) fn for_error(error: &ReportedError) -> &'static str {
              and stream type leave something over."
         }
         "tasknotfound" => "The CDN never showed these tasks. Send the media again.",
-        "jobnotfound" => {
-            "Neither an event nor a lookup showed this job. Check the job id, the region and the account."
+        "jobnotfound" => "No lookup showed this job. Check the job id, the region and the account.",
+        "urlnotshown" => "The CDN never showed some of these URLs. Send the media again.",
+        "urlnotmatched" => {
+            "The service spells these URLs in a way that can't be matched: the rows are in the report. Send the media \
+             again if one that failed is yours."
         }
         _ if family(&["throttl", "toomanyrequests"]) => {
             "Send these media again later, or with a lower --max-rps."
