@@ -270,3 +270,29 @@ async fn a_wait_that_version_0_1_0_wrote_is_read_and_a_new_one_keeps_what_is_kno
     assert_eq!(journal.load(None).await.unwrap().unwrap().record, record);
     assert_eq!(journal.runs().await.unwrap()[0].media, 2, "those that are named");
 }
+
+#[tokio::test]
+async fn runs_of_version_0_1_0_are_shown_as_they_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(include_str!("../../tests/fixtures/journal-0.1.0.sql")).unwrap();
+    drop(old);
+    let journal = Journal::open(&path).await.unwrap();
+    let mut shown = Vec::new();
+    for run in journal.runs().await.unwrap() {
+        let report = journal.load(Some(run.run_id)).await.unwrap().unwrap().report();
+        let media = report.media.iter();
+        let states =
+            media.map(|media| format!("{} {}", media.media_id.as_ref().unwrap(), media.state.as_str()));
+        shown.push(format!("{}: {}", report.outcome.as_str(), states.collect::<Vec<_>>().join(", ")));
+    }
+    assert_eq!(
+        shown,
+        [
+            "unfinished: well complete, half failed, stuck unfinished, merged complete, quiet complete",
+            "partial: well complete, half failed",
+            "unfinished: well complete, gone not_found, half failed, stuck unfinished, merged complete, quiet complete",
+        ]
+    );
+}

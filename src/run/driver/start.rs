@@ -115,6 +115,10 @@ fn ledger_of(record: &RunRecord, deadline: Moment, seed: u64) -> Ledger {
     settings.resubmit = options.resubmit;
     settings.outcome_wait = options.outcome_wait;
     settings.seed = seed;
+    if record.key.is_none() {
+        // Version 0.1.0 looked a job up once. What it knew of a run is shown as it was.
+        settings.settle = Duration::ZERO;
+    }
     match &record.order {
         Order::Refresh(request) => Ledger::for_batches(settings, Batch::split(&request.media)),
         Order::Wait(request) => Ledger::for_jobs(settings, request),

@@ -1,6 +1,7 @@
 //! What the journal needs of a ledger: which facts are worth writing, and how a run goes on after a break.
 
 use super::rows::{BatchState, TaskEntry};
+use super::settings::SETTLE;
 use super::verdict::STEADY;
 use super::{Fact, Fault, Ledger, Moment};
 use crate::error::ErrorKind;
@@ -66,6 +67,7 @@ impl Ledger {
     /// (`may_be_foreign`) proves nothing.
     pub(crate) fn reopen(&mut self, now: Moment, deadline: Moment, may_be_foreign: bool) {
         self.settings.may_be_foreign = may_be_foreign;
+        self.settings.settle = SETTLE;
         self.is_fresh = false;
         self.settings.deadline = deadline;
         self.polling.deadline = deadline;

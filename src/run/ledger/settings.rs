@@ -7,6 +7,9 @@ use crate::ids::RunId;
 use crate::run::request::LookupAfter;
 use crate::vod::TaskType;
 
+/// Lookups that say the same for so long are believed to name all, unless a run is told otherwise.
+pub(super) const SETTLE: Duration = Duration::from_secs(3);
+
 /// What a ledger must know of its run.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -55,7 +58,7 @@ impl Settings {
             deadline: Moment::after(Duration::from_secs(3_600)),
             resubmit: true,
             outcome_wait: Duration::from_secs(60),
-            settle: Duration::from_secs(3),
+            settle: SETTLE,
             close: Duration::from_secs(10),
             seed: 0,
             may_be_foreign: false,
