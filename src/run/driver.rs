@@ -195,14 +195,17 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Writes facts down, then applies them.
-    async fn note(&mut self, facts: Vec<Fact>) {
-        let now = self.now();
-        if let Some(lost) = self.diary.write(&self.record.run, now, &self.ledger, &facts).await {
-            self.tell(&Notice::Warning { message: lost });
-        }
-        for fact in facts {
-            self.ledger.apply(now, fact);
+    /// Writes facts down, then applies them; and so those that follow from them.
+    async fn note(&mut self, mut facts: Vec<Fact>) {
+        while !facts.is_empty() {
+            let now = self.now();
+            if let Some(lost) = self.diary.write(&self.record.run, now, &self.ledger, &facts).await {
+                self.tell(&Notice::Warning { message: lost });
+            }
+            for fact in facts {
+                self.ledger.apply(now, fact);
+            }
+            facts = self.ledger.take_notes();
         }
     }
 

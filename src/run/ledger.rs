@@ -33,7 +33,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::hash::RandomState;
 use std::time::Duration;
 
@@ -96,8 +96,8 @@ pub struct Ledger {
     expect: usize,
     /// Media that one of several jobs must have, until a lookup shows which.
     unplaced: HashMap<MediaId, u32>,
-    /// Facts that time or a whole round of listings brought about: they are handed out to be written down.
-    notes: VecDeque<Fact>,
+    /// Facts that time or a whole round of listings brought about, to be written down and applied.
+    notes: Vec<Fact>,
     /// Ids about which the service answers with codes that nobody knows.
     unclear: HashMap<String, Unclear>,
     words: Words,
@@ -177,7 +177,7 @@ impl Ledger {
             knows_media: false,
             expect: 0,
             unplaced: HashMap::new(),
-            notes: VecDeque::new(),
+            notes: Vec::new(),
             unclear: HashMap::new(),
             words: Words::default(),
             is_fresh: false,
@@ -219,9 +219,6 @@ impl Ledger {
 
     /// Takes one piece of work that is due, if there is room for its kind.
     pub fn due(&mut self, now: Moment, room: Room) -> Option<Work> {
-        if let Some(note) = self.notes.pop_front() {
-            return Some(Work::Note(note));
-        }
         if room.submit > 0
             && let Some(work) = self.due_batch(now)
         {
@@ -245,8 +242,7 @@ impl Ledger {
         let look_up =
             self.lookup_queue.peek(|n, at| jobs[n as usize].due == Some(at)).filter(|_| room.look_up > 0);
         let look = self.look_queue.peek(|n, at| tasks[n as usize].due == Some(at)).filter(|_| room.look > 0);
-        let note = (!self.notes.is_empty()).then_some(Moment::START);
-        submit.into_iter().chain(look_up).chain(look).chain(note).min()
+        submit.into_iter().chain(look_up).chain(look).min()
     }
 
     /// Whose an event is that was [applied](Self::apply) just now.
@@ -303,6 +299,11 @@ impl Ledger {
     /// Purge or prefetch; of jobs of others as their rows tell.
     pub(super) fn task_type(&self) -> Option<TaskType> {
         self.settings.task_type
+    }
+
+    /// Facts that follow from those that were applied, and from time: they are to be written down and applied at once.
+    pub fn take_notes(&mut self) -> Vec<Fact> {
+        std::mem::take(&mut self.notes)
     }
 
     /// What happened since the last call, for people.

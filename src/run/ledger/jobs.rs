@@ -177,7 +177,7 @@ impl Ledger {
         let heard = may_stand && unshown().any(MediaEntry::has_signed_word);
         let unheard = is_over && (entry.media.is_empty() || unshown().any(|media| !media.has_signed_word()));
         if (heard || unheard) && !self.settings.may_be_foreign {
-            self.notes.push_back(Fact::Unshown { job: entry.id.clone(), heard, unheard });
+            self.notes.push(Fact::Unshown { job: entry.id.clone(), heard, unheard });
         }
     }
 
@@ -333,7 +333,7 @@ impl Ledger {
         self.jobs[job as usize].looking = false;
         if self.is_clear_by_now(now, id.as_str(), &fault) {
             let job = id.clone();
-            return self.notes.push_back(match self.events_suffice(id) {
+            return self.notes.push(match self.events_suffice(id) {
                 true => Fact::LookupFailed { job, fault },
                 false => Fact::JobRefused { job, fault },
             });

@@ -228,7 +228,7 @@ impl Ledger {
         let Some(job) = entry.job.filter(|_| !self.settings.may_be_foreign) else { return };
         let note = Fact::NotShown { job: self.jobs[job as usize].id.clone(), media: entry.id.clone() };
         if !self.notes.contains(&note) {
-            self.notes.push_back(note);
+            self.notes.push(note);
         }
     }
 

@@ -213,7 +213,7 @@ impl Ledger {
             while let Some((_, row)) = shown.next_if(|(next, _)| *next == number) {
                 rows.push(row);
             }
-            self.notes.push_back(Fact::TaskSeen { task, rows, total: None });
+            self.notes.push(Fact::TaskSeen { task, rows, total: None });
         }
     }
 

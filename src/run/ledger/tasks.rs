@@ -145,7 +145,7 @@ impl Ledger {
     pub(super) fn task_unclear(&mut self, now: Moment, id: &TaskId, fault: Fault) {
         let Some(task) = self.task_number(id) else { return };
         if self.is_clear_by_now(now, id.as_str(), &fault) {
-            self.notes.push_back(Fact::TaskRefused { task: id.clone(), fault });
+            self.notes.push(Fact::TaskRefused { task: id.clone(), fault });
         }
         if self.tasks[task as usize].ended_at.is_none() {
             self.tasks[task as usize].looks += 1;

@@ -109,9 +109,24 @@ fn lost(batch: u32) -> Fact {
     Fact::OutcomeUnknown { batch, fault: Fault::new(ErrorKind::Unavailable, "Unavailable", "no answer") }
 }
 
+/// Applies what follows from the facts before, a word for each but for what a round of listings has shown.
+fn noted(ledger: &mut Ledger, now: Moment) -> Vec<String> {
+    let mut words = Vec::new();
+    loop {
+        let notes = ledger.take_notes();
+        if notes.is_empty() {
+            return words;
+        }
+        for note in notes {
+            words.extend((!matches!(note, Fact::TaskSeen { .. })).then(|| "note".to_owned()));
+            ledger.apply(now, note);
+        }
+    }
+}
+
 /// Everything that is due at `now`, in the order it comes out.
 fn due(ledger: &mut Ledger, now: Moment) -> Vec<String> {
-    let mut words = Vec::new();
+    let mut words = noted(ledger, now);
     while let Some(work) = ledger.due(now, ROOM) {
         words.push(match work {
             Work::Submit { batch } => format!("submit {batch}"),
@@ -122,11 +137,6 @@ fn due(ledger: &mut Ledger, now: Moment) -> Vec<String> {
                 let domain = filter.domain.as_deref().unwrap_or("any");
                 let status = filter.status.as_ref().map_or("any", TaskStatus::as_str);
                 format!("list page {page} of {} on {domain}, {status}", filter.object_type)
-            }
-            // What a round of listings has shown.
-            Work::Note(fact @ Fact::TaskSeen { .. }) => {
-                ledger.apply(now, fact);
-                continue;
             }
             Work::Note(fact) => {
                 ledger.apply(now, fact);

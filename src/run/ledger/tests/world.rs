@@ -234,6 +234,7 @@ fn settle(world: &World, ledger: &mut Ledger, mut now: Moment) {
             for fact in world.answer(work) {
                 ledger.apply(now, fact);
             }
+            noted(ledger, now);
         }
         if ledger.is_settled() {
             return;
