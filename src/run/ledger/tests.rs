@@ -6,6 +6,7 @@ mod listing;
 mod narrow;
 mod silence;
 mod tasks;
+mod verdict;
 mod world;
 
 use super::*;

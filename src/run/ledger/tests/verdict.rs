@@ -1,0 +1,119 @@
+//! The verdict as a table: what was named, what was shown, what it comes to.
+
+use super::*;
+
+/// A row as `task url status`.
+fn rows(texts: &[&str]) -> Vec<TaskRow> {
+    let row = |text: &&str| {
+        let [id, url, status] = text.split(' ').collect::<Vec<_>>()[..] else { panic!("{text}") };
+        TaskRow::new(task(id), url, status.to_owned().into())
+    };
+    texts.iter().map(row).collect()
+}
+
+/// The media m1 with these tasks and URLs; each task is shown as often as told.
+fn verdict_on(tasks: &[&str], urls: &str, shown: &[&str], looks: u32) -> (&'static str, Option<String>) {
+    let mut ledger = ledger(false, &["m1"]);
+    ledger.apply(at(1), submitted("J"));
+    let ids = tasks.iter().map(|id| task(id)).collect();
+    let named = JobRow::new(media("m1"), SubmissionStatus::Success, ids, urls);
+    ledger.apply(at(2), looked_up("J", vec![named]));
+    for look in 0..looks {
+        for id in tasks {
+            let rows = rows(shown).into_iter().filter(|row| row.task == task(id)).collect();
+            ledger.apply(at(4 + u64::from(look)), Fact::TaskSeen { task: task(id), rows, total: None });
+        }
+    }
+    state(&ledger)
+}
+
+#[test]
+fn a_media_is_complete_when_all_that_was_named_was_shown_and_is() {
+    let open = ("unfinished", None);
+    let complete = ("complete", None);
+    let failed = |code: &str| ("failed", Some(code.to_owned()));
+    let table: &[(&[&str], &str, &[&str], _)] = &[
+        (&["T"], "https://a/1", &["T https://a/1 Complete"], complete.clone()),
+        // Every named URL, in whatever spelling.
+        (&["T"], "https://a/1,https://a/2", &["T https://a/1 Complete"], open.clone()),
+        (
+            &["T"],
+            "https://a/1,https://a/%32",
+            &["T a/1 Complete", "T http://A:80/2 Complete"],
+            complete.clone(),
+        ),
+        (&["T"], "https://a/1,https://a/2", &["T a/1 Complete", "T a/2 Failed"], failed("TaskFailed")),
+        // Every named task.
+        (&["T", "U"], "https://a/1", &["T https://a/1 Complete"], open.clone()),
+        (&["T", "U"], "https://a/1", &["T a/1 Complete", "U a/1 Failed"], failed("TaskFailed")),
+        // Every row of a URL.
+        (&["T"], "https://a/1", &["T a/1 Complete", "T a/1 Refreshing"], open.clone()),
+        (&["T"], "https://a/1", &["T a/1 Complete", "T a/1 Failed"], failed("TaskFailed")),
+        // Rows of others count where nothing else can stand for a URL.
+        (&["T"], "https://a/1", &["T a/1 Complete", "T b/9 Failed", "T b/8 Refreshing"], complete.clone()),
+        (&["T"], "https://a/1", &["T b/9 Complete"], complete.clone()),
+        (&["T"], "https://a/1", &["T b/9 Failed"], failed("TaskFailed")),
+        (&["T"], "https://a/1", &["T b/9 Complete", "T b/8 Refreshing"], open.clone()),
+        (&["T"], "https://a/1", &["T b/9 Complete", "T b/8 Failed"], failed("UrlNotMatched")),
+        (&["T"], "https://a/1,https://a/2", &["T b/9 Complete"], open.clone()),
+        (&["T"], "https://a/1,https://a/2", &["T a/1 Complete", "T b/9 Complete"], open.clone()),
+        // Without a named URL, every row.
+        (&["T"], "", &["T a/1 Complete", "T b/9 Failed"], failed("TaskFailed")),
+        // Nothing at all is no success, and words that nobody knows are no end.
+        (&[], "", &[], failed("NoPlayUrls")),
+        (&["T"], "https://a/1", &[], open.clone()),
+        (&["T"], "https://a/1", &["T https://a/1 Success"], open.clone()),
+    ];
+    for (tasks, urls, shown, verdict) in table {
+        assert_eq!(verdict_on(tasks, urls, shown, 5), *verdict, "{tasks:?} {urls} {shown:?}");
+    }
+}
+
+#[test]
+fn rows_that_match_nothing_decide_only_when_they_stay_as_they_are() {
+    for (looks, word) in [(1, "unfinished"), (3, "unfinished"), (4, "complete")] {
+        assert_eq!(verdict_on(&["T"], "https://a/1", &["T b/9 Complete"], looks).0, word, "{looks}");
+    }
+}
+
+#[test]
+fn what_is_not_shown_fails_after_ten_minutes_of_answers() {
+    for (shown, code) in
+        [("T https://a/1 Complete", "UrlNotShown"), ("X https://a/1 Complete", "TaskNotFound")]
+    {
+        let mut ledger = ledger(false, &["m1"]);
+        ledger.apply(at(1), submitted("J"));
+        let urls = "https://a/1,https://a/2";
+        let named = JobRow::new(media("m1"), SubmissionStatus::Success, vec![task("T")], urls);
+        ledger.apply(at(2), looked_up("J", vec![named]));
+        let rows: Vec<TaskRow> = rows(&[shown]).into_iter().filter(|row| row.task == task("T")).collect();
+        let look = || Fact::TaskSeen { task: task("T"), rows: rows.clone(), total: Some(1) };
+        for (second, word) in [(10, "unfinished"), (300, "unfinished"), (609, "unfinished"), (610, "failed")]
+        {
+            ledger.apply(at(second), look());
+            noted(&mut ledger, at(second));
+            assert_eq!(state(&ledger).0, word, "{code} at {second} s");
+        }
+        assert_eq!(state(&ledger).1.as_deref(), Some(code));
+    }
+}
+
+#[test]
+fn more_that_is_named_opens_a_media_that_had_ended() {
+    let mut settings = settings(false);
+    settings.settle = Duration::from_secs(3);
+    let mut ledger = Ledger::for_batches(settings, Batch::split(&[media("m1"), media("m2")]));
+    due(&mut ledger, at(0));
+    ledger.apply(at(1), submitted("J"));
+    let looked = |tasks: &[&str]| looked_up("J", vec![success("m1", tasks)]);
+    ledger.apply(at(2), looked(&["T1"]));
+    ledger.apply(at(3), seen("T1", TaskStatus::Complete));
+    assert_eq!(state(&ledger).0, "unfinished", "one lookup settles nothing");
+    ledger.apply(at(5), looked(&["T1"]));
+    assert_eq!(state(&ledger).0, "complete");
+    ledger.apply(at(6), looked(&["T2", "T1"]));
+    assert_eq!((state(&ledger).0, ledger.progress().complete), ("unfinished", 0));
+    ledger.apply(at(7), seen("T2", TaskStatus::Failed));
+    ledger.apply(at(9), looked(&["T1", "T2"]));
+    assert_eq!((state(&ledger).0, ledger.progress().failed), ("failed", 1));
+}
