@@ -5,7 +5,8 @@
 //! table test here. Applying a fact or taking work costs O(log n): nothing walks over all rows.
 //!
 //! A media goes *planned* → *submitted* (a job id came back) → *accepted* (an event or a lookup named its tasks) →
-//! *complete* or *failed* (every task ended). An event is a hint: it starts the looks at its tasks at once, and one
+//! *complete* or *failed*. What ends it is one pure function (`verdict`), given anew for each media that a fact touches: what was
+//! named (`named`) against what was shown (`rows`). An event is a hint: it starts the looks at its tasks at once, and one
 //! lookup a job confirms what it said. Where they differ the lookup wins.
 
 mod batches;
@@ -188,7 +189,8 @@ impl Ledger {
         }
     }
 
-    /// Takes a fact in. A fact that tells nothing new changes nothing.
+    /// Takes a fact in. A fact that tells nothing new changes nothing. What follows from it is in
+    /// [`take_notes`](Self::take_notes).
     pub fn apply(&mut self, now: Moment, fact: Fact) {
         match fact {
             Fact::Submitting { batch } => self.submitting(batch),

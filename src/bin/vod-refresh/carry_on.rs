@@ -212,12 +212,19 @@ fn wanted<'a>(report: &'a Report, way: &Way<'a>) -> (Vec<&'a str>, Vec<String>) 
             let media: Vec<_> = media_of(report, &jobs).collect();
             (jobs, naming(&media, None))
         }
-        // The report has the media that were shown so far, and nobody knows whether these are all.
-        Some(request) if request.media.is_empty() && request.expect.is_none() => (jobs, Vec::new()),
-        // What was said is true of all its jobs together, and of no part of them.
         Some(request) => {
-            let is_open = report.media.iter().any(|media| media.state == MediaState::Unfinished);
-            let jobs = request.jobs.iter().filter(|_| is_open).map(|id| id.as_str()).collect();
+            // Even where all media that were shown have ended, others may not have been shown.
+            let was_cut_short = matches!(
+                report.outcome,
+                Outcome::Timeout | Outcome::Interrupted | Outcome::Refused | Outcome::Unavailable
+            );
+            let is_bare = request.media.is_empty() && request.expect.is_none();
+            let jobs = match jobs[..] {
+                [_, ..] if is_bare => jobs,
+                [] if !was_cut_short => jobs,
+                // What was said is true of all its jobs together, and of no part of them.
+                _ => request.jobs.iter().map(|id| id.as_str()).collect(),
+            };
             let media: Vec<_> = request.media.iter().map(|id| id.as_str()).collect();
             (jobs, naming(&media, request.expect))
         }

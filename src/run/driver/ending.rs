@@ -97,7 +97,8 @@ impl Driver<'_> {
         let is_over = self.ledger.is_settled() || matches!(end, End::FailedFast);
         // Who ran out of time wants to know what took it.
         if matches!(end, End::Deadline | End::Stopped) {
-            for trouble in self.watch.troubles() {
+            let is_not_whole = self.ledger.why_not_whole();
+            for trouble in self.watch.troubles().into_iter().chain(is_not_whole) {
                 self.tell(&Notice::Warning { message: trouble.clone() });
                 self.diary.add_note(trouble);
             }

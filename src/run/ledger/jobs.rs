@@ -219,6 +219,17 @@ impl Ledger {
         }
     }
 
+    /// Why the run is open although all media that are known have ended: jobs of others may have more.
+    pub(crate) fn why_not_whole(&self) -> Option<String> {
+        let (known, seconds) = (self.media.len(), self.settings.close.as_secs());
+        (self.open_jobs > 0 && self.open_media == 0 && known > 0).then(|| match self.knows_media {
+            true => format!("{} media were expected in these jobs, and {known} were shown", self.expect),
+            false => format!(
+                "{known} media were shown, and there may be more: a job is taken as whole when its rows have not changed for {seconds} s; `--media` or `--expect` say which it has"
+            ),
+        })
+    }
+
     /// A lookup more as long as something about the job is not settled.
     fn plan_next_lookup(&mut self, now: Moment, job: u32) {
         let entry = &self.jobs[job as usize];
