@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 use vod_refresh::auth::callback::CallbackVerifier;
+use vod_refresh::error::ErrorKind;
 use vod_refresh::net::clock::TimerClock;
 use vod_refresh::run::MediaState;
 use vod_refresh::{
@@ -115,15 +116,19 @@ async fn with_deaths(world: &World, start: Instant, refresher: &Refresher) -> Op
         let (journal, began) = (open().await.unwrap(), start.elapsed());
         let stored = if death == 0 { None } else { journal.load(None).await.unwrap() };
         let kept = keep(&journal);
+        let ended = async || {
+            let id = journal.runs().await.unwrap().remove(0).run_id;
+            Ok(journal.load(Some(id)).await.unwrap().unwrap().report())
+        };
         let run = async {
             match stored {
-                Some(stored) => kept.resume(stored).await,
+                Some(stored) => match kept.resume(stored).await {
+                    // The last write of the one before was still on its way.
+                    Err(error) if error.kind() == ErrorKind::Usage => ended().await,
+                    report => report,
+                },
                 None if death == 0 => begin(world, &kept).await,
-                // It ended with the last write.
-                None => {
-                    let id = journal.runs().await.unwrap().remove(0).run_id;
-                    Ok(journal.load(Some(id)).await.unwrap().unwrap().report())
-                }
+                None => ended().await,
             }
         };
         let limited = limit(world, run);
