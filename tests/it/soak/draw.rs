@@ -113,7 +113,7 @@ pub(super) fn draw(seed: u64) -> Drawn {
     for n in 0..count {
         let (id, (mut script, mut fate)) = (format!("m{n}"), one_media(&mut lot, odd));
         if let Some(hostile) = &hostile {
-            fate = hostile.tell(&mut lot, n, &mut script, fate);
+            fate = hostile.tell(&mut lot, (n, scenario.urls_per_media), &mut script, fate);
         }
         scenario = scenario.with_media(id.as_str(), script);
         media.push((id, fate));

@@ -46,6 +46,8 @@ pub(super) struct Hostile {
     hears_all: bool,
     /// Of a hundred media so many are told of in each of the ways.
     share: u64,
+    /// Of a hundred media that would end well so many never end.
+    stuck: u64,
 }
 
 impl Hostile {
@@ -63,7 +65,8 @@ impl Hostile {
             // The rows of a media that nobody names would stand for those that are hidden.
             pages = Pages::default();
         }
-        Self { pages, merges_across, hears_all, share: lot.one_of(&[5, 20]) }
+        let (share, stuck) = (lot.one_of(&[5, 20]), lot.one_of(&[0, 0, 4]));
+        Self { pages, merges_across, hears_all, share, stuck }
     }
 
     /// So many media at most: with few rows on a page, a run takes many calls.
@@ -71,8 +74,14 @@ impl Hostile {
         if self.pages.size.is_some() { 60 } else { 150 }
     }
 
-    /// Lets the cloud tell of a media in some of the ways, and says what becomes of it then.
-    pub(super) fn tell(&self, lot: &mut Lot, n: u64, script: &mut MediaScript, fate: Fate) -> Fate {
+    /// Lets the cloud tell of a media with so many URLs in some of the ways, and says what becomes of it then.
+    pub(super) fn tell(
+        &self,
+        lot: &mut Lot,
+        (n, urls): (u64, usize),
+        script: &mut MediaScript,
+        fate: Fate,
+    ) -> Fate {
         let share = self.share;
         let hides_rows = hides_rows(&self.pages);
         if hides_rows {
@@ -102,7 +111,7 @@ impl Hostile {
                 telling.double_rows = lot.one_of(&[Which::All(true), Which::First(1)]);
                 telling.second_ends = match lot.below(8) {
                     0 => Some(SecondEnd::Failed),
-                    1 => Some(SecondEnd::Never),
+                    1 if self.stuck > 0 => Some(SecondEnd::Never),
                     2..=4 => Some(SecondEnd::Complete),
                     _ => None,
                 };
@@ -130,8 +139,16 @@ impl Hostile {
             script.event.replayed_with = vec![format!("666{n}")];
         }
         script.telling = telling;
+        if names_all(script) {
+            // Where the rest of the names may never come, the first URL decides.
+            for which in [&mut script.failed_tasks, &mut script.never_complete] {
+                if *which != Which::All(false) {
+                    *which = Which::At(vec![lot.below(urls as u64) as usize]);
+                }
+            }
+        }
         let fate = fate_of_rows(script, fate);
-        if fate != Fate::Well || !lot.percent(share / 5) {
+        if fate != Fate::Well || !lot.percent(self.stuck) {
             return fate;
         }
         if lot.percent(50) {
@@ -162,7 +179,7 @@ fn fate_of_rows(script: &MediaScript, fate: Fate) -> Fate {
     let is_doubled = telling.double_rows.holds(0);
     let is_other = telling.row_spelling == RowSpelling::Other && script.foreign_rows > 0;
     let foreign = script.foreign_status.as_deref().filter(|_| is_other);
-    let is_first_stuck = script.never_complete.holds(0);
+    let is_first_stuck = script.never_complete != Which::All(false);
     let is_second_stuck = is_doubled && telling.second_ends == Some(SecondEnd::Never);
     match fate {
         Fate::Missing | Fate::Forbidden => fate,
@@ -174,6 +191,11 @@ fn fate_of_rows(script: &MediaScript, fate: Fate) -> Fate {
         _ if foreign == Some("Failed") => Fate::Unmatched,
         _ => fate,
     }
+}
+
+/// Whether events and lookups name all URLs of a media at once.
+pub(super) fn names_all(script: &MediaScript) -> bool {
+    !script.event.partial && script.telling.lookup_grows == OneByOne::default()
 }
 
 /// Whether the rows of a media match none of its URLs, and do not all end alike.

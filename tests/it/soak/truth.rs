@@ -10,15 +10,19 @@ use vod_refresh::vod::TaskStatus;
 use vod_refresh::{LookupAfter, Outcome, Report};
 
 use super::draw::Fate;
-use super::hostile::{may_lose_a_row, rows_differ};
+use super::hostile::{may_lose_a_row, names_all, rows_differ};
 use crate::support::Bed;
 
 const SUBMIT: &str = "RefreshMediaPlayUrls";
 const LOOK_UP: &str = "GetMediaRefreshJobs";
 const LOOK: &str = "DescribeVodRefreshTasks";
 
-/// Faults under which the cloud does as it is told, and nobody hears of it.
-const LOST: [&str; 5] = ["reset_after", "stall", "garbage", "half_body", "delay"];
+/// Faults under which the cloud does as it is told, and nobody hears of it, or not of all.
+const LOST: [&str; 7] =
+    ["reset_after", "stall", "garbage", "half_body", "delay", "empty_object", "wrong_shape"];
+
+/// An object without fields where a list belongs is read as an empty one.
+const EMPTY: &str = "wrong_shape";
 
 /// What the cloud has seen, read where a verdict needs a reason.
 pub(super) struct Evidence<'a> {
@@ -51,6 +55,14 @@ impl<'a> Evidence<'a> {
     /// The pages of the cloud may hide a row of it for ever.
     fn may_lack_a_row(&self, media: &MediaReport) -> bool {
         self.script(media).is_some_and(|(scenario, script)| may_lose_a_row(&scenario.pages, script))
+    }
+
+    /// All that is named of it was shown, as far as that is certain.
+    fn was_shown_whole(&self, media: &MediaReport) -> bool {
+        let Some((scenario, script)) = self.script(media) else { return true };
+        let urls = script.url_count.unwrap_or(scenario.urls_per_media);
+        let shown: BTreeSet<&str> = media.tasks.iter().filter_map(|task| task.url.as_deref()).collect();
+        !shown.iter().any(|url| url.contains("forged")) && (!names_all(script) || shown.len() >= urls)
     }
 
     /// No lookup tells what becomes of this media, and its event may.
@@ -158,6 +170,7 @@ pub(super) fn nothing_is_made_up(evidence: &Evidence<'_>, report: &Report, fate:
         let fits = match (media.state, fate(id)) {
             (MediaState::Unfinished, _) => is_cut_short(report.outcome),
             (MediaState::NotSubmitted, _) => !evidence.was_answered(media),
+            (MediaState::Complete, _) if !evidence.was_shown_whole(media) => false,
             (MediaState::Complete, Fate::Pending) => evidence.stands_on_events(media),
             (MediaState::Complete, fate) => fate == Fate::Well,
             (MediaState::NotFound, fate) => fate == Fate::Missing,
@@ -188,8 +201,11 @@ fn failed_for_a_reason(evidence: &Evidence<'_>, media: &MediaReport, fate: Fate)
         "InvalidParameter" => {
             evidence.shows(LOOK_UP, media, &["error"]) || evidence.shows(LOOK, media, &["error"])
         }
-        "JobNotFound" => never_there || !evidence.looks_up() || evidence.denies_lookups(),
-        "TaskNotFound" => evidence.shows(LOOK, media, &["error"]),
+        "JobNotFound" => {
+            let is_hidden = evidence.shows(LOOK_UP, media, &[EMPTY]);
+            never_there || !evidence.looks_up() || evidence.denies_lookups() || is_hidden
+        }
+        "TaskNotFound" => evidence.shows(LOOK, media, &["error", EMPTY]),
         "UrlNotShown" => evidence.may_lack_a_row(media),
         "UrlNotMatched" => evidence.has_rows_that_differ(media),
         _ => fate == Fate::Fails,
