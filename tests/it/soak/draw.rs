@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use vod_refresh::emulator::{
-    Emulator, EventScript, FaultRule, Filtering, JobScript, MediaScript, QueueEncoding, QueueScript,
+    Emulator, EventScript, Fault, FaultRule, Filtering, JobScript, MediaScript, QueueEncoding, QueueScript,
     Scenario, Which,
 };
 use vod_refresh::{LookupAfter, MediaId, RefreshRequest, RunOptions, TaskType};
@@ -129,7 +129,9 @@ pub(super) fn draw(seed: u64) -> Drawn {
     }
     for _ in 0..lot.below(8) {
         let times = if lot.percent(10) { 0 } else { 1 + lot.below(6) as u32 };
-        scenario = scenario.with_fault(one_fault(&mut lot).skip(lot.below(30) as u32).times(times));
+        let rule = one_fault(&mut lot);
+        let times = if matches!(rule.fault, Fault::EmptyObject) { times.max(1) } else { times };
+        scenario = scenario.with_fault(rule.skip(lot.below(30) as u32).times(times));
     }
     let mut options = RunOptions::default();
     options.timeout = Duration::from_secs(lot.one_of(&[600, 1_800, 3_600]));

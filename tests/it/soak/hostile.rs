@@ -58,14 +58,14 @@ impl Hostile {
         if lot.percent(60) {
             pages.size = lot.one_of(&sizes).and_then(NonZeroUsize::new);
             pages.size_named = lot.one_of(&[SizeNamed::Right, SizeNamed::Asked, SizeNamed::None]);
-            pages.total = if lot.percent(50) { Total::Right } else { lot.one_of(&totals) };
+            pages.total = if lot.percent(30) { Total::Right } else { lot.one_of(&totals) };
             pages.shift = if lot.percent(30) { 1 + lot.below(3) as usize } else { 0 };
         }
         if merges_across && hides_rows(&pages) {
             // The rows of a media that nobody names would stand for those that are hidden.
             pages = Pages::default();
         }
-        let (share, stuck) = (lot.one_of(&[5, 20]), lot.one_of(&[0, 0, 4]));
+        let (share, stuck) = (lot.one_of(&[10, 30]), lot.one_of(&[0, 0, 4]));
         Self { pages, merges_across, hears_all, share, stuck }
     }
 
@@ -132,6 +132,12 @@ impl Hostile {
             telling.lookup_pending_for = lot.ms(90_000);
             let words = [None, Some("processing"), Some("Init"), Some("")];
             telling.pending_word = lot.one_of(&words).map(str::to_owned);
+        }
+        script.merged_tasks |= hides_rows && lot.percent(share);
+        let fails = fate == Fate::Well && lot.percent(share / 5);
+        let fate = if fails { Fate::Fails } else { fate };
+        if fails {
+            script.failed_tasks = Which::First(1);
         }
         script.event.unsigned_fail_first = lot.percent(share);
         script.event.partial = lot.percent(share);

@@ -198,7 +198,7 @@ fn failed_for_a_reason(evidence: &Evidence<'_>, media: &MediaReport, fate: Fate)
         return false;
     }
     match code {
-        "InvalidParameter" => {
+        "InvalidParameter" | "SomethingNew" => {
             evidence.shows(LOOK_UP, media, &["error"]) || evidence.shows(LOOK, media, &["error"])
         }
         "JobNotFound" => {
