@@ -52,7 +52,8 @@ pub(super) struct Hostile {
 
 impl Hostile {
     pub(super) fn draw(lot: &mut Lot, merges_across: bool, hears_all: bool) -> Self {
-        let sizes = if merges_across { [None, None, Some(20), Some(20)] } else { [None, Some(1), Some(3), Some(20)] };
+        let sizes =
+            if merges_across { [None, None, Some(20), Some(20)] } else { [None, Some(1), Some(3), Some(20)] };
         let totals = [Total::None, Total::TooLow, Total::TooHigh, Total::Zero, Total::Text];
         let mut pages = Pages::default();
         if lot.percent(60) {
