@@ -125,7 +125,8 @@ impl Hostile {
         if lot.percent(2 * share) {
             telling.list_style = lot.one_of(&STYLES);
         }
-        if lot.percent(share) {
+        // A row that nobody has named would stand for one that is hidden.
+        if lot.percent(share) && !hides_rows {
             telling.lookup_grows = one_by_one(lot, 2_000);
         }
         telling.lookup_split = lot.percent(share);
@@ -141,7 +142,7 @@ impl Hostile {
             script.failed_tasks = Which::First(1);
         }
         script.event.unsigned_fail_first = lot.percent(share);
-        script.event.partial = lot.percent(share);
+        script.event.partial = lot.percent(share) && !hides_rows;
         if self.hears_all && lot.percent(share) {
             script.event.replayed_with = vec![format!("666{n}")];
         }
