@@ -6,6 +6,7 @@
 
 mod draw;
 mod drive;
+mod hostile;
 mod hour;
 pub(crate) mod lot;
 mod tally;

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use vod_refresh::emulator::{
-    Emulator, EventScript, FaultRule, Filtering, JobScript, MediaScript, QueueEncoding, QueueScript,
+    Emulator, EventScript, Fault, FaultRule, Filtering, JobScript, MediaScript, QueueEncoding, QueueScript,
     Scenario, Which,
 };
 use vod_refresh::{LookupAfter, MediaId, RefreshRequest, RunOptions, TaskType};
 
+use super::hostile::Hostile;
 use super::lot::Lot;
 use crate::crash::Death;
 use crate::matrix::faults;
@@ -46,6 +47,12 @@ pub(super) enum Fate {
     Forbidden,
     Fails,
     Stuck,
+    /// No row matches its URLs, and the rows that may stand for them do not end alike.
+    Unmatched,
+    /// Lookups never say that its URLs were handed to the CDN; events do.
+    Pending,
+    /// One of its task ids can't be read.
+    Unreadable,
 }
 
 pub(super) struct Drawn {
@@ -85,6 +92,16 @@ pub(super) fn draw(seed: u64) -> Drawn {
         scenario = scenario.with_rate("DescribeVodRefreshTasks", 3.0 + lot.below(20) as f64);
     }
     let source = lot.below(3);
+    let waits = lot.percent(30);
+    let deaths = if lot.percent(40) { 1 + lot.below(3) } else { 0 };
+    let hears_all = !waits && deaths == 0;
+    let hostile =
+        lot.percent(50).then(|| Hostile::draw(&mut lot, scenario.merge_ids_across_media, hears_all));
+    let count = hostile.as_ref().map_or(count, |hostile| count.min(hostile.most_media()));
+    let has_small_pages = hostile.as_ref().is_some_and(|hostile| hostile.pages.size.is_some());
+    if let Some(hostile) = &hostile {
+        scenario.pages = hostile.pages.clone();
+    }
     if source == 2 {
         let encoding = lot.one_of(&[QueueEncoding::Raw, QueueEncoding::Base64, QueueEncoding::Mixed]);
         let queue = QueueScript::named("events").with_encoding(encoding);
@@ -94,7 +111,10 @@ pub(super) fn draw(seed: u64) -> Drawn {
     let odd = lot.one_of(&[0, 5, 30]);
     let mut media = Vec::new();
     for n in 0..count {
-        let (id, (script, fate)) = (format!("m{n}"), one_media(&mut lot, odd));
+        let (id, (mut script, mut fate)) = (format!("m{n}"), one_media(&mut lot, odd));
+        if let Some(hostile) = &hostile {
+            fate = hostile.tell(&mut lot, (n, scenario.urls_per_media), &mut script, fate);
+        }
         scenario = scenario.with_media(id.as_str(), script);
         media.push((id, fate));
     }
@@ -102,14 +122,16 @@ pub(super) fn draw(seed: u64) -> Drawn {
     if lot.percent(40) {
         // Others make tasks as well, on a domain of their own.
         let url = |n| format!("https://others.example.test/{n}.mp4");
-        let urls = (0..lot.below(3_000)).map(url).collect();
+        let urls = (0..lot.below(if has_small_pages { 100 } else { 3_000 })).map(url).collect();
         let job = JobScript { media: vec!["theirs".into()], ..JobScript::default() };
         let theirs = MediaScript { urls, ..MediaScript::default() };
         scenario = scenario.with_job(OTHERS, job).with_media("theirs", theirs);
     }
     for _ in 0..lot.below(8) {
         let times = if lot.percent(10) { 0 } else { 1 + lot.below(6) as u32 };
-        scenario = scenario.with_fault(one_fault(&mut lot).skip(lot.below(30) as u32).times(times));
+        let rule = one_fault(&mut lot);
+        let times = if matches!(rule.fault, Fault::EmptyObject) { times.max(1) } else { times };
+        scenario = scenario.with_fault(rule.skip(lot.below(30) as u32).times(times));
     }
     let mut options = RunOptions::default();
     options.timeout = Duration::from_secs(lot.one_of(&[600, 1_800, 3_600]));
@@ -119,8 +141,6 @@ pub(super) fn draw(seed: u64) -> Drawn {
     }
     let max_rps = 2 + lot.below(60) as u32;
     let task_type = lot.one_of(&[TaskType::Refresh, TaskType::Preload]);
-    let waits = lot.percent(30);
-    let deaths = if lot.percent(40) { 1 + lot.below(3) } else { 0 };
     let deaths = (0..deaths).map(|_| one_death(&mut lot)).collect();
     let (has_events, has_queue) = (source != 0, source == 2);
     Drawn { scenario, options, media, has_events, has_queue, max_rps, waits, deaths, task_type }

@@ -60,9 +60,8 @@ pub(super) async fn one(seed: u64) -> Went {
     }
     truth::counts_add_up(&report);
     truth::the_outcome_follows_from_the_media(&report, took - started, drawn.options.timeout);
-    truth::nothing_is_made_up(&Evidence::new(&bed, !drawn.deaths.is_empty()), &report, |id| {
-        fate_of(&drawn, id)
-    });
+    let evidence = Evidence::new(&bed, Some(&drawn.scenario), !drawn.deaths.is_empty());
+    truth::nothing_is_made_up(&evidence, &report, |id| fate_of(&drawn, id));
     if drawn.waits {
         assert_eq!(bed.submits(), before, "who waits submits nothing");
         each_job_is_told_of(&bed, &drawn, &jobs, &report);

@@ -131,7 +131,7 @@ impl Hour {
     }
 
     fn weigh(&self) {
-        let evidence = Evidence::new(&self.bed, false);
+        let evidence = Evidence::new(&self.bed, None, false);
         for (report, media) in std::mem::take(&mut *self.reports.lock().unwrap()) {
             truth::nothing_is_made_up(&evidence, &report, |id| media[id]);
         }

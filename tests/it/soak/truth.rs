@@ -4,23 +4,31 @@ use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use vod_refresh::emulator::{MediaScript, Scenario};
 use vod_refresh::run::{MediaReport, MediaState};
 use vod_refresh::vod::TaskStatus;
 use vod_refresh::{LookupAfter, Outcome, Report};
 
 use super::draw::Fate;
+use super::hostile::{may_lose_a_row, names_all, rows_differ};
 use crate::support::Bed;
 
 const SUBMIT: &str = "RefreshMediaPlayUrls";
 const LOOK_UP: &str = "GetMediaRefreshJobs";
 const LOOK: &str = "DescribeVodRefreshTasks";
 
-/// Faults under which the cloud does as it is told, and nobody hears of it.
-const LOST: [&str; 5] = ["reset_after", "stall", "garbage", "half_body", "delay"];
+/// Faults under which the cloud does as it is told, and nobody hears of it, or not of all.
+const LOST: [&str; 7] =
+    ["reset_after", "stall", "garbage", "half_body", "delay", "empty_object", "wrong_shape"];
+
+/// An object without fields where a list belongs is read as an empty one.
+const EMPTY: &str = "wrong_shape";
 
 /// What the cloud has seen, read where a verdict needs a reason.
 pub(super) struct Evidence<'a> {
     bed: &'a Bed,
+    /// How the cloud tells of media, where it was drawn.
+    scenario: Option<&'a Scenario>,
     /// Answers got lost with the process.
     has_died: bool,
     log: OnceCell<Log>,
@@ -30,8 +38,36 @@ pub(super) struct Evidence<'a> {
 type Log = HashMap<(String, String), BTreeSet<String>>;
 
 impl<'a> Evidence<'a> {
-    pub(super) fn new(bed: &'a Bed, has_died: bool) -> Self {
-        Self { bed, has_died, log: OnceCell::new() }
+    pub(super) fn new(bed: &'a Bed, scenario: Option<&'a Scenario>, has_died: bool) -> Self {
+        Self { bed, scenario, has_died, log: OnceCell::new() }
+    }
+
+    fn script(&self, media: &MediaReport) -> Option<(&'a Scenario, &'a MediaScript)> {
+        let (scenario, id) = (self.scenario?, media.media_id.as_ref()?);
+        Some((scenario, scenario.media.get(id.as_str())?))
+    }
+
+    /// Its rows are spelt so that none matches, and do not end alike.
+    fn has_rows_that_differ(&self, media: &MediaReport) -> bool {
+        self.script(media).is_some_and(|(_, script)| rows_differ(script))
+    }
+
+    /// The pages of the cloud may hide a row of it for ever.
+    fn may_lack_a_row(&self, media: &MediaReport) -> bool {
+        self.script(media).is_some_and(|(scenario, script)| may_lose_a_row(&scenario.pages, script))
+    }
+
+    /// All that is named of it was shown, as far as that is certain.
+    fn was_shown_whole(&self, media: &MediaReport) -> bool {
+        let Some((scenario, script)) = self.script(media) else { return true };
+        let urls = script.url_count.unwrap_or(scenario.urls_per_media);
+        let shown: BTreeSet<&str> = media.tasks.iter().filter_map(|task| task.url.as_deref()).collect();
+        !shown.iter().any(|url| url.contains("forged")) && (!names_all(script) || shown.len() >= urls)
+    }
+
+    /// No lookup tells what becomes of this media, and its event may.
+    fn stands_on_events(&self, media: &MediaReport) -> bool {
+        !self.looks_up() || self.denies_lookups() || !self.shows_only(LOOK_UP, media, "ok")
     }
 
     fn looks_up(&self) -> bool {
@@ -55,13 +91,22 @@ impl<'a> Evidence<'a> {
 
     /// Whether a call of this action that concerned this media ended in one of these ways.
     fn shows(&self, action: &str, media: &MediaReport, wanted: &[&str]) -> bool {
+        self.ends(action, media).any(|end| wanted.contains(&end))
+    }
+
+    fn shows_only(&self, action: &str, media: &MediaReport, wanted: &str) -> bool {
+        self.ends(action, media).all(|end| end == wanted)
+    }
+
+    /// How the calls of this action ended that concerned this media.
+    fn ends(&self, action: &str, media: &MediaReport) -> impl Iterator<Item = &str> {
         let ids: Vec<&str> = match action {
             SUBMIT => media.media_id.iter().map(|id| id.as_str()).collect(),
             LOOK_UP => media.job_id.iter().map(|job| job.as_str()).collect(),
             _ => media.tasks.iter().map(|task| task.task_id.as_str()).collect(),
         };
         let ends = ids.into_iter().filter_map(|id| self.log().get(&(action.to_owned(), id.to_owned())));
-        ends.flatten().any(|end| wanted.contains(&end.as_str()))
+        ends.flatten().map(String::as_str).collect::<Vec<_>>().into_iter()
     }
 
     fn log(&self) -> &Log {
@@ -125,6 +170,8 @@ pub(super) fn nothing_is_made_up(evidence: &Evidence<'_>, report: &Report, fate:
         let fits = match (media.state, fate(id)) {
             (MediaState::Unfinished, _) => is_cut_short(report.outcome),
             (MediaState::NotSubmitted, _) => !evidence.was_answered(media),
+            (MediaState::Complete, _) if !evidence.was_shown_whole(media) => false,
+            (MediaState::Complete, Fate::Pending) => evidence.stands_on_events(media),
             (MediaState::Complete, fate) => fate == Fate::Well,
             (MediaState::NotFound, fate) => fate == Fate::Missing,
             (MediaState::Forbidden, fate) => fate == Fate::Forbidden,
@@ -151,11 +198,16 @@ fn failed_for_a_reason(evidence: &Evidence<'_>, media: &MediaReport, fate: Fate)
         return false;
     }
     match code {
-        "InvalidParameter" => {
+        "InvalidParameter" | "SomethingNew" => {
             evidence.shows(LOOK_UP, media, &["error"]) || evidence.shows(LOOK, media, &["error"])
         }
-        "JobNotFound" => never_there || !evidence.looks_up() || evidence.denies_lookups(),
-        "TaskNotFound" => evidence.shows(LOOK, media, &["error"]),
+        "JobNotFound" => {
+            let is_hidden = evidence.shows(LOOK_UP, media, &[EMPTY]);
+            never_there || !evidence.looks_up() || evidence.denies_lookups() || is_hidden
+        }
+        "TaskNotFound" => evidence.shows(LOOK, media, &["error", EMPTY]),
+        "UrlNotShown" => evidence.may_lack_a_row(media),
+        "UrlNotMatched" => evidence.has_rows_that_differ(media),
         _ => fate == Fate::Fails,
     }
 }
