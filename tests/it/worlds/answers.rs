@@ -129,7 +129,13 @@ pub(super) fn tasks(server: &Server, state: &mut State, params: &Params) -> Answ
     }
     state.looks[n] += 1;
     let shift = if ways.shifts && state.looks[n] <= SHIFTS { state.lot.below(4) as usize } else { 0 };
-    page(ways, params, &groups, ways.page.unwrap_or(50), shift, state)
+    // Without named URLs the total is all there is to know how many rows there will be.
+    let to_come =
+        if ways.is_unnamed { task.rows.len() - groups.iter().map(Vec::len).sum::<usize>() } else { 0 };
+    state.to_come = to_come;
+    let answer = page(ways, params, &groups, ways.page.unwrap_or(50), shift, state);
+    state.to_come = 0;
+    answer
 }
 
 /// The rows of a task, those of one URL together: they are always shown on one page.
@@ -220,7 +226,7 @@ fn page(
         let by = shift % groups.len();
         groups.rotate_left(by);
     }
-    let total: usize = groups.iter().map(Vec::len).sum();
+    let total = groups.iter().map(Vec::len).sum::<usize>() + state.to_come;
     let mut rows: Vec<Value> = groups.into_iter().skip((at - 1) * size).take(size).flatten().collect();
     let mut body = json!({ "RequestId": "r-3", "PageNumber": at });
     if ways.names_page || size == number("PageSize").unwrap_or(20) {

@@ -19,6 +19,8 @@ enum Odd {
     Nothing,
     Strangers,
     Unmatched,
+    /// Rows match nothing, and some of these never come; there are no strangers, so fewer rows than URLs stay to choose from.
+    Fewer,
     Hidden,
 }
 
@@ -42,13 +44,15 @@ impl World {
         let odd = match lot.below(100) {
             _ if ways.is_unnamed => Odd::Nothing,
             0..=24 => Odd::Strangers,
-            25..=30 => Odd::Unmatched,
+            25..=28 => Odd::Unmatched,
+            29..=30 if ways.lookups == Lookups::Work => Odd::Fewer,
             31..=32 if ways.lookups == Lookups::Work => Odd::Hidden,
             _ => Odd::Nothing,
         };
         let mut world = Self { seed, kind, media: Vec::new(), tasks: Vec::new(), ways: ways.clone() };
+        let mut names = Names::new(ways.is_schemeless);
         for place in 0..count {
-            let media = world.draw_media(&mut lot, place);
+            let media = world.draw_media(&mut lot, place, &mut names);
             world.media.push(media);
         }
         let never = lot.percent(3);
@@ -64,7 +68,7 @@ impl World {
             .media
             .iter()
             .any(|media| matches!(media.fate, Fate::Pending | Fate::Unseen | Fate::Unreadable))
-            || odd == Odd::Hidden
+            || matches!(odd, Odd::Hidden | Odd::Fewer)
             || never
         {
             ways.poll = Duration::from_secs(100 + lot.below(21));
@@ -73,7 +77,7 @@ impl World {
         world
     }
 
-    fn draw_media(&self, lot: &mut Lot, place: usize) -> Media {
+    fn draw_media(&self, lot: &mut Lot, place: usize, names: &mut Names) -> Media {
         let ways = &self.ways;
         let fate = match lot.below(200) {
             0..=3 if self.kind != Kind::Wait => Fate::Missing,
@@ -97,8 +101,7 @@ impl World {
                 7..=8 => lot.ms(6_000),
                 _ => lot.ms(longest * 1_000),
             };
-        let mut names = Names::new(place, ways.is_schemeless);
-        let urls = (0..few(lot, 5)).map(|_| names.draw(lot)).collect();
+        let urls = (0..few(lot, 5)).map(|_| names.draw(lot, place)).collect();
         Media {
             id: format!("m{place}"),
             fate,
@@ -139,8 +142,8 @@ impl World {
                 }
                 let row = self.draw_row(lot, (place, url), task, odd, never);
                 let rows = &mut self.tasks[task].rows;
-                // Twice, with an end of its own.
-                if lot.percent(4) {
+                // Twice, with an end of its own; rows that match nothing are counted.
+                if lot.percent(4) && odd != Odd::Fewer {
                     let (end, path) = (draw_end(lot, never), row.path.clone());
                     rows.push(Row { end, path, ..row.clone() });
                 }
@@ -166,18 +169,20 @@ impl World {
 
     fn draw_row(&self, lot: &mut Lot, of: (usize, usize), task: usize, odd: Odd, never: bool) -> Row {
         let name = &self.media[of.0].urls[of.1];
-        let is_matched = odd != Odd::Unmatched || lot.percent(50);
+        let is_matched = !matches!(odd, Odd::Unmatched | Odd::Fewer) || lot.percent(50);
         let path = if is_matched { name.respell(lot) } else { stranger(lot) };
-        let together = self.ways.is_unnamed;
         let later = match lot.below(10) {
-            _ if together => Duration::ZERO,
+            _ if self.ways.is_unnamed && lot.percent(25) => lot.ms(120_000),
             0..=5 => Duration::ZERO,
             6..=8 => lot.ms(15_000),
             _ => lot.ms(120_000),
         };
         // Long silences are the task's; its rows count from there.
-        let shown = self.tasks[task].created + odd.beside_strangers(later);
+        // Where the first URL's row is spelt as named, strangers stand for no other one.
+        let later = if odd == Odd::Strangers && of.1 > 0 { later } else { odd.beside_strangers(later) };
+        let shown = self.tasks[task].created + later;
         let is_hidden = odd == Odd::Hidden && lot.percent(30)
+            || odd == Odd::Fewer && !is_matched && lot.percent(30)
             || matches!(self.tasks[task].word, Word::Malformed | Word::Unknown);
         Row {
             path,

@@ -56,8 +56,25 @@ pub(super) fn draw_events(lot: &mut Lot, ways: &Ways, media: &Media) -> Vec<Even
             events.push(Event { at: honest.at + lot.ms(2_000), ..honest });
         }
     }
-    let may_lie = ways.lookups == Lookups::Work
-        && (ways.source == Source::Unsigned || !matches!(media.fate, Fate::Unseen));
+    if ways.source == Source::Signed && media.fate == Fate::Unseen {
+        // A verdict may rest on the first signed event, and on no other one.
+        if let Some(honest) = events.last().copied() {
+            let claim = lot.one_of(&[Claim::Part, Claim::AnotherTask]);
+            events.push(Event { at: honest.at + Duration::from_secs(4) + lot.ms(20_000), claim });
+        }
+        return events;
+    }
+    let is_growing = media.steps.len() > 1 && media.steps[0].tasks == 1 && media.steps[0].urls == 1;
+    if ways.source == Source::Unsigned && ways.lookups == Lookups::Work && is_growing && lot.percent(80) {
+        // It tells just what the first lookup names, before it or after it, and nobody says more.
+        let at = if lot.percent(60) { Duration::ZERO } else { lot.ms(2_000) };
+        if lot.percent(50) {
+            return vec![Event { at, claim: Claim::Part }];
+        }
+        let after = at + Duration::from_millis(100) + lot.ms(900);
+        return vec![Event { at, claim: Claim::Failure }, Event { at: after, claim: Claim::Part }];
+    }
+    let may_lie = ways.lookups == Lookups::Work;
     if may_lie && lot.percent(30) {
         for _ in 0..1 + lot.below(2) {
             let claim = lot.one_of(&[Claim::Part, Claim::AnotherTask, Claim::Failure]);

@@ -13,21 +13,24 @@ pub(super) struct Name {
     query: Option<String>,
 }
 
-/// Names the URLs of one media; no two have the same normal form.
+/// What the normal form of a URL is made of: its host with the port, its path, its query.
+type Parts = (String, String, Option<String>);
+
+/// Names the URLs of a world, media by media; no two have the same normal form.
 pub(super) struct Names {
-    media: usize,
     is_schemeless: bool,
-    taken: Vec<(String, Option<String>)>,
+    taken: Vec<Parts>,
 }
 
 impl Names {
-    pub(super) fn new(media: usize, is_schemeless: bool) -> Self {
-        Self { media, is_schemeless, taken: Vec::new() }
+    pub(super) fn new(is_schemeless: bool) -> Self {
+        Self { is_schemeless, taken: Vec::new() }
     }
 
-    pub(super) fn draw(&mut self, lot: &mut Lot) -> Name {
+    /// The next URL, of this media.
+    pub(super) fn draw(&mut self, lot: &mut Lot, media: usize) -> Name {
         let n = self.taken.len();
-        let dir = format!("/m{}", self.media);
+        let dir = format!("/m{media}");
         let (mut path, mut query) = match lot.below(12) {
             0 if !self.is_schemeless => (format!("{dir}/{n} one.mp4"), None),
             1 => (format!("{dir}/{n}中.mp4"), None),
@@ -37,25 +40,34 @@ impl Names {
             4 => (format!("{dir}/{n}%20one.mp4"), None),
             _ => (format!("{dir}/{n}.mp4"), None),
         };
-        // Like the one before but for what must not be overlooked.
-        if let Some((before, asked)) = self.taken.last().filter(|_| lot.percent(8)) {
-            (path, query) = match lot.below(3) {
-                0 => (before.clone(), Some(format!("v={n}"))),
-                1 => (before.replace("/m", "/M"), asked.clone()),
-                _ => (before.replace(".mp4", "%20.mp4"), asked.clone()),
-            };
+        let mut host = lot
+            .one_of(&["cdn.example.test", "cdn.example.test", "cdn.example.test", "vod.example.test:8443"])
+            .to_owned();
+        // Like the one before, which may be another media's, but for what must not be overlooked.
+        if let Some((at, before, asked)) = self.taken.last().filter(|_| lot.percent(8)) {
+            (host, path, query) = (at.clone(), before.clone(), asked.clone());
+            match lot.below(5) {
+                0 => query = Some(format!("v={n}")),
+                1 => path = before.replace("/m", "/M"),
+                2 => {
+                    host = if at.ends_with(":8443") {
+                        at.replace(":8443", ":8080")
+                    } else {
+                        format!("{at}:8080")
+                    }
+                }
+                // Decoded twice, it is the one before.
+                3 if before.contains(' ') => path = before.replace(' ', "%20"),
+                3 if before.contains('中') => path = before.replace('中', "%E4%B8%AD"),
+                3 => path = before.replacen("/m", "/%6D", 1),
+                _ => path = before.replace(".mp4", "%20.mp4"),
+            }
         }
-        if self.taken.contains(&(path.clone(), query.clone())) {
+        if self.taken.contains(&(host.clone(), path.clone(), query.clone())) {
             path = format!("{dir}/{n}-{n}.mp4");
         }
-        self.taken.push((path.clone(), query.clone()));
-        let host = lot.one_of(&[
-            "cdn.example.test",
-            "cdn.example.test",
-            "cdn.example.test",
-            "vod.example.test:8443",
-        ]);
-        let mut name = Name { spelt: String::new(), host: host.to_owned(), path, query };
+        self.taken.push((host.clone(), path.clone(), query.clone()));
+        let mut name = Name { spelt: String::new(), host, path, query };
         let scheme = if self.is_schemeless { "" } else { lot.one_of(&["https://", "https://", "http://"]) };
         let style = lot.below(4);
         name.spelt = name.spell(lot, scheme, "", style);

@@ -64,6 +64,8 @@ pub(super) struct State {
     pub(super) captured: i64,
     /// Looks at each task so far.
     pub(super) looks: Vec<u32>,
+    /// Rows that the answer on its way counts and does not show yet.
+    pub(super) to_come: usize,
     calls: usize,
     log: Option<Vec<String>>,
 }
@@ -89,6 +91,7 @@ impl Server {
             proxies: proxies::State::default(),
             captured: clock.now().timestamp(),
             looks: vec![0; world.tasks.len()],
+            to_come: 0,
             calls: 0,
             log: is_logged.then(Vec::new),
         };

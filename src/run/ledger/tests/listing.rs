@@ -226,3 +226,30 @@ fn merged_tasks_are_never_listed() {
     let words = due(&mut ledger, at(4));
     assert!(words.len() == 30 && words.iter().all(|word| word.starts_with("look at")), "{words:?}");
 }
+
+#[test]
+fn rows_of_a_round_that_was_not_read_to_its_end_count_for_nothing() {
+    let mut ledger = sixty_tasks();
+    assert_eq!(due(&mut ledger, at(4)), ["list page 2"]);
+    ledger.apply(at(5), listed(2, rows_of("m1", 0..30, &TaskStatus::Complete), 50, 500));
+    assert_eq!(due(&mut ledger, at(5)), ["list page 1"]);
+    ledger.apply(at(6), Fact::ListingRefused);
+    due(&mut ledger, at(6));
+    assert_eq!(ledger.progress().tasks_ended, 1, "another page may have another row of each");
+}
+
+#[test]
+fn a_url_whose_rows_stand_on_two_pages_ends_as_the_worst_of_them() {
+    for pages in [[TaskStatus::Complete, TaskStatus::Failed], [TaskStatus::Failed, TaskStatus::Complete]] {
+        let mut ledger = sixty_tasks();
+        let rows = |place: usize| rows_of("m1", 5..6, &pages[place]);
+        let others = [rows_of("m1", 1..5, &TaskStatus::Complete), rows_of("m1", 6..30, &TaskStatus::Complete)];
+        assert_eq!(due(&mut ledger, at(4)), ["list page 2"]);
+        ledger.apply(at(5), listed(2, [rows(0), others.concat()].concat(), 50, 100));
+        assert_eq!(due(&mut ledger, at(5)), ["list page 1"]);
+        ledger.apply(at(6), listed(1, [rows(1), rows_of("m2", 0..30, &TaskStatus::Complete)].concat(), 50, 100));
+        due(&mut ledger, at(6));
+        let ends = states(&ledger).into_iter().map(|(_, state, _)| state).collect::<Vec<_>>();
+        assert_eq!(ends, ["failed", "complete"], "{pages:?}");
+    }
+}

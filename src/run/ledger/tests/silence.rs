@@ -137,3 +137,33 @@ fn a_grace_that_a_break_has_renewed_is_not_over_when_the_facts_are_played_back()
     assert!(due(&mut ledger, at(9_701)).contains(&"note".to_owned()));
     assert_eq!(states(&ledger)[0].2.as_deref(), Some("JobNotFound"));
 }
+
+#[test]
+fn what_another_account_does_not_find_stays_unfinished() {
+    let named = || looked_up("J", vec![success("m1", &["T1"])]);
+    let nothing = || Fact::TaskSeen { task: task("T1"), rows: vec![], total: None };
+    let fault = || Fault::new(ErrorKind::Rejected, "SomethingNew", "no");
+    let unclear = || Fact::TaskUnclear { task: task("T1"), fault: fault() };
+    let unclear_job = || Fact::JobUnclear { job: job("J"), fault: fault() };
+    let table: [(&str, bool, &dyn Fn() -> Fact); 4] = [
+        ("a job that no lookup shows", false, &|| looked_up("J", vec![])),
+        ("a job with a code that nobody knows", false, &unclear_job),
+        ("a task without a row", true, &nothing),
+        ("a task with a code that nobody knows", true, &unclear),
+    ];
+    for (what, is_named, fact) in table {
+        for (may_be_foreign, end) in [(false, "failed"), (true, "unfinished")] {
+            let mut ledger = ledger(false, &["m1"]);
+            ledger.apply(at(1), submitted("J"));
+            if is_named {
+                ledger.apply(at(2), named());
+            }
+            ledger.reopen(at(10), at(5_000), may_be_foreign);
+            for now in [20, 400, 700, 1_000] {
+                ledger.apply(at(now), fact());
+                due(&mut ledger, at(now));
+            }
+            assert_eq!((state(&ledger).0, ledger.is_settled()), (end, !may_be_foreign), "{what}");
+        }
+    }
+}
