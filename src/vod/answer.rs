@@ -91,7 +91,12 @@ fn read_object(
         return Err(error(answer, envelope, header_id, asked));
     }
     let request_id = RequestId::new(&envelope.request_id).ok().or(header_id);
-    Ok(Answer { request_id, body })
+    let answer = Answer { request_id, body };
+    // Every answer of the service has at least the id of its request.
+    match answer.body.as_object().is_some_and(serde_json::Map::is_empty) {
+        true => Err(answer.garbled("the answer is an empty object")),
+        false => Ok(answer),
+    }
 }
 
 fn hide_in_texts(value: &mut Value, secrets: &[&str]) {

@@ -57,8 +57,7 @@ impl Ledger {
         };
         let entry = &mut self.media[media as usize];
         if entry.heard.is_none() {
-            let source = event.source;
-            entry.heard = Some(Box::new(Heard { source, signed: false, success: false, failure: None }));
+            entry.heard = Some(Box::new(Heard::new(event.source, false)));
             self.events.accepted += 1;
             self.jobs[job as usize].unheard -= 1;
             self.notices.push(Notice::EventReceived {
@@ -120,14 +119,15 @@ impl Ledger {
             self.detach(media, |_| true);
         }
         let entry = &mut self.media[media as usize];
-        let new = || Box::new(Heard { source, signed, success: false, failure: None });
-        let heard = entry.heard.get_or_insert_with(new);
+        let heard = entry.heard.get_or_insert_with(|| Box::new(Heard::new(source, signed)));
         (heard.source, heard.signed) = (source, signed);
+        heard.is_unread |= row.unread.is_some();
         match row.status {
             SubmissionStatus::Success => heard.success = true,
             SubmissionStatus::Fail => heard.failure = Some(failure_of(&row)),
             SubmissionStatus::Pending(_) => {}
         }
+        self.tell_of_odd_row(media, &row);
         if row.status != SubmissionStatus::Success || by_lookup {
             return self.settle_if_told_alike(now, media, &row, signed);
         }

@@ -377,8 +377,13 @@ impl Ledger {
     pub(super) fn job_failed(&mut self, now: Moment, id: &JobId, error: &ReportedError) {
         let Some(&job) = self.job_index.get(id) else { return };
         for media in self.jobs[job as usize].media.clone() {
-            if !self.media[media as usize].ended() {
-                self.refuse(now, media, MediaState::Failed, error.clone());
+            match self.media[media as usize].named.certainty {
+                // What was named stays true.
+                Certainty::Named => self.settle(now, media),
+                Certainty::Unshown | Certainty::Pending if !self.media[media as usize].ended() => {
+                    self.refuse(now, media, MediaState::Failed, error.clone());
+                }
+                Certainty::Unshown | Certainty::Pending | Certainty::Settled => {}
             }
         }
         let entry = &mut self.jobs[job as usize];

@@ -86,7 +86,7 @@ impl Ledger {
     }
 
     /// Warns once of a status word that nobody knows, and of a list that can't be read.
-    fn tell_of_odd_row(&mut self, media: u32, row: &JobRow) {
+    pub(super) fn tell_of_odd_row(&mut self, media: u32, row: &JobRow) {
         let entry = &self.media[media as usize];
         let job = entry.job.map_or_else(String::new, |job| self.jobs[job as usize].id.to_string());
         if let SubmissionStatus::Pending(Some(word)) = &row.status

@@ -101,12 +101,18 @@ pub(super) struct Heard {
     /// An event named tasks; it outranks a failure, because tasks can be asked about.
     pub(super) success: bool,
     pub(super) failure: Option<ReportedError>,
+    /// Something that it named can't be read.
+    pub(super) is_unread: bool,
 }
 
 impl Heard {
-    /// Whether it can stand for a verdict; an event with a status word that nobody knows can't.
+    pub(super) fn new(source: Source, signed: bool) -> Self {
+        Self { source, signed, success: false, failure: None, is_unread: false }
+    }
+
+    /// Whether it can stand for a verdict. An event with a status word that nobody knows can't, nor one that can't be read.
     pub(super) fn tells(&self) -> bool {
-        self.success || self.failure.is_some()
+        !self.is_unread && (self.success || self.failure.is_some())
     }
 }
 

@@ -243,11 +243,15 @@ fn a_url_whose_rows_stand_on_two_pages_ends_as_the_worst_of_them() {
     for pages in [[TaskStatus::Complete, TaskStatus::Failed], [TaskStatus::Failed, TaskStatus::Complete]] {
         let mut ledger = sixty_tasks();
         let rows = |place: usize| rows_of("m1", 5..6, &pages[place]);
-        let others = [rows_of("m1", 1..5, &TaskStatus::Complete), rows_of("m1", 6..30, &TaskStatus::Complete)];
+        let others =
+            [rows_of("m1", 1..5, &TaskStatus::Complete), rows_of("m1", 6..30, &TaskStatus::Complete)];
         assert_eq!(due(&mut ledger, at(4)), ["list page 2"]);
         ledger.apply(at(5), listed(2, [rows(0), others.concat()].concat(), 50, 100));
         assert_eq!(due(&mut ledger, at(5)), ["list page 1"]);
-        ledger.apply(at(6), listed(1, [rows(1), rows_of("m2", 0..30, &TaskStatus::Complete)].concat(), 50, 100));
+        ledger.apply(
+            at(6),
+            listed(1, [rows(1), rows_of("m2", 0..30, &TaskStatus::Complete)].concat(), 50, 100),
+        );
         due(&mut ledger, at(6));
         let ends = states(&ledger).into_iter().map(|(_, state, _)| state).collect::<Vec<_>>();
         assert_eq!(ends, ["failed", "complete"], "{pages:?}");
