@@ -169,3 +169,34 @@ fn a_stranger_that_comes_again_and_again_is_kept_once() {
     ledger.apply(at(2), submitted("J1"));
     assert_eq!(ledger.event_counts().foreign, 1);
 }
+
+#[test]
+fn an_event_of_an_unknown_sender_settles_nothing_though_the_lookup_says_the_same() {
+    let unsigned = |row: JobRow| match event("J", row) {
+        Fact::Event(mut event) => {
+            event.signed = false;
+            Fact::Event(event)
+        }
+        other => other,
+    };
+    let part = || success("m1", &["T1"]);
+    let fails = || row("m1", SubmissionStatus::Fail, &[]);
+    let before = [unsigned(part()), looked_up("J", vec![part()])];
+    let after = [unsigned(fails()), looked_up("J", vec![part()]), unsigned(part())];
+    for facts in [&before[..], &after[..]] {
+        let mut settings = settings(true);
+        settings.settle = Duration::from_secs(3);
+        let mut ledger = Ledger::for_batches(settings, Batch::split(&[media("m1")]));
+        due(&mut ledger, at(0));
+        ledger.apply(at(1), submitted("J"));
+        for fact in facts {
+            ledger.apply(at(2), fact.clone());
+        }
+        ledger.apply(at(3), seen("T1", TaskStatus::Complete));
+        assert_eq!(state(&ledger).0, "unfinished", "more may be named: {facts:?}");
+        ledger.apply(at(4), looked_up("J", vec![success("m1", &["T1", "T2"])]));
+        ledger.apply(at(8), looked_up("J", vec![success("m1", &["T1", "T2"])]));
+        ledger.apply(at(9), seen("T2", TaskStatus::Failed));
+        assert_eq!(state(&ledger).0, "failed", "{facts:?}");
+    }
+}
