@@ -1,5 +1,6 @@
 //! Runs that are carried on: by whom, from where, and with what.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -7,7 +8,7 @@ use serde_json::Value;
 use vod_refresh::emulator::{EventScript, Fault, FaultRule, JobScript, MediaScript, Scenario, Which};
 use vod_refresh::journal::StoredRun;
 use vod_refresh::run::{MediaState, Notice};
-use vod_refresh::{ErrorKind, Journal, Outcome, Refresher};
+use vod_refresh::{Credential, ErrorKind, Journal, Outcome, Refresher, StaticCredentials};
 
 use crate::support::{Bed, request, states};
 
@@ -229,4 +230,24 @@ async fn a_wait_whose_last_look_was_refused_is_not_over() {
     assert_eq!(newest(&journal).await.report().outcome, Outcome::Unfinished);
     let report = keep(&bed, &journal).resume(newest(&journal).await).await.unwrap();
     assert_eq!((report.outcome, report.resumable), (Outcome::Complete, false));
+}
+
+/// The cloud of another account knows neither the job nor its tasks.
+#[tokio::test(start_paused = true)]
+async fn what_another_accounts_key_does_not_find_stays_unfinished_and_can_be_resumed() {
+    for (key, state, is_warned) in [("testid", "failed", false), ("otherkeyid12", "unfinished", true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = journal(&folder).await;
+        let first = Bed::new(Scenario::new()).with_options(|options| options.wait = false);
+        keep(&first, &journal).refresh(&request(ids(1))).await.unwrap();
+        let credential = Credential::new(key, "testsecret");
+        let other = Bed::signed_in_by(Scenario::new().with_key(key, "testsecret"), |_, _| {
+            Arc::new(StaticCredentials(credential))
+        })
+        .with_options(|options| options.timeout = Duration::from_secs(1_200));
+        let report = keep(&other, &journal).resume(newest(&journal).await).await.unwrap();
+        assert_eq!((states(&report)[0].1.as_ref(), report.resumable), (state, is_warned), "{key}");
+        let told = other.heard.warnings().join("\n");
+        assert_eq!(told.contains("te***id") && told.contains("othe***id12"), is_warned, "{told}");
+    }
 }
