@@ -265,7 +265,9 @@ impl Ledger {
 
     pub(super) fn close_job(&mut self, job: u32) {
         let entry = &mut self.jobs[job as usize];
-        entry.due = None;
+        if entry.undecided == 0 {
+            entry.due = None;
+        }
         if std::mem::take(&mut entry.open) {
             self.open_jobs -= 1;
         }

@@ -119,6 +119,20 @@ fn a_job_of_which_the_media_are_named_or_counted_is_waited_for_until_they_are_sh
     }
 }
 
+#[test]
+fn a_job_whose_media_are_all_shown_is_looked_up_until_they_are_decided() {
+    let asked = WaitRequest::new([job("J1"), job("J2")]).with_media([media("m1"), media("m2")]);
+    let mut ledger = Ledger::for_jobs(settings(false), &asked);
+    assert_eq!(due(&mut ledger, at(0)), ["look up J1", "look up J2"]);
+    ledger.apply(at(1), looked_up("J2", vec![row("m2", SubmissionStatus::Pending(None), &[])]));
+    ledger.apply(at(1), looked_up("J1", vec![success("m1", &["T1"])]));
+    ledger.apply(at(2), seen("T1", TaskStatus::Complete));
+    assert!(due(&mut ledger, at(30)).contains(&"look up J2".to_owned()));
+    ledger.apply(at(31), looked_up("J2", vec![success("m2", &["T2"])]));
+    ledger.apply(at(32), seen("T2", TaskStatus::Complete));
+    assert!(ledger.is_settled());
+}
+
 /// Graces begin anew after a break. Facts played back at another break must not end what was still waited for.
 #[test]
 fn a_grace_that_a_break_has_renewed_is_not_over_when_the_facts_are_played_back() {
