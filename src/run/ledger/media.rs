@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::named::{Certainty, UrlKey};
 use super::{Fact, Ledger, Moment};
 use crate::event::Source;
-use crate::ids::TaskId;
+use crate::ids::{JobId, MediaId, TaskId};
 use crate::run::observer::Notice;
 use crate::run::report::{MediaState, ReportedError};
 use crate::vod::{JobRow, SubmissionStatus, host};
@@ -172,8 +172,8 @@ impl Ledger {
             let error = heard.failure.clone().unwrap_or_else(|| ReportedError::new("SubmissionFailed", why));
             return self.refuse(now, media, MediaState::Failed, error);
         }
-        self.settle(now, media);
         self.accepted(now, media);
+        self.settle(now, media);
     }
 
     /// Nothing more will be named for a media.
@@ -232,7 +232,8 @@ impl Ledger {
         }
     }
 
-    pub(super) fn not_shown(&mut self, now: Moment, job: &crate::ids::JobId, media: &crate::ids::MediaId) {
+    /// What was named for a media and not shown will not be waited for any more.
+    pub(super) fn not_shown(&mut self, now: Moment, job: &JobId, media: &MediaId) {
         let Some(job) = self.job_index.get(job) else { return };
         let Some(&media) = self.media_index.get(&(*job, media.clone())) else { return };
         self.media[media as usize].named.has_lapsed = true;

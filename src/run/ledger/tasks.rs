@@ -236,7 +236,10 @@ impl Ledger {
     pub(crate) fn is_enough(&self, task: &TaskId) -> impl Fn(&[TaskRow]) -> bool + Send + use<> {
         let owners = self.task_number(task).map(|task| &self.tasks[task as usize].owners);
         let named = |owner: u32| &self.media[owner as usize].named;
-        let has_one = owners.and_then(Owners::only).is_some_and(|owner| named(owner).has_one_url_a_task());
+        // Where a URL of the media is missing, it may stand on a later page of any of its tasks.
+        let has_one = owners.and_then(Owners::only).is_some_and(|owner| {
+            named(owner).has_one_url_a_task() && self.media[owner as usize].wanted != Wanted::All
+        });
         let all_named = owners.is_some_and(|owners| owners.all().all(|owner| !named(owner).urls.is_empty()));
         let urls: HashSet<UrlKey> =
             owners.into_iter().flat_map(Owners::all).flat_map(|owner| named(owner).urls.keys()).collect();
