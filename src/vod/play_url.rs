@@ -43,27 +43,33 @@ pub(crate) fn host(url: &str) -> &str {
 }
 
 /// Takes a list of URLs apart: at line ends, and at commas, semicolons and blanks before a scheme or before a host of the
-/// list. A URL may hold any of these itself.
+/// list. A URL may hold any of these itself, and end with a semicolon where semicolons separate nothing.
 pub(crate) fn split(list: &str) -> Vec<String> {
     let (mut urls, mut sites) = (Vec::new(), HashSet::new());
-    let mut push = |url: &str, sites: &mut HashSet<String>| {
-        let url = url.trim_matches(is_separator);
-        if !url.is_empty() {
-            sites.insert(site_of(host(url)));
-            urls.push(url.to_owned());
-        }
-    };
+    let is_blank_or_comma = |letter: char| letter == ',' || letter.is_whitespace();
+    let mut has_semicolons = false;
     for line in list.lines() {
-        let mut start = 0;
-        for (place, separator) in line.char_indices().filter(|(_, letter)| is_separator(*letter)) {
-            let next = place + separator.len_utf8();
-            sites.insert(site_of(host(line[start..].trim_start_matches(is_separator))));
-            if begins_url(&line[next..], &sites) {
-                push(&line[start..place], &mut sites);
-                start = next;
+        let mut rest = line.trim_start_matches(is_separator);
+        while !rest.is_empty() {
+            sites.insert(site_of(host(rest)));
+            let mut separators = rest.char_indices().filter(|(_, letter)| is_separator(*letter));
+            let end =
+                separators.find(|(place, letter)| begins_url(&rest[place + letter.len_utf8()..], &sites));
+            let (url, separator) = end.map_or((rest, ' '), |(place, letter)| (&rest[..place], letter));
+            rest = end.map_or("", |(place, letter)| &rest[place + letter.len_utf8()..]);
+            let url = url.trim_end_matches(is_blank_or_comma);
+            // Before another separator it is one as well; at the end of a list it is one if it was one before.
+            let is_cut = end.is_some() && separator != ',' && url.ends_with(';');
+            has_semicolons |= separator == ';' || is_cut;
+            let url = if is_cut || end.is_none() && has_semicolons {
+                url.trim_end_matches(is_separator)
+            } else {
+                url
+            };
+            if !url.is_empty() {
+                urls.push(url.to_owned());
             }
         }
-        push(&line[start..], &mut sites);
     }
     urls
 }
@@ -86,7 +92,8 @@ fn is_separator(letter: char) -> bool {
 /// Whether `text` begins with a scheme, or with a host of one of the `sites`.
 fn begins_url(text: &str, sites: &HashSet<String>) -> bool {
     if without_scheme(text).len() < text.len() {
-        return true;
+        // Two slashes alone stand in paths as well.
+        return !text.starts_with("//");
     }
     let Some(end) = text.find(['/', ':']) else { return false };
     let is_host = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
@@ -173,8 +180,11 @@ mod tests {
 
     #[test]
     fn lists_are_taken_apart_where_a_url_begins() {
-        let table: [(&str, &[&str]); 10] = [
+        let table: [(&str, &[&str]); 13] = [
             ("", &[]),
+            ("https://a.test/&lt;,https://a.test/&gt;", &["https://a.test/&lt;", "https://a.test/&gt;"]),
+            ("https://a.test/1;https://a.test/2;", &["https://a.test/1", "https://a.test/2"]),
+            ("https://a.test/1;//2,https://a.test/3,", &["https://a.test/1;//2", "https://a.test/3"]),
             (" , ;", &[]),
             (
                 "https://a.test/x,1.mp4,https://a.test/y.mp4",

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::Answer;
 use super::client::{Call, Service, VERSION, VodClient};
-use super::lenient::quoted;
+use super::lenient::{List, quoted};
 use crate::auth::request::Operation;
 use crate::auth::rpc::Params;
 use crate::error::{Error, ErrorKind, Result};
@@ -199,8 +199,17 @@ fn decode(answer: &Answer, media: &[MediaId], hidden: impl Fn(&str) -> Option<St
     let job = job.map_err(|why| answer.garbled(format!("MediaRefreshJobId {why}")))?;
     let mut unrecognised = Vec::new();
     let mut refused = |name| {
-        let list = fields.list(name);
         let is_ours = |id: &String| media.iter().any(|media| media.as_str() == id);
+        let mut list = fields.list(name);
+        // An id may hold any separator but the comma, and no other list holds ids that are known beforehand.
+        let text = fields.text(name).unwrap_or_default();
+        let commas: Vec<String> = text.split(',').map(|id| id.trim().to_owned()).collect();
+        if commas.iter().any(is_ours) {
+            list = List {
+                entries: commas.into_iter().filter(|id| !id.is_empty()).collect(),
+                unread: Vec::new(),
+            };
+        }
         let (ours, others): (Vec<_>, Vec<_>) = list.entries.into_iter().partition(is_ours);
         unrecognised.extend(others.into_iter().chain(list.unread));
         ours
@@ -241,6 +250,13 @@ mod tests {
             let error = read(body.clone()).unwrap_err();
             assert_eq!((error.kind(), error.fate()), (ErrorKind::Garbled, Fate::Unknown), "{body}");
         }
+        let odd = MediaId::new("m[3;\"").unwrap();
+        let body = json!({"NonExistMediaIds": "m[3;\", m1"});
+        let refused = decode(&Answer { request_id: None, body }, &[odd], |_| None).unwrap();
+        assert_eq!(
+            (refused.not_found, refused.unrecognised),
+            (vec!["m[3;\"".to_owned()], vec!["m1".to_owned()])
+        );
         let refused = read(json!({"ForbiddenMediaIds": ["m2"]})).unwrap();
         assert_eq!((refused.job, refused.forbidden), (None, vec!["m2".to_owned()]));
     }
