@@ -349,8 +349,20 @@ impl Scenario {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// The scenario in the documentation of a file.
+    pub(in crate::emulator) fn example_of(file: &str) -> Scenario {
+        let text: String = file
+            .lines()
+            .skip_while(|line| !line.ends_with("```json"))
+            .skip(1)
+            .take_while(|line| !line.ends_with("```"))
+            .map(|line| line.trim_start_matches("//!"))
+            .collect();
+        Scenario::from_json(&text).unwrap()
+    }
 
     #[test]
     fn an_empty_file_is_a_cloud_in_good_health() {
@@ -362,14 +374,7 @@ mod tests {
 
     #[test]
     fn the_example_of_the_documentation_is_read() {
-        let text: String = include_str!("scenario.rs")
-            .lines()
-            .skip_while(|line| !line.ends_with("```json"))
-            .skip(1)
-            .take_while(|line| !line.ends_with("```"))
-            .map(|line| line.trim_start_matches("//!"))
-            .collect();
-        let scenario = Scenario::from_json(&text).unwrap();
+        let scenario = example_of(include_str!("scenario.rs"));
         assert_eq!(scenario.media.len(), 4);
         assert_eq!(scenario.faults.len(), 2);
     }

@@ -206,17 +206,11 @@ pub(super) fn job_rows(row: &MediaRow, head: &Value, now: DateTime<Utc>) -> Vec<
 mod tests {
     use super::*;
     use crate::emulator::Scenario;
+    use crate::emulator::scenario::tests::example_of;
 
     #[test]
     fn the_example_of_this_page_is_read() {
-        let text: String = include_str!("telling.rs")
-            .lines()
-            .skip_while(|line| !line.ends_with("```json"))
-            .skip(1)
-            .take_while(|line| !line.ends_with("```"))
-            .map(|line| line.trim_start_matches("//!"))
-            .collect();
-        let scenario = Scenario::from_json(&text).unwrap();
+        let scenario = example_of(include_str!("telling.rs"));
         let slow = &scenario.media["slow"].telling;
         assert_eq!(slow.rows_one_by_one, OneByOne::Every(Duration::from_secs(3)));
         assert_eq!(slow.lookup_grows, OneByOne::Looks(true));

@@ -127,22 +127,24 @@ impl Transport for HttpTransport {
 
 impl HttpTransport {
     fn too_long(&self, uri: &http::Uri) -> TransportError {
-        let host = uri.authority().map(ToString::to_string).unwrap_or_default();
         let message = format!("more than {} bytes", self.max_answer_bytes);
-        TransportError { phase: Phase::TooLong, timed_out: false, host, message }
+        TransportError { phase: Phase::TooLong, timed_out: false, host: host_of(uri), message }
     }
 
     /// What to say of a failed call to `uri`.
     fn failed(&self, error: reqwest::Error, phase: Phase, uri: &http::Uri) -> TransportError {
-        let host = uri.authority().map(ToString::to_string).unwrap_or_default();
         let proxy = self.proxies.as_ref().and_then(|proxies| proxies.intercept(uri));
         // Without what stands before the host: a password, perhaps.
         let proxy = proxy.and_then(|proxy| {
             let (host, port) = (proxy.uri().host()?, proxy.uri().port());
             Some(port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
         });
-        convert(error, phase, host, proxy.as_deref())
+        convert(error, phase, host_of(uri), proxy.as_deref())
     }
+}
+
+fn host_of(uri: &http::Uri) -> String {
+    uri.authority().map(ToString::to_string).unwrap_or_default()
 }
 
 /// Keeps what a person needs and drops the URL, whose query is signed.

@@ -62,6 +62,8 @@ use words::Words;
 
 /// How long a task or a job may stay invisible before it counts as failed. Creation is asynchronous at the service.
 pub(crate) const GRACE: Duration = Duration::from_secs(600);
+/// So many answers must have come within the grace before what they did not show counts as not there.
+const ANSWERS_OF_A_GRACE: u32 = 3;
 /// How long lookups may stay empty before an event stands unconfirmed.
 const CONFIRM_GRACE: Duration = Duration::from_secs(60);
 
@@ -116,6 +118,11 @@ pub(crate) struct EventCounts {
     pub(crate) accepted: u64,
     pub(crate) repeated: u64,
     pub(crate) foreign: u64,
+}
+
+/// Whether the service has had the whole grace to show something that it was asked for since then, and answered.
+fn is_grace_over(now: Moment, since: Moment, answers: u32) -> bool {
+    answers >= ANSWERS_OF_A_GRACE && now.since(since) >= GRACE
 }
 
 impl Ledger {

@@ -4,6 +4,8 @@
 //! 200. What has no code of the service is no word of the service, and the error names what it is instead. Whatever it is,
 //! the request id and the server's waiting time are kept, and nothing secret is.
 
+mod no_word;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,11 +13,10 @@ use chrono::{DateTime, Utc};
 use http::HeaderMap;
 use quick_xml::Reader;
 use quick_xml::events::Event;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::fault::classify;
-use super::lenient::{Fields, quoted, without_mark};
+use super::lenient::{Fields, without_mark};
 use crate::auth::echo;
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::ids::RequestId;
@@ -24,9 +25,6 @@ use crate::net::xml::resolved;
 
 /// Fields that hold words of the service, for people. Ids and URLs are what they are: changed, they would name nothing.
 const TEXTS: [&str; 4] = ["ErrorCode", "ErrorMessage", "Description", "Status"];
-
-/// A page names itself near its beginning.
-const TITLE_WITHIN: usize = 16 * 1024;
 
 /// What has to be known of a call to read its answer.
 #[derive(Debug, Clone, Copy)]
@@ -152,7 +150,7 @@ fn error(
     let status = answer.status().as_u16();
     let fault = classify(&envelope.code, status, asked.is_read);
     let mut message = match (envelope.code.is_empty(), envelope.message.is_empty()) {
-        (true, _) => no_word(answer, &envelope.message, asked.secrets),
+        (true, _) => no_word::described(answer, &envelope.message, asked.secrets),
         (false, true) => format!("HTTP {status} without a message"),
         (false, false) => without_string_to_sign(&envelope.message).to_owned(),
     };
@@ -171,45 +169,6 @@ fn error(
     error
 }
 
-/// What an answer is that is no word of the service: its status, where it points to, and what kind of body it has. Little of
-/// it is quoted, since it may hold anything.
-fn no_word(answer: &http::Response<Bytes>, message: &str, secrets: &[&str]) -> String {
-    let quoted =
-        |text: &str| quoted(&echo::hidden(text, secrets.iter().copied()).unwrap_or_else(|| text.into()));
-    let status = answer.status().as_u16();
-    let to = match text_of(answer.headers(), "location") {
-        Some(location) => format!(" to {}", quoted(&place(location))),
-        None => String::new(),
-    };
-    let body = without_mark(answer.body());
-    let name = match message {
-        "" => title(body).map(|title| format!(", titled \"{}\"", quoted(&title))),
-        message => Some(format!(", that says \"{}\"", quoted(without_string_to_sign(message)))),
-    };
-    format!("HTTP {status}{to} with {}{}", describe(body), name.unwrap_or_default())
-}
-
-/// A redirect's address without user, password and query: it may repeat the query that was signed.
-fn place(location: &str) -> String {
-    let end = location.to_ascii_lowercase().find("%3f").unwrap_or(location.len());
-    let bare = location[..end].split(['?', '#']).next().unwrap_or_default();
-    let Some((scheme, rest)) = bare.split_once("//") else { return bare.to_owned() };
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    format!("{scheme}//{host}{path}")
-}
-
-/// The title of an HTML page.
-fn title(body: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(&body[..body.len().min(TITLE_WITHIN)]);
-    let lower = text.to_ascii_lowercase();
-    let from = lower.find("<title")?;
-    let from = from + lower[from..].find('>')? + 1;
-    let length = lower[from..].find('<')?;
-    let title = text[from..from + length].split_whitespace().collect::<Vec<_>>().join(" ");
-    (!title.is_empty()).then_some(title)
-}
-
 /// The server repeats what it signed, key id and token included: none of that goes on.
 fn without_string_to_sign(message: &str) -> &str {
     let lower = message.to_ascii_lowercase();
@@ -226,24 +185,6 @@ pub(crate) fn servers_string_to_sign(answer: &http::Response<Bytes>) -> Option<S
     };
     let start = envelope.message.to_ascii_lowercase().find("server string to sign is:")?;
     Some(envelope.message[start + "server string to sign is:".len()..].trim().to_owned())
-}
-
-/// What a body is that should have been an answer of the service.
-fn describe(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(512)]).trim().to_ascii_lowercase();
-    let what = match text.as_str() {
-        "" => return "an empty body".into(),
-        t if t.starts_with('<') && (t.contains("<html") || t.starts_with("<!doctype html")) => {
-            "an HTML page (a proxy or gateway?)"
-        }
-        t if t.starts_with('<') => "XML of an unknown form",
-        t if t.starts_with('{') && serde_json::from_slice::<IgnoredAny>(body).is_ok() => {
-            "JSON without a code of the service (a gateway?)"
-        }
-        t if t.starts_with('{') => "JSON that breaks off",
-        _ => "neither JSON nor XML",
-    };
-    format!("{what}, {} bytes", body.len())
 }
 
 /// `x-acs-retry-after` in milliseconds, or the standard `Retry-After` in seconds or as a date, which is measured against the

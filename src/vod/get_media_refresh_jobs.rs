@@ -106,8 +106,7 @@ impl JobRow {
             status: SubmissionStatus::read(fields.text("Status")),
             tasks,
             urls: urls.entries,
-            // Hidden before it is cut: a part of a secret is not found any more.
-            unread: unread.map(|text| quoted(&hidden(&text).unwrap_or(text))),
+            unread: unread.map(|text| quoted(&text, hidden)),
             error_code: fields.text("ErrorCode"),
             error_message: fields.text("ErrorMessage"),
         })

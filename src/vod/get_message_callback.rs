@@ -37,8 +37,9 @@ fn decode(answer: &Answer) -> Result<Option<MessageCallback>> {
         return Ok(None);
     };
     let fields = Fields::of(settings).ok_or_else(|| answer.garbled("MessageCallback is no object"))?;
-    if !fields.list("EventTypeList").unread.is_empty() {
+    let events = fields.list("EventTypeList");
+    if !events.unread.is_empty() {
         return Err(answer.garbled("EventTypeList is no list of names"));
     }
-    Ok(MessageCallback::read(fields))
+    Ok(MessageCallback::read(fields, events.entries))
 }

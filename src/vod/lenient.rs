@@ -164,10 +164,12 @@ pub(crate) fn without_mark(body: &[u8]) -> &[u8] {
 }
 
 /// The beginning of a stranger's text as it may stand in a message: control characters are escaped, and so are those that
-/// turn the direction of writing. Secrets are for the caller to hide first: a cut one is not found any more.
-pub(crate) fn quoted(text: &str) -> String {
+/// turn the direction of writing. `hidden` has something to show instead of a text that holds a secret; it gets the whole
+/// text, since a cut secret is not found any more.
+pub(crate) fn quoted(text: &str, hidden: impl Fn(&str) -> Option<String>) -> String {
+    let hidden = hidden(text);
     let mut shown = String::new();
-    for letter in text.trim().chars().take(QUOTED + 1) {
+    for letter in hidden.as_deref().unwrap_or(text).trim().chars().take(QUOTED + 1) {
         if letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
             shown.extend(letter.escape_unicode());
         } else {
@@ -283,6 +285,7 @@ mod tests {
 
     #[test]
     fn a_quotation_is_short_and_moves_no_cursor() {
+        let quoted = |text: &str| quoted(text, |_| None);
         assert_eq!(quoted(" a\u{1b}[2Jb\u{202e} "), "a\\u{1b}[2Jb\\u{202e}");
         assert_eq!(quoted(&"é".repeat(80)), "é".repeat(80));
         for long in ["é".repeat(81), "\u{7}".repeat(1_000)] {

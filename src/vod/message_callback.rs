@@ -160,11 +160,10 @@ impl MessageCallback {
         params
     }
 
-    /// Reads the service's object; `None` where nothing is set.
-    pub(crate) fn read(fields: Fields<'_>) -> Option<Self> {
+    /// Reads the service's object, of whose `EventTypeList` the entries are `events`; `None` where nothing is set.
+    pub(crate) fn read(fields: Fields<'_>, events: Vec<String>) -> Option<Self> {
         let text =
             |name| fields.text(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-        let events = fields.list("EventTypeList").entries;
         let (callback_url, mns_queue_name) = (text("CallbackURL"), text("MnsQueueName"));
         if events.is_empty() && callback_url.is_none() && mns_queue_name.is_none() {
             return None;
@@ -209,7 +208,8 @@ mod tests {
     use super::*;
 
     fn read(value: &serde_json::Value) -> Option<MessageCallback> {
-        MessageCallback::read(Fields::of(value).unwrap())
+        let fields = Fields::of(value).unwrap();
+        MessageCallback::read(fields, fields.list("EventTypeList").entries)
     }
 
     #[test]

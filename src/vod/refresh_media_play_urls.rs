@@ -219,7 +219,7 @@ fn decode(answer: &Answer, media: &[MediaId], hidden: impl Fn(&str) -> Option<St
         return Err(answer.garbled("the answer names neither a job nor a media that was refused"));
     }
     unrecognised.truncate(MAX_MEDIA_PER_CALL);
-    let unrecognised = unrecognised.into_iter().map(|text| quoted(&hidden(&text).unwrap_or(text))).collect();
+    let unrecognised = unrecognised.iter().map(|text| quoted(text, &hidden)).collect();
     Ok(Submission { job, not_found, forbidden, unrecognised, request_id: answer.request_id.clone() })
 }
 

@@ -10,7 +10,8 @@ use vod_refresh::auth::SignatureVersion;
 use vod_refresh::emulator::{Emulator, Fault, FaultRule, Quota, Scenario};
 use vod_refresh::net::clock::TimerClock;
 use vod_refresh::vod::{CallbackType, MessageCallback};
-use vod_refresh::{Credential, StaticCredentials, VodClient};
+
+use crate::support::{client_over, static_key};
 
 const KEY: &str = "Abc123KeyMARK";
 
@@ -315,10 +316,8 @@ async fn settings_go_there_and_back_at_the_documented_pace_however_they_are_sign
     for version in [SignatureVersion::V1, SignatureVersion::V3] {
         let clock = TimerClock::starting_at("2026-11-25T01:19:10Z".parse().unwrap());
         let cloud = Emulator::new(Scenario::new()).with_clock(std::sync::Arc::new(clock));
-        let client = VodClient::builder(StaticCredentials(Credential::new("testid", "testsecret")))
-            .with_endpoint("http://127.0.0.1:1")
+        let client = client_over(cloud.transport(), static_key())
             .with_signature_version(version)
-            .with_transport(cloud.transport())
             .with_clock(clock)
             .build()
             .unwrap();

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use vod_refresh::net::transport::{BoxFuture, Transport, TransportError};
-use vod_refresh::{Credential, ErrorKind, StaticCredentials, TaskId, VodClient};
+use vod_refresh::{ErrorKind, TaskId, VodClient};
+
+use crate::support::{client_over, static_key};
 
 /// Answers the n-th request with the n-th page.
 #[derive(Debug)]
@@ -29,11 +31,7 @@ fn page(rows: impl Iterator<Item = u32>, total: &Value) -> Value {
 }
 
 fn client(transport: impl Transport + 'static) -> VodClient {
-    VodClient::builder(StaticCredentials(Credential::new("testid", "testsecret")))
-        .with_endpoint("http://127.0.0.1:1")
-        .with_transport(transport)
-        .build()
-        .unwrap()
+    client_over(transport, static_key()).build().unwrap()
 }
 
 /// How many rows a task has that is shown in `pages`, and what the service counts. All pages must be asked for.

@@ -1,5 +1,6 @@
 //! The bed: an emulator, a receiver, a clock and a client that share one paused time.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use vod_refresh::auth::callback::CallbackVerifier;
 use vod_refresh::emulator::{Emulator, Scenario};
 use vod_refresh::journal::{Order, StoredRun};
 use vod_refresh::net::clock::{Clock, TimerClock};
-use vod_refresh::net::transport::RouterTransport;
+use vod_refresh::net::transport::{RouterTransport, Transport};
 use vod_refresh::run::ledger::Fact;
 use vod_refresh::run::{MediaReport, Notice, Progress};
 use vod_refresh::vod::VodClientBuilder;
@@ -226,7 +227,7 @@ impl Drop for Bed {
     }
 }
 
-fn static_key() -> Arc<dyn CredentialProvider> {
+pub(crate) fn static_key() -> Arc<dyn CredentialProvider> {
     Arc::new(StaticCredentials(Credential::new("testid", "testsecret")))
 }
 
@@ -236,11 +237,21 @@ fn client_of(
     seed: u64,
     credentials: Arc<dyn CredentialProvider>,
 ) -> VodClientBuilder {
-    VodClient::builder(credentials)
-        .with_endpoint("http://127.0.0.1:1")
-        .with_transport(cloud.transport())
-        .with_clock(clock)
-        .with_jitter_seed(seed)
+    client_over(cloud.transport(), credentials).with_clock(clock).with_jitter_seed(seed)
+}
+
+/// A client whose requests go out over `transport`, wherever they are for.
+pub(crate) fn client_over(
+    transport: impl Transport + 'static,
+    credentials: Arc<dyn CredentialProvider>,
+) -> VodClientBuilder {
+    VodClient::builder(credentials).with_endpoint("http://127.0.0.1:1").with_transport(transport)
+}
+
+/// The parameters of a request: those of its query and those of its form.
+pub(crate) fn params_of(query: &str, form: &str) -> BTreeMap<String, String> {
+    let pairs = [query, form].into_iter().flat_map(|text| form_urlencoded::parse(text.as_bytes()));
+    pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
 }
 
 pub(crate) fn request<T: AsRef<str>>(ids: impl IntoIterator<Item = T>) -> RefreshRequest {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::named::Certainty;
 use super::rows::{JobEntry, MediaEntry};
-use super::{CONFIRM_GRACE, Fact, Fault, GRACE, Ledger, Moment, Work};
+use super::{CONFIRM_GRACE, Fact, Fault, GRACE, Ledger, Moment, Work, is_grace_over};
 use crate::ids::{JobId, MediaId};
 use crate::run::observer::Notice;
 use crate::run::plan::{Looked, Polling};
@@ -16,8 +16,6 @@ use crate::vod::JobRow;
 /// First and longest wait between two lookups of one job; who wants longer ones between looks at tasks gets them here too.
 const LOOKUP_FIRST: Duration = Duration::from_secs(2);
 const LOOKUP_CAP: Duration = Duration::from_secs(15);
-/// So many lookups must have been answered before what they did not show counts as not there.
-const LOOKUPS_OF_A_GRACE: u32 = 3;
 
 impl Ledger {
     /// Begins to follow a job that somebody else submitted.
@@ -170,7 +168,7 @@ impl Ledger {
     /// graces have begun anew, the answer before it means less.
     fn note_what_lapsed(&mut self, now: Moment, job: u32, first_lookup: Moment) {
         let entry = &self.jobs[job as usize];
-        let is_over = now.since(entry.known_since) >= GRACE && entry.lookups >= LOOKUPS_OF_A_GRACE;
+        let is_over = is_grace_over(now, entry.known_since, entry.lookups);
         let may_stand = now.since(first_lookup) >= CONFIRM_GRACE;
         let unshown =
             || entry.media.iter().map(|media| &self.media[*media as usize]).filter(|m| m.is_silent());

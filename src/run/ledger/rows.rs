@@ -260,9 +260,7 @@ impl Row {
     pub(super) fn shows(&self, row: &TaskRow) -> bool {
         *self.url == *row.object_path && self.status == row.status && self.progress == row.progress
     }
-}
 
-impl Row {
     /// Takes a newer answer about the same URL.
     fn go_on(&mut self, row: TaskRow) {
         self.status = row.status;

@@ -260,9 +260,8 @@ impl Ledger {
             && entry.owners.all().any(|owner| {
                 let media = &self.media[owner as usize];
                 let runs = || {
-                    let evidence = self.evidence();
-                    let runs = |row| evidence.counts(owner, entry, row);
-                    entry.rows.iter().filter(|row| !row.status.is_final()).any(runs)
+                    let counts = self.evidence().counting(owner);
+                    entry.rows.iter().any(|row| !row.status.is_final() && counts(entry, row))
                 };
                 let is_short = || media.named.urls.is_empty() && entry.is_short();
                 match media.wanted {

@@ -1,13 +1,12 @@
 //! The verdict on a media: what was named, against what was shown. Pure, and nothing else ends a media.
 
+use std::cell::LazyCell;
+
 use super::named::Certainty;
 use super::rows::{MediaEntry, Row, TaskEntry};
-use super::{GRACE, Moment};
+use super::{GRACE, Moment, is_grace_over};
 use crate::run::report::{MediaState, ReportedError};
 use crate::vod::TaskStatus;
-
-/// So many looks at a task must have been answered before what they did not show counts as not there.
-const LOOKS_OF_A_GRACE: u32 = 3;
 
 /// So many looks in a row must have shown a task unchanged before rows that match no named URL stand for one: the row that
 /// has it may only not be shown yet.
@@ -122,9 +121,9 @@ fn no_tasks() -> ReportedError {
     ReportedError::new("NoPlayUrls", "the service named no task: no playback URL fits, and nothing was done")
 }
 
-/// Whether the service has had the whole grace to show something of a task, and answered.
+/// Whether what looks at a task did not show counts as not there.
 fn grace_is_over(task: &TaskEntry, now: Moment) -> bool {
-    task.looks >= LOOKS_OF_A_GRACE && task.first_look.is_some_and(|first| now.since(first) >= GRACE)
+    task.first_look.is_some_and(|first| is_grace_over(now, first, task.looks))
 }
 
 /// What was named and not shown.
@@ -224,12 +223,13 @@ impl<'a> Evidence<'a> {
         !task.owners.all().any(|owner| self.media[owner as usize].named.urls.place(row.key).is_some())
     }
 
-    /// Whether a row counts for a media: it has one of its URLs, or may stand for one that no row has.
-    pub(super) fn counts(self, media: u32, task: &TaskEntry, row: &Row) -> bool {
-        let named = &self.media[media as usize].named;
-        named.urls.is_empty()
-            || named.urls.place(row.key).is_some()
-            || self.unmatched(media) > 0 && self.is_stray(task, row)
+    /// Tells whether a row counts for a media: it has one of its URLs, or may stand for one that no row has.
+    pub(super) fn counting(self, media: u32) -> impl Fn(&TaskEntry, &Row) -> bool {
+        let urls = &self.media[media as usize].named.urls;
+        let has_unmatched = LazyCell::new(move || self.unmatched(media) > 0);
+        move |task, row| {
+            urls.is_empty() || urls.place(row.key).is_some() || *has_unmatched && self.is_stray(task, row)
+        }
     }
 
     fn unmatched(self, media: u32) -> usize {

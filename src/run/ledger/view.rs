@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::rows::TaskEntry;
+use super::rows::{Row, TaskEntry};
 use super::{Ledger, Moment};
 use crate::run::report::{MediaReport, MediaState, Summary, TaskReport};
 use crate::vod::TaskStatus;
@@ -42,6 +42,7 @@ impl Ledger {
         let job = media.job.map(|job| &self.jobs[job as usize]);
         let time = |moment: Moment| started_at + moment.since_start();
         let is_silent = job.is_some() && media.is_silent() && media.heard.is_none();
+        let counts = self.evidence().counting(number);
         MediaReport {
             media_id: Some(media.id.clone()),
             job_id: job.map(|job| job.id.clone()),
@@ -55,20 +56,25 @@ impl Ledger {
                 .as_deref()
                 .map(str::to_owned)
                 .or_else(|| self.why_silent().filter(|_| is_silent)),
-            tasks: tasks.flat_map(|task| self.task_reports(task, number, started_at)).collect(),
+            tasks: tasks.flat_map(|task| self.task_reports(task, number, started_at, &counts)).collect(),
         }
     }
 
     /// The rows of a task that count for a media, in the spelling in which their URLs were named.
-    fn task_reports(&self, task: &TaskEntry, media: u32, started_at: DateTime<Utc>) -> Vec<TaskReport> {
+    fn task_reports(
+        &self,
+        task: &TaskEntry,
+        media: u32,
+        started_at: DateTime<Utc>,
+        counts: impl Fn(&TaskEntry, &Row) -> bool,
+    ) -> Vec<TaskReport> {
         let urls = &self.media[media as usize].named.urls;
         let time = |moment: Moment| started_at + moment.since_start();
         let error = task.error.as_ref().map(|error| format!("{}: {}", error.code, error.message));
-        let evidence = self.evidence();
         let rows: Vec<TaskReport> = task
             .rows
             .iter()
-            .filter(|row| evidence.counts(media, task, row))
+            .filter(|row| counts(task, row))
             .map(|row| TaskReport {
                 task_id: task.id.clone(),
                 url: Some(urls.place(row.key).map_or(&*row.url, |place| urls.spelling(place)).to_owned()),

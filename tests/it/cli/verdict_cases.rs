@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use vod_refresh::auth::callback::CallbackVerifier;
 use vod_refresh::net::clock::{SystemClock, TimerClock};
-use vod_refresh::{Credential, EventReceiver, Inbox, Refresher, RunOptions, StaticCredentials, VodClient};
+use vod_refresh::{EventReceiver, Inbox, Refresher, RunOptions};
 
 use self::file::{Expect, File};
 use self::world::{JOB, Script, World};
@@ -23,7 +23,7 @@ use super::cloud::SUBMIT;
 use super::process::{Finished, Running};
 use super::scenes::patiently;
 use super::shell::Shell;
-use crate::support::request;
+use crate::support::{client_over, request, static_key};
 
 /// The exit codes of runs, and their names.
 const NAMES: [(i32, &str); 9] = [
@@ -89,16 +89,10 @@ async fn in_process(id: &str, timeout: Duration, event: Option<Value>) -> Result
     let clock = TimerClock::starting_at("2026-11-25T01:19:10Z".parse().unwrap());
     let (script, started) = (Script::of(&case), Instant::now());
     let world = World::new(script.clone(), clock);
-    let client = VodClient::builder(StaticCredentials(Credential::new("testid", "testsecret")))
-        .with_endpoint("http://127.0.0.1:1")
-        .with_transport(world.clone())
-        .with_clock(clock)
-        .with_jitter_seed(1)
-        .build()
-        .unwrap();
+    let client = client_over(world.clone(), static_key()).with_clock(clock).with_jitter_seed(1);
     let mut options = RunOptions::default();
     options.timeout = timeout;
-    let mut refresher = Refresher::new(client).with_options(options);
+    let mut refresher = Refresher::new(client.build().unwrap()).with_options(options);
     let inbox = Inbox::new();
     let receiver = EventReceiver::new(inbox.clone(), CallbackVerifier::new("http://127.0.0.1:1/", vec![]));
     if event.is_some() {

@@ -101,7 +101,7 @@ pub(super) fn tasks(server: &Server, state: &mut State, params: &Params) -> Answ
     let Some(id) = params.get("TaskId").filter(|id| !id.is_empty()) else {
         let rows = listed(server, state, params);
         let own = ways.page.unwrap_or(50);
-        return page(ways, params, &rows, own, 0, state);
+        return page(ways, params, &rows, own, 0, 0, state);
     };
     if id == FORGED_TASK {
         let row = Row {
@@ -112,10 +112,10 @@ pub(super) fn tasks(server: &Server, state: &mut State, params: &Params) -> Answ
             end: Some((Duration::ZERO, true)),
         };
         let row = written(FORGED_TASK, &row, Duration::ZERO, server.now());
-        return page(ways, params, &[vec![row]], 50, 0, state);
+        return page(ways, params, &[vec![row]], 50, 0, 0, state);
     }
     let Some(n) = world.tasks.iter().position(|task| task.id == *id) else {
-        return page(ways, params, &[], 50, 0, state);
+        return page(ways, params, &[], 50, 0, 0, state);
     };
     let task = &world.tasks[n];
     match task.word {
@@ -132,10 +132,7 @@ pub(super) fn tasks(server: &Server, state: &mut State, params: &Params) -> Answ
     // Without named URLs the total is all there is to know how many rows there will be.
     let to_come =
         if ways.is_unnamed { task.rows.len() - groups.iter().map(Vec::len).sum::<usize>() } else { 0 };
-    state.to_come = to_come;
-    let answer = page(ways, params, &groups, ways.page.unwrap_or(50), shift, state);
-    state.to_come = 0;
-    answer
+    page(ways, params, &groups, ways.page.unwrap_or(50), shift, to_come, state)
 }
 
 /// The rows of a task, those of one URL together: they are always shown on one page.
@@ -210,12 +207,14 @@ fn listed(server: &Server, state: &State, params: &Params) -> Vec<Vec<Value>> {
     groups
 }
 
+/// One page of these rows, of at most `own`, beginning at the row `shift`; `to_come` more are counted, and not shown yet.
 fn page(
     ways: &Ways,
     params: &Params,
     groups: &[Vec<Value>],
     own: usize,
     shift: usize,
+    to_come: usize,
     state: &mut State,
 ) -> Answer {
     let number = |name: &str| params.get(name).and_then(|text| text.parse::<usize>().ok());
@@ -226,7 +225,7 @@ fn page(
         let by = shift % groups.len();
         groups.rotate_left(by);
     }
-    let total = groups.iter().map(Vec::len).sum::<usize>() + state.to_come;
+    let total = groups.iter().map(Vec::len).sum::<usize>() + to_come;
     let mut rows: Vec<Value> = groups.into_iter().skip((at - 1) * size).take(size).flatten().collect();
     let mut body = json!({ "RequestId": "r-3", "PageNumber": at });
     if ways.names_page || size == number("PageSize").unwrap_or(20) {

@@ -12,8 +12,8 @@ use vod_refresh::error::ErrorKind;
 use vod_refresh::net::clock::TimerClock;
 use vod_refresh::run::MediaState;
 use vod_refresh::{
-    Credential, EventReceiver, Inbox, JobId, Journal, LookupAfter, MediaId, Outcome, RefreshRequest,
-    Refresher, Report, Result, RunOptions, StaticCredentials, TaskType, VodClient,
+    EventReceiver, Inbox, JobId, Journal, LookupAfter, MediaId, Outcome, RefreshRequest, Refresher, Report,
+    Result, RunOptions, TaskType,
 };
 
 use super::oracle::{COMPLETE, FAILED, FORBIDDEN, NOT_FOUND, UNFINISHED, Verdicts, verdicts};
@@ -22,7 +22,7 @@ use super::ways::{Lookups, Source};
 use super::world::{BATCH, Kind, World};
 use crate::crash::{Death, die};
 use crate::soak::lot::Lot;
-use crate::support::{CALLBACK_KEY, CALLBACK_URL};
+use crate::support::{CALLBACK_KEY, CALLBACK_URL, client_over, static_key};
 
 /// How a world was told and judged.
 pub(super) struct Went {
@@ -54,9 +54,7 @@ async fn told(world: Arc<World>, is_logged: bool) -> Went {
         EventReceiver::new(inbox.clone(), CallbackVerifier::new(CALLBACK_URL, keys)).with_clock(clock)
     });
     let server = Server::new(Arc::clone(&world), clock, receiver, is_logged);
-    let client = VodClient::builder(StaticCredentials(Credential::new("testid", "testsecret")))
-        .with_endpoint("http://127.0.0.1:1")
-        .with_transport(Wire(Arc::clone(&server)))
+    let client = client_over(Wire(Arc::clone(&server)), static_key())
         .with_clock(clock)
         .with_jitter_seed(world.seed)
         .build()

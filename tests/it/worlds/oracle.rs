@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use super::events::Claim;
+use super::events::{Claim, Event};
 use super::ways::{Lookups, Source};
-use super::world::{Fate, Media, Row, Word, World};
+use super::world::{BATCH, Fate, Media, Row, Word, World};
 
 /// A set of verdicts.
 pub(super) type Verdicts = u8;
@@ -20,7 +20,7 @@ const GRACE: Duration = Duration::from_secs(600);
 /// What a media may be said to be by one who looks until `left` after its job was made. Where `UNFINISHED` is not in the set
 /// of any media, the run must have ended by then.
 pub(super) fn verdicts(world: &World, media: &Media, left: Duration) -> Verdicts {
-    let told = |event: &&super::events::Event| event.claim == Claim::Truth;
+    let told = |event: &&Event| event.claim == Claim::Truth;
     let event = media.events.iter().find(told).map(|event| event.at);
     let named = match world.ways.lookups {
         Lookups::Work => media.steps.last().map(|step| step.at),
@@ -41,7 +41,7 @@ pub(super) fn verdicts(world: &World, media: &Media, left: Duration) -> Verdicts
         Fate::Unreadable => UNFINISHED | (of_urls() & FAILED),
         Fate::Named => of_urls(),
     };
-    let batch = world.media.iter().position(|one| one.id == media.id).unwrap() / super::world::BATCH;
+    let batch = world.place(&media.id) / BATCH;
     // As long as a media of the job is pending, what is named of the others may grow: it is not settled.
     let may_grow = world.batch(batch).any(|one| matches!(one.fate, Fate::Pending | Fate::Unseen))
         && matches!(media.fate, Fate::Named | Fate::Empty);
@@ -50,7 +50,7 @@ pub(super) fn verdicts(world: &World, media: &Media, left: Duration) -> Verdicts
 }
 
 fn of_urls(world: &World, media: &Media, named: Duration, left: Duration) -> Verdicts {
-    let place = world.media.iter().position(|one| one.id == media.id).unwrap();
+    let place = world.place(&media.id);
     let each: Vec<Verdicts> = if world.ways.is_unnamed {
         world.rows_of(media).map(|row| of_rows(&[row], named, left)).collect()
     } else {

@@ -1,4 +1,4 @@
-//! The server of a world: it reads requests and writes answers by hand, with none of the crate's own code for either. It
+//! The server of a world: it reads requests and writes answers with none of the crate's own code for either. It
 //! checks no signatures.
 
 use std::collections::BTreeMap;
@@ -18,10 +18,26 @@ use super::ways::Lookups;
 use super::world::{BATCH, Fate, World};
 use super::{answers, events, proxies};
 use crate::soak::lot::Lot;
+use crate::support::params_of;
 
 const SUBMIT: &str = "RefreshMediaPlayUrls";
 const LOOK_UP: &str = "GetMediaRefreshJobs";
 const LOOK: &str = "DescribeVodRefreshTasks";
+
+/// Parameters that a story has: those that say what is asked for.
+const TOLD: [&str; 11] = [
+    "MediaIds",
+    "MediaRefreshJobId",
+    "MediaId",
+    "TaskId",
+    "StartTime",
+    "EndTime",
+    "PageNumber",
+    "PageSize",
+    "ObjectType",
+    "DomainName",
+    "Status",
+];
 
 /// The job of others that is waited for.
 pub(super) const JOB_OF_OTHERS: &str = "job-0";
@@ -64,8 +80,6 @@ pub(super) struct State {
     pub(super) captured: i64,
     /// Looks at each task so far.
     pub(super) looks: Vec<u32>,
-    /// Rows that the answer on its way counts and does not show yet.
-    pub(super) to_come: usize,
     calls: usize,
     log: Option<Vec<String>>,
 }
@@ -91,7 +105,6 @@ impl Server {
             proxies: proxies::State::default(),
             captured: clock.now().timestamp(),
             looks: vec![0; world.tasks.len()],
-            to_come: 0,
             calls: 0,
             log: is_logged.then(Vec::new),
         };
@@ -129,19 +142,7 @@ impl Server {
             let text = String::from_utf8_lossy(&answer.body);
             let asked: Vec<String> = params
                 .iter()
-                .filter(|(name, _)| {
-                    [
-                        "MediaIds",
-                        "MediaRefreshJobId",
-                        "MediaId",
-                        "TaskId",
-                        "StartTime",
-                        "EndTime",
-                        "PageNumber",
-                    ]
-                    .contains(&name.as_str())
-                        || ["PageSize", "ObjectType", "DomainName", "Status"].contains(&name.as_str())
-                })
+                .filter(|(name, _)| TOLD.contains(&name.as_str()))
                 .map(|(name, value)| format!("{name}={value}"))
                 .collect();
             format!("{action} {}\n      {} {text}", asked.join(" "), answer.status)
@@ -157,8 +158,7 @@ impl Server {
 
     fn submit(self: &Arc<Self>, state: &mut State, params: &Params) -> Answer {
         let asked: Vec<&str> = params.get("MediaIds").map(|ids| ids.split(',').collect()).unwrap_or_default();
-        let place = |id: &str| self.world.media.iter().position(|media| media.id == id);
-        let batch = asked.first().and_then(|id| place(id)).unwrap_or_default() / BATCH;
+        let batch = asked.first().map_or(0, |id| self.world.place(id)) / BATCH;
         let job = format!("job-{batch}");
         if state.made[batch].is_none() {
             state.made[batch] = Some(self.now());
@@ -237,7 +237,8 @@ pub(super) struct Wire(pub(super) Arc<Server>);
 impl Transport for Wire {
     fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>> {
         Box::pin(async move {
-            let params = read(&request);
+            let form = std::str::from_utf8(request.body()).unwrap();
+            let params = params_of(request.uri().query().unwrap_or_default(), form);
             let ways = &self.0.world.ways;
             let answer = self.0.answer(&params);
             let is_submit = params.get("Action").is_some_and(|action| action == SUBMIT);
@@ -253,32 +254,4 @@ impl Transport for Wire {
             Ok(response)
         })
     }
-}
-
-/// The parameters of a request, out of its query and of its form.
-fn read(request: &Request<Bytes>) -> Params {
-    let query = request.uri().query().unwrap_or_default();
-    let form = std::str::from_utf8(request.body()).unwrap_or_default();
-    let pairs = query.split('&').chain(form.split('&')).filter_map(|pair| pair.split_once('='));
-    pairs.map(|(name, value)| (decoded(name), decoded(value))).collect()
-}
-
-fn decoded(text: &str) -> String {
-    if !text.contains(['%', '+']) {
-        return text.to_owned();
-    }
-    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
-    while let [byte, after @ ..] = rest {
-        rest = after;
-        let code = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
-        match (byte, code.and_then(|two| u8::from_str_radix(two, 16).ok())) {
-            (b'%', Some(code)) => {
-                bytes.push(code);
-                rest = &after[2..];
-            }
-            (b'+', _) => bytes.push(b' '),
-            _ => bytes.push(*byte),
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -109,6 +109,11 @@ impl World {
         media.tasks.iter().flat_map(|task| &self.tasks[*task].rows)
     }
 
+    /// The place of the media with this id.
+    pub(super) fn place(&self, id: &str) -> usize {
+        self.media.iter().position(|media| media.id == id).unwrap()
+    }
+
     pub(super) fn batch(&self, batch: usize) -> impl Iterator<Item = &Media> {
         self.media.iter().skip(batch * BATCH).take(BATCH)
     }

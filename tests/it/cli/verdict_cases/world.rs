@@ -1,6 +1,6 @@
 //! A service that tells what a case says. It has nothing in common with the emulator, and checks no signature.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use vod_refresh::net::transport::{BoxFuture, Transport, TransportError};
 use super::file::{Answer, Case, Row};
 use crate::cli::cloud::{LOOK, LOOK_UP, SUBMIT};
 use crate::raw::{RawServer, Then};
+use crate::support::params_of;
 
 /// The job of every case.
 pub(super) const JOB: &str = "c5ae61bf9af1";
@@ -91,7 +92,7 @@ struct Memory {
     shown: HashMap<String, usize>,
 }
 
-type Params = HashMap<String, String>;
+type Params = BTreeMap<String, String>;
 
 impl World {
     pub(super) fn new(script: Script, clock: impl Clock + 'static) -> Self {
@@ -105,7 +106,8 @@ impl World {
         let server = RawServer::answering(move |_, request| {
             let (head, body) = request.text.split_once("\r\n\r\n").unwrap();
             let target = head.split(' ').nth(1).unwrap();
-            let (status, body) = world.answer(&params(target, body));
+            let query = target.split_once('?').map_or("", |(_, query)| query);
+            let (status, body) = world.answer(&params_of(query, body));
             let kind = if body.starts_with('{') { "application/json" } else { "text/html" };
             let length = body.len();
             Then::say(format!(
@@ -204,13 +206,6 @@ fn host(url: &str) -> &str {
     after.split('/').next().unwrap_or_default()
 }
 
-/// The parameters of the query and of the form.
-fn params(target: &str, form: &str) -> Params {
-    let query = target.split_once('?').map_or("", |(_, query)| query);
-    let url = format!("http://127.0.0.1/?{query}&{form}");
-    reqwest::Url::parse(&url).unwrap().query_pairs().into_owned().collect()
-}
-
 impl std::fmt::Debug for World {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("World")
@@ -223,7 +218,7 @@ impl Transport for World {
         request: http::Request<Bytes>,
     ) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>> {
         let form = String::from_utf8(request.body().to_vec()).unwrap();
-        let (status, body) = self.answer(&params(&request.uri().to_string(), &form));
+        let (status, body) = self.answer(&params_of(request.uri().query().unwrap_or_default(), &form));
         let answer = http::Response::builder().status(status).body(body.into()).unwrap();
         Box::pin(std::future::ready(Ok(answer)))
     }
