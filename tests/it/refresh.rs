@@ -21,11 +21,11 @@ async fn with_nothing_configured_lookups_alone_bring_it_to_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn events_start_the_looks_and_one_lookup_confirms_them() {
+async fn events_start_the_looks_and_two_lookups_confirm_them() {
     let bed = Bed::new(Scenario::new()).with_events();
     let report = bed.refresh(["m1", "m2", "m3"]).await;
     assert_eq!(report.outcome, Outcome::Complete);
-    assert_eq!((bed.submits(), bed.lookups()), (1, 1));
+    assert_eq!((bed.submits(), bed.lookups()), (1, 2));
     assert!(report.media.iter().all(|m| m.confirmed_by == Some(Source::Callback)));
     assert_eq!((report.summary.events_accepted, report.summary.events_rejected), (3, 0));
 }

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use super::media::failure_of;
-use super::named::Certainty;
 use super::rows::Heard;
 use super::{Ledger, Moment};
 use crate::event::MediaRefreshEvent;
 use crate::ids::{JobId, TaskId};
 use crate::run::observer::Notice;
-use crate::vod::{JobRow, SubmissionStatus};
+use crate::vod::SubmissionStatus;
 
 /// How many media a job of others has is not known: its events are in when none came for so long.
 const QUIET: Duration = Duration::from_secs(2);
@@ -129,7 +128,7 @@ impl Ledger {
         }
         self.tell_of_odd_row(media, &row);
         if row.status != SubmissionStatus::Success || by_lookup {
-            return self.settle_if_told_alike(now, media, &row, signed);
+            return;
         }
         let room = MOST_TASKS.saturating_sub(self.media[media as usize].named.tasks.len());
         if row.tasks.len() > room {
@@ -144,15 +143,6 @@ impl Ledger {
         }
         if self.name(now, media, row.tasks, &row.urls) {
             self.naming_changed(now, media);
-        }
-    }
-
-    /// What a lookup named is settled when an event of a known sender says the same.
-    fn settle_if_told_alike(&mut self, now: Moment, media: u32, row: &JobRow, signed: bool) {
-        let is_open = self.media[media as usize].named.certainty == Certainty::Named;
-        let is_success = row.status == SubmissionStatus::Success;
-        if signed && is_open && is_success && self.is_just_what_is_named(media, row) {
-            self.settle(now, media);
         }
     }
 

@@ -10,16 +10,6 @@ use crate::run::observer::Notice;
 use crate::run::report::{MediaState, ReportedError};
 use crate::vod::{JobRow, SubmissionStatus, host};
 
-/// How far an event had said what a lookup says.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Agreement {
-    None,
-    /// An event of whose sender nothing is known.
-    Unsigned(Source),
-    /// An event of a known sender: what two tell alike is settled.
-    Signed(Source),
-}
-
 impl Ledger {
     /// Takes in what a lookup says of a media; says whether it names more than before.
     pub(super) fn looked_up_media(&mut self, now: Moment, media: u32, row: JobRow) -> bool {
@@ -35,9 +25,9 @@ impl Ledger {
         }
         let is_final = row.status == SubmissionStatus::Success && row.unread.is_none();
         let was = self.media[media as usize].named.certainty;
-        let mut agreement = Agreement::None;
+        let mut agreeing = None;
         if !self.media[media as usize].named.by_lookup && (is_final || !row.tasks.is_empty()) {
-            agreement = self.compare_with_event(media, &row);
+            agreeing = self.compare_with_event(media, &row);
             self.media[media as usize].named.by_lookup = true;
         }
         let grown = self.name(now, media, row.tasks, &row.urls) || is_final && was < Certainty::Named;
@@ -49,7 +39,7 @@ impl Ledger {
         }
         let has_stayed = was == Certainty::Settled && !grown
             || entry.named.since.is_some_and(|since| now >= (since + settle).min(deadline));
-        entry.named.certainty = match (is_final, has_stayed || matches!(agreement, Agreement::Signed(_))) {
+        entry.named.certainty = match (is_final, has_stayed) {
             (false, _) => Certainty::Pending,
             (true, false) => Certainty::Named,
             (true, true) => Certainty::Settled,
@@ -59,10 +49,10 @@ impl Ledger {
                 let note = format!("the service reports success together with the code {code}");
                 entry.note = Some(note.into());
             }
-            entry.confirmed_by = match agreement {
-                Agreement::Signed(source) | Agreement::Unsigned(source) => Some(source),
-                Agreement::None if grown => Some(Source::Lookup),
-                Agreement::None => entry.confirmed_by.or(Some(Source::Lookup)),
+            entry.confirmed_by = match agreeing {
+                Some(source) => Some(source),
+                None if grown => Some(Source::Lookup),
+                None => entry.confirmed_by.or(Some(Source::Lookup)),
             };
             self.accepted(now, media);
         }
@@ -105,16 +95,16 @@ impl Ledger {
         }
     }
 
-    /// Tasks that only an event named count no more once a lookup names some.
-    fn compare_with_event(&mut self, media: u32, row: &JobRow) -> Agreement {
+    /// Tasks that only an event named count no more once a lookup names some. Returns where the event came from if it had
+    /// said the same.
+    fn compare_with_event(&mut self, media: u32, row: &JobRow) -> Option<Source> {
         let entry = &self.media[media as usize];
-        let Some(heard) = entry.heard.as_deref() else { return Agreement::None };
+        let heard = entry.heard.as_deref()?;
         let named: HashSet<&TaskId> = row.tasks.iter().collect();
         let known: Vec<&TaskId> =
             entry.named.tasks.iter().map(|task| &self.tasks[*task as usize].id).collect();
         if heard.success && self.is_just_what_is_named(media, row) {
-            let source = heard.source;
-            return if heard.signed { Agreement::Signed(source) } else { Agreement::Unsigned(source) };
+            return Some(heard.source);
         }
         let list = |ids: &[&TaskId]| match ids.len() {
             0 => "no task".to_owned(),
@@ -130,11 +120,11 @@ impl Ledger {
         self.warn(message);
         self.media[media as usize].named.urls = Default::default();
         self.detach(media, |id| !named.contains(id));
-        Agreement::None
+        None
     }
 
     /// Whether a row names the tasks and URLs that are known of a media, no more and no fewer.
-    pub(super) fn is_just_what_is_named(&self, media: u32, row: &JobRow) -> bool {
+    fn is_just_what_is_named(&self, media: u32, row: &JobRow) -> bool {
         let named = &self.media[media as usize].named;
         let tasks: HashSet<&TaskId> = row.tasks.iter().collect();
         let urls: HashSet<UrlKey> = row.urls.iter().map(|url| UrlKey::of(url)).collect();

@@ -1,6 +1,7 @@
 //! The verdict on a media: what was named, against what was shown. Pure, and nothing else ends a media.
 
 use std::cell::LazyCell;
+use std::collections::{HashMap, HashSet};
 
 use super::named::Certainty;
 use super::rows::{MediaEntry, Row, TaskEntry};
@@ -11,6 +12,13 @@ use crate::vod::TaskStatus;
 /// So many looks in a row must have shown a task unchanged before rows that match no named URL stand for one: the row that
 /// has it may only not be shown yet.
 pub(super) const STEADY: u8 = 3;
+
+/// Most media that are reckoned with where rows stand for URLs spelt otherwise. Merged ids may chain all media of a run; who
+/// is farther away than so many does not take the rows of this one.
+const MOST_SHARERS: usize = 200;
+
+/// The rows of tasks that match no URL: how many there are, and which media take one each.
+type Spare = HashMap<u32, (usize, Vec<u32>)>;
 
 /// What is known of a media, and what it takes to know more.
 #[derive(Debug, PartialEq)]
@@ -95,7 +103,7 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: u32, now: Moment) -> Verdic
         let unmatched = matched.iter().filter(|matched| !**matched).count();
         // Where another URL is spelt as it was named, the spelling is not to blame: the row may only not be shown yet.
         let are_steady = unmatched == matched.len() && strays.iter().all(|(task, _)| task.steady >= STEADY);
-        if (are_steady || named.has_lapsed) && strays.len() >= evidence.claims(media, unmatched) {
+        if (are_steady || named.has_lapsed) && evidence.has_row_for_each(media, unmatched) {
             tally.count_strays(&strays, unmatched);
         } else {
             lack.get_or_insert(Lack::Url(missing));
@@ -107,9 +115,15 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: u32, now: Moment) -> Verdic
     }
     // A task of which the service refuses to tell may be the one that a missing URL has.
     let lack = lack.filter(|_| tally.refused.is_none());
-    if lack.is_some() && !named.has_lapsed || unsettled {
-        let over = evidence.tasks_of(media).all(|task| grace_is_over(task, now));
-        return if over && !unsettled { Verdict::Lapsed } else { Verdict::Open(Wanted::All) };
+    if unsettled {
+        return Verdict::Open(Wanted::All);
+    }
+    if let Some(lack) = lack.as_ref().filter(|_| !named.has_lapsed) {
+        let is_over = match lack {
+            Lack::Task(task) | Lack::Rows(task) => grace_is_over(task, now),
+            Lack::Url(_) => evidence.tasks_of(media).all(|task| grace_is_over(task, now)),
+        };
+        return if is_over { Verdict::Lapsed } else { Verdict::Open(Wanted::All) };
     }
     match tally.failure().or_else(|| lack.map(|lack| lack.error(entry))) {
         None => Verdict::Ended(MediaState::Complete, None),
@@ -240,18 +254,50 @@ impl<'a> Evidence<'a> {
         matched.iter().filter(|matched| !**matched).count()
     }
 
-    /// How many URLs may be meant by the rows under tasks of a media that match none: its own unmatched ones, and those of
-    /// media which share a task with it, as far as these have no such rows under tasks of their own.
-    fn claims(self, media: u32, unmatched: usize) -> usize {
-        let mut others: Vec<u32> = self.tasks_of(media).flat_map(|task| task.owners.all()).collect();
-        others.sort_unstable();
-        others.dedup();
-        let claim = |other: u32| {
-            let is_shared = |task: &TaskEntry| task.owners.all().any(|owner| owner == media);
-            let own = self.strays(other).iter().filter(|(task, _)| !is_shared(task)).count();
-            self.unmatched(other).saturating_sub(own)
-        };
-        let is_open = |other: &u32| *other != media && self.media[*other as usize].refused.is_none();
-        unmatched + others.into_iter().filter(is_open).map(claim).sum::<usize>()
+    /// Tells whether the rows that match no URL are enough for a media: each unmatched URL of it has one, however the
+    /// unmatched URLs of media which share tasks with it, or with those, take theirs.
+    fn has_row_for_each(self, media: u32, unmatched: usize) -> bool {
+        let (mut group, mut spare) = (vec![(media, unmatched)], Spare::default());
+        let mut place = 0;
+        while let Some((member, _)) = group.get(place) {
+            place += 1;
+            for task in &self.media[*member as usize].named.tasks {
+                let entry = &self.tasks[*task as usize];
+                if spare.contains_key(task) {
+                    continue;
+                }
+                let rows = entry.rows.iter().filter(|row| self.is_stray(entry, row)).count();
+                spare.insert(*task, (rows, Vec::new()));
+                for owner in entry.owners.all().filter(|_| rows > 0) {
+                    let is_new = group.iter().all(|(known, _)| *known != owner);
+                    if is_new && group.len() < MOST_SHARERS && self.media[owner as usize].refused.is_none() {
+                        group.push((owner, self.unmatched(owner)));
+                    }
+                }
+            }
+        }
+        // The media itself comes last: what it gets then, nobody else can need.
+        group.iter().rev().all(|(member, urls)| {
+            (0..*urls).all(|_| self.take_row(*member, &mut spare, &mut HashSet::new())) || *member != media
+        })
+    }
+
+    /// Gives one more URL of a media a row of one of its tasks, if need be by moving others to other rows.
+    fn take_row(self, media: u32, spare: &mut Spare, asked: &mut HashSet<u32>) -> bool {
+        self.media[media as usize].named.tasks.iter().any(|task| {
+            let Some((rows, takers)) = spare.get_mut(task).filter(|_| asked.insert(*task)) else {
+                return false;
+            };
+            if takers.len() < *rows {
+                takers.push(media);
+                return true;
+            }
+            let takers = takers.clone();
+            let place = takers.iter().position(|taker| self.take_row(*taker, spare, asked));
+            if let (Some(place), Some((_, takers))) = (place, spare.get_mut(task)) {
+                takers[place] = media;
+            }
+            place.is_some()
+        })
     }
 }

@@ -22,13 +22,13 @@ fn a_lost_event_is_made_up_for_by_the_lookup_and_the_port_is_closed_at_the_end()
 }
 
 #[test]
-fn an_event_starts_the_looks_and_one_lookup_confirms_it() {
+fn an_event_starts_the_looks_and_two_lookups_confirm_it() {
     let cloud = Cloud::new(quick());
     let run = cloud.listening("refresh m1 m2 --lookup-after 30s --poll-interval 100ms --output json");
     let report = run.finish().exits(0).report();
     let confirmed: Vec<_> = report["media"].as_array().unwrap().iter().map(|m| &m["confirmed_by"]).collect();
     assert_eq!(confirmed, ["callback", "callback"]);
-    assert_eq!((cloud.count(SUBMIT), cloud.count(LOOK_UP)), (1, 1));
+    assert_eq!((cloud.count(SUBMIT), cloud.count(LOOK_UP)), (1, 2));
 }
 
 /// C20

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::events::{Claim, Event};
 use super::ways::{Lookups, Source};
-use super::world::{BATCH, Fate, Media, Row, Word, World};
+use super::world::{BATCH, Fate, Kind, Media, Row, Word, World};
 
 /// A set of verdicts.
 pub(super) type Verdicts = u8;
@@ -27,9 +27,12 @@ pub(super) fn verdicts(world: &World, media: &Media, left: Duration) -> Verdicts
         Lookups::Refused | Lookups::Off => event,
     };
     let of_urls = || of_urls(world, media, named.unwrap_or_default(), left);
+    // Where the process died before the answer came and an event told of the job, nothing tells whom the answer refused.
+    let is_lost = world.kind == Kind::Deaths && world.ways.source != Source::None;
+    let lost = if is_lost { FAILED } else { 0 };
     let verdicts = match media.fate {
-        Fate::Missing => return NOT_FOUND,
-        Fate::Forbidden => return FORBIDDEN,
+        Fate::Missing => return NOT_FOUND | lost,
+        Fate::Forbidden => return FORBIDDEN | lost,
         _ if named.is_none() => UNFINISHED,
         // A signed event may stand where lookups stay empty (rule 11), and whom no lookup shows may lapse (rule 10).
         Fate::Unseen if world.ways.source == Source::Signed && event.is_some() => {
@@ -69,10 +72,17 @@ fn of_url(world: &World, media: &Media, of: (usize, usize), named: Duration, lef
         [row, ..] if row.shown.is_none() && has_unknown_code => FAILED | UNFINISHED,
         [row, ..] if row.is_matched => itself,
         _ => {
-            // Rule 3: the rows that match nothing are all candidates.
-            let rows: Vec<&Row> = world.rows_of(media).filter(|row| !row.is_matched).collect();
-            let each = rows.iter().fold(0, |all, row| all | of_rows(&[row], named, left));
-            if each & UNFINISHED != 0 { itself | UNFINISHED } else { itself | (each & FAILED) }
+            // Rule 3: the rows that match nothing are all candidates, and so are those of a task that nobody can tell is shared.
+            let is_unread =
+                |row: &&Row| row.of.is_some_and(|(media, _)| world.media[media].fate == Fate::Unreadable);
+            let rows = world.rows_of(media).filter(|row| !row.is_matched || is_unread(row));
+            let each = rows.fold(0, |all, row| all | of_rows(&[row], named, left));
+            // Any URL of those who share tasks may be the one without a row.
+            let sharing = world.sharing(media).into_iter().flat_map(|one| world.rows_of(one));
+            let missing = sharing.filter(|row| !row.is_matched && row.shown.is_none());
+            let missing = missing.fold(0, |all, row| all | of_rows(&[row], named, left));
+            let each = if each & UNFINISHED != 0 { UNFINISHED } else { each & FAILED };
+            itself | each | missing
         }
     }
 }

@@ -109,6 +109,19 @@ impl World {
         media.tasks.iter().flat_map(|task| &self.tasks[*task].rows)
     }
 
+    /// A media, and all that share tasks with it or with one of these.
+    pub(super) fn sharing<'a>(&'a self, media: &'a Media) -> Vec<&'a Media> {
+        let (mut all, mut place) = (vec![media], 0);
+        while let Some(one) = all.get(place).copied() {
+            let shares = |other: &&Media| other.tasks.iter().any(|task| one.tasks.contains(task));
+            let is_new = |other: &&Media| all.iter().all(|known| known.id != other.id);
+            let more: Vec<&Media> = self.media.iter().filter(shares).filter(is_new).collect();
+            all.extend(more);
+            place += 1;
+        }
+        all
+    }
+
     /// The place of the media with this id.
     pub(super) fn place(&self, id: &str) -> usize {
         self.media.iter().position(|media| media.id == id).unwrap()

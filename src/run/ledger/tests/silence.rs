@@ -181,3 +181,18 @@ fn what_another_account_does_not_find_stays_unfinished() {
         }
     }
 }
+
+#[test]
+fn a_task_without_a_row_fails_its_media_after_one_grace_although_the_others_were_not_looked_at_anew() {
+    let mut ledger = ledger(false, &["m1"]);
+    ledger.apply(at(1), submitted("J"));
+    ledger.apply(at(2), looked_up("J", vec![success("m1", &["T1", "T2"])]));
+    ledger.apply(at(3), seen("T1", TaskStatus::Complete));
+    ledger.reopen(at(10), at(5_000), false);
+    for now in [20, 300, 619, 621] {
+        assert_eq!(state(&ledger).0, "unfinished", "{now}");
+        ledger.apply(at(now), Fact::TaskSeen { task: task("T2"), rows: vec![], total: None });
+        noted(&mut ledger, at(now));
+    }
+    assert_eq!(state(&ledger), ("failed", Some("TaskNotFound".to_owned())));
+}

@@ -77,6 +77,42 @@ fn rows_that_match_nothing_decide_only_when_they_stay_as_they_are() {
 }
 
 #[test]
+fn a_row_that_matches_nothing_stands_for_one_url_of_one_media() {
+    /// The tasks of each media, which has one URL; rows under each task that match none; how each media stands then.
+    type Case =
+        (&'static [&'static [&'static str]], &'static [(&'static str, usize)], &'static [&'static str]);
+    let table: &[Case] = &[
+        (&[&["T"], &["T"]], &[("T", 1)], &["unfinished"; 2]),
+        (&[&["T"], &["T"]], &[("T", 2)], &["complete"; 2]),
+        // Whichever goes without, it may be any of the three.
+        (&[&["T"], &["T", "U"], &["U"]], &[("T", 1), ("U", 1)], &["unfinished"; 3]),
+        (&[&["T"], &["T", "U"], &["U"]], &[("T", 1), ("U", 2)], &["complete"; 3]),
+        (&[&["T"], &["T"], &["T", "U"]], &[("T", 1), ("U", 3)], &["unfinished", "unfinished", "complete"]),
+    ];
+    for (media_tasks, shown, states) in table {
+        let ids: Vec<String> = (0..media_tasks.len()).map(|n| format!("m{n}")).collect();
+        let mut ledger = ledger(false, &ids.iter().map(String::as_str).collect::<Vec<_>>());
+        ledger.apply(at(1), submitted("J"));
+        let named = |(id, tasks): (&String, &&[&str])| {
+            let tasks = tasks.iter().map(|id| task(id)).collect();
+            JobRow::new(media(id), SubmissionStatus::Success, tasks, &format!("https://a/{id}"))
+        };
+        ledger.apply(at(2), looked_up("J", ids.iter().zip(*media_tasks).map(named).collect()));
+        for look in 0..5 {
+            for (id, count) in *shown {
+                let texts: Vec<String> =
+                    (0..*count).map(|n| format!("{id} https://b/{id}{n} Complete")).collect();
+                let rows = rows(&texts.iter().map(String::as_str).collect::<Vec<_>>());
+                ledger.apply(at(4 + look), Fact::TaskSeen { task: task(id), rows, total: None });
+            }
+        }
+        let report = ledger.media_reports(chrono::DateTime::from_timestamp(0, 0).unwrap());
+        let are: Vec<&str> = report.iter().map(|media| media.state.as_str()).collect();
+        assert_eq!(are, *states, "{media_tasks:?} {shown:?}");
+    }
+}
+
+#[test]
 fn what_is_not_shown_fails_after_ten_minutes_of_answers() {
     for (shown, code) in
         [("T https://a/1 Complete", "UrlNotShown"), ("X https://a/1 Complete", "TaskNotFound")]
@@ -106,9 +142,10 @@ fn more_that_is_named_opens_a_media_that_had_ended() {
     due(&mut ledger, at(0));
     ledger.apply(at(1), submitted("J"));
     let looked = |tasks: &[&str]| looked_up("J", vec![success("m1", tasks)]);
+    ledger.apply(at(1), event("J", success("m1", &["T1"])));
     ledger.apply(at(2), looked(&["T1"]));
     ledger.apply(at(3), seen("T1", TaskStatus::Complete));
-    assert_eq!(state(&ledger).0, "unfinished", "one lookup settles nothing");
+    assert_eq!(state(&ledger).0, "unfinished", "one lookup settles nothing, also where an event agrees");
     ledger.apply(at(5), looked(&["T1"]));
     assert_eq!(state(&ledger).0, "complete");
     ledger.apply(at(6), looked(&["T2", "T1"]));
