@@ -8,8 +8,9 @@ use super::{Ledger, Moment};
 /// Every so many tasks, one is looked at while nothing has ended; and so many at most.
 const STAND_IN_EVERY: u32 = 16;
 const STAND_INS: u32 = 5;
-/// How long the others wait for their ends, in caps of the interval; doubled each time.
+/// How long the others wait for their ends, in caps of the interval, and at most; doubled each time.
 const PATIENCE: u32 = 4;
+const LONGEST_PATIENCE: Duration = Duration::from_secs(120);
 
 impl Ledger {
     /// Whether no task has ended yet, of a run that would know.
@@ -34,7 +35,7 @@ impl Ledger {
         if !self.awaits_first_end() {
             return false;
         }
-        let first = self.polling.cap * PATIENCE;
+        let first = (self.polling.cap * PATIENCE).min(LONGEST_PATIENCE);
         let (until, waited) = *self.listing.patience.get_or_insert((now + first, first));
         let until = until.min(self.polling.deadline);
         if until <= now {

@@ -166,7 +166,7 @@ impl Ledger {
     }
 
     pub(super) fn evidence(&self) -> Evidence<'_> {
-        Evidence { media: &self.media, tasks: &self.tasks }
+        Evidence { jobs: &self.jobs, media: &self.media, tasks: &self.tasks }
     }
 
     /// Gives the media that a task works for their verdicts, after something about it changed.

@@ -4,7 +4,7 @@ use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 
 use super::named::Certainty;
-use super::rows::{MediaEntry, Row, TaskEntry};
+use super::rows::{JobEntry, MediaEntry, Row, TaskEntry};
 use super::{GRACE, Moment, is_grace_over};
 use crate::run::report::{MediaState, ReportedError};
 use crate::vod::TaskStatus;
@@ -47,6 +47,7 @@ pub(super) enum Wanted {
 /// All that a verdict rests on.
 #[derive(Clone, Copy)]
 pub(super) struct Evidence<'a> {
+    pub(super) jobs: &'a [JobEntry],
     pub(super) media: &'a [MediaEntry],
     pub(super) tasks: &'a [TaskEntry],
 }
@@ -98,6 +99,10 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: u32, now: Moment) -> Verdic
     if let Some(missing) = matched.iter().position(|matched| !matched) {
         let strays = evidence.strays(media);
         if strays.iter().any(|(_, row)| !row.status.is_final()) {
+            return Verdict::Open(Wanted::All);
+        }
+        if !strays.is_empty() && evidence.has_undecided_sibling(media) {
+            // The rows may be those of a media whose task ids are not known yet, or can't be read.
             return Verdict::Open(Wanted::All);
         }
         let unmatched = matched.iter().filter(|matched| !**matched).count();
@@ -223,8 +228,19 @@ impl<'a> Tally<'a> {
 
 impl<'a> Evidence<'a> {
     fn tasks_of(self, media: u32) -> impl Iterator<Item = &'a TaskEntry> {
-        let Self { media: table, tasks } = self;
+        let Self { media: table, tasks, .. } = self;
         table[media as usize].named.tasks.iter().map(move |task| &tasks[*task as usize])
+    }
+
+    /// Tells whether another media of the same job was shown, and it is not settled which tasks and URLs it has.
+    fn has_undecided_sibling(self, media: u32) -> bool {
+        let is_undecided = |sibling: &MediaEntry| {
+            let is_unread = sibling.heard.as_deref().is_some_and(|heard| heard.is_unread);
+            !sibling.is_decided() && (sibling.is_shown() || is_unread)
+        };
+        let job = self.media[media as usize].job;
+        let mut siblings = job.into_iter().flat_map(|job| &self.jobs[job as usize].media);
+        siblings.any(|sibling| *sibling != media && is_undecided(&self.media[*sibling as usize]))
     }
 
     /// The rows under tasks of a media that match no URL of any media which shares the task.

@@ -68,21 +68,22 @@ fn of_url(world: &World, media: &Media, of: (usize, usize), named: Duration, lef
     let own: Vec<&Row> = world.rows_of(media).filter(|row| row.of == Some(of)).collect();
     let itself = of_rows(&own, named, left);
     let has_unknown_code = media.tasks.iter().any(|task| world.tasks[*task].word == Word::Unknown);
+    let is_unread = world.batch(of.0 / BATCH).any(|one| one.fate == Fate::Unreadable);
     match &own[..] {
         [row, ..] if row.shown.is_none() && has_unknown_code => FAILED | UNFINISHED,
+        // Rows that match nothing may be those of a media whose ids nobody can read.
+        [row, ..] if is_unread && !(row.is_matched && own.iter().all(|row| row.shown.is_some())) => {
+            itself | UNFINISHED
+        }
         [row, ..] if row.is_matched => itself,
         _ => {
-            // Rule 3: the rows that match nothing are all candidates, and so are those of a task that nobody can tell is shared.
-            let is_unread =
-                |row: &&Row| row.of.is_some_and(|(media, _)| world.media[media].fate == Fate::Unreadable);
-            let rows = world.rows_of(media).filter(|row| !row.is_matched || is_unread(row));
-            let each = rows.fold(0, |all, row| all | of_rows(&[row], named, left));
+            // Rule 3: the rows that match nothing are all candidates.
+            let any = |all, row: &Row| all | of_rows(&[row], named, left);
+            let each = world.rows_of(media).filter(|row| !row.is_matched).fold(0, any);
             // Any URL of those who share tasks may be the one without a row.
             let sharing = world.sharing(media).into_iter().flat_map(|one| world.rows_of(one));
-            let missing = sharing.filter(|row| !row.is_matched && row.shown.is_none());
-            let missing = missing.fold(0, |all, row| all | of_rows(&[row], named, left));
-            let each = if each & UNFINISHED != 0 { UNFINISHED } else { each & FAILED };
-            itself | each | missing
+            let missing = sharing.filter(|row| !row.is_matched && row.shown.is_none()).fold(0, any);
+            itself | missing | if each & UNFINISHED != 0 { UNFINISHED } else { each & FAILED }
         }
     }
 }

@@ -113,6 +113,25 @@ fn a_row_that_matches_nothing_stands_for_one_url_of_one_media() {
 }
 
 #[test]
+fn rows_that_match_nothing_stand_for_no_url_while_another_media_of_the_job_cannot_be_read() {
+    for (unread, state_of_first) in [(Some("{}"), "unfinished"), (None, "complete")] {
+        let mut ledger = ledger(false, &["m1", "m2"]);
+        ledger.apply(at(1), submitted("J"));
+        let named = |id: &str, tasks| {
+            JobRow::new(media(id), SubmissionStatus::Success, tasks, &format!("https://a/{id}"))
+        };
+        let mut second = named("m2", vec![]);
+        second.unread = unread.map(str::to_owned);
+        ledger.apply(at(2), looked_up("J", vec![named("m1", vec![task("T")]), second]));
+        for look in 0..5 {
+            let rows = rows(&["T https://b/1 Complete"]);
+            ledger.apply(at(4 + look), Fact::TaskSeen { task: task("T"), rows, total: None });
+        }
+        assert_eq!(state(&ledger).0, state_of_first, "{unread:?}");
+    }
+}
+
+#[test]
 fn what_is_not_shown_fails_after_ten_minutes_of_answers() {
     for (shown, code) in
         [("T https://a/1 Complete", "UrlNotShown"), ("X https://a/1 Complete", "TaskNotFound")]
