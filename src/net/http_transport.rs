@@ -48,7 +48,8 @@ impl Default for HttpOptions {
     }
 }
 
-/// HTTP/1.1 and HTTP/2 over TCP and TLS, connections reused. Redirects are not followed: a signature is for one host. Bodies
+/// HTTP/1.1 over TCP and TLS, connections reused. The cryptography is ring's, unless the program has installed another
+/// provider of `rustls` before. Redirects are not followed: a signature is for one host. Bodies
 /// may come compressed with gzip.
 #[derive(Debug, Clone)]
 pub struct HttpTransport {
@@ -65,6 +66,8 @@ impl HttpTransport {
     ///
     /// [`ErrorKind::Config`] if a certificate is none, or the system's trust store can't be read.
     pub fn new(options: &HttpOptions) -> Result<Self> {
+        // Does nothing where the program has installed another provider before.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("vod-refresh/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(options.connect_timeout)
