@@ -24,8 +24,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::client::without_byte_order_mark;
 use crate::ids::{JobId, RunId};
-use crate::vod::{Fields, JobRow, without_mark};
+use crate::vod::{Fields, JobRow};
 
 /// The one event type that is ours. Others arrive at the same address. Source: "`SubmitMediaRefreshComplete`" of the VOD
 /// user guide.
@@ -123,8 +124,8 @@ impl std::error::Error for BadEvent {}
 ///
 /// [`BadEvent`] if the body is no JSON object, or an event of our type has no job id.
 pub fn decode(body: &[u8], source: Source) -> Result<Decoded, BadEvent> {
-    let value: Value =
-        serde_json::from_slice(without_mark(body)).map_err(|e| BadEvent::NotJson(e.to_string()))?;
+    let value: Value = serde_json::from_slice(without_byte_order_mark(body))
+        .map_err(|e| BadEvent::NotJson(e.to_string()))?;
     let fields = Fields::of(&value).ok_or_else(|| BadEvent::NotJson("it is no object".into()))?;
     let event_type = fields.text("EventType").ok_or(BadEvent::Field("EventType"))?;
     if event_type != EVENT_TYPE {

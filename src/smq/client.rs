@@ -1,37 +1,36 @@
-//! The client: which queue, who, and the one way in which every call goes out.
-
-mod builder;
-
-pub use builder::QueueClientBuilder;
+//! The client: which queue, who, and how its requests are signed.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use http::{HeaderName, HeaderValue, Method, header};
+use http::{HeaderName, HeaderValue, Method, Request, Response, header};
 use secrecy::ExposeSecret as _;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::warn;
 
-use super::QueueUrl;
-use super::answer::{self, Answer};
+use super::answer::{self, Body};
+use super::fault;
+use super::queue_url::QueueUrl;
 use crate::auth::queue::{self, TOKEN_HEADER, ToSign, VERSION_HEADER};
-use crate::auth::{Credential, CredentialProvider, echo, renew};
+use crate::auth::rpc::Params;
+use crate::auth::{Credential, CredentialProvider};
+use crate::client::{Answer, Api, Call, CallObserver, ClientBuilder, Core, Envelope, Fault, Signed};
 use crate::error::{Error, ErrorKind, Result};
+use crate::ids::RequestId;
 use crate::net::clock::to_wire;
-use crate::net::retry::{Budget, Retry};
-use crate::net::rng::Jitter;
-use crate::net::service_time::{Corrected, ServiceTime};
-use crate::net::transport::{Transport, send_within};
+use crate::net::pace::Pacer;
+use crate::net::retry::Budget;
 
 /// Version of the API.
 const VERSION: &str = "2015-06-06";
 /// How much longer than its long poll an attempt may take. The service holds a throttled call back for up to 5 s.
 const BEYOND_THE_POLL: Duration = Duration::from_secs(10);
+/// The least that the read timeout may be: the longest poll, and 5 s more.
+const LONGEST_SILENCE: Duration = Duration::from_secs(35);
 
 /// Calls one queue. Clones share connections and what was learned of the service's clock.
 ///
@@ -39,22 +38,34 @@ const BEYOND_THE_POLL: Duration = Duration::from_secs(10);
 /// valid is an answer, not an error. Cancel safety: dropping a call gives it up. A receive that is given up may have taken
 /// messages, which are visible again after the queue's visibility timeout.
 #[derive(Clone)]
-pub struct QueueClient {
-    shared: Arc<Shared>,
+pub struct QueueClient(Arc<Core<Queue>>);
+
+/// Settings of a [`QueueClient`].
+pub type QueueClientBuilder = ClientBuilder<QueueSettings>;
+
+/// The settings that only a [`QueueClient`] has.
+#[derive(Debug, Clone)]
+pub struct QueueSettings {
+    url: String,
 }
 
-struct Shared {
-    transport: Arc<dyn Transport>,
-    credentials: Arc<dyn CredentialProvider>,
-    time: ServiceTime,
-    url: QueueUrl,
-    answered: AtomicBool,
-    jitter: Jitter,
+impl ClientBuilder<QueueSettings> {
+    /// Checks the settings. No connection is made yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`] for what is no queue URL, [`ErrorKind::Config`] for plain HTTP where it is not allowed or
+    /// certificates that can't be used.
+    pub fn build(self) -> Result<QueueClient> {
+        let url = QueueUrl::parse(&self.settings.url, self.allow_http)?;
+        let plain_http_only = url.origin().starts_with("http://");
+        self.connect(Queue { url }, plain_http_only, LONGEST_SILENCE).map(QueueClient)
+    }
 }
 
-/// One operation to be called.
+/// One operation to be called. All of them may be repeated: what was done is not done twice.
 #[derive(Debug)]
-pub(super) struct Call {
+pub(crate) struct Operation {
     pub(super) action: &'static str,
     pub(super) method: Method,
     /// Path and query exactly as they go out: this is what is signed.
@@ -63,12 +74,12 @@ pub(super) struct Call {
     pub(super) body: String,
     /// How long the service may hold the answer back by our own wish.
     pub(super) wait: Duration,
-    pub(super) budget: Budget,
-    /// `false`: being throttled ends the call at once.
-    pub(super) outlast_throttling: bool,
+    /// How long it is tried at most.
+    pub(super) patience: Duration,
+    pub(super) ends_when_throttled: bool,
 }
 
-impl Call {
+impl Operation {
     pub(super) fn new(action: &'static str, method: Method, target: String) -> Self {
         Self {
             action,
@@ -76,113 +87,50 @@ impl Call {
             target,
             body: String::new(),
             wait: Duration::ZERO,
-            budget: Budget::default(),
-            outlast_throttling: true,
+            patience: Duration::MAX,
+            ends_when_throttled: false,
         }
-    }
-
-    /// About a receipt handle, which is dead before long: trying for minutes makes no sense.
-    pub(super) fn about_a_handle(action: &'static str, method: Method, target: String) -> Self {
-        let soon = Duration::from_secs(20);
-        let budget = Budget { answered: soon, first_contact: soon, busy: soon };
-        Self { budget, ..Self::new(action, method, target) }
     }
 }
 
-impl QueueClient {
-    /// A client for the queue at `url`, `https://ACCOUNT.mns.REGION.aliyuncs.com/queues/NAME`.
-    pub fn builder(
-        credentials: impl CredentialProvider + 'static,
-        url: impl Into<String>,
-    ) -> QueueClientBuilder {
-        QueueClientBuilder::new(Arc::new(credentials), url.into())
-    }
+/// Warns of a wrong clock, and stops a call that must not go on once it is throttled.
+struct Observer {
+    stop_when_throttled: Option<CancellationToken>,
+}
 
-    /// The queue that is called.
-    pub fn url(&self) -> &QueueUrl {
-        &self.shared.url
-    }
-
-    /// A number in `0.0..1.0`, to spread waits.
-    pub(crate) fn jitter(&self) -> f64 {
-        self.shared.jitter.next()
-    }
-
-    /// The service's time of day, as well as it is known.
-    pub(crate) fn service_time(&self) -> DateTime<Utc> {
-        self.shared.time.now()
-    }
-
-    /// Calls an operation, with retries. All of them may be repeated: what was done is not done twice.
-    pub(super) async fn call(&self, call: &Call) -> Result<Answer> {
-        let action = call.action;
-        let never = CancellationToken::new();
-        let renewed = &AtomicBool::new(false);
-        let retry = Retry {
-            budget: call.budget,
-            idempotent: true,
-            stop: &never,
-            answered: &|| self.shared.answered.load(Ordering::Relaxed),
-            renewed: &|| renewed.load(Ordering::Relaxed),
-            jitter: &|| self.jitter(),
-            on_retry: &|error, number, wait| {
-                debug!(action, attempt = number, wait_ms = wait.as_millis() as u64, %error, "will try again");
-            },
-        };
-        let answer = retry.run(|| {
-            Box::pin(async move {
-                match self.attempt(call, renewed).await {
-                    // An outcome for the caller, not a failure to be tried again.
-                    Err(e) if e.kind() == ErrorKind::Throttled && !call.outlast_throttling => Ok(Err(e)),
-                    Err(error) => Err(error),
-                    Ok(answer) => Ok(Ok(answer)),
-                }
-            })
-        });
-        answer.await?
-    }
-
-    /// One attempt: sign, send, read. Sets `renewed` if its credential was refused and another is there.
-    async fn attempt(&self, call: &Call, renewed: &AtomicBool) -> Result<Answer> {
-        let action = call.action;
-        renewed.store(false, Ordering::Relaxed);
-        let credential = self.shared.credentials.credential().await?.ok_or_else(|| {
-            Error::new(ErrorKind::Config, "no credentials to read the queue with").with_action(action)
-        })?;
-        let request = self.signed(call, &credential).map_err(|error| error.with_action(action))?;
-        let answer = send_within(&*self.shared.transport, request, call.wait + BEYOND_THE_POLL)
-            .await
-            .map_err(|failure| Error::from(failure).with_action(action))?;
-        let secrets = echo::secrets_of(&credential, None);
-        let result = answer::read(&answer).map(|answer| answer.with_harmless_id(&secrets)).map_err(|error| {
-            let error = echo::masked(error, &secrets).with_action(action);
-            match error.kind() {
-                ErrorKind::Clock => self.correct_clock(error, &answer),
-                ErrorKind::Refused if credential.secret_has_blanks_around() => {
-                    error.with_message_suffix("; the secret has a blank or line break at its start or end")
-                }
-                _ if error.code() == Some("SignatureDoesNotMatch") => error.with_message_suffix(
-                    "; the secret does not belong to the key id, or the host is not the one of the queue's account",
-                ),
-                _ => error,
-            }
-        });
-        let request_id = answer::header(&answer, "x-mns-request-id");
-        debug!(action, status = answer.status().as_u16(), request_id, "answered");
-        // A proxy can answer as well; the service names the request, or gives a reason.
-        if request_id.is_some() || result.as_ref().map_or_else(|e| e.code().is_some(), |_| true) {
-            self.shared.answered.store(true, Ordering::Relaxed);
+impl CallObserver for Observer {
+    fn throttled(&self, _: &'static str) {
+        if let Some(stop) = &self.stop_when_throttled {
+            stop.cancel();
         }
-        renew::after(result, &*self.shared.credentials, &credential, renewed).await
     }
 
-    fn signed(&self, call: &Call, credential: &Credential) -> Result<http::Request<Bytes>> {
-        let date = queue::date(self.service_time());
+    fn clock_corrected(&self, ours: DateTime<Utc>, theirs: DateTime<Utc>) {
+        let (ours, theirs) = (to_wire(ours), to_wire(theirs));
+        warn!(ours, theirs, "the queue service's clock is another; its time is used from now on");
+    }
+}
+
+/// How the queue service is spoken to.
+pub(crate) struct Queue {
+    url: QueueUrl,
+}
+
+impl Api for Queue {
+    type Operation = Operation;
+    type Body = Body;
+
+    const REQUEST_ID_HEADER: &'static str = "x-mns-request-id";
+    const SIGNATURE_HINT: &'static str =
+        "; the secret does not belong to the key id, or the host is not the one of the queue's account";
+
+    fn sign(&self, call: &Operation, credential: &Credential, now: DateTime<Utc>) -> Result<Signed> {
+        let date = queue::date(now);
         let (content_type, content_md5) = match call.body.as_str() {
             "" => ("", String::new()),
             body => ("text/xml", queue::content_md5(body.as_bytes())),
         };
-        let text = ToSign {
+        let string_to_sign = ToSign {
             method: &call.method,
             content_md5: &content_md5,
             content_type,
@@ -191,19 +139,18 @@ impl QueueClient {
             target: &call.target,
         }
         .text();
-        let signature = queue::sign(&text, credential.secret.expose_secret());
-        let mut request = http::Request::new(Bytes::from(call.body.clone()));
+        let signature = queue::sign(&string_to_sign, credential.secret.expose_secret());
+        let mut request = Request::new(Bytes::from(call.body.clone()));
         *request.method_mut() = call.method.clone();
         let internal = |_| Error::new(ErrorKind::Internal, "the request target is no part of a URL");
-        *request.uri_mut() =
-            format!("{}{}", self.shared.url.origin(), call.target).parse().map_err(internal)?;
+        *request.uri_mut() = format!("{}{}", self.url.origin(), call.target).parse().map_err(internal)?;
         debug_assert_eq!(request.uri().path_and_query().map(|p| p.as_str()), Some(call.target.as_str()));
         let headers = request.headers_mut();
         let mut put = |name: HeaderName, text: &str, sensitive: bool| -> Result<()> {
             let wrong = |_| {
                 let source = &credential.source;
                 let message = format!("the key id or token from {source} can't stand in a header");
-                Error::new(ErrorKind::Config, message)
+                Error::new(ErrorKind::Config, message).with_action(call.action)
             };
             let mut value = HeaderValue::from_str(text).map_err(wrong)?;
             value.set_sensitive(sensitive);
@@ -221,25 +168,76 @@ impl QueueClient {
         if let Some(token) = &credential.token {
             put(HeaderName::from_static(TOKEN_HEADER), token.expose_secret(), true)?;
         }
-        Ok(request)
+        Ok(Signed { request, string_to_sign })
     }
 
-    /// The next attempt uses the service's time.
-    fn correct_clock(&self, error: Error, answer: &http::Response<Bytes>) -> Error {
-        let (error, corrected) = self.shared.time.correct(error, answer.headers());
-        if let Some(Corrected { ours, theirs }) = corrected {
-            let (ours, theirs) = (to_wire(ours), to_wire(theirs));
-            warn!(ours, theirs, "the queue service's clock is another; its time is used from now on");
-        }
-        error
+    fn params(_: &Operation) -> Option<&Params> {
+        None
+    }
+
+    fn parse(response: &Response<Bytes>, _: &[&str]) -> Result<(Body, Option<RequestId>), Envelope> {
+        answer::parse(response).map(|root| (root, None))
+    }
+
+    fn classify(code: &str, status: u16, _: bool) -> Fault {
+        fault::classify(code, status)
+    }
+
+    fn pacer(&self, _: &str) -> Option<&Pacer> {
+        None
+    }
+}
+
+impl QueueClient {
+    /// A client for the queue at `url`, `https://ACCOUNT.mns.REGION.aliyuncs.com/queues/NAME`.
+    pub fn builder(
+        credentials: impl CredentialProvider + 'static,
+        url: impl Into<String>,
+    ) -> QueueClientBuilder {
+        ClientBuilder::new(credentials, QueueSettings { url: url.into() })
+    }
+
+    /// The queue that is called.
+    pub fn url(&self) -> &QueueUrl {
+        &self.0.api.url
+    }
+
+    /// A number in `0.0..1.0`, to spread waits.
+    pub(crate) fn jitter(&self) -> f64 {
+        self.0.jitter.next()
+    }
+
+    /// The service's time of day, as well as it is known.
+    pub(crate) fn service_time(&self) -> DateTime<Utc> {
+        self.0.time.now()
+    }
+
+    /// Calls an operation, with retries, and returns what `decode` reads in the answer.
+    pub(super) async fn call<T: Send>(
+        &self,
+        operation: Operation,
+        decode: impl Fn(&Answer<Body>) -> Result<T> + Sync,
+    ) -> Result<T> {
+        let stop = CancellationToken::new();
+        let stop_when_throttled = operation.ends_when_throttled.then(|| stop.clone());
+        let call = Call {
+            action: operation.action,
+            idempotent: true,
+            attempt_timeout: operation.wait + BEYOND_THE_POLL,
+            budget: Budget::default().at_most(operation.patience),
+            stop,
+            observer: Arc::new(Observer { stop_when_throttled }),
+            operation,
+        };
+        self.0.call(&call, decode).await
     }
 }
 
 impl fmt::Debug for QueueClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("QueueClient")
-            .field("url", &self.shared.url)
-            .field("credentials", &self.shared.credentials)
+            .field("url", self.url())
+            .field("credentials", &self.0.credentials)
             .finish_non_exhaustive()
     }
 }

@@ -2,18 +2,19 @@
 //!
 //! Source: "Error responses" of Simple Message Queue, in both editions.
 
-use crate::error::{ErrorKind, Fate};
+use crate::client::Fault;
+use crate::error::ErrorKind;
 
 /// Nothing to receive; or the message of a handle is gone.
 pub(crate) const MESSAGE_NOT_EXIST: &str = "MessageNotExist";
 /// A handle that is no longer valid, or never was.
 pub(crate) const RECEIPT_HANDLE_ERROR: &str = "ReceiptHandleError";
 
-/// Looks an error answer up. `code` is empty where the answer had none.
-pub(crate) fn classify(code: &str, status: u16) -> (ErrorKind, Fate) {
-    use ErrorKind::{Clock, Config, Expired, Garbled, NotFound, Refused, Rejected, Throttled, Unavailable};
+/// Returns the meaning of an error answer. `code` is empty where the answer had none.
+pub(super) fn classify(code: &str, status: u16) -> Fault {
+    use ErrorKind::{Clock, Config, Expired, NotFound, Refused, Throttled, Unavailable};
     let lower = code.to_ascii_lowercase();
-    let kind = match lower.as_str() {
+    Fault::of(match lower.as_str() {
         "messagenotexist" | "receipthandleerror" => NotFound,
         "queuenotexist" | "invalidqueuename" | "queuenamelengtherror" | "invalidrequesturl" => Config,
         "toomanyrequests" | "qpslimitexceeded" => Throttled,
@@ -24,18 +25,9 @@ pub(crate) fn classify(code: &str, status: u16) -> (ErrorKind, Fate) {
         // Not in the list of codes; the names are those of the vendor's other products.
         _ if lower.contains("securitytoken") && lower.contains("expired") => Expired,
         _ if lower.contains("securitytoken") => Refused,
-        _ => match status {
-            429 => Throttled,
-            401 | 403 => Refused,
-            500..=599 => Unavailable,
-            // A proxy's, since the service would have said why.
-            408 if code.is_empty() => Unavailable,
-            200..=299 => Garbled,
-            _ => Rejected,
-        },
-    };
-    let fate = if matches!(kind, Unavailable | Garbled) { Fate::Unknown } else { Fate::NotActed };
-    (kind, fate)
+        // An unknown code with a 403 may refuse a permission: batches are then deleted one by one.
+        _ => return Fault::of_unknown_code(code, status, false),
+    })
 }
 
 #[cfg(test)]
@@ -63,13 +55,14 @@ mod tests {
             ("SecurityTokenExpired", 403, Expired),
             ("SomethingNew", 403, Refused),
             ("SomethingNew", 418, Rejected),
-            ("", 404, Rejected),
+            ("", 403, Unavailable),
+            ("", 404, Unavailable),
             ("", 408, Unavailable),
             ("", 429, Throttled),
             ("", 502, Unavailable),
             ("", 200, Garbled),
         ] {
-            assert_eq!(classify(code, status).0, kind, "{code} {status}");
+            assert_eq!(classify(code, status).kind, kind, "{code} {status}");
         }
     }
 }

@@ -1,100 +1,45 @@
-//! From an HTTP answer to fields or an error.
+//! From the body of a response to JSON fields or an error.
 //!
-//! Errors come as JSON, as XML although JSON was asked for, or as a proxy's HTML; some products put a `Code` into a
-//! 200. What has no code of the service is no word of the service, and the error names what it is instead. Whatever it is,
-//! the request id and the server's waiting time are kept, and nothing secret is.
-
-mod no_word;
-
-use std::time::Duration;
+//! Errors come as JSON, as XML although JSON was asked for, or as a proxy's HTML; some products put a `Code` into a 200.
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
-use http::HeaderMap;
-use quick_xml::Reader;
-use quick_xml::events::Event;
+use http::Response;
 use serde_json::Value;
 
-use super::fault::classify;
-use super::lenient::{Fields, without_mark};
+use super::lenient::Fields;
 use crate::auth::echo;
-use crate::error::{Error, ErrorKind, Fate, Result};
+use crate::client::{Envelope, without_byte_order_mark};
 use crate::ids::RequestId;
-use crate::net::clock::date_of;
-use crate::net::xml::resolved;
+use crate::net::xml;
 
-/// Fields that hold words of the service, for people. Ids and URLs are what they are: changed, they would name nothing.
+/// Fields that hold texts of the service, for people. Ids and URLs are what they are: changed, they would name nothing.
 const TEXTS: [&str; 4] = ["ErrorCode", "ErrorMessage", "Description", "Status"];
 
-/// What has to be known of a call to read its answer.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Asked<'a> {
-    /// Whether the call changes nothing, however often it is made.
-    pub(crate) is_read: bool,
-    /// What must not show: an answer may repeat the request.
-    pub(crate) secrets: &'a [&'a str],
-    /// When the answer came, by the service's clock.
-    pub(crate) now: DateTime<Utc>,
-}
-
-/// A good answer: a JSON object and the id of its request.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) request_id: Option<RequestId>,
-    pub(crate) body: Value,
-}
-
-impl Answer {
-    pub(crate) fn fields(&self) -> Option<Fields<'_>> {
-        Fields::of(&self.body)
-    }
-
-    /// An error about this answer: it can be read but makes no sense.
-    pub(crate) fn garbled(&self, message: impl Into<String>) -> Error {
-        Error::new(ErrorKind::Garbled, message)
-            .with_fate(Fate::Unknown)
-            .with_request_id(self.request_id.clone())
-    }
-}
-
-/// Reads one answer. What it repeats of the secrets is hidden: in the request id, which every error about it names, in errors,
-/// and in texts, which reports show.
-pub(crate) fn read(answer: &http::Response<Bytes>, asked: Asked<'_>) -> Result<Answer> {
-    let header_id = text_of(answer.headers(), "x-acs-request-id").and_then(|id| RequestId::new(id).ok());
-    let body = without_mark(answer.body());
-    let read = match serde_json::from_slice::<Value>(body) {
-        Ok(body) if body.is_object() => read_object(answer, body, header_id, asked),
-        _ => Err(error(answer, xml_envelope(body).unwrap_or_default(), header_id, asked)),
+/// Reads a JSON object that is no error, hides `secrets` in its texts, which reports show, and returns its request id.
+pub(super) fn parse(
+    response: &Response<Bytes>,
+    secrets: &[&str],
+) -> Result<(Value, Option<RequestId>), Envelope> {
+    let body = without_byte_order_mark(response.body());
+    let Ok(mut body) = serde_json::from_slice::<Value>(body) else {
+        return Err(xml::read(body).as_ref().and_then(Envelope::of_xml).unwrap_or_default());
     };
-    match read {
-        Ok(mut answer) => {
-            answer.request_id = echo::harmless_id(answer.request_id, asked.secrets);
-            hide_in_texts(&mut answer.body, asked.secrets);
-            Ok(answer)
-        }
-        Err(error) => Err(echo::masked(error, asked.secrets)),
-    }
-}
-
-fn read_object(
-    answer: &http::Response<Bytes>,
-    body: Value,
-    header_id: Option<RequestId>,
-    asked: Asked<'_>,
-) -> Result<Answer> {
-    let envelope = Fields::of(&body).map(Envelope::of).unwrap_or_default();
+    let Some(envelope) = Fields::of(&body).map(envelope) else { return Err(Envelope::default()) };
     // A code in a 200 is an error unless it says that all is well.
     let fine = ["", "ok", "success", "200", "0"].contains(&envelope.code.to_ascii_lowercase().as_str());
-    if !answer.status().is_success() || !fine {
-        return Err(error(answer, envelope, header_id, asked));
+    if !response.status().is_success() || !fine {
+        return Err(envelope);
     }
-    let request_id = RequestId::new(&envelope.request_id).ok().or(header_id);
-    let answer = Answer { request_id, body };
-    // Every answer of the service has at least the id of its request.
-    match answer.body.as_object().is_some_and(serde_json::Map::is_empty) {
-        true => Err(answer.garbled("the answer is an empty object")),
-        false => Ok(answer),
-    }
+    hide_in_texts(&mut body, secrets);
+    Ok((body, RequestId::new(&envelope.request_id).ok()))
+}
+
+fn envelope(fields: Fields<'_>) -> Envelope {
+    let text = |name| fields.text(name).unwrap_or_default();
+    // With RAM denials: which action is missing, as an object.
+    let denied = fields.get("AccessDeniedDetail").and_then(Fields::of);
+    let denied = denied.and_then(|d| d.text("AuthAction")).unwrap_or_default();
+    Envelope { code: text("Code"), message: text("Message"), request_id: text("RequestId"), denied }
 }
 
 fn hide_in_texts(value: &mut Value, secrets: &[&str]) {
@@ -118,128 +63,15 @@ fn hide_in_texts(value: &mut Value, secrets: &[&str]) {
     }
 }
 
-/// The error envelope, whatever it was written in.
-#[derive(Debug, Default)]
-struct Envelope {
-    code: String,
-    message: String,
-    request_id: String,
-    denied: String,
-}
-
-impl Envelope {
-    fn of(fields: Fields<'_>) -> Self {
-        let text = |name| fields.text(name).unwrap_or_default();
-        // With RAM denials: which action is missing, as an object.
-        let denied = fields.get("AccessDeniedDetail").and_then(Fields::of);
-        let denied = denied.and_then(|d| d.text("AuthAction")).unwrap_or_default();
-        Self { code: text("Code"), message: text("Message"), request_id: text("RequestId"), denied }
-    }
-}
-
-fn error(
-    answer: &http::Response<Bytes>,
-    mut envelope: Envelope,
-    header_id: Option<RequestId>,
-    asked: Asked<'_>,
-) -> Error {
-    // The service's codes are words; gateways repeat the status as a number.
-    if !envelope.code.starts_with(|first: char| first.is_ascii_alphabetic()) {
-        envelope.code.clear();
-    }
-    let status = answer.status().as_u16();
-    let fault = classify(&envelope.code, status, asked.is_read);
-    let mut message = match (envelope.code.is_empty(), envelope.message.is_empty()) {
-        (true, _) => no_word::described(answer, &envelope.message, asked.secrets),
-        (false, true) => format!("HTTP {status} without a message"),
-        (false, false) => without_string_to_sign(&envelope.message).to_owned(),
-    };
-    if !envelope.denied.is_empty() && !envelope.code.is_empty() {
-        message = format!("{message} (missing permission: {})", envelope.denied);
-    }
-    let told = told_wait(answer.headers(), asked.now).into_iter().chain(fault.wait).max();
-    let request_id = RequestId::new(&envelope.request_id).ok().or(header_id);
-    let mut error = Error::new(fault.kind, message)
-        .with_fate(fault.fate)
-        .with_request_id(request_id)
-        .with_retry_after(told);
-    if !envelope.code.is_empty() {
-        error = error.with_code(envelope.code);
-    }
-    error
-}
-
-/// The server repeats what it signed, key id and token included: none of that goes on.
-fn without_string_to_sign(message: &str) -> &str {
-    let lower = message.to_ascii_lowercase();
-    let end = lower.find("server string to sign").unwrap_or(message.len());
-    message[..end].trim_end_matches([' ', ',', ';', ':', '.'])
-}
-
-/// The string to sign that a `SignatureDoesNotMatch` answer repeats.
-pub(crate) fn servers_string_to_sign(answer: &http::Response<Bytes>) -> Option<String> {
-    let body = without_mark(answer.body());
-    let envelope = match serde_json::from_slice::<Value>(body) {
-        Ok(body) => Fields::of(&body).map(Envelope::of)?,
-        Err(_) => xml_envelope(body)?,
-    };
-    let start = envelope.message.to_ascii_lowercase().find("server string to sign is:")?;
-    Some(envelope.message[start + "server string to sign is:".len()..].trim().to_owned())
-}
-
-/// `x-acs-retry-after` in milliseconds, or the standard `Retry-After` in seconds or as a date, which is measured against the
-/// answer's own `Date`, or `now` if it has none.
-fn told_wait(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
-    let number = |name| text_of(headers, name).and_then(|text| text.trim().parse::<u64>().ok());
-    let until = || DateTime::parse_from_rfc2822(text_of(headers, "retry-after")?.trim()).ok();
-    number("x-acs-retry-after")
-        .map(Duration::from_millis)
-        .or_else(|| number("retry-after").map(Duration::from_secs))
-        .or_else(|| (until()?.to_utc() - date_of(headers).unwrap_or(now)).to_std().ok())
-}
-
-fn text_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-/// Code, message and request id out of an XML error; `None` if it is no XML error. A page may have an element `code` as well.
-fn xml_envelope(body: &[u8]) -> Option<Envelope> {
-    let text = std::str::from_utf8(body).ok()?;
-    if !text.trim_start().starts_with('<') {
-        return None;
-    }
-    let mut reader = Reader::from_str(text);
-    let mut envelope = Envelope::default();
-    let (mut root, mut inside) = (None, String::new());
-    loop {
-        match reader.read_event() {
-            Ok(Event::Start(start)) => {
-                inside = start.local_name().as_ref().to_owned();
-                let root = root.get_or_insert_with(|| inside.to_ascii_lowercase());
-                if !["error", "response"].iter().any(|word| root.ends_with(word)) {
-                    return None;
-                }
-            }
-            Ok(Event::Text(piece)) => match inside.to_ascii_lowercase().as_str() {
-                "code" => envelope.code.push_str(piece.trim()),
-                "message" => envelope.message.push_str(&piece),
-                "requestid" => envelope.request_id.push_str(piece.trim()),
-                _ => {}
-            },
-            Ok(Event::GeneralRef(entity)) if inside.eq_ignore_ascii_case("message") => {
-                envelope.message.push(resolved(&entity));
-            }
-            Ok(Event::End(_)) => inside.clear(),
-            Ok(Event::Eof) | Err(_) => break,
-            Ok(_) => {}
-        }
-    }
-    (!envelope.code.is_empty()).then_some(envelope)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::auth::Credential;
+    use crate::client::{self, Answer, Sent};
+    use crate::error::{ErrorKind, Result};
+    use crate::vod::client::Vod;
 
     fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> http::Response<Bytes> {
         let mut builder = http::Response::builder().status(status);
@@ -249,13 +81,16 @@ mod tests {
         builder.body(Bytes::copy_from_slice(body.as_bytes())).unwrap()
     }
 
-    fn read(answer: &http::Response<Bytes>) -> Result<Answer> {
-        super::read(answer, asked(&[]))
+    fn read(response: &Response<Bytes>) -> Result<Answer<Value>> {
+        read_with(response, true, &[])
     }
 
-    /// A call that reads, answered at noon.
-    fn asked<'a>(secrets: &'a [&'a str]) -> Asked<'a> {
-        Asked { is_read: true, secrets, now: "2026-11-25T12:00:00Z".parse().unwrap() }
+    /// Reads a response that came at noon to a call with these secrets, which was signed as "GET&%2F&SecurityToken%3DMARK".
+    fn read_with(response: &Response<Bytes>, is_read: bool, secrets: &[&str]) -> Result<Answer<Value>> {
+        let (credential, string_to_sign) =
+            (&Credential::new("testid", "testsecret"), "GET&%2F&SecurityToken%3DMARK");
+        let now = "2026-11-25T12:00:00Z".parse().unwrap();
+        client::read::<Vod>(response, Sent { is_read, secrets, credential, string_to_sign, now })
     }
 
     #[test]
@@ -334,7 +169,7 @@ mod tests {
         let page = "<html><head><TITLE lang=en>\n Sign in,\n MARK+SECRET \u{1b}[1m</TITLE></head></html>";
         for (location, to) in table {
             let answer = answer(302, &[("Location", location)], page);
-            let error = super::read(&answer, asked(&["MARK+SECRET"])).unwrap_err();
+            let error = read_with(&answer, true, &["MARK+SECRET"]).unwrap_err();
             let text = error.message();
             assert!(text.contains(to) && !text.contains("MARK"), "{text}");
             assert!(text.ends_with(", titled \"Sign in, <secret> \\u{1b}[1m\""), "{text}");
@@ -347,9 +182,8 @@ mod tests {
     #[test]
     fn a_code_that_nobody_knows_stays_the_services_word() {
         let body = r#"{"Code":"SomethingNew","Message":"m","RequestId":"R"}"#;
-        let submission = Asked { is_read: false, ..asked(&[]) };
-        for (asked, kind) in [(asked(&[]), ErrorKind::Rejected), (submission, ErrorKind::Refused)] {
-            let error = super::read(&answer(403, &[], body), asked).unwrap_err();
+        for (is_read, kind) in [(true, ErrorKind::Rejected), (false, ErrorKind::Refused)] {
+            let error = read_with(&answer(403, &[], body), is_read, &[]).unwrap_err();
             assert_eq!((error.kind(), error.code()), (kind, Some("SomethingNew")));
         }
     }
@@ -380,17 +214,19 @@ mod tests {
     #[test]
     fn the_string_to_sign_goes_no_further() {
         let body = r#"{"Code":"SignatureDoesNotMatch","Message":"Specified signature is not matched with our calculation. server string to sign is:GET&%2F&SecurityToken%3DMARK"}"#;
-        let answer = answer(400, &[], body);
-        let error = read(&answer).unwrap_err();
-        assert_eq!(error.message(), "Specified signature is not matched with our calculation");
-        assert_eq!(servers_string_to_sign(&answer).unwrap(), "GET&%2F&SecurityToken%3DMARK");
+        let text = "Specified signature is not matched with our calculation";
+        let same = "; the service signs the same text, so the secret does not belong to key id testid";
+        assert_eq!(read(&answer(400, &[], body)).unwrap_err().message(), format!("{text}{same}"));
+        let other = body.replace("GET", "POST");
+        let changed = "; the service signs another text than we do: something changed the request on the way";
+        assert_eq!(read(&answer(400, &[], &other)).unwrap_err().message(), format!("{text}{changed}"));
     }
 
     #[test]
     fn texts_of_a_good_answer_lose_secrets_and_ids_stay() {
         let body = r#"{"RequestId":"R-TOKENMARK","Rows":[{"TaskId":"TOKENMARK1","ObjectPath":"https://h/TOKENMARK",
             "Description":"no route for TOKENMARK","errorMessage":"TOKENMARK","ErrorCode":"Bad.TOKENMARK","Status":"Ok"}]}"#;
-        let answer = super::read(&answer(200, &[], body), asked(&["TOKENMARK"])).unwrap();
+        let answer = read_with(&answer(200, &[], body), true, &["TOKENMARK"]).unwrap();
         assert_eq!(answer.request_id, None);
         let row = Fields::of(&answer.body["Rows"][0]).unwrap();
         let shown = ["TaskId", "ObjectPath", "Description", "ErrorMessage", "ErrorCode", "Status"];

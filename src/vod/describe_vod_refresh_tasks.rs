@@ -5,21 +5,19 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use http::Method;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tracing::warn;
 
-use super::answer::Answer;
-use super::client::{Call, Service, VodClient};
+use super::actions::QUERY_TASKS;
+use super::client::VodClient;
 use super::lenient::Fields;
 use crate::auth::rpc::Params;
+use crate::client::Answer;
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::ids::TaskId;
 use crate::net::clock::to_wire;
 
-pub(crate) const ACTION: &str = "DescribeVodRefreshTasks";
-/// Not published; the CDN's own twin of this call allows 5 a second. Source: "DescribeRefreshTasks" of the CDN API.
-pub(crate) const PER_SECOND: f64 = 5.0;
 /// Most rows on a page. Source: "DescribeVodRefreshTasks", parameter `PageSize`.
 pub(crate) const MAX_PAGE_SIZE: u32 = 50;
 /// An id has at most 2,000 URLs (merge rule of "RefreshVodObjectCaches"). On pages of ten, however large ours were to be,
@@ -225,8 +223,7 @@ impl VodClient {
             ("PageNumber".to_owned(), query.page.to_string()),
             ("PageSize".to_owned(), MAX_PAGE_SIZE.to_string()),
         ]);
-        let call = Call::repeatable(Service::Tasks, ACTION, Method::POST, params);
-        match self.call(call, |answer| decode(answer, true)).await {
+        match self.call(&QUERY_TASKS, params, |answer| decode(answer, true)).await {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 Ok(TaskPage { rows: Vec::new(), rows_on_page: 0, total: Some(0), page_size: None })
             }
@@ -256,8 +253,7 @@ impl VodClient {
             ("PageSize".to_owned(), MAX_PAGE_SIZE.to_string()),
         ]);
         params.extend(filter.into_iter().flat_map(TaskFilter::params));
-        let call = Call::repeatable(Service::Tasks, ACTION, Method::POST, params);
-        self.call(call, |answer| decode(answer, false)).await
+        self.call(&QUERY_TASKS, params, |answer| decode(answer, false)).await
     }
 
     /// The rows of one task, page by page, until `is_enough` says so of the rows so far.
@@ -299,13 +295,13 @@ impl VodClient {
             before = answer.rows;
         }
         let message = format!("task {task} has more than {MAX_PAGES} pages");
-        Err(Error::new(ErrorKind::Garbled, message).with_fate(Fate::Unknown).with_action(ACTION))
+        Err(Error::new(ErrorKind::Garbled, message).with_fate(Fate::Unknown).with_action(QUERY_TASKS.name))
     }
 }
 
 /// Reads a page. A row whose task nobody can tell spoils the answer about one task (`of_one_task`), for it may be that task's.
-fn decode(answer: &Answer, of_one_task: bool) -> Result<TaskPage> {
-    let fields = answer.fields();
+fn decode(answer: &Answer<Value>, of_one_task: bool) -> Result<TaskPage> {
+    let fields = Fields::of(&answer.body);
     let rows = fields.and_then(|fields| fields.rows("Tasks", "TaskId"));
     let rows = rows.ok_or_else(|| answer.garbled("Tasks is no list of rows"))?;
     let rows_on_page = rows.len();

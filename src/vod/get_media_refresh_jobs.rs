@@ -4,21 +4,18 @@
 
 use std::collections::HashSet;
 
-use http::Method;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
-use super::answer::Answer;
-use super::client::{Call, Service, VodClient};
-use super::lenient::{Fields, quoted};
+use super::actions::QUERY_JOB;
+use super::client::VodClient;
+use super::lenient::Fields;
 use super::play_url;
 use super::refresh_media_play_urls::TaskType;
 use crate::auth::rpc::Params;
+use crate::client::{Answer, quoted};
 use crate::error::{ErrorKind, Result};
 use crate::ids::{JobId, MediaId, TaskId};
-
-pub(crate) const ACTION: &str = "GetMediaRefreshJobs";
-/// Documented rate for an account. Source: the QPS limits of the VOD API.
-pub(crate) const PER_SECOND: f64 = 50.0;
 
 /// How the handing over to the CDN went, for one media. It says nothing of the CDN's own work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,16 +166,19 @@ impl VodClient {
     /// What the call met; a list that can't be read to its last row is [`ErrorKind::Garbled`].
     pub async fn get_media_refresh_jobs(&self, job: &JobId) -> Result<Vec<JobRow>> {
         let params = Params::from([("MediaRefreshJobId".to_owned(), job.to_string())]);
-        let call = Call::repeatable(Service::Media, ACTION, Method::GET, params);
-        match self.call(call, |answer| decode(answer, job, |text| self.hidden(text))).await {
+        match self.call(&QUERY_JOB, params, |answer| decode(answer, job, |text| self.hidden(text))).await {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
             other => other,
         }
     }
 }
 
-fn decode(answer: &Answer, job: &JobId, hidden: impl Fn(&str) -> Option<String>) -> Result<Vec<JobRow>> {
-    let rows = answer.fields().and_then(|fields| fields.rows("MediaRefreshJobs", "MediaId"));
+fn decode(
+    answer: &Answer<Value>,
+    job: &JobId,
+    hidden: impl Fn(&str) -> Option<String>,
+) -> Result<Vec<JobRow>> {
+    let rows = Fields::of(&answer.body).and_then(|fields| fields.rows("MediaRefreshJobs", "MediaId"));
     let rows = rows.ok_or_else(|| answer.garbled("MediaRefreshJobs is no list of rows"))?;
     // A row of another job would be a fault of the service; it must not count for ours.
     let ours = |fields: &Fields<'_>| fields.id("MediaRefreshJobId").is_none_or(|id| id == job.as_str());

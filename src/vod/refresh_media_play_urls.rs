@@ -2,20 +2,18 @@
 //!
 //! Source: "RefreshMediaPlayUrls" of the VOD API (2017-03-21); limits as printed there.
 
-use http::Method;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::answer::Answer;
-use super::client::{Call, Service, VERSION, VodClient};
-use super::lenient::{List, quoted};
+use super::actions::{SUBMIT, VERSION};
+use super::client::VodClient;
+use super::lenient::{Fields, List};
 use crate::auth::request::Operation;
 use crate::auth::rpc::Params;
+use crate::client::{Answer, quoted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{JobId, MediaId, RequestId};
 
-pub(crate) const ACTION: &str = "RefreshMediaPlayUrls";
-/// Documented rate for an account. Source: the QPS limits of the VOD API.
-pub(crate) const PER_SECOND: f64 = 50.0;
 /// Most media in one call. Source: "RefreshMediaPlayUrls", parameter `MediaIds`.
 pub const MAX_MEDIA_PER_CALL: usize = 20;
 /// Most TS segments of each m3u8. Source: the same page, parameter `SliceCount`.
@@ -133,7 +131,8 @@ impl RefreshMediaPlayUrls {
 
     /// The call that carries it, before it is signed.
     pub fn operation(&self) -> Operation {
-        Operation { action: ACTION, version: VERSION, method: Method::POST, params: self.params() }
+        let method = SUBMIT.method.clone();
+        Operation { action: SUBMIT.name, version: VERSION, method, params: self.params() }
     }
 
     pub(crate) fn params(&self) -> Params {
@@ -185,16 +184,20 @@ impl VodClient {
                 ErrorKind::Usage,
                 format!("{found} media in a call, 1 to {MAX_MEDIA_PER_CALL} are allowed"),
             )
-            .with_action(ACTION));
+            .with_action(SUBMIT.name));
         }
         request.filters.check()?;
-        let call = Call::once(Service::Media, request.operation());
-        self.call(call, |answer| decode(answer, &request.media, |text| self.hidden(text))).await
+        let decode = |answer: &_| decode(answer, &request.media, |text| self.hidden(text));
+        self.call(&SUBMIT, request.params(), decode).await
     }
 }
 
-fn decode(answer: &Answer, media: &[MediaId], hidden: impl Fn(&str) -> Option<String>) -> Result<Submission> {
-    let fields = answer.fields().ok_or_else(|| answer.garbled("the answer is no object"))?;
+fn decode(
+    answer: &Answer<Value>,
+    media: &[MediaId],
+    hidden: impl Fn(&str) -> Option<String>,
+) -> Result<Submission> {
+    let fields = Fields::of(&answer.body).ok_or_else(|| answer.garbled("the answer is no object"))?;
     let job = fields.id("MediaRefreshJobId").map(JobId::new).transpose();
     let job = job.map_err(|why| answer.garbled(format!("MediaRefreshJobId {why}")))?;
     let mut unrecognised = Vec::new();
