@@ -5,12 +5,12 @@
 //! `MessageNotExist` (an empty list for us), a batch delete that partly fails is a 404 with a list, and a body is JSON as it
 //! is or in Base64, which nothing in the message tells.
 
-mod answer;
 mod client;
 mod fault;
 mod message;
 mod queue_url;
 mod receive;
+mod service;
 mod settle;
 
 pub use client::{QueueClient, QueueClientBuilder, QueueSettings};
@@ -20,4 +20,4 @@ pub use receive::{MAX_MESSAGES_PER_CALL, MAX_WAIT, QueueAttributes};
 pub use settle::{Deleted, Hidden};
 
 #[cfg(any(test, fuzzing))]
-pub(crate) use self::{client::Queue, receive::messages_in, settle::read_failures};
+pub(crate) use self::{receive::messages_in, service::Queue, settle::read_failures};

@@ -5,7 +5,6 @@
 //! any case of keys. What makes no sense is an error with the request id, or is kept as unread: never a panic, nor a guess.
 
 mod actions;
-mod answer;
 mod client;
 mod describe_vod_refresh_quota;
 mod describe_vod_refresh_tasks;
@@ -16,10 +15,11 @@ mod lenient;
 mod message_callback;
 mod play_url;
 mod refresh_media_play_urls;
+mod service;
 
 pub use client::{VodClient, VodClientBuilder, VodSettings};
 pub use describe_vod_refresh_quota::RefreshQuota;
-pub use describe_vod_refresh_tasks::{TaskFilter, TaskPage, TaskQuery, TaskRow, TaskRows, TaskStatus};
+pub use describe_vod_refresh_tasks::{TaskFilter, TaskPage, TaskRow, TaskRows, TaskStatus};
 pub use endpoints::endpoint_of_region;
 pub use get_media_refresh_jobs::{JobRow, SubmissionStatus};
 pub use message_callback::{

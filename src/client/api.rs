@@ -24,7 +24,7 @@ pub(crate) trait Api: Send + Sync {
     /// The header in which the service names the request.
     const REQUEST_ID_HEADER: &'static str;
     /// What else a refused signature may mean where the service does not say what it signed.
-    const SIGNATURE_HINT: &'static str;
+    const SIGNATURE_HINT: &'static str = "";
 
     /// Signs one attempt; `now` is the service's time.
     fn sign(
@@ -35,7 +35,9 @@ pub(crate) trait Api: Send + Sync {
     ) -> Result<Signed>;
 
     /// The parameters of `operation`, if it has any that may be secret.
-    fn params(operation: &Self::Operation) -> Option<&Params>;
+    fn params(_operation: &Self::Operation) -> Option<&Params> {
+        None
+    }
 
     /// Reads a good answer, and the request id if its body holds one; anything else is an error. Texts for people that are
     /// not ids must come without `secrets`.
@@ -48,7 +50,9 @@ pub(crate) trait Api: Send + Sync {
     fn classify(code: &str, status: u16, is_read: bool) -> Fault;
 
     /// Spaces the calls of an action; `None` if the service has no limit that matters.
-    fn pacer(&self, action: &str) -> Option<&Pacer>;
+    fn pacer(&self, _action: &str) -> Option<&Pacer> {
+        None
+    }
 }
 
 /// An error as a service writes it, whether in JSON or in XML.

@@ -1,6 +1,7 @@
 //! The settings that both clients have.
 
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::api::Api;
@@ -91,7 +92,14 @@ impl<S> ClientBuilder<S> {
                 Arc::new(HttpTransport::new(&HttpOptions { read_timeout, plain_http_only, ..self.http })?)
             }
         };
-        let time = ServiceTime::new(self.clock);
-        Ok(Arc::new(Core::new(api, self.credentials, transport, time, Jitter::of(self.jitter_seed))))
+        Ok(Arc::new(Core {
+            api,
+            credentials: self.credentials,
+            time: ServiceTime::new(self.clock),
+            jitter: Jitter::of(self.jitter_seed),
+            transport,
+            answered: AtomicBool::new(false),
+            last_credential: Mutex::default(),
+        }))
     }
 }

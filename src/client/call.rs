@@ -54,25 +54,14 @@ pub(crate) struct Core<A> {
     pub(crate) credentials: Arc<dyn CredentialProvider>,
     pub(crate) time: ServiceTime,
     pub(crate) jitter: Jitter,
-    transport: Arc<dyn Transport>,
+    pub(super) transport: Arc<dyn Transport>,
     /// Whether the service has answered anything yet.
-    answered: AtomicBool,
+    pub(super) answered: AtomicBool,
     /// What the last request was signed with. A std mutex: never held across an await.
-    last_credential: Mutex<Option<Credential>>,
+    pub(super) last_credential: Mutex<Option<Credential>>,
 }
 
 impl<A: Api> Core<A> {
-    pub(super) fn new(
-        api: A,
-        credentials: Arc<dyn CredentialProvider>,
-        transport: Arc<dyn Transport>,
-        time: ServiceTime,
-        jitter: Jitter,
-    ) -> Self {
-        let (answered, last_credential) = (AtomicBool::new(false), Mutex::new(None));
-        Self { api, credentials, time, jitter, transport, answered, last_credential }
-    }
-
     /// The credential that the next attempt would be signed with.
     pub(crate) async fn credential(&self) -> Result<Credential> {
         self.credentials.credential().await?.ok_or_else(|| {

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use http::Method;
 
-use super::answer::{Body, root_named};
-use super::client::{Operation, QueueClient};
+use super::client::QueueClient;
 use super::fault::MESSAGE_NOT_EXIST;
 use super::message::Message;
+use super::service::{Body, Operation, root_named};
 use crate::client::Answer;
 use crate::error::Result;
 use crate::net::xml::Element;

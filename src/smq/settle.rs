@@ -6,11 +6,11 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use http::Method;
 
-use super::answer::root_named;
-use super::client::{Operation, QueueClient};
+use super::client::QueueClient;
 use super::fault::{MESSAGE_NOT_EXIST, RECEIPT_HANDLE_ERROR};
 use super::message::ReceiptHandle;
 use super::receive::MAX_MESSAGES_PER_CALL;
+use super::service::{Operation, root_named};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::xml::{Element, escaped};
 

@@ -26,7 +26,7 @@ pub(super) struct Action {
 
 /// Which of the two endpoints serves an action.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Host {
+pub(crate) enum Host {
     /// The media's region.
     Media,
     /// Task and quota queries, documented for cn-shanghai only.

@@ -1,28 +1,23 @@
 //! The client: where to, who, and the calls' common part.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
-use http::Response;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::actions::{self, Action, Host, VERSION};
+use super::actions::{self, Action, VERSION};
 use super::endpoints::{TASK_REGION, endpoint_of_region};
-use super::{answer, fault};
-use crate::auth::request::{Attempt, Operation, fresh_nonce, signed};
+use super::service::Vod;
+use crate::auth::request::Operation;
 use crate::auth::rpc::Params;
 use crate::auth::{Credential, CredentialProvider, SignatureVersion};
-use crate::client::{Answer, Api, Call, CallObserver, ClientBuilder, Core, Envelope, Fault, Signed};
+use crate::client::{Answer, Call, CallObserver, ClientBuilder, Core};
 use crate::error::Result;
-use crate::ids::RequestId;
 use crate::net::clock::Clock;
 use crate::net::endpoint::checked_endpoint;
-use crate::net::pace::Pacer;
 use crate::net::retry::Budget;
 
 /// Longest time of one attempt from connecting to the last byte.
@@ -60,9 +55,9 @@ pub struct VodClient {
 pub type VodClientBuilder = ClientBuilder<VodSettings>;
 
 /// The settings that only a [`VodClient`] has.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct VodSettings {
-    region: String,
+    region: Option<String>,
     endpoint: Option<String>,
     task_endpoint: Option<String>,
     signature: SignatureVersion,
@@ -73,7 +68,7 @@ impl ClientBuilder<VodSettings> {
     /// The region of the media, `cn-shanghai` by default. A media is visible in its own region only. Source:
     /// "Endpoints" of the VOD API.
     pub fn with_region(mut self, region: impl Into<String>) -> Self {
-        self.settings.region = region.into();
+        self.settings.region = Some(region.into());
         self
     }
 
@@ -117,7 +112,7 @@ impl ClientBuilder<VodSettings> {
         let settings = &self.settings;
         let endpoint = match &settings.endpoint {
             Some(given) => checked_endpoint(given, self.allow_http)?,
-            None => endpoint_of_region(&settings.region)?,
+            None => endpoint_of_region(settings.region.as_deref().unwrap_or(TASK_REGION))?,
         };
         let task_endpoint = match (&settings.task_endpoint, &settings.endpoint) {
             (Some(given), _) => checked_endpoint(given, self.allow_http)?,
@@ -136,65 +131,10 @@ impl ClientBuilder<VodSettings> {
     }
 }
 
-/// How the VOD service is spoken to.
-pub(super) struct Vod {
-    endpoint: String,
-    task_endpoint: String,
-    signature: SignatureVersion,
-    pacers: HashMap<&'static str, Pacer>,
-}
-
-impl Api for Vod {
-    type Operation = (Host, Operation);
-    type Body = Value;
-
-    const REQUEST_ID_HEADER: &'static str = "x-acs-request-id";
-    const SIGNATURE_HINT: &'static str = "";
-
-    fn sign(
-        &self,
-        (host, operation): &Self::Operation,
-        credential: &Credential,
-        now: DateTime<Utc>,
-    ) -> Result<Signed> {
-        let endpoint = match host {
-            Host::Media => &self.endpoint,
-            Host::Tasks => &self.task_endpoint,
-        };
-        signed(self.signature, endpoint, operation, &Attempt { credential, nonce: fresh_nonce()?, now })
-    }
-
-    fn params((_, operation): &Self::Operation) -> Option<&Params> {
-        Some(&operation.params)
-    }
-
-    fn parse(
-        response: &Response<Bytes>,
-        secrets: &[&str],
-    ) -> Result<(Self::Body, Option<RequestId>), Envelope> {
-        answer::parse(response, secrets)
-    }
-
-    fn classify(code: &str, status: u16, is_read: bool) -> Fault {
-        fault::classify(code, status, is_read)
-    }
-
-    fn pacer(&self, action: &str) -> Option<&Pacer> {
-        self.pacers.get(action)
-    }
-}
-
 impl VodClient {
     /// A client with these credentials and the defaults: region cn-shanghai, signature version 1.0, 20 calls a second.
     pub fn builder(credentials: impl CredentialProvider + 'static) -> VodClientBuilder {
-        let settings = VodSettings {
-            region: TASK_REGION.to_owned(),
-            endpoint: None,
-            task_endpoint: None,
-            signature: SignatureVersion::default(),
-            max_rps: None,
-        };
-        ClientBuilder::new(credentials, settings)
+        ClientBuilder::new(credentials, VodSettings::default())
     }
 
     /// Where submissions and lookups go: scheme, host and port.
@@ -240,7 +180,7 @@ impl VodClient {
 
     /// The service's clock, as well as it is known: what callbacks' timestamps are to be compared with.
     pub fn service_clock(&self) -> impl Clock + 'static {
-        ServiceClock(self.clone())
+        self.clone()
     }
 
     /// The seed of a run that is driven with this client.
@@ -293,13 +233,10 @@ impl VodClient {
     }
 }
 
-/// [`VodClient::service_time`] as a clock.
-#[derive(Debug)]
-struct ServiceClock(VodClient);
-
-impl Clock for ServiceClock {
+/// The service's clock.
+impl Clock for VodClient {
     fn now(&self) -> DateTime<Utc> {
-        self.0.service_time()
+        self.service_time()
     }
 }
 
@@ -316,6 +253,8 @@ impl fmt::Debug for VodClient {
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
+
+    use bytes::Bytes;
 
     use super::*;
     use crate::auth::StaticCredentials;

@@ -132,17 +132,9 @@ fn progress(text: &str) -> u8 {
     number.clamp(0.0, 100.0) as u8
 }
 
-/// What to ask for. A task id can't be empty, so unrelated tasks of the account never come back for one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TaskQuery {
-    /// The task.
-    pub task: TaskId,
-    /// From 1.
-    pub page: u32,
-}
-
 /// What narrows a listing. The service takes no domain and no status without an object type.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TaskFilter {
     /// As rows have it in [`TaskRow::object_type`].
     pub object_type: Box<str>,
@@ -198,29 +190,29 @@ pub struct TaskRows {
 }
 
 impl VodClient {
-    /// One page about one task, with 50 rows at most.
+    /// One page (from 1) about one task, with 50 rows at most.
     ///
     /// Rows of other tasks are left out. A task that is not visible yet has no rows. Repeated freely; cancel safe.
     ///
     /// # Errors
     ///
     /// What the call met; a list that can't be read to its last row is [`ErrorKind::Garbled`].
-    pub async fn describe_vod_refresh_tasks(&self, query: &TaskQuery) -> Result<TaskPage> {
-        let mut page = self.page_of(query).await?;
+    pub async fn describe_vod_refresh_tasks(&self, task: &TaskId, page: u32) -> Result<TaskPage> {
+        let mut page = self.page_of(task, page).await?;
         let rows = page.rows.len();
-        page.rows.retain(|row| row.task == query.task);
+        page.rows.retain(|row| row.task == *task);
         if page.rows.len() < rows {
             let others = rows - page.rows.len();
-            warn!(task_id = %query.task, rows = others, "the answer has rows of other tasks; left out");
+            warn!(task_id = %task, rows = others, "the answer has rows of other tasks; left out");
         }
         Ok(page)
     }
 
     /// The same with the rows of other tasks, should the service give any.
-    async fn page_of(&self, query: &TaskQuery) -> Result<TaskPage> {
+    async fn page_of(&self, task: &TaskId, page: u32) -> Result<TaskPage> {
         let params = Params::from([
-            ("TaskId".to_owned(), query.task.to_string()),
-            ("PageNumber".to_owned(), query.page.to_string()),
+            ("TaskId".to_owned(), task.to_string()),
+            ("PageNumber".to_owned(), page.to_string()),
             ("PageSize".to_owned(), MAX_PAGE_SIZE.to_string()),
         ]);
         match self.call(&QUERY_TASKS, params, |answer| decode(answer, true)).await {
@@ -234,13 +226,9 @@ impl VodClient {
     /// One page of the account's tasks that were made in a time window, newest first, with 50 rows at most.
     ///
     /// `window` is in the service's time and lies within its last three days. What a `filter` leaves out may be there all
-    /// the same: how the service applies it is documented in outline only. Repeated freely; cancel safe.
-    ///
-    /// # Errors
-    ///
-    /// As [`describe_vod_refresh_tasks`](Self::describe_vod_refresh_tasks), but a row without a readable task id is left out:
-    /// it is none of the caller's.
-    pub async fn list_refresh_tasks(
+    /// the same: how the service applies it is documented in outline only. A row without a readable task id is left out: it is
+    /// none of the caller's.
+    pub(crate) async fn list_refresh_tasks(
         &self,
         window: (DateTime<Utc>, DateTime<Utc>),
         filter: Option<&TaskFilter>,
@@ -277,7 +265,7 @@ impl VodClient {
         let mut read: HashMap<TaskRow, usize> = HashMap::new();
         let mut before = Vec::new();
         for page in 1..=MAX_PAGES {
-            let answer = self.page_of(&TaskQuery { task: task.clone(), page }).await?;
+            let answer = self.page_of(task, page).await?;
             all.total = all.total.max(answer.total);
             let mut on_page: HashMap<&TaskRow, usize> = HashMap::new();
             for row in answer.rows.iter().filter(|row| row.task == *task) {
@@ -342,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_without_a_task_spoils_a_look_and_no_listing() {
+    fn a_row_without_a_task_spoils_a_poll_and_no_listing() {
         for tasks in [json!({"Task": {}}), json!([{"TaskId": "T 1"}]), json!([{"ObjectPath": "u"}])] {
             assert_eq!(
                 page(json!({ "Tasks": tasks }), true).unwrap_err().kind(),

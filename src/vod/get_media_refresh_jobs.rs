@@ -20,6 +20,7 @@ use crate::ids::{JobId, MediaId, TaskId};
 /// How the handing over to the CDN went, for one media. It says nothing of the CDN's own work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum SubmissionStatus {
     /// The URLs were handed over; task ids exist.
     Success,

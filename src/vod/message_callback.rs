@@ -6,8 +6,6 @@
 //!
 //! Source: "Event notification" of the VOD API (2017-03-21) and the pages of the three actions.
 
-use std::fmt;
-
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
@@ -30,9 +28,11 @@ pub const MAX_CALLBACK_URL_BYTES: usize = 256;
 pub const MAX_AUTH_KEY_CHARS: usize = 32;
 
 /// How events are sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CallbackType {
     /// Posted to a URL.
+    #[default]
     Http,
     /// Put into a queue (SMQ, formerly MNS).
     Mns,
@@ -62,7 +62,7 @@ impl CallbackType {
 }
 
 /// The event settings of one application. Prints no key.
-#[derive(Clone)]
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct MessageCallback {
     /// The application; `None`: the default one.
@@ -86,16 +86,7 @@ pub struct MessageCallback {
 impl MessageCallback {
     /// Settings without a destination and without events.
     pub fn new(callback_type: CallbackType) -> Self {
-        Self {
-            app_id: None,
-            callback_type,
-            callback_url: None,
-            events: Vec::new(),
-            auth_switch: false,
-            auth_key: None,
-            mns_endpoint: None,
-            mns_queue_name: None,
-        }
+        Self { callback_type, ..Self::default() }
     }
 
     /// Whether events of this type are sent.
@@ -249,21 +240,6 @@ fn decode(answer: &Answer<Value>) -> Result<Option<MessageCallback>> {
         return Err(answer.garbled("EventTypeList is no list of names"));
     }
     Ok(MessageCallback::read(fields, events.entries))
-}
-
-impl fmt::Debug for MessageCallback {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MessageCallback")
-            .field("app_id", &self.app_id)
-            .field("callback_type", &self.callback_type)
-            .field("callback_url", &self.callback_url)
-            .field("events", &self.events)
-            .field("auth_switch", &self.auth_switch)
-            .field("auth_key", &self.auth_key.is_some())
-            .field("mns_endpoint", &self.mns_endpoint)
-            .field("mns_queue_name", &self.mns_queue_name)
-            .finish()
-    }
 }
 
 #[cfg(test)]

@@ -47,6 +47,7 @@ impl TaskType {
 /// Which streams of a definition and format are meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum ResultType {
     /// The newest one.
     Single,

@@ -1,37 +1,83 @@
-//! From the body of a response to JSON fields or an error.
-//!
-//! Errors come as JSON, as XML although JSON was asked for, or as a proxy's HTML; some products put a `Code` into a 200.
+//! How the VOD service is spoken to: signatures, and bodies of responses.
+
+use std::collections::HashMap;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use http::Response;
 use serde_json::Value;
 
+use super::actions::Host;
+use super::fault;
 use super::lenient::Fields;
-use crate::auth::echo;
-use crate::client::{Envelope, without_byte_order_mark};
+use crate::auth::request::{Attempt, Operation, fresh_nonce, signed};
+use crate::auth::rpc::Params;
+use crate::auth::{Credential, SignatureVersion, echo};
+use crate::client::{Api, Envelope, Fault, Signed, without_byte_order_mark};
+use crate::error::Result;
 use crate::ids::RequestId;
+use crate::net::pace::Pacer;
 use crate::net::xml;
 
 /// Fields that hold texts of the service, for people. Ids and URLs are what they are: changed, they would name nothing.
 const TEXTS: [&str; 4] = ["ErrorCode", "ErrorMessage", "Description", "Status"];
 
-/// Reads a JSON object that is no error, hides `secrets` in its texts, which reports show, and returns its request id.
-pub(super) fn parse(
-    response: &Response<Bytes>,
-    secrets: &[&str],
-) -> Result<(Value, Option<RequestId>), Envelope> {
-    let body = without_byte_order_mark(response.body());
-    let Ok(mut body) = serde_json::from_slice::<Value>(body) else {
-        return Err(xml::read(body).as_ref().and_then(Envelope::of_xml).unwrap_or_default());
-    };
-    let Some(envelope) = Fields::of(&body).map(envelope) else { return Err(Envelope::default()) };
-    // A code in a 200 is an error unless it says that all is well.
-    let fine = ["", "ok", "success", "200", "0"].contains(&envelope.code.to_ascii_lowercase().as_str());
-    if !response.status().is_success() || !fine {
-        return Err(envelope);
+/// The VOD service.
+pub(crate) struct Vod {
+    pub(super) endpoint: String,
+    pub(super) task_endpoint: String,
+    pub(super) signature: SignatureVersion,
+    pub(super) pacers: HashMap<&'static str, Pacer>,
+}
+
+impl Api for Vod {
+    type Operation = (Host, Operation);
+    type Body = Value;
+
+    const REQUEST_ID_HEADER: &'static str = "x-acs-request-id";
+    const SIGNATURE_HINT: &'static str = "";
+
+    fn sign(
+        &self,
+        (host, operation): &Self::Operation,
+        credential: &Credential,
+        now: DateTime<Utc>,
+    ) -> Result<Signed> {
+        let endpoint = match host {
+            Host::Media => &self.endpoint,
+            Host::Tasks => &self.task_endpoint,
+        };
+        signed(self.signature, endpoint, operation, &Attempt { credential, nonce: fresh_nonce()?, now })
     }
-    hide_in_texts(&mut body, secrets);
-    Ok((body, RequestId::new(&envelope.request_id).ok()))
+
+    fn params((_, operation): &Self::Operation) -> Option<&Params> {
+        Some(&operation.params)
+    }
+
+    /// Reads a JSON object that is no error, and hides `secrets` in its texts, which reports show. Errors come as JSON, as XML
+    /// although JSON was asked for, or as a proxy's HTML; some products put a `Code` into a 200.
+    fn parse(response: &Response<Bytes>, secrets: &[&str]) -> Result<(Value, Option<RequestId>), Envelope> {
+        let body = without_byte_order_mark(response.body());
+        let Ok(mut body) = serde_json::from_slice::<Value>(body) else {
+            return Err(xml::read(body).as_ref().and_then(Envelope::of_xml).unwrap_or_default());
+        };
+        let Some(envelope) = Fields::of(&body).map(envelope) else { return Err(Envelope::default()) };
+        // A code in a 200 is an error unless it says that all is well.
+        let fine = ["", "ok", "success", "200", "0"].contains(&envelope.code.to_ascii_lowercase().as_str());
+        if !response.status().is_success() || !fine {
+            return Err(envelope);
+        }
+        hide_in_texts(&mut body, secrets);
+        Ok((body, RequestId::new(&envelope.request_id).ok()))
+    }
+
+    fn classify(code: &str, status: u16, is_read: bool) -> Fault {
+        fault::classify(code, status, is_read)
+    }
+
+    fn pacer(&self, action: &str) -> Option<&Pacer> {
+        self.pacers.get(action)
+    }
 }
 
 fn envelope(fields: Fields<'_>) -> Envelope {
@@ -68,10 +114,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::auth::Credential;
     use crate::client::{self, Answer, Sent};
-    use crate::error::{ErrorKind, Result};
-    use crate::vod::client::Vod;
+    use crate::error::ErrorKind;
 
     fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> http::Response<Bytes> {
         let mut builder = http::Response::builder().status(status);

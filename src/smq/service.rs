@@ -1,0 +1,190 @@
+//! How the queue service is spoken to: signatures, and bodies of responses.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use http::{HeaderName, HeaderValue, Method, Request, Response, header};
+use secrecy::ExposeSecret as _;
+
+use super::fault;
+use super::queue_url::QueueUrl;
+use crate::auth::Credential;
+use crate::auth::queue::{self, TOKEN_HEADER, ToSign, VERSION_HEADER};
+use crate::client::{Answer, Api, Envelope, Fault, Signed};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::RequestId;
+use crate::net::xml::{self, Element};
+
+/// Version of the API.
+const VERSION: &str = "2015-06-06";
+
+/// One operation to be called. All of them may be repeated: what was done is not done twice.
+#[derive(Debug)]
+pub(crate) struct Operation {
+    pub(super) action: &'static str,
+    pub(super) method: Method,
+    /// Path and query exactly as they go out: this is what is signed.
+    pub(super) target: String,
+    /// XML, or nothing.
+    pub(super) body: String,
+    /// How long the service may hold the answer back by our own wish.
+    pub(super) wait: Duration,
+    /// How long it is tried at most.
+    pub(super) patience: Duration,
+    pub(super) ends_when_throttled: bool,
+}
+
+impl Operation {
+    pub(super) fn new(action: &'static str, method: Method, target: String) -> Self {
+        Self {
+            action,
+            method,
+            target,
+            body: String::new(),
+            wait: Duration::ZERO,
+            patience: Duration::MAX,
+            ends_when_throttled: false,
+        }
+    }
+}
+
+/// The queue service.
+pub(crate) struct Queue {
+    pub(super) url: QueueUrl,
+}
+
+impl Api for Queue {
+    type Operation = Operation;
+    type Body = Body;
+
+    const REQUEST_ID_HEADER: &'static str = "x-mns-request-id";
+    const SIGNATURE_HINT: &'static str =
+        "; the secret does not belong to the key id, or the host is not the one of the queue's account";
+
+    fn sign(&self, call: &Operation, credential: &Credential, now: DateTime<Utc>) -> Result<Signed> {
+        let date = queue::date(now);
+        let (content_type, content_md5) = match call.body.as_str() {
+            "" => ("", String::new()),
+            body => ("text/xml", queue::content_md5(body.as_bytes())),
+        };
+        let string_to_sign = ToSign {
+            method: &call.method,
+            content_md5: &content_md5,
+            content_type,
+            date: &date,
+            headers: &BTreeMap::from([(VERSION_HEADER.to_owned(), VERSION.to_owned())]),
+            target: &call.target,
+        }
+        .text();
+        let signature = queue::sign(&string_to_sign, credential.secret.expose_secret());
+        let mut request = Request::new(Bytes::from(call.body.clone()));
+        *request.method_mut() = call.method.clone();
+        let internal = |_| Error::new(ErrorKind::Internal, "the request target is no part of a URL");
+        *request.uri_mut() = format!("{}{}", self.url.origin(), call.target).parse().map_err(internal)?;
+        debug_assert_eq!(request.uri().path_and_query().map(|p| p.as_str()), Some(call.target.as_str()));
+        let headers = request.headers_mut();
+        let mut put = |name: HeaderName, text: &str, sensitive: bool| -> Result<()> {
+            let wrong = |_| {
+                let source = &credential.source;
+                let message = format!("the key id or token from {source} can't stand in a header");
+                Error::new(ErrorKind::Config, message).with_action(call.action)
+            };
+            let mut value = HeaderValue::from_str(text).map_err(wrong)?;
+            value.set_sensitive(sensitive);
+            headers.insert(name, value);
+            Ok(())
+        };
+        put(header::DATE, &date, false)?;
+        put(HeaderName::from_static(VERSION_HEADER), VERSION, false)?;
+        put(header::CONTENT_LENGTH, &call.body.len().to_string(), false)?;
+        if !call.body.is_empty() {
+            put(header::CONTENT_TYPE, content_type, false)?;
+            put(HeaderName::from_static("content-md5"), &content_md5, false)?;
+        }
+        put(header::AUTHORIZATION, &queue::authorization(&credential.key_id, &signature), true)?;
+        if let Some(token) = &credential.token {
+            put(HeaderName::from_static(TOKEN_HEADER), token.expose_secret(), true)?;
+        }
+        Ok(Signed { request, string_to_sign })
+    }
+
+    /// A batch delete that partly failed is a 404 whose root is `Errors`: that is an answer, not an error.
+    fn parse(response: &Response<Bytes>, _: &[&str]) -> Result<(Body, Option<RequestId>), Envelope> {
+        let root = xml::read(response.body());
+        let is_list_of_errors = root.as_ref().is_some_and(|root| root.name == "Errors");
+        let is_readable = root.is_some() || response.body().is_empty();
+        if (is_list_of_errors || response.status().is_success()) && is_readable {
+            return Ok((root, None));
+        }
+        Err(root.as_ref().and_then(Envelope::of_xml).unwrap_or_default())
+    }
+
+    fn classify(code: &str, status: u16, _: bool) -> Fault {
+        fault::classify(code, status)
+    }
+}
+
+/// The root of a good answer's body; `None` where there was no body.
+pub(crate) type Body = Option<Element>;
+
+/// Returns the root of an answer, which must have this name.
+pub(super) fn root_named<'a>(answer: &'a Answer<Body>, name: &str) -> Result<&'a Element> {
+    let found = answer.body.as_ref().filter(|root| root.name == name);
+    found.ok_or_else(|| answer.garbled(format!("the answer is no {name}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::{self, Sent};
+
+    fn read(response: &Response<Bytes>) -> Result<Answer<Body>> {
+        let (credential, now) =
+            (&Credential::new("testid", "testsecret"), "2026-11-25T12:00:00Z".parse().unwrap());
+        client::read::<Queue>(
+            response,
+            Sent { is_read: true, secrets: &[], credential, string_to_sign: "", now },
+        )
+    }
+
+    fn answer(status: u16, body: &str) -> Response<Bytes> {
+        let builder = Response::builder().status(status).header("x-mns-request-id", "R-9");
+        builder.body(Bytes::copy_from_slice(body.as_bytes())).unwrap()
+    }
+
+    #[test]
+    fn errors_keep_code_message_and_request_id() {
+        let body = r#"<?xml version="1.0"?><Error xmlns="http://mns.aliyuncs.com/doc/v1/"><Code>QueueNotExist</Code>
+            <Message>The queue &quot;q&quot; is not there.</Message><RequestId>R-1</RequestId><HostId>h</HostId></Error>"#;
+        let error = read(&answer(404, body)).unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Config, Some("QueueNotExist")));
+        assert_eq!(error.message(), "The queue \"q\" is not there");
+        assert_eq!(error.request_id().unwrap().as_str(), "R-1");
+    }
+
+    #[test]
+    fn nonsense_is_described_and_never_quoted() {
+        for (status, body, kind, what) in [
+            (502, "<html>secret</html>", ErrorKind::Unavailable, "an HTML page"),
+            (200, "<Messages><Mess", ErrorKind::Garbled, "XML of an unknown form"),
+            (200, "secret", ErrorKind::Garbled, "neither JSON nor XML"),
+            (403, "", ErrorKind::Unavailable, "an empty body"),
+        ] {
+            let error = read(&answer(status, body)).unwrap_err();
+            assert_eq!(error.kind(), kind, "{body}");
+            assert!(error.message().contains(what) && !error.message().contains("secret"), "{error}");
+            assert_eq!(error.request_id().unwrap().as_str(), "R-9");
+        }
+    }
+
+    #[test]
+    fn nothing_at_all_is_a_good_answer_where_the_status_says_so() {
+        assert!(read(&answer(204, "")).unwrap().body.is_none());
+        assert_eq!(
+            root_named(&read(&answer(204, "")).unwrap(), "Messages").unwrap_err().kind(),
+            ErrorKind::Garbled
+        );
+    }
+}
