@@ -16,7 +16,7 @@ mod receiver;
 
 pub use body::MAX_EVENT_BYTES;
 pub use decode::{BadEvent, Correlation, Decoded, EVENT_TYPE, MediaRefreshEvent, Source, decode};
-pub use inbox::{Claim, Inbox, InboxCounts};
+pub use inbox::{Claim, Inbox};
 pub use listener::Listener;
 pub use queue::{QueueConsumer, QueueListener};
 pub use receiver::EventReceiver;

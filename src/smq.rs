@@ -6,17 +6,14 @@
 //! is or in Base64, which nothing in the message tells.
 
 mod client;
-mod fault;
-mod message;
 mod queue_url;
 mod receive;
 mod service;
 mod settle;
 
 pub use client::{QueueClient, QueueClientBuilder, QueueSettings};
-pub use message::{Message, ReceiptHandle};
 pub use queue_url::QueueUrl;
-pub use receive::{MAX_MESSAGES_PER_CALL, MAX_WAIT, QueueAttributes};
+pub use receive::{MAX_MESSAGES_PER_CALL, MAX_WAIT, Message, QueueAttributes, ReceiptHandle};
 pub use settle::{Deleted, Hidden};
 
 #[cfg(any(test, fuzzing))]

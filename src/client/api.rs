@@ -1,4 +1,4 @@
-//! What the signed call must be told of a service.
+//! What the signed call must know of a service.
 
 use std::time::Duration;
 
@@ -96,7 +96,7 @@ fn first_text<'a>(element: &'a Element, name: &str) -> Option<&'a str> {
 pub(crate) struct Fault {
     pub(crate) kind: ErrorKind,
     pub(crate) fate: Fate,
-    /// The least wait that makes sense, where the code tells one.
+    /// The least wait that makes sense, where the code implies one.
     pub(crate) wait: Option<Duration>,
 }
 

@@ -1,4 +1,4 @@
-//! How a consumer of a shared queue holds back: after messages that are not ours, and when the service does not wait.
+//! How a consumer of a shared queue holds back: after foreign messages, and when the service does not wait.
 //!
 //! Pure: no clock and no queue in here, so the numbers can be tested. They follow from the service's own throttle, which
 //! strikes a client that receives and does not delete for half an hour, or 5,000 messages (source: "Flow limiting policy"
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// After more receipts of foreign messages than this, with none of ours between them, the queue is no use to us.
+/// After more receipts of foreign messages than this, with no message of our own between them, the queue is no use to us.
 const FOREIGN_IN_A_ROW: u32 = 300;
 /// The same for all receipts of foreign messages; the service's own limit is 5,000.
 const FOREIGN_IN_ALL: u32 = 4_000;
@@ -34,7 +34,7 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// Notes a message that is not ours; returns whether it came for the first time.
+    /// Notes a foreign message; returns whether it came for the first time.
     pub(super) fn is_new(&mut self, id: &str) -> bool {
         if self.seen.len() >= REMEMBERED {
             self.seen.clear();
@@ -42,7 +42,7 @@ impl Backoff {
         self.seen.insert(id.to_owned())
     }
 
-    /// Notes a batch with some of ours in it: no reason to hold back.
+    /// Notes a batch with a message of our own in it: no reason to hold back.
     pub(super) fn progress(&mut self, foreign: usize) {
         self.streak = 0;
         self.in_a_row = 0;

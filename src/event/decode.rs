@@ -10,7 +10,7 @@ use crate::client::without_byte_order_mark;
 use crate::ids::{JobId, RunId};
 use crate::vod::{Fields, JobRow};
 
-/// The one event type that is ours. Others arrive at the same address. Source: "`SubmitMediaRefreshComplete`" of the VOD
+/// The one event type that runs need. Others arrive at the same address. Source: "`SubmitMediaRefreshComplete`" of the VOD
 /// user guide.
 pub const EVENT_TYPE: &str = "SubmitMediaRefreshComplete";
 
@@ -28,7 +28,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// The word in reports.
+    /// The name in reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Callback => "callback",
@@ -54,7 +54,7 @@ pub struct Correlation {
 pub struct MediaRefreshEvent {
     /// The job.
     pub job: JobId,
-    /// The media and its tasks; `None` where the event names no media, which makes it a hint to look the job up.
+    /// The media and its tasks; `None` where the event names no media, which makes it a hint to query the job.
     pub row: Option<JobRow>,
     /// When VOD says it happened.
     pub event_time: Option<DateTime<Utc>>,
@@ -72,7 +72,7 @@ pub struct MediaRefreshEvent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Decoded {
-    /// Ours to look at.
+    /// An event about a job.
     Refresh(Box<MediaRefreshEvent>),
     /// An event of another type; holds the type.
     Other(String),
@@ -99,12 +99,8 @@ impl fmt::Display for BadEvent {
 
 impl std::error::Error for BadEvent {}
 
-/// Reads one event as VOD sends it, whatever the order of its fields and the dress of its values. Its length is for the
-/// caller to limit: [`MAX_EVENT_BYTES`].
-///
-/// # Errors
-///
-/// [`BadEvent`] if the body is no JSON object, or an event of our type has no job id.
+/// Reads one event as VOD sends it, whatever the order of its fields and the notation of its values. The caller limits its
+/// length: [`MAX_EVENT_BYTES`](super::MAX_EVENT_BYTES).
 pub fn decode(body: &[u8], source: Source) -> Result<Decoded, BadEvent> {
     let value: Value = serde_json::from_slice(without_byte_order_mark(body))
         .map_err(|e| BadEvent::NotJson(e.to_string()))?;

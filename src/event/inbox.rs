@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::decode::MediaRefreshEvent;
 
-/// Events that a run may be behind; a sender waits, then is told to come again.
+/// Events that a run may be behind; a sender waits, then has to come again.
 const BACKLOG: usize = 1_024;
 /// The sender gives up after five seconds and should have its answer within one.
 const ANSWER_WITHIN: Duration = Duration::from_millis(900);
@@ -55,16 +55,6 @@ struct Shared {
     rejected: AtomicU64,
 }
 
-/// How many events an inbox has seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct InboxCounts {
-    /// Delivered to at least one run.
-    pub received: u64,
-    /// Refused for their signature or because they could not be read.
-    pub rejected: u64,
-}
-
 impl Inbox {
     /// An empty inbox.
     pub fn new() -> Self {
@@ -103,10 +93,14 @@ impl Inbox {
         self.0.rejected.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The counts so far.
-    pub fn counts(&self) -> InboxCounts {
-        let Shared { received, rejected, .. } = &*self.0;
-        InboxCounts { received: received.load(Ordering::Relaxed), rejected: rejected.load(Ordering::Relaxed) }
+    /// How many events were delivered so far.
+    pub fn received(&self) -> u64 {
+        self.0.received.load(Ordering::Relaxed)
+    }
+
+    /// How many events were refused so far, for their signature or because they could not be read.
+    pub fn rejected(&self) -> u64 {
+        self.0.rejected.load(Ordering::Relaxed)
     }
 
     /// Registers a run. It must do so before it submits, or an early event is lost.

@@ -1,10 +1,10 @@
 //! Events from a queue that others read as well.
 //!
-//! The rules, in their order of weight. A message that is not ours is never deleted, and released at once (hidden for one
-//! more second), so its owner gets it. Ours is deleted only after the run has written it down. Nothing that the queue does
-//! can hang or fail a run: an event is a hint, lookups go on without it, and a queue that is no use is left alone with a
-//! warning. A message that is not known to be ours *yet* is released like a foreign one: the run keeps a copy, so it misses
-//! nothing, and holding it would hide other people's events for as long as our submissions take.
+//! The rules, in their order of weight. A foreign message, which no run of this process claims, is never deleted, and released
+//! at once (hidden for one more second), so its owner gets it. A message of our own is deleted only after the run has
+//! written it down. Nothing that the queue does can hang or fail a run: an event is a hint, lookups go on without it, and a
+//! queue that is no use is left alone with a warning. A message that no run claims *yet* is released like a foreign one: the
+//! run keeps a copy, so it misses nothing, and holding it would hide other people's events while we submit.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ const POLL: Duration = Duration::from_secs(20);
 const HELD: Duration = Duration::from_secs(15);
 /// How long a released message stays hidden; 0 is not documented.
 const RELEASE: Duration = Duration::from_secs(1);
-/// Closing takes no longer than this: a process that is told to end has two seconds.
+/// Closing takes no longer than this: a process that must end has two seconds.
 const CLOSE_WITHIN: Duration = Duration::from_millis(1_500);
 /// A queue that hides messages for longer than this does so to other people's, should we die with them.
 const LONG_VISIBILITY: chrono::TimeDelta = chrono::TimeDelta::seconds(60);
@@ -38,7 +38,7 @@ const MAX_USUAL_DEQUEUES: u64 = 50;
 ///
 /// It rests while no run waits. One consumer a process and queue is right: the inbox hands events to all runs.
 ///
-/// Permissions it needs: `mns:BatchReceiveMessage`, `mns:ChangeMessageVisibility`, `mns:DeleteMessage`; and, to save calls,
+/// It needs the permissions `mns:BatchReceiveMessage`, `mns:ChangeMessageVisibility`, `mns:DeleteMessage`; and, to save calls,
 /// `mns:BatchDeleteMessage`. A queue to share has a visibility timeout of 10 to 60 s, keeps messages a little longer than the
 /// longest run, and has no dead-letter policy: a released message counts as received. Source: "Use SMQ callbacks" of VOD, and
 /// the pages of the operations.
@@ -64,11 +64,7 @@ impl QueueConsumer {
         Self { client, inbox }
     }
 
-    /// Starts reading in a task of its own, until the handle is closed or dropped.
-    ///
-    /// # Panics
-    ///
-    /// Outside a tokio runtime.
+    /// Starts reading in a task of the current tokio runtime, until the handle is closed or dropped.
     pub fn spawn(self) -> QueueListener {
         let stop = CancellationToken::new();
         let task = tokio::spawn({
@@ -84,11 +80,7 @@ impl QueueConsumer {
     ///
     /// Stops at once where it only waits; messages that were received are first deleted or released. A poll that is under way goes
     /// on in the background and releases what it brings, for 20 s at most. Cancel safety: messages of a batch that was
-    /// being dealt with are visible again after the queue's visibility timeout.
-    ///
-    /// # Errors
-    ///
-    /// What ended it, if not `stop`.
+    /// being sorted are visible again after the queue's visibility timeout. The error is what ended it, if not `stop`.
     pub async fn run(&self, stop: CancellationToken) -> Result<()> {
         let name = self.client.url().to_string();
         self.inbox.source_opened(&name);
@@ -163,7 +155,7 @@ impl QueueConsumer {
         join_all(messages.iter().map(|message| self.release(&message.handle))).await;
     }
 
-    /// Offers messages to the runs, releases those of others, deletes ours. Returns the pause until the next receive.
+    /// Offers messages to the runs, releases those of others, deletes our own. Returns the pause until the next receive.
     async fn sort(&self, messages: &[Message], memory: &mut Memory) -> Result<Duration> {
         self.warn_once(messages, memory);
         let backoff = &mut memory.backoff;
@@ -188,7 +180,7 @@ impl QueueConsumer {
         released.into_iter().collect::<Result<()>>().and(deleted).map(|()| pause)
     }
 
-    /// Whose a message is; `None`: a run was too slow, so it had better come again.
+    /// Returns whose a message is; `None`: a run was too slow, so the message had better come again.
     async fn offer(&self, message: &Message) -> Option<Claim> {
         let message_id = &message.id;
         let Some(json) = message.json() else {
@@ -203,11 +195,8 @@ impl QueueConsumer {
         Some(Claim::Foreign)
     }
 
-    /// Makes a message visible to others again.
-    ///
-    /// # Errors
-    ///
-    /// Only what would go wrong each time: then every message that we receive would stay hidden from its owner.
+    /// Makes a message visible to others again. Fails only with what would go wrong each time: then every message that we
+    /// receive would stay hidden from its owner.
     async fn release(&self, handle: &ReceiptHandle) -> Result<()> {
         match self.client.change_message_visibility(handle, RELEASE).await {
             Ok(_) => Ok(()),
@@ -215,7 +204,7 @@ impl QueueConsumer {
         }
     }
 
-    /// Deletes messages that are ours and written down.
+    /// Deletes messages that a run has claimed and written down.
     async fn delete(&self, handles: &[ReceiptHandle]) -> Result<()> {
         let deleted = match handles {
             [] => return Ok(()),
@@ -285,11 +274,8 @@ impl QueueListener {
         self.task.is_finished()
     }
 
-    /// Stops reading. Messages that were received are dealt with first, for 1.5 s at most; there are rarely any.
-    ///
-    /// # Errors
-    ///
-    /// What had ended it before. Cancel safety: it stops all the same, in the background.
+    /// Stops reading. Messages that were received are first deleted or released, for 1.5 s at most; there are rarely any. The
+    /// error is what had ended the reading before. Cancel safety: it stops all the same, in the background.
     pub async fn close(mut self) -> Result<()> {
         self.stop.cancel();
         match tokio::time::timeout(CLOSE_WITHIN, &mut self.task).await {

@@ -1,7 +1,7 @@
 //! Events over HTTP: checks the signature, answers within a second.
 //!
 //! VOD tries three times, a second apart, then drops the event for ever; so every genuine event gets its 200 as soon
-//! as the run has written it down, also one of a type that is not ours. Refusals are bare: the log says why.
+//! as the run has written it down, also one of a type that no run needs. Refusals are bare: the log says why.
 //!
 //! The address is public. The signature is checked before the body is read, which it does not cover, so a forged event
 //! costs its head alone; and the memory for bodies is bounded, whoever signs them.
@@ -40,8 +40,8 @@ pub struct EventReceiver {
 }
 
 impl EventReceiver {
-    /// A receiver for events signed as `verifier` wants them, by the machine's clock. Without a key, unsigned events are
-    /// taken: still harmless, since an event is only a hint, but anybody can then cost a run a lookup.
+    /// A receiver for events that are signed as `verifier` wants them, by the machine's clock. Without a key it takes unsigned
+    /// events, which is harmless, since an event is only a hint; but anybody can then cost a run a lookup.
     pub fn new(inbox: Inbox, verifier: CallbackVerifier) -> Self {
         Self {
             inbox,
@@ -67,19 +67,6 @@ impl EventReceiver {
     }
 
     /// The answer to one POST request, for servers other than axum: a status, which goes out with an empty body.
-    ///
-    /// | status | when |
-    /// |---|---|
-    /// | 200 | taken: every run that wants it has written it down; also for an event of a type that isn't ours |
-    /// | 400 | the body is no event |
-    /// | 401 | the signature is missing, wrong or too old |
-    /// | 413 | longer than [`MAX_EVENT_BYTES`] |
-    /// | 503 | it could not be written down in time: VOD sends it again |
-    ///
-    /// It comes within a second; VOD waits for five. Only two headers are looked at,
-    /// [`X-VOD-TIMESTAMP`](TIMESTAMP_HEADER) and [`X-VOD-SIGNATURE`](SIGNATURE_HEADER): where your server has another
-    /// type for headers, put these two into a map. Limit bodies before you read them: the address is public. Cancel safety:
-    /// the event may or may not have been taken; VOD sends it again.
     ///
     #[doc = include_str!("../docs/event_receiver.md")]
     pub async fn answer(&self, headers: &HeaderMap, body: &[u8]) -> StatusCode {
@@ -130,7 +117,7 @@ impl EventReceiver {
     /// Counts a refusal and logs it: the first one, and then one a second, as a warning.
     fn refuse(&self, why: &dyn std::fmt::Display, what: &str) {
         self.inbox.reject();
-        let (url, rejected) = (self.verifier.url(), self.inbox.counts().rejected);
+        let (url, rejected) = (self.verifier.url(), self.inbox.rejected());
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         if warned.is_none_or(|at| at.elapsed() >= BETWEEN_WARNINGS) {
             *warned = Some(Instant::now());

@@ -91,7 +91,7 @@ impl<'a> Driver<'a> {
             diary,
             // Before the first submission, or an early event is lost.
             events: refresher.inbox.as_ref().map(Inbox::subscribe),
-            rejected_before: refresher.inbox.as_ref().map_or(0, |inbox| inbox.counts().rejected),
+            rejected_before: refresher.inbox.as_ref().map_or(0, |inbox| inbox.rejected()),
             calls: JoinSet::new(),
             in_flight: Room { submit: 0, look_up: 0, look: 0 },
             soft_stop,

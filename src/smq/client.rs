@@ -24,8 +24,10 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(35);
 /// Calls one queue. Clones share connections and what was learned of the service's clock.
 ///
 /// Every method retries what is worth it (see [`ErrorKind`](crate::ErrorKind)) and signs each attempt anew; a handle that is no longer
-/// valid is an answer, not an error. Cancel safety: dropping a call gives it up. A receive that is given up may have taken
-/// messages, which are visible again after the queue's visibility timeout.
+/// valid is an answer, not an error. Each call needs the permission of its own name, such as `mns:DeleteMessage`: without it
+/// the error is [`Refused`](crate::ErrorKind::Refused); if there is no such queue, it is [`Config`](crate::ErrorKind::Config).
+/// Cancel safety: dropping a call gives it up; it may have been done. A receive that is given up may have taken messages,
+/// which are visible again after the queue's visibility timeout: let it end in a task of its own.
 #[derive(Clone)]
 pub struct QueueClient(Arc<Core<Queue>>);
 
@@ -39,13 +41,9 @@ pub struct QueueSettings {
 }
 
 impl ClientBuilder<QueueSettings> {
-    /// Checks the settings. No connection is made yet.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for what is no queue URL,
+    /// Checks the settings: [`ErrorKind::Usage`](crate::ErrorKind::Usage) for what is no queue URL,
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) for plain HTTP where it is not allowed or certificates that can't be
-    /// used.
+    /// used. No connection is made yet.
     pub fn build(self) -> Result<QueueClient> {
         let url = QueueUrl::parse(&self.settings.url, self.allow_http)?;
         let plain_http_only = url.origin().starts_with("http://");
@@ -122,5 +120,57 @@ impl fmt::Debug for QueueClient {
             .field("url", self.url())
             .field("credentials", &self.0.credentials)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::auth::{Credential, StaticCredentials};
+    use crate::net::transport::{BoxFuture, Transport, TransportError};
+
+    /// A gateway that answers some requests with a page of its own before it lets them through.
+    #[derive(Debug)]
+    struct Portal {
+        pages: usize,
+        requests: Arc<AtomicUsize>,
+    }
+
+    impl Transport for Portal {
+        fn send(
+            &self,
+            _: http::Request<Bytes>,
+        ) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>> {
+            let is_page = self.requests.fetch_add(1, Ordering::Relaxed) < self.pages;
+            let answer = http::Response::builder().status(if is_page { 403 } else { 200 });
+            let body =
+                if is_page { "<html>portal</html>" } else { "<Queue><QueueName>q</QueueName></Queue>" };
+            Box::pin(async move { Ok(answer.body(Bytes::from_static(body.as_bytes())).unwrap()) })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_outlasts_the_page_of_a_gateway_and_gives_up_where_there_is_no_end_to_it() {
+        for (pages, is_answered) in [(2, true), (1_000, false)] {
+            let requests = Arc::new(AtomicUsize::new(0));
+            let credentials = StaticCredentials(Credential::new("testid", "testsecret"));
+            let client = QueueClient::builder(credentials, "http://127.0.0.1:1/queues/q")
+                .with_transport(Portal { pages, requests: requests.clone() })
+                .build()
+                .unwrap();
+            let start = tokio::time::Instant::now();
+            let attributes = client.get_queue_attributes().await;
+            assert_eq!(attributes.is_ok(), is_answered, "{attributes:?}");
+            if is_answered {
+                assert_eq!(requests.load(Ordering::Relaxed), 3);
+            } else {
+                // Like a service that never answered.
+                assert_eq!(start.elapsed().as_secs(), 25);
+            }
+        }
     }
 }

@@ -8,7 +8,6 @@ use chrono::{DateTime, Utc};
 use http::{HeaderName, HeaderValue, Method, Request, Response, header};
 use secrecy::ExposeSecret as _;
 
-use super::fault;
 use super::queue_url::QueueUrl;
 use crate::auth::Credential;
 use crate::auth::queue::{self, TOKEN_HEADER, ToSign, VERSION_HEADER};
@@ -19,6 +18,10 @@ use crate::net::xml::{self, Element};
 
 /// Version of the API.
 const VERSION: &str = "2015-06-06";
+/// Nothing to receive; or the message of a handle is gone.
+pub(super) const MESSAGE_NOT_EXIST: &str = "MessageNotExist";
+/// A handle that is no longer valid, or never was.
+pub(super) const RECEIPT_HANDLE_ERROR: &str = "ReceiptHandleError";
 
 /// One operation to be called. All of them may be repeated: what was done is not done twice.
 #[derive(Debug)]
@@ -121,8 +124,25 @@ impl Api for Queue {
         Err(root.as_ref().and_then(Envelope::of_xml).unwrap_or_default())
     }
 
+    /// The code decides first: an empty queue and a missing one are both a 404. Source: "Error responses" of Simple Message
+    /// Queue, in both editions.
     fn classify(code: &str, status: u16, _: bool) -> Fault {
-        fault::classify(code, status)
+        use ErrorKind::{Clock, Config, Expired, NotFound, Refused, Throttled, Unavailable};
+        let lower = code.to_ascii_lowercase();
+        Fault::of(match lower.as_str() {
+            "messagenotexist" | "receipthandleerror" => NotFound,
+            "queuenotexist" | "invalidqueuename" | "queuenamelengtherror" | "invalidrequesturl" => Config,
+            "toomanyrequests" | "qpslimitexceeded" => Throttled,
+            "timeexpired" => Clock,
+            "internalerror" | "internalservererror" | "serviceunavailable" => Unavailable,
+            "signaturedoesnotmatch" | "invalidaccesskeyid" => Refused,
+            _ if lower.starts_with("accessdenied") => Refused,
+            // Not in the list of codes; the names are those of the vendor's other products.
+            _ if lower.contains("securitytoken") && lower.contains("expired") => Expired,
+            _ if lower.contains("securitytoken") => Refused,
+            // An unknown code with a 403 may refuse a permission: batches are then deleted one by one.
+            _ => return Fault::of_unknown_code(code, status, false),
+        })
     }
 }
 
@@ -186,5 +206,61 @@ mod tests {
             root_named(&read(&answer(204, "")).unwrap(), "Messages").unwrap_err().kind(),
             ErrorKind::Garbled
         );
+    }
+
+    #[test]
+    fn codes_decide_before_statuses() {
+        use ErrorKind::*;
+        for (code, status, kind) in [
+            ("MessageNotExist", 404, NotFound),
+            ("QueueNotExist", 404, Config),
+            ("ReceiptHandleError", 400, NotFound),
+            ("InvalidArgument", 400, Rejected),
+            ("InvalidDegist", 400, Rejected),
+            ("InvalidQueueName", 400, Config),
+            ("SignatureDoesNotMatch", 403, Refused),
+            ("AccessDenied", 403, Refused),
+            ("AccessDeniedByRamPolicy", 400, Refused),
+            ("TimeExpired", 408, Clock),
+            ("TimeExpired", 400, Clock),
+            ("TooManyRequests", 429, Throttled),
+            ("QpsLimitExceeded", 400, Throttled),
+            ("InternalServerError", 500, Unavailable),
+            ("SecurityTokenExpired", 403, Expired),
+            ("SomethingNew", 403, Refused),
+            ("SomethingNew", 418, Rejected),
+            ("", 403, Unavailable),
+            ("", 404, Unavailable),
+            ("", 408, Unavailable),
+            ("", 429, Throttled),
+            ("", 502, Unavailable),
+            ("", 200, Garbled),
+        ] {
+            assert_eq!(Queue::classify(code, status, true).kind, kind, "{code} {status}");
+        }
+    }
+
+    #[test]
+    fn a_queue_may_say_when_to_come_again_in_either_form() {
+        let body = "<Error><Code>ServiceUnavailable</Code><Message>m</Message></Error>";
+        for (header, seconds) in [("7", Some(7)), ("Wed, 25 Nov 2026 12:00:05 GMT", Some(5)), ("soon", None)]
+        {
+            let mut response = answer(503, body);
+            response.headers_mut().insert("retry-after", header.parse().unwrap());
+            let error = read(&response).unwrap_err();
+            assert_eq!(error.retry_after(), seconds.map(Duration::from_secs), "{header}");
+        }
+    }
+
+    #[test]
+    fn a_gateways_page_is_named_and_does_not_come_from_the_queue() {
+        let page = "<html><title>Sign in</title></html>";
+        let mut response = answer(302, page);
+        response.headers_mut().insert("location", "https://portal.test/login?x=1".parse().unwrap());
+        let error = read(&response).unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Unavailable, None));
+        let text = error.message();
+        assert!(text.starts_with("HTTP 302 to https://portal.test/login with an HTML page"), "{text}");
+        assert!(text.ends_with("titled \"Sign in\""), "{text}");
     }
 }

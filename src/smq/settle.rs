@@ -7,10 +7,8 @@ use chrono::{DateTime, Utc};
 use http::Method;
 
 use super::client::QueueClient;
-use super::fault::{MESSAGE_NOT_EXIST, RECEIPT_HANDLE_ERROR};
-use super::message::ReceiptHandle;
-use super::receive::MAX_MESSAGES_PER_CALL;
-use super::service::{Operation, root_named};
+use super::receive::{MAX_MESSAGES_PER_CALL, ReceiptHandle};
+use super::service::{MESSAGE_NOT_EXIST, Operation, RECEIPT_HANDLE_ERROR, root_named};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::xml::{Element, escaped};
 
@@ -56,12 +54,6 @@ fn about_a_handle(action: &'static str, method: Method, target: String) -> Opera
 
 impl QueueClient {
     /// Deletes the message that was received with `handle`.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Refused`] without the permission `mns:DeleteMessage`.
-    ///
-    /// Cancel safety: dropped while on the wire, it may have been done.
     pub async fn delete_message(&self, handle: &ReceiptHandle) -> Result<Deleted> {
         let target = format!("{}?ReceiptHandle={}", self.url().messages(), handle.in_query());
         let operation = about_a_handle("DeleteMessage", Method::DELETE, target);
@@ -71,15 +63,8 @@ impl QueueClient {
         }
     }
 
-    /// Deletes the messages of up to 16 handles; the answers stand in the order of the handles.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Usage`] for more than 16 handles, [`ErrorKind::Refused`] without the permission
-    /// `mns:BatchDeleteMessage`, which is another than that of `DeleteMessage`; [`ErrorKind::Rejected`] if a message
-    /// could not be deleted for another reason than its handle.
-    ///
-    /// Cancel safety: dropped while on the wire, it may have been done.
+    /// Deletes the messages of up to 16 handles ([`ErrorKind::Usage`] for more); the answers stand in the order of the
+    /// handles. [`ErrorKind::Rejected`] if a message could not be deleted for another reason than its handle.
     pub async fn batch_delete_message(&self, handles: &[ReceiptHandle]) -> Result<Vec<Deleted>> {
         if handles.len() > MAX_MESSAGES_PER_CALL {
             let message = format!("at most {MAX_MESSAGES_PER_CALL} messages can be deleted by one call");
@@ -103,12 +88,6 @@ impl QueueClient {
 
     /// Hides the message of `handle` from now on for `duration` (whole seconds, 1 to 43,200). `None`: the handle was no
     /// longer good, so the message is gone or visible already.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Refused`] without the permission `mns:ChangeMessageVisibility`.
-    ///
-    /// Cancel safety: dropped while on the wire, it may have been done.
     pub async fn change_message_visibility(
         &self,
         handle: &ReceiptHandle,
@@ -147,7 +126,7 @@ pub(crate) fn read_failures(handles: &[ReceiptHandle], failures: &[&Element]) ->
     for failure in failures {
         let code = failure.field("ErrorCode").unwrap_or_default();
         if !is_expired(code) {
-            // The service's own text is left out: nobody has looked for secrets in it, and it may repeat the request.
+            // The service's own text is left out: it was not searched for secrets, and may repeat the request.
             let error = Error::new(ErrorKind::Rejected, "a message could not be deleted");
             let is_word = code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphabetic() || b == b'.');
             return Err(if is_word && !code.is_empty() { error.with_code(code) } else { error });

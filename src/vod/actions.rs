@@ -8,7 +8,7 @@ use crate::net::pace::Pacer;
 
 /// API version of every action.
 pub(super) const VERSION: &str = "2017-03-21";
-/// Calls per second and action unless told otherwise.
+/// Calls per second and action unless the user sets another limit.
 const DEFAULT_MAX_RPS: u32 = 20;
 
 /// One action.

@@ -29,20 +29,9 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// [`with_max_rps`](VodClientBuilder::with_max_rps)), and repeats what is worth it. An attempt takes 30 s at most. A call
 /// that goes on failing is given up after 5 minutes with a service that answered before (15 where it has no room for the
 /// work), after 25 s with one that never did; [`with_patience`](Self::with_patience) sets less. Cancel safety: dropping a
-/// call gives it up; a submission may then have been acted upon.
+/// call gives it up; what writes may then have been acted upon. All but submissions may be repeated freely.
 ///
-/// # Errors
-///
-/// What a call may meet, besides what its method names:
-///
-/// | kind | when |
-/// |---|---|
-/// | [`Config`](crate::ErrorKind::Config) | there are no credentials |
-/// | [`Refused`](crate::ErrorKind::Refused), [`Expired`](crate::ErrorKind::Expired) | the key, the signature or the permission is not good, and there is no other credential |
-/// | [`Clock`](crate::ErrorKind::Clock) | the service refuses the time, also after it was corrected by its own |
-/// | [`Rejected`](crate::ErrorKind::Rejected), [`NotFound`](crate::ErrorKind::NotFound) | the service refuses what was asked for |
-/// | [`Quota`](crate::ErrorKind::Quota) | the day's quota is used up |
-/// | [`Throttled`](crate::ErrorKind::Throttled), [`Busy`](crate::ErrorKind::Busy), [`Unavailable`](crate::ErrorKind::Unavailable), [`Garbled`](crate::ErrorKind::Garbled) | too fast, no room, no answer of the service (a proxy's page is none), or none that makes sense, for as long as it was tried |
+#[doc = include_str!("../docs/vod_errors.md")]
 #[derive(Clone)]
 pub struct VodClient {
     core: Arc<Core<Vod>>,
@@ -65,8 +54,7 @@ pub struct VodSettings {
 }
 
 impl ClientBuilder<VodSettings> {
-    /// The region of the media, `cn-shanghai` by default. A media is visible in its own region only. Source:
-    /// "Endpoints" of the VOD API.
+    /// The region of the media, `cn-shanghai` by default. A media is visible in its own region only.
     pub fn with_region(mut self, region: impl Into<String>) -> Self {
         self.settings.region = Some(region.into());
         self
@@ -101,13 +89,9 @@ impl ClientBuilder<VodSettings> {
         self
     }
 
-    /// Checks the settings. No connection is made yet.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a malformed region or endpoint,
+    /// Checks the settings: [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a malformed region or endpoint,
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) for plain HTTP where it is not allowed or certificates that can't be
-    /// used.
+    /// used. No connection is made yet.
     pub fn build(self) -> Result<VodClient> {
         let settings = &self.settings;
         let endpoint = match &settings.endpoint {
@@ -152,12 +136,7 @@ impl VodClient {
         self.core.credentials.clone()
     }
 
-    /// The credential that the next call would be signed with.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if there is none, or what the provider says. Cancel safe where the
-    /// provider is.
+    /// The credential that the next call would be signed with; [`ErrorKind::Config`](crate::ErrorKind::Config) if there is none.
     pub async fn credential(&self) -> Result<Credential> {
         self.core.credential().await
     }
@@ -188,19 +167,18 @@ impl VodClient {
         self.core.jitter.next_seed()
     }
 
-    /// A clone whose calls end their waits when `stop` is cancelled, and tell `observer`.
+    /// A clone whose calls end their waits when `stop` is cancelled, and report to `observer`.
     pub(crate) fn watched(&self, stop: CancellationToken, observer: Arc<dyn CallObserver>) -> Self {
         Self { stop, observer, ..self.clone() }
     }
 
-    /// A clone whose calls give up once they have failed for so long, where a run has more patience: 25 s with a
-    /// service that never answered, minutes with one that did.
+    /// A clone whose calls give up once they have failed for `limit`.
     #[must_use]
     pub fn with_patience(&self, limit: Duration) -> Self {
         Self { patience: self.patience.min(limit), ..self.clone() }
     }
 
-    /// `text` of an event without what its sender may know of our last request; `None` if it holds none of that.
+    /// `text` without the secrets of the last request; `None` if it holds none of them.
     pub(crate) fn hidden(&self, text: &str) -> Option<String> {
         self.core.hidden(text)
     }

@@ -11,7 +11,7 @@ use super::refresh_media_play_urls::TaskType;
 use crate::auth::rpc::Params;
 use crate::error::Result;
 
-/// The day's quota of an account, as counts. What the service does not tell is `None`.
+/// The day's quota of an account, as counts. What the service does not say is `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RefreshQuota {
@@ -58,13 +58,8 @@ impl RefreshQuota {
 }
 
 impl VodClient {
-    /// What is left of the day's quota.
-    ///
-    /// Repeated freely; cancel safe. Source: "DescribeVodRefreshQuota" of the VOD API (2017-03-21).
-    ///
-    /// # Errors
-    ///
-    /// What the call met; an answer without any quota is [`ErrorKind::Garbled`](crate::ErrorKind::Garbled).
+    /// What is left of the day's quota. An answer without any quota is an error
+    /// ([`ErrorKind::Garbled`](crate::ErrorKind::Garbled)).
     pub async fn describe_vod_refresh_quota(&self) -> Result<RefreshQuota> {
         self.call(&QUERY_QUOTA, Params::new(), |answer| {
             let quota = Fields::of(&answer.body).map(RefreshQuota::read).unwrap_or_default();

@@ -20,11 +20,11 @@ use crate::net::clock::to_wire;
 
 /// Most rows on a page. Source: "DescribeVodRefreshTasks", parameter `PageSize`.
 pub(crate) const MAX_PAGE_SIZE: u32 = 50;
-/// An id has at most 2,000 URLs (merge rule of "RefreshVodObjectCaches"). On pages of ten, however large ours were to be,
-/// that is as many pages; more is a service in a loop.
+/// A task has at most 2,000 URLs (merge rule of "RefreshVodObjectCaches"): so many pages where a page has only ten rows,
+/// whatever was asked for. More pages are a service in a loop.
 const MAX_PAGES: u32 = 200;
 
-/// The CDN's word on one row.
+/// How far the CDN is with one URL.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum TaskStatus {
@@ -36,7 +36,7 @@ pub enum TaskStatus {
     Complete,
     /// Failed; see the row's description. Final.
     Failed,
-    /// A word we do not know. Not final.
+    /// A status that is not known here. Not final.
     Other(Box<str>),
 }
 
@@ -46,7 +46,7 @@ impl TaskStatus {
         matches!(self, Self::Complete | Self::Failed)
     }
 
-    /// The service's own word.
+    /// The status as the service writes it.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Pending => "Pending",
@@ -91,7 +91,7 @@ pub struct TaskRow {
     pub created_at: Option<DateTime<Utc>>,
     /// Why it failed.
     pub description: Option<String>,
-    /// The service's word for what the task does to the URL: `file`, `preload`, older services `path`. Not kept in the
+    /// What the task does to the URL, as the service writes it: `file`, `preload`, older services `path`. Not kept in the
     /// journal: it serves listings only.
     #[serde(skip)]
     pub object_type: Option<Box<str>>,
@@ -113,14 +113,14 @@ impl TaskRow {
     }
 
     fn read(fields: Fields<'_>) -> Option<Self> {
+        let text = |name| fields.text(name).unwrap_or_default();
+        let task = TaskId::new(fields.id("TaskId")?).ok()?;
         Some(Self {
-            task: TaskId::new(fields.id("TaskId")?).ok()?,
-            object_path: fields.text("ObjectPath").unwrap_or_default(),
-            status: fields.text("Status").unwrap_or_default().into(),
-            progress: progress(&fields.text("Process").unwrap_or_default()),
-            created_at: fields.text("CreationTime").and_then(|t| t.parse().ok()),
+            progress: progress(&text("Process")),
+            created_at: text("CreationTime").parse().ok(),
             description: fields.text("Description"),
-            object_type: fields.text("ObjectType").map(|word| word.trim().into()),
+            object_type: fields.text("ObjectType").map(|name| name.trim().into()),
+            ..Self::new(task, text("ObjectPath"), text("Status").into())
         })
     }
 }
@@ -148,10 +148,8 @@ impl TaskFilter {
     fn params(&self) -> impl Iterator<Item = (String, String)> {
         let domain = self.domain.as_deref().map(|domain| ("DomainName", domain));
         let status = self.status.as_ref().map(|status| ("Status", status.as_str()));
-        [Some(("ObjectType", &*self.object_type)), domain, status]
-            .into_iter()
-            .flatten()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        let given = [Some(("ObjectType", &*self.object_type)), domain, status].into_iter().flatten();
+        given.map(|(name, value)| (name.to_owned(), value.to_owned()))
     }
 }
 
@@ -170,8 +168,8 @@ pub struct TaskPage {
 }
 
 impl TaskPage {
-    /// Whether there can't be more rows: the page is empty, or shorter than the service says that pages are. A total can keep
-    /// the reading up, for that costs a call, but never end it, for that may cost rows.
+    /// Whether there can't be more rows: the page is empty, or shorter than the service says that pages are. A total can make
+    /// the reading go on, which costs a call, but never end it, which may cost rows.
     fn is_last(&self, rows_so_far: usize) -> bool {
         let rows = self.rows_on_page as u64;
         let is_short = self.page_size.is_some_and(|size| rows < size);
@@ -192,11 +190,8 @@ pub struct TaskRows {
 impl VodClient {
     /// One page (from 1) about one task, with 50 rows at most.
     ///
-    /// Rows of other tasks are left out. A task that is not visible yet has no rows. Repeated freely; cancel safe.
-    ///
-    /// # Errors
-    ///
-    /// What the call met; a list that can't be read to its last row is [`ErrorKind::Garbled`].
+    /// Rows of other tasks are left out. A task that is not visible yet has no rows. A list that can't be read to its last row
+    /// is an error ([`ErrorKind::Garbled`]).
     pub async fn describe_vod_refresh_tasks(&self, task: &TaskId, page: u32) -> Result<TaskPage> {
         let mut page = self.page_of(task, page).await?;
         let rows = page.rows.len();
@@ -226,8 +221,7 @@ impl VodClient {
     /// One page of the account's tasks that were made in a time window, newest first, with 50 rows at most.
     ///
     /// `window` is in the service's time and lies within its last three days. What a `filter` leaves out may be there all
-    /// the same: how the service applies it is documented in outline only. A row without a readable task id is left out: it is
-    /// none of the caller's.
+    /// the same: how the service applies it is documented in outline only. Rows without a readable task id are left out.
     pub(crate) async fn list_refresh_tasks(
         &self,
         window: (DateTime<Utc>, DateTime<Utc>),
@@ -249,12 +243,7 @@ impl VodClient {
     /// Without that, the reading ends with a page that is empty, that is shorter than the service says its pages are and
     /// brings the rows to their total, or that repeats the page before it. Totals may be absent or wrong, and pages may be
     /// shorter than was asked for: that costs calls, never rows. Rows may move between pages, so one may come twice in two
-    /// states. Cancel safe.
-    ///
-    /// # Errors
-    ///
-    /// As [`describe_vod_refresh_tasks`](Self::describe_vod_refresh_tasks); a task of more than 200 pages is
-    /// [`ErrorKind::Garbled`], since nobody knows what rows are missing.
+    /// states. A task of more than 200 pages is an error ([`ErrorKind::Garbled`]): nobody knows what rows are missing.
     pub async fn task_rows(
         &self,
         task: &TaskId,
@@ -287,7 +276,8 @@ impl VodClient {
     }
 }
 
-/// Reads a page. A row whose task nobody can tell spoils the answer about one task (`of_one_task`), for it may be that task's.
+/// Reads a page. A row without a readable task id makes an answer about one task (`of_one_task`) garbled: it may be a row of
+/// that task.
 fn decode(answer: &Answer<Value>, of_one_task: bool) -> Result<TaskPage> {
     let fields = Fields::of(&answer.body);
     let rows = fields.and_then(|fields| fields.rows("Tasks", "TaskId"));

@@ -16,7 +16,7 @@ use crate::auth::rpc::Params;
 use crate::client::Answer;
 use crate::error::{Error, ErrorKind, Result};
 
-/// The event that tells which tasks a media got. It can't be chosen in the console, only through the API.
+/// The event that names the tasks of a media. It can't be chosen in the console, only through the API.
 pub const REFRESH_EVENT: &str = "SubmitMediaRefreshComplete";
 /// Stands for every event type. Source: "SetMessageCallback", parameter `EventTypeList`.
 pub const ALL_EVENTS: &str = "ALL";
@@ -36,12 +36,12 @@ pub enum CallbackType {
     Http,
     /// Put into a queue (SMQ, formerly MNS).
     Mns,
-    /// A word that we do not know.
+    /// A type that is not known here.
     Other(String),
 }
 
 impl CallbackType {
-    /// The service's word.
+    /// The type as the service writes it.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Http => "HTTP",
@@ -187,12 +187,8 @@ impl MessageCallback {
 impl VodClient {
     /// The event settings of `app_id` (`None`: the default application); `None` where nothing is set.
     ///
-    /// The service's answer holds the key in clear; it is kept as a secret. Repeated freely; cancel safe.
-    ///
-    /// # Errors
-    ///
-    /// What the call met; settings that can't be read to the last event are [`ErrorKind::Garbled`], since whoever writes
-    /// them back would lose some.
+    /// The service's answer holds the key in clear; it is kept as a secret. Settings that can't be read to the last event are
+    /// an error ([`ErrorKind::Garbled`]), since whoever writes them back would lose some.
     pub async fn get_message_callback(&self, app_id: Option<&str>) -> Result<Option<MessageCallback>> {
         match self.call(&GET_CALLBACK, params_of(app_id), decode).await {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -203,25 +199,14 @@ impl VodClient {
     /// Replaces all event settings of `settings.app_id` (`None`: the default application).
     ///
     /// What is not in `settings` is gone afterwards; an empty list of events switches all of them off. Another writer
-    /// may overwrite it at any time, without a sign: read the settings again. Repeated freely, since the same settings
-    /// written twice are the same. Cancel safety: dropped while on the wire, they may have been written.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Usage`] without a destination, or for a URL of more than [`MAX_CALLBACK_URL_BYTES`]; otherwise what the
-    /// call met.
+    /// may overwrite it at any time, without a sign: read the settings again. [`ErrorKind::Usage`] without a destination, or for
+    /// a URL of more than [`MAX_CALLBACK_URL_BYTES`].
     pub async fn set_message_callback(&self, settings: &MessageCallback) -> Result<()> {
         settings.check().map_err(|error| error.with_action(SET_CALLBACK.name))?;
         self.call(&SET_CALLBACK, settings.params(), |_| Ok(())).await
     }
 
     /// Removes the event settings of `app_id` (`None`: the default application): no event is sent any more.
-    ///
-    /// Repeated freely. Cancel safety: dropped while on the wire, they may be gone.
-    ///
-    /// # Errors
-    ///
-    /// What the call met.
     pub async fn delete_message_callback(&self, app_id: Option<&str>) -> Result<()> {
         self.call(&DELETE_CALLBACK, params_of(app_id), |_| Ok(())).await
     }

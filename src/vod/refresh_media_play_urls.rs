@@ -30,7 +30,7 @@ pub enum TaskType {
 }
 
 impl TaskType {
-    /// The word in requests.
+    /// The type as requests have it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Refresh => "Refresh",
@@ -38,7 +38,7 @@ impl TaskType {
         }
     }
 
-    /// Reads the service's word in any case: the documented event sample says `refresh`.
+    /// Reads the type in any case: the documented event sample says `refresh`.
     pub(crate) fn read(text: &str) -> Option<Self> {
         [Self::Refresh, Self::Preload].into_iter().find(|t| t.as_str().eq_ignore_ascii_case(text.trim()))
     }
@@ -55,7 +55,7 @@ pub enum ResultType {
     Multiple,
 }
 
-/// Narrows the URLs of a media. Empty lists mean all. Words that are not known here are passed on. Source:
+/// Narrows the URLs of a media. Empty lists mean all. Values that are not known here are passed on. Source:
 /// "RefreshMediaPlayUrls" of the VOD API, the parameters of the same names.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -73,11 +73,7 @@ pub struct Filters {
 }
 
 impl Filters {
-    /// Checks the numbers that the service limits.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Usage`] if the slice count is not 1 to 20.
+    /// Checks the numbers that the service limits: [`ErrorKind::Usage`] if the slice count is not 1 to 20.
     pub fn check(&self) -> Result<()> {
         match self.slice_count {
             Some(n) if !(1..=MAX_SLICE_COUNT).contains(&n) => {
@@ -171,7 +167,7 @@ impl VodClient {
     /// Hands up to 20 media to the CDN. Source: "RefreshMediaPlayUrls" of the VOD API (2017-03-21).
     ///
     /// Not repeated after a lost answer, since a repeat makes a second job and spends quota twice; such an error has
-    /// [`Fate::Unknown`](crate::error::Fate::Unknown). Cancel safety: dropped while on the wire, the outcome is unknown.
+    /// [`Fate::Unknown`](crate::error::Fate::Unknown).
     ///
     /// # Errors
     ///
@@ -203,20 +199,20 @@ fn decode(
     let job = job.map_err(|why| answer.garbled(format!("MediaRefreshJobId {why}")))?;
     let mut unrecognised = Vec::new();
     let mut refused = |name| {
-        let is_ours = |id: &String| media.iter().any(|media| media.as_str() == id);
+        let is_requested = |id: &String| media.iter().any(|media| media.as_str() == id);
         let mut list = fields.list(name);
         // An id may hold any separator but the comma, and no other list holds ids that are known beforehand.
         let text = fields.text(name).unwrap_or_default();
         let commas: Vec<String> = text.split(',').map(|id| id.trim().to_owned()).collect();
-        if commas.iter().any(is_ours) {
+        if commas.iter().any(is_requested) {
             list = List {
                 entries: commas.into_iter().filter(|id| !id.is_empty()).collect(),
                 unread: Vec::new(),
             };
         }
-        let (ours, others): (Vec<_>, Vec<_>) = list.entries.into_iter().partition(is_ours);
+        let (requested, others): (Vec<_>, Vec<_>) = list.entries.into_iter().partition(is_requested);
         unrecognised.extend(others.into_iter().chain(list.unread));
-        ours
+        requested
     };
     let (not_found, forbidden) = (refused("NonExistMediaIds"), refused("ForbiddenMediaIds"));
     if job.is_none() && not_found.is_empty() && forbidden.is_empty() {
