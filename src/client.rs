@@ -15,6 +15,6 @@ pub use builder::ClientBuilder;
 pub(crate) use answer::Answer;
 #[cfg(any(test, fuzzing))]
 pub(crate) use answer::{Sent, read};
-pub(crate) use api::{Api, Envelope, Fault, Signed};
+pub(crate) use api::{Api, Envelope, Fault, Parsed, Signed};
 pub(crate) use call::{Call, CallObserver, Core};
 pub(crate) use text::{quoted, without_byte_order_mark};

@@ -14,6 +14,9 @@ use crate::ids::RequestId;
 use crate::net::pace::Pacer;
 use crate::net::xml::Element;
 
+/// The body of a good answer and the request id in it, or an error.
+pub(crate) type Parsed<B> = std::result::Result<(B, Option<RequestId>), Envelope>;
+
 /// One of the two services.
 pub(crate) trait Api: Send + Sync {
     /// An operation with its parameters, before it is signed.
@@ -27,12 +30,7 @@ pub(crate) trait Api: Send + Sync {
     const SIGNATURE_HINT: &'static str = "";
 
     /// Signs one attempt; `now` is the service's time.
-    fn sign(
-        &self,
-        operation: &Self::Operation,
-        credential: &Credential,
-        now: DateTime<Utc>,
-    ) -> Result<Signed>;
+    fn sign(&self, call: &Self::Operation, credential: &Credential, now: DateTime<Utc>) -> Result<Signed>;
 
     /// The parameters of `operation`, if it has any that may be secret.
     fn params(_operation: &Self::Operation) -> Option<&Params> {
@@ -41,10 +39,7 @@ pub(crate) trait Api: Send + Sync {
 
     /// Reads a good answer, and the request id if its body holds one; anything else is an error. Texts for people that are
     /// not ids must come without `secrets`.
-    fn parse(
-        response: &Response<Bytes>,
-        secrets: &[&str],
-    ) -> Result<(Self::Body, Option<RequestId>), Envelope>;
+    fn parse(response: &Response<Bytes>, secrets: &[&str]) -> Parsed<Self::Body>;
 
     /// What an error answer means. `code` is empty where the answer had none.
     fn classify(code: &str, status: u16, is_read: bool) -> Fault;

@@ -5,19 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use http::Method;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::queue_url::QueueUrl;
-use super::service::{Body, Operation, Queue};
+use super::service::{Operation, Queue};
 use crate::auth::CredentialProvider;
-use crate::client::{Answer, Call, CallObserver, ClientBuilder, Core};
+use crate::client::{Call, CallObserver, ClientBuilder, Core};
 use crate::error::Result;
 use crate::net::clock::to_wire;
 use crate::net::retry::Budget;
 
-/// How much longer than its long poll an attempt may take. The service holds a throttled call back for up to 5 s.
-const BEYOND_THE_POLL: Duration = Duration::from_secs(10);
+/// Longest time of one attempt, besides its long poll. The service holds a throttled call back for up to 5 s.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The least that the read timeout may be: the longest poll, and 5 s more.
 const LONGEST_SILENCE: Duration = Duration::from_secs(35);
 
@@ -29,7 +30,7 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(35);
 /// Cancel safety: dropping a call gives it up; it may have been done. A receive that is given up may have taken messages,
 /// which are visible again after the queue's visibility timeout: let it end in a task of its own.
 #[derive(Clone)]
-pub struct QueueClient(Arc<Core<Queue>>);
+pub struct QueueClient(pub(super) Arc<Core<Queue>>);
 
 /// Settings of a [`QueueClient`].
 pub type QueueClientBuilder = ClientBuilder<QueueSettings>;
@@ -51,9 +52,22 @@ impl ClientBuilder<QueueSettings> {
     }
 }
 
+/// A call with the settings that most operations have. All of them may be repeated: what was done is not done twice.
+pub(super) fn usual_call(action: &'static str, method: Method, target: String) -> Call<Operation> {
+    Call {
+        action,
+        operation: Operation { action, method, target, body: String::new() },
+        idempotent: true,
+        attempt_timeout: ATTEMPT_TIMEOUT,
+        budget: Budget::default(),
+        stop: CancellationToken::new(),
+        observer: Arc::new(Observer { stop_when_throttled: None }),
+    }
+}
+
 /// Warns of a wrong clock, and stops a call that must not go on once it is throttled.
-struct Observer {
-    stop_when_throttled: Option<CancellationToken>,
+pub(super) struct Observer {
+    pub(super) stop_when_throttled: Option<CancellationToken>,
 }
 
 impl CallObserver for Observer {
@@ -91,26 +105,6 @@ impl QueueClient {
     /// The service's time of day, as well as it is known.
     pub(crate) fn service_time(&self) -> DateTime<Utc> {
         self.0.time.now()
-    }
-
-    /// Calls an operation, with retries, and returns what `decode` reads in the answer.
-    pub(super) async fn call<T: Send>(
-        &self,
-        operation: Operation,
-        decode: impl Fn(&Answer<Body>) -> Result<T> + Sync,
-    ) -> Result<T> {
-        let stop = CancellationToken::new();
-        let stop_when_throttled = operation.ends_when_throttled.then(|| stop.clone());
-        let call = Call {
-            action: operation.action,
-            idempotent: true,
-            attempt_timeout: operation.wait + BEYOND_THE_POLL,
-            budget: Budget::default().at_most(operation.patience),
-            stop,
-            observer: Arc::new(Observer { stop_when_throttled }),
-            operation,
-        };
-        self.0.call(&call, decode).await
     }
 }
 

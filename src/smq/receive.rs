@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -10,8 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use http::Method;
 
-use super::client::QueueClient;
-use super::service::{Body, MESSAGE_NOT_EXIST, Operation, root_named};
+use super::client::{Observer, QueueClient, usual_call};
+use super::service::{Body, MESSAGE_NOT_EXIST, root_named};
 use crate::auth::percent;
 use crate::client::Answer;
 use crate::error::Result;
@@ -158,12 +159,10 @@ impl QueueClient {
         // Without waitseconds the queue's own setting would count, which may be half a minute.
         let query = format!("numOfMessages={most}&waitseconds={}", wait.as_secs());
         let target = format!("{}?{query}", self.url().messages());
-        let operation = Operation {
-            wait,
-            ends_when_throttled: true,
-            ..Operation::new("BatchReceiveMessage", Method::GET, target)
-        };
-        match self.call(operation, messages_in).await {
+        let mut call = usual_call("BatchReceiveMessage", Method::GET, target);
+        call.attempt_timeout += wait;
+        call.observer = Arc::new(Observer { stop_when_throttled: Some(call.stop.clone()) });
+        match self.0.call(&call, messages_in).await {
             Err(error) if error.code() == Some(MESSAGE_NOT_EXIST) => Ok(Vec::new()),
             received => received,
         }
@@ -171,8 +170,8 @@ impl QueueClient {
 
     /// Asks how the queue is set up.
     pub async fn get_queue_attributes(&self) -> Result<QueueAttributes> {
-        let operation = Operation::new("GetQueueAttributes", Method::GET, self.url().path());
-        self.call(operation, |answer| root_named(answer, "Queue").map(QueueAttributes::read)).await
+        let call = usual_call("GetQueueAttributes", Method::GET, self.url().path());
+        self.0.call(&call, |answer| root_named(answer, "Queue").map(QueueAttributes::read)).await
     }
 }
 

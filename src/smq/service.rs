@@ -1,7 +1,6 @@
 //! How the queue service is spoken to: signatures, and bodies of responses.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -11,9 +10,8 @@ use secrecy::ExposeSecret as _;
 use super::queue_url::QueueUrl;
 use crate::auth::Credential;
 use crate::auth::queue::{self, TOKEN_HEADER, ToSign, VERSION_HEADER};
-use crate::client::{Answer, Api, Envelope, Fault, Signed};
+use crate::client::{Answer, Api, Envelope, Fault, Parsed, Signed};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ids::RequestId;
 use crate::net::xml::{self, Element};
 
 /// Version of the API.
@@ -23,7 +21,7 @@ pub(super) const MESSAGE_NOT_EXIST: &str = "MessageNotExist";
 /// A handle that is no longer valid, or never was.
 pub(super) const RECEIPT_HANDLE_ERROR: &str = "ReceiptHandleError";
 
-/// One operation to be called. All of them may be repeated: what was done is not done twice.
+/// One operation to be signed.
 #[derive(Debug)]
 pub(crate) struct Operation {
     pub(super) action: &'static str,
@@ -32,25 +30,6 @@ pub(crate) struct Operation {
     pub(super) target: String,
     /// XML, or nothing.
     pub(super) body: String,
-    /// How long the service may hold the answer back by our own wish.
-    pub(super) wait: Duration,
-    /// How long it is tried at most.
-    pub(super) patience: Duration,
-    pub(super) ends_when_throttled: bool,
-}
-
-impl Operation {
-    pub(super) fn new(action: &'static str, method: Method, target: String) -> Self {
-        Self {
-            action,
-            method,
-            target,
-            body: String::new(),
-            wait: Duration::ZERO,
-            patience: Duration::MAX,
-            ends_when_throttled: false,
-        }
-    }
 }
 
 /// The queue service.
@@ -114,7 +93,7 @@ impl Api for Queue {
     }
 
     /// A batch delete that partly failed is a 404 whose root is `Errors`: that is an answer, not an error.
-    fn parse(response: &Response<Bytes>, _: &[&str]) -> Result<(Body, Option<RequestId>), Envelope> {
+    fn parse(response: &Response<Bytes>, _: &[&str]) -> Parsed<Body> {
         let root = xml::read(response.body());
         let is_list_of_errors = root.as_ref().is_some_and(|root| root.name == "Errors");
         let is_readable = root.is_some() || response.body().is_empty();
@@ -157,6 +136,8 @@ pub(super) fn root_named<'a>(answer: &'a Answer<Body>, name: &str) -> Result<&'a
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::client::{self, Sent};
 

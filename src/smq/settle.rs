@@ -6,10 +6,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use http::Method;
 
-use super::client::QueueClient;
+use super::client::{QueueClient, usual_call};
 use super::receive::{MAX_MESSAGES_PER_CALL, ReceiptHandle};
 use super::service::{MESSAGE_NOT_EXIST, Operation, RECEIPT_HANDLE_ERROR, root_named};
+use crate::client::Call;
 use crate::error::{Error, ErrorKind, Result};
+use crate::net::retry::Budget;
 use crate::net::xml::{Element, escaped};
 
 const BATCH_DELETE: &str = "BatchDeleteMessage";
@@ -48,16 +50,16 @@ fn handle_expired(error: &Error) -> bool {
     error.code().is_some_and(is_expired)
 }
 
-fn about_a_handle(action: &'static str, method: Method, target: String) -> Operation {
-    Operation { patience: PATIENCE, ..Operation::new(action, method, target) }
+fn about_a_handle(action: &'static str, method: Method, target: String) -> Call<Operation> {
+    Call { budget: Budget::default().at_most(PATIENCE), ..usual_call(action, method, target) }
 }
 
 impl QueueClient {
     /// Deletes the message that was received with `handle`.
     pub async fn delete_message(&self, handle: &ReceiptHandle) -> Result<Deleted> {
         let target = format!("{}?ReceiptHandle={}", self.url().messages(), handle.in_query());
-        let operation = about_a_handle("DeleteMessage", Method::DELETE, target);
-        match self.call(operation, |_| Ok(Deleted::Now)).await {
+        let call = about_a_handle("DeleteMessage", Method::DELETE, target);
+        match self.0.call(&call, |_| Ok(Deleted::Now)).await {
             Err(error) if handle_expired(&error) => Ok(Deleted::HandleExpired),
             deleted => deleted,
         }
@@ -73,9 +75,9 @@ impl QueueClient {
         if handles.is_empty() {
             return Ok(Vec::new());
         }
-        let operation = about_a_handle(BATCH_DELETE, Method::DELETE, self.url().messages());
-        let operation = Operation { body: body(handles), ..operation };
-        let deleted = self.call(operation, |answer| {
+        let mut call = about_a_handle(BATCH_DELETE, Method::DELETE, self.url().messages());
+        call.operation.body = body(handles);
+        let deleted = self.0.call(&call, |answer| {
             let failures: Vec<&Element> = answer.body.iter().flat_map(|root| root.all("Error")).collect();
             read_failures(handles, &failures)
         });
@@ -96,7 +98,8 @@ impl QueueClient {
         let seconds = duration.clamp(SHORTEST, LONGEST).as_secs();
         let query = format!("ReceiptHandle={}&VisibilityTimeout={seconds}", handle.in_query());
         let target = format!("{}?{query}", self.url().messages());
-        let changed = self.call(about_a_handle("ChangeMessageVisibility", Method::PUT, target), |answer| {
+        let call = about_a_handle("ChangeMessageVisibility", Method::PUT, target);
+        let changed = self.0.call(&call, |answer| {
             let root = root_named(answer, "ChangeVisibility")?;
             let handle = root.field("ReceiptHandle").map_or_else(|| handle.clone(), ReceiptHandle::new);
             let next_visible = root.number("NextVisibleTime").and_then(DateTime::from_timestamp_millis);

@@ -22,10 +22,8 @@ pub(crate) const TASK_REGION: &str = "cn-shanghai";
 pub fn endpoint_of_region(region: &str) -> Result<String> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if region.is_empty() || region.len() > 63 || !region.chars().all(plain) {
-        return Err(Error::new(
-            ErrorKind::Usage,
-            format!("{region:?} is no region id (such as cn-shanghai)"),
-        ));
+        let message = format!("{region:?} is no region id (such as cn-shanghai)");
+        return Err(Error::new(ErrorKind::Usage, message));
     }
     Ok(match region {
         "cn-hangzhou" => "https://vod.cn-shanghai.aliyuncs.com".to_owned(),

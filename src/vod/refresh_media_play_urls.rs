@@ -175,13 +175,10 @@ impl VodClient {
     /// met, of which [`ErrorKind::Garbled`] may mean that it was acted upon: also an answer that names neither a job nor a
     /// refused media of the request.
     pub async fn refresh_media_play_urls(&self, request: &RefreshMediaPlayUrls) -> Result<Submission> {
-        if request.media.is_empty() || request.media.len() > MAX_MEDIA_PER_CALL {
-            let found = request.media.len();
-            return Err(Error::new(
-                ErrorKind::Usage,
-                format!("{found} media in a call, 1 to {MAX_MEDIA_PER_CALL} are allowed"),
-            )
-            .with_action(SUBMIT.name));
+        let found = request.media.len();
+        if !(1..=MAX_MEDIA_PER_CALL).contains(&found) {
+            let message = format!("{found} media in a call, 1 to {MAX_MEDIA_PER_CALL} are allowed");
+            return Err(Error::new(ErrorKind::Usage, message).with_action(SUBMIT.name));
         }
         request.filters.check()?;
         let decode = |answer: &_| decode(answer, &request.media, |text| self.hidden(text));
@@ -205,10 +202,8 @@ fn decode(
         let text = fields.text(name).unwrap_or_default();
         let commas: Vec<String> = text.split(',').map(|id| id.trim().to_owned()).collect();
         if commas.iter().any(is_requested) {
-            list = List {
-                entries: commas.into_iter().filter(|id| !id.is_empty()).collect(),
-                unread: Vec::new(),
-            };
+            let entries = commas.into_iter().filter(|id| !id.is_empty()).collect();
+            list = List { entries, unread: Vec::new() };
         }
         let (requested, others): (Vec<_>, Vec<_>) = list.entries.into_iter().partition(is_requested);
         unrecognised.extend(others.into_iter().chain(list.unread));

@@ -13,7 +13,7 @@ use super::lenient::Fields;
 use crate::auth::request::{Attempt, Operation, fresh_nonce, signed};
 use crate::auth::rpc::Params;
 use crate::auth::{Credential, SignatureVersion, echo};
-use crate::client::{Api, Envelope, Fault, Signed, without_byte_order_mark};
+use crate::client::{Api, Envelope, Fault, Parsed, Signed, without_byte_order_mark};
 use crate::error::Result;
 use crate::ids::RequestId;
 use crate::net::pace::Pacer;
@@ -35,14 +35,9 @@ impl Api for Vod {
     type Body = Value;
 
     const REQUEST_ID_HEADER: &'static str = "x-acs-request-id";
-    const SIGNATURE_HINT: &'static str = "";
 
-    fn sign(
-        &self,
-        (host, operation): &Self::Operation,
-        credential: &Credential,
-        now: DateTime<Utc>,
-    ) -> Result<Signed> {
+    fn sign(&self, call: &Self::Operation, credential: &Credential, now: DateTime<Utc>) -> Result<Signed> {
+        let (host, operation) = call;
         let endpoint = match host {
             Host::Media => &self.endpoint,
             Host::Tasks => &self.task_endpoint,
@@ -56,7 +51,7 @@ impl Api for Vod {
 
     /// Reads a JSON object that is no error, and hides `secrets` in its texts, which reports show. Errors come as JSON, as XML
     /// although JSON was asked for, or as a proxy's HTML; some products put a `Code` into a 200.
-    fn parse(response: &Response<Bytes>, secrets: &[&str]) -> Result<(Value, Option<RequestId>), Envelope> {
+    fn parse(response: &Response<Bytes>, secrets: &[&str]) -> Parsed<Value> {
         let body = without_byte_order_mark(response.body());
         let Ok(mut body) = serde_json::from_slice::<Value>(body) else {
             return Err(xml::read(body).as_ref().and_then(Envelope::of_xml).unwrap_or_default());
