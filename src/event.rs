@@ -1,215 +1,24 @@
-//! The ears: events of VOD, decoded, checked and handed to the runs that wait for them.
+//! Sources of events: events of VOD, decoded, checked and handed to the runs that wait for them.
 //!
 //! The event `SubmitMediaRefreshComplete` comes once for each media of a job. Despite its name it says that the URLs
 //! were handed to the CDN, not that the CDN is done. It may come early, twice, late, for somebody else's job, or never;
-//! so everything here only delivers, and the ledger decides. The way of an event: [`EventReceiver`] (signature) →
-//! [`decode`] → [`Inbox`] → driver → ledger; from a queue it is [`QueueConsumer`] instead of the receiver.
+//! so everything here only delivers, and the ledger decides. An event goes from the [`EventReceiver`], which checks its
+//! signature, through [`decode`] and the [`Inbox`] to the driver and the ledger; from a queue it is the [`QueueConsumer`]
+//! instead of the receiver.
 
 mod backoff;
 mod body;
+mod decode;
 mod inbox;
+mod listener;
 mod queue;
 mod receiver;
 
 pub use body::MAX_EVENT_BYTES;
-pub use inbox::{Claim, Inbox, InboxCounts};
+pub use decode::{BadEvent, Correlation, Decoded, EVENT_TYPE, MediaRefreshEvent, Source, decode};
+pub use inbox::{Claim, Inbox};
+pub use listener::Listener;
 pub use queue::{QueueConsumer, QueueListener};
-pub use receiver::{EventReceiver, Listener};
+pub use receiver::EventReceiver;
 
-pub(crate) use inbox::{Delivery, Mail, Subscription};
-
-use std::fmt;
-
-use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-
-use crate::ids::{JobId, RunId};
-use crate::vod::{Fields, JobRow, without_mark};
-
-/// The one event type that is ours. Others arrive at the same address. Source: "`SubmitMediaRefreshComplete`" of the VOD
-/// user guide.
-pub const EVENT_TYPE: &str = "SubmitMediaRefreshComplete";
-
-/// How the tasks of a media became known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Source {
-    /// An event over HTTP.
-    Callback,
-    /// An event from a queue.
-    Queue,
-    /// The call `GetMediaRefreshJobs`.
-    Lookup,
-}
-
-impl Source {
-    /// The word in reports.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Callback => "callback",
-            Self::Queue => "queue",
-            Self::Lookup => "lookup",
-        }
-    }
-}
-
-/// Our own mark in `UserData.Extend`. It survives a lost submit answer: the event brings it back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Correlation {
-    /// The run that submitted.
-    pub run: RunId,
-    /// Which batch of it, from 0.
-    pub batch: u32,
-}
-
-/// One event about a job.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct MediaRefreshEvent {
-    /// The job.
-    pub job: JobId,
-    /// The media and its tasks; `None` where the event names no media, which makes it a hint to look the job up.
-    pub row: Option<JobRow>,
-    /// When VOD says it happened.
-    pub event_time: Option<DateTime<Utc>>,
-    /// Our mark, if it is there.
-    pub correlation: Option<Correlation>,
-    /// How it came.
-    pub source: Source,
-    /// Whether its sender is known: its signature was checked, or it came out of a queue, into which only those can write
-    /// who have keys of the account. What it says is not proven by that.
-    #[serde(default)]
-    pub signed: bool,
-}
-
-/// What a message turned out to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Decoded {
-    /// Ours to look at.
-    Refresh(Box<MediaRefreshEvent>),
-    /// An event of another type; holds the type.
-    Other(String),
-}
-
-/// Why a message is no event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BadEvent {
-    /// Not a JSON object.
-    NotJson(String),
-    /// A field that an event must have is not there or unreadable; names it.
-    Field(&'static str),
-}
-
-impl fmt::Display for BadEvent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotJson(why) => write!(f, "the body is no JSON object: {why}"),
-            Self::Field(name) => write!(f, "the event has no readable {name}"),
-        }
-    }
-}
-
-impl std::error::Error for BadEvent {}
-
-/// Reads one event as VOD sends it, whatever the order of its fields and the dress of its values. Its length is for the
-/// caller to limit: [`MAX_EVENT_BYTES`].
-///
-/// # Errors
-///
-/// [`BadEvent`] if the body is no JSON object, or an event of our type has no job id.
-pub fn decode(body: &[u8], source: Source) -> Result<Decoded, BadEvent> {
-    let value: Value =
-        serde_json::from_slice(without_mark(body)).map_err(|e| BadEvent::NotJson(e.to_string()))?;
-    let fields = Fields::of(&value).ok_or_else(|| BadEvent::NotJson("it is no object".into()))?;
-    let event_type = fields.text("EventType").ok_or(BadEvent::Field("EventType"))?;
-    if event_type != EVENT_TYPE {
-        return Ok(Decoded::Other(event_type));
-    }
-    let job = fields.id("MediaRefreshJobId").and_then(|id| JobId::new(id).ok());
-    Ok(Decoded::Refresh(Box::new(MediaRefreshEvent {
-        job: job.ok_or(BadEvent::Field("MediaRefreshJobId"))?,
-        row: JobRow::read(fields, |_| None),
-        event_time: fields.text("EventTime").and_then(|time| time.parse().ok()),
-        correlation: fields.get("Extend").and_then(correlation),
-        source,
-        signed: source == Source::Queue,
-    })))
-}
-
-/// `Extend` comes back as an object or as a string that holds one.
-fn correlation(extend: &Value) -> Option<Correlation> {
-    match extend {
-        Value::String(text) => serde_json::from_str(text).ok(),
-        object => serde_json::from_value(object.clone()).ok(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::vod::{SubmissionStatus, TaskType};
-
-    fn event(body: &str) -> MediaRefreshEvent {
-        match decode(body.as_bytes(), Source::Callback).unwrap() {
-            Decoded::Refresh(event) => *event,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn the_vendors_success_sample_names_its_task() {
-        let event = event(include_str!("../tests/fixtures/events/success.json"));
-        let row = event.row.unwrap();
-        assert_eq!(event.job.as_str(), "c5ae61bf9af1****");
-        assert_eq!((row.status, row.task_type), (SubmissionStatus::Success, Some(TaskType::Refresh)));
-        assert_eq!(row.tasks.len(), 1);
-        assert!(row.urls.len() == 1 && row.urls[0].ends_with(".mp4"));
-    }
-
-    #[test]
-    fn the_vendors_failure_sample_has_neither_urls_nor_tasks() {
-        let row = event(include_str!("../tests/fixtures/events/fail.json")).row.unwrap();
-        assert_eq!(row.status, SubmissionStatus::Fail);
-        assert_eq!(row.error_code.as_deref(), Some("InvalidDomain.NotFound"));
-        assert!(row.tasks.is_empty() && row.urls.is_empty());
-    }
-
-    #[test]
-    fn what_cannot_be_read_of_an_events_lists_is_quoted() {
-        let lists = r#""TaskIds":"1;2 3","SuccessPlayUrls":["https://h/a,b", 4]"#;
-        let body = format!(
-            "\u{feff}{{\"EventType\":\"{EVENT_TYPE}\",\"MediaRefreshJobId\":\"J\",\"MediaId\":\"m\",{lists}}}"
-        );
-        let row = event(&body).row.unwrap();
-        assert_eq!((row.tasks.len(), row.urls), (3, vec!["https://h/a,b".to_owned()]));
-        assert_eq!(row.unread.as_deref(), Some("4"));
-    }
-
-    #[test]
-    fn our_mark_is_found_in_either_dress() {
-        let mark = Correlation { run: RunId::new("r1").unwrap(), batch: 3 };
-        for extend in [r#"{"run":"r1","batch":3,"text":"x"}"#, r#""{\"run\":\"r1\",\"batch\":3}""#] {
-            let body = format!(
-                r#"{{"EventType":"{EVENT_TYPE}","MediaRefreshJobId":"J","MediaId":"m","Status":"success","Extend":{extend}}}"#
-            );
-            assert_eq!(event(&body).correlation.as_ref(), Some(&mark));
-        }
-    }
-
-    #[test]
-    fn strangers_and_nonsense_are_told_apart() {
-        let other = decode(br#"{"EventType":"FileUploadComplete","Size":12}"#, Source::Queue).unwrap();
-        assert_eq!(other, Decoded::Other("FileUploadComplete".into()));
-        for body in ["", "[]", "null", "{", "\u{0}"] {
-            assert!(matches!(decode(body.as_bytes(), Source::Queue), Err(BadEvent::NotJson(_))), "{body}");
-        }
-        assert_eq!(decode(b"{}", Source::Queue), Err(BadEvent::Field("EventType")));
-        let no_job = format!(r#"{{"EventType":"{EVENT_TYPE}"}}"#);
-        assert_eq!(decode(no_job.as_bytes(), Source::Queue), Err(BadEvent::Field("MediaRefreshJobId")));
-    }
-}
+pub(crate) use inbox::{InboxMessage, Subscription};

@@ -42,6 +42,7 @@
 //! crates are there. A tokio runtime is the caller's.
 
 pub mod auth;
+pub mod client;
 pub mod docs;
 #[cfg(feature = "emulator")]
 pub mod emulator;

@@ -4,24 +4,22 @@
 //! a file of its own beside its request and answer. Answers are read leniently: numbers or strings, lists in any notation,
 //! any case of keys. What makes no sense is an error with the request id, or is kept as unread: never a panic, nor a guess.
 
-mod answer;
+mod actions;
 mod client;
-mod delete_message_callback;
 mod describe_vod_refresh_quota;
 mod describe_vod_refresh_tasks;
 mod endpoints;
 mod fault;
 mod get_media_refresh_jobs;
-mod get_message_callback;
 mod lenient;
 mod message_callback;
 mod play_url;
 mod refresh_media_play_urls;
-mod set_message_callback;
+mod service;
 
-pub use client::{VodClient, VodClientBuilder};
+pub use client::{VodClient, VodClientBuilder, VodSettings};
 pub use describe_vod_refresh_quota::RefreshQuota;
-pub use describe_vod_refresh_tasks::{TaskFilter, TaskPage, TaskQuery, TaskRow, TaskRows, TaskStatus};
+pub use describe_vod_refresh_tasks::{TaskFilter, TaskPage, TaskRow, TaskRows, TaskStatus};
 pub use endpoints::endpoint_of_region;
 pub use get_media_refresh_jobs::{JobRow, SubmissionStatus};
 pub use message_callback::{
@@ -32,7 +30,7 @@ pub use refresh_media_play_urls::{
     Filters, MAX_MEDIA_PER_CALL, RefreshMediaPlayUrls, ResultType, Submission, TaskType,
 };
 
-pub(crate) use client::CallWatch;
+pub(crate) use crate::client::CallObserver;
 pub(crate) use fault::is_about_task;
-pub(crate) use lenient::{Fields, without_mark};
+pub(crate) use lenient::Fields;
 pub(crate) use play_url::{host, normal_form};

@@ -1,4 +1,4 @@
-//! How a consumer of a shared queue holds back: after messages that are not ours, and when the service does not wait.
+//! How a consumer of a shared queue holds back: after foreign messages, and when the service does not wait.
 //!
 //! Pure: no clock and no queue in here, so the numbers can be tested. They follow from the service's own throttle, which
 //! strikes a client that receives and does not delete for half an hour, or 5,000 messages (source: "Flow limiting policy"
@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// So many receipts of foreign messages, with none of ours between them, and the queue is no use to us.
+/// After more receipts of foreign messages than this, with no message of our own between them, the queue is no use to us.
 const FOREIGN_IN_A_ROW: u32 = 300;
-/// So many in all; the service's own limit is 5,000.
+/// The same for all receipts of foreign messages; the service's own limit is 5,000.
 const FOREIGN_IN_ALL: u32 = 4_000;
-/// So long nothing but foreign messages; the service's own limit is half an hour.
+/// The longest time with nothing but foreign messages; the service's own limit is half an hour.
 const FOREIGN_FOR: Duration = Duration::from_secs(20 * 60);
 /// First pause after a batch of foreign messages: longer than the second for which they stay hidden, so that their owner
 /// can be quicker than we.
@@ -34,7 +34,7 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// A message that is not ours came; whether it did for the first time.
+    /// Notes a foreign message; returns whether it came for the first time.
     pub(super) fn is_new(&mut self, id: &str) -> bool {
         if self.seen.len() >= REMEMBERED {
             self.seen.clear();
@@ -42,7 +42,7 @@ impl Backoff {
         self.seen.insert(id.to_owned())
     }
 
-    /// A batch with some of ours in it: no reason to hold back.
+    /// Notes a batch with a message of our own in it: no reason to hold back.
     pub(super) fn progress(&mut self, foreign: usize) {
         self.streak = 0;
         self.in_a_row = 0;
@@ -51,7 +51,8 @@ impl Backoff {
         self.in_all = self.in_all.saturating_add(foreign as u32);
     }
 
-    /// A batch of foreign messages only; gives the pause until the next receive. Longer each time known ones come back.
+    /// Notes a batch of foreign messages only; returns the pause until the next receive, which is longer each time known
+    /// messages come back.
     pub(super) fn only_foreign(
         &mut self,
         foreign: usize,
@@ -68,23 +69,23 @@ impl Backoff {
         (first * (1 << self.streak.min(4))).min(LONGEST_PAUSE)
     }
 
-    /// Nothing came for a whole long poll.
+    /// Notes that nothing came for a whole long poll.
     pub(super) fn empty(&mut self) {
         self.streak = 0;
         self.foreign_since = None;
         self.early = 0;
     }
 
-    /// The service said "empty" at once instead of waiting: more polls wait than it allows. Gives the pause until the next
-    /// receive, which is at most as long as the poll would have been.
+    /// Notes that the service said "empty" at once instead of waiting: more polls wait than it allows. Returns the pause until
+    /// the next receive, which is at most as long as the poll would have been.
     pub(super) fn answered_early(&mut self, poll: Duration, jitter: f64) -> Duration {
         self.early = (self.early + 1).min(5);
         let doubled = Duration::from_secs(1 << (self.early - 1));
         doubled.min(poll).mul_f64(0.75 + 0.25 * jitter)
     }
 
-    /// Why the queue is to be left alone from now on, if it is.
-    pub(super) fn enough(&self, now: Instant) -> Option<String> {
+    /// Returns why the queue is to be left alone from now on, if it is.
+    pub(super) fn gives_up(&self, now: Instant) -> Option<String> {
         if self.in_a_row > FOREIGN_IN_A_ROW {
             return Some(format!("{} messages in a row were not ours", self.in_a_row));
         }
@@ -129,15 +130,15 @@ mod tests {
         for _ in 0..19 {
             row.only_foreign(16, true, start, 0.0);
         }
-        assert!(row.enough(start).unwrap().contains("304 messages in a row"));
+        assert!(row.gives_up(start).unwrap().contains("304 messages in a row"));
         row.progress(16);
-        assert_eq!(row.enough(later), None, "one of ours between them");
+        assert_eq!(row.gives_up(later), None, "one of ours between them");
         (0..250).for_each(|_| row.progress(15));
-        assert!(row.enough(start).is_some(), "4,000 in all");
+        assert!(row.gives_up(start).is_some(), "4,000 in all");
         let mut long = Backoff::default();
         long.only_foreign(1, false, start, 0.0);
-        assert!(long.enough(later).unwrap().contains("20 minutes"));
+        assert!(long.gives_up(later).unwrap().contains("20 minutes"));
         long.empty();
-        assert_eq!(long.enough(later), None, "it was empty between them");
+        assert_eq!(long.gives_up(later), None, "it was empty between them");
     }
 }

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::MediaRefreshEvent;
+use super::decode::MediaRefreshEvent;
 
-/// Events that a run may be behind; a sender waits, then is told to come again.
+/// Events that a run may be behind; a sender waits, then has to come again.
 const BACKLOG: usize = 1_024;
 /// The sender gives up after five seconds and should have its answer within one.
 const ANSWER_WITHIN: Duration = Duration::from_millis(900);
@@ -22,7 +22,7 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(900);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Claim {
-    /// Nobody's here.
+    /// No run of this process submitted it.
     Foreign,
     /// Not known yet: a submit answer that is still to come may name its job. The run keeps a copy meanwhile.
     Undecided,
@@ -30,19 +30,13 @@ pub enum Claim {
     Ours,
 }
 
-/// Something for one run.
+/// A message to one run.
 #[derive(Debug)]
-pub(crate) enum Mail {
-    Event(Box<Delivery>),
+pub(crate) enum InboxMessage {
+    /// An event. The run answers through `recorded` when it has written it down.
+    Event { event: Box<MediaRefreshEvent>, recorded: oneshot::Sender<Claim> },
     /// Something about a source of events that a person should know.
     Warning(String),
-}
-
-/// An event on its way to one run. The run answers when it has written it down.
-#[derive(Debug)]
-pub(crate) struct Delivery {
-    pub(crate) event: MediaRefreshEvent,
-    pub(crate) recorded: oneshot::Sender<Claim>,
 }
 
 /// Takes events from receivers and hands them to runs. Clones share one inbox.
@@ -52,23 +46,13 @@ pub struct Inbox(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     // A std mutex: the list is copied out, never held across an await.
-    runs: Mutex<Vec<mpsc::Sender<Mail>>>,
+    runs: Mutex<Vec<mpsc::Sender<InboxMessage>>>,
     /// How many runs there are, for sources that rest while nobody waits.
     waiting: watch::Sender<usize>,
-    /// Sources that ended before their time, and why: runs that begin later must hear of it as well.
+    /// Sources that ended before their time, and why: runs that begin later must be warned as well.
     ended: Mutex<BTreeMap<String, String>>,
     received: AtomicU64,
     rejected: AtomicU64,
-}
-
-/// How many events an inbox has seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct InboxCounts {
-    /// Delivered to at least one run.
-    pub received: u64,
-    /// Refused for their signature or because they could not be read.
-    pub rejected: u64,
 }
 
 impl Inbox {
@@ -87,9 +71,9 @@ impl Inbox {
             let mut acknowledgements = Vec::with_capacity(runs.len());
             for run in runs {
                 let (recorded, done) = oneshot::channel();
-                // A run that has ended no longer listens; that is no failure.
-                if run.send(Mail::Event(Box::new(Delivery { event: event.clone(), recorded }))).await.is_ok()
-                {
+                let message = InboxMessage::Event { event: Box::new(event.clone()), recorded };
+                // A run that has ended receives no more; that is no failure.
+                if run.send(message).await.is_ok() {
                     acknowledgements.push(done);
                 }
             }
@@ -99,11 +83,9 @@ impl Inbox {
             }
             best
         };
-        let claim = tokio::time::timeout(ANSWER_WITHIN, written).await.ok();
-        if claim.is_some() {
-            self.0.received.fetch_add(1, Ordering::Relaxed);
-        }
-        claim
+        let claim = tokio::time::timeout(ANSWER_WITHIN, written).await.ok()?;
+        self.0.received.fetch_add(1, Ordering::Relaxed);
+        Some(claim)
     }
 
     /// Notes an event that was refused.
@@ -111,25 +93,27 @@ impl Inbox {
         self.0.rejected.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// What was seen so far.
-    pub fn counts(&self) -> InboxCounts {
-        InboxCounts {
-            received: self.0.received.load(Ordering::Relaxed),
-            rejected: self.0.rejected.load(Ordering::Relaxed),
-        }
+    /// How many events were delivered so far.
+    pub fn received(&self) -> u64 {
+        self.0.received.load(Ordering::Relaxed)
+    }
+
+    /// How many events were refused so far, for their signature or because they could not be read.
+    pub fn rejected(&self) -> u64 {
+        self.0.rejected.load(Ordering::Relaxed)
     }
 
     /// Registers a run. It must do so before it submits, or an early event is lost.
     pub(crate) fn subscribe(&self) -> Subscription {
-        let (sender, mail) = mpsc::channel(BACKLOG);
+        let (sender, messages) = mpsc::channel(BACKLOG);
         for why in lock(&self.0.ended).values() {
-            let _ = sender.try_send(Mail::Warning(why.clone()));
+            let _ = sender.try_send(InboxMessage::Warning(why.clone()));
         }
         let mut runs = lock(&self.0.runs);
         runs.push(sender);
         self.0.waiting.send_replace(runs.len());
         drop(runs);
-        Subscription { mail, inbox: self.clone() }
+        Subscription { messages, inbox: self.clone() }
     }
 
     /// How many runs there are; changes can be waited for.
@@ -137,10 +121,10 @@ impl Inbox {
         self.0.waiting.subscribe()
     }
 
-    /// Tells the runs there are. A run that is far behind misses it; it is in the log as well.
+    /// Warns the runs there are. A run that is far behind misses it; it is in the log as well.
     pub(crate) fn warn(&self, message: &str) {
         for run in lock(&self.0.runs).iter() {
-            let _ = run.try_send(Mail::Warning(message.to_owned()));
+            let _ = run.try_send(InboxMessage::Warning(message.to_owned()));
         }
     }
 
@@ -149,7 +133,7 @@ impl Inbox {
         lock(&self.0.ended).remove(name);
     }
 
-    /// A source of events ended before its time: tells the runs there are, and those to come.
+    /// A source of events ended before its time: warns the runs there are, and those to come.
     pub(crate) fn source_ended(&self, name: &str, why: &str) {
         lock(&self.0.ended).insert(name.to_owned(), why.to_owned());
         self.warn(why);
@@ -163,13 +147,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// A run's end of the inbox; dropped with the run.
 #[derive(Debug)]
 pub(crate) struct Subscription {
-    pub(crate) mail: mpsc::Receiver<Mail>,
+    pub(crate) messages: mpsc::Receiver<InboxMessage>,
     pub(crate) inbox: Inbox,
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.mail.close();
+        self.messages.close();
         let mut runs = lock(&self.inbox.0.runs);
         runs.retain(|run| !run.is_closed());
         self.inbox.0.waiting.send_replace(runs.len());

@@ -12,7 +12,7 @@ use super::{Noon, SECRET_MARK, TOKEN_MARK, block_on};
 use crate::auth::{Credential, StaticCredentials, percent};
 use crate::error::{Error, ErrorKind, Fate};
 use crate::ids::{JobId, MediaId, TaskId};
-use crate::vod::{RefreshMediaPlayUrls, SubmissionStatus, TaskQuery, TaskRow, TaskType, VodClient};
+use crate::vod::{RefreshMediaPlayUrls, SubmissionStatus, TaskRow, TaskType, VodClient};
 
 /// Lets a client make its calls.
 pub fn answer(bytes: &[u8]) {
@@ -42,7 +42,7 @@ pub fn answer(bytes: &[u8]) {
                 }
             }
         }
-        match client.describe_vod_refresh_tasks(&TaskQuery { task: task.clone(), page: 1 }).await {
+        match client.describe_vod_refresh_tasks(&task, 1).await {
             Ok(page) => page.rows.iter().for_each(|row| {
                 assert!(row.task == task && row.progress <= 100, "{row:?}");
                 holds_no_secret(row.status.as_str());

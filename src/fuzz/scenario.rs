@@ -9,7 +9,7 @@ use crate::auth::{Credential, StaticCredentials};
 use crate::emulator::{Emulator, Scenario};
 use crate::error::ErrorKind;
 use crate::ids::{JobId, MediaId, TaskId};
-use crate::vod::{RefreshMediaPlayUrls, TaskQuery, TaskType, VodClient};
+use crate::vod::{RefreshMediaPlayUrls, TaskType, VodClient};
 
 /// Fields that types alone don't check.
 const PLACES: [&str; 9] = [
@@ -84,7 +84,7 @@ fn start(scenario: Scenario) {
     for id in cloud.job_ids().iter().filter_map(|id| JobId::new(id).ok()) {
         begun(client.get_media_refresh_jobs(&id));
         for task in cloud.task_ids(id.as_str(), "m1").iter().filter_map(|id| TaskId::new(id).ok()) {
-            begun(client.describe_vod_refresh_tasks(&TaskQuery { task, page: 1 }));
+            begun(client.describe_vod_refresh_tasks(&task, 1));
         }
     }
     begun(client.describe_vod_refresh_quota());

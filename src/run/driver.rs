@@ -25,7 +25,7 @@ use super::ledger::{Fact, Ledger, Moment, Room, Work};
 use super::observer::{Notice, Observer};
 use super::{Refresher, Report, RunOptions};
 use crate::error::{Error, Result};
-use crate::event::{Delivery, Inbox, Mail, Subscription};
+use crate::event::{Inbox, InboxMessage, Subscription};
 use crate::journal::{Order, RunRecord};
 use crate::vod::VodClient;
 use calls::Done;
@@ -72,7 +72,7 @@ struct Driver<'a> {
 enum Wake {
     Stopped,
     Done(Result<Done, JoinError>),
-    Mail(Mail),
+    Mail(InboxMessage),
     Notice(Notice),
     Time,
 }
@@ -91,7 +91,7 @@ impl<'a> Driver<'a> {
             diary,
             // Before the first submission, or an early event is lost.
             events: refresher.inbox.as_ref().map(Inbox::subscribe),
-            rejected_before: refresher.inbox.as_ref().map_or(0, |inbox| inbox.counts().rejected),
+            rejected_before: refresher.inbox.as_ref().map_or(0, |inbox| inbox.rejected()),
             calls: JoinSet::new(),
             in_flight: Room { submit: 0, look_up: 0, look: 0 },
             soft_stop,
@@ -172,23 +172,23 @@ impl<'a> Driver<'a> {
         while let Some(done) = self.calls.try_join_next() {
             self.done(done, &mut facts);
         }
-        while let Some(next) = self.events.as_mut().and_then(|events| events.mail.try_recv().ok()) {
+        while let Some(next) = self.events.as_mut().and_then(|events| events.messages.try_recv().ok()) {
             mail.push(next);
         }
         for mail in mail {
             match mail {
-                Mail::Event(delivery) => {
-                    let mut event = delivery.event.clone();
+                InboxMessage::Event { event: received, recorded } => {
+                    let mut event = received.clone();
                     // A service that repeats a request in its text may do so in an event as well.
                     event.row.iter_mut().for_each(|row| row.hide(|text| self.client.hidden(text)));
-                    facts.push(Fact::Event(Box::new(event)));
-                    deliveries.push(*delivery);
+                    facts.push(Fact::Event(event));
+                    deliveries.push((received, recorded));
                 }
-                Mail::Warning(message) => self.tell(&Notice::Warning { message }),
+                InboxMessage::Warning(message) => self.tell(&Notice::Warning { message }),
             }
         }
         self.note(facts).await;
-        for Delivery { event, recorded } in deliveries {
+        for (event, recorded) in deliveries {
             // Asked after it was applied: only then is it known whose it is. The receiver may have stopped waiting; the
             // event counts all the same.
             let _ = recorded.send(self.ledger.claim(&event));
@@ -308,9 +308,9 @@ impl<'a> Driver<'a> {
 }
 
 /// The next event or warning; never, where there is no inbox.
-async fn next_mail(events: &mut Option<Subscription>) -> Option<Mail> {
+async fn next_mail(events: &mut Option<Subscription>) -> Option<InboxMessage> {
     match events {
-        Some(subscription) => subscription.mail.recv().await,
+        Some(subscription) => subscription.messages.recv().await,
         None => std::future::pending().await,
     }
 }

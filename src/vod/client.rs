@@ -1,49 +1,27 @@
-//! The client: where to and who; and the one way in which every call goes out.
-
-mod builder;
-mod pace;
-
-pub use builder::VodClientBuilder;
+//! The client: where to, who, and the calls' common part.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
 
-use super::answer::{self, Answer, Asked};
-use crate::auth::request::{Attempt, Operation, Signed, fresh_nonce, signed};
-use crate::auth::{Credential, CredentialProvider, SignatureVersion, echo, renew, rpc};
-use crate::error::{Error, ErrorKind, Result};
+use super::actions::{self, Action, VERSION};
+use super::endpoints::{TASK_REGION, endpoint_of_region};
+use super::service::Vod;
+use crate::auth::request::Operation;
+use crate::auth::rpc::Params;
+use crate::auth::{Credential, CredentialProvider, SignatureVersion};
+use crate::client::{Answer, Call, CallObserver, ClientBuilder, Core};
+use crate::error::Result;
 use crate::net::clock::Clock;
-use crate::net::pace::Pacer;
-use crate::net::retry::{Budget, Retry};
-use crate::net::rng::Jitter;
-use crate::net::service_time::{Corrected, ServiceTime};
-use crate::net::transport::{BoxFuture, Transport, send_within};
-use pace::Pace;
+use crate::net::endpoint::checked_endpoint;
+use crate::net::retry::Budget;
 
-/// API version of every call here.
-pub(super) const VERSION: &str = "2017-03-21";
 /// Longest time of one attempt from connecting to the last byte.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Hears what a client does on the way to its answers.
-pub(crate) trait CallWatch: Send + Sync {
-    /// A request goes out.
-    fn calling(&self, action: &'static str);
-    /// An answer asked us to slow down.
-    fn throttled(&self, action: &'static str);
-    /// An attempt failed and will be repeated after `wait`.
-    fn retrying(&self, error: &Error, attempt: u32, wait: Duration);
-    /// A call came to a good answer.
-    fn went_well(&self, action: &'static str);
-    /// Our clock is off; signatures use the service's time from now on.
-    fn clock_corrected(&self, ours: DateTime<Utc>, theirs: DateTime<Utc>);
-}
 
 /// Calls the VOD API. Clones share connections, pace and what was learned of the service's clock.
 ///
@@ -51,317 +29,216 @@ pub(crate) trait CallWatch: Send + Sync {
 /// [`with_max_rps`](VodClientBuilder::with_max_rps)), and repeats what is worth it. An attempt takes 30 s at most. A call
 /// that goes on failing is given up after 5 minutes with a service that answered before (15 where it has no room for the
 /// work), after 25 s with one that never did; [`with_patience`](Self::with_patience) sets less. Cancel safety: dropping a
-/// call gives it up; a submission may then have been acted upon.
+/// call gives it up; what writes may then have been acted upon. All but submissions may be repeated freely.
 ///
-/// # Errors
-///
-/// What a call may meet, besides what its method names:
-///
-/// | kind | when |
-/// |---|---|
-/// | [`Config`](ErrorKind::Config) | there are no credentials |
-/// | [`Refused`](ErrorKind::Refused), [`Expired`](ErrorKind::Expired) | the key, the signature or the permission is not good, and there is no other credential |
-/// | [`Clock`](ErrorKind::Clock) | the service refuses the time, also after it was corrected by its own |
-/// | [`Rejected`](ErrorKind::Rejected), [`NotFound`](ErrorKind::NotFound) | the service refuses what was asked for |
-/// | [`Quota`](ErrorKind::Quota) | the day's quota is used up |
-/// | [`Throttled`](ErrorKind::Throttled), [`Busy`](ErrorKind::Busy), [`Unavailable`](ErrorKind::Unavailable), [`Garbled`](ErrorKind::Garbled) | too fast, no room, no answer of the service (a proxy's page is none), or none that makes sense, for as long as it was tried |
+#[doc = include_str!("../docs/vod_errors.md")]
 #[derive(Clone)]
 pub struct VodClient {
-    shared: Arc<Shared>,
+    core: Arc<Core<Vod>>,
     stop: CancellationToken,
-    watch: Option<Arc<dyn CallWatch>>,
-    budget: Budget,
+    observer: Arc<dyn CallObserver>,
+    patience: Duration,
 }
 
-struct Shared {
-    transport: Arc<dyn Transport>,
-    credentials: Arc<dyn CredentialProvider>,
-    time: ServiceTime,
-    endpoint: String,
-    task_endpoint: String,
+/// Settings of a [`VodClient`].
+pub type VodClientBuilder = ClientBuilder<VodSettings>;
+
+/// The settings that only a [`VodClient`] has.
+#[derive(Debug, Clone, Default)]
+pub struct VodSettings {
+    region: Option<String>,
+    endpoint: Option<String>,
+    task_endpoint: Option<String>,
     signature: SignatureVersion,
-    pace: Pace,
-    answered: AtomicBool,
-    /// What the last request was signed with. A std mutex: never held across an await.
-    signer: Mutex<Option<Credential>>,
-    jitter: Jitter,
+    max_rps: Option<u32>,
 }
 
-/// One operation to be called.
-#[derive(Debug)]
-pub(super) struct Call {
-    service: Service,
-    operation: Operation,
-    /// Whether repeating it after a lost answer does no harm.
-    idempotent: bool,
-}
-
-impl Call {
-    /// A call that may be repeated freely.
-    pub(super) fn repeatable(
-        service: Service,
-        action: &'static str,
-        method: http::Method,
-        params: rpc::Params,
-    ) -> Self {
-        Self { service, operation: Operation { action, version: VERSION, method, params }, idempotent: true }
+impl ClientBuilder<VodSettings> {
+    /// The region of the media, `cn-shanghai` by default. A media is visible in its own region only.
+    pub fn with_region(mut self, region: impl Into<String>) -> Self {
+        self.settings.region = Some(region.into());
+        self
     }
 
-    /// A call that does its work once more each time.
-    pub(super) fn once(service: Service, operation: Operation) -> Self {
-        Self { service, operation, idempotent: false }
+    /// Another endpoint than the region's: an emulator, a gateway. It serves task queries as well.
+    pub fn with_endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.settings.endpoint = Some(endpoint.into());
+        self
     }
-}
 
-/// Which of the two endpoints serves an operation.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Service {
-    /// The media's region.
-    Media,
-    /// Task and quota queries, documented for cn-shanghai only.
-    Tasks,
+    /// Another endpoint for task and quota queries, which live in cn-shanghai only.
+    pub fn with_task_endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.settings.task_endpoint = Some(endpoint.into());
+        self
+    }
+
+    /// How requests are signed; signature version 1.0 by default.
+    pub fn with_signature_version(mut self, version: SignatureVersion) -> Self {
+        self.settings.signature = version;
+        self
+    }
+
+    /// Cap on calls per second for each action, 20 by default; 0 counts as 1. A lower limit that the vendor publishes goes
+    /// before the default, not before a cap that is given. Source: the QPS limits of the VOD API.
+    ///
+    /// Without it, task queries begin at 5 a second, which is what the CDN's own twin of the call allows
+    /// ("DescribeRefreshTasks" of the CDN API), and grow towards the cap as long as the service does not ask to slow
+    /// down. Throttled, the rate halves and comes back slowly, so that several processes share an account's rate.
+    pub fn with_max_rps(mut self, calls_per_second: u32) -> Self {
+        self.settings.max_rps = Some(calls_per_second);
+        self
+    }
+
+    /// Checks the settings: [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a malformed region or endpoint,
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for plain HTTP where it is not allowed or certificates that can't be
+    /// used. No connection is made yet.
+    pub fn build(self) -> Result<VodClient> {
+        let settings = &self.settings;
+        let endpoint = match &settings.endpoint {
+            Some(given) => checked_endpoint(given, self.allow_http)?,
+            None => endpoint_of_region(settings.region.as_deref().unwrap_or(TASK_REGION))?,
+        };
+        let task_endpoint = match (&settings.task_endpoint, &settings.endpoint) {
+            (Some(given), _) => checked_endpoint(given, self.allow_http)?,
+            (None, Some(_)) => endpoint.clone(),
+            (None, None) => endpoint_of_region(TASK_REGION)?,
+        };
+        let plain_http_only = [&endpoint, &task_endpoint].iter().all(|e| e.starts_with("http://"));
+        let (signature, pacers) = (settings.signature, actions::pacers(settings.max_rps));
+        let api = Vod { endpoint, task_endpoint, signature, pacers };
+        Ok(VodClient {
+            core: self.connect(api, plain_http_only, Duration::ZERO)?,
+            stop: CancellationToken::new(),
+            observer: Arc::new(()),
+            patience: Duration::MAX,
+        })
+    }
 }
 
 impl VodClient {
     /// A client with these credentials and the defaults: region cn-shanghai, signature version 1.0, 20 calls a second.
     pub fn builder(credentials: impl CredentialProvider + 'static) -> VodClientBuilder {
-        VodClientBuilder::new(Arc::new(credentials))
+        ClientBuilder::new(credentials, VodSettings::default())
     }
 
     /// Where submissions and lookups go: scheme, host and port.
     pub fn endpoint(&self) -> &str {
-        &self.shared.endpoint
+        &self.core.api.endpoint
     }
 
     /// Where task and quota queries go: scheme, host and port.
     pub fn task_endpoint(&self) -> &str {
-        &self.shared.task_endpoint
+        &self.core.api.task_endpoint
     }
 
     /// Where credentials come from, for other clients of the same account.
     pub fn credentials(&self) -> Arc<dyn CredentialProvider> {
-        self.shared.credentials.clone()
+        self.core.credentials.clone()
     }
 
-    /// The credential that the next call would be signed with.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Config`] if there is none, or what the provider says. Cancel safe where the provider is.
+    /// The credential that the next call would be signed with; [`ErrorKind::Config`](crate::ErrorKind::Config) if there is none.
     pub async fn credential(&self) -> Result<Credential> {
-        self.shared.credentials.credential().await?.ok_or_else(|| {
-            Error::new(ErrorKind::Config, "the provider has no credentials").with_code("NoCredentials")
-        })
+        self.core.credential().await
     }
 
     /// Our own time of day.
     pub(crate) fn local_time(&self) -> DateTime<Utc> {
-        self.shared.time.local()
+        self.core.time.local()
     }
 
     /// The service's time of day, as well as it is known.
     pub fn service_time(&self) -> DateTime<Utc> {
-        self.shared.time.now()
+        self.core.time.now()
     }
 
     /// How far the service's clock is ahead of ours by the `Date` of its last answer; `None` before the first one.
     /// Good to about a second.
     pub fn measured_skew(&self) -> Option<TimeDelta> {
-        self.shared.time.seen()
+        self.core.time.seen()
     }
 
     /// The service's clock, as well as it is known: what callbacks' timestamps are to be compared with.
     pub fn service_clock(&self) -> impl Clock + 'static {
-        ServiceClock(self.clone())
+        self.clone()
     }
 
     /// The seed of a run that is driven with this client.
     pub(crate) fn seed_of_a_run(&self) -> u64 {
-        self.shared.jitter.next_seed()
+        self.core.jitter.next_seed()
     }
 
-    /// A clone whose calls end their waits when `stop` is cancelled, and tell `watch`.
-    ///
-    /// A request that is on the wire is not cut by `stop`: its answer is worth having.
-    pub(crate) fn watched(&self, stop: CancellationToken, watch: Arc<dyn CallWatch>) -> Self {
-        Self { stop, watch: Some(watch), ..self.clone() }
+    /// A clone whose calls end their waits when `stop` is cancelled, and report to `observer`.
+    pub(crate) fn watched(&self, stop: CancellationToken, observer: Arc<dyn CallObserver>) -> Self {
+        Self { stop, observer, ..self.clone() }
     }
 
-    /// A clone whose calls give up once they have failed for so long, where a run has more patience: 25 s with a
-    /// service that never answered, minutes with one that did.
+    /// A clone whose calls give up once they have failed for `limit`.
     #[must_use]
     pub fn with_patience(&self, limit: Duration) -> Self {
-        Self { budget: self.budget.at_most(limit), ..self.clone() }
+        Self { patience: self.patience.min(limit), ..self.clone() }
     }
 
-    /// `text` of an event without what its sender may know of our last request; `None` if it holds none of that.
+    /// `text` without the secrets of the last request; `None` if it holds none of them.
     pub(crate) fn hidden(&self, text: &str) -> Option<String> {
-        let signer = self.shared.signer.lock().unwrap_or_else(PoisonError::into_inner);
-        echo::hidden(text, echo::secrets_of(signer.as_ref()?, None))
+        self.core.hidden(text)
     }
 
-    /// Makes a call, with retries, and gives back what `decode` reads in the answer. An answer that it refuses as garbled is
-    /// worth another attempt like any that makes no sense.
+    /// Makes a call, with retries, and returns what `decode` reads in the answer.
     pub(super) async fn call<T: Send>(
         &self,
-        call: Call,
-        decode: impl Fn(&Answer) -> Result<T> + Sync,
+        action: &'static Action,
+        params: Params,
+        decode: impl Fn(&Answer<Value>) -> Result<T> + Sync,
     ) -> Result<T> {
-        let action = call.operation.action;
-        let (call, decode) = (&call, &decode);
-        let pacer = self.shared.pace.of(action);
-        let renewed = &AtomicBool::new(false);
-        let retry = Retry {
-            budget: self.budget,
-            idempotent: call.idempotent,
-            stop: &self.stop,
-            answered: &|| self.shared.answered.load(Ordering::Relaxed),
-            renewed: &|| renewed.load(Ordering::Relaxed),
-            jitter: &|| self.shared.jitter.next(),
-            on_retry: &|error, number, wait| {
-                debug!(action, attempt = number, wait_ms = wait.as_millis() as u64, %error, "will try again");
-                if error.kind() == ErrorKind::Throttled {
-                    pacer.throttled(wait);
-                }
-                if let Some(watch) = &self.watch {
-                    watch.retrying(error, number, wait);
-                }
-            },
+        let Action { name, method, host, idempotent, .. } = action;
+        let call = Call {
+            action: name,
+            operation: (*host, Operation { action: name, version: VERSION, method: method.clone(), params }),
+            idempotent: *idempotent,
+            attempt_timeout: ATTEMPT_TIMEOUT,
+            budget: Budget::default().at_most(self.patience),
+            stop: self.stop.clone(),
+            observer: self.observer.clone(),
         };
-        let attempt = || -> BoxFuture<'_, Result<T>> {
-            Box::pin(async move {
-                let answer = self.attempt(call, pacer, renewed).await?;
-                let read = decode(&answer).map_err(|error| error.with_action(action))?;
-                self.shared.answered.store(true, Ordering::Relaxed);
-                Ok(read)
-            })
-        };
-        let read = retry.run(attempt).await?;
-        pacer.went_well();
-        if let Some(watch) = &self.watch {
-            watch.went_well(action);
-        }
-        Ok(read)
-    }
-
-    /// One attempt: wait for our turn, sign, send, read. Sets `renewed` if its credential was refused and another is
-    /// there.
-    async fn attempt(&self, call: &Call, pacer: &Pacer, renewed: &AtomicBool) -> Result<Answer> {
-        let Call { service, operation, idempotent } = call;
-        let action = operation.action;
-        let endpoint = match service {
-            Service::Media => &self.shared.endpoint,
-            Service::Tasks => &self.shared.task_endpoint,
-        };
-        renewed.store(false, Ordering::Relaxed);
-        let prepared = async {
-            pacer.turn().await;
-            // After the wait: it may have been long enough for a credential to end.
-            self.credential().await
-        };
-        let credential = tokio::select! {
-            biased;
-            () = self.stop.cancelled() => {
-                return Err(Error::new(ErrorKind::Unavailable, "stopped before it was sent").with_action(action));
+        let decode = |answer: &Answer<Value>| {
+            // Every answer of the service has at least the id of its request.
+            if answer.body.as_object().is_some_and(serde_json::Map::is_empty) {
+                return Err(answer.garbled("the answer is an empty object"));
             }
-            credential = prepared => credential?,
+            decode(answer)
         };
-        *self.shared.signer.lock().unwrap_or_else(PoisonError::into_inner) = Some(credential.clone());
-        let attempt = Attempt { credential: &credential, nonce: fresh_nonce()?, now: self.service_time() };
-        let Signed { request, string_to_sign } =
-            signed(self.shared.signature, endpoint, operation, &attempt)?;
-        if let Some(watch) = &self.watch {
-            watch.calling(action);
-        }
-        let answer = send_within(&*self.shared.transport, request, ATTEMPT_TIMEOUT)
-            .await
-            .map_err(|failure| Error::from(failure).with_action(action))?;
-        self.shared.time.see(answer.headers());
-        let secrets = echo::secrets_of(&credential, Some(&operation.params));
-        let asked = Asked { is_read: *idempotent, secrets: &secrets, now: self.service_time() };
-        let result = answer::read(&answer, asked).map_err(|error| {
-            let error = error.with_action(action);
-            match error.kind() {
-                ErrorKind::Clock => self.correct_clock(error, &answer),
-                _ if error.code() == Some("SignatureDoesNotMatch") => {
-                    explain_signature(error, &answer, &string_to_sign, &credential)
-                }
-                _ => error,
-            }
-        });
-        let code = result.as_ref().err().map(|error| error.code().unwrap_or("none"));
-        debug!(action, status = answer.status().as_u16(), code, "answered");
-        if let (Err(error), Some(watch)) = (&result, &self.watch)
-            && error.kind() == ErrorKind::Throttled
-        {
-            watch.throttled(action);
-        }
-        // A proxy can answer as well; the service gives a reason, or sense.
-        if code.is_some_and(|code| code != "none") {
-            self.shared.answered.store(true, Ordering::Relaxed);
-        }
-        renew::after(result, &*self.shared.credentials, &credential, renewed).await
-    }
-
-    /// The next attempt uses the service's time.
-    fn correct_clock(&self, error: Error, answer: &http::Response<bytes::Bytes>) -> Error {
-        let (error, corrected) = self.shared.time.correct(error, answer.headers());
-        if let (Some(Corrected { ours, theirs }), Some(watch)) = (corrected, &self.watch) {
-            watch.clock_corrected(ours, theirs);
-        }
-        error
+        self.core.call(&call, decode).await
     }
 }
 
-/// [`VodClient::service_time`] as a clock.
-#[derive(Debug)]
-struct ServiceClock(VodClient);
-
-impl Clock for ServiceClock {
+/// The service's clock.
+impl Clock for VodClient {
     fn now(&self) -> DateTime<Utc> {
-        self.0.service_time()
+        self.service_time()
     }
-}
-
-/// Tells a wrong secret from a request that was changed on the way.
-fn explain_signature(
-    error: Error,
-    answer: &http::Response<bytes::Bytes>,
-    string_to_sign: &str,
-    credential: &Credential,
-) -> Error {
-    let key_id = &credential.key_id;
-    if credential.secret_has_blanks_around() {
-        return error.with_message_suffix("; the secret has a blank or line break at its start or end");
-    }
-    let Some(theirs) = answer::servers_string_to_sign(answer) else { return error };
-    let squeezed = |text: &str| text.split_whitespace().collect::<String>();
-    error.with_message_suffix(&if squeezed(&theirs) == squeezed(string_to_sign) {
-        format!("; the service signs the same text, so the secret does not belong to key id {key_id}")
-    } else {
-        "; the service signs another text than we do: something changed the request on the way".to_owned()
-    })
 }
 
 impl fmt::Debug for VodClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VodClient")
-            .field("endpoint", &self.shared.endpoint)
-            .field("task_endpoint", &self.shared.task_endpoint)
-            .field("credentials", &self.shared.credentials)
+            .field("endpoint", &self.endpoint())
+            .field("task_endpoint", &self.task_endpoint())
+            .field("credentials", &self.core.credentials)
             .finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use bytes::Bytes;
 
     use super::*;
     use crate::auth::StaticCredentials;
-    use crate::error::Fate;
+    use crate::error::{ErrorKind, Fate};
     use crate::ids::{JobId, MediaId, TaskId};
-    use crate::net::transport::TransportError;
+    use crate::net::transport::{BoxFuture, Transport, TransportError};
     use crate::vod::{RefreshMediaPlayUrls, TaskType};
 
     /// Gives the n-th request the n-th answer.

@@ -2,18 +2,16 @@
 //!
 //! Source: "DescribeVodRefreshQuota" of the VOD API (2017-03-21). Its service address is cn-shanghai only.
 
-use http::Method;
 use serde::Serialize;
 
-use super::client::{Call, Service, VodClient};
+use super::actions::QUERY_QUOTA;
+use super::client::VodClient;
 use super::lenient::Fields;
 use super::refresh_media_play_urls::TaskType;
 use crate::auth::rpc::Params;
 use crate::error::Result;
 
-const ACTION: &str = "DescribeVodRefreshQuota";
-
-/// The day's quota of an account, as counts. What the service does not tell is `None`.
+/// The day's quota of an account, as counts. What the service does not say is `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RefreshQuota {
@@ -60,16 +58,11 @@ impl RefreshQuota {
 }
 
 impl VodClient {
-    /// What is left of the day's quota.
-    ///
-    /// Repeated freely; cancel safe. Source: "DescribeVodRefreshQuota" of the VOD API (2017-03-21).
-    ///
-    /// # Errors
-    ///
-    /// What the call met; an answer without any quota is [`ErrorKind::Garbled`](crate::ErrorKind::Garbled).
+    /// What is left of the day's quota. An answer without any quota is an error
+    /// ([`ErrorKind::Garbled`](crate::ErrorKind::Garbled)).
     pub async fn describe_vod_refresh_quota(&self) -> Result<RefreshQuota> {
-        self.call(Call::repeatable(Service::Tasks, ACTION, Method::POST, Params::new()), |answer| {
-            let quota = answer.fields().map(RefreshQuota::read).unwrap_or_default();
+        self.call(&QUERY_QUOTA, Params::new(), |answer| {
+            let quota = Fields::of(&answer.body).map(RefreshQuota::read).unwrap_or_default();
             if quota == RefreshQuota::default() {
                 return Err(answer.garbled("the answer has no quota in it"));
             }

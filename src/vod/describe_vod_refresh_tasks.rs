@@ -5,28 +5,26 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use http::Method;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tracing::warn;
 
-use super::answer::Answer;
-use super::client::{Call, Service, VodClient};
+use super::actions::QUERY_TASKS;
+use super::client::VodClient;
 use super::lenient::Fields;
 use crate::auth::rpc::Params;
+use crate::client::Answer;
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::ids::TaskId;
 use crate::net::clock::to_wire;
 
-pub(crate) const ACTION: &str = "DescribeVodRefreshTasks";
-/// Not published; the CDN's own twin of this call allows 5 a second. Source: "DescribeRefreshTasks" of the CDN API.
-pub(crate) const PER_SECOND: f64 = 5.0;
 /// Most rows on a page. Source: "DescribeVodRefreshTasks", parameter `PageSize`.
 pub(crate) const MAX_PAGE_SIZE: u32 = 50;
-/// An id has at most 2,000 URLs (merge rule of "RefreshVodObjectCaches"). On pages of ten, however large ours were to be,
-/// that is as many pages; more is a service in a loop.
+/// A task has at most 2,000 URLs (merge rule of "RefreshVodObjectCaches"): so many pages where a page has only ten rows,
+/// whatever was asked for. More pages are a service in a loop.
 const MAX_PAGES: u32 = 200;
 
-/// The CDN's word on one row.
+/// How far the CDN is with one URL.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum TaskStatus {
@@ -38,7 +36,7 @@ pub enum TaskStatus {
     Complete,
     /// Failed; see the row's description. Final.
     Failed,
-    /// A word we do not know. Not final.
+    /// A status that is not known here. Not final.
     Other(Box<str>),
 }
 
@@ -48,7 +46,7 @@ impl TaskStatus {
         matches!(self, Self::Complete | Self::Failed)
     }
 
-    /// The service's own word.
+    /// The status as the service writes it.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Pending => "Pending",
@@ -93,7 +91,7 @@ pub struct TaskRow {
     pub created_at: Option<DateTime<Utc>>,
     /// Why it failed.
     pub description: Option<String>,
-    /// The service's word for what the task does to the URL: `file`, `preload`, older services `path`. Not kept in the
+    /// What the task does to the URL, as the service writes it: `file`, `preload`, older services `path`. Not kept in the
     /// journal: it serves listings only.
     #[serde(skip)]
     pub object_type: Option<Box<str>>,
@@ -115,14 +113,14 @@ impl TaskRow {
     }
 
     fn read(fields: Fields<'_>) -> Option<Self> {
+        let text = |name| fields.text(name).unwrap_or_default();
+        let task = TaskId::new(fields.id("TaskId")?).ok()?;
         Some(Self {
-            task: TaskId::new(fields.id("TaskId")?).ok()?,
-            object_path: fields.text("ObjectPath").unwrap_or_default(),
-            status: fields.text("Status").unwrap_or_default().into(),
-            progress: progress(&fields.text("Process").unwrap_or_default()),
-            created_at: fields.text("CreationTime").and_then(|t| t.parse().ok()),
+            progress: progress(&text("Process")),
+            created_at: text("CreationTime").parse().ok(),
             description: fields.text("Description"),
-            object_type: fields.text("ObjectType").map(|word| word.trim().into()),
+            object_type: fields.text("ObjectType").map(|name| name.trim().into()),
+            ..Self::new(task, text("ObjectPath"), text("Status").into())
         })
     }
 }
@@ -134,17 +132,9 @@ fn progress(text: &str) -> u8 {
     number.clamp(0.0, 100.0) as u8
 }
 
-/// What to ask for. A task id can't be empty, so unrelated tasks of the account never come back for one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TaskQuery {
-    /// The task.
-    pub task: TaskId,
-    /// From 1.
-    pub page: u32,
-}
-
 /// What narrows a listing. The service takes no domain and no status without an object type.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TaskFilter {
     /// As rows have it in [`TaskRow::object_type`].
     pub object_type: Box<str>,
@@ -158,10 +148,8 @@ impl TaskFilter {
     fn params(&self) -> impl Iterator<Item = (String, String)> {
         let domain = self.domain.as_deref().map(|domain| ("DomainName", domain));
         let status = self.status.as_ref().map(|status| ("Status", status.as_str()));
-        [Some(("ObjectType", &*self.object_type)), domain, status]
-            .into_iter()
-            .flatten()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        let given = [Some(("ObjectType", &*self.object_type)), domain, status].into_iter().flatten();
+        given.map(|(name, value)| (name.to_owned(), value.to_owned()))
     }
 }
 
@@ -180,8 +168,8 @@ pub struct TaskPage {
 }
 
 impl TaskPage {
-    /// Whether there can't be more rows: the page is empty, or shorter than the service says that pages are. A total can keep
-    /// the reading up, for that costs a call, but never end it, for that may cost rows.
+    /// Whether there can't be more rows: the page is empty, or shorter than the service says that pages are. A total can make
+    /// the reading go on, which costs a call, but never end it, which may cost rows.
     fn is_last(&self, rows_so_far: usize) -> bool {
         let rows = self.rows_on_page as u64;
         let is_short = self.page_size.is_some_and(|size| rows < size);
@@ -200,33 +188,29 @@ pub struct TaskRows {
 }
 
 impl VodClient {
-    /// One page about one task, with 50 rows at most.
+    /// One page (from 1) about one task, with 50 rows at most.
     ///
-    /// Rows of other tasks are left out. A task that is not visible yet has no rows. Repeated freely; cancel safe.
-    ///
-    /// # Errors
-    ///
-    /// What the call met; a list that can't be read to its last row is [`ErrorKind::Garbled`].
-    pub async fn describe_vod_refresh_tasks(&self, query: &TaskQuery) -> Result<TaskPage> {
-        let mut page = self.page_of(query).await?;
+    /// Rows of other tasks are left out. A task that is not visible yet has no rows. A list that can't be read to its last row
+    /// is an error ([`ErrorKind::Garbled`]).
+    pub async fn describe_vod_refresh_tasks(&self, task: &TaskId, page: u32) -> Result<TaskPage> {
+        let mut page = self.page_of(task, page).await?;
         let rows = page.rows.len();
-        page.rows.retain(|row| row.task == query.task);
+        page.rows.retain(|row| row.task == *task);
         if page.rows.len() < rows {
             let others = rows - page.rows.len();
-            warn!(task_id = %query.task, rows = others, "the answer has rows of other tasks; left out");
+            warn!(task_id = %task, rows = others, "the answer has rows of other tasks; left out");
         }
         Ok(page)
     }
 
     /// The same with the rows of other tasks, should the service give any.
-    async fn page_of(&self, query: &TaskQuery) -> Result<TaskPage> {
+    async fn page_of(&self, task: &TaskId, page: u32) -> Result<TaskPage> {
         let params = Params::from([
-            ("TaskId".to_owned(), query.task.to_string()),
-            ("PageNumber".to_owned(), query.page.to_string()),
+            ("TaskId".to_owned(), task.to_string()),
+            ("PageNumber".to_owned(), page.to_string()),
             ("PageSize".to_owned(), MAX_PAGE_SIZE.to_string()),
         ]);
-        let call = Call::repeatable(Service::Tasks, ACTION, Method::POST, params);
-        match self.call(call, |answer| decode(answer, true)).await {
+        match self.call(&QUERY_TASKS, params, |answer| decode(answer, true)).await {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 Ok(TaskPage { rows: Vec::new(), rows_on_page: 0, total: Some(0), page_size: None })
             }
@@ -237,13 +221,8 @@ impl VodClient {
     /// One page of the account's tasks that were made in a time window, newest first, with 50 rows at most.
     ///
     /// `window` is in the service's time and lies within its last three days. What a `filter` leaves out may be there all
-    /// the same: how the service applies it is documented in outline only. Repeated freely; cancel safe.
-    ///
-    /// # Errors
-    ///
-    /// As [`describe_vod_refresh_tasks`](Self::describe_vod_refresh_tasks), but a row without a readable task id is left out:
-    /// it is none of the caller's.
-    pub async fn list_refresh_tasks(
+    /// the same: how the service applies it is documented in outline only. Rows without a readable task id are left out.
+    pub(crate) async fn list_refresh_tasks(
         &self,
         window: (DateTime<Utc>, DateTime<Utc>),
         filter: Option<&TaskFilter>,
@@ -256,8 +235,7 @@ impl VodClient {
             ("PageSize".to_owned(), MAX_PAGE_SIZE.to_string()),
         ]);
         params.extend(filter.into_iter().flat_map(TaskFilter::params));
-        let call = Call::repeatable(Service::Tasks, ACTION, Method::POST, params);
-        self.call(call, |answer| decode(answer, false)).await
+        self.call(&QUERY_TASKS, params, |answer| decode(answer, false)).await
     }
 
     /// The rows of one task, page by page, until `is_enough` says so of the rows so far.
@@ -265,12 +243,7 @@ impl VodClient {
     /// Without that, the reading ends with a page that is empty, that is shorter than the service says its pages are and
     /// brings the rows to their total, or that repeats the page before it. Totals may be absent or wrong, and pages may be
     /// shorter than was asked for: that costs calls, never rows. Rows may move between pages, so one may come twice in two
-    /// states. Cancel safe.
-    ///
-    /// # Errors
-    ///
-    /// As [`describe_vod_refresh_tasks`](Self::describe_vod_refresh_tasks); a task of more than 200 pages is
-    /// [`ErrorKind::Garbled`], since nobody knows what rows are missing.
+    /// states. A task of more than 200 pages is an error ([`ErrorKind::Garbled`]): nobody knows what rows are missing.
     pub async fn task_rows(
         &self,
         task: &TaskId,
@@ -281,7 +254,7 @@ impl VodClient {
         let mut read: HashMap<TaskRow, usize> = HashMap::new();
         let mut before = Vec::new();
         for page in 1..=MAX_PAGES {
-            let answer = self.page_of(&TaskQuery { task: task.clone(), page }).await?;
+            let answer = self.page_of(task, page).await?;
             all.total = all.total.max(answer.total);
             let mut on_page: HashMap<&TaskRow, usize> = HashMap::new();
             for row in answer.rows.iter().filter(|row| row.task == *task) {
@@ -299,13 +272,14 @@ impl VodClient {
             before = answer.rows;
         }
         let message = format!("task {task} has more than {MAX_PAGES} pages");
-        Err(Error::new(ErrorKind::Garbled, message).with_fate(Fate::Unknown).with_action(ACTION))
+        Err(Error::new(ErrorKind::Garbled, message).with_fate(Fate::Unknown).with_action(QUERY_TASKS.name))
     }
 }
 
-/// Reads a page. A row whose task nobody can tell spoils the answer about one task (`of_one_task`), for it may be that task's.
-fn decode(answer: &Answer, of_one_task: bool) -> Result<TaskPage> {
-    let fields = answer.fields();
+/// Reads a page. A row without a readable task id makes an answer about one task (`of_one_task`) garbled: it may be a row of
+/// that task.
+fn decode(answer: &Answer<Value>, of_one_task: bool) -> Result<TaskPage> {
+    let fields = Fields::of(&answer.body);
     let rows = fields.and_then(|fields| fields.rows("Tasks", "TaskId"));
     let rows = rows.ok_or_else(|| answer.garbled("Tasks is no list of rows"))?;
     let rows_on_page = rows.len();
@@ -346,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_without_a_task_spoils_a_look_and_no_listing() {
+    fn a_row_without_a_task_spoils_a_poll_and_no_listing() {
         for tasks in [json!({"Task": {}}), json!([{"TaskId": "T 1"}]), json!([{"ObjectPath": "u"}])] {
             assert_eq!(
                 page(json!({ "Tasks": tasks }), true).unwrap_err().kind(),

@@ -5,33 +5,11 @@
 use crate::error::{Error, ErrorKind, Result};
 
 /// Regions that are served by the central name, as the vendor's SDK has it. No VOD service is documented there.
-const CENTRAL: &[&str] = &[
-    "ap-northeast-2-pop",
-    "ap-southeast-2",
-    "ap-southeast-3",
-    "cn-beijing-finance-1",
-    "cn-beijing-finance-pop",
-    "cn-beijing-gov-1",
-    "cn-chengdu",
-    "cn-edge-1",
-    "cn-fujian",
-    "cn-hangzhou-finance",
-    "cn-hongkong-finance-pop",
-    "cn-huhehaote",
-    "cn-qingdao",
-    "cn-shanghai-finance-1",
-    "cn-shanghai-inner",
-    "cn-shenzhen-finance-1",
-    "cn-shenzhen-inner",
-    "cn-wuhan",
-    "cn-wulanchabu",
-    "cn-yushanfang",
-    "cn-zhangbei",
-    "eu-west-1-oxs",
-    "me-east-1",
-    "rus-west-1-pop",
-    "us-east-1",
-];
+const CENTRAL: &str = "\
+    ap-northeast-2-pop ap-southeast-2 ap-southeast-3 cn-beijing-finance-1 cn-beijing-finance-pop cn-beijing-gov-1 \
+    cn-chengdu cn-edge-1 cn-fujian cn-hangzhou-finance cn-hongkong-finance-pop cn-huhehaote cn-qingdao \
+    cn-shanghai-finance-1 cn-shanghai-inner cn-shenzhen-finance-1 cn-shenzhen-inner cn-wuhan cn-wulanchabu \
+    cn-yushanfang cn-zhangbei eu-west-1-oxs me-east-1 rus-west-1-pop us-east-1";
 
 /// The region that task and quota queries are documented for.
 pub(crate) const TASK_REGION: &str = "cn-shanghai";
@@ -44,14 +22,14 @@ pub(crate) const TASK_REGION: &str = "cn-shanghai";
 pub fn endpoint_of_region(region: &str) -> Result<String> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if region.is_empty() || region.len() > 63 || !region.chars().all(plain) {
-        return Err(Error::new(
-            ErrorKind::Usage,
-            format!("{region:?} is no region id (such as cn-shanghai)"),
-        ));
+        let message = format!("{region:?} is no region id (such as cn-shanghai)");
+        return Err(Error::new(ErrorKind::Usage, message));
     }
     Ok(match region {
         "cn-hangzhou" => "https://vod.cn-shanghai.aliyuncs.com".to_owned(),
-        central if CENTRAL.contains(&central) => "https://vod.aliyuncs.com".to_owned(),
+        central if CENTRAL.split(' ').any(|region| region == central) => {
+            "https://vod.aliyuncs.com".to_owned()
+        }
         other => format!("https://vod.{other}.aliyuncs.com"),
     })
 }

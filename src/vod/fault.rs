@@ -5,35 +5,13 @@
 
 use std::time::Duration;
 
+use crate::client::Fault;
 use crate::error::{ErrorKind, Fate};
 
-/// The meaning of one error answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Fault {
-    pub(crate) kind: ErrorKind,
-    pub(crate) fate: Fate,
-    /// The least wait that makes sense, where the code tells one.
-    pub(crate) wait: Option<Duration>,
-}
-
-/// Looks an error answer up. `code` is empty where the answer had none, and `is_read` says that the call changes nothing.
-///
-/// An answer without a code is no word of the service, whatever its status: a proxy, a portal or a gateway gave it.
-pub(crate) fn classify(code: &str, status: u16, is_read: bool) -> Fault {
-    use ErrorKind::{Garbled, NotFound, Refused, Rejected, Throttled, Unavailable};
-    if let Some(fault) = known(code) {
-        return fault;
-    }
-    of(match status {
-        429 => Throttled,
-        200..=299 => Garbled,
-        // An unknown code refuses no permission for sure, and one look that it spoils must not end a run.
-        400..=499 if is_read && !code.is_empty() => Rejected,
-        401 | 403 if !code.is_empty() => Refused,
-        404 if !code.is_empty() => NotFound,
-        400..=499 if !code.is_empty() => Rejected,
-        _ => Unavailable,
-    })
+/// Returns the meaning of an error answer. `code` is empty where the answer had none, and `is_read` says that the call
+/// changes nothing.
+pub(super) fn classify(code: &str, status: u16, is_read: bool) -> Fault {
+    known(code).unwrap_or_else(|| Fault::of_unknown_code(code, status, is_read))
 }
 
 /// Whether the code speaks about the very task id that was asked for.
@@ -47,33 +25,33 @@ fn known(code: &str) -> Option<Fault> {
     let lower = code.to_ascii_lowercase();
     let family = |prefix| is_of_family(&lower, prefix);
     Some(match lower.as_str() {
-        _ if lower.starts_with("throttling") || lower == "toomanyrequests" => of(Throttled),
+        _ if lower.starts_with("throttling") || lower == "toomanyrequests" => Fault::of(Throttled),
         "serviceunavailable" => Fault { kind: Unavailable, fate: Fate::NotActed, wait: None },
         "servicebusy" => busy(10),
         "preloadqueuefull" => busy(60),
         _ if family("quotaperminuteexceeded") => busy(60),
-        _ if family("quotaexceeded") => of(Quota),
-        "invalidtimestamp.expired" => of(Clock),
+        _ if family("quotaexceeded") => Fault::of(Quota),
+        "invalidtimestamp.expired" => Fault::of(Clock),
         // A copy of this request got through: whether it was acted upon, nobody knows.
-        "signaturenonceused" => of(Unavailable),
-        "signaturedoesnotmatch" | "incompletesignature" | "invalidtimestamp.format" => of(Refused),
-        "invalidsecuritytoken.expired" => of(Expired),
-        _ if family("invalidaccesskeyid") || family("invalidsecuritytoken") => of(Refused),
-        "missingsecuritytoken" | "nopermission" => of(Refused),
-        _ if family("forbidden") || family("operationdenied") => of(Refused),
+        "signaturenonceused" => Fault::of(Unavailable),
+        "signaturedoesnotmatch" | "incompletesignature" | "invalidtimestamp.format" => Fault::of(Refused),
+        "invalidsecuritytoken.expired" => Fault::of(Expired),
+        _ if family("invalidaccesskeyid") || family("invalidsecuritytoken") => Fault::of(Refused),
+        "missingsecuritytoken" | "nopermission" => Fault::of(Refused),
+        _ if family("forbidden") || family("operationdenied") => Fault::of(Refused),
         // The host does not know the action: a wrong region or endpoint.
         "invalidaction.notfound" | "invalidapi.notfound" | "invalidproduct.notfound" | "invalidversion" => {
-            of(Rejected)
+            Fault::of(Rejected)
         }
-        _ if family("invaliddomain") => of(Rejected),
-        _ if family("internalerror") || lower == "internal error" => of(Unavailable),
-        "notfound" => of(NotFound),
-        _ if lower.ends_with(".notfound") || lower.ends_with(".notexist") => of(NotFound),
+        _ if family("invaliddomain") => Fault::of(Rejected),
+        _ if family("internalerror") || lower == "internal error" => Fault::of(Unavailable),
+        "notfound" => Fault::of(NotFound),
+        _ if lower.ends_with(".notfound") || lower.ends_with(".notexist") => Fault::of(NotFound),
         "invalidtime" | "unsupportedhttpmethod" | "unsupportedoperation" | "invalidprotocol.needssl" => {
-            of(Rejected)
+            Fault::of(Rejected)
         }
-        _ if lower.starts_with("invalidparameter") || lower.starts_with("missing") => of(Rejected),
-        _ if REFUSED_PARAMETERS.into_iter().any(family) => of(Rejected),
+        _ if lower.starts_with("invalidparameter") || lower.starts_with("missing") => Fault::of(Rejected),
+        _ if REFUSED_PARAMETERS.into_iter().any(family) => Fault::of(Rejected),
         _ => return None,
     })
 }
@@ -85,14 +63,6 @@ const REFUSED_PARAMETERS: [&str; 5] =
 
 fn is_of_family(lower: &str, prefix: &str) -> bool {
     lower.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-}
-
-fn of(kind: ErrorKind) -> Fault {
-    let fate = match kind {
-        ErrorKind::Unavailable | ErrorKind::Garbled => Fate::Unknown,
-        _ => Fate::NotActed,
-    };
-    Fault { kind, fate, wait: None }
 }
 
 fn busy(seconds: u64) -> Fault {

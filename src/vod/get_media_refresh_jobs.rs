@@ -4,37 +4,35 @@
 
 use std::collections::HashSet;
 
-use http::Method;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
-use super::answer::Answer;
-use super::client::{Call, Service, VodClient};
-use super::lenient::{Fields, quoted};
+use super::actions::QUERY_JOB;
+use super::client::VodClient;
+use super::lenient::Fields;
 use super::play_url;
 use super::refresh_media_play_urls::TaskType;
 use crate::auth::rpc::Params;
+use crate::client::{Answer, quoted};
 use crate::error::{ErrorKind, Result};
 use crate::ids::{JobId, MediaId, TaskId};
-
-pub(crate) const ACTION: &str = "GetMediaRefreshJobs";
-/// Documented rate for an account. Source: the QPS limits of the VOD API.
-pub(crate) const PER_SECOND: f64 = 50.0;
 
 /// How the handing over to the CDN went, for one media. It says nothing of the CDN's own work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum SubmissionStatus {
     /// The URLs were handed over; task ids exist.
     Success,
     /// They could not be.
     Fail,
-    /// Not decided yet: no status, or a word we do not know.
+    /// Not decided yet: no status, or one that is not known here.
     Pending(Option<String>),
 }
 
 impl SubmissionStatus {
-    /// Reads the service's word in any case.
-    pub(crate) fn read(word: Option<String>) -> Self {
+    /// Reads the status in any case.
+    fn read(word: Option<String>) -> Self {
         match word {
             Some(word) if word.trim().eq_ignore_ascii_case("success") => Self::Success,
             Some(word) if word.trim().eq_ignore_ascii_case("fail") => Self::Fail,
@@ -71,21 +69,13 @@ pub struct JobRow {
 impl JobRow {
     /// A row made by hand, as tests and benchmarks need them; `urls` are joined with commas.
     pub fn new(media: MediaId, status: SubmissionStatus, tasks: Vec<TaskId>, urls: &str) -> Self {
+        let (task_type, unread, error_code, error_message) = (None, None, None, None);
         let urls = play_url::split(urls);
-        Self {
-            media,
-            task_type: None,
-            status,
-            tasks,
-            urls,
-            unread: None,
-            error_code: None,
-            error_message: None,
-        }
+        Self { media, task_type, status, tasks, urls, unread, error_code, error_message }
     }
 
-    /// Reads a row or an event: both have the same fields. `None` without a media id. `hidden` has something to show instead
-    /// of a text that holds a secret.
+    /// Reads a row or an event: both have the same fields. `None` without a media id. `hidden` returns what to show instead of a
+    /// text that holds a secret.
     pub(crate) fn read(fields: Fields<'_>, hidden: impl Fn(&str) -> Option<String>) -> Option<Self> {
         let (ids, urls) = (fields.list("TaskIds"), fields.urls("SuccessPlayUrls"));
         let mut unread = ids.unread;
@@ -112,7 +102,7 @@ impl JobRow {
         })
     }
 
-    /// Takes in another row of the same media: tasks and URLs together, and the status that promises least.
+    /// Merges another row of the same media: tasks and URLs together, and the status that promises least.
     pub(crate) fn absorb(&mut self, other: Self) {
         let promise = |status: &SubmissionStatus| match status {
             SubmissionStatus::Fail => 0,
@@ -130,7 +120,7 @@ impl JobRow {
         self.error_message = self.error_message.take().or(other.error_message);
     }
 
-    /// Replaces each of the service's texts for which `hidden` has something to show instead.
+    /// Replaces each of the service's texts for which `hidden` returns what to show instead.
     pub(crate) fn hide(&mut self, hidden: impl Fn(&str) -> Option<String>) {
         let word = match &mut self.status {
             SubmissionStatus::Pending(word) => word.as_mut(),
@@ -162,27 +152,26 @@ fn urls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Er
 impl VodClient {
     /// The rows of a job that exist by now; none for a job that is not visible (yet).
     ///
-    /// Repeated freely. Cancel safe. Source: "GetMediaRefreshJobs" of the VOD API (2017-03-21).
-    ///
-    /// # Errors
-    ///
-    /// What the call met; a list that can't be read to its last row is [`ErrorKind::Garbled`].
+    /// A list that can't be read to its last row is an error ([`ErrorKind::Garbled`]).
     pub async fn get_media_refresh_jobs(&self, job: &JobId) -> Result<Vec<JobRow>> {
         let params = Params::from([("MediaRefreshJobId".to_owned(), job.to_string())]);
-        let call = Call::repeatable(Service::Media, ACTION, Method::GET, params);
-        match self.call(call, |answer| decode(answer, job, |text| self.hidden(text))).await {
+        match self.call(&QUERY_JOB, params, |answer| decode(answer, job, |text| self.hidden(text))).await {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
             other => other,
         }
     }
 }
 
-fn decode(answer: &Answer, job: &JobId, hidden: impl Fn(&str) -> Option<String>) -> Result<Vec<JobRow>> {
-    let rows = answer.fields().and_then(|fields| fields.rows("MediaRefreshJobs", "MediaId"));
+fn decode(
+    answer: &Answer<Value>,
+    job: &JobId,
+    hidden: impl Fn(&str) -> Option<String>,
+) -> Result<Vec<JobRow>> {
+    let rows = Fields::of(&answer.body).and_then(|fields| fields.rows("MediaRefreshJobs", "MediaId"));
     let rows = rows.ok_or_else(|| answer.garbled("MediaRefreshJobs is no list of rows"))?;
-    // A row of another job would be a fault of the service; it must not count for ours.
-    let ours = |fields: &Fields<'_>| fields.id("MediaRefreshJobId").is_none_or(|id| id == job.as_str());
-    let rows = rows.into_iter().filter(ours).map(|fields| {
+    // A row of another job would be a fault of the service; it must not count for this one.
+    let is_of_job = |fields: &Fields<'_>| fields.id("MediaRefreshJobId").is_none_or(|id| id == job.as_str());
+    let rows = rows.into_iter().filter(is_of_job).map(|fields| {
         let row = JobRow::read(fields, &hidden);
         row.ok_or_else(|| answer.garbled("a row of MediaRefreshJobs has no readable MediaId"))
     });

@@ -7,8 +7,6 @@ use serde_json::{Map, Value};
 
 use super::play_url;
 
-/// Most characters of a service's text that are quoted.
-const QUOTED: usize = 80;
 /// A list may be a text that holds a list as JSON. Deeper than this, somebody plays.
 const MAX_TEXTS_IN_TEXTS: u8 = 4;
 
@@ -158,30 +156,6 @@ impl List {
     }
 }
 
-/// Some editors and frameworks put a byte order mark before a text.
-pub(crate) fn without_mark(body: &[u8]) -> &[u8] {
-    body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body)
-}
-
-/// The beginning of a stranger's text as it may stand in a message: control characters are escaped, and so are those that
-/// turn the direction of writing. `hidden` has something to show instead of a text that holds a secret; it gets the whole
-/// text, since a cut secret is not found any more.
-pub(crate) fn quoted(text: &str, hidden: impl Fn(&str) -> Option<String>) -> String {
-    let hidden = hidden(text);
-    let mut shown = String::new();
-    for letter in hidden.as_deref().unwrap_or(text).trim().chars().take(QUOTED + 1) {
-        if letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
-            shown.extend(letter.escape_unicode());
-        } else {
-            shown.push(letter);
-        }
-    }
-    if shown.chars().nth(QUOTED).is_some() {
-        shown = shown.chars().take(QUOTED - 1).chain(['…']).collect();
-    }
-    shown
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -280,17 +254,6 @@ mod tests {
             let value = json!({ "Rows": shape });
             let read = Fields::of(&value).unwrap().rows("Rows", "Id");
             assert_eq!(read.map(|rows| rows.len()), rows, "{shape}");
-        }
-    }
-
-    #[test]
-    fn a_quotation_is_short_and_moves_no_cursor() {
-        let quoted = |text: &str| quoted(text, |_| None);
-        assert_eq!(quoted(" a\u{1b}[2Jb\u{202e} "), "a\\u{1b}[2Jb\\u{202e}");
-        assert_eq!(quoted(&"é".repeat(80)), "é".repeat(80));
-        for long in ["é".repeat(81), "\u{7}".repeat(1_000)] {
-            let shown = quoted(&long);
-            assert!(shown.chars().count() == 80 && shown.ends_with('…'), "{shown}");
         }
     }
 

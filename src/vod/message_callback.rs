@@ -1,19 +1,22 @@
-//! The account's event settings: where events go, which ones, and how they are signed.
+//! `GetMessageCallback`, `SetMessageCallback`, `DeleteMessageCallback`: the account's event settings, which say where events
+//! go, which ones, and how they are signed.
 //!
-//! One set of settings for each region and application. `SetMessageCallback` replaces all of it, and nothing guards
-//! against a second writer: read, change, write, and read again.
+//! There is one set of settings for each region and application. `SetMessageCallback` replaces all of it, and nothing
+//! guards against a second writer: read, change, write, and read again.
 //!
-//! Source: "Event notification" of the VOD API (2017-03-21), `SetMessageCallback` and `GetMessageCallback`.
-
-use std::fmt;
+//! Source: "Event notification" of the VOD API (2017-03-21) and the pages of the three actions.
 
 use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
 
+use super::actions::{DELETE_CALLBACK, GET_CALLBACK, SET_CALLBACK};
+use super::client::VodClient;
 use super::lenient::Fields;
 use crate::auth::rpc::Params;
+use crate::client::Answer;
 use crate::error::{Error, ErrorKind, Result};
 
-/// The event that tells which tasks a media got. It can't be chosen in the console, only through the API.
+/// The event that names the tasks of a media. It can't be chosen in the console, only through the API.
 pub const REFRESH_EVENT: &str = "SubmitMediaRefreshComplete";
 /// Stands for every event type. Source: "SetMessageCallback", parameter `EventTypeList`.
 pub const ALL_EVENTS: &str = "ALL";
@@ -25,18 +28,20 @@ pub const MAX_CALLBACK_URL_BYTES: usize = 256;
 pub const MAX_AUTH_KEY_CHARS: usize = 32;
 
 /// How events are sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CallbackType {
     /// Posted to a URL.
+    #[default]
     Http,
     /// Put into a queue (SMQ, formerly MNS).
     Mns,
-    /// A word that we do not know.
+    /// A type that is not known here.
     Other(String),
 }
 
 impl CallbackType {
-    /// The service's word.
+    /// The type as the service writes it.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Http => "HTTP",
@@ -57,7 +62,7 @@ impl CallbackType {
 }
 
 /// The event settings of one application. Prints no key.
-#[derive(Clone)]
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct MessageCallback {
     /// The application; `None`: the default one.
@@ -81,16 +86,7 @@ pub struct MessageCallback {
 impl MessageCallback {
     /// Settings without a destination and without events.
     pub fn new(callback_type: CallbackType) -> Self {
-        Self {
-            app_id: None,
-            callback_type,
-            callback_url: None,
-            events: Vec::new(),
-            auth_switch: false,
-            auth_key: None,
-            mns_endpoint: None,
-            mns_queue_name: None,
-        }
+        Self { callback_type, ..Self::default() }
     }
 
     /// Whether events of this type are sent.
@@ -118,7 +114,7 @@ impl MessageCallback {
     }
 
     /// Checks what the service limits.
-    pub(crate) fn check(&self) -> Result<()> {
+    fn check(&self) -> Result<()> {
         let wrong = |what: String| Err(Error::new(ErrorKind::Usage, what));
         match (&self.callback_type, &self.callback_url) {
             (CallbackType::Http, None) => return wrong("event settings over HTTP need a URL".into()),
@@ -139,7 +135,7 @@ impl MessageCallback {
     }
 
     /// The parameters of `SetMessageCallback`: those of the chosen type only.
-    pub(crate) fn params(&self) -> Params {
+    fn params(&self) -> Params {
         let mut params = Params::new();
         let mut set = |name: &str, value: Option<&str>| {
             if let Some(value) = value {
@@ -161,7 +157,7 @@ impl MessageCallback {
     }
 
     /// Reads the service's object, of whose `EventTypeList` the entries are `events`; `None` where nothing is set.
-    pub(crate) fn read(fields: Fields<'_>, events: Vec<String>) -> Option<Self> {
+    fn read(fields: Fields<'_>, events: Vec<String>) -> Option<Self> {
         let text =
             |name| fields.text(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
         let (callback_url, mns_queue_name) = (text("CallbackURL"), text("MnsQueueName"));
@@ -188,19 +184,47 @@ impl MessageCallback {
     }
 }
 
-impl fmt::Debug for MessageCallback {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MessageCallback")
-            .field("app_id", &self.app_id)
-            .field("callback_type", &self.callback_type)
-            .field("callback_url", &self.callback_url)
-            .field("events", &self.events)
-            .field("auth_switch", &self.auth_switch)
-            .field("auth_key", &self.auth_key.is_some())
-            .field("mns_endpoint", &self.mns_endpoint)
-            .field("mns_queue_name", &self.mns_queue_name)
-            .finish()
+impl VodClient {
+    /// The event settings of `app_id` (`None`: the default application); `None` where nothing is set.
+    ///
+    /// The service's answer holds the key in clear; it is kept as a secret. Settings that can't be read to the last event are
+    /// an error ([`ErrorKind::Garbled`]), since whoever writes them back would lose some.
+    pub async fn get_message_callback(&self, app_id: Option<&str>) -> Result<Option<MessageCallback>> {
+        match self.call(&GET_CALLBACK, params_of(app_id), decode).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            other => other,
+        }
     }
+
+    /// Replaces all event settings of `settings.app_id` (`None`: the default application).
+    ///
+    /// What is not in `settings` is gone afterwards; an empty list of events switches all of them off. Another writer
+    /// may overwrite it at any time, without a sign: read the settings again. [`ErrorKind::Usage`] without a destination, or for
+    /// a URL of more than [`MAX_CALLBACK_URL_BYTES`].
+    pub async fn set_message_callback(&self, settings: &MessageCallback) -> Result<()> {
+        settings.check().map_err(|error| error.with_action(SET_CALLBACK.name))?;
+        self.call(&SET_CALLBACK, settings.params(), |_| Ok(())).await
+    }
+
+    /// Removes the event settings of `app_id` (`None`: the default application): no event is sent any more.
+    pub async fn delete_message_callback(&self, app_id: Option<&str>) -> Result<()> {
+        self.call(&DELETE_CALLBACK, params_of(app_id), |_| Ok(())).await
+    }
+}
+
+fn params_of(app_id: Option<&str>) -> Params {
+    app_id.map(|id| ("AppId".to_owned(), id.to_owned())).into_iter().collect()
+}
+
+fn decode(answer: &Answer<Value>) -> Result<Option<MessageCallback>> {
+    let settings = Fields::of(&answer.body).and_then(|fields| fields.get("MessageCallback"));
+    let Some(settings) = settings else { return Ok(None) };
+    let fields = Fields::of(settings).ok_or_else(|| answer.garbled("MessageCallback is no object"))?;
+    let events = fields.list("EventTypeList");
+    if !events.unread.is_empty() {
+        return Err(answer.garbled("EventTypeList is no list of names"));
+    }
+    Ok(MessageCallback::read(fields, events.entries))
 }
 
 #[cfg(test)]

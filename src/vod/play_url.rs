@@ -29,7 +29,8 @@ pub(crate) fn normal_form(url: &str) -> Vec<u8> {
     if path.is_empty() {
         form.push(b'/');
     }
-    percent_decode(path.as_bytes(), &mut form);
+    // Each escape once; what is no escape stays as it is.
+    form.extend(percent_encoding::percent_decode(path.as_bytes()));
     if !query.is_empty() {
         form.push(b'?');
         form.extend(query.bytes());
@@ -111,27 +112,6 @@ fn without_scheme(url: &str) -> &str {
         .into_iter()
         .find(|scheme| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))
         .map_or(url, |scheme| &url[scheme.len()..])
-}
-
-/// Decodes each escape once; what is no escape stays as it is.
-fn percent_decode(text: &[u8], into: &mut Vec<u8>) {
-    if !text.contains(&b'%') {
-        return into.extend_from_slice(text);
-    }
-    let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
-    let mut at = 0;
-    while let Some(&byte) = text.get(at) {
-        match (byte, digit(text.get(at + 1)), digit(text.get(at + 2))) {
-            (b'%', Some(high), Some(low)) => {
-                into.push((high * 16 + low) as u8);
-                at += 3;
-            }
-            _ => {
-                into.push(byte);
-                at += 1;
-            }
-        }
-    }
 }
 
 #[cfg(test)]

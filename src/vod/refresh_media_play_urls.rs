@@ -2,20 +2,18 @@
 //!
 //! Source: "RefreshMediaPlayUrls" of the VOD API (2017-03-21); limits as printed there.
 
-use http::Method;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::answer::Answer;
-use super::client::{Call, Service, VERSION, VodClient};
-use super::lenient::{List, quoted};
+use super::actions::{SUBMIT, VERSION};
+use super::client::VodClient;
+use super::lenient::{Fields, List};
 use crate::auth::request::Operation;
 use crate::auth::rpc::Params;
+use crate::client::{Answer, quoted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{JobId, MediaId, RequestId};
 
-pub(crate) const ACTION: &str = "RefreshMediaPlayUrls";
-/// Documented rate for an account. Source: the QPS limits of the VOD API.
-pub(crate) const PER_SECOND: f64 = 50.0;
 /// Most media in one call. Source: "RefreshMediaPlayUrls", parameter `MediaIds`.
 pub const MAX_MEDIA_PER_CALL: usize = 20;
 /// Most TS segments of each m3u8. Source: the same page, parameter `SliceCount`.
@@ -32,7 +30,7 @@ pub enum TaskType {
 }
 
 impl TaskType {
-    /// The word in requests.
+    /// The type as requests have it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Refresh => "Refresh",
@@ -40,7 +38,7 @@ impl TaskType {
         }
     }
 
-    /// Reads the service's word in any case: the documented event sample says `refresh`.
+    /// Reads the type in any case: the documented event sample says `refresh`.
     pub(crate) fn read(text: &str) -> Option<Self> {
         [Self::Refresh, Self::Preload].into_iter().find(|t| t.as_str().eq_ignore_ascii_case(text.trim()))
     }
@@ -49,6 +47,7 @@ impl TaskType {
 /// Which streams of a definition and format are meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum ResultType {
     /// The newest one.
     Single,
@@ -56,7 +55,7 @@ pub enum ResultType {
     Multiple,
 }
 
-/// Narrows the URLs of a media. Empty lists mean all. Words that are not known here are passed on. Source:
+/// Narrows the URLs of a media. Empty lists mean all. Values that are not known here are passed on. Source:
 /// "RefreshMediaPlayUrls" of the VOD API, the parameters of the same names.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -74,11 +73,7 @@ pub struct Filters {
 }
 
 impl Filters {
-    /// Checks the numbers that the service limits.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Usage`] if the slice count is not 1 to 20.
+    /// Checks the numbers that the service limits: [`ErrorKind::Usage`] if the slice count is not 1 to 20.
     pub fn check(&self) -> Result<()> {
         match self.slice_count {
             Some(n) if !(1..=MAX_SLICE_COUNT).contains(&n) => {
@@ -133,7 +128,8 @@ impl RefreshMediaPlayUrls {
 
     /// The call that carries it, before it is signed.
     pub fn operation(&self) -> Operation {
-        Operation { action: ACTION, version: VERSION, method: Method::POST, params: self.params() }
+        let method = SUBMIT.method.clone();
+        Operation { action: SUBMIT.name, version: VERSION, method, params: self.params() }
     }
 
     pub(crate) fn params(&self) -> Params {
@@ -171,7 +167,7 @@ impl VodClient {
     /// Hands up to 20 media to the CDN. Source: "RefreshMediaPlayUrls" of the VOD API (2017-03-21).
     ///
     /// Not repeated after a lost answer, since a repeat makes a second job and spends quota twice; such an error has
-    /// [`Fate::Unknown`](crate::error::Fate::Unknown). Cancel safety: dropped while on the wire, the outcome is unknown.
+    /// [`Fate::Unknown`](crate::error::Fate::Unknown).
     ///
     /// # Errors
     ///
@@ -179,40 +175,39 @@ impl VodClient {
     /// met, of which [`ErrorKind::Garbled`] may mean that it was acted upon: also an answer that names neither a job nor a
     /// refused media of the request.
     pub async fn refresh_media_play_urls(&self, request: &RefreshMediaPlayUrls) -> Result<Submission> {
-        if request.media.is_empty() || request.media.len() > MAX_MEDIA_PER_CALL {
-            let found = request.media.len();
-            return Err(Error::new(
-                ErrorKind::Usage,
-                format!("{found} media in a call, 1 to {MAX_MEDIA_PER_CALL} are allowed"),
-            )
-            .with_action(ACTION));
+        let found = request.media.len();
+        if !(1..=MAX_MEDIA_PER_CALL).contains(&found) {
+            let message = format!("{found} media in a call, 1 to {MAX_MEDIA_PER_CALL} are allowed");
+            return Err(Error::new(ErrorKind::Usage, message).with_action(SUBMIT.name));
         }
         request.filters.check()?;
-        let call = Call::once(Service::Media, request.operation());
-        self.call(call, |answer| decode(answer, &request.media, |text| self.hidden(text))).await
+        let decode = |answer: &_| decode(answer, &request.media, |text| self.hidden(text));
+        self.call(&SUBMIT, request.params(), decode).await
     }
 }
 
-fn decode(answer: &Answer, media: &[MediaId], hidden: impl Fn(&str) -> Option<String>) -> Result<Submission> {
-    let fields = answer.fields().ok_or_else(|| answer.garbled("the answer is no object"))?;
+fn decode(
+    answer: &Answer<Value>,
+    media: &[MediaId],
+    hidden: impl Fn(&str) -> Option<String>,
+) -> Result<Submission> {
+    let fields = Fields::of(&answer.body).ok_or_else(|| answer.garbled("the answer is no object"))?;
     let job = fields.id("MediaRefreshJobId").map(JobId::new).transpose();
     let job = job.map_err(|why| answer.garbled(format!("MediaRefreshJobId {why}")))?;
     let mut unrecognised = Vec::new();
     let mut refused = |name| {
-        let is_ours = |id: &String| media.iter().any(|media| media.as_str() == id);
+        let is_requested = |id: &String| media.iter().any(|media| media.as_str() == id);
         let mut list = fields.list(name);
         // An id may hold any separator but the comma, and no other list holds ids that are known beforehand.
         let text = fields.text(name).unwrap_or_default();
         let commas: Vec<String> = text.split(',').map(|id| id.trim().to_owned()).collect();
-        if commas.iter().any(is_ours) {
-            list = List {
-                entries: commas.into_iter().filter(|id| !id.is_empty()).collect(),
-                unread: Vec::new(),
-            };
+        if commas.iter().any(is_requested) {
+            let entries = commas.into_iter().filter(|id| !id.is_empty()).collect();
+            list = List { entries, unread: Vec::new() };
         }
-        let (ours, others): (Vec<_>, Vec<_>) = list.entries.into_iter().partition(is_ours);
+        let (requested, others): (Vec<_>, Vec<_>) = list.entries.into_iter().partition(is_requested);
         unrecognised.extend(others.into_iter().chain(list.unread));
-        ours
+        requested
     };
     let (not_found, forbidden) = (refused("NonExistMediaIds"), refused("ForbiddenMediaIds"));
     if job.is_none() && not_found.is_empty() && forbidden.is_empty() {

@@ -79,7 +79,7 @@ async fn only_whole_and_right_signatures_open_the_door() {
         assert_eq!(got, status, "{name}");
         assert!(!body.contains(&right), "{name} prints the digest");
     }
-    assert_eq!(door.inbox.counts().rejected, 6);
+    assert_eq!(door.inbox.rejected(), 6);
 }
 
 #[tokio::test(start_paused = true)]
@@ -155,5 +155,5 @@ async fn two_runs_share_one_inbox_and_each_takes_its_own() {
     let (a, b) = (a.unwrap(), b.unwrap());
     assert_eq!((a.outcome, b.outcome), (Outcome::Complete, Outcome::Complete));
     assert_eq!((a.summary.events_accepted, b.summary.events_accepted), (2, 1));
-    assert_eq!(bed.inbox.counts().received, 3);
+    assert_eq!(bed.inbox.received(), 3);
 }

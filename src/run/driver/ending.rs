@@ -113,7 +113,7 @@ impl Driver<'_> {
         calls.fill(&mut summary);
         count_events(&self.ledger, &mut summary);
         if let Some(events) = &self.events {
-            summary.events_rejected = events.inbox.counts().rejected - self.rejected_before;
+            summary.events_rejected = events.inbox.rejected() - self.rejected_before;
         }
         let error = match &end {
             End::Fatal(error) => Some(error.into()),

@@ -10,7 +10,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use crate::error::Error;
 use crate::run::counts::Calls;
 use crate::run::observer::Notice;
-use crate::vod::CallWatch;
+use crate::vod::CallObserver;
 
 /// Shared by the calls of a run. Notices go to the loop, so that the observer hears them in one order.
 pub(super) struct Watch {
@@ -69,7 +69,7 @@ impl Counts {
     }
 }
 
-impl CallWatch for Watch {
+impl CallObserver for Watch {
     fn calling(&self, action: &'static str) {
         self.calls.add(action);
     }

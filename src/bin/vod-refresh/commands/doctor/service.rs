@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use vod_refresh::vod::{MessageCallback, TaskQuery};
+use vod_refresh::vod::MessageCallback;
 use vod_refresh::{Error, ErrorKind, JobId, TaskId, VodClient};
 
 use super::finding::Finding;
@@ -45,7 +45,7 @@ pub(super) async fn check(client: &VodClient, app_id: Option<&str>) -> Seen {
     }
     let task = async {
         let task = TaskId::new(NO_TASK).map_err(|why| Error::new(ErrorKind::Internal, why.to_string()))?;
-        client.describe_vod_refresh_tasks(&TaskQuery { task, page: 1 }).await
+        client.describe_vod_refresh_tasks(&task, 1).await
     };
     let (tasks, quota, settings) = tokio::join!(
         patient(client.task_endpoint(), task),

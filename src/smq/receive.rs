@@ -1,21 +1,23 @@
-//! `BatchReceiveMessage`: takes up to 16 messages, waiting for the first of them.
+//! `BatchReceiveMessage` takes up to 16 messages, waiting for the first of them; `GetQueueAttributes` says how the queue is
+//! set up, which is for a check beforehand: receiving does not need it.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use http::Method;
 
-use super::QueueClient;
-use super::answer::Answer;
-use super::body::json_of;
-use super::client::Call;
-use super::fault::MESSAGE_NOT_EXIST;
+use super::client::{Observer, QueueClient, usual_call};
+use super::service::{Body, MESSAGE_NOT_EXIST, root_named};
 use crate::auth::percent;
+use crate::client::Answer;
 use crate::error::Result;
 use crate::net::xml::Element;
 
-const ACTION: &str = "BatchReceiveMessage";
 /// Most messages of one call. Source: `BatchReceiveMessage`, `numOfMessages`.
 pub const MAX_MESSAGES_PER_CALL: usize = 16;
 /// Longest long poll. Source: `BatchReceiveMessage`, `waitseconds`.
@@ -79,7 +81,7 @@ pub struct Message {
 
 impl Message {
     /// The JSON object in the body, whether it is there as it is or in Base64; `None` for anything else.
-    pub fn json(&self) -> Option<std::borrow::Cow<'_, str>> {
+    pub fn json(&self) -> Option<Cow<'_, str>> {
         json_of(&self.body)
     }
 
@@ -98,38 +100,83 @@ impl Message {
     }
 }
 
+/// The JSON object in a body; `None` for anything else, which is no fault of the message's. The service keeps the text
+/// unchanged and never says whether it is Base64.
+///
+/// `{` is not in the Base64 alphabet, so there is no doubt. Source: "Message body encoding" of Simple Message Queue, and
+/// the defaults of the vendor's SDKs, which differ.
+fn json_of(body: &str) -> Option<Cow<'_, str>> {
+    let text = trimmed(body);
+    if text.starts_with('{') {
+        return Some(Cow::Borrowed(text));
+    }
+    let decoded = String::from_utf8(STANDARD.decode(text).ok()?).ok()?;
+    let text = trimmed(&decoded);
+    text.starts_with('{').then(|| Cow::Owned(text.to_owned()))
+}
+
+/// Without blanks and byte order marks around it, which no JSON reader takes.
+fn trimmed(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
+}
+
+/// How a queue is set up. `None` where the service did not say.
+///
+/// The counts of messages are left out: they are being withdrawn and read 0. Source: `GetQueueAttributes`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct QueueAttributes {
+    /// The queue's name.
+    pub name: Option<String>,
+    /// How long a received message is hidden. More than a minute hides others' events for that long after a crash.
+    pub visibility_timeout: Option<Duration>,
+    /// How long a message is kept. It should be a little longer than the longest run.
+    pub retention: Option<Duration>,
+    /// Longest message in bytes; 65,536 is the most. The service drops a longer event in silence.
+    pub max_message_bytes: Option<u64>,
+}
+
+impl QueueAttributes {
+    pub(crate) fn read(root: &Element) -> Self {
+        let number = |name| root.number(name).and_then(|n| u64::try_from(n).ok());
+        Self {
+            name: root.field("QueueName").map(str::to_owned),
+            visibility_timeout: number("VisibilityTimeout").map(Duration::from_secs),
+            retention: number("MessageRetentionPeriod").map(Duration::from_secs),
+            max_message_bytes: number("MaximumMessageSize"),
+        }
+    }
+}
+
 impl QueueClient {
     /// Takes up to `most` messages (1 to 16), waiting up to `wait` (whole seconds, 30 at most) for the first. An empty
     /// list: there was none. The service may also say so at once, when too many polls wait already.
     ///
     /// Being throttled is an error at once: a queue that is read too often must be left alone.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if there is no such queue,
-    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) without the permission `mns:BatchReceiveMessage`.
-    ///
-    /// Cancel safety: dropped while on the wire, messages may have been handed out to nobody: they are hidden until the
-    /// queue's visibility timeout has passed. Let it end in a task of its own.
     pub async fn batch_receive_message(&self, most: usize, wait: Duration) -> Result<Vec<Message>> {
         let most = most.clamp(1, MAX_MESSAGES_PER_CALL);
         let wait = Duration::from_secs(wait.min(MAX_WAIT).as_secs());
         // Without waitseconds the queue's own setting would count, which may be half a minute.
         let query = format!("numOfMessages={most}&waitseconds={}", wait.as_secs());
         let target = format!("{}?{query}", self.url().messages());
-        let call = Call { wait, outlast_throttling: false, ..Call::new(ACTION, Method::GET, target) };
-        let answer = match self.call(&call).await {
-            Ok(answer) => answer,
-            Err(error) if error.code() == Some(MESSAGE_NOT_EXIST) => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
-        messages_in(&answer)
+        let mut call = usual_call("BatchReceiveMessage", Method::GET, target);
+        call.attempt_timeout += wait;
+        call.observer = Arc::new(Observer { stop_when_throttled: Some(call.stop.clone()) });
+        match self.0.call(&call, messages_in).await {
+            Err(error) if error.code() == Some(MESSAGE_NOT_EXIST) => Ok(Vec::new()),
+            received => received,
+        }
+    }
+
+    /// Asks how the queue is set up.
+    pub async fn get_queue_attributes(&self) -> Result<QueueAttributes> {
+        let call = usual_call("GetQueueAttributes", Method::GET, self.url().path());
+        self.0.call(&call, |answer| root_named(answer, "Queue").map(QueueAttributes::read)).await
     }
 }
 
-pub(crate) fn messages_in(answer: &Answer) -> Result<Vec<Message>> {
-    let root = answer.expect("Messages").map_err(|error| error.with_action(ACTION))?;
-    Ok(root.all("Message").filter_map(Message::read).collect())
+pub(crate) fn messages_in(answer: &Answer<Body>) -> Result<Vec<Message>> {
+    Ok(root_named(answer, "Messages")?.all("Message").filter_map(Message::read).collect())
 }
 
 #[cfg(test)]
@@ -171,5 +218,46 @@ mod tests {
         assert_eq!(handle.in_query(), "8-2zuDHj20+/==");
         assert_eq!(ReceiptHandle::new("a b&c#\u{4e2d}").in_query(), "a%20b%26c%23%E4%B8%AD");
         assert_eq!(format!("{handle:?}"), "ReceiptHandle(..)");
+    }
+
+    #[test]
+    fn raw_and_base64_are_told_apart() {
+        let json = r#"{"EventType":"x","Note":"中"}"#;
+        let base64 = STANDARD.encode(json);
+        let marked = format!("\u{feff}{json}\n");
+        for body in [
+            json,
+            &format!(" \n{json}\n"),
+            &marked,
+            &base64,
+            &format!("\n{base64} "),
+            &STANDARD.encode(&marked),
+        ] {
+            assert_eq!(json_of(body).as_deref(), Some(json), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn everything_else_is_left_alone() {
+        let unpadded = STANDARD.encode(r#"{"a":1}"#);
+        let unpadded = unpadded.trim_end_matches('=');
+        let twice = STANDARD.encode(STANDARD.encode("{}"));
+        let binary = STANDARD.encode([0xff, 0xfe, 0x00]);
+        for body in ["", " ", "hello", "[1]", "null", unpadded, &twice, &binary, "e30=x", "\u{0}"] {
+            assert_eq!(json_of(body), None, "{body:?}");
+        }
+    }
+
+    #[test]
+    fn attributes_may_be_missing() {
+        let root = xml::read(
+            b"<Queue><QueueName>q</QueueName><VisibilityTimeout>30</VisibilityTimeout>\
+              <MessageRetentionPeriod>345600</MessageRetentionPeriod><MaximumMessageSize>65536</MaximumMessageSize></Queue>",
+        )
+        .unwrap();
+        let attributes = QueueAttributes::read(&root);
+        assert_eq!(attributes.visibility_timeout, Some(Duration::from_secs(30)));
+        assert_eq!(attributes.max_message_bytes, Some(65_536));
+        assert_eq!(QueueAttributes::read(&Element::default()), QueueAttributes::default());
     }
 }
