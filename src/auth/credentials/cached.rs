@@ -146,7 +146,7 @@ impl CachedCredentials {
                     _ => error,
                 };
                 state.failures += 1;
-                state.last_failure = Some(error.repeated());
+                state.last_failure = Some(error.clone());
                 Err(error)
             }
         }
@@ -154,7 +154,7 @@ impl CachedCredentials {
 
     fn last_failure(&self) -> Error {
         let unknown = || Error::new(ErrorKind::Unavailable, "the credential could not be renewed");
-        self.state().last_failure.as_ref().map_or_else(unknown, Error::repeated)
+        self.state().last_failure.clone().unwrap_or_else(unknown)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
