@@ -5,11 +5,12 @@
 
 pub mod acs3;
 pub mod callback;
+mod credential;
 pub mod credentials;
-pub(crate) mod echo;
 pub mod percent;
 pub mod preview;
 pub mod queue;
+pub(crate) mod redact;
 pub(crate) mod renew;
 pub mod request;
 pub mod rpc;
@@ -19,3 +20,6 @@ pub use credentials::{
     EnvironmentCredentials, StaticCredentials,
 };
 pub use request::SignatureVersion;
+
+/// The old name, until its users have followed.
+pub(crate) use redact as echo;

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
 
 use super::acs3::hex;
-use super::echo;
+use super::redact;
 
 /// Header with the Unix seconds of sending.
 pub const TIMESTAMP_HEADER: &str = "x-vod-timestamp";
@@ -96,7 +96,7 @@ impl CallbackVerifier {
 
     /// `text` without the keys; `None` if it holds none.
     pub(crate) fn hidden(&self, text: &str) -> Option<String> {
-        echo::hidden(text, self.keys.iter().map(|key| key.expose_secret()))
+        redact::hidden(text, self.keys.iter().map(|key| key.expose_secret()))
     }
 
     /// Checks one callback; `now` is our own time of day.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::debug;
 
-use super::{Credential, CredentialProvider};
+use super::credential::{Credential, CredentialProvider};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Passes the outcome of an attempt on. If it is that the credential was refused, that one is dropped, and `renewed` is

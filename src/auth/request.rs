@@ -8,7 +8,7 @@ use http::{HeaderValue, Method, Uri, header};
 use secrecy::ExposeSecret as _;
 
 use super::acs3::{self, ToSign};
-use super::credentials::Credential;
+use super::credential::Credential;
 use super::percent;
 use super::rpc::{self, Params};
 use crate::error::{Error, ErrorKind, Result};
@@ -112,7 +112,7 @@ fn signed_v1_query(operation: &Operation, attempt: &Attempt<'_>) -> (String, Str
     let text = rpc::string_to_sign(&operation.method, &query);
     let signature = rpc::sign(&text, attempt.credential.secret.expose_secret());
     query.push_str("&Signature=");
-    percent::encode_into(&signature, &mut query);
+    query.push_str(&percent::encode(&signature));
     (query, text)
 }
 

@@ -8,7 +8,6 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -198,11 +197,11 @@ async fn serve_one<S, F>(
                 return tracing::debug!("a connection was closed for a newer one");
             }
             // A request came in that very moment; it is answered.
-            Pin::new(&mut connection).graceful_shutdown();
+            std::pin::Pin::new(&mut connection).graceful_shutdown();
             Some((&mut connection).await)
         }
         () = shutdown.cancelled() => {
-            Pin::new(&mut connection).graceful_shutdown();
+            std::pin::Pin::new(&mut connection).graceful_shutdown();
             tokio::time::timeout(DRAIN_TIMEOUT, &mut connection).await.ok()
         }
     };

@@ -250,6 +250,6 @@ async fn a_process_that_hangs_fails_or_prints_rubbish_is_named_and_not_quoted() 
 #[tokio::test(start_paused = true)]
 async fn a_real_process_that_hangs_is_killed_when_nobody_waits_any_more() {
     let words = vec!["/bin/sleep".to_owned(), "600".to_owned()];
-    let run = crate::auth::credentials::external::run(words);
+    let run = crate::auth::credentials::environment::run_process(words);
     assert!(tokio::time::timeout(std::time::Duration::from_secs(10), run).await.is_err());
 }

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use crate::auth::credentials::{
-    Credential, CredentialOptions, CredentialProvider as _, DefaultCredentials, FileText, ProcessOutput,
-    World,
+    Credential, CredentialOptions, CredentialProvider as _, DefaultCredentials, Environment, FileText,
+    ProcessOutput,
 };
 use crate::error::Result;
 use crate::net::clock::TimerClock;
@@ -179,7 +179,7 @@ impl Scene {
     pub(super) fn credentials(&self) -> DefaultCredentials {
         let (variables, files, unreadable) =
             (self.variables.clone(), self.files.clone(), self.unreadable.clone());
-        let mut world = World::nowhere()
+        let mut world = Environment::empty()
             .with_home("/home/u")
             .with_clock(TimerClock::starting_at("2026-11-25T01:19:10Z".parse::<DateTime<Utc>>().unwrap()))
             .with_variables(move |name| variables.get(name).cloned())
@@ -195,7 +195,7 @@ impl Scene {
         if let Some(process) = self.process.clone() {
             world = world.with_processes(move |words| process(words));
         }
-        DefaultCredentials::in_world(world, self.options.clone())
+        DefaultCredentials::in_environment(world, self.options.clone())
     }
 
     pub(super) async fn find(&self) -> Result<Credential> {

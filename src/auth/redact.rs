@@ -3,7 +3,7 @@
 
 use secrecy::ExposeSecret as _;
 
-use super::credentials::Credential;
+use super::credential::Credential;
 use super::percent;
 use super::rpc::Params;
 use crate::error::Error;
