@@ -3,13 +3,13 @@
 //! The signers are pure: method, parameters, nonce and time go in, a signature comes out. They read no clock and no
 //! environment, so they are pinned to the vendor's published vectors.
 
-pub mod acs3;
+pub(crate) mod acs3;
 pub mod callback;
 mod credential;
 pub mod credentials;
 pub mod percent;
 pub mod preview;
-pub mod queue;
+pub(crate) mod queue;
 pub(crate) mod redact;
 pub(crate) mod renew;
 pub mod request;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use http::{HeaderValue, Method, Uri, header};
+use http::{HeaderName, HeaderValue, Method, Uri, header};
 use secrecy::ExposeSecret as _;
 
 use super::acs3::{self, ToSign};
@@ -162,31 +162,29 @@ fn signed_v3(endpoint: &str, operation: &Operation, attempt: &Attempt<'_>) -> Re
     };
     let authorization =
         to_sign.authorization(&attempt.credential.key_id, attempt.credential.secret.expose_secret());
+    let string_to_sign = to_sign.string_to_sign();
+    headers.insert("authorization".to_owned(), authorization);
+    headers.insert("accept".to_owned(), "application/json".to_owned());
     let mut request = http::Request::new(Bytes::new());
     *request.uri_mut() = uri;
     *request.method_mut() = operation.method.clone();
-    for (name, value) in &headers {
-        request.headers_mut().insert(header_name(name)?, header_value(name, value)?);
+    for (name, value) in headers {
+        let wrong = |_| {
+            let message = format!("the credential can't be sent: {name} has control characters");
+            Error::new(ErrorKind::Config, message)
+        };
+        let mut value = HeaderValue::from_str(&value).map_err(wrong)?;
+        value.set_sensitive(name.contains("token") || name == "authorization");
+        // Every name is one of ours.
+        if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
+            request.headers_mut().insert(name, value);
+        }
     }
-    request.headers_mut().insert(header::AUTHORIZATION, header_value("authorization", &authorization)?);
-    request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-    Ok(Signed { request, string_to_sign: to_sign.string_to_sign() })
+    Ok(Signed { request, string_to_sign })
 }
 
 fn parse_uri(target: &str, endpoint: &str) -> Result<Uri> {
     target.parse().map_err(|_| Error::new(ErrorKind::Config, format!("the endpoint {endpoint:?} is no URL")))
-}
-
-fn header_name(name: &str) -> Result<header::HeaderName> {
-    name.parse().map_err(|_| Error::new(ErrorKind::Internal, format!("{name} is no header name")))
-}
-
-fn header_value(name: &str, value: &str) -> Result<HeaderValue> {
-    let mut value = HeaderValue::from_str(value).map_err(|_| {
-        Error::new(ErrorKind::Config, format!("the credential can't be sent: {name} has control characters"))
-    })?;
-    value.set_sensitive(name.contains("token") || name == "authorization");
-    Ok(value)
 }
 
 #[cfg(test)]

@@ -4,12 +4,12 @@
 //! so no test changes the environment of the process it runs in.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use std::{array, fmt};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -18,7 +18,9 @@ use tokio::io::AsyncReadExt as _;
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::clock::{Clock, SystemClock};
 use crate::net::endpoint::is_loopback;
-use crate::net::transport::{BoxFuture, Phase, Transport, TransportError, send_within};
+use crate::net::transport::{
+    BoxFuture, Phase, Transport, TransportError, TransportResult, host_of, send_within,
+};
 use crate::net::{HttpOptions, HttpTransport};
 
 /// Connecting to the instance metadata service, and silence of it. Source: section "Instance RAM role" of the
@@ -60,7 +62,7 @@ pub struct Environment {
     home: Option<PathBuf>,
     files: Arc<ReadFile>,
     processes: Arc<RunProcess>,
-    network: Arc<Network>,
+    network: Network,
     clock: Arc<dyn Clock>,
     /// The files that were warned of, since others can read them.
     warned: Arc<Mutex<HashSet<PathBuf>>>,
@@ -76,9 +78,8 @@ impl Environment {
             home: std::env::home_dir().filter(|home| !home.as_os_str().is_empty()),
             files: Arc::new(read_file),
             processes: Arc::new(|command| Box::pin(run_process(command))),
-            network: Arc::new(Network { options: Some(http.clone()), clients: Default::default() }),
-            clock: Arc::new(SystemClock),
-            warned: Arc::default(),
+            network: Network::Real(http.clone()),
+            ..Self::empty()
         }
     }
 
@@ -91,7 +92,7 @@ impl Environment {
             home: None,
             files: Arc::new(move |_| Err(missing("no such file"))),
             processes: Arc::new(move |_| Box::pin(async move { Err(missing("no such program")) })),
-            network: Arc::new(Network { options: None, clients: Default::default() }),
+            network: Network::None,
             clock: Arc::new(SystemClock),
             warned: Arc::default(),
         }
@@ -134,8 +135,7 @@ impl Environment {
     /// Replaces the network.
     #[must_use]
     pub fn with_transport(mut self, transport: Arc<dyn Transport>) -> Self {
-        let clients = array::from_fn(|_| OnceLock::from(transport.clone()));
-        self.network = Arc::new(Network { options: None, clients });
+        self.network = Network::Given(transport);
         self
     }
 
@@ -207,20 +207,58 @@ impl Environment {
         &self,
         request: http::Request<Bytes>,
         limit: Duration,
-    ) -> Result<Result<http::Response<Bytes>, TransportError>> {
+    ) -> Result<TransportResult> {
         let is_local = request.uri().host().is_some_and(is_loopback);
-        let peer = if is_local { Peer::Local } else { Peer::Remote };
-        self.network.send(peer, request, limit).await
+        let adjust = |options: &mut HttpOptions| {
+            if is_local {
+                use_no_proxy(options);
+            }
+        };
+        self.send_with(adjust, request, limit).await
     }
 
-    /// Sends one request to the instance metadata service, wherever that is.
+    /// Sends one request to the instance metadata service, wherever that is: at most a second of silence.
     pub(super) async fn send_to_metadata(
         &self,
         request: http::Request<Bytes>,
         limit: Duration,
-    ) -> Result<Result<http::Response<Bytes>, TransportError>> {
-        self.network.send(Peer::Metadata, request, limit).await
+    ) -> Result<TransportResult> {
+        let adjust = |options: &mut HttpOptions| {
+            use_no_proxy(options);
+            options.connect_timeout = METADATA_TIMEOUT;
+            options.read_timeout = METADATA_TIMEOUT;
+            options.extra_roots = Vec::new();
+        };
+        self.send_with(adjust, request, limit).await
     }
+
+    async fn send_with(
+        &self,
+        adjust: impl FnOnce(&mut HttpOptions),
+        request: http::Request<Bytes>,
+        limit: Duration,
+    ) -> Result<TransportResult> {
+        match &self.network {
+            Network::None => {
+                let (host, message) = (host_of(request.uri()), "there is no network here".to_owned());
+                Ok(Err(TransportError::new(Phase::Connect, host, message)))
+            }
+            Network::Given(transport) => Ok(send_within(&**transport, request, limit).await),
+            Network::Real(http) => {
+                let mut options = http.clone();
+                options.max_answer_bytes = options.max_answer_bytes.min(MAX_ANSWER);
+                adjust(&mut options);
+                Ok(send_within(&HttpTransport::new(&options)?, request, limit).await)
+            }
+        }
+    }
+}
+
+/// A service on this machine is never reached through a proxy. No public authority vouches for it, so only certificates
+/// that were given count.
+fn use_no_proxy(options: &mut HttpOptions) {
+    options.proxy_from_environment = false;
+    options.plain_http_only = true;
 }
 
 impl fmt::Debug for Environment {
@@ -232,64 +270,12 @@ impl fmt::Debug for Environment {
     }
 }
 
-/// Who is called: it decides about proxy and timeouts.
-#[derive(Clone, Copy)]
-enum Peer {
-    /// A service on another machine: through the proxy, if there is one.
-    Remote,
-    /// A service on this machine: never through a proxy.
-    Local,
-    /// The instance metadata service: never through a proxy, and at most a second of silence.
-    Metadata,
-}
-
-/// An HTTP client for each peer, made when first needed: most runs find their key in the environment and need none.
-struct Network {
-    /// `None`: there is no network but the clients that were given.
-    options: Option<HttpOptions>,
-    clients: [OnceLock<Arc<dyn Transport>>; 3],
-}
-
-impl Network {
-    async fn send(
-        &self,
-        peer: Peer,
-        request: http::Request<Bytes>,
-        limit: Duration,
-    ) -> Result<Result<http::Response<Bytes>, TransportError>> {
-        let client = &self.clients[peer as usize];
-        let client = match (client.get(), &self.options) {
-            (Some(client), _) => client,
-            (None, Some(options)) => {
-                let new = Arc::new(HttpTransport::new(&peer.http_options(options))?);
-                client.get_or_init(|| new)
-            }
-            (None, None) => {
-                let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
-                let message = "there is no network here".to_owned();
-                return Ok(Err(TransportError { phase: Phase::Connect, timed_out: false, host, message }));
-            }
-        };
-        Ok(send_within(&**client, request, limit).await)
-    }
-}
-
-impl Peer {
-    fn http_options(self, http: &HttpOptions) -> HttpOptions {
-        let mut options = http.clone();
-        options.max_answer_bytes = options.max_answer_bytes.min(MAX_ANSWER);
-        if !matches!(self, Self::Remote) {
-            options.proxy_from_environment = false;
-            // No public authority vouches for a service on this machine, so only certificates that were given count.
-            options.plain_http_only = true;
-        }
-        if matches!(self, Self::Metadata) {
-            options.connect_timeout = METADATA_TIMEOUT;
-            options.read_timeout = METADATA_TIMEOUT;
-            options.extra_roots = Vec::new();
-        }
-        options
-    }
+#[derive(Clone)]
+enum Network {
+    None,
+    Given(Arc<dyn Transport>),
+    /// A client is made for each call: most runs need none, and the others one an hour.
+    Real(HttpOptions),
 }
 
 fn read_file(path: &Path) -> io::Result<FileText> {

@@ -8,13 +8,24 @@ use serde_json::{Map, Value};
 use strsim::osa_distance;
 
 use super::context::{Context, Finding, config_error};
-use super::profile::{Format, INI_KEYS, Profile, resolve};
+use super::profile::{INI_KEYS, Profile, resolve};
 use crate::error::Result;
 
 const CLI_FILE_VARIABLE: &str = "ALIBABA_CLOUD_CONFIG_FILE";
 const CLI_DISABLED_VARIABLE: &str = "ALIBABA_CLOUD_CLI_PROFILE_DISABLED";
 const INI_FILE_VARIABLE: &str = "ALIBABA_CLOUD_CREDENTIALS_FILE";
 const DEFAULT_NAME: &str = "default";
+
+/// How sections call the modes that they have.
+const INI_TYPES: &[(&str, &str)] = &[
+    ("AK", "access_key"),
+    // Known to none of the vendor's packages, and what everybody tries.
+    ("StsToken", "sts"),
+    ("RamRoleArn", "ram_role_arn"),
+    ("EcsRamRole", "ecs_ram_role"),
+    ("OIDC", "oidc_role_arn"),
+    ("RsaKeyPair", "rsa_key_pair"),
+];
 
 /// The file that `variable` names, or else those below the home directory.
 fn paths(context: &Context, variable: &str, below_home: &[&str]) -> Vec<PathBuf> {
@@ -85,7 +96,7 @@ impl<'a> CliConfig<'a> {
     }
 
     /// The profile of this name; names are compared exactly.
-    fn profile(&self, name: &str) -> Result<Option<Profile<'a>>> {
+    fn profile(&self, name: &str) -> Result<Option<Profile>> {
         let profiles = match self.document.get("profiles") {
             None | Some(Value::Null) => return Ok(None),
             Some(Value::Array(profiles)) => profiles,
@@ -94,9 +105,9 @@ impl<'a> CliConfig<'a> {
         let mut objects = profiles.iter().filter_map(Value::as_object);
         let found = objects.find(|fields| fields.get("name").and_then(Value::as_str) == Some(name));
         Ok(found.map(|fields| Profile {
-            format: Format::Json,
             name: name.to_owned(),
-            path: self.path,
+            label: format!("profile {name:?} of {}", self.path.display()),
+            is_section: false,
             fields: fields.clone(),
         }))
     }
@@ -126,14 +137,15 @@ pub(super) async fn ini(context: &Context, named: Option<&str>) -> Result<Findin
             continue;
         };
         let is_off = keys.get("enable").is_some_and(|on| on.eq_ignore_ascii_case("false"));
-        let section = Profile { format: Format::Ini, name: name.to_owned(), path, fields: fields_of(keys) };
+        let label = format!("section {name:?} of {shown}");
         if is_off && named.is_some() {
-            return Err(section.error("it is switched off (enable = false)"));
+            return Err(config_error(format!("{label}: it is switched off (enable = false)")));
         }
         if is_off {
-            absent.push(format!("section {name:?} of {shown} is switched off"));
+            absent.push(format!("{label} is switched off"));
             continue;
         }
+        let section = section(name, label, keys)?;
         return resolve(context, section, |_| Ok(None)).await.map(Finding::Found);
     }
     let why = if absent.is_empty() { "there is no home directory".into() } else { absent.join(", ") };
@@ -142,13 +154,21 @@ pub(super) async fn ini(context: &Context, named: Option<&str>) -> Result<Findin
 
 type Keys = BTreeMap<String, String>;
 
-/// A section's fields by the names that profiles have for them.
-fn fields_of(mut keys: Keys) -> Map<String, Value> {
+/// A section as a profile.
+fn section(name: &str, label: String, mut keys: Keys) -> Result<Profile> {
     if let Some(token) = keys.remove("security_token").filter(|token| !token.is_empty()) {
         keys.insert("sts_token".to_owned(), token);
     }
     let known = INI_KEYS.iter().filter_map(|(field, key)| Some((*field, keys.remove(*key)?)));
-    known.map(|(field, text)| (field.to_owned(), Value::String(text))).collect()
+    let fields = known.map(|(field, text)| (field.to_owned(), text.into())).collect();
+    let mut section = Profile { name: name.to_owned(), label, is_section: true, fields };
+    if let Some(kind) = section.text("mode")? {
+        let mode = INI_TYPES.iter().find(|(_, known)| *known == kind);
+        // The value is not shown: whoever mixes up two keys may have put a secret here.
+        let (mode, _) = mode.ok_or_else(|| section.field_error("mode", "is none of the known ones"))?;
+        section.fields.insert("mode".to_owned(), (*mode).into());
+    }
+    Ok(section)
 }
 
 /// Sections by name. A `#` or `;` begins a comment at the start of a line or after a blank: inside a secret it stays.

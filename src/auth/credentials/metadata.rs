@@ -15,7 +15,7 @@ use super::context::{Context, Finding, config_error};
 use super::temporary_key;
 use crate::auth::credential::Credential;
 use crate::error::{Error, ErrorKind, Result};
-use crate::net::transport::{Phase, TransportError};
+use crate::net::transport::{Phase, TransportError, TransportResult};
 
 const ENDPOINT: &str = "http://100.100.100.200";
 const TOKEN_PATH: &str = "/latest/api/token";
@@ -177,7 +177,7 @@ impl<'a> Service<'a> {
         method: Method,
         path: &str,
         headers: &[(&'static str, &HeaderValue)],
-    ) -> Result<Result<http::Response<Bytes>, TransportError>, Failure> {
+    ) -> Result<TransportResult, Failure> {
         let mut request = http::Request::new(Bytes::new());
         *request.method_mut() = method;
         *request.uri_mut() = format!("{}{path}", self.endpoint).parse().map_err(|_| {

@@ -3,6 +3,7 @@
 //! Unlike the vendor's SDKs, an empty field is not filled from the environment's key pair: two halves of two accounts
 //! make no key. The role's ARN is, because that is what its variable is for.
 
+use std::fmt::Display;
 use std::path::Path;
 
 use secrecy::SecretString;
@@ -15,16 +16,7 @@ use crate::auth::credential::Credential;
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::clock::to_wire;
 
-/// The two forms of a profile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
-    /// A profile of `config.json`, with fields.
-    Json,
-    /// A section of `credentials.ini`, with keys.
-    Ini,
-}
-
-/// How sections call the fields that they have, by the names of `config.json`.
+/// How the sections of credentials files call the fields that they have, by the names of `config.json`.
 pub(super) const INI_KEYS: &[(&str, &str)] = &[
     ("mode", "type"),
     ("access_key_id", "access_key_id"),
@@ -38,49 +30,32 @@ pub(super) const INI_KEYS: &[(&str, &str)] = &[
     ("oidc_token_file", "oidc_token_file_path"),
 ];
 
-/// How sections call the modes that they have.
-const INI_TYPES: &[(&str, &str)] = &[
-    ("AK", "access_key"),
-    // Known to none of the vendor's packages, and what everybody tries.
-    ("StsToken", "sts"),
-    ("RamRoleArn", "ram_role_arn"),
-    ("EcsRamRole", "ecs_ram_role"),
-    ("OIDC", "oidc_role_arn"),
-    ("RsaKeyPair", "rsa_key_pair"),
-];
-
 /// One profile's fields, by the names of `config.json`. Its errors name file, profile and field, never a value.
-pub(super) struct Profile<'a> {
-    pub(super) format: Format,
+pub(super) struct Profile {
     pub(super) name: String,
-    pub(super) path: &'a Path,
+    /// How people know it: `profile "prod" of ~/.aliyun/config.json`.
+    pub(super) label: String,
+    /// Whether it is a section of a credentials file.
+    pub(super) is_section: bool,
     pub(super) fields: Map<String, Value>,
 }
 
-impl Profile<'_> {
-    /// How people know it: `profile "prod" of ~/.aliyun/config.json`.
-    pub(super) fn label(&self) -> String {
-        let noun = if self.format == Format::Json { "profile" } else { "section" };
-        format!("{noun} {:?} of {}", self.name, self.path.display())
-    }
-
-    pub(super) fn error(&self, why: impl std::fmt::Display) -> Error {
-        config_error(format!("{}: {why}", self.label()))
+impl Profile {
+    pub(super) fn error(&self, why: impl Display) -> Error {
+        config_error(format!("{}: {why}", self.label))
     }
 
     /// An error about one field.
-    fn field_error(&self, field: &str, why: impl std::fmt::Display) -> Error {
-        match self.format {
-            Format::Json => self.error(format!("field {field} {why}")),
-            Format::Ini => {
-                let key = INI_KEYS.iter().find(|(name, _)| *name == field).map_or(field, |(_, key)| key);
-                self.error(format!("key {key} {why}"))
-            }
+    pub(super) fn field_error(&self, field: &str, why: impl Display) -> Error {
+        if !self.is_section {
+            return self.error(format!("field {field} {why}"));
         }
+        let key = INI_KEYS.iter().find(|(name, _)| *name == field);
+        self.error(format!("key {} {why}", key.map_or(field, |(_, key)| key)))
     }
 
     /// A text field; an empty one is as missing.
-    fn text(&self, field: &str) -> Result<Option<String>> {
+    pub(super) fn text(&self, field: &str) -> Result<Option<String>> {
         match self.fields.get(field) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone()).filter(|text| !text.is_empty())),
@@ -103,27 +78,11 @@ impl Profile<'_> {
         }
     }
 
-    /// The mode, as `config.json` calls it.
-    fn mode(&self) -> Result<String> {
-        let mode = self.need("mode")?;
-        if self.format == Format::Json {
-            return Ok(mode);
-        }
-        let known = INI_TYPES.iter().find(|(_, name)| *name == mode);
-        known
-            .map(|(mode, _)| (*mode).to_owned())
-            .ok_or_else(|| self.field_error("mode", "is none of the known ones"))
-    }
-
     /// Whether it is the empty profile that the `aliyun` command begins with.
     pub(super) fn is_blank(&self) -> bool {
-        let text = |field: &str| match self.fields.get(field) {
-            None | Some(Value::Null) => Some(""),
-            Some(value) => value.as_str(),
-        };
-        matches!(text("mode"), Some("" | "AK"))
-            && text("access_key_id") == Some("")
-            && text("access_key_secret") == Some("")
+        let is_empty = |field| matches!(self.text(field), Ok(None));
+        let is_pair = is_empty("mode") || self.fields.get("mode").is_some_and(|mode| mode == "AK");
+        is_pair && is_empty("access_key_id") && is_empty("access_key_secret")
     }
 
     fn key_pair(&self) -> Result<Credential> {
@@ -139,10 +98,9 @@ impl Profile<'_> {
     fn role(&self, context: &Context) -> Result<Role> {
         let environment = &context.environment;
         let arn = self.text("ram_role_arn")?.or_else(|| environment.variable(ROLE_VARIABLE));
-        let mut external_id = self.text("external_id")?;
-        if self.format == Format::Json {
-            external_id = external_id.or_else(|| environment.variable("ALIBABA_CLOUD_EXTERNAL_ID"));
-        }
+        // Sections know no external id.
+        let known = || environment.variable("ALIBABA_CLOUD_EXTERNAL_ID").filter(|_| !self.is_section);
+        let external_id = self.text("external_id")?.or_else(known);
         let seconds = self.number("expired_seconds")?;
         if seconds.is_some_and(|seconds| seconds < SHORTEST_SESSION) {
             return Err(self.field_error("expired_seconds", format!("is less than {SHORTEST_SESSION}")));
@@ -161,15 +119,15 @@ impl Profile<'_> {
 }
 
 /// The credential that `profile` leads to; `find` gives the profiles that it may name as its source.
-pub(super) async fn resolve<'a>(
+pub(super) async fn resolve(
     context: &Context,
-    profile: Profile<'a>,
-    find: impl Fn(&str) -> Result<Option<Profile<'a>>>,
+    profile: Profile,
+    find: impl Fn(&str) -> Result<Option<Profile>>,
 ) -> Result<Credential> {
     // Each takes on a role with the credential of the next one.
     let mut chain = Vec::new();
     let mut last = profile;
-    while last.mode()? == "ChainableRamRoleArn" {
+    while last.need("mode")? == "ChainableRamRoleArn" {
         let name = last.need("source_profile")?;
         chain.push(last);
         let names = chain.iter().map(|profile| profile.name.as_str()).collect::<Vec<_>>();
@@ -184,17 +142,17 @@ pub(super) async fn resolve<'a>(
             last_named.field_error("source_profile", why)
         })?;
     }
-    let mut credential = own_credential(context, &last).await?.with_source(last.label());
+    let mut credential = own_credential(context, &last).await?.with_source(&last.label);
     for profile in chain.iter().rev() {
-        credential = assume_role(context, profile, &credential).await?.with_source(profile.label());
+        credential = assume_role(context, profile, &credential).await?.with_source(&profile.label);
     }
     Ok(credential)
 }
 
 /// The credential that a profile gives by itself.
-async fn own_credential(context: &Context, profile: &Profile<'_>) -> Result<Credential> {
-    let label = profile.label();
-    match profile.mode()?.as_str() {
+async fn own_credential(context: &Context, profile: &Profile) -> Result<Credential> {
+    let label = &profile.label;
+    match profile.need("mode")?.as_str() {
         "AK" => profile.key_pair(),
         "StsToken" => profile.key_with_token(),
         "RamRoleArn" => {
@@ -224,9 +182,6 @@ async fn own_credential(context: &Context, profile: &Profile<'_>) -> Result<Cred
             variables::fetch_from(context, &uri, &format!("credentials_uri of {label}")).await
         }
         mode @ ("CloudSSO" | "OAuth") => stored_session(context, profile, mode),
-        "RsaKeyPair" if profile.format == Format::Ini => {
-            Err(profile.error("type rsa_key_pair is not supported"))
-        }
         mode @ ("RsaKeyPair" | "BearerToken" | "Anonymous") => {
             Err(profile.error(format!("mode {mode} is not supported")))
         }
@@ -235,22 +190,22 @@ async fn own_credential(context: &Context, profile: &Profile<'_>) -> Result<Cred
     }
 }
 
-async fn assume_role(context: &Context, profile: &Profile<'_>, source: &Credential) -> Result<Credential> {
+async fn assume_role(context: &Context, profile: &Profile, source: &Credential) -> Result<Credential> {
     let role = profile.role(context)?;
     sts::assume_role(context, source, &role)
         .await
-        .map_err(|error| error.with_message_suffix(&format!("; role {}, {}", role.arn, profile.label())))
+        .map_err(|error| error.with_message_suffix(&format!("; role {}, {}", role.arn, profile.label)))
 }
 
-async fn instance_role(context: &Context, profile: &Profile<'_>) -> Result<Credential> {
+async fn instance_role(context: &Context, profile: &Profile) -> Result<Credential> {
     metadata::role(context, profile.text("ram_role_name")?)
         .await
-        .map_err(|error| error.with_message_suffix(&format!(" ({})", profile.label())))
+        .map_err(|error| error.with_message_suffix(&format!(" ({})", profile.label)))
 }
 
 /// The session that a login in the browser left in the file. It is a complete credential until it ends; a new one needs
 /// the browser, and so the `aliyun` command.
-fn stored_session(context: &Context, profile: &Profile<'_>, mode: &str) -> Result<Credential> {
+fn stored_session(context: &Context, profile: &Profile, mode: &str) -> Result<Credential> {
     let log_in = format!("log in again with `aliyun configure --profile {} --mode {mode}`", profile.name);
     let Some(end) = profile.number("sts_expiration")? else {
         return Err(profile.error(format!("it holds no session (field sts_expiration): {log_in}")));

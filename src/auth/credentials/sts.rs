@@ -122,18 +122,6 @@ pub(super) async fn assume_role_with_oidc(
     if token.is_empty() {
         return Err(broken("is empty"));
     }
-    exchange_oidc_token(context, provider_arn, token, role).await.map_err(|error| {
-        let about = format!("; role {}, token from {}", role.arn, token_file.display());
-        error.with_message_suffix(&about)
-    })
-}
-
-async fn exchange_oidc_token(
-    context: &Context,
-    provider_arn: &str,
-    token: &str,
-    role: &Role,
-) -> Result<Credential> {
     let endpoint = role.endpoint(context)?;
     let mut params = role.params(context);
     params.insert("OIDCProviderArn".into(), provider_arn.to_owned());
@@ -154,6 +142,10 @@ async fn exchange_oidc_token(
         Ok(request)
     })
     .await
+    .map_err(|error| {
+        let about = format!("; role {}, token from {}", role.arn, token_file.display());
+        error.with_message_suffix(&about)
+    })
 }
 
 /// Builds, sends and reads, again after a hiccup or with the service's time where our clock is off.
