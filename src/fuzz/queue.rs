@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::answer::check_text;
 use super::recorded;
-use crate::auth::{Credential, redact};
+use crate::auth::{Credential, echo};
 use crate::error::{Error, ErrorKind, Fate};
 use crate::net::clock::date_of;
 use crate::net::retry;
@@ -20,7 +20,7 @@ pub fn queue(bytes: &[u8]) {
     }
     let _ = date_of(recorded.headers());
     let credential = Credential::new("testid", super::SECRET_MARK).with_token(super::TOKEN_MARK);
-    let secrets = redact::secrets_of(&credential, None);
+    let secrets = echo::secrets_of(&credential, None);
     let answer = match answer::read(&recorded) {
         Ok(answer) => answer.with_harmless_id(&secrets),
         Err(error) => return check_error(error, &secrets, recorded.body()),
@@ -100,7 +100,7 @@ fn check_error(error: Error, secrets: &[&str], body: &[u8]) {
     if xml::read(body).is_none() {
         assert!(error.message().len() < 200, "what can't be read is described, not quoted: {error}");
     }
-    check_text(&redact::masked(error, secrets), body.len());
+    check_text(&echo::masked(error, secrets), body.len());
 }
 
 /// What a server makes of a query.

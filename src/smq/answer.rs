@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::fault::classify;
-use crate::auth::redact;
+use crate::auth::echo;
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::ids::RequestId;
 use crate::net::xml::{self, Element};
@@ -27,7 +27,7 @@ impl Answer {
 
     /// Forgets the request id if it holds one of `secrets`: every error about this answer would name it.
     pub(crate) fn with_harmless_id(mut self, secrets: &[&str]) -> Self {
-        self.request_id = redact::harmless_id(self.request_id, secrets);
+        self.request_id = echo::harmless_id(self.request_id, secrets);
         self
     }
 

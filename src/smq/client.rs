@@ -20,7 +20,7 @@ use tracing::{debug, warn};
 use super::QueueUrl;
 use super::answer::{self, Answer};
 use crate::auth::queue::{self, TOKEN_HEADER, ToSign, VERSION_HEADER};
-use crate::auth::{Credential, CredentialProvider, redact, renew};
+use crate::auth::{Credential, CredentialProvider, echo, renew};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::clock::to_wire;
 use crate::net::retry::{Budget, Retry};
@@ -153,9 +153,9 @@ impl QueueClient {
         let answer = send_within(&*self.shared.transport, request, call.wait + BEYOND_THE_POLL)
             .await
             .map_err(|failure| Error::from(failure).with_action(action))?;
-        let secrets = redact::secrets_of(&credential, None);
+        let secrets = echo::secrets_of(&credential, None);
         let result = answer::read(&answer).map(|answer| answer.with_harmless_id(&secrets)).map_err(|error| {
-            let error = redact::masked(error, &secrets).with_action(action);
+            let error = echo::masked(error, &secrets).with_action(action);
             match error.kind() {
                 ErrorKind::Clock => self.correct_clock(error, &answer),
                 ErrorKind::Refused if credential.secret_has_blanks_around() => {

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use super::fault::classify;
 use super::lenient::{Fields, without_mark};
-use crate::auth::redact;
+use crate::auth::echo;
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::ids::RequestId;
 use crate::net::clock::date_of;
@@ -68,11 +68,11 @@ pub(crate) fn read(answer: &http::Response<Bytes>, asked: Asked<'_>) -> Result<A
     };
     match read {
         Ok(mut answer) => {
-            answer.request_id = redact::harmless_id(answer.request_id, asked.secrets);
+            answer.request_id = echo::harmless_id(answer.request_id, asked.secrets);
             hide_in_texts(&mut answer.body, asked.secrets);
             Ok(answer)
         }
-        Err(error) => Err(redact::masked(error, asked.secrets)),
+        Err(error) => Err(echo::masked(error, asked.secrets)),
     }
 }
 
@@ -106,7 +106,7 @@ fn hide_in_texts(value: &mut Value, secrets: &[&str]) {
                     Value::String(text)
                         if TEXTS.iter().any(|known| name.trim().eq_ignore_ascii_case(known)) =>
                     {
-                        if let Some(shown) = redact::hidden(text, secrets.iter().copied()) {
+                        if let Some(shown) = echo::hidden(text, secrets.iter().copied()) {
                             *text = shown;
                         }
                     }

@@ -16,7 +16,7 @@ use tracing::debug;
 
 use super::answer::{self, Answer, Asked};
 use crate::auth::request::{Attempt, Operation, Signed, fresh_nonce, signed};
-use crate::auth::{Credential, CredentialProvider, SignatureVersion, redact, renew, rpc};
+use crate::auth::{Credential, CredentialProvider, SignatureVersion, echo, renew, rpc};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::clock::Clock;
 use crate::net::pace::Pacer;
@@ -197,7 +197,7 @@ impl VodClient {
     /// `text` of an event without what its sender may know of our last request; `None` if it holds none of that.
     pub(crate) fn hidden(&self, text: &str) -> Option<String> {
         let signer = self.shared.signer.lock().unwrap_or_else(PoisonError::into_inner);
-        redact::hidden(text, redact::secrets_of(signer.as_ref()?, None))
+        echo::hidden(text, echo::secrets_of(signer.as_ref()?, None))
     }
 
     /// Makes a call, with retries, and gives back what `decode` reads in the answer. An answer that it refuses as garbled is
@@ -277,7 +277,7 @@ impl VodClient {
             .await
             .map_err(|failure| Error::from(failure).with_action(action))?;
         self.shared.time.see(answer.headers());
-        let secrets = redact::secrets_of(&credential, Some(&operation.params));
+        let secrets = echo::secrets_of(&credential, Some(&operation.params));
         let asked = Asked { is_read: *idempotent, secrets: &secrets, now: self.service_time() };
         let result = answer::read(&answer, asked).map_err(|error| {
             let error = error.with_action(action);

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::de::IgnoredAny;
 
 use super::{text_of, without_string_to_sign};
-use crate::auth::redact;
+use crate::auth::echo;
 use crate::vod::lenient::{quoted, without_mark};
 
 /// A page names itself near its beginning.
@@ -13,7 +13,7 @@ const TITLE_WITHIN: usize = 16 * 1024;
 /// What an answer is that is no word of the service: its status, where it points to, and what kind of body it has. Little of
 /// it is quoted, since it may hold anything.
 pub(super) fn described(answer: &http::Response<Bytes>, message: &str, secrets: &[&str]) -> String {
-    let quoted = |text: &str| quoted(text, |text| redact::hidden(text, secrets.iter().copied()));
+    let quoted = |text: &str| quoted(text, |text| echo::hidden(text, secrets.iter().copied()));
     let status = answer.status().as_u16();
     let to = match text_of(answer.headers(), "location") {
         Some(location) => format!(" to {}", quoted(&place(location))),
