@@ -1,4 +1,4 @@
-//! Who we are: signatures (RPC version 1.0, ACS3, callback, queue) and credentials.
+//! Who signs and how: signatures (RPC version 1.0, ACS3, callback, queue) and credentials.
 //!
 //! The signers are pure: method, parameters, nonce and time go in, a signature comes out. They read no clock and no
 //! environment, so they are pinned to the vendor's published vectors.
@@ -7,12 +7,18 @@ pub(crate) mod acs3;
 pub mod callback;
 mod credential;
 pub mod credentials;
-pub mod percent;
-pub mod preview;
 pub(crate) mod queue;
 pub(crate) mod redact;
 pub(crate) mod renew;
+
+// Mechanics, public for the command line, the benchmarks and the tests; no users are meant to call them.
+#[doc(hidden)]
+pub mod percent;
+#[doc(hidden)]
+pub mod preview;
+#[doc(hidden)]
 pub mod request;
+#[doc(hidden)]
 pub mod rpc;
 
 pub use credentials::{

@@ -3,11 +3,11 @@
 //! A [`CredentialProvider`] answers *not mine* (`Ok(None)`), gives a credential, or says what is broken (`Err`); an
 //! error is never passed over, or a broken profile would silently become another account.
 //!
-//! [`DefaultCredentials`] looks where the vendor's tools look: `chain` has the order and knows the sources (`variables`,
-//! `files` with `profile`, `metadata`). No source knows the chain or another source of it; what several need lies below
+//! [`DefaultCredentials`] asks the sources that the vendor's tools ask: `chain` has the order and knows the sources
+//! (`files` with `profile`, `variables`, `metadata`); no source knows the chain. What several sources need lies below
 //! them: `sts` (roles), `command` (programs), `temporary_key` (the JSON of a temporary key), `context` (what a source is
-//! given). [`Environment`] is all that they can touch, so that a test scripts it. [`CachedCredentials`] renews what they
-//! found, one renewal at a time.
+//! given and answers). [`Environment`] is all that they can touch, so that a test scripts it. [`CachedCredentials`] renews
+//! what they found, one renewal at a time.
 
 mod cached;
 mod chain;

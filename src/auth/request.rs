@@ -175,7 +175,7 @@ fn signed_v3(endpoint: &str, operation: &Operation, attempt: &Attempt<'_>) -> Re
         };
         let mut value = HeaderValue::from_str(&value).map_err(wrong)?;
         value.set_sensitive(name.contains("token") || name == "authorization");
-        // Every name is one of ours.
+        // Always true: the names are the constants above.
         if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
             request.headers_mut().insert(name, value);
         }

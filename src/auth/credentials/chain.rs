@@ -69,7 +69,6 @@ impl CredentialProvider for Context {
     }
 }
 
-/// One place to look.
 #[derive(Debug, Clone, Copy)]
 enum Source {
     Environment,
@@ -80,22 +79,20 @@ enum Source {
     InstanceRole,
 }
 
-/// With no profile named.
-const ORDER: &[Source] =
-    &[Source::Environment, Source::Oidc, Source::CliConfig, Source::Ini, Source::Uri, Source::InstanceRole];
-/// With a profile named: the two files that know profiles.
-const PROFILE_ORDER: &[Source] = &[Source::CliConfig, Source::Ini];
+/// The sources and their names for people, in the order of asking.
+const ORDER: [(Source, &str); 6] = [
+    (Source::Environment, "environment"),
+    (Source::Oidc, "OIDC"),
+    (Source::CliConfig, "config.json"),
+    (Source::Ini, "credentials file"),
+    (Source::Uri, "credentials URI"),
+    (Source::InstanceRole, "instance role"),
+];
 
 impl Source {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Environment => "environment",
-            Self::Oidc => "OIDC",
-            Self::CliConfig => "config.json",
-            Self::Ini => "credentials file",
-            Self::Uri => "credentials URI",
-            Self::InstanceRole => "instance role",
-        }
+    /// Whether it knows profiles. Where one is named, no other source is asked.
+    fn has_profiles(self) -> bool {
+        matches!(self, Self::CliConfig | Self::Ini)
     }
 
     async fn ask(self, context: &Context, profile: Option<&str>) -> Result<Finding> {
@@ -169,12 +166,14 @@ pub struct Explanation {
 /// Asks the sources in order; the first that has something to say ends it.
 async fn ask_in_order(context: &Context) -> Explanation {
     let profile = context.named_profile();
-    let order = if profile.is_some() { PROFILE_ORDER } else { ORDER };
     let name = profile.as_ref().map(|(name, _)| name.as_str());
     let mut steps = Vec::new();
     let mut outcome = None;
-    for source in order {
-        let mut step = Step { source: source.name(), verdict: Verdict::NotAsked };
+    for (source, source_name) in ORDER {
+        if name.is_some() && !source.has_profiles() {
+            continue;
+        }
+        let mut step = Step { source: source_name, verdict: Verdict::NotAsked };
         if outcome.is_none() {
             step.verdict = match source.ask(context, name).await {
                 Ok(Finding::Found(credential)) => {
