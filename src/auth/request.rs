@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use http::{HeaderName, HeaderValue, Method, Uri, header};
+use http::{HeaderValue, Method, Uri, header};
 use secrecy::ExposeSecret as _;
 
 use super::acs3::{self, ToSign};
@@ -94,15 +94,14 @@ fn signed_v1(endpoint: &str, operation: &Operation, attempt: &Attempt<'_>) -> Re
         Method::GET => (format!("{endpoint}/?{query}"), Bytes::new()),
         _ => (format!("{endpoint}/"), Bytes::from(query)),
     };
-    let mut request = http::Request::new(body);
-    *request.uri_mut() = parse_uri(&target, endpoint)?;
-    *request.method_mut() = operation.method.clone();
-    let headers = request.headers_mut();
-    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    let mut request = http::Request::builder()
+        .method(operation.method.clone())
+        .uri(target)
+        .header(header::ACCEPT, "application/json");
     if operation.method != Method::GET {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
     }
-    Ok(Signed { request, string_to_sign })
+    Ok(Signed { request: request.body(body).map_err(|_| no_url(endpoint))?, string_to_sign })
 }
 
 /// The signed query or form of signature version 1.0, and the text that was signed.
@@ -138,7 +137,7 @@ fn signed_v3(endpoint: &str, operation: &Operation, attempt: &Attempt<'_>) -> Re
     // As the vendor's SDKs do: parameters in the query, the body empty.
     let query = rpc::canonical_query(&operation.params);
     let target = if query.is_empty() { format!("{endpoint}/") } else { format!("{endpoint}/?{query}") };
-    let uri = parse_uri(&target, endpoint)?;
+    let uri: Uri = target.parse().map_err(|_| no_url(endpoint))?;
     let host = uri.authority().map(ToString::to_string).unwrap_or_default();
     let body_sha256 = acs3::sha256_hex(b"");
     let mut headers = BTreeMap::from([
@@ -165,26 +164,20 @@ fn signed_v3(endpoint: &str, operation: &Operation, attempt: &Attempt<'_>) -> Re
     let string_to_sign = to_sign.string_to_sign();
     headers.insert("authorization".to_owned(), authorization);
     headers.insert("accept".to_owned(), "application/json".to_owned());
-    let mut request = http::Request::new(Bytes::new());
-    *request.uri_mut() = uri;
-    *request.method_mut() = operation.method.clone();
+    let mut request = http::Request::builder().method(operation.method.clone()).uri(uri);
     for (name, value) in headers {
-        let wrong = |_| {
+        let mut value = HeaderValue::from_str(&value).map_err(|_| {
             let message = format!("the credential can't be sent: {name} has control characters");
             Error::new(ErrorKind::Config, message)
-        };
-        let mut value = HeaderValue::from_str(&value).map_err(wrong)?;
+        })?;
         value.set_sensitive(name.contains("token") || name == "authorization");
-        // Always true: the names are the constants above.
-        if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
-            request.headers_mut().insert(name, value);
-        }
+        request = request.header(name, value);
     }
-    Ok(Signed { request, string_to_sign })
+    Ok(Signed { request: request.body(Bytes::new()).map_err(|_| no_url(endpoint))?, string_to_sign })
 }
 
-fn parse_uri(target: &str, endpoint: &str) -> Result<Uri> {
-    target.parse().map_err(|_| Error::new(ErrorKind::Config, format!("the endpoint {endpoint:?} is no URL")))
+fn no_url(endpoint: &str) -> Error {
+    Error::new(ErrorKind::Config, format!("the endpoint {endpoint:?} is no URL"))
 }
 
 #[cfg(test)]

@@ -23,12 +23,11 @@ const BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 pub struct IdList<Id> {
     ids: Vec<Id>,
     seen: HashSet<Id>,
-    faults: Vec<String>,
-    more_faults: usize,
+    faults: ListFaults,
 }
 
 /// What is wrong with a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListFaults {
     /// One text for each fault, beginning with its place; the first 1,000. Control characters are escaped.
@@ -46,7 +45,7 @@ impl ListFaults {
 
 impl<Id> Default for IdList<Id> {
     fn default() -> Self {
-        Self { ids: Vec::new(), seen: HashSet::new(), faults: Vec::new(), more_faults: 0 }
+        Self { ids: Vec::new(), seen: HashSet::new(), faults: ListFaults::default() }
     }
 }
 
@@ -111,10 +110,10 @@ impl<Id: FromStr<Err = InvalidId> + Clone + Eq + Hash> IdList<Id> {
 
     /// Adds a fault that was found elsewhere.
     pub fn fault(&mut self, text: String) {
-        if self.faults.len() < MAX_FAULTS_SHOWN {
-            self.faults.push(text);
+        if self.faults.shown.len() < MAX_FAULTS_SHOWN {
+            self.faults.shown.push(text);
         } else {
-            self.more_faults += 1;
+            self.faults.more += 1;
         }
     }
 
@@ -124,10 +123,7 @@ impl<Id: FromStr<Err = InvalidId> + Clone + Eq + Hash> IdList<Id> {
     ///
     /// Everything that is wrong with them.
     pub fn finish(self) -> Result<Vec<Id>, ListFaults> {
-        match self.faults.is_empty() {
-            true => Ok(self.ids),
-            false => Err(ListFaults { shown: self.faults, more: self.more_faults }),
-        }
+        if self.faults.shown.is_empty() { Ok(self.ids) } else { Err(self.faults) }
     }
 }
 

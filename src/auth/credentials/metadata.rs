@@ -178,14 +178,13 @@ impl<'a> Service<'a> {
         path: &str,
         headers: &[(&'static str, &HeaderValue)],
     ) -> Result<TransportResult, Failure> {
-        let mut request = http::Request::new(Bytes::new());
-        *request.method_mut() = method;
-        *request.uri_mut() = format!("{}{path}", self.endpoint).parse().map_err(|_| {
+        let mut request = http::Request::builder().method(method).uri(format!("{}{path}", self.endpoint));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Bytes::new()).map_err(|_| {
             config_error(format!("the metadata service's endpoint {:?} is no URL", self.endpoint))
         })?;
-        for (name, value) in headers {
-            request.headers_mut().insert(*name, (*value).clone());
-        }
         Ok(self.context.environment.send_to_metadata(request, LIMIT).await?)
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
-use http::{HeaderValue, Method, header};
+use http::{Method, header};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -132,15 +132,11 @@ pub(super) async fn assume_role_with_oidc(
     exchange(context, action, &[token], |now| {
         let time = to_wire(now);
         let common = [("Action", action), ("Version", VERSION), ("Format", "JSON"), ("Timestamp", &time)];
-        let mut request = http::Request::new(form.clone());
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = format!("{endpoint}/?{}", percent::join(common))
-            .parse()
-            .map_err(|_| config_error("the token service's endpoint is no URL"))?;
-        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
-        request.headers_mut().insert(header::CONTENT_TYPE, form);
-        request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        Ok(request)
+        http::Request::post(format!("{endpoint}/?{}", percent::join(common)))
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(header::ACCEPT, "application/json")
+            .body(form.clone())
+            .map_err(|_| config_error("the token service's endpoint is no URL"))
     })
     .await
     .map_err(|error| {
