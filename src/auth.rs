@@ -1,17 +1,24 @@
-//! Who we are: signatures (RPC version 1.0, ACS3, callback, queue) and credentials.
+//! Who signs and how: signatures (RPC version 1.0, ACS3, callback, queue) and credentials.
 //!
 //! The signers are pure: method, parameters, nonce and time go in, a signature comes out. They read no clock and no
 //! environment, so they are pinned to the vendor's published vectors.
 
-pub mod acs3;
+pub(crate) mod acs3;
 pub mod callback;
+mod credential;
 pub mod credentials;
-pub(crate) mod echo;
-pub mod percent;
-pub mod preview;
-pub mod queue;
+pub(crate) mod queue;
+pub(crate) mod redact;
 pub(crate) mod renew;
+
+// Mechanics, public for the command line, the benchmarks and the tests; no users are meant to call them.
+#[doc(hidden)]
+pub mod percent;
+#[doc(hidden)]
+pub mod preview;
+#[doc(hidden)]
 pub mod request;
+#[doc(hidden)]
 pub mod rpc;
 
 pub use credentials::{
@@ -19,3 +26,6 @@ pub use credentials::{
     EnvironmentCredentials, StaticCredentials,
 };
 pub use request::SignatureVersion;
+
+/// The old name, until its users have followed.
+pub(crate) use redact as echo;

@@ -7,6 +7,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -66,10 +67,12 @@ pub enum Fate {
     Unknown,
 }
 
-/// What failed. See the module's text for what an error promises.
-pub struct Error(Box<Inner>);
+/// What failed. See the module's text for what an error promises. Clones share the cause.
+#[derive(Debug, Clone)]
+pub struct Error(Box<Details>);
 
-struct Inner {
+#[derive(Debug, Clone)]
+struct Details {
     kind: ErrorKind,
     fate: Fate,
     message: String,
@@ -77,13 +80,13 @@ struct Inner {
     code: Option<String>,
     request_id: Option<RequestId>,
     retry_after: Option<Duration>,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
     /// An error of this kind; the service did not act.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner {
+        Self(Box::new(Details {
             kind,
             fate: Fate::NotActed,
             message: message.into(),
@@ -95,37 +98,21 @@ impl Error {
         }))
     }
 
-    /// The same error for another caller, without its cause.
-    #[must_use]
-    pub(crate) fn repeated(&self) -> Self {
-        let inner = &self.0;
-        Self(Box::new(Inner {
-            kind: inner.kind,
-            fate: inner.fate,
-            message: inner.message.clone(),
-            action: inner.action,
-            code: inner.code.clone(),
-            request_id: inner.request_id.clone(),
-            retry_after: inner.retry_after,
-            source: None,
-        }))
-    }
-
-    /// Says what can be done about it where the place it happened changes that.
+    /// Replaces the kind, where the place it happened changes what can be done about it.
     #[must_use]
     pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
         self.0.kind = kind;
         self
     }
 
-    /// Says it in other words; everything else stays.
+    /// Replaces the message; everything else stays.
     #[must_use]
     pub(crate) fn with_message(mut self, message: String) -> Self {
         self.0.message = message;
         self
     }
 
-    /// Adds what we know beyond what the service said.
+    /// Adds to the message what we know beyond what the service said.
     #[must_use]
     pub(crate) fn with_message_suffix(mut self, suffix: &str) -> Self {
         self.0.message.push_str(suffix);
@@ -170,7 +157,7 @@ impl Error {
     /// Adds the cause. Its text must hold no secret.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = Some(Arc::from(source.into()));
         self
     }
 
@@ -212,33 +199,18 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let inner = &self.0;
-        if let Some(action) = inner.action {
+        let details = &self.0;
+        if let Some(action) = details.action {
             write!(f, "{action}: ")?;
         }
-        if let Some(code) = &inner.code {
+        if let Some(code) = &details.code {
             write!(f, "{code}: ")?;
         }
-        f.write_str(&inner.message)?;
-        if let Some(id) = &inner.request_id {
+        f.write_str(&details.message)?;
+        if let Some(id) = &details.request_id {
             write!(f, " (request id {id})")?;
         }
         Ok(())
-    }
-}
-
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let inner = &self.0;
-        f.debug_struct("Error")
-            .field("kind", &inner.kind)
-            .field("fate", &inner.fate)
-            .field("action", &inner.action)
-            .field("code", &inner.code)
-            .field("message", &inner.message)
-            .field("request_id", &inner.request_id)
-            .field("source", &inner.source)
-            .finish()
     }
 }
 

@@ -3,7 +3,6 @@
 pub mod clock;
 pub mod transport;
 
-mod crowd;
 pub(crate) mod endpoint;
 mod http_transport;
 pub(crate) mod pace;

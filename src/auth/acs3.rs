@@ -11,22 +11,22 @@ use sha2::{Digest as _, Sha256};
 
 /// What is signed of one request. Names of headers are in small letters.
 #[derive(Debug)]
-pub struct ToSign<'a> {
+pub(crate) struct ToSign<'a> {
     /// The HTTP method.
-    pub method: &'a Method,
+    pub(crate) method: &'a Method,
     /// The path, `/` for RPC products.
-    pub path: &'a str,
+    pub(crate) path: &'a str,
     /// The canonical query: encoded, sorted and joined; empty if there is none.
-    pub query: &'a str,
+    pub(crate) query: &'a str,
     /// The headers to sign: `host`, every `x-acs-…`, and `content-type` if it is sent.
-    pub headers: &'a BTreeMap<String, String>,
+    pub(crate) headers: &'a BTreeMap<String, String>,
     /// Hex SHA-256 of the body, as in `x-acs-content-sha256`.
-    pub body_sha256: &'a str,
+    pub(crate) body_sha256: &'a str,
 }
 
 impl ToSign<'_> {
     /// The canonical request.
-    pub fn canonical_request(&self) -> String {
+    pub(crate) fn canonical_request(&self) -> String {
         let mut out = format!("{}\n{}\n{}\n", self.method, self.path, self.query);
         for (name, value) in self.headers {
             let _ = writeln!(out, "{name}:{}", value.trim());
@@ -36,12 +36,12 @@ impl ToSign<'_> {
     }
 
     /// The text that is signed.
-    pub fn string_to_sign(&self) -> String {
+    pub(crate) fn string_to_sign(&self) -> String {
         format!("ACS3-HMAC-SHA256\n{}", sha256_hex(self.canonical_request().as_bytes()))
     }
 
     /// The value of the `Authorization` header.
-    pub fn authorization(&self, key_id: &str, secret: &str) -> String {
+    pub(crate) fn authorization(&self, key_id: &str, secret: &str) -> String {
         let signature = hmac_sha256_hex(secret.as_bytes(), self.string_to_sign().as_bytes());
         format!(
             "ACS3-HMAC-SHA256 Credential={key_id},SignedHeaders={},Signature={signature}",
@@ -70,7 +70,7 @@ pub(crate) fn hmac_sha256_hex(key: &[u8], text: &[u8]) -> String {
 
 /// `bytes` in small hex letters.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len() * 2);
+    let mut out = String::with_capacity(2 * bytes.len());
     for byte in bytes {
         let _ = write!(out, "{byte:02x}");
     }

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
 
 use super::acs3::hex;
-use super::echo;
+use super::redact;
 
 /// Header with the Unix seconds of sending.
 pub const TIMESTAMP_HEADER: &str = "x-vod-timestamp";
@@ -53,19 +53,9 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// The signature of one callback, 32 small hex digits.
-pub fn sign(url: &str, timestamp: i64, key: &SecretString) -> String {
-    digest(url, &timestamp.to_string(), key)
-}
-
-fn digest(url: &str, timestamp: &str, key: &SecretString) -> String {
-    let mut md5 = Md5::new();
-    md5.update(url.as_bytes());
-    md5.update(b"|");
-    md5.update(timestamp.as_bytes());
-    md5.update(b"|");
-    md5.update(key.expose_secret().as_bytes());
-    hex(&md5.finalize())
+/// The signature of one callback, 32 small hex digits. `timestamp` is in Unix seconds, or the text that was sent.
+pub fn sign(url: &str, timestamp: impl fmt::Display, key: &SecretString) -> String {
+    hex(&Md5::digest(format!("{url}|{timestamp}|{}", key.expose_secret())))
 }
 
 /// Checks callbacks against the configured URL and one or two keys.
@@ -96,7 +86,7 @@ impl CallbackVerifier {
 
     /// `text` without the keys; `None` if it holds none.
     pub(crate) fn hidden(&self, text: &str) -> Option<String> {
-        echo::hidden(text, self.keys.iter().map(|key| key.expose_secret()))
+        redact::hidden(text, self.keys.iter().map(|key| key.expose_secret()))
     }
 
     /// Checks one callback; `now` is our own time of day.
@@ -112,9 +102,11 @@ impl CallbackVerifier {
         signature: Option<&str>,
         now: DateTime<Utc>,
     ) -> Result<(), Refusal> {
-        let present = |value: Option<&str>| value.map(str::trim).filter(|v| !v.is_empty()).map(str::to_owned);
-        let timestamp = present(timestamp).ok_or(Refusal::Missing(TIMESTAMP_HEADER))?;
-        let signature = present(signature).ok_or(Refusal::Missing(SIGNATURE_HEADER))?.to_ascii_lowercase();
+        let present = |value: &&str| !value.is_empty();
+        let timestamp = timestamp.map(str::trim).filter(present);
+        let timestamp = timestamp.ok_or(Refusal::Missing(TIMESTAMP_HEADER))?;
+        let signature = signature.map(str::trim).filter(present);
+        let signature = signature.ok_or(Refusal::Missing(SIGNATURE_HEADER))?.to_ascii_lowercase();
         // Digits only: "+5" and "5_0" parse in some languages, and the digest covers the text.
         if timestamp.len() > 12 || !timestamp.bytes().all(|b| b.is_ascii_digit()) {
             return Err(Refusal::BadTimestamp);
@@ -127,7 +119,7 @@ impl CallbackVerifier {
         }
         let mut fits = subtle::Choice::from(0);
         for key in &self.keys {
-            fits |= digest(&self.url, &timestamp, key).as_bytes().ct_eq(signature.as_bytes());
+            fits |= sign(&self.url, timestamp, key).as_bytes().ct_eq(signature.as_bytes());
         }
         if bool::from(fits) { Ok(()) } else { Err(Refusal::Mismatch) }
     }

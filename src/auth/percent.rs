@@ -3,27 +3,18 @@
 //! Source: "Signature mechanism" of the VOD API, step 3: letters, digits and `- _ . ~` stay, every other byte of the
 //! UTF-8 text becomes `%XY` with capital hex digits. So a blank is `%20`, never `+`.
 
-const HEX: &[u8; 16] = b"0123456789ABCDEF";
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// Percent-encodes `text`.
 pub fn encode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + text.len() / 4);
-    encode_into(text, &mut out);
-    out
+    utf8_percent_encode(text, ENCODED).to_string()
 }
 
 /// Percent-encodes `text` to the end of `out`.
 pub(crate) fn encode_into(text: &str, out: &mut String) {
-    for &byte in text.as_bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(byte as char),
-            _ => {
-                out.push('%');
-                out.push(HEX[usize::from(byte >> 4)] as char);
-                out.push(HEX[usize::from(byte & 15)] as char);
-            }
-        }
-    }
+    out.extend(utf8_percent_encode(text, ENCODED));
 }
 
 /// Joins `name=value` pairs with `&`, both sides encoded, in the order given.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::acs3::hex;
-use super::credentials::Credential;
+use super::credential::Credential;
 use super::request::{Attempt, Operation, SignatureVersion, signed, v1_params};
 use super::rpc::Params;
 use crate::error::Result;

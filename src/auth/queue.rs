@@ -15,32 +15,29 @@ use md5::{Digest as _, Md5};
 use super::{acs3, rpc};
 
 /// Headers whose names begin like this are signed.
-pub const SIGNED_PREFIX: &str = "x-mns-";
+pub(crate) const SIGNED_PREFIX: &str = "x-mns-";
 /// Carries the STS token of a temporary key; it is not signed.
-pub const TOKEN_HEADER: &str = "security-token";
+pub(crate) const TOKEN_HEADER: &str = "security-token";
 /// Version of the API; it is signed.
-pub const VERSION_HEADER: &str = "x-mns-version";
+pub(crate) const VERSION_HEADER: &str = "x-mns-version";
 
 /// All that a signature covers. A header that is not sent is an empty text.
 #[derive(Debug, Clone, Copy)]
-pub struct ToSign<'a> {
-    /// The method.
-    pub method: &'a Method,
-    /// `Content-MD5`.
-    pub content_md5: &'a str,
+pub(crate) struct ToSign<'a> {
+    pub(crate) method: &'a Method,
+    pub(crate) content_md5: &'a str,
     /// `Content-Type`, byte for byte.
-    pub content_type: &'a str,
-    /// `Date`.
-    pub date: &'a str,
+    pub(crate) content_type: &'a str,
+    pub(crate) date: &'a str,
     /// Headers by name in small letters; those without the prefix `x-mns-` are passed over.
-    pub headers: &'a BTreeMap<String, String>,
+    pub(crate) headers: &'a BTreeMap<String, String>,
     /// Path and query as they go out.
-    pub target: &'a str,
+    pub(crate) target: &'a str,
 }
 
 impl ToSign<'_> {
     /// The text that is signed.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text =
             format!("{}\n{}\n{}\n{}\n", self.method, self.content_md5, self.content_type, self.date);
         for (name, value) in self.headers.iter().filter(|(name, _)| name.starts_with(SIGNED_PREFIX)) {
@@ -52,12 +49,12 @@ impl ToSign<'_> {
 }
 
 /// The signature in Base64. The HMAC key is the secret as it is.
-pub fn sign(text: &str, secret: &str) -> String {
+pub(crate) fn sign(text: &str, secret: &str) -> String {
     STANDARD.encode(rpc::hmac_sha1(secret.as_bytes(), text.as_bytes()))
 }
 
 /// The header `Authorization`.
-pub fn authorization(key_id: &str, signature: &str) -> String {
+pub(crate) fn authorization(key_id: &str, signature: &str) -> String {
     format!("MNS {key_id}:{signature}")
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::debug;
 
-use super::{Credential, CredentialProvider};
+use super::credential::{Credential, CredentialProvider};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Passes the outcome of an attempt on. If it is that the credential was refused, that one is dropped, and `renewed` is
@@ -34,7 +34,7 @@ fn is_about_the_credential(error: &Error) -> bool {
             && ["invalidaccesskeyid", "invalidsecuritytoken"].iter().any(|family| code.starts_with(family)))
 }
 
-/// Drops a credential that was refused with `error`, and looks whether there is another: `true` if there is.
+/// Drops a credential that was refused with `error`, and asks for another; `true` if there is one.
 async fn renew(credentials: &dyn CredentialProvider, error: Error, used: &Credential) -> (Error, bool) {
     credentials.refused(used);
     match credentials.credential().await {

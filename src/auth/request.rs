@@ -8,7 +8,7 @@ use http::{HeaderValue, Method, Uri, header};
 use secrecy::ExposeSecret as _;
 
 use super::acs3::{self, ToSign};
-use super::credentials::Credential;
+use super::credential::Credential;
 use super::percent;
 use super::rpc::{self, Params};
 use crate::error::{Error, ErrorKind, Result};
@@ -94,15 +94,14 @@ fn signed_v1(endpoint: &str, operation: &Operation, attempt: &Attempt<'_>) -> Re
         Method::GET => (format!("{endpoint}/?{query}"), Bytes::new()),
         _ => (format!("{endpoint}/"), Bytes::from(query)),
     };
-    let mut request = http::Request::new(body);
-    *request.uri_mut() = parse_uri(&target, endpoint)?;
-    *request.method_mut() = operation.method.clone();
-    let headers = request.headers_mut();
-    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    let mut request = http::Request::builder()
+        .method(operation.method.clone())
+        .uri(target)
+        .header(header::ACCEPT, "application/json");
     if operation.method != Method::GET {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
     }
-    Ok(Signed { request, string_to_sign })
+    Ok(Signed { request: request.body(body).map_err(|_| no_url(endpoint))?, string_to_sign })
 }
 
 /// The signed query or form of signature version 1.0, and the text that was signed.
@@ -112,7 +111,7 @@ fn signed_v1_query(operation: &Operation, attempt: &Attempt<'_>) -> (String, Str
     let text = rpc::string_to_sign(&operation.method, &query);
     let signature = rpc::sign(&text, attempt.credential.secret.expose_secret());
     query.push_str("&Signature=");
-    percent::encode_into(&signature, &mut query);
+    query.push_str(&percent::encode(&signature));
     (query, text)
 }
 
@@ -138,7 +137,7 @@ fn signed_v3(endpoint: &str, operation: &Operation, attempt: &Attempt<'_>) -> Re
     // As the vendor's SDKs do: parameters in the query, the body empty.
     let query = rpc::canonical_query(&operation.params);
     let target = if query.is_empty() { format!("{endpoint}/") } else { format!("{endpoint}/?{query}") };
-    let uri = parse_uri(&target, endpoint)?;
+    let uri: Uri = target.parse().map_err(|_| no_url(endpoint))?;
     let host = uri.authority().map(ToString::to_string).unwrap_or_default();
     let body_sha256 = acs3::sha256_hex(b"");
     let mut headers = BTreeMap::from([
@@ -162,31 +161,23 @@ fn signed_v3(endpoint: &str, operation: &Operation, attempt: &Attempt<'_>) -> Re
     };
     let authorization =
         to_sign.authorization(&attempt.credential.key_id, attempt.credential.secret.expose_secret());
-    let mut request = http::Request::new(Bytes::new());
-    *request.uri_mut() = uri;
-    *request.method_mut() = operation.method.clone();
-    for (name, value) in &headers {
-        request.headers_mut().insert(header_name(name)?, header_value(name, value)?);
+    let string_to_sign = to_sign.string_to_sign();
+    headers.insert("authorization".to_owned(), authorization);
+    headers.insert("accept".to_owned(), "application/json".to_owned());
+    let mut request = http::Request::builder().method(operation.method.clone()).uri(uri);
+    for (name, value) in headers {
+        let mut value = HeaderValue::from_str(&value).map_err(|_| {
+            let message = format!("the credential can't be sent: {name} has control characters");
+            Error::new(ErrorKind::Config, message)
+        })?;
+        value.set_sensitive(name.contains("token") || name == "authorization");
+        request = request.header(name, value);
     }
-    request.headers_mut().insert(header::AUTHORIZATION, header_value("authorization", &authorization)?);
-    request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-    Ok(Signed { request, string_to_sign: to_sign.string_to_sign() })
+    Ok(Signed { request: request.body(Bytes::new()).map_err(|_| no_url(endpoint))?, string_to_sign })
 }
 
-fn parse_uri(target: &str, endpoint: &str) -> Result<Uri> {
-    target.parse().map_err(|_| Error::new(ErrorKind::Config, format!("the endpoint {endpoint:?} is no URL")))
-}
-
-fn header_name(name: &str) -> Result<header::HeaderName> {
-    name.parse().map_err(|_| Error::new(ErrorKind::Internal, format!("{name} is no header name")))
-}
-
-fn header_value(name: &str, value: &str) -> Result<HeaderValue> {
-    let mut value = HeaderValue::from_str(value).map_err(|_| {
-        Error::new(ErrorKind::Config, format!("the credential can't be sent: {name} has control characters"))
-    })?;
-    value.set_sensitive(name.contains("token") || name == "authorization");
-    Ok(value)
+fn no_url(endpoint: &str) -> Error {
+    Error::new(ErrorKind::Config, format!("the endpoint {endpoint:?} is no URL"))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use super::{SECRET_MARK, block_on};
-use crate::auth::credentials::{FileText, ProcessOutput, World};
+use crate::auth::credentials::{Environment, FileText, ProcessOutput};
 use crate::auth::{Credential, CredentialOptions, DefaultCredentials, percent};
 use crate::net::transport::{BoxFuture, Transport, TransportError};
 
@@ -37,7 +37,7 @@ pub fn config(bytes: &[u8]) {
 /// What is found where `path` is the only file there is. `hides`: the mark stands for secrets only.
 fn look(path: &'static str, text: &str, profile: Option<&str>, hides: bool) -> Option<Credential> {
     let file = text.to_owned();
-    let world = World::nowhere()
+    let world = Environment::empty()
         .with_home("/home/u")
         .with_files(move |asked| match asked == Path::new(path) {
             true => Ok(FileText { text: file.clone(), mode: Some(0o600) }),
@@ -49,7 +49,7 @@ fn look(path: &'static str, text: &str, profile: Option<&str>, hides: bool) -> O
         })
         .with_transport(Arc::new(Echo));
     let options = CredentialOptions::default().with_profile(profile.map(str::to_owned));
-    let explanation = block_on(DefaultCredentials::in_world(world, options).explain());
+    let explanation = block_on(DefaultCredentials::in_environment(world, options).explain());
     let said = format!("{:?} {:?}", explanation.outcome, explanation.steps);
     let encoded = percent::encode(SECRET_MARK);
     let shows = said.contains(SECRET_MARK) || said.contains(&encoded) && !text.contains(&encoded);

@@ -1,30 +1,33 @@
-//! Ids out of a text: a file, a pipe. All that is wrong is named at once, with its place.
+//! Lists of ids out of a text: a file, a pipe. All that is wrong is named at once, with its place.
 //!
-//! Blanks, commas and line ends separate; `#` begins a comment. Lines may end as on any system and have any length.
-//! What is kept of a text that is no list is bounded, whatever it is.
+//! Blanks, commas and line ends separate; `#` begins a comment that ends with its line. Lines may end as on any system and
+//! have any length. What is kept of a text that is no list is bounded, whatever it is.
 
 use std::collections::HashSet;
 use std::hash::Hash;
 use std::io::{self, Read};
 use std::str::FromStr;
 
-use super::words::{Word, Words};
-use super::{InvalidId, MAX_ID_BYTES};
+use super::id::{InvalidId, MAX_ID_BYTES};
 
 /// More faults than this are counted, not shown.
-const SHOW_FAULTS: usize = 1_000;
+const MAX_FAULTS_SHOWN: usize = 1_000;
+/// Bytes of the longest text that is read: some millions of ids. A pipe that never ends must not fill the memory.
+const MAX_TEXT_BYTES: u64 = 256 * 1024 * 1024;
+/// A word of more bytes than this is shown by its beginning only.
+const MAX_WORD_SHOWN: usize = 256;
+const BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 
 /// Collects ids, each once, in the order in which they came.
 #[derive(Debug)]
 pub struct IdList<Id> {
     ids: Vec<Id>,
     seen: HashSet<Id>,
-    faults: Vec<String>,
-    more_faults: usize,
+    faults: ListFaults,
 }
 
 /// What is wrong with a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListFaults {
     /// One text for each fault, beginning with its place; the first 1,000. Control characters are escaped.
@@ -42,7 +45,7 @@ impl ListFaults {
 
 impl<Id> Default for IdList<Id> {
     fn default() -> Self {
-        Self { ids: Vec::new(), seen: HashSet::new(), faults: Vec::new(), more_faults: 0 }
+        Self { ids: Vec::new(), seen: HashSet::new(), faults: ListFaults::default() }
     }
 }
 
@@ -51,46 +54,50 @@ impl<Id: FromStr<Err = InvalidId> + Clone + Eq + Hash> IdList<Id> {
     ///
     /// # Errors
     ///
-    /// What the reader says; an id that is wrong is no error here, but one of [`finish`](Self::finish).
-    pub fn read(&mut self, name: &str, mut reader: impl Read) -> io::Result<()> {
-        let mut words = Words::default();
-        let mut chunk = [0; 16 * 1024];
-        loop {
-            let read = match reader.read(&mut chunk) {
-                Ok(0) => break,
-                Ok(read) => read,
-                Err(why) if why.kind() == io::ErrorKind::Interrupted => continue,
-                Err(why) => return Err(why),
-            };
-            for &byte in &chunk[..read] {
-                if let Some(word) = words.next(byte) {
-                    self.add_word(name, word);
-                }
-            }
+    /// What the reader says, or [`FileTooLarge`](io::ErrorKind::FileTooLarge) for more than 256 MiB; an id that is wrong
+    /// is no error here, but one of [`finish`](Self::finish).
+    pub fn read(&mut self, name: &str, reader: impl Read) -> io::Result<()> {
+        let mut text = Vec::new();
+        reader.take(MAX_TEXT_BYTES + 1).read_to_end(&mut text)?;
+        if text.len() as u64 > MAX_TEXT_BYTES {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 256 MiB"));
         }
-        if let Some(word) = words.end() {
-            self.add_word(name, word);
+        if text.starts_with(&[0xff, 0xfe]) || text.starts_with(&[0xfe, 0xff]) {
+            self.fault(format!("{name}:1: is UTF-16: save the list as UTF-8"));
+            return Ok(());
+        }
+        let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
+        let mut number = 1;
+        let mut after_cr = false;
+        for line in text.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
+            // A line end of two bytes counts once.
+            if !(after_cr && line == b"\n") {
+                self.add_line(name, number, line);
+                number += 1;
+            }
+            after_cr = line.ends_with(b"\r");
         }
         Ok(())
     }
 
-    fn add_word(&mut self, name: &str, word: Word) {
-        let Word { line, bytes, length } = word;
-        if length > bytes.len() {
-            let start = String::from_utf8_lossy(&bytes[..32.min(bytes.len())]).into_owned();
-            let why = InvalidId::TooLong { bytes: length, limit: MAX_ID_BYTES };
-            return self.fault(format!("{name}:{line}: {:?} {why}", start + "…"));
-        }
-        if line == 1 && (bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff])) {
-            return self.fault(format!("{name}:{line}: is UTF-16: save the list as UTF-8"));
-        }
-        let Ok(text) = std::str::from_utf8(&bytes) else {
-            let text = String::from_utf8_lossy(&bytes);
-            return self.fault(format!("{name}:{line}: {text:?} is not UTF-8"));
-        };
-        match text.parse() {
-            Ok(id) => self.push(id),
-            Err(why) => self.fault(format!("{name}:{line}: {text:?} {why}")),
+    fn add_line(&mut self, name: &str, number: usize, line: &[u8]) {
+        let line = line.split(|byte| *byte == b'#').next().unwrap_or_default();
+        let is_utf8 = std::str::from_utf8(line).is_ok();
+        let line = String::from_utf8_lossy(line);
+        let separates = |c: char| c == ',' || c.is_whitespace();
+        for word in line.split(separates).filter(|word| !word.is_empty()) {
+            if word.len() > MAX_WORD_SHOWN {
+                let why = InvalidId::TooLong { bytes: word.len(), limit: MAX_ID_BYTES };
+                let start: String = word.chars().take(32).chain(['…']).collect();
+                self.fault(format!("{name}:{number}: {start:?} {why}"));
+            } else if !is_utf8 && word.contains(char::REPLACEMENT_CHARACTER) {
+                self.fault(format!("{name}:{number}: {word:?} is not UTF-8"));
+            } else {
+                match word.parse() {
+                    Ok(id) => self.push(id),
+                    Err(why) => self.fault(format!("{name}:{number}: {word:?} {why}")),
+                }
+            }
         }
     }
 
@@ -103,10 +110,10 @@ impl<Id: FromStr<Err = InvalidId> + Clone + Eq + Hash> IdList<Id> {
 
     /// Adds a fault that was found elsewhere.
     pub fn fault(&mut self, text: String) {
-        if self.faults.len() < SHOW_FAULTS {
-            self.faults.push(text);
+        if self.faults.shown.len() < MAX_FAULTS_SHOWN {
+            self.faults.shown.push(text);
         } else {
-            self.more_faults += 1;
+            self.faults.more += 1;
         }
     }
 
@@ -116,10 +123,7 @@ impl<Id: FromStr<Err = InvalidId> + Clone + Eq + Hash> IdList<Id> {
     ///
     /// Everything that is wrong with them.
     pub fn finish(self) -> Result<Vec<Id>, ListFaults> {
-        match self.faults.is_empty() {
-            true => Ok(self.ids),
-            false => Err(ListFaults { shown: self.faults, more: self.more_faults }),
-        }
+        if self.faults.shown.is_empty() { Ok(self.ids) } else { Err(self.faults) }
     }
 }
 

@@ -9,32 +9,7 @@ use tokio::time::Instant;
 
 /// Tells the time of day. It is asked at each attempt, so it must not wait for anything.
 ///
-/// A clock of your own, for a machine whose own is wrong:
-///
-/// ```
-/// use chrono::{DateTime, TimeDelta, Utc};
-/// use vod_refresh::net::clock::{Clock, SystemClock};
-/// use vod_refresh::{Credential, StaticCredentials, VodClient};
-///
-/// #[derive(Debug)]
-/// struct Corrected {
-///     behind: TimeDelta,
-/// }
-///
-/// impl Clock for Corrected {
-///     fn now(&self) -> DateTime<Utc> {
-///         SystemClock.now() + self.behind
-///     }
-/// }
-///
-/// # fn main() -> vod_refresh::Result<()> {
-/// let client = VodClient::builder(StaticCredentials(Credential::new("testid", "testsecret")))
-///     .with_clock(Corrected { behind: TimeDelta::hours(1) })
-///     .build()?;
-/// assert!(client.service_time() > SystemClock.now() + TimeDelta::minutes(59));
-/// # Ok(())
-/// # }
-/// ```
+/// The page `docs::extending` has a clock of your own.
 pub trait Clock: Send + Sync + fmt::Debug {
     /// The time of day in UTC.
     fn now(&self) -> DateTime<Utc>;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use hyper_util::client::proxy::matcher::Matcher;
 
-use super::transport::{BoxFuture, Phase, Transport, TransportError};
+use super::transport::{BoxFuture, Phase, Transport, TransportError, TransportResult, host_of};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Idle connections are dropped before the server does it: its side closes them after about ten seconds.
@@ -80,13 +80,13 @@ impl HttpTransport {
         if !options.proxy_from_environment {
             builder = builder.no_proxy();
         }
+        let no_certificate = || Error::new(ErrorKind::Config, "the CA file holds no PEM certificate");
         let mut roots = Vec::new();
         for pem in &options.extra_roots {
-            let certificates = reqwest::Certificate::from_pem_bundle(pem).map_err(|e| {
-                Error::new(ErrorKind::Config, "the CA file holds no PEM certificate").with_source(e)
-            })?;
+            let certificates = reqwest::Certificate::from_pem_bundle(pem)
+                .map_err(|error| no_certificate().with_source(error))?;
             if certificates.is_empty() {
-                return Err(Error::new(ErrorKind::Config, "the CA file holds no PEM certificate"));
+                return Err(no_certificate());
             }
             roots.extend(certificates);
         }
@@ -104,13 +104,11 @@ impl HttpTransport {
 }
 
 impl Transport for HttpTransport {
-    fn send(
-        &self,
-        request: http::Request<Bytes>,
-    ) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>> {
+    fn send(&self, request: http::Request<Bytes>) -> BoxFuture<'_, TransportResult> {
         Box::pin(async move {
             let uri = request.uri().clone();
-            let failed = |error: reqwest::Error, phase| self.failed(error, phase, &uri);
+            let failed =
+                |error: reqwest::Error, phase| convert(error, phase, host_of(&uri), self.proxy_of(&uri));
             let request = reqwest::Request::try_from(request).map_err(|e| failed(e, Phase::Connect))?;
             let mut answer = self.client.execute(request).await.map_err(|e| failed(e, Phase::Answer))?;
             let mut head = http::Response::new(Bytes::new());
@@ -119,7 +117,8 @@ impl Transport for HttpTransport {
             let mut body = BytesMut::new();
             while let Some(piece) = answer.chunk().await.map_err(|e| failed(e, Phase::Body))? {
                 if body.len() + piece.len() > self.max_answer_bytes {
-                    return Err(self.too_long(&uri));
+                    let message = format!("more than {} bytes", self.max_answer_bytes);
+                    return Err(TransportError::new(Phase::TooLong, host_of(&uri), message));
                 }
                 body.extend_from_slice(&piece);
             }
@@ -129,29 +128,16 @@ impl Transport for HttpTransport {
 }
 
 impl HttpTransport {
-    fn too_long(&self, uri: &http::Uri) -> TransportError {
-        let message = format!("more than {} bytes", self.max_answer_bytes);
-        TransportError { phase: Phase::TooLong, timed_out: false, host: host_of(uri), message }
+    /// Host and port of the proxy that a call to `uri` goes through, without what stands before them: a password, perhaps.
+    fn proxy_of(&self, uri: &http::Uri) -> Option<String> {
+        let proxy = self.proxies.as_ref()?.intercept(uri)?;
+        let (host, port) = (proxy.uri().host()?, proxy.uri().port());
+        Some(port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
     }
-
-    /// What to say of a failed call to `uri`.
-    fn failed(&self, error: reqwest::Error, phase: Phase, uri: &http::Uri) -> TransportError {
-        let proxy = self.proxies.as_ref().and_then(|proxies| proxies.intercept(uri));
-        // Without what stands before the host: a password, perhaps.
-        let proxy = proxy.and_then(|proxy| {
-            let (host, port) = (proxy.uri().host()?, proxy.uri().port());
-            Some(port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
-        });
-        convert(error, phase, host_of(uri), proxy.as_deref())
-    }
-}
-
-fn host_of(uri: &http::Uri) -> String {
-    uri.authority().map(ToString::to_string).unwrap_or_default()
 }
 
 /// Keeps what a person needs and drops the URL, whose query is signed.
-fn convert(error: reqwest::Error, phase: Phase, host: String, proxy: Option<&str>) -> TransportError {
+fn convert(error: reqwest::Error, phase: Phase, host: String, proxy: Option<String>) -> TransportError {
     let error = error.without_url();
     let mut message = String::new();
     let mut trust = false;

@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use super::transport::BoxFuture;
 use crate::error::{Error, ErrorKind, Fate, Result};
 
-/// A shorter wait that the service asks for tells nothing.
-const LEAST_TOLD: Duration = Duration::from_millis(250);
+/// A shorter wait that the service asks for is not taken as one.
+const MIN_RETRY_AFTER: Duration = Duration::from_millis(250);
 
 /// How long one call may go on failing.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +46,7 @@ impl Budget {
     fn of(self, kind: ErrorKind, answered_before: bool) -> Duration {
         match kind {
             ErrorKind::Busy => self.busy,
-            // A throttled service is there; how long it goes on is not ours to know.
+            // A throttled service is there; how long it goes on is not known.
             ErrorKind::Throttled => self.answered,
             _ if answered_before => self.answered,
             _ => self.first_contact,
@@ -125,13 +125,13 @@ fn given_up(error: Error, attempts: u32, elapsed: Duration) -> Error {
 
 /// The wait before attempt `number + 1`.
 ///
-/// The service's own word comes first, unless it is less than [`LEAST_TOLD`]: a `Retry-After: 0` would make us run against
-/// the service without a pause. Throttled: 1–2 s, 2–4 s, 4–8 s … to 32–64 s, never less than the step before.
+/// The wait that the service asks for comes first, unless it is less than [`MIN_RETRY_AFTER`]: a `Retry-After: 0` would
+/// make us call it without a pause. Throttled: 1–2 s, 2–4 s, 4–8 s … to 32–64 s, never less than the step before.
 /// Busy: the minutes that the service is known to need. Everything else: full jitter, 0 to 0.25 s, 0.5 s … to 16 s.
 pub(crate) fn delay(error: &Error, number: u32, jitter: f64) -> Duration {
-    let told = error.retry_after().unwrap_or_default();
-    if told >= LEAST_TOLD {
-        return told + told.min(Duration::from_secs(5)).mul_f64(0.1 * jitter);
+    let asked = error.retry_after().unwrap_or_default();
+    if asked >= MIN_RETRY_AFTER {
+        return asked + asked.min(Duration::from_secs(5)).mul_f64(0.1 * jitter);
     }
     let doubled = |base: f64, most: u32| base * f64::from(1u32 << (number - 1).min(most));
     let own = Duration::from_secs_f64(match error.kind() {
@@ -141,7 +141,7 @@ pub(crate) fn delay(error: &Error, number: u32, jitter: f64) -> Duration {
         ErrorKind::Busy => 60.0 * (1.0 + jitter / 4.0),
         _ => doubled(0.25, 6) * jitter,
     });
-    own.max(told)
+    own.max(asked)
 }
 
 #[cfg(test)]

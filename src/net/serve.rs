@@ -1,12 +1,15 @@
 //! A small HTTP/1 server loop, for the event receiver and the emulator.
 //!
-//! It differs from a framework's loop in three points: a service can drop the connection without an answer ([`Abort`]),
-//! and [`serve`] returns only when every connection is gone, so that a closed port is really closed. Where there are more
-//! connections than slots, the oldest half-open or idle ones give way.
+//! It differs from a framework's loop in three points. A service can drop the connection without an answer ([`Abort`]).
+//! [`serve`] returns only when every connection is gone, so that a closed port is really closed. Where there are more
+//! connections than the limit, the oldest half-open or idle ones are closed: half-open connections cost their owner nothing,
+//! while an honest client sends its request at once and is never the oldest for long.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -14,16 +17,13 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::crowd::{Crowd, Guest};
-
-/// What one listener takes on.
+/// The limits of one listener.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ServeLimits {
-    /// Connections at once. One more, and the oldest that is not being answered gives way.
+    /// Connections at once. One more, and the oldest that is not being answered is closed.
     pub(crate) max_connections: usize,
     /// How long the head of a request may take. It runs on an idle connection as well, and closes it.
     pub(crate) header_timeout: Duration,
@@ -73,11 +73,44 @@ impl fmt::Display for Abort {
 impl std::error::Error for Abort {}
 
 /// Requests in flight when the server stops get this long.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 /// Pause after a failed accept: the usual cause, no free file handle, does not go away by asking at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// So many give way when there is no file handle: the queue behind the port is served without a pause for each.
-const ROOM_AFTER_FAILURE: usize = 64;
+/// So many connections are closed when there is no file handle: the queue behind the port is served without a pause for
+/// each.
+const EVICTED_AFTER_FAILURE: usize = 64;
+
+/// One connection, as the accept loop and its own task see it.
+#[derive(Debug, Default)]
+struct Connection {
+    /// A request is being worked on.
+    busy: AtomicBool,
+    /// Cancelled when the connection has to make room for a newer one.
+    evicted: CancellationToken,
+}
+
+/// The open connections, the oldest first, among some that have ended.
+type Open = VecDeque<Weak<Connection>>;
+
+/// Adds a connection; it is open until the handle is dropped.
+fn add(open: &mut Open, limit: usize) -> Arc<Connection> {
+    // Those that ended are taken out now and then.
+    if open.len() >= 2 * limit {
+        open.retain(|connection| connection.strong_count() > 0);
+    }
+    let connection = Arc::new(Connection::default());
+    open.push_back(Arc::downgrade(&connection));
+    connection
+}
+
+/// Closes up to `count` of the connections, the oldest first, that work on no request.
+fn evict(open: &Open, count: usize) {
+    let idle = open
+        .iter()
+        .filter_map(Weak::upgrade)
+        .filter(|connection| !connection.busy.load(Ordering::Relaxed) && !connection.evicted.is_cancelled());
+    idle.take(count).for_each(|connection| connection.evicted.cancel());
+}
 
 /// Serves `listener` until `shutdown`, then lets requests in flight end and returns when all connections are gone.
 pub(crate) async fn serve<S, F>(
@@ -89,76 +122,47 @@ pub(crate) async fn serve<S, F>(
     S: Fn(http::Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<http::Response<Body>, Abort>> + Send + 'static,
 {
-    let slots = Arc::new(Semaphore::new(limits.max_connections));
-    let mut crowd = Crowd::of_at_most(limits.max_connections);
-    let mut connections = JoinSet::new();
-    while let Some((stream, slot)) = next(&listener, &slots, &crowd, &shutdown).await {
-        let (service, shutdown, guest) = (service.clone(), shutdown.clone(), crowd.enter());
-        connections.spawn(async move {
-            connection(stream, limits, shutdown, &guest, service).await;
-            drop(slot);
-        });
+    let mut tasks = JoinSet::new();
+    let mut open = Open::new();
+    while let Some(stream) = shutdown.run_until_cancelled(accept(&listener, &open)).await {
         // Ended ones are taken out as we go, or a long life would collect them all.
-        while let Some(ended) = connections.try_join_next() {
+        while let Some(ended) = tasks.try_join_next() {
             report(ended);
         }
+        while tasks.len() >= limits.max_connections && !shutdown.is_cancelled() {
+            evict(&open, 1);
+            // All of them busy: one may be idle a moment later.
+            if let Ok(Some(ended)) = tokio::time::timeout(ACCEPT_PAUSE, tasks.join_next()).await {
+                report(ended);
+            }
+        }
+        let connection = add(&mut open, limits.max_connections);
+        tasks.spawn(serve_one(stream, limits, shutdown.clone(), connection, service.clone()));
     }
     drop(listener);
-    while let Some(ended) = connections.join_next().await {
+    while let Some(ended) = tasks.join_next().await {
         report(ended);
     }
 }
 
-/// The next connection with its slot; `None` when it is time to stop.
-async fn next(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-    crowd: &Crowd,
-    shutdown: &CancellationToken,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
-    let accepted = async {
-        let stream = accept(listener, crowd).await;
-        Some((stream, slot(slots, crowd).await?))
-    };
-    tokio::select! {
-        biased;
-        () = shutdown.cancelled() => None,
-        accepted = accepted => accepted,
-    }
-}
-
-async fn accept(listener: &TcpListener, crowd: &Crowd) -> TcpStream {
+async fn accept(listener: &TcpListener, open: &Open) -> TcpStream {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => return stream,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
-                crowd.make_room(ROOM_AFTER_FAILURE);
+                evict(open, EVICTED_AFTER_FAILURE);
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
-/// A slot, for which another connection may have to go. `None` never comes: the slots are not closed.
-async fn slot(slots: &Arc<Semaphore>, crowd: &Crowd) -> Option<OwnedSemaphorePermit> {
-    loop {
-        if let Ok(slot) = Arc::clone(slots).try_acquire_owned() {
-            return Some(slot);
-        }
-        crowd.make_room(1);
-        // All of them busy: one may be idle a moment later.
-        if let Ok(slot) = tokio::time::timeout(ACCEPT_PAUSE, Arc::clone(slots).acquire_owned()).await {
-            return slot.ok();
-        }
-    }
-}
-
-async fn connection<S, F>(
+async fn serve_one<S, F>(
     stream: TcpStream,
     limits: ServeLimits,
     shutdown: CancellationToken,
-    guest: &Guest,
+    this: Arc<Connection>,
     service: S,
 ) where
     S: Fn(http::Request<Incoming>) -> F + Send + Sync,
@@ -169,11 +173,12 @@ async fn connection<S, F>(
         tracing::debug!(%error, "no TCP_NODELAY");
     }
     let service = hyper::service::service_fn(|request| {
-        guest.set_busy(true);
+        this.busy.store(true, Ordering::Relaxed);
         let answer = service(request);
+        let busy = &this.busy;
         async move {
             let answer = answer.await;
-            guest.set_busy(false);
+            busy.store(false, Ordering::Relaxed);
             answer
         }
     });
@@ -186,25 +191,22 @@ async fn connection<S, F>(
     let ended = tokio::select! {
         // The connection first: what it can answer now, it answers before it goes.
         biased;
-        ended = &mut connection => ended,
-        () = guest.sent_away() => {
-            if !guest.is_busy() {
-                return tracing::debug!("a connection gave way to a newer one");
+        ended = &mut connection => Some(ended),
+        () = this.evicted.cancelled() => {
+            if !this.busy.load(Ordering::Relaxed) {
+                return tracing::debug!("a connection was closed for a newer one");
             }
             // A request came in that very moment; it is answered.
             std::pin::Pin::new(&mut connection).graceful_shutdown();
-            (&mut connection).await
+            Some((&mut connection).await)
         }
         () = shutdown.cancelled() => {
             std::pin::Pin::new(&mut connection).graceful_shutdown();
-            match tokio::time::timeout(LAST_WORDS, &mut connection).await {
-                Ok(ended) => ended,
-                Err(_) => return,
-            }
+            tokio::time::timeout(DRAIN_TIMEOUT, &mut connection).await.ok()
         }
     };
-    let Err(error) = ended else { return };
-    if aborted(&error) {
+    let Some(Err(error)) = ended else { return };
+    if std::error::Error::source(&error).is_some_and(|source| source.is::<Abort>()) {
         // No linger makes the system send a reset instead of a polite end.
         let stream = connection.into_parts().io.into_inner();
         if let Err(error) = stream.set_zero_linger() {
@@ -213,10 +215,6 @@ async fn connection<S, F>(
     } else {
         tracing::debug!(%error, "a connection ended early");
     }
-}
-
-fn aborted(error: &hyper::Error) -> bool {
-    std::error::Error::source(error).is_some_and(|source| source.is::<Abort>())
 }
 
 fn report(ended: Result<(), tokio::task::JoinError>) {
@@ -263,6 +261,24 @@ mod tests {
         let mut text = String::new();
         stream.read_to_string(&mut text).await?;
         Ok(text)
+    }
+
+    #[test]
+    fn the_oldest_that_is_not_busy_is_closed() {
+        let mut open = Open::new();
+        let connections: Vec<_> = (0..4).map(|_| add(&mut open, 4)).collect();
+        connections[0].busy.store(true, Ordering::Relaxed);
+        evict(&open, 1);
+        evict(&open, 1);
+        let closed: Vec<_> = connections.iter().map(|connection| connection.evicted.is_cancelled()).collect();
+        assert_eq!(closed, [false, true, true, false]);
+    }
+
+    #[test]
+    fn those_that_left_are_forgotten() {
+        let mut open = Open::new();
+        (0..100).for_each(|_| drop(add(&mut open, 4)));
+        assert!(open.len() <= 8);
     }
 
     #[tokio::test]

@@ -9,20 +9,20 @@ use http::HeaderMap;
 use super::clock::{Clock, date_of, to_wire};
 use crate::error::Error;
 
-/// Corrections smaller than this are not worth a word.
+/// Smaller corrections are not reported.
 const NOISE: TimeDelta = TimeDelta::seconds(10);
 
 /// What is known of a service's clock. Good to about a second, as its `Date` headers are.
 #[derive(Debug)]
 pub(crate) struct ServiceTime {
     clock: Arc<dyn Clock>,
-    /// How far its clock is ahead of ours as far as it matters to the service, in milliseconds.
+    /// By how much signatures are moved ahead of our clock, in milliseconds: 0 until the service refuses our time.
     ahead_ms: AtomicI64,
-    /// The same by the last answer, whether it matters or not; `i64::MIN` before the first one.
+    /// How far the service's clock was ahead of ours in its last answer, in milliseconds; `i64::MIN` before the first one.
     seen_ms: AtomicI64,
 }
 
-/// A clock that was off by more than a trifle.
+/// A correction of the clock, with the time by either clock.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Corrected {
     pub(crate) ours: DateTime<Utc>,

@@ -18,72 +18,24 @@ use crate::error::{Error, ErrorKind, Fate};
 /// A boxed future that can move between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// One whole answer, of any status; or why none came.
+pub type TransportResult = Result<http::Response<Bytes>, TransportError>;
+
 /// Sends one HTTP request and reads the whole answer.
 ///
-/// Retries, signatures and pace are not its business. A transport of your own may wrap another:
+/// Retries, signatures and pace are not its business. A transport of your own may wrap another, as one does on the page
+/// `docs::extending`.
 ///
-#[cfg_attr(feature = "emulator", doc = "```")]
-#[cfg_attr(not(feature = "emulator"), doc = "```ignore")]
-/// use std::sync::Arc;
-/// use std::sync::atomic::{AtomicU64, Ordering};
-///
-/// use bytes::Bytes;
-/// use vod_refresh::emulator::{Emulator, Scenario};
-/// use vod_refresh::net::transport::{BoxFuture, Transport, TransportError};
-/// use vod_refresh::{Credential, StaticCredentials, VodClient};
-///
-/// /// Counts the bytes that come in.
-/// #[derive(Debug)]
-/// struct Counting<T> {
-///     inner: T,
-///     bytes: AtomicU64,
-/// }
-///
-/// impl<T: Transport> Transport for Counting<T> {
-///     fn send(
-///         &self,
-///         request: http::Request<Bytes>,
-///     ) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>> {
-///         Box::pin(async move {
-///             let answer = self.inner.send(request).await?;
-///             self.bytes.fetch_add(answer.body().len() as u64, Ordering::Relaxed);
-///             Ok(answer)
-///         })
-///     }
-/// }
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// // Here it wraps the emulator; in production `HttpTransport::new(&HttpOptions::default())?`.
-/// let inner = Emulator::new(Scenario::new()).transport();
-/// let counting = Arc::new(Counting { inner, bytes: AtomicU64::new(0) });
-/// let client = VodClient::builder(StaticCredentials(Credential::new("testid", "testsecret")))
-///     .with_endpoint("http://127.0.0.1:1")
-///     .with_transport(counting.clone())
-///     .build()?;
-/// client.describe_vod_refresh_quota().await?;
-/// assert!(counting.bytes.load(Ordering::Relaxed) > 100);
-/// # Ok(())
-/// # }
-/// ```
-///
-/// Cancel safety: dropping the future gives the request up;
-/// whether it was acted upon is then unknown.
+/// Cancel safety: dropping the future gives the request up; whether it was acted upon is then unknown.
 pub trait Transport: Send + Sync + fmt::Debug {
     /// Sends `request`, whose URI is absolute.
     ///
     /// An answer of any status is `Ok`; [`TransportError`] means that no whole answer came.
-    fn send(
-        &self,
-        request: http::Request<Bytes>,
-    ) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>>;
+    fn send(&self, request: http::Request<Bytes>) -> BoxFuture<'_, TransportResult>;
 }
 
 impl<T: Transport + ?Sized> Transport for Arc<T> {
-    fn send(
-        &self,
-        request: http::Request<Bytes>,
-    ) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>> {
+    fn send(&self, request: http::Request<Bytes>) -> BoxFuture<'_, TransportResult> {
         (**self).send(request)
     }
 }
@@ -118,6 +70,11 @@ pub struct TransportError {
 }
 
 impl TransportError {
+    /// A failure that no timeout caused.
+    pub(crate) fn new(phase: Phase, host: String, message: String) -> Self {
+        Self { phase, timed_out: false, host, message }
+    }
+
     /// Whether the peer may have acted on the request.
     pub fn fate(&self) -> Fate {
         match self.phase {
@@ -142,14 +99,19 @@ impl From<TransportError> for Error {
     }
 }
 
+/// Host and port of a URI, as errors name them.
+pub(crate) fn host_of(uri: &http::Uri) -> String {
+    uri.authority().map(ToString::to_string).unwrap_or_default()
+}
+
 /// Sends `request` and waits `patience` at most for the whole answer.
 pub(crate) async fn send_within(
     transport: &dyn Transport,
     request: http::Request<Bytes>,
     patience: Duration,
-) -> Result<http::Response<Bytes>, TransportError> {
-    let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
-    let late = TransportError { phase: Phase::Answer, timed_out: true, host, message: String::new() };
+) -> TransportResult {
+    let late = TransportError::new(Phase::Answer, host_of(request.uri()), String::new());
+    let late = TransportError { timed_out: true, ..late };
     tokio::time::timeout(patience, transport.send(request)).await.unwrap_or(Err(late))
 }
 
@@ -177,34 +139,21 @@ impl std::error::Error for TransportError {}
 
 /// Calls an axum router without a socket.
 ///
-/// For tests of receivers, and for anything that wants to hand events to [`EventReceiver`] in process.
-///
-/// [`EventReceiver`]: crate::event::EventReceiver
+/// For tests of receivers, and for anything that hands events to an `EventReceiver` in process.
 #[derive(Debug, Clone)]
 pub struct RouterTransport(pub axum::Router);
 
 impl Transport for RouterTransport {
-    fn send(
-        &self,
-        request: http::Request<Bytes>,
-    ) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>> {
+    fn send(&self, request: http::Request<Bytes>) -> BoxFuture<'_, TransportResult> {
         let mut router = self.0.clone();
         Box::pin(async move {
-            let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
-            let answer =
-                match tower_service::Service::call(&mut router, request.map(axum::body::Body::from)).await {
-                    Ok(answer) => answer,
-                    Err(never) => match never {},
-                };
-            let (head, body) = answer.into_parts();
+            let host = host_of(request.uri());
+            let request = request.map(axum::body::Body::from);
+            let answer = tower_service::Service::call(&mut router, request).await;
+            let (head, body) = answer.unwrap_or_else(|never| match never {}).into_parts();
             match axum::body::to_bytes(body, usize::MAX).await {
                 Ok(body) => Ok(http::Response::from_parts(head, body)),
-                Err(error) => Err(TransportError {
-                    phase: Phase::Body,
-                    timed_out: false,
-                    host,
-                    message: error.to_string(),
-                }),
+                Err(error) => Err(TransportError::new(Phase::Body, host, error.to_string())),
             }
         })
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use vod_refresh::auth::credentials::{FileText, World};
+use vod_refresh::auth::credentials::{Environment, FileText};
 use vod_refresh::emulator::{Emulator, Fault, FaultRule, Metadata, Scenario, Sts};
 use vod_refresh::net::clock::TimerClock;
 use vod_refresh::{
@@ -27,7 +27,7 @@ fn chain(
     file: impl Fn(&Path) -> Option<String> + Send + Sync + 'static,
 ) -> impl FnOnce(&Emulator, TimerClock) -> Arc<dyn CredentialProvider> {
     move |cloud, clock| {
-        let world = World::nowhere()
+        let world = Environment::empty()
             .with_home("/home/u")
             .with_variables(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
             .with_files(move |path| {
@@ -36,7 +36,7 @@ fn chain(
             })
             .with_transport(Arc::new(cloud.transport()))
             .with_clock(clock);
-        Arc::new(DefaultCredentials::in_world(world, CredentialOptions::default()))
+        Arc::new(DefaultCredentials::in_environment(world, CredentialOptions::default()))
     }
 }
 
@@ -268,14 +268,15 @@ async fn the_real_network_reaches_the_services_of_an_emulator_on_this_machine() 
     ] {
         let (name, value) = (name.to_owned(), value.to_owned());
         let with_role = name == "ROLE";
-        let world = World::process(&options.http)
+        let world = Environment::of_process(&options.http)
             .with_home("/home/u")
             .with_variables(move |asked| (asked == name).then(|| value.clone()))
             .with_files(move |path| {
                 let text = role_profile(path).filter(|_| with_role).ok_or(io::ErrorKind::NotFound)?;
                 Ok(FileText { text, mode: Some(0o600) })
             });
-        let found = DefaultCredentials::in_world(world, options.clone()).credential().await.unwrap().unwrap();
+        let found =
+            DefaultCredentials::in_environment(world, options.clone()).credential().await.unwrap().unwrap();
         assert_eq!(found.source, source);
         assert!(found.key_id.starts_with("STS."));
     }

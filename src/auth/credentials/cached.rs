@@ -1,4 +1,4 @@
-//! The life of a credential: kept, renewed ahead of its end by one caller, dropped on the service's word.
+//! Keeps a credential, lets one caller renew it ahead of its end, and drops it when the service refuses it.
 //!
 //! A credential is *fresh*, then *due* (one caller renews it, the others go on with it), then *over* (everybody waits
 //! for the renewal). A refused one is over at once. A renewal that fails while the old one is good is tried again a
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, TimeDelta, Utc};
 use tracing::{debug, warn};
 
-use super::{Credential, CredentialProvider};
+use crate::auth::credential::{Credential, CredentialProvider};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::clock::{Clock, SystemClock};
 use crate::net::transport::BoxFuture;
@@ -22,7 +22,7 @@ const SHORTEST_MARGIN: TimeDelta = TimeDelta::minutes(3);
 /// After a failed renewal the next one is tried so much later.
 const RETRY_RENEWAL: TimeDelta = TimeDelta::seconds(30);
 /// One that seems to be over when it arrives is asked for again after this long: our clock may be wrong.
-const BORN_OVER: TimeDelta = TimeDelta::minutes(1);
+const RETRY_IF_OVER_ON_ARRIVAL: TimeDelta = TimeDelta::minutes(1);
 
 /// Keeps the credential of another provider, and renews it in time.
 ///
@@ -56,13 +56,14 @@ struct Held {
     refused: bool,
 }
 
-enum Look {
-    Fresh(Credential),
-    Due(Credential),
-    /// A new one is needed; so many renewals had failed at this moment.
-    Over {
-        failures: u64,
-    },
+/// What is held at one moment.
+struct Snapshot {
+    /// The credential, unless it is over or was refused.
+    usable: Option<Credential>,
+    /// Whether it is time to ask for a new one.
+    is_due: bool,
+    /// How many renewals had failed.
+    failures: u64,
 }
 
 impl CachedCredentials {
@@ -76,52 +77,46 @@ impl CachedCredentials {
         }
     }
 
-    /// Another wall clock.
+    /// Replaces the wall clock.
     #[must_use]
-    pub fn with_clock(self, clock: impl Clock + 'static) -> Self {
-        self.with_shared_clock(Arc::new(clock))
-    }
-
-    pub(super) fn with_shared_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
+    pub fn with_clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
         self
     }
 
     async fn current(&self) -> Result<Option<Credential>> {
-        let before = match self.look() {
-            Look::Fresh(credential) => return Ok(Some(credential)),
-            Look::Due(credential) => {
-                let Ok(_turn) = self.renewing.try_lock() else { return Ok(Some(credential)) };
-                // Whoever held the lock a moment ago may just have renewed it.
-                return match self.look() {
-                    Look::Fresh(credential) => Ok(Some(credential)),
-                    _ => self.renew().await,
-                };
-            }
-            Look::Over { failures } => failures,
+        let before = self.snapshot();
+        let _renewing = match &before.usable {
+            Some(credential) if !before.is_due => return Ok(Some(credential.clone())),
+            // Another caller renews it already; this one goes on with the old one.
+            Some(credential) => match self.renewing.try_lock() {
+                Ok(lock) => lock,
+                Err(_) => return Ok(Some(credential.clone())),
+            },
+            None => self.renewing.lock().await,
         };
-        let _turn = self.renewing.lock().await;
-        match self.look() {
-            Look::Fresh(credential) | Look::Due(credential) => Ok(Some(credential)),
-            Look::Over { failures } if failures != before => Err(self.last_failure()),
-            Look::Over { .. } => self.renew().await,
+        // Whoever held the lock a moment ago may have renewed it, or failed to.
+        let now = self.snapshot();
+        match now.usable {
+            Some(credential) if !now.is_due || before.usable.is_none() => Ok(Some(credential)),
+            None if before.usable.is_none() && now.failures != before.failures => Err(self.last_failure()),
+            _ => self.renew().await,
         }
     }
 
-    fn look(&self) -> Look {
+    fn snapshot(&self) -> Snapshot {
         let now = self.clock.now();
         let state = self.state();
-        let passed = |time: Option<DateTime<Utc>>| time.is_some_and(|time| now >= time);
-        match &state.held {
-            Some(held) if !held.refused && !passed(held.over) => {
-                let credential = held.credential.clone();
-                if passed(held.due) { Look::Due(credential) } else { Look::Fresh(credential) }
-            }
-            _ => Look::Over { failures: state.failures },
+        let has_passed = |time: Option<DateTime<Utc>>| time.is_some_and(|time| now >= time);
+        let usable = state.held.as_ref().filter(|held| !held.refused && !has_passed(held.over));
+        Snapshot {
+            usable: usable.map(|held| held.credential.clone()),
+            is_due: usable.is_some_and(|held| has_passed(held.due)),
+            failures: state.failures,
         }
     }
 
-    /// Asks the source. The caller holds the turn.
+    /// Asks the source. The caller holds the lock `renewing`.
     async fn renew(&self) -> Result<Option<Credential>> {
         let answer = self.source.credential().await;
         let now = self.clock.now();
@@ -146,7 +141,7 @@ impl CachedCredentials {
                     _ => error,
                 };
                 state.failures += 1;
-                state.last_failure = Some(error.repeated());
+                state.last_failure = Some(error.clone());
                 Err(error)
             }
         }
@@ -154,7 +149,7 @@ impl CachedCredentials {
 
     fn last_failure(&self) -> Error {
         let unknown = || Error::new(ErrorKind::Unavailable, "the credential could not be renewed");
-        self.state().last_failure.as_ref().map_or_else(unknown, Error::repeated)
+        self.state().last_failure.clone().unwrap_or_else(unknown)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -181,7 +176,7 @@ impl Held {
         let (due, over) = match life {
             None => (None, None),
             // The service knows better than our clock whether it is over; it gets to say so.
-            Some(life) if life <= TimeDelta::zero() => (Some(now + BORN_OVER), None),
+            Some(life) if life <= TimeDelta::zero() => (Some(now + RETRY_IF_OVER_ON_ARRIVAL), None),
             Some(life) => (Some(now + life - margin(life)), credential.expires),
         };
         Self { credential, due, over, refused: false }

@@ -6,54 +6,71 @@
 //! The vendor's SDKs ask the URI after the instance role; a URI is always meant, a role may be the machine's.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use tracing::debug;
 
-use super::{
-    Credential, CredentialOptions, CredentialProvider as _, EnvironmentCredentials, KEY_ID_VARIABLE,
-    SECRET_VARIABLE, World, cli_config, ini, metadata, oidc, uri,
-};
-use crate::error::{Error, ErrorKind, Result};
+use super::cached::CachedCredentials;
+use super::context::{Context, CredentialOptions, Finding, config_error};
+use super::environment::Environment;
+use super::{files, metadata, variables};
+use crate::auth::credential::{Credential, CredentialProvider};
+use crate::error::{Error, Result};
+use crate::net::clock::to_wire;
+use crate::net::transport::BoxFuture;
 
-/// The variable that names a profile.
-pub(super) const PROFILE_VARIABLE: &str = "ALIBABA_CLOUD_PROFILE";
-
-/// What a source says.
-#[derive(Debug)]
-pub(super) enum Answer {
-    /// It has one.
-    Found(Credential),
-    /// Nothing of it is here, and why; the next one is asked.
-    Absent(String),
+/// Finds credentials where the vendor's tools find them, and keeps them alive.
+///
+/// The order: the profile that was named; else environment, OIDC role (RRSA, CI), `~/.aliyun/config.json`,
+/// `~/.alibabacloud/credentials.ini` or `credentials`, `ALIBABA_CLOUD_CREDENTIALS_URI`, the ECS instance's role. What is
+/// broken stops the search. Files are read, never written. Clones share what was found.
+///
+/// No source is asked before the first question, and all of them again at each renewal.
+#[derive(Debug, Clone)]
+pub struct DefaultCredentials {
+    context: Arc<Context>,
+    cached: Arc<CachedCredentials>,
 }
 
-/// What every source can see.
-#[derive(Debug)]
-pub(super) struct Context {
-    pub(super) world: World,
-    pub(super) options: CredentialOptions,
-    /// Once the instance gave a role, its absence is an outage and no longer "we are not on an instance".
-    pub(super) on_instance: AtomicBool,
-}
-
-impl Context {
-    pub(super) fn new(world: World, options: CredentialOptions) -> Self {
-        Self { world, options, on_instance: AtomicBool::new(false) }
+impl DefaultCredentials {
+    /// Looks into the environment of this process.
+    pub fn new(options: CredentialOptions) -> Self {
+        Self::in_environment(Environment::of_process(&options.http), options)
     }
 
-    /// The profile that was named, and by what.
-    pub(super) fn named_profile(&self) -> Option<(String, &'static str)> {
-        let given = self.options.profile.clone().filter(|name| !name.is_empty());
-        let variable = || Some((self.world.variable(PROFILE_VARIABLE)?, PROFILE_VARIABLE));
-        given.map(|name| (name, "the profile option")).or_else(variable)
+    /// Looks into another environment, for tests.
+    pub fn in_environment(environment: Environment, options: CredentialOptions) -> Self {
+        let clock = environment.clock();
+        let context = Arc::new(Context::new(environment, options));
+        let cached = Arc::new(CachedCredentials::new(context.clone()).with_clock(clock));
+        Self { context, cached }
+    }
+
+    /// Asks every source anew, past what is cached, and says what each answered. No secret is in it. Cancel safe.
+    pub async fn explain(&self) -> Explanation {
+        ask_in_order(&self.context).await
     }
 }
 
-/// One place to look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
+impl CredentialProvider for DefaultCredentials {
+    fn credential(&self) -> BoxFuture<'_, Result<Option<Credential>>> {
+        self.cached.credential()
+    }
+
+    fn refused(&self, used: &Credential) {
+        self.cached.refused(used);
+    }
+}
+
+impl CredentialProvider for Context {
+    fn credential(&self) -> BoxFuture<'_, Result<Option<Credential>>> {
+        Box::pin(async { ask_in_order(self).await.outcome.map(Some) })
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Source {
     Environment,
     Oidc,
     CliConfig,
@@ -62,40 +79,32 @@ pub(super) enum Source {
     InstanceRole,
 }
 
-/// With no profile named.
-const ORDER: &[Source] =
-    &[Source::Environment, Source::Oidc, Source::CliConfig, Source::Ini, Source::Uri, Source::InstanceRole];
-/// With a profile named: the two files that know profiles.
-const PROFILE_ORDER: &[Source] = &[Source::CliConfig, Source::Ini];
+/// The sources and their names for people, in the order of asking.
+const ORDER: [(Source, &str); 6] = [
+    (Source::Environment, "environment"),
+    (Source::Oidc, "OIDC"),
+    (Source::CliConfig, "config.json"),
+    (Source::Ini, "credentials file"),
+    (Source::Uri, "credentials URI"),
+    (Source::InstanceRole, "instance role"),
+];
 
 impl Source {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Environment => "environment",
-            Self::Oidc => "OIDC",
-            Self::CliConfig => "config.json",
-            Self::Ini => "credentials file",
-            Self::Uri => "credentials URI",
-            Self::InstanceRole => "instance role",
-        }
+    /// Whether it knows profiles. Where one is named, no other source is asked.
+    fn has_profiles(self) -> bool {
+        matches!(self, Self::CliConfig | Self::Ini)
     }
 
-    async fn ask(self, context: &Context, profile: Option<&str>) -> Result<Answer> {
+    async fn ask(self, context: &Context, profile: Option<&str>) -> Result<Finding> {
         match self {
-            Self::Environment => environment(&context.world).await,
-            Self::Oidc => oidc::from_environment(context).await,
-            Self::CliConfig => cli_config::ask(context, profile).await,
-            Self::Ini => ini::ask(context, profile).await,
-            Self::Uri => uri::from_environment(context).await,
-            Self::InstanceRole => metadata::from_environment(context).await,
+            Self::Environment => variables::key_pair(context),
+            Self::Oidc => variables::oidc_role(context).await,
+            Self::CliConfig => files::cli_config(context, profile).await,
+            Self::Ini => files::ini(context, profile).await,
+            Self::Uri => variables::credentials_uri(context).await,
+            Self::InstanceRole => metadata::own_role(context).await,
         }
     }
-}
-
-async fn environment(world: &World) -> Result<Answer> {
-    let found = EnvironmentCredentials::from_lookup(|name| world.variable(name)).credential().await?;
-    let absent = || Answer::Absent(format!("{KEY_ID_VARIABLE} and {SECRET_VARIABLE} are not set"));
-    Ok(found.map_or_else(absent, Answer::Found))
 }
 
 /// What came of asking one source.
@@ -135,10 +144,7 @@ impl fmt::Display for Step {
         match &self.verdict {
             Verdict::Found { key_id, from, expires } => {
                 write!(f, "{source}: key id {key_id} from {from}")?;
-                match expires {
-                    Some(end) => write!(f, ", until {}", crate::net::clock::to_wire(*end)),
-                    None => Ok(()),
-                }
+                expires.map_or(Ok(()), |end| write!(f, ", until {}", to_wire(end)))
             }
             Verdict::Absent(why) => write!(f, "{source}: none, {why}"),
             Verdict::Broken(why) => write!(f, "{source}: broken, {why}"),
@@ -158,36 +164,31 @@ pub struct Explanation {
 }
 
 /// Asks the sources in order; the first that has something to say ends it.
-pub(super) async fn walk(context: &Context) -> Explanation {
+async fn ask_in_order(context: &Context) -> Explanation {
     let profile = context.named_profile();
-    let order = if profile.is_some() { PROFILE_ORDER } else { ORDER };
     let name = profile.as_ref().map(|(name, _)| name.as_str());
     let mut steps = Vec::new();
     let mut outcome = None;
-    for source in order {
-        let verdict = if outcome.is_some() {
-            Verdict::NotAsked
-        } else {
-            match source.ask(context, name).await {
-                Ok(Answer::Found(credential)) => {
-                    if *source == Source::InstanceRole {
-                        context.on_instance.store(true, Ordering::Relaxed);
-                    }
+    for (source, source_name) in ORDER {
+        if name.is_some() && !source.has_profiles() {
+            continue;
+        }
+        let mut step = Step { source: source_name, verdict: Verdict::NotAsked };
+        if outcome.is_none() {
+            step.verdict = match source.ask(context, name).await {
+                Ok(Finding::Found(credential)) => {
                     let (key_id, from) = (credential.key_id.clone(), credential.source.clone());
                     let verdict = Verdict::Found { key_id, from, expires: credential.expires };
                     outcome = Some(Ok(credential));
                     verdict
                 }
-                Ok(Answer::Absent(why)) => Verdict::Absent(why),
+                Ok(Finding::Absent(why)) => Verdict::Absent(why),
                 Err(error) => {
                     let verdict = Verdict::Broken(error.to_string());
                     outcome = Some(Err(error));
                     verdict
                 }
-            }
-        };
-        let step = Step { source: source.name(), verdict };
-        if step.verdict != Verdict::NotAsked {
+            };
             debug!("credentials: {step}");
         }
         steps.push(step);
@@ -197,14 +198,11 @@ pub(super) async fn walk(context: &Context) -> Explanation {
 }
 
 fn nothing_found(steps: &[Step], profile: Option<(String, &'static str)>) -> Error {
-    let reasons: Vec<String> = steps.iter().map(ToString::to_string).collect();
-    let reasons = reasons.join("; ");
+    let reasons = steps.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     match profile {
-        Some((name, by)) => Error::new(
-            ErrorKind::Config,
-            format!("there is no profile {name:?}, which {by} names ({reasons})"),
-        ),
-        None => Error::new(ErrorKind::Config, format!("no credentials found ({reasons})"))
-            .with_code("NoCredentials"),
+        Some((name, by)) => {
+            config_error(format!("there is no profile {name:?}, which {by} names ({reasons})"))
+        }
+        None => config_error(format!("no credentials found ({reasons})")).with_code("NoCredentials"),
     }
 }

@@ -11,11 +11,11 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
-use super::chain::{Answer, Context};
-use super::world::Peer;
-use super::{Credential, session};
+use super::context::{Context, Finding, config_error};
+use super::temporary_key;
+use crate::auth::credential::Credential;
 use crate::error::{Error, ErrorKind, Result};
-use crate::net::transport::{Phase, TransportError};
+use crate::net::transport::{Phase, TransportError, TransportResult};
 
 const ENDPOINT: &str = "http://100.100.100.200";
 const TOKEN_PATH: &str = "/latest/api/token";
@@ -30,48 +30,53 @@ const ROLE_VARIABLE: &str = "ALIBABA_CLOUD_ECS_METADATA";
 const DISABLED_VARIABLE: &str = "ALIBABA_CLOUD_ECS_METADATA_DISABLED";
 const V1_DISABLED_VARIABLE: &str = "ALIBABA_CLOUD_IMDSV1_DISABLED";
 
-/// Asks without being told to, so that no instance, or one without a role, is no error.
-pub(super) async fn from_environment(context: &Context) -> Result<Answer> {
-    if context.world.is_on(DISABLED_VARIABLE) {
-        return Ok(Answer::Absent(format!("{DISABLED_VARIABLE} is on")));
+/// Asks for the instance's role without being told to, so that no instance, or one without a role, is no error.
+pub(super) async fn own_role(context: &Context) -> Result<Finding> {
+    if context.environment.is_on(DISABLED_VARIABLE) {
+        return Ok(Finding::Absent(format!("{DISABLED_VARIABLE} is on")));
     }
-    let named = context.world.variable(ROLE_VARIABLE);
-    let meant = named.is_some() || context.on_instance.load(Ordering::Relaxed);
+    let named = context.environment.variable(ROLE_VARIABLE);
+    let is_meant = named.is_some() || context.on_instance.load(Ordering::Relaxed);
     match fetch(context, named).await {
-        Ok(credential) => Ok(Answer::Found(credential)),
-        Err(Failure::NoService(error) | Failure::NoRole(error)) if !meant => {
-            Ok(Answer::Absent(error.message().to_owned()))
+        Ok(credential) => {
+            context.on_instance.store(true, Ordering::Relaxed);
+            Ok(Finding::Found(credential))
         }
-        Err(failure) => Err(failure.into()),
+        Err(Failure { error, is_absence: true }) if !is_meant => {
+            Ok(Finding::Absent(error.message().to_owned()))
+        }
+        Err(failure) => Err(failure.error),
     }
 }
 
 /// The role that a profile asks for; with no name the instance's only one.
 pub(super) async fn role(context: &Context, name: Option<String>) -> Result<Credential> {
-    if context.world.is_on(DISABLED_VARIABLE) {
+    if context.environment.is_on(DISABLED_VARIABLE) {
         let message = format!("the instance role is asked for, but {DISABLED_VARIABLE} is on");
-        return Err(Error::new(ErrorKind::Config, message));
+        return Err(config_error(message));
     }
-    Ok(fetch(context, name).await?)
+    fetch(context, name).await.map_err(|failure| failure.error)
 }
 
-/// Why there is no credential; the first two mean little where nobody asked for the role.
-enum Failure {
-    NoService(Error),
-    NoRole(Error),
-    Other(Error),
+/// Why there is no credential.
+struct Failure {
+    error: Error,
+    /// There is no metadata service or no role, which means little where nobody asked for one.
+    is_absence: bool,
 }
 
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::NoService(error) | Failure::NoRole(error) | Failure::Other(error) => error,
-        }
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, is_absence: false }
     }
+}
+
+fn absence(kind: ErrorKind, message: impl Into<String>) -> Failure {
+    Failure { error: Error::new(kind, message), is_absence: true }
 }
 
 async fn fetch(context: &Context, name: Option<String>) -> Result<Credential, Failure> {
-    let service = Service::greet(context).await?;
+    let service = Service::connect(context).await?;
     let name = match name {
         Some(name) => name,
         None => service.role_name().await?,
@@ -79,7 +84,7 @@ async fn fetch(context: &Context, name: Option<String>) -> Result<Credential, Fa
     service.credential(&name).await
 }
 
-/// The metadata service as far as we got with it.
+/// The metadata service, and the token that it gave.
 struct Service<'a> {
     context: &'a Context,
     endpoint: String,
@@ -89,10 +94,11 @@ struct Service<'a> {
 }
 
 impl<'a> Service<'a> {
-    async fn greet(context: &'a Context) -> Result<Self, Failure> {
+    /// Asks for a token of version 2.
+    async fn connect(context: &'a Context) -> Result<Self, Failure> {
         let endpoint = context.options.metadata_endpoint.clone().unwrap_or_else(|| ENDPOINT.into());
         let endpoint = endpoint.trim_end_matches('/').to_owned();
-        let v1 = !context.world.is_on(V1_DISABLED_VARIABLE);
+        let v1 = !context.environment.is_on(V1_DISABLED_VARIABLE);
         let mut service = Self { context, endpoint, token: None, v1 };
         let life = HeaderValue::from_static(TOKEN_LIFE);
         let why = match service.send(Method::PUT, TOKEN_PATH, &[(TOKEN_LIFE_HEADER, &life)]).await? {
@@ -103,55 +109,53 @@ impl<'a> Service<'a> {
             }
             Ok(answer) => format!("answers HTTP {} when asked for a token", answer.status().as_u16()),
             // Nobody is there: a second request would only cost another second.
-            Err(failure) if failure.phase == Phase::Connect => return Err(service.unreachable(&failure)),
+            Err(failure) if failure.phase == Phase::Connect => return Err(unreachable(&failure)),
             Err(failure) => failure.to_string(),
         };
         if service.token.is_some() || v1 {
             return Ok(service);
         }
         let message = format!("the metadata service {why}, and {V1_DISABLED_VARIABLE} is on");
-        Err(Failure::NoService(Error::new(ErrorKind::Unavailable, message)))
+        Err(absence(ErrorKind::Unavailable, message))
     }
 
     async fn role_name(&self) -> Result<String, Failure> {
         let answer = self.get(ROLE_PATH).await?;
         if answer.status() == StatusCode::NOT_FOUND {
-            let message = "the instance has no RAM role";
-            return Err(Failure::NoRole(Error::new(ErrorKind::Config, message)));
+            return Err(absence(ErrorKind::Config, "the instance has no RAM role"));
         }
         let name = String::from_utf8_lossy(answer.body()).trim().to_owned();
         // What answers here need not be an Alibaba Cloud instance: the address is in a shared range.
         if answer.status() != StatusCode::OK || !is_role_name(&name) {
             let message = format!("the metadata service names no role (HTTP {})", answer.status().as_u16());
-            return Err(Failure::NoService(Error::new(ErrorKind::Unavailable, message)));
+            return Err(absence(ErrorKind::Unavailable, message));
         }
         Ok(name)
     }
 
     async fn credential(&self, name: &str) -> Result<Credential, Failure> {
-        let failed =
-            |kind, why: String| Failure::Other(Error::new(kind, format!("instance role {name:?}: {why}")));
+        let failed = |kind, why: &str| {
+            let error = Error::new(kind, format!("instance role {name:?}: {why}"));
+            Failure::from(error)
+        };
         if !is_role_name(name) {
-            return Err(failed(ErrorKind::Config, "that is no name of a role".into()));
+            return Err(failed(ErrorKind::Config, "that is no name of a role"));
         }
         let answer = self.get(&format!("{ROLE_PATH}{name}")).await?;
         match answer.status() {
             StatusCode::OK => {}
-            StatusCode::NOT_FOUND => {
-                return Err(failed(ErrorKind::Config, "the instance has no such role".into()));
-            }
+            StatusCode::NOT_FOUND => return Err(failed(ErrorKind::Config, "the instance has no such role")),
             status => {
                 let why = format!("the metadata service answers HTTP {}", status.as_u16());
-                return Err(failed(ErrorKind::Unavailable, why));
+                return Err(failed(ErrorKind::Unavailable, &why));
             }
         }
         let body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
-        match session::text(&body, "Code") {
-            Some("Success") => {}
-            _ => return Err(failed(ErrorKind::Unavailable, "the answer's Code is not Success".into())),
+        if temporary_key::text(&body, "Code") != Some("Success") {
+            return Err(failed(ErrorKind::Unavailable, "the answer's Code is not Success"));
         }
-        let credential = session::read(&body)
-            .map_err(|field| failed(ErrorKind::Garbled, format!("the answer has no usable {field}")))?;
+        let credential = temporary_key::read(&body)
+            .map_err(|field| failed(ErrorKind::Garbled, &format!("the answer has no usable {field}")))?;
         Ok(credential.with_source(format!("instance role {name:?}")))
     }
 
@@ -161,11 +165,11 @@ impl<'a> Service<'a> {
             let answer = self.send(Method::GET, path, &[(TOKEN_HEADER, token)]).await?;
             match answer {
                 Ok(answer) if answer.status() == StatusCode::OK || !self.v1 => return Ok(answer),
-                Err(failure) if !self.v1 => return Err(self.unreachable(&failure)),
+                Err(failure) if !self.v1 => return Err(unreachable(&failure)),
                 _ => {}
             }
         }
-        self.send(Method::GET, path, &[]).await?.map_err(|failure| self.unreachable(&failure))
+        self.send(Method::GET, path, &[]).await?.map_err(|failure| unreachable(&failure))
     }
 
     async fn send(
@@ -173,23 +177,20 @@ impl<'a> Service<'a> {
         method: Method,
         path: &str,
         headers: &[(&'static str, &HeaderValue)],
-    ) -> Result<Result<http::Response<Bytes>, TransportError>, Failure> {
-        let mut request = http::Request::new(Bytes::new());
-        *request.method_mut() = method;
-        *request.uri_mut() = format!("{}{path}", self.endpoint).parse().map_err(|_| {
-            let message = format!("the metadata service's endpoint {:?} is no URL", self.endpoint);
-            Failure::Other(Error::new(ErrorKind::Config, message))
-        })?;
+    ) -> Result<TransportResult, Failure> {
+        let mut request = http::Request::builder().method(method).uri(format!("{}{path}", self.endpoint));
         for (name, value) in headers {
-            request.headers_mut().insert(*name, (*value).clone());
+            request = request.header(*name, *value);
         }
-        self.context.world.send(Peer::Metadata, request, LIMIT).await.map_err(Failure::Other)
+        let request = request.body(Bytes::new()).map_err(|_| {
+            config_error(format!("the metadata service's endpoint {:?} is no URL", self.endpoint))
+        })?;
+        Ok(self.context.environment.send_to_metadata(request, LIMIT).await?)
     }
+}
 
-    fn unreachable(&self, failure: &TransportError) -> Failure {
-        let message = format!("no metadata service: {failure}");
-        Failure::NoService(Error::new(ErrorKind::Unavailable, message))
-    }
+fn unreachable(failure: &TransportError) -> Failure {
+    absence(ErrorKind::Unavailable, format!("no metadata service: {failure}"))
 }
 
 /// Letters, digits, `.`, `-` and `_`, at most 64 of them, as RAM has it.

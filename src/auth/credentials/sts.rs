@@ -3,25 +3,27 @@
 //! `AssumeRole` is signed with this crate's own signer; `AssumeRoleWithOIDC` is not signed, and goes out as a POST with
 //! the token in the body, since URLs end up in logs. Source: the vendor's STS API, version 2015-04-01.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
-use http::{HeaderValue, Method, header};
+use http::{Method, header};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::chain::Context;
-use super::world::Peer;
-use super::{Credential, session};
+use super::context::{Context, config_error};
+use super::temporary_key;
+use crate::auth::credential::Credential;
+use crate::auth::percent;
+use crate::auth::redact;
 use crate::auth::request::{Attempt, Operation, SignatureVersion, fresh_nonce, signed};
 use crate::auth::rpc::Params;
-use crate::auth::{echo, percent};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RequestId;
 use crate::net::clock::{date_of, to_wire};
-use crate::net::endpoint::is_loopback;
+use crate::net::endpoint::checked_endpoint;
 use crate::net::retry::{Budget, Retry};
 use crate::net::rng::Jitter;
 
@@ -30,6 +32,8 @@ const VERSION: &str = "2015-04-01";
 const LIMIT: Duration = Duration::from_secs(15);
 /// A hiccup is waited out here; longer outages are the caller's to judge, who asks again.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// The role to take on; also for profiles that name none.
+pub(super) const ROLE_VARIABLE: &str = "ALIBABA_CLOUD_ROLE_ARN";
 /// Limits of `DurationSeconds`. The upper one is the role's own.
 pub(super) const SHORTEST_SESSION: u64 = 900;
 const DEFAULT_SESSION: u64 = 3600;
@@ -56,7 +60,7 @@ pub(super) struct Role {
 impl Role {
     fn params(&self, context: &Context) -> Params {
         let name = self.session_name.clone();
-        let name = name.or_else(|| context.world.variable("ALIBABA_CLOUD_ROLE_SESSION_NAME"));
+        let name = name.or_else(|| context.environment.variable("ALIBABA_CLOUD_ROLE_SESSION_NAME"));
         let seconds = self.seconds.unwrap_or(DEFAULT_SESSION);
         let mut params = Params::from([
             ("RoleArn".to_owned(), self.arn.clone()),
@@ -69,45 +73,26 @@ impl Role {
 
     /// Scheme and host of the token service.
     fn endpoint(&self, context: &Context) -> Result<String> {
-        let world = &context.world;
+        let environment = &context.environment;
         let given = context.options.sts_endpoint.clone().or_else(|| self.endpoint.clone());
-        if let Some(given) = given.or_else(|| world.variable("ALIBABA_CLOUD_STS_ENDPOINT")) {
-            return whole_endpoint(&given, context.options.allow_plain_http);
+        if let Some(given) = given.or_else(|| environment.variable("ALIBABA_CLOUD_STS_ENDPOINT")) {
+            return checked(&given, context.options.allow_plain_http);
         }
-        let region = self.region.clone().or_else(|| world.variable("ALIBABA_CLOUD_STS_REGION"));
+        let region = self.region.clone().or_else(|| environment.variable("ALIBABA_CLOUD_STS_REGION"));
         let Some(region) = region else { return Ok("https://sts.aliyuncs.com".into()) };
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if region.len() > 63 || !region.chars().all(plain) {
-            return Err(Error::new(
-                ErrorKind::Config,
-                format!("{region:?} is no region of the token service"),
-            ));
+            return Err(config_error(format!("{region:?} is no region of the token service")));
         }
-        let vpc = self.vpc || world.is_on("ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED");
+        let vpc = self.vpc || environment.is_on("ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED");
         Ok(format!("https://sts{}.{region}.aliyuncs.com", if vpc { "-vpc" } else { "" }))
     }
 }
 
-/// The vendor's tools take a bare host and cut a scheme off; plain HTTP is for emulators on this machine.
-fn whole_endpoint(given: &str, allow_plain_http: bool) -> Result<String> {
-    let wrong =
-        |why: &str| Error::new(ErrorKind::Config, format!("the token service's endpoint {given:?} {why}"));
-    let with_scheme = if given.contains("://") { given.to_owned() } else { format!("https://{given}") };
-    let uri: http::Uri = with_scheme.parse().map_err(|_| wrong("is no host"))?;
-    let host = uri.authority().ok_or_else(|| wrong("is no host"))?;
-    match uri.scheme_str() {
-        Some("https") => {}
-        Some("http") if allow_plain_http || is_loopback(host.host()) => {}
-        _ => return Err(wrong("is not HTTPS, which only a service on this machine may be")),
-    }
-    Ok(format!("{}://{host}", uri.scheme_str().unwrap_or("https")))
-}
-
-/// An emulator on this machine is reached past any proxy.
-fn peer_of(endpoint: &str) -> Peer {
-    let uri = endpoint.parse::<http::Uri>().ok();
-    let here = uri.and_then(|uri| uri.host().map(is_loopback)).unwrap_or_default();
-    if here { Peer::Local } else { Peer::Remote }
+/// The vendor's tools take a bare host; plain HTTP is for emulators on this machine.
+fn checked(endpoint: &str, allow_plain_http: bool) -> Result<String> {
+    checked_endpoint(endpoint, allow_plain_http)
+        .map_err(|error| config_error(format!("the token service's {}", error.message())))
 }
 
 /// Takes on `role` with the key `source`, which may itself be a temporary one.
@@ -116,41 +101,48 @@ pub(super) async fn assume_role(context: &Context, source: &Credential, role: &R
     let mut params = role.params(context);
     params.extend(role.external_id.clone().map(|id| ("ExternalId".to_owned(), id)));
     let operation = Operation { action: "AssumeRole", version: VERSION, method: Method::POST, params };
-    let secrets = echo::secrets_of(source, None);
-    exchange(context, operation.action, peer_of(&endpoint), &secrets, |now| {
+    let secrets = redact::secrets_of(source, None);
+    exchange(context, operation.action, &secrets, |now| {
         let attempt = Attempt { credential: source, nonce: fresh_nonce()?, now };
         Ok(signed(SignatureVersion::V1, &endpoint, &operation, &attempt)?.request)
     })
     .await
 }
 
-/// Takes on `role` with an OIDC token.
+/// Takes on `role` with the OIDC token in `token_file`, which is read anew each time.
 pub(super) async fn assume_role_with_oidc(
     context: &Context,
     provider_arn: &str,
-    token: &str,
+    token_file: &Path,
     role: &Role,
 ) -> Result<Credential> {
+    let broken = |why: &str| config_error(format!("the OIDC token file {} {why}", token_file.display()));
+    let file = context.environment.file(token_file)?.ok_or_else(|| broken("does not exist"))?;
+    // The vendor's SDKs send the line break at the end of the file as part of the token.
+    let token = file.text.trim();
+    if token.is_empty() {
+        return Err(broken("is empty"));
+    }
     let endpoint = role.endpoint(context)?;
     let mut params = role.params(context);
     params.insert("OIDCProviderArn".into(), provider_arn.to_owned());
     params.insert("OIDCToken".into(), token.to_owned());
     let form = Bytes::from(percent::join(params.iter().map(|(n, v)| (n.as_str(), v.as_str()))));
     let action = "AssumeRoleWithOIDC";
-    exchange(context, action, peer_of(&endpoint), &[token], |now| {
+    exchange(context, action, &[token], |now| {
         let time = to_wire(now);
         let common = [("Action", action), ("Version", VERSION), ("Format", "JSON"), ("Timestamp", &time)];
-        let mut request = http::Request::new(form.clone());
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = format!("{endpoint}/?{}", percent::join(common))
-            .parse()
-            .map_err(|_| Error::new(ErrorKind::Config, "the token service's endpoint is no URL"))?;
-        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
-        request.headers_mut().insert(header::CONTENT_TYPE, form);
-        request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        Ok(request)
+        http::Request::post(format!("{endpoint}/?{}", percent::join(common)))
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(header::ACCEPT, "application/json")
+            .body(form.clone())
+            .map_err(|_| config_error("the token service's endpoint is no URL"))
     })
     .await
+    .map_err(|error| {
+        let about = format!("; role {}, token from {}", role.arn, token_file.display());
+        error.with_message_suffix(&about)
+    })
 }
 
 /// Builds, sends and reads, again after a hiccup or with the service's time where our clock is off.
@@ -159,7 +151,6 @@ pub(super) async fn assume_role_with_oidc(
 async fn exchange(
     context: &Context,
     action: &'static str,
-    peer: Peer,
     secrets: &[&str],
     build: impl Fn(DateTime<Utc>) -> Result<http::Request<Bytes>> + Send + Sync,
 ) -> Result<Credential> {
@@ -179,10 +170,10 @@ async fn exchange(
     retry
         .run(|| {
             Box::pin(async move {
-                let ours = context.world.now();
+                let ours = context.environment.now();
                 let request = build(ours + TimeDelta::milliseconds(skew_ms.load(Ordering::Relaxed)))?;
                 let answer =
-                    context.world.send(peer, request, LIMIT).await?.map_err(|failure| {
+                    context.environment.send(request, LIMIT).await?.map_err(|failure| {
                         Error::new(failure.kind(), failure.to_string()).with_action(action)
                     })?;
                 if let Some(theirs) = date_of(answer.headers()) {
@@ -197,16 +188,16 @@ async fn exchange(
 fn read(answer: &http::Response<Bytes>, secrets: &[&str]) -> Result<Credential> {
     let status = answer.status().as_u16();
     let body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
-    let id = session::text(&body, "RequestId").and_then(|id| RequestId::new(id).ok());
-    let code = session::text(&body, "Code").unwrap_or_default();
+    let id = temporary_key::text(&body, "RequestId").and_then(|id| RequestId::new(id).ok());
+    let code = temporary_key::text(&body, "Code").unwrap_or_default();
     if status != 200 || !code.is_empty() {
-        let told = session::text(&body, "Message").map(|text| presentable(text, secrets));
-        let message = told.unwrap_or_else(|| format!("HTTP {status} without a message"));
+        let shown = temporary_key::text(&body, "Message").map(|text| presentable(text, secrets));
+        let message = shown.unwrap_or_else(|| format!("HTTP {status} without a message"));
         let error = Error::new(kind(code, status), message).with_request_id(id);
         let error = if code.is_empty() { error } else { error.with_code(code) };
-        return Err(echo::masked(error, secrets));
+        return Err(redact::masked(error, secrets));
     }
-    session::read(body.get("Credentials").unwrap_or(&Value::Null)).map_err(|field| {
+    temporary_key::read(body.get("Credentials").unwrap_or(&Value::Null)).map_err(|field| {
         let message = format!("the answer has no usable Credentials.{field}");
         Error::new(ErrorKind::Garbled, message).with_request_id(id)
     })
@@ -217,7 +208,7 @@ fn presentable(message: &str, secrets: &[&str]) -> String {
     let lower = message.to_ascii_lowercase();
     let end = lower.find("server string to sign").unwrap_or(message.len());
     let shown = message[..end].trim_end_matches([' ', ',', ';', ':', '.']);
-    let hidden = echo::hidden(shown, secrets.iter().copied());
+    let hidden = redact::hidden(shown, secrets.iter().copied());
     hidden.as_deref().unwrap_or(shown).chars().take(MAX_MESSAGE).collect()
 }
 
@@ -294,10 +285,10 @@ mod tests {
             ("https://sts.example.com/", "https://sts.example.com"),
             ("http://127.0.0.1:8080/", "http://127.0.0.1:8080"),
         ] {
-            assert_eq!(whole_endpoint(given, false).unwrap(), whole);
+            assert_eq!(checked(given, false).unwrap(), whole);
         }
         for bad in ["http://sts.example.com", "ftp://h", "a b"] {
-            assert_eq!(whole_endpoint(bad, false).unwrap_err().kind(), ErrorKind::Config, "{bad}");
+            assert_eq!(checked(bad, false).unwrap_err().kind(), ErrorKind::Config, "{bad}");
         }
     }
 }

@@ -68,12 +68,12 @@ impl World {
     }
 
     /// Where credentials are looked for: all of this machine, or these variables alone.
-    pub(crate) fn credentials(&self, http: &HttpOptions) -> credentials::World {
+    pub(crate) fn credentials(&self, http: &HttpOptions) -> credentials::Environment {
         if self.is_real {
-            return credentials::World::process(http);
+            return credentials::Environment::of_process(http);
         }
         let lookup = self.lookup.clone();
-        credentials::World::nowhere().with_variables(move |name| lookup(name))
+        credentials::Environment::empty().with_variables(move |name| lookup(name))
     }
 
     /// The event listener is bound.

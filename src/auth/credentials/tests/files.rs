@@ -1,6 +1,6 @@
 //! Files that are broken in every way we could think of.
 
-use super::scene::{CONFIG, Heard, INI, Scene, config};
+use super::setup::{CONFIG, INI, LogCapture, Setup, config};
 use crate::error::ErrorKind;
 
 #[tokio::test(start_paused = true)]
@@ -51,7 +51,7 @@ async fn a_broken_config_names_file_profile_and_field() {
         (&config(r#""mode":"RsaKeyPair""#), &["mode RsaKeyPair is not supported"]),
     ];
     for (text, words) in table {
-        let error = Scene::new().with_file(CONFIG, *text).failure().await;
+        let error = Setup::new().with_file(CONFIG, *text).failure().await;
         assert_eq!(error.kind(), ErrorKind::Config, "{text}");
         for word in words.iter().chain([&CONFIG]) {
             assert!(error.message().contains(word), "{error} lacks {word:?}");
@@ -68,7 +68,7 @@ async fn a_broken_credentials_file_names_file_section_and_key() {
         ("[default]\ntype = access_key\naccess_key_id = MARK\n", &["key access_key_secret is missing"]),
         ("[default]\ntype = rsa_key_pair\n", &["not supported"]),
     ] {
-        let error = Scene::new().with_file(INI, text).failure().await;
+        let error = Setup::new().with_file(INI, text).failure().await;
         assert_eq!(error.kind(), ErrorKind::Config, "{text}");
         for word in words.iter().chain([&INI]) {
             assert!(error.message().contains(word), "{error} lacks {word:?}");
@@ -79,12 +79,12 @@ async fn a_broken_credentials_file_names_file_section_and_key() {
 #[tokio::test(start_paused = true)]
 async fn a_file_that_cannot_be_read_or_that_was_named_and_is_not_there_is_an_error() {
     for path in [CONFIG, INI] {
-        let error = Scene::new().with_unreadable(path).failure().await;
+        let error = Setup::new().with_unreadable(path).failure().await;
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.message().contains(path) && error.message().contains("can't be read"), "{error}");
     }
     for variable in ["ALIBABA_CLOUD_CONFIG_FILE", "ALIBABA_CLOUD_CREDENTIALS_FILE"] {
-        let error = Scene::new().with(&[(variable, "/no/file")]).failure().await;
+        let error = Setup::new().with(&[(variable, "/no/file")]).failure().await;
         assert!(error.message().contains("/no/file") && error.message().contains(variable), "{error}");
     }
 }
@@ -92,9 +92,9 @@ async fn a_file_that_cannot_be_read_or_that_was_named_and_is_not_there_is_an_err
 #[tokio::test(start_paused = true)]
 async fn the_empty_profile_that_aliyun_begins_with_is_no_credential() {
     for profile in [r#""mode":"AK","access_key_id":"","access_key_secret":"""#, r#""mode":"""#] {
-        let scene = Scene::new().with_file(CONFIG, config(profile));
-        assert_eq!(scene.key().await, "STS.ecs");
-        assert_eq!(scene.with_profile("p").failure().await.kind(), ErrorKind::Config);
+        let setup = Setup::new().with_file(CONFIG, config(profile));
+        assert_eq!(setup.key().await, "STS.ecs");
+        assert_eq!(setup.with_profile("p").failure().await.kind(), ErrorKind::Config);
     }
 }
 
@@ -102,21 +102,21 @@ async fn the_empty_profile_that_aliyun_begins_with_is_no_credential() {
 async fn a_byte_order_mark_and_a_missing_current_are_fine() {
     let text =
         r#"{"profiles":[{"name":"default","mode":"AK","access_key_id":"AK","access_key_secret":"MARK"}]}"#;
-    assert_eq!(Scene::new().with_file(CONFIG, format!("\u{feff}{text}")).key().await, "AK");
+    assert_eq!(Setup::new().with_file(CONFIG, format!("\u{feff}{text}")).key().await, "AK");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_file_that_others_can_read_is_warned_of_once() {
     for (mode, warnings) in [(0o100_600, 0), (0o100_640, 1), (0o100_644, 1)] {
-        let heard = Heard::down_to(tracing::Level::WARN);
+        let logs = LogCapture::down_to(tracing::Level::WARN);
         let profile = config(r#""mode":"AK","access_key_id":"AK","access_key_secret":"MARK""#);
-        let credentials = Scene::new().with_file(CONFIG, profile).with_mode(CONFIG, mode).credentials();
-        let _guard = tracing::subscriber::set_default(heard.clone());
+        let credentials = Setup::new().with_file(CONFIG, profile).with_mode(CONFIG, mode).credentials();
+        let _guard = tracing::subscriber::set_default(logs.clone());
         for _ in 0..2 {
             credentials.explain().await.outcome.unwrap();
         }
-        let heard = heard.texts();
-        assert_eq!(heard.len(), warnings, "{heard:?}");
-        assert!(heard.iter().all(|text| text.contains(CONFIG) && text.contains("chmod 600")), "{heard:?}");
+        let logs = logs.texts();
+        assert_eq!(logs.len(), warnings, "{logs:?}");
+        assert!(logs.iter().all(|text| text.contains(CONFIG) && text.contains("chmod 600")), "{logs:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::scene::{CONFIG, Heard, INI, MARK, ROLE, Scene, config};
+use super::setup::{CONFIG, INI, LogCapture, MARK, ROLE, Setup, config};
 use crate::auth::credentials::ProcessOutput;
 use crate::error::ErrorKind;
 use crate::net::transport::BoxFuture;
@@ -60,22 +60,22 @@ async fn every_mode_of_a_profile_gives_its_credential() {
         (format!(r#""mode":"OAuth",{KEYS},{session}"#), "AK", true, true, false),
     ];
     // Nothing of it is logged, at the highest level.
-    let heard = Heard::down_to(tracing::Level::TRACE);
-    let _guard = tracing::subscriber::set_default(heard.clone());
+    let logs = LogCapture::down_to(tracing::Level::TRACE);
+    let _guard = tracing::subscriber::set_default(logs.clone());
     for (profile, key, token, end, renewable) in table {
-        let scene = Scene::new()
+        let setup = Setup::new()
             .with_file(CONFIG, config(&profile))
             .with_file("/token", "MARK-jwt\n")
             .with_process(prints(
                 r#"{"mode":"StsToken","access_key_id":"STS.p","access_key_secret":"MARK","sts_token":"MARK"}"#,
             ));
-        let found = scene.find().await.unwrap_or_else(|error| panic!("{profile}: {error}"));
+        let found = setup.find().await.unwrap_or_else(|error| panic!("{profile}: {error}"));
         let facts = (found.key_id.as_str(), found.token.is_some(), found.expires.is_some(), found.renewable);
         assert_eq!(facts, (key, token, end, renewable), "{profile}");
         assert_eq!(found.source, "profile \"p\" of /home/u/.aliyun/config.json");
         assert!(!format!("{found:?}").contains(MARK), "{found:?}");
     }
-    let logged = heard.texts().join("\n");
+    let logged = logs.texts().join("\n");
     assert!(logged.contains("config.json") && !logged.contains(MARK), "{logged}");
 }
 
@@ -85,9 +85,9 @@ async fn a_role_is_asked_for_as_the_profile_says() {
         r#""mode":"RamRoleArn",{KEYS},"sts_token":"MARK-t","ram_role_arn":"{ROLE}","ram_session_name":"me",
            "expired_seconds":1800,"external_id":"partner-7","policy":"{{\"a b\":1}}","sts_region":"cn-shanghai""#
     );
-    let scene = Scene::new().with_file(CONFIG, config(&profile));
-    scene.find().await.unwrap();
-    let sent = &scene.sent()[0];
+    let setup = Setup::new().with_file(CONFIG, config(&profile));
+    setup.find().await.unwrap();
+    let sent = &setup.sent()[0];
     assert_eq!((sent.method.as_str(), sent.url.as_str()), ("POST", "https://sts.cn-shanghai.aliyuncs.com/"));
     for pair in [
         "Action=AssumeRole&",
@@ -126,9 +126,9 @@ async fn a_role_needs_no_more_than_its_arn() {
         ),
     ] {
         let profile = config(&format!(r#""mode":"RamRoleArn",{KEYS}"#));
-        let scene = Scene::new().with(variables).with_file(CONFIG, profile);
-        scene.find().await.unwrap();
-        let sent = &scene.sent()[0];
+        let setup = Setup::new().with(variables).with_file(CONFIG, profile);
+        setup.find().await.unwrap();
+        let sent = &setup.sent()[0];
         assert_eq!(sent.url, url);
         assert!(sent.has(&format!("RoleSessionName={session}")) && sent.has("DurationSeconds=3600"));
         assert!(!sent.has("Policy=") && !sent.has("ExternalId="));
@@ -143,9 +143,9 @@ async fn roles_are_chained_through_profiles_of_any_mode() {
             {{"name":"middle","mode":"ChainableRamRoleArn","source_profile":"base","ram_role_arn":"{ROLE}"}},
             {{"name":"base","mode":"AK",{KEYS}}}]}}"#
     );
-    let scene = Scene::new().with_file(CONFIG, chain);
-    assert_eq!(scene.find().await.unwrap().source, "profile \"top\" of /home/u/.aliyun/config.json");
-    let sent = scene.sent();
+    let setup = Setup::new().with_file(CONFIG, chain);
+    assert_eq!(setup.find().await.unwrap().source, "profile \"top\" of /home/u/.aliyun/config.json");
+    let sent = setup.sent();
     assert!(sent[0].has("AccessKeyId=AK") && !sent[0].has("SecurityToken"));
     assert!(sent[1].has("AccessKeyId=STS.role") && sent[1].has("SecurityToken=MARK-t"));
 }
@@ -165,7 +165,7 @@ async fn a_loop_of_profiles_is_found() {
             "a → a",
         ),
     ] {
-        let error = Scene::new().with_file(CONFIG, config).failure().await;
+        let error = Setup::new().with_file(CONFIG, config).failure().await;
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.message().contains(way) && error.message().contains("source_profile"), "{error}");
     }
@@ -187,9 +187,9 @@ async fn every_type_of_a_section_gives_its_credential() {
             true,
         ),
     ] {
-        let scene =
-            Scene::new().with_file(INI, format!("[default]\n{section}")).with_file("/token", "MARK-jwt");
-        let found = scene.find().await.unwrap();
+        let setup =
+            Setup::new().with_file(INI, format!("[default]\n{section}")).with_file("/token", "MARK-jwt");
+        let found = setup.find().await.unwrap();
         assert_eq!((found.key_id.as_str(), found.token.is_some()), (key, token), "{section}");
         assert_eq!(found.source, "section \"default\" of /home/u/.alibabacloud/credentials.ini");
     }
@@ -198,9 +198,9 @@ async fn every_type_of_a_section_gives_its_credential() {
 #[tokio::test(start_paused = true)]
 async fn a_section_that_is_switched_off_is_passed_over_unless_it_was_named() {
     let off = "[default]\nenable = False\ntype = access_key\naccess_key_id = AK\naccess_key_secret = MARK\n";
-    let scene = Scene::new().with_file(INI, off);
-    assert_eq!(scene.key().await, "STS.ecs");
-    assert!(scene.with_profile("default").failure().await.message().contains("switched off"));
+    let setup = Setup::new().with_file(INI, off);
+    assert_eq!(setup.key().await, "STS.ecs");
+    assert!(setup.with_profile("default").failure().await.message().contains("switched off"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -210,9 +210,9 @@ async fn a_stored_session_serves_until_its_end_and_then_names_the_command() {
             config(&format!(r#""mode":"{mode}",{KEYS},"sts_token":"MARK","sts_expiration":{end}"#))
         };
         let now = 1_795_569_550; // 2026-11-25T01:19:10Z
-        assert_eq!(Scene::new().with_file(CONFIG, profile(now + 1)).key().await, "AK");
+        assert_eq!(Setup::new().with_file(CONFIG, profile(now + 1)).key().await, "AK");
         for end in [now, 0] {
-            let error = Scene::new().with_file(CONFIG, profile(end)).failure().await;
+            let error = Setup::new().with_file(CONFIG, profile(end)).failure().await;
             let command = format!("`aliyun configure --profile p --mode {mode}`");
             assert!(error.message().contains(&command), "{error}");
         }
@@ -224,7 +224,7 @@ async fn a_process_that_hangs_fails_or_prints_rubbish_is_named_and_not_quoted() 
     let profile = config(r#""mode":"External","process_command":"cred 'vod refresh' ""#);
     let start = tokio::time::Instant::now();
     let hangs = |_| -> BoxFuture<'static, io::Result<ProcessOutput>> { Box::pin(std::future::pending()) };
-    let error = Scene::new().with_file(CONFIG, profile.clone()).with_process(hangs).failure().await;
+    let error = Setup::new().with_file(CONFIG, profile.clone()).with_process(hangs).failure().await;
     assert!(error.message().contains("did not end within 10 s and was killed"), "{error}");
     assert_eq!(start.elapsed().as_secs(), 10);
     let fails = |_| -> BoxFuture<'static, io::Result<ProcessOutput>> {
@@ -233,13 +233,13 @@ async fn a_process_that_hangs_fails_or_prints_rubbish_is_named_and_not_quoted() 
     let missing = |_| -> BoxFuture<'static, io::Result<ProcessOutput>> {
         Box::pin(async { Err(io::Error::new(io::ErrorKind::NotFound, "MARK")) })
     };
-    for (scene, why) in [
-        (Scene::new().with_process(fails), "the process failed"),
-        (Scene::new().with_process(missing), "can't be run: entity not found"),
-        (Scene::new().with_process(prints("MARK")), "no JSON object"),
-        (Scene::new().with(&[("ALIBABA_CLOUD_DISABLE_EXTERNAL_PROCESS", "1")]), "not run"),
+    for (setup, why) in [
+        (Setup::new().with_process(fails), "the process failed"),
+        (Setup::new().with_process(missing), "can't be run: entity not found"),
+        (Setup::new().with_process(prints("MARK")), "no JSON object"),
+        (Setup::new().with(&[("ALIBABA_CLOUD_DISABLE_EXTERNAL_PROCESS", "1")]), "not run"),
     ] {
-        let error = scene.with_file(CONFIG, profile.clone()).failure().await;
+        let error = setup.with_file(CONFIG, profile.clone()).failure().await;
         assert_eq!(error.kind(), ErrorKind::Config);
         let place = "process_command of profile \"p\" of /home/u/.aliyun/config.json";
         assert!(error.message().contains(place) && error.message().contains(why), "{error}");
@@ -250,6 +250,6 @@ async fn a_process_that_hangs_fails_or_prints_rubbish_is_named_and_not_quoted() 
 #[tokio::test(start_paused = true)]
 async fn a_real_process_that_hangs_is_killed_when_nobody_waits_any_more() {
     let words = vec!["/bin/sleep".to_owned(), "600".to_owned()];
-    let run = crate::auth::credentials::external::run(words);
+    let run = crate::auth::credentials::environment::run_process(words);
     assert!(tokio::time::timeout(std::time::Duration::from_secs(10), run).await.is_err());
 }

@@ -1,6 +1,6 @@
 //! Who is asked first, and what ends the search.
 
-use super::scene::{CONFIG, INI, PLAIN_INI, ROLE, Scene, URI, config};
+use super::setup::{CONFIG, INI, PLAIN_INI, ROLE, Setup, URI, config};
 use crate::auth::credentials::{CredentialProvider as _, KEY_ID_VARIABLE, SECRET_VARIABLE, Verdict};
 use crate::error::ErrorKind;
 
@@ -21,24 +21,24 @@ fn ini(name: &str) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn the_first_source_that_is_there_wins() {
-    let steps: [fn(Scene) -> Scene; 6] = [
-        |scene| scene.with(PAIR),
-        |scene| scene.with(OIDC).with_file("/token", "MARK"),
-        |scene| scene.with_file(CONFIG, aliyun("cli")),
-        |scene| scene.with_file(INI, ini("ini")),
-        |scene| scene.with_file(PLAIN_INI, ini("plain")),
-        |scene| scene.with(&[URI]),
+    let steps: [fn(Setup) -> Setup; 6] = [
+        |setup| setup.with(PAIR),
+        |setup| setup.with(OIDC).with_file("/token", "MARK"),
+        |setup| setup.with_file(CONFIG, aliyun("cli")),
+        |setup| setup.with_file(INI, ini("ini")),
+        |setup| setup.with_file(PLAIN_INI, ini("plain")),
+        |setup| setup.with(&[URI]),
     ];
     let expected = ["env", "STS.oidc", "cli", "ini", "plain", "STS.uri", "STS.ecs"];
     for (first, key) in expected.iter().enumerate() {
-        let scene = steps[first.min(6)..].iter().fold(Scene::new(), |scene, step| step(scene));
-        assert_eq!(scene.key().await, *key);
+        let setup = steps[first.min(6)..].iter().fold(Setup::new(), |setup, step| step(setup));
+        assert_eq!(setup.key().await, *key);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_named_profile_goes_before_everything_and_is_never_passed_over() {
-    let all = Scene::new().with(PAIR).with(&[URI]).with_file(CONFIG, aliyun("cli"));
+    let all = Setup::new().with(PAIR).with(&[URI]).with_file(CONFIG, aliyun("cli"));
     assert_eq!(all.clone().with_profile("p").key().await, "cli");
     assert_eq!(all.clone().with(&[("ALIBABA_CLOUD_PROFILE", "p")]).key().await, "cli");
     assert_eq!(all.clone().with(&[("ALIBABA_CLOUD_PROFILE", "")]).key().await, "env");
@@ -46,8 +46,8 @@ async fn a_named_profile_goes_before_everything_and_is_never_passed_over() {
     assert_eq!(both.key().await, "cli", "the option goes before the variable");
     let in_ini = all.clone().with_file(INI, ini("ini")).with_profile("default");
     assert_eq!(in_ini.key().await, "ini");
-    for scene in [all.clone().with_profile("q"), all.with(&[("ALIBABA_CLOUD_PROFILE", "q")])] {
-        let error = scene.failure().await;
+    for setup in [all.clone().with_profile("q"), all.with(&[("ALIBABA_CLOUD_PROFILE", "q")])] {
+        let error = setup.failure().await;
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.message().contains("no profile \"q\""), "{error}");
     }
@@ -55,38 +55,38 @@ async fn a_named_profile_goes_before_everything_and_is_never_passed_over() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_broken_stops_the_search() {
-    let half = Scene::new().with(&[(KEY_ID_VARIABLE, "env")]).with_file(CONFIG, aliyun("cli"));
+    let half = Setup::new().with(&[(KEY_ID_VARIABLE, "env")]).with_file(CONFIG, aliyun("cli"));
     assert!(half.failure().await.message().contains("ALIBABA_CLOUD_ACCESS_KEY_SECRET is not"));
     for missing in OIDC.iter().map(|(name, _)| *name) {
         let some: Vec<_> = OIDC.iter().filter(|(name, _)| *name != missing).copied().collect();
-        let error = Scene::new().with(&some).with_file(CONFIG, aliyun("cli")).failure().await;
+        let error = Setup::new().with(&some).with_file(CONFIG, aliyun("cli")).failure().await;
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.message().contains(&format!("but {missing} is not")), "{error}");
     }
-    let broken = Scene::new().with_file(CONFIG, "{").with(&[URI]);
+    let broken = Setup::new().with_file(CONFIG, "{").with(&[URI]);
     assert!(broken.failure().await.message().contains("it is not JSON"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_role_beside_a_key_pair_is_not_taken_on() {
-    let scene = Scene::new().with(PAIR).with(&[("ALIBABA_CLOUD_ROLE_ARN", ROLE)]);
-    assert_eq!(scene.key().await, "env");
-    assert!(scene.sent().is_empty());
+    let setup = Setup::new().with(PAIR).with(&[("ALIBABA_CLOUD_ROLE_ARN", ROLE)]);
+    assert_eq!(setup.key().await, "env");
+    assert!(setup.sent().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn sources_can_be_switched_off() {
     let off =
         [("ALIBABA_CLOUD_CLI_PROFILE_DISABLED", "True"), ("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true")];
-    let scene = Scene::new().with(&off).with_file(CONFIG, aliyun("cli"));
-    let error = scene.failure().await;
+    let setup = Setup::new().with(&off).with_file(CONFIG, aliyun("cli"));
+    let error = setup.failure().await;
     assert_eq!(error.kind(), ErrorKind::Config);
-    assert!(scene.sent().is_empty(), "nobody is asked");
+    assert!(setup.sent().is_empty(), "nobody is asked");
 }
 
 #[tokio::test(start_paused = true)]
 async fn finding_nothing_says_where_one_looked_and_what_was_there() {
-    let error = Scene::new().answering(|_| None).failure().await;
+    let error = Setup::new().answering(|_| None).failure().await;
     assert_eq!(error.kind(), ErrorKind::Config);
     for words in [
         "ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET are not set",
@@ -103,7 +103,7 @@ async fn finding_nothing_says_where_one_looked_and_what_was_there() {
 
 #[tokio::test(start_paused = true)]
 async fn the_chain_explains_itself() {
-    let explanation = Scene::new().with_file(CONFIG, aliyun("cli")).credentials().explain().await;
+    let explanation = Setup::new().with_file(CONFIG, aliyun("cli")).credentials().explain().await;
     let lines: Vec<String> = explanation.steps.iter().map(ToString::to_string).collect();
     assert_eq!(
         lines,
@@ -117,17 +117,17 @@ async fn the_chain_explains_itself() {
         ]
     );
     assert_eq!(explanation.outcome.unwrap().key_id, "cli");
-    let broken = Scene::new().with(&[URI]).with_file(CONFIG, "[]").credentials().explain().await;
+    let broken = Setup::new().with(&[URI]).with_file(CONFIG, "[]").credentials().explain().await;
     assert!(matches!(&broken.steps[2].verdict, Verdict::Broken(why) if why.contains("no object")));
     assert!(broken.outcome.is_err());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_renewal_reads_the_sources_again() {
-    let scene = Scene::new().with_file(CONFIG, aliyun("old"));
-    let credentials = scene.credentials();
+    let setup = Setup::new().with_file(CONFIG, aliyun("old"));
+    let credentials = setup.credentials();
     let old = credentials.credential().await.unwrap().unwrap();
-    scene.put(CONFIG, aliyun("new"));
+    setup.put(CONFIG, aliyun("new"));
     assert_eq!(credentials.credential().await.unwrap().unwrap().key_id, "old", "it names no end");
     credentials.refused(&old);
     assert_eq!(credentials.clone().credential().await.unwrap().unwrap().key_id, "new");

@@ -149,7 +149,7 @@ impl ConnectionArgs {
         let mut options = CredentialOptions::default().with_profile(self.profile.clone());
         options.http = http.clone();
         options.allow_plain_http = self.allow_http;
-        DefaultCredentials::in_world(world.credentials(http), options)
+        DefaultCredentials::in_environment(world.credentials(http), options)
     }
 
     /// The options as words, to repeat the connection on another command line.

@@ -1,4 +1,4 @@
-//! A world put together by hand, and a network that answers as the services do and keeps what it was sent.
+//! An environment put together by hand, and a network that answers as the services do and keeps what it was sent.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,8 +9,8 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use crate::auth::credentials::{
-    Credential, CredentialOptions, CredentialProvider as _, DefaultCredentials, FileText, ProcessOutput,
-    World,
+    Credential, CredentialOptions, CredentialProvider as _, DefaultCredentials, Environment, FileText,
+    ProcessOutput,
 };
 use crate::error::Result;
 use crate::net::clock::TimerClock;
@@ -111,7 +111,7 @@ pub(super) fn healthy(sent: &Sent) -> Option<(u16, String)> {
 }
 
 #[derive(Clone, Default)]
-pub(super) struct Scene {
+pub(super) struct Setup {
     variables: BTreeMap<String, String>,
     files: Arc<Mutex<BTreeMap<PathBuf, FileText>>>,
     unreadable: Option<PathBuf>,
@@ -120,7 +120,7 @@ pub(super) struct Scene {
     options: CredentialOptions,
 }
 
-impl Scene {
+impl Setup {
     pub(super) fn new() -> Self {
         Self::default().answering(healthy)
     }
@@ -179,7 +179,7 @@ impl Scene {
     pub(super) fn credentials(&self) -> DefaultCredentials {
         let (variables, files, unreadable) =
             (self.variables.clone(), self.files.clone(), self.unreadable.clone());
-        let mut world = World::nowhere()
+        let mut environment = Environment::empty()
             .with_home("/home/u")
             .with_clock(TimerClock::starting_at("2026-11-25T01:19:10Z".parse::<DateTime<Utc>>().unwrap()))
             .with_variables(move |name| variables.get(name).cloned())
@@ -190,12 +190,12 @@ impl Scene {
                 files.lock().unwrap().get(path).cloned().ok_or(io::ErrorKind::NotFound.into())
             });
         if let Some(wire) = &self.wire {
-            world = world.with_transport(Arc::new(wire.clone()));
+            environment = environment.with_transport(Arc::new(wire.clone()));
         }
         if let Some(process) = self.process.clone() {
-            world = world.with_processes(move |words| process(words));
+            environment = environment.with_processes(move |words| process(words));
         }
-        DefaultCredentials::in_world(world, self.options.clone())
+        DefaultCredentials::in_environment(environment, self.options.clone())
     }
 
     pub(super) async fn find(&self) -> Result<Credential> {
@@ -222,9 +222,9 @@ pub(super) fn config(profile: &str) -> String {
 
 /// Keeps what is logged, down to a level.
 #[derive(Clone)]
-pub(super) struct Heard(Arc<Mutex<Vec<String>>>, tracing::Level);
+pub(super) struct LogCapture(Arc<Mutex<Vec<String>>>, tracing::Level);
 
-impl Heard {
+impl LogCapture {
     pub(super) fn down_to(level: tracing::Level) -> Self {
         Self(Arc::default(), level)
     }
@@ -234,7 +234,7 @@ impl Heard {
     }
 }
 
-impl tracing::Subscriber for Heard {
+impl tracing::Subscriber for LogCapture {
     fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
         *metadata.level() <= self.1 && metadata.target().starts_with("vod_refresh")
     }

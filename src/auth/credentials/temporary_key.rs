@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use serde_json::Value;
 
-use super::Credential;
+use crate::auth::credential::Credential;
 
 /// A text field, whatever the case of its name; an empty one is as missing.
 pub(super) fn text<'a>(body: &'a Value, name: &str) -> Option<&'a str> {

@@ -1,22 +1,24 @@
-//! A service, or a proxy on the way, may repeat a request in its error text. Tokens and keys are part of requests, and
+//! Keeps secrets out of texts that come from outside.
+//!
+//! A service, or a proxy in between, may repeat a request in its error text. Tokens and keys are part of requests, and
 //! error texts end up in logs and reports.
 
 use secrecy::ExposeSecret as _;
 
-use super::credentials::Credential;
+use super::credential::Credential;
 use super::percent;
 use super::rpc::Params;
 use crate::error::Error;
 use crate::ids::RequestId;
 
-/// Stands where a secret stood.
+/// Replaces a secret.
 const HIDDEN: &str = "<secret>";
-/// Anything shorter is no secret, and may be part of any word.
-const LEAST: usize = 4;
+/// Anything shorter, in bytes, is no secret, and may be part of any word.
+const MIN_SECRET_BYTES: usize = 4;
 /// The one parameter, besides the token, that is a secret: the key that signs callbacks.
 const SECRET_PARAMETER: &str = "AuthKey";
 
-/// What must not show of a call with `params` that `credential` signed.
+/// The secrets of a call with `params` that `credential` signed.
 pub(crate) fn secrets_of<'a>(credential: &'a Credential, params: Option<&'a Params>) -> Vec<&'a str> {
     let token = credential.token.as_ref().map(|token| token.expose_secret());
     let key = params.and_then(|params| params.get(SECRET_PARAMETER)).map(String::as_str);
@@ -44,13 +46,13 @@ pub(crate) fn harmless_id(id: Option<RequestId>, secrets: &[&str]) -> Option<Req
 /// `text` with a placeholder for each of `secrets`, as it is or percent-encoded; `None` if it holds none.
 pub(crate) fn hidden<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let mut shown = text.to_owned();
-    // In each dress a secret is at least as long as it is.
-    let may_hold = |secret: &&str| (LEAST..=text.len()).contains(&secret.len());
+    // A secret is at least as long in each of its encoded forms.
+    let may_hold = |secret: &&str| (MIN_SECRET_BYTES..=text.len()).contains(&secret.len());
     for secret in secrets.into_iter().map(str::trim).filter(may_hold) {
         let once = percent::encode(secret);
-        // The text that is signed holds the token encoded twice; forms write a blank in their own way.
-        for dress in [secret, &once, &percent::encode(&once), &once.replace("%20", "+")] {
-            shown = replaced(&shown, dress);
+        // The text that is signed holds the token encoded twice; forms write a blank as `+`.
+        for form in [secret, &once, &percent::encode(&once), &once.replace("%20", "+")] {
+            shown = replaced(&shown, form);
         }
     }
     (shown != text).then_some(shown)

@@ -1,0 +1,200 @@
+//! The types of the ids.
+//!
+//! An id in one of these types is never empty and never holds blanks, commas or control characters: commas
+//! separate ids on the wire, and an empty `TaskId` would ask `DescribeVodRefreshTasks` about everybody's tasks.
+//! Clones are cheap: the text is shared.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// Longest id that is accepted, in bytes, other than that of a task. The service's own ids have 32 or fewer.
+pub const MAX_ID_BYTES: usize = 64;
+/// Longest task id that is accepted, in bytes. Users never give one, and one that were refused for its length would leave
+/// its media without a verdict.
+pub const MAX_TASK_ID_BYTES: usize = 256;
+
+/// Why a text is not an id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidId {
+    /// Nothing there.
+    Empty,
+    /// Longer than such an id may be.
+    TooLong {
+        /// Its length.
+        bytes: usize,
+        /// The most it may have: [`MAX_ID_BYTES`] or [`MAX_TASK_ID_BYTES`].
+        limit: usize,
+    },
+    /// A blank inside or around it.
+    Blank,
+    /// A comma, which separates ids on the wire.
+    Comma,
+    /// A control character; holds it.
+    Control(char),
+}
+
+impl fmt::Display for InvalidId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("is empty"),
+            Self::TooLong { bytes, limit } => write!(f, "has {bytes} bytes, the limit is {limit}"),
+            Self::Blank => f.write_str("has a blank in it"),
+            Self::Comma => f.write_str("has a comma in it"),
+            Self::Control(c) => write!(f, "has the control character U+{:04X} in it", u32::from(*c)),
+        }
+    }
+}
+
+impl std::error::Error for InvalidId {}
+
+fn check(text: &str, limit: usize) -> Result<(), InvalidId> {
+    if text.is_empty() {
+        return Err(InvalidId::Empty);
+    }
+    for c in text.chars() {
+        match c {
+            ',' => return Err(InvalidId::Comma),
+            // Tab and line breaks are both: "blank" is the word a user understands.
+            c if c.is_whitespace() || c == '\u{feff}' => return Err(InvalidId::Blank),
+            c if c.is_control() => return Err(InvalidId::Control(c)),
+            _ => {}
+        }
+    }
+    if text.len() > limit {
+        return Err(InvalidId::TooLong { bytes: text.len(), limit });
+    }
+    Ok(())
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $limit:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Takes a text that is an id, or says why it is none.
+            ///
+            /// # Errors
+            ///
+            /// [`InvalidId`] for an empty text, blanks, commas, control characters or more than
+            #[doc = concat!("[`", stringify!($limit), "`] bytes.")]
+            pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidId> {
+                let text = text.as_ref();
+                check(text, $limit)?;
+                Ok(Self(Arc::from(text)))
+            }
+
+            /// The id as the service writes it.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($name), self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                Self::new(text)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                Self::new(text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0.as_ref().to_owned()
+            }
+        }
+    };
+}
+
+id! {
+    /// Id of a media in ApsaraVideo VOD (`MediaId`, elsewhere `VideoId`).
+    MediaId, MAX_ID_BYTES
+}
+id! {
+    /// Id of a submitted refresh job (`MediaRefreshJobId`). One job holds up to 20 media.
+    JobId, MAX_ID_BYTES
+}
+id! {
+    /// Id of a CDN task (`TaskId`). One media has several; one id may have several rows.
+    TaskId, MAX_TASK_ID_BYTES
+}
+id! {
+    /// Id of one run of this tool, a time-ordered UUID. It goes out in `UserData.Extend`.
+    RunId, MAX_ID_BYTES
+}
+id! {
+    /// Id that the service gives each request (`RequestId`); its support asks for it.
+    RequestId, MAX_ID_BYTES
+}
+
+impl RunId {
+    /// A fresh, time-ordered id.
+    pub fn fresh() -> Self {
+        Self(Arc::from(uuid::Uuid::now_v7().to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_refuse_what_the_wire_cannot_carry() {
+        let long = "a".repeat(65);
+        let table: &[(&str, InvalidId)] = &[
+            ("", InvalidId::Empty),
+            ("a b", InvalidId::Blank),
+            (" a", InvalidId::Blank),
+            ("a\n", InvalidId::Blank),
+            ("a\u{feff}", InvalidId::Blank),
+            ("a,b", InvalidId::Comma),
+            ("a\u{7}", InvalidId::Control('\u{7}')),
+            (&long, InvalidId::TooLong { bytes: 65, limit: 64 }),
+        ];
+        for (text, why) in table {
+            assert_eq!(MediaId::new(text).unwrap_err(), *why, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn ids_keep_their_text() {
+        let longest = "é".repeat(32);
+        for text in ["m1", "ca3a8f6e4957b658067095869aaaa", longest.as_str()] {
+            assert_eq!(MediaId::new(text).unwrap().as_str(), text);
+        }
+    }
+
+    #[test]
+    fn ids_of_tasks_may_have_256_bytes() {
+        let longest = "1".repeat(256);
+        assert_eq!(TaskId::new(&longest).unwrap().as_str(), longest);
+        let too_long = TaskId::new(longest + "1").unwrap_err();
+        assert_eq!(too_long.to_string(), "has 257 bytes, the limit is 256");
+    }
+}
