@@ -3,24 +3,14 @@
 #![expect(clippy::doc_markdown, reason = "these comments are help texts, and a terminal shows no backticks")]
 
 pub(crate) mod account;
-pub(crate) mod callback;
-pub(crate) mod connection;
-pub(crate) mod events;
-pub(crate) mod journal;
-pub(crate) mod media;
-pub(crate) mod output;
-pub(crate) mod run;
-pub(crate) mod stored;
-pub(crate) mod talk;
-pub(crate) mod waiting;
-
-use std::path::PathBuf;
-
-use clap::{Args, Parser, Subcommand};
-use clap_complete::Shell;
-
 #[cfg(feature = "emulator")]
-use crate::listen::ListenAddress;
+pub(crate) mod emulator;
+pub(crate) mod runs;
+pub(crate) mod shared;
+mod values;
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -45,38 +35,38 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
     #[command(flatten)]
-    pub(crate) talk: talk::TalkArgs,
+    pub(crate) messages: shared::MessageArgs,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Purge the CDN copies of media and wait until every task has ended
     #[command(after_help = REFRESH_EXAMPLES)]
-    Refresh(Box<media::MediaArgs>),
+    Refresh(Box<runs::MediaArgs>),
     /// Prefetch media to the CDN and wait until every task has ended
     #[command(after_help = PRELOAD_EXAMPLES)]
-    Preload(Box<media::MediaArgs>),
+    Preload(Box<runs::MediaArgs>),
     /// Wait for jobs that somebody else submitted
     #[command(after_help = WAIT_EXAMPLES)]
-    Wait(Box<WaitArgs>),
+    Wait(Box<runs::WaitArgs>),
     /// Carry on a run that was interrupted, killed or timed out
     #[command(after_help = RESUME_EXAMPLES)]
-    Resume(Box<stored::ResumeArgs>),
+    Resume(Box<runs::ResumeArgs>),
     /// Show one run from the journal, without waiting
     #[command(after_help = STATUS_EXAMPLES)]
-    Status(Box<stored::StatusArgs>),
+    Status(Box<runs::StatusArgs>),
     /// List the runs in the journal, newest first
-    Runs(stored::RunsArgs),
+    Runs(runs::RunsArgs),
     /// Show or change the account's event settings; produce or check a callback signature
     #[command(subcommand)]
-    Callback(callback::CallbackCommand),
+    Callback(account::CallbackCommand),
     #[cfg(feature = "emulator")]
     /// Run a local stand-in for VOD, with scripted faults
     #[command(after_help = EMULATOR_EXAMPLES)]
-    Emulator(EmulatorArgs),
+    Emulator(emulator::EmulatorArgs),
     #[cfg(feature = "emulator")]
     /// See the main job done against the emulator; needs no account
-    Demo(DemoArgs),
+    Demo(emulator::DemoArgs),
     /// Print a shell's completions
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {
@@ -105,59 +95,6 @@ impl Command {
     pub(crate) fn is_run(&self) -> bool {
         matches!(self, Self::Refresh(_) | Self::Preload(_) | Self::Wait(_) | Self::Resume(_))
     }
-}
-
-/// `wait`: jobs by their ids.
-#[derive(Debug, Args)]
-pub(crate) struct WaitArgs {
-    /// Jobs, by their `MediaRefreshJobId`
-    #[arg(value_name = "JOB_ID", required = true)]
-    pub(crate) jobs: Vec<String>,
-    #[command(flatten)]
-    pub(crate) theirs: TheirMediaArgs,
-    #[command(flatten)]
-    pub(crate) run: run::RunArgs,
-    #[command(flatten)]
-    pub(crate) journal: journal::JournalArgs,
-}
-
-/// What is known of the media of jobs that somebody else submitted.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Media")]
-pub(crate) struct TheirMediaArgs {
-    /// A media of the jobs; may be given again, or with commas. Once all of them are shown, the jobs are taken as whole.
-    /// Without it a job is taken as whole when its rows have not changed for 10 s [default: nobody knows]
-    #[arg(long, value_name = "ID", value_delimiter = ',')]
-    pub(crate) media: Vec<String>,
-    /// More of them, from a file or from stdin (`-`); may be given again. Lines, commas or blanks separate them, `#`
-    /// starts a comment [default: none]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) media_file: Vec<PathBuf>,
-    /// How many media the jobs have together: so many must be shown before they are taken as whole [default: as many as
-    /// are named]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) expect: Option<u32>,
-}
-
-#[cfg(feature = "emulator")]
-/// `emulator`: where to listen and what to play.
-#[derive(Debug, Args)]
-pub(crate) struct EmulatorArgs {
-    /// Address to serve on; port 0 picks one and prints it [default: 127.0.0.1:0]
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", hide_default_value = true)]
-    pub(crate) listen: ListenAddress,
-    /// How the cloud behaves: a JSON file (`-` is stdin) [default: a cloud in good health]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) scenario: Option<PathBuf>,
-}
-
-#[cfg(feature = "emulator")]
-/// `demo`: only the form of its result.
-#[derive(Debug, Args)]
-pub(crate) struct DemoArgs {
-    /// What goes to stdout
-    #[arg(long, value_enum, value_name = "FORM", default_value_t = output::Form::Text)]
-    pub(crate) output: output::Form,
 }
 
 const REFRESH_EXAMPLES: &str = "\

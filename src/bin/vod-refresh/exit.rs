@@ -1,13 +1,10 @@
 //! Exit codes, error texts and hints: what a script reads, and what a person reads.
 
-mod hint;
-
 use std::error::Error as StdError;
 
 use vod_refresh::run::ReportedError;
 use vod_refresh::{Error, ErrorKind, Outcome};
 
-pub(crate) use self::hint::hint;
 use crate::words::harmless;
 
 /// How the process ends. The numbers are a contract.
@@ -35,36 +32,28 @@ impl ExitCode {
     pub(crate) const DEFAULT_TIMEOUT: u8 = 8;
 
     pub(crate) fn number(self) -> u8 {
-        match self {
-            Self::Complete => 0,
-            Self::Internal => 1,
-            Self::Usage => 2,
-            Self::Config => 3,
-            Self::Refused => 4,
-            Self::Quota => 5,
-            Self::Failed => 6,
-            Self::Partial => 7,
-            Self::Timeout(number) => number,
-            Self::Unavailable => 9,
-            Self::Interrupted => 130,
-            Self::Terminated => 143,
-        }
+        self.contract().0
     }
 
     /// The name that the contract gives it.
     pub(crate) fn name(self) -> &'static str {
+        self.contract().1
+    }
+
+    fn contract(self) -> (u8, &'static str) {
         match self {
-            Self::Complete => "complete",
-            Self::Internal => "internal",
-            Self::Usage => "usage",
-            Self::Config => "config",
-            Self::Refused => "refused",
-            Self::Quota => "quota",
-            Self::Failed => "failed",
-            Self::Partial => "partial",
-            Self::Timeout(_) => "timeout",
-            Self::Unavailable => "unavailable",
-            Self::Interrupted | Self::Terminated => "interrupted",
+            Self::Complete => (0, "complete"),
+            Self::Internal => (1, "internal"),
+            Self::Usage => (2, "usage"),
+            Self::Config => (3, "config"),
+            Self::Refused => (4, "refused"),
+            Self::Quota => (5, "quota"),
+            Self::Failed => (6, "failed"),
+            Self::Partial => (7, "partial"),
+            Self::Timeout(number) => (number, "timeout"),
+            Self::Unavailable => (9, "unavailable"),
+            Self::Interrupted => (130, "interrupted"),
+            Self::Terminated => (143, "interrupted"),
         }
     }
 
@@ -160,20 +149,19 @@ impl Failure {
     }
 }
 
-/// A long list at the end of a message, such as the places where no credentials were found, gets a line for each of its
-/// points.
+/// A message with more bytes than this gets a line for each point of its list.
+const LONGEST_LINE: usize = 200;
+
+/// The message in lines: a long list at its end, such as the places where no credentials were found, is broken up.
 fn unfolded(message: &str) -> Vec<String> {
     match message.strip_suffix(')').and_then(|text| text.split_once(" (")) {
-        Some((head, list)) if message.len() > WALL && list.contains("; ") => {
+        Some((head, list)) if message.len() > LONGEST_LINE && list.contains("; ") => {
             let points = list.split("; ").map(|point| format!("  {point}"));
             std::iter::once(head.to_owned()).chain(points).collect()
         }
         _ => vec![message.to_owned()],
     }
 }
-
-/// A message of so many bytes is a wall of text.
-const WALL: usize = 200;
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
@@ -200,6 +188,52 @@ pub(crate) fn lines_of_reported(error: &ReportedError, outcome: Outcome) -> Vec<
 
 fn as_hint(hint: &str) -> String {
     format!("  hint: {hint}")
+}
+
+/// What a person can do about an error: by the beginning of its code where that tells more, else by its kind.
+pub(crate) fn hint(kind: ErrorKind, code: &str) -> Option<&'static str> {
+    let begins =
+        |prefix: &str| code.get(..prefix.len()).is_some_and(|part| part.eq_ignore_ascii_case(prefix));
+    let family = |prefixes: &[&str]| prefixes.iter().any(|prefix| begins(prefix));
+    Some(match kind {
+        _ if begins("NoCredentials") => {
+            "set the two `ALIBABA_CLOUD_ACCESS_KEY_…` variables, or run `aliyun configure`"
+        }
+        _ if family(&["SignatureDoesNotMatch", "IncompleteSignature"]) => {
+            "check that `ALIBABA_CLOUD_ACCESS_KEY_SECRET` belongs to the key id and was copied whole"
+        }
+        _ if begins("InvalidAccessKeyId") => {
+            "the key id is unknown or disabled: check `ALIBABA_CLOUD_ACCESS_KEY_ID` in the RAM console"
+        }
+        _ if kind == ErrorKind::Expired || family(&["InvalidSecurityToken", "Expired"]) => {
+            "get a new STS token and set all three `ALIBABA_CLOUD_…` variables again"
+        }
+        _ if begins("MissingSecurityToken") => {
+            "a temporary key needs its token in `ALIBABA_CLOUD_SECURITY_TOKEN`"
+        }
+        _ if kind == ErrorKind::Clock || family(&["InvalidTimeStamp", "Clock"]) => {
+            "set this machine's clock: requests are good for 15 minutes"
+        }
+        _ if family(&["Forbidden", "NoPermission"]) => {
+            "grant the RAM user `vod:RefreshMediaPlayUrls`, `vod:GetMediaRefreshJobs` and `vod:DescribeVodRefreshTasks`"
+        }
+        _ if family(&["InvalidAction", "InvalidApi", "InvalidVersion"]) => {
+            "this endpoint does not know VOD's actions: check `--region` and `--endpoint`"
+        }
+        _ if begins("InvalidDomain") => "add the CDN domain to VOD in the same region, or check `--region`",
+        _ if code == "Timeout" => {
+            "`--timeout` gives it longer; if calls were failing, a warning above says why"
+        }
+        ErrorKind::Internal => "this is a fault of vod-refresh: please report it",
+        ErrorKind::Quota => {
+            "the quota is counted by the day: try again tomorrow, or ask the vendor to raise it"
+        }
+        ErrorKind::Throttled => "lower `--max-rps`, or run fewer at the same time",
+        ErrorKind::Busy => "the CDN's queue is full: try again in some minutes",
+        ErrorKind::Unavailable => "check the network, proxy variables, `--endpoint` and `--ca-file`",
+        ErrorKind::Garbled => "something that is not VOD answered: check `--endpoint` and proxy variables",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -289,5 +323,14 @@ mod tests {
         let lines = lines_of_reported(&error, Outcome::Timeout);
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(lines[1].contains("--timeout"), "{lines:?}");
+    }
+
+    #[test]
+    fn hints_follow_the_code_before_the_kind() {
+        let hint = |code| hint(ErrorKind::Refused, code).unwrap_or_default();
+        assert!(hint("SignatureDoesNotMatch").contains("SECRET"));
+        assert!(hint("InvalidAccessKeyId.NotFound").contains("KEY_ID"));
+        assert!(hint("Forbidden.RAM").contains("vod:RefreshMediaPlayUrls"));
+        assert_eq!(hint("é"), "");
     }
 }

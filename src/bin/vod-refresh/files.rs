@@ -23,7 +23,8 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<(), Failure> {
     write_io(path, text).map_err(|why| Failure::output(&shown(path), why))
 }
 
-fn shown(path: &Path) -> String {
+/// A path for people.
+pub(crate) fn shown(path: &Path) -> String {
     harmless(&path.display().to_string())
 }
 

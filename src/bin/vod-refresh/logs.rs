@@ -12,7 +12,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::args::talk::{LogFormat, TalkArgs};
+use crate::args::shared::{LogFormat, MessageArgs};
 use crate::printer::Printer;
 use crate::words::{harmless, short};
 
@@ -20,7 +20,7 @@ use crate::words::{harmless, short};
 const SAME_WARNING: u32 = 3;
 
 /// Sends what the library logs where the options want it. Only the first call in a process counts.
-pub(crate) fn start(talk: &TalkArgs, printer: &Printer) {
+pub(crate) fn start(talk: &MessageArgs, printer: &Printer) {
     if talk.quiet && talk.verbose == 0 {
         return;
     }

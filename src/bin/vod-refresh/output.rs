@@ -18,10 +18,10 @@ use std::path::PathBuf;
 
 use vod_refresh::Report;
 
-use crate::args::output::{Form, OutputArgs};
-use crate::carry_on::Next;
+use crate::args::shared::{Form, OutputArgs};
 use crate::exit::Failure;
 use crate::files;
+use crate::next_command::NextCommand;
 use crate::printer::Printer;
 use crate::words::harmless;
 
@@ -36,7 +36,11 @@ pub(crate) fn check_files(args: &OutputArgs) -> Result<(), Failure> {
 }
 
 /// Writes every file that was asked for; `next` carries the run on. All are tried, and each that can't be written is told.
-pub(crate) fn write_files(report: &Report, next: Option<&Next>, args: &OutputArgs) -> Result<(), Failure> {
+pub(crate) fn write_files(
+    report: &Report,
+    next: Option<&NextCommand>,
+    args: &OutputArgs,
+) -> Result<(), Failure> {
     let write = |path: &Option<PathBuf>, render: &dyn Fn(&Report) -> String| match path {
         Some(path) => files::write(path, &render(report)),
         None => Ok(()),

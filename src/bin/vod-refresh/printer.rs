@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use serde_json::json;
 use vod_refresh::net::clock::{Clock as _, SystemClock, to_wire};
 
-use crate::args::talk::{LogFormat, TalkArgs, When};
+use crate::args::shared::{LogFormat, MessageArgs, When};
 use crate::exit::Failure;
 use crate::screen::{self, Screen};
 use crate::words::unheeded;
@@ -66,7 +66,7 @@ impl Level {
 }
 
 impl Printer {
-    pub(crate) fn new(talk: &TalkArgs) -> Self {
+    pub(crate) fn new(talk: &MessageArgs) -> Self {
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let plain =
             set("NO_COLOR") || set("CI") || std::env::var_os("TERM").is_some_and(|term| term == "dumb");

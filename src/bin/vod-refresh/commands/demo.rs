@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Parser as _;
+use clap::{Parser as _, ValueEnum as _};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use vod_refresh::auth::credentials::{KEY_ID_VARIABLE, SECRET_VARIABLE};
@@ -16,23 +16,20 @@ use vod_refresh::net::{HttpOptions, HttpTransport};
 use vod_refresh::vod::TaskType;
 use vod_refresh::{Error, ErrorKind};
 
-use super::{block_on, media};
-use crate::args::media::MediaArgs;
-use crate::args::{Cli, Command, DemoArgs};
+use super::refresh;
+use crate::args::emulator::DemoArgs;
+use crate::args::runs::MediaArgs;
+use crate::args::{Cli, Command};
+use crate::environment::{Environment, variable};
 use crate::exit::{ExitCode, Failure};
 use crate::printer::Printer;
 use crate::words::shell_line;
-use crate::world::{World, variable};
 
 /// A key for events, as made up as the cloud.
 const CALLBACK_KEY: &str = "DemoCallbackKey1";
 const MEDIA: [&str; 3] = ["intro-4k", "lesson-01", "lesson-02"];
 
-pub(crate) fn execute(args: &DemoArgs, printer: &Printer) -> Result<ExitCode, Failure> {
-    block_on(show(args, printer))
-}
-
-async fn show(args: &DemoArgs, printer: &Printer) -> Result<ExitCode, Failure> {
+pub(crate) async fn show(args: &DemoArgs, printer: &Printer) -> Result<ExitCode, Failure> {
     let failed =
         |why: std::io::Error| Error::new(ErrorKind::Config, "cannot listen on this machine").with_source(why);
     let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
@@ -45,7 +42,7 @@ async fn show(args: &DemoArgs, printer: &Printer) -> Result<ExitCode, Failure> {
         let (emulator, stop) = (emulator.clone(), stop.clone());
         async move { emulator.serve(listener, stop).await }
     });
-    let ended = media::execute_in(TaskType::Refresh, &*parse(&words)?, &world(emulator), printer).await;
+    let ended = refresh::media(TaskType::Refresh, &*parse(&words)?, &environment(emulator), printer).await;
     stop.cancel();
     // It has a second to say goodbye; nobody waits for more.
     let _ = cloud.await;
@@ -69,15 +66,14 @@ fn transport() -> Result<HttpTransport, Error> {
 }
 
 fn command_line(address: SocketAddr, args: &DemoArgs) -> Vec<String> {
-    let mut words: Vec<String> = vec!["vod-refresh".into(), "refresh".into()];
-    words.extend(MEDIA.map(str::to_owned));
-    words.extend(["--endpoint".into(), format!("http://{address}")]);
-    words.extend(["--callback-listen".into(), "127.0.0.1:0".into()]);
-    words.extend(["--timeout".into(), "1m".into()]);
-    // What happens here is no run of anybody's.
-    words.push("--no-journal".into());
-    words.extend(["--output".into(), args.output.as_str().into()]);
-    words
+    let endpoint = format!("http://{address}");
+    let form = args.output.to_possible_value();
+    let form = form.as_ref().map_or("text", |form| form.get_name());
+    // What happens here is no run of anybody's, so no journal keeps it.
+    let options = ["--callback-listen", "127.0.0.1:0", "--timeout", "1m", "--no-journal", "--output", form];
+    let line =
+        ["vod-refresh", "refresh"].into_iter().chain(MEDIA).chain(["--endpoint", &endpoint]).chain(options);
+    line.map(str::to_owned).collect()
 }
 
 fn parse(words: &[String]) -> Result<Box<MediaArgs>, Failure> {
@@ -91,16 +87,18 @@ fn parse(words: &[String]) -> Result<Box<MediaArgs>, Failure> {
 }
 
 /// What the command finds around it: made-up keys. The cloud learns where events are to go when the port is known.
-fn world(emulator: Emulator) -> World {
+fn environment(emulator: Emulator) -> Environment {
     let keys = [
         (KEY_ID_VARIABLE, "testid"),
         (SECRET_VARIABLE, "testsecret"),
         (variable::CALLBACK_KEY, CALLBACK_KEY),
     ];
-    World::of(keys.map(|(name, value)| (name, value.to_owned())).to_vec()).with_on_listening(move |address| {
-        let url = format!("http://{address}/");
-        emulator.set_callback(Some(Callback { url, key: Some(CALLBACK_KEY.to_owned()) }));
-    })
+    Environment::of_variables(keys.map(|(name, value)| (name, value.to_owned())).to_vec()).with_on_listening(
+        move |address| {
+            let url = format!("http://{address}/");
+            emulator.set_callback(Some(Callback { url, key: Some(CALLBACK_KEY.to_owned()) }));
+        },
+    )
 }
 
 fn explain(words: &[String], printer: &Printer) {
@@ -120,7 +118,7 @@ fn suggest(printer: &Printer) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::output::Form;
+    use crate::args::shared::Form;
 
     #[test]
     fn the_command_that_is_shown_is_one() {

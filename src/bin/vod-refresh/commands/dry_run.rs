@@ -6,15 +6,15 @@ use vod_refresh::auth::percent;
 use vod_refresh::auth::preview::{Preview, Signer, preview};
 use vod_refresh::ids::RunId;
 use vod_refresh::vod::RefreshMediaPlayUrls;
-use vod_refresh::{CredentialProvider as _, Error, ErrorKind, RefreshRequest};
+use vod_refresh::{CredentialProvider as _, EnvironmentCredentials, Error, ErrorKind, RefreshRequest};
 
-use crate::args::connection::ConnectionArgs;
-use crate::args::output::Form;
+use crate::args::shared::{ConnectionArgs, Form};
+use crate::environment::Environment;
 use crate::exit::{ExitCode, Failure};
 use crate::output::json;
 use crate::printer::Printer;
+use crate::setup;
 use crate::words::{count, harmless};
-use crate::world::World;
 
 /// Stands for the id that a run would get: as long as one, and the same each time.
 const NO_RUN: &str = "00000000-0000-0000-0000-000000000000";
@@ -35,14 +35,14 @@ pub(crate) async fn show(
     request: &RefreshRequest,
     connection: &ConnectionArgs,
     form: Form,
-    world: &World,
+    environment: &Environment,
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
     let run = RunId::new(NO_RUN).map_err(|why| Error::new(ErrorKind::Internal, why.to_string()))?;
     let submissions = request.submissions(&run)?;
-    let endpoint = connection.unasked_client(world)?.endpoint().to_owned();
-    let signer = signer(connection, world, printer).await?;
-    let version = connection.version();
+    let endpoint = setup::client_without_credentials(connection, environment)?.endpoint().to_owned();
+    let signer = signer(connection, environment, printer).await?;
+    let version = setup::signature_version(connection);
     let plan =
         |(n, submission): (usize, &RefreshMediaPlayUrls)| planned(n, submission, &endpoint, version, &signer);
     let requests: Vec<Planned> = submissions.iter().enumerate().map(plan).collect::<Result<_, Error>>()?;
@@ -60,10 +60,14 @@ pub(crate) async fn show(
 }
 
 /// Who would sign. Only the environment is looked at: other sources may need calls.
-async fn signer(connection: &ConnectionArgs, world: &World, printer: &Printer) -> Result<Signer, Failure> {
+async fn signer(
+    connection: &ConnectionArgs,
+    environment: &Environment,
+    printer: &Printer,
+) -> Result<Signer, Failure> {
     let found = match &connection.profile {
         Some(_) => None,
-        None => connection.environment(world).credential().await?,
+        None => EnvironmentCredentials::from_lookup(|name| environment.variable(name)).credential().await?,
     };
     match &found {
         Some(credential) => {

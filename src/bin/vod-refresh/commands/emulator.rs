@@ -10,29 +10,25 @@ use vod_refresh::emulator::{Emulator, Scenario};
 use vod_refresh::net::{HttpOptions, HttpTransport};
 use vod_refresh::{Error, ErrorKind};
 
-use super::block_on;
-use crate::args::EmulatorArgs;
+use crate::args::emulator::EmulatorArgs;
 use crate::exit::{ExitCode, Failure};
+use crate::files::shown;
 use crate::printer::Printer;
 use crate::signals::Signals;
 use crate::words::{harmless, shell_word};
 
-pub(crate) fn execute(args: &EmulatorArgs, printer: &Printer) -> Result<ExitCode, Failure> {
+pub(crate) async fn serve(args: &EmulatorArgs, printer: &Printer) -> Result<ExitCode, Failure> {
     let scenario = match &args.scenario {
         Some(path) => read(path)?,
         None => Scenario::new(),
     };
-    block_on(serve(args, scenario, printer))
-}
-
-async fn serve(args: &EmulatorArgs, scenario: Scenario, printer: &Printer) -> Result<ExitCode, Failure> {
     let failed = |why: io::Error| {
         Error::new(ErrorKind::Config, format!("cannot listen on {}", args.listen)).with_source(why)
     };
-    let listener = TcpListener::bind(args.listen.0).await.map_err(failed)?;
+    let listener = TcpListener::bind(args.listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let signals = Signals::listen(printer, "stopping")?;
-    if !args.listen.is_loopback() {
+    if !args.listen.ip().to_canonical().is_loopback() {
         printer.warn("other machines can reach the emulator; it is made for tests and guards nothing");
     }
     printer.say(&format!("emulator listening on http://{address}"));
@@ -74,7 +70,7 @@ fn event_transport() -> Result<HttpTransport, Error> {
 }
 
 fn read(path: &Path) -> Result<Scenario, Failure> {
-    let name = harmless(&path.display().to_string());
+    let name = shown(path);
     let text = if path == Path::new("-") {
         let mut text = String::new();
         io::stdin().read_to_string(&mut text).map(|_| text)

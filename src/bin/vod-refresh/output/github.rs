@@ -11,23 +11,23 @@ use std::path::Path;
 
 use vod_refresh::Report;
 
+use crate::environment::Environment;
 use crate::exit::{ExitCode, Failure};
 use crate::printer::Printer;
 use crate::words::harmless;
-use crate::world::World;
 
 const SUMMARY: &str = "GITHUB_STEP_SUMMARY";
 const OUTPUT: &str = "GITHUB_OUTPUT";
 
 /// GitHub Actions, where it listens.
 pub(crate) struct GitHub<'a> {
-    world: &'a World,
+    world: &'a Environment,
     printer: &'a Printer,
 }
 
 impl<'a> GitHub<'a> {
     /// `None` where this is no step of it.
-    pub(crate) fn here(world: &'a World, printer: &'a Printer) -> Option<Self> {
+    pub(crate) fn here(world: &'a Environment, printer: &'a Printer) -> Option<Self> {
         let is_here = world.variable("GITHUB_ACTIONS").as_deref() == Some("true");
         is_here.then_some(Self { world, printer })
     }

@@ -23,20 +23,20 @@ use vod_refresh::run::{MediaState, Outcome, Report};
 use self::figures::{Count, grouped, length, share, span, time};
 use super::escape::{escaped, shortened};
 use super::{remedy, rows};
-use crate::carry_on::Next;
+use crate::next_command::NextCommand;
 
 /// A longer command, in bytes, is none to copy from a page: it names hundreds of jobs.
 const LONGEST_COMMAND: usize = 2_000;
 
 /// The whole page; `next` carries the run on.
-pub(crate) fn render(report: &Report, next: Option<&Next>) -> String {
+pub(crate) fn render(report: &Report, next: Option<&NextCommand>) -> String {
     let mut out = String::new();
     // Writing to a String never fails.
     let _ = page(&mut out, report, next);
     out
 }
 
-fn page(out: &mut String, report: &Report, next: Option<&Next>) -> fmt::Result {
+fn page(out: &mut String, report: &Report, next: Option<&NextCommand>) -> fmt::Result {
     head(out, report)?;
     header(out, report, next)?;
     contents(out, report)?;
@@ -87,7 +87,7 @@ fn title(report: &Report) -> String {
     }
 }
 
-fn header(out: &mut String, report: &Report, next: Option<&Next>) -> fmt::Result {
+fn header(out: &mut String, report: &Report, next: Option<&NextCommand>) -> fmt::Result {
     let (class, sign) = match report.outcome {
         Outcome::Complete => ("ok", "✓"),
         Outcome::Submitted | Outcome::Timeout | Outcome::Interrupted | Outcome::Unfinished => ("open", "…"),
@@ -113,7 +113,8 @@ fn header(out: &mut String, report: &Report, next: Option<&Next>) -> fmt::Result
         }
         writeln!(out, "</p><p>{}</p></div>", escaped(remedy::for_error(error)))?;
     }
-    if let Some(Next { aim, command, .. }) = next.filter(|next| next.command.len() <= LONGEST_COMMAND) {
+    if let Some(NextCommand { aim, command, .. }) = next.filter(|next| next.command.len() <= LONGEST_COMMAND)
+    {
         let aim = aim.replacen('t', "T", 1);
         writeln!(out, r#"<p class="next">{aim} <code>{}</code></p>"#, escaped(command))?;
     }

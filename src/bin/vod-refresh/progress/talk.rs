@@ -6,7 +6,7 @@ use std::time::Duration;
 use vod_refresh::run::{MediaState, Notice, ReportedError};
 use vod_refresh::vod::{TaskStatus, TaskType};
 
-use crate::carry_on::OUTCOME_UNKNOWN;
+use crate::next_command::OUTCOME_UNKNOWN;
 use crate::printer::Level;
 use crate::words::{count, count_of_past, harmless, short};
 use crate::zone;

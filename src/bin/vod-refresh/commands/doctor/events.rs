@@ -1,18 +1,29 @@
-//! The account's event settings against what is configured here. Pure.
+//! Events: the account's event settings against what is configured here, and whether queue and callback URL can be reached.
 //!
-//! None of it is a failure: a run whose events do not come looks its jobs up.
+//! None of the settings is a failure: a run whose events do not come looks its jobs up.
+
+use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::net::TcpStream;
+use vod_refresh::ErrorKind;
+use vod_refresh::smq::QueueClient;
 use vod_refresh::vod::{CallbackType, MessageCallback, REFRESH_EVENT};
 
 use super::finding::Finding;
-use crate::args::events::EventArgs;
+use crate::args::shared::EventArgs;
+use crate::exit::ExitCode;
+use crate::words::harmless;
 
+const CONNECT_LIMIT: Duration = Duration::from_secs(3);
+/// A message that a run dropped is seen again only after the queue's visibility timeout.
+const LONGEST_HIDDEN: Duration = Duration::from_secs(60);
 const SETTINGS: &str = "event settings";
 const ADDRESS: &str = "event address";
 const KEY: &str = "event key";
 
-pub(super) fn check(
+/// The account's settings against the options given here.
+pub(super) fn settings(
     settings: Option<&MessageCallback>,
     here: &EventArgs,
     keys: &[SecretString],
@@ -32,7 +43,7 @@ pub(super) fn check(
         findings.push(key(settings, keys));
     }
     if here.queue.is_some() && settings.callback_type == CallbackType::Mns {
-        findings.push(queue(settings, here));
+        findings.push(queue_address(settings, here));
     }
     findings
 }
@@ -100,7 +111,7 @@ fn key(settings: &MessageCallback, keys: &[SecretString]) -> Finding {
     }
 }
 
-fn queue(settings: &MessageCallback, here: &EventArgs) -> Finding {
+fn queue_address(settings: &MessageCallback, here: &EventArgs) -> Finding {
     let part = |text: &Option<String>| text.clone().unwrap_or_default();
     let theirs = format!(
         "{}/queues/{}",
@@ -117,6 +128,61 @@ fn queue(settings: &MessageCallback, here: &EventArgs) -> Finding {
     }
 }
 
+/// The queue, by one harmless call. A run does not need that call, so its denial proves nothing.
+pub(super) async fn queue_answers(client: Option<&QueueClient>) -> Finding {
+    const CHECK: &str = "queue";
+    let Some(client) = client else { return Finding::ok(CHECK, "none is configured here") };
+    match client.get_queue_attributes().await {
+        Ok(attributes) => {
+            let name = harmless(attributes.name.as_deref().unwrap_or("the queue")).to_string();
+            match attributes.visibility_timeout.filter(|timeout| *timeout > LONGEST_HIDDEN) {
+                Some(long) => Finding::warn(CHECK, format!("{name} hides messages for {} s", long.as_secs()))
+                    .remedy(
+                        "set its visibility timeout to a minute or less: others wait so long after a crash",
+                    ),
+                None => Finding::ok(CHECK, format!("{name} is there and answers")),
+            }
+        }
+        Err(error) if error.kind() == ErrorKind::Refused => Finding::warn(CHECK, error.to_string()).remedy(
+            "a run needs `mns:BatchReceiveMessage`, `mns:DeleteMessage`, `mns:ChangeMessageVisibility`",
+        ),
+        Err(error) => Finding::fail(CHECK, error.to_string(), ExitCode::of_kind(error.kind()))
+            .remedy("check `--queue`, its region and the network; without a queue jobs are looked up"),
+    }
+}
+
+/// Whether somebody takes connections at the callback URL. What VOD sees can't be known from here.
+pub(super) async fn callback_url_answers(url: Option<&str>) -> Finding {
+    const CHECK: &str = "callback url";
+    let Some(url) = url else {
+        return Finding::ok(CHECK, "not known: none is configured here");
+    };
+    let Some((host, port)) = host_and_port(url) else {
+        return Finding::warn(CHECK, format!("{} is no URL", harmless(url)));
+    };
+    let place = format!("{}:{port}", harmless(&host));
+    let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    match tokio::time::timeout(CONNECT_LIMIT, TcpStream::connect((host.as_str(), port))).await {
+        _ if loopback => Finding::warn(CHECK, format!("{place} is this machine, which VOD can't reach"))
+            .remedy("give the public URL; without one jobs are looked up"),
+        Ok(Ok(_)) => {
+            Finding::ok(CHECK, format!("{place} takes connections from here; what VOD sees is not known"))
+        }
+        Ok(Err(why)) => Finding::warn(CHECK, format!("{place} takes no connection from here: {why}"))
+            .remedy("nobody may be listening before a run does; else check name, firewall and proxy"),
+        Err(_) => Finding::warn(CHECK, format!("{place} did not answer in {} s", CONNECT_LIMIT.as_secs()))
+            .remedy("check name, firewall and proxy"),
+    }
+}
+
+fn host_and_port(url: &str) -> Option<(String, u16)> {
+    let uri: http::Uri = url.parse().ok()?;
+    let usual = if uri.scheme_str() == Some("http") { 80 } else { 443 };
+    // An IPv6 address stands in brackets in a URL, and without them elsewhere.
+    let host = uri.host()?.trim_start_matches('[').trim_end_matches(']').to_owned();
+    Some((host, uri.port_u16().unwrap_or(usual)))
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
@@ -131,7 +197,7 @@ mod tests {
             panic!()
         };
         let keys: Vec<SecretString> = keys.iter().map(|key| SecretString::from(*key)).collect();
-        check(settings, &args.events, &keys).iter().map(|finding| finding.status).collect()
+        super::settings(settings, &args.events, &keys).iter().map(|finding| finding.status).collect()
     }
 
     fn http(events: &str, key: Option<&str>) -> MessageCallback {
@@ -178,6 +244,17 @@ mod tests {
                 expected,
                 "{set:?} {options} {keys:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_url_leads_to_a_host_and_its_usual_port() {
+        for (url, host, port) in [
+            ("https://cb.test/vod", "cb.test", 443),
+            ("http://cb.test", "cb.test", 80),
+            ("http://[::1]:8080/", "::1", 8080),
+        ] {
+            assert_eq!(host_and_port(url), Some((host.to_owned(), port)));
         }
     }
 }

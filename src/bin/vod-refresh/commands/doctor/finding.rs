@@ -66,10 +66,12 @@ impl Finding {
         self
     }
 
-    /// The same, but no reason to fail.
+    /// The same, but no reason to fail; as it is where all is `good`.
     #[must_use]
-    pub(super) fn only_a_warning(mut self) -> Self {
-        (self.status, self.code) = (Status::Warn, ExitCode::Complete);
+    pub(super) fn at_most_a_warning(mut self, good: bool) -> Self {
+        if !good {
+            (self.status, self.code) = (Status::Warn, ExitCode::Complete);
+        }
         self
     }
 

@@ -136,7 +136,7 @@ fn a_run_that_is_not_over_is_not_called_a_fault_and_says_how_to_go_on() {
     assert!(page.contains("Unfinished: the run is still going on") && !page.contains("Internal"));
     assert!(!page.contains("class=\"next\""));
     let with = |command: String| {
-        super::render(&report, Some(&Next { aim: "to carry on:", command, is_resume: true }))
+        super::render(&report, Some(&NextCommand { aim: "to carry on:", command, is_resume: true }))
     };
     let page = with("vod-refresh resume r1 --journal '/a & b'".to_owned());
     assert!(

@@ -7,22 +7,23 @@ use std::path::Path;
 use secrecy::SecretString;
 use vod_refresh::{Error, ErrorKind};
 
+use crate::args::shared::KeyArgs;
+use crate::environment::{Environment, variable};
 use crate::exit::Failure;
+use crate::files::shown;
 use crate::printer::Printer;
-use crate::words::harmless;
-use crate::world::{World, variable};
 
 /// A key file is a line or two; more is another file.
 const MAX_FILE: u64 = 4 * 1024;
 
-/// The keys from `file`, else from the environment; none if neither is given.
+/// The keys from the file that was given, else from the environment; none if there is neither.
 pub(crate) fn callback_keys(
-    file: Option<&Path>,
-    world: &World,
+    args: &KeyArgs,
+    environment: &Environment,
     printer: &Printer,
 ) -> Result<Vec<SecretString>, Failure> {
-    if let Some(path) = file {
-        let name = harmless(&path.display().to_string());
+    if let Some(path) = &args.callback_auth_key_file {
+        let name = shown(path);
         let text = read(path).map_err(|why| {
             Error::new(ErrorKind::Config, format!("cannot read the callback key file {name}"))
                 .with_source(why)
@@ -30,7 +31,7 @@ pub(crate) fn callback_keys(
         warn_if_shared(path, &name, printer);
         return keys(text.lines(), &format!("the callback key file {name}"));
     }
-    match world.variable(variable::CALLBACK_KEY) {
+    match environment.variable(variable::CALLBACK_KEY) {
         Some(text) => keys(text.split(','), variable::CALLBACK_KEY),
         None => Ok(Vec::new()),
     }

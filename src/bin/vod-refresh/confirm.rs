@@ -1,4 +1,4 @@
-//! Asks before something of the account is changed.
+//! Asks the user before something of the account is changed.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
@@ -8,7 +8,7 @@ use crate::exit::Failure;
 ///
 /// Fails where nobody can be asked: a script must say what it wants. The prompt is no result, so it goes to stderr;
 /// it is shown even when quiet.
-pub(crate) fn given(yes: bool, question: &str) -> Result<bool, Failure> {
+pub(crate) fn confirmed(yes: bool, question: &str) -> Result<bool, Failure> {
     if yes {
         return Ok(true);
     }
