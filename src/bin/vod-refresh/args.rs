@@ -12,24 +12,10 @@ mod values;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
-const EXAMPLES: &str = "\
-Examples:
-  vod-refresh demo                                  see it work, no account needed
-  vod-refresh refresh 0a1b2c… 3d4e5f…               purge two media and wait for every URL
-  vod-refresh preload --from-file ids.txt --output json > report.json
-  vod-refresh wait c5ae61bf…                        wait for a job that is under way
-  vod-refresh resume                                carry on what was interrupted
-
-Credentials come from the profile of --profile, else from ALIBABA_CLOUD_ACCESS_KEY_ID and
-ALIBABA_CLOUD_ACCESS_KEY_SECRET (a temporary key with ALIBABA_CLOUD_SECURITY_TOKEN), OIDC,
-~/.aliyun/config.json, ~/.alibabacloud/credentials.ini, a credentials URI or the instance's role.
-
-Exit codes: 0 complete, 2 usage, 3 config, 4 refused, 5 quota, 6 failed, 7 partial, 8 timeout,
-9 unavailable, 130 and 143 interrupted, 1 a fault of vod-refresh.";
-
 /// Refresh (purge) or preload Alibaba Cloud VOD media on the CDN, and wait until every URL is done.
 #[derive(Debug, Parser)]
-#[command(name = "vod-refresh", version, after_help = EXAMPLES, max_term_width = 100, propagate_version = true)]
+#[command(name = "vod-refresh", version, max_term_width = 100, propagate_version = true)]
+#[command(after_help = include_str!("args/examples/overview.txt").trim_end())]
 #[command(disable_help_subcommand = true, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -41,19 +27,19 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Purge the CDN copies of media and wait until every task has ended
-    #[command(after_help = REFRESH_EXAMPLES)]
+    #[command(after_help = include_str!("args/examples/refresh.txt").trim_end())]
     Refresh(Box<runs::MediaArgs>),
     /// Prefetch media to the CDN and wait until every task has ended
-    #[command(after_help = PRELOAD_EXAMPLES)]
+    #[command(after_help = include_str!("args/examples/preload.txt").trim_end())]
     Preload(Box<runs::MediaArgs>),
     /// Wait for jobs that somebody else submitted
-    #[command(after_help = WAIT_EXAMPLES)]
+    #[command(after_help = include_str!("args/examples/wait.txt").trim_end())]
     Wait(Box<runs::WaitArgs>),
     /// Carry on a run that was interrupted, killed or timed out
-    #[command(after_help = RESUME_EXAMPLES)]
+    #[command(after_help = include_str!("args/examples/resume.txt").trim_end())]
     Resume(Box<runs::ResumeArgs>),
     /// Show one run from the journal, without waiting
-    #[command(after_help = STATUS_EXAMPLES)]
+    #[command(after_help = include_str!("args/examples/status.txt").trim_end())]
     Status(Box<runs::StatusArgs>),
     /// List the runs in the journal, newest first
     Runs(runs::RunsArgs),
@@ -62,13 +48,13 @@ pub(crate) enum Command {
     Callback(account::CallbackCommand),
     #[cfg(feature = "emulator")]
     /// Run a local stand-in for VOD, with scripted faults
-    #[command(after_help = EMULATOR_EXAMPLES)]
+    #[command(after_help = include_str!("args/examples/emulator.txt").trim_end())]
     Emulator(emulator::EmulatorArgs),
     #[cfg(feature = "emulator")]
     /// See the main job done against the emulator; needs no account
     Demo(emulator::DemoArgs),
     /// Print a shell's completions
-    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    #[command(after_help = include_str!("args/examples/completions.txt").trim_end())]
     Completions {
         /// The shell
         shell: Shell,
@@ -83,7 +69,7 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  vod-refresh quota --output json")]
     Quota(account::QuotaArgs),
     /// Check clock, credentials, permissions, event settings and quota, a line each
-    #[command(after_help = DOCTOR_EXAMPLES)]
+    #[command(after_help = include_str!("args/examples/doctor.txt").trim_end())]
     Doctor(Box<account::DoctorArgs>),
 }
 
@@ -96,76 +82,6 @@ impl Command {
         matches!(self, Self::Refresh(_) | Self::Preload(_) | Self::Wait(_) | Self::Resume(_))
     }
 }
-
-const REFRESH_EXAMPLES: &str = "\
-Examples:
-  vod-refresh refresh 0a1b2c… 3d4e5f…
-  vod-refresh refresh --from-file ids.txt --timeout 30m --output json > report.json
-  cut -f1 list.tsv | vod-refresh refresh --from-file - --formats m3u8,mp4
-  vod-refresh refresh 0a1b2c… --callback-listen :8080 \\
-    --callback-url https://ci.example.com/vod --callback-auth-key-file key.txt
-
-Under GitHub Actions it also writes a step summary, annotations and outputs.";
-const PRELOAD_EXAMPLES: &str = "\
-Examples:
-  vod-refresh preload 0a1b2c… 3d4e5f… --definitions HD,4K
-  vod-refresh preload --from-file ids.txt --no-wait
-  vod-refresh preload 0a1b2c… --result-type multiple --slice-count 5 --timeout 2h
-
-Under GitHub Actions it also writes a step summary, annotations and outputs.";
-const DOCTOR_EXAMPLES: &str = "\
-Examples:
-  vod-refresh doctor
-  vod-refresh doctor --output json --callback-url https://ci.example.com/vod \\
-    --callback-auth-key-file key.txt
-
-Give it the options of your run.
-  fail  a run can't do its work; the exit code says why, as for a run
-  warn  it can, but not as configured, or nobody knows; exit 0";
-const WAIT_EXAMPLES: &str = "\
-Examples:
-  vod-refresh wait c5ae61bf…
-  vod-refresh wait c5ae61bf… 7d02f9aa… --timeout 10m --output ndjson
-  vod-refresh wait c5ae61bf… --media-file ids.txt   done once all of these have ended
-
-Under GitHub Actions it also writes a step summary, annotations and outputs.";
-const RESUME_EXAMPLES: &str = "\
-The run goes on with its own options (endpoint, region, events, limits); those given here go before them. Its timeout \
-begins anew. Credentials are read anew, and so is the callback key unless it came from a file. With --lookup-after 0s \
-it asks about jobs whose events never came.
-
-Examples:
-  vod-refresh resume                                the newest unfinished run
-  vod-refresh resume 0197f3c2-… --timeout 30m
-
-Under GitHub Actions it also writes a step summary, annotations and outputs.";
-const STATUS_EXAMPLES: &str = "\
-Its calls are those of all processes that drove the run. With --check, the run's own options say which service is \
-asked; those given here go before them. It listens for no events.
-
-Examples:
-  vod-refresh status                                the newest run
-  vod-refresh status 0197f3c2-… --check --output json";
-#[cfg(feature = "emulator")]
-const EMULATOR_EXAMPLES: &str = r#"Examples:
-  vod-refresh emulator --listen 127.0.0.1:8089
-  vod-refresh emulator --listen 127.0.0.1:8089 --scenario faults.json
-
-Then, elsewhere:
-  export ALIBABA_CLOUD_ACCESS_KEY_ID=testid ALIBABA_CLOUD_ACCESS_KEY_SECRET=testsecret
-  vod-refresh refresh m1 m2 --endpoint http://127.0.0.1:8089
-
-A scenario. Every field may be left out; the library's page on `emulator::scenario` has them all:
-  {"callback": {"url": "http://127.0.0.1:8080/", "key": "Abc123Key"}, "task_duration": "4s",
-   "media": {"gone": {"missing": true}, "half": {"url_count": 2, "failed_tasks": [1]}},
-   "faults": [{"action": "RefreshMediaPlayUrls", "times": 2,
-               "fault": {"throttle": {"status": 503, "code": "Throttling"}}}]}
-
-What came in is at /_emulator/calls, what went out at /_emulator/events."#;
-const COMPLETIONS_EXAMPLES: &str = "\
-Examples:
-  vod-refresh completions bash > ~/.local/share/bash-completion/completions/vod-refresh
-  vod-refresh completions zsh > ~/.zfunc/_vod-refresh";
 
 #[cfg(test)]
 mod tests {
@@ -279,9 +195,9 @@ mod tests {
     #[cfg(feature = "emulator")]
     #[test]
     fn the_scenario_in_the_help_is_one() {
-        let start = EMULATOR_EXAMPLES.find('{').unwrap();
-        let end = EMULATOR_EXAMPLES.rfind('}').unwrap();
-        vod_refresh::emulator::Scenario::from_json(&EMULATOR_EXAMPLES[start..=end]).unwrap();
+        let help = include_str!("args/examples/emulator.txt");
+        let (start, end) = (help.find('{').unwrap(), help.rfind('}').unwrap());
+        vod_refresh::emulator::Scenario::from_json(&help[start..=end]).unwrap();
     }
 
     /// The parser breaks longer lines, and a command that is broken can't be copied.

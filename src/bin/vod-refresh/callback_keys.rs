@@ -17,18 +17,14 @@ use crate::printer::Printer;
 const MAX_FILE: u64 = 4 * 1024;
 
 /// The keys from the file that was given, else from the environment; none if there is neither.
-pub(crate) fn callback_keys(
-    args: &KeyArgs,
-    environment: &Environment,
-    printer: &Printer,
-) -> Result<Vec<SecretString>, Failure> {
+pub(crate) fn callback_keys(args: &KeyArgs, environment: &Environment) -> Result<Vec<SecretString>, Failure> {
     if let Some(path) = &args.callback_auth_key_file {
         let name = shown(path);
         let text = read(path).map_err(|why| {
             Error::new(ErrorKind::Config, format!("cannot read the callback key file {name}"))
                 .with_source(why)
         })?;
-        warn_if_shared(path, &name, printer);
+        warn_if_shared(path, &name, &environment.printer);
         return keys(text.lines(), &format!("the callback key file {name}"));
     }
     match environment.variable(variable::CALLBACK_KEY) {

@@ -19,35 +19,30 @@ use crate::args::Command;
 use crate::args::account::CallbackCommand;
 use crate::environment::Environment;
 use crate::exit::{ExitCode, Failure};
-use crate::printer::Printer;
 
 /// Does what `command` asks for.
-pub(crate) async fn execute(
-    command: &Command,
-    environment: &Environment,
-    printer: &Printer,
-) -> Result<ExitCode, Failure> {
+pub(crate) async fn execute(command: &Command, environment: &Environment) -> Result<ExitCode, Failure> {
     match command {
-        Command::Refresh(args) => refresh::media(TaskType::Refresh, args, environment, printer).await,
-        Command::Preload(args) => refresh::media(TaskType::Preload, args, environment, printer).await,
-        Command::Wait(args) => refresh::wait(args, environment, printer).await,
-        Command::Resume(args) => stored::resume(args, environment, printer).await,
-        Command::Status(args) => stored::status(args, environment, printer).await,
-        Command::Runs(args) => stored::list(args, environment, printer).await,
-        Command::Quota(args) => quota::show(args, environment, printer).await,
-        Command::Doctor(args) => doctor::examine(args, environment, printer).await,
+        Command::Refresh(args) => refresh::media(TaskType::Refresh, args, environment).await,
+        Command::Preload(args) => refresh::media(TaskType::Preload, args, environment).await,
+        Command::Wait(args) => refresh::wait(args, environment).await,
+        Command::Resume(args) => stored::resume(args, environment).await,
+        Command::Status(args) => stored::status(args, environment).await,
+        Command::Runs(args) => stored::list(args, environment).await,
+        Command::Quota(args) => quota::show(args, environment).await,
+        Command::Doctor(args) => doctor::examine(args, environment).await,
         Command::Callback(command) => match command {
-            CallbackCommand::Sign(args) => callback::sign(args, environment, printer),
-            CallbackCommand::Verify(args) => callback::verify(args, environment, printer),
-            CallbackCommand::Get(args) => callback::get(args, environment, printer).await,
-            CallbackCommand::Set(args) => callback::set(args, environment, printer).await,
-            CallbackCommand::Delete(args) => callback::delete(args, environment, printer).await,
+            CallbackCommand::Sign(args) => callback::sign(args, environment),
+            CallbackCommand::Verify(args) => callback::verify(args, environment),
+            CallbackCommand::Get(args) => callback::get(args, environment).await,
+            CallbackCommand::Set(args) => callback::set(args, environment).await,
+            CallbackCommand::Delete(args) => callback::delete(args, environment).await,
         },
         #[cfg(feature = "emulator")]
-        Command::Emulator(args) => emulator::serve(args, printer).await,
+        Command::Emulator(args) => emulator::serve(args, &environment.printer).await,
         #[cfg(feature = "emulator")]
-        Command::Demo(args) => demo::show(args, printer).await,
-        Command::Completions { shell } => pages::completions(*shell, printer),
-        Command::Man { command } => pages::man(command.as_deref(), printer),
+        Command::Demo(args) => demo::show(args.output, &environment.printer).await,
+        Command::Completions { shell } => pages::completions(*shell, &environment.printer),
+        Command::Man { command } => pages::man(command.as_deref(), &environment.printer),
     }
 }

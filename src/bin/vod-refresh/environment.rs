@@ -1,11 +1,13 @@
-//! What a command finds around it, as a value: variables, proxies, and who wants to know where events come in. The demo
-//! and tests bring their own.
+//! What a command finds around it, as a value: variables, proxies, where it prints, and who wants to know where events
+//! come in. The demo and tests bring their own.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use vod_refresh::auth::credentials;
 use vod_refresh::net::HttpOptions;
+
+use crate::printer::Printer;
 
 /// Environment variables that are ours. Help texts name them.
 pub(crate) mod variable {
@@ -21,8 +23,8 @@ pub(crate) mod variable {
 }
 
 /// The process's environment, or one that is made up.
-#[derive(Default)]
 pub(crate) struct Environment {
+    pub(crate) printer: Printer,
     /// The only variables of an environment that is made up.
     made_up: Option<Arc<Vec<(&'static str, String)>>>,
     on_listening: Option<Box<dyn Fn(SocketAddr) + Send + Sync>>,
@@ -30,14 +32,14 @@ pub(crate) struct Environment {
 
 impl Environment {
     /// The process's own.
-    pub(crate) fn of_process() -> Self {
-        Self::default()
+    pub(crate) fn of_process(printer: Printer) -> Self {
+        Self { printer, made_up: None, on_listening: None }
     }
 
     /// One with these variables and no others, and no proxies.
     #[cfg(any(test, feature = "emulator"))]
-    pub(crate) fn of_variables(pairs: Vec<(&'static str, String)>) -> Self {
-        Self { made_up: Some(Arc::new(pairs)), on_listening: None }
+    pub(crate) fn of_variables(pairs: Vec<(&'static str, String)>, printer: Printer) -> Self {
+        Self { printer, made_up: Some(Arc::new(pairs)), on_listening: None }
     }
 
     /// Tells `callback` the address of the event listener once it is bound.
@@ -49,7 +51,7 @@ impl Environment {
     /// A variable. Set but empty is as unset: CI systems can't do otherwise.
     pub(crate) fn variable(&self, name: &str) -> Option<String> {
         let value = match &self.made_up {
-            Some(pairs) => pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone()),
+            Some(pairs) => find(pairs, name),
             None => std::env::var(name).ok(),
         };
         value.filter(|value| !value.is_empty())
@@ -62,15 +64,33 @@ impl Environment {
 
     /// Where credentials are looked for: all of this machine, or these variables alone.
     pub(crate) fn credentials(&self, http: &HttpOptions) -> credentials::World {
-        let Some(pairs) = self.made_up.clone() else { return credentials::World::process(http) };
-        let made_up = Self { made_up: Some(pairs), on_listening: None };
-        credentials::World::nowhere().with_variables(move |name| made_up.variable(name))
+        match self.made_up.clone() {
+            Some(pairs) => credentials::World::nowhere().with_variables(move |name| find(&pairs, name)),
+            None => credentials::World::process(http),
+        }
     }
 
     /// The event listener is bound.
     pub(crate) fn listening(&self, address: SocketAddr) {
         if let Some(callback) = &self.on_listening {
             callback(address);
+        }
+    }
+}
+
+fn find(pairs: &[(&'static str, String)], name: &str) -> Option<String> {
+    pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::shared::MessageArgs;
+
+    impl Environment {
+        /// One for tests that print nothing.
+        pub(crate) fn of_test(pairs: Vec<(&'static str, String)>) -> Self {
+            Self::of_variables(pairs, Printer::new(&MessageArgs::default()))
         }
     }
 }

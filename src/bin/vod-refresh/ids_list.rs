@@ -26,11 +26,29 @@ where
     Id: FromStr<Err = InvalidId> + Clone + Eq + Hash,
 {
     let mut list = IdList::default();
-    add_words(&mut list, place, words);
+    for (n, text) in words.iter().enumerate() {
+        match text.parse() {
+            Ok(id) => list.push(id),
+            Err(why) => {
+                let place = format!("{place} {}", n + 1);
+                list.fault(match why {
+                    InvalidId::Comma => {
+                        format!("{place}: {text:?} has a comma in it: separate arguments by blanks")
+                    }
+                    why => format!("{place}: {text:?} {why}"),
+                });
+            }
+        }
+    }
     // Whether a whole file could not be read: then it is not only ids that are wrong.
     let mut unread = false;
-    for file in files {
-        let (name, read) = add_file(&mut list, file);
+    for path in files {
+        let is_stdin = path == Path::new("-");
+        let name = if is_stdin { "stdin".to_owned() } else { shown(path) };
+        let read = match is_stdin {
+            true => list.read(&name, io::stdin().lock()),
+            false => File::open(path).and_then(|file| list.read(&name, file)),
+        };
         if let Err(why) = read {
             unread = true;
             list.fault(format!("{name}: cannot be read: {why}"));
@@ -41,36 +59,6 @@ where
         Ok(ids) => Ok(ids),
         Err(faults) => Err(failure(noun, faults, unread)),
     }
-}
-
-/// Adds ids from the command line, one a word.
-fn add_words<Id>(list: &mut IdList<Id>, place: &str, words: &[String])
-where
-    Id: FromStr<Err = InvalidId> + Clone + Eq + Hash,
-{
-    for (n, text) in words.iter().enumerate() {
-        let place = format!("{place} {}", n + 1);
-        match text.parse() {
-            Ok(id) => list.push(id),
-            Err(InvalidId::Comma) => {
-                list.fault(format!("{place}: {text:?} has a comma in it: separate arguments by blanks"));
-            }
-            Err(why) => list.fault(format!("{place}: {text:?} {why}")),
-        }
-    }
-}
-
-/// Adds the ids in a file, or on standard input if it is `-`; its name for people, and whether it could be read.
-fn add_file<Id>(list: &mut IdList<Id>, path: &Path) -> (String, io::Result<()>)
-where
-    Id: FromStr<Err = InvalidId> + Clone + Eq + Hash,
-{
-    if path == Path::new("-") {
-        return ("stdin".to_owned(), list.read("stdin", io::stdin().lock()));
-    }
-    let name = shown(path);
-    let read = File::open(path).and_then(|file| list.read(&name, file));
-    (name, read)
 }
 
 fn failure(noun: &str, faults: ListFaults, unread: bool) -> Failure {

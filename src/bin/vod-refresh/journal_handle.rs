@@ -94,7 +94,7 @@ mod tests {
     fn place(given: Option<&str>, variables: &[(&'static str, &str)]) -> Result<(PathBuf, bool), Failure> {
         let pairs = variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         let args = JournalFileArgs { journal: given.map(PathBuf::from) };
-        locate(&args, &Environment::of_variables(pairs))
+        locate(&args, &Environment::of_test(pairs))
     }
 
     #[test]

@@ -4,7 +4,6 @@ mod args;
 mod block;
 mod callback_keys;
 mod commands;
-mod confirm;
 mod environment;
 mod exit;
 mod files;
@@ -42,7 +41,6 @@ fn main() -> std::process::ExitCode {
 }
 
 fn command_line() -> ExitCode {
-    let environment = Environment::of_process();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         // Help and version come here too. A reader that went away is no error.
@@ -51,13 +49,14 @@ fn command_line() -> ExitCode {
             return ExitCode::Complete;
         }
         Err(answer) => {
-            refuse(&answer, &environment);
+            refuse(&answer);
             return ExitCode::Usage;
         }
     };
     let printer = Printer::new(&cli.messages);
     logs::start(&cli.messages, &printer);
-    let code = match block_on(commands::execute(&cli.command, &environment, &printer)) {
+    let environment = Environment::of_process(printer.clone());
+    let code = match block_on(commands::execute(&cli.command, &environment)) {
         Ok(code) => code,
         Err(failure) => {
             printer.fail(&failure.lines());
@@ -72,9 +71,10 @@ fn command_line() -> ExitCode {
 }
 
 /// Says what is wrong with a command line.
-fn refuse(answer: &clap::Error, environment: &Environment) {
-    let printer = Printer::new(&MessageArgs::default());
-    let Some(github) = GitHub::here(environment, &printer) else {
+fn refuse(answer: &clap::Error) {
+    let environment = Environment::of_process(Printer::new(&MessageArgs::default()));
+    let printer = &environment.printer;
+    let Some(github) = GitHub::here(&environment, printer) else {
         let _ = answer.print();
         return;
     };

@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_comes_back_and_leads_anywhere_to_the_same_place() {
-        let environment = Environment::of_variables(vec![
+        let environment = Environment::of_test(vec![
             (variable::ENDPOINT, "http://127.0.0.1:1".to_owned()),
             (variable::CALLBACK_KEY, "MarkOfTheKey".to_owned()),
         ]);
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn what_is_given_goes_before_what_is_kept() {
-        let kept = Settings::new(&parsed(LINE), &Environment::of_variables(Vec::new()));
+        let kept = Settings::new(&parsed(LINE), &Environment::of_test(Vec::new()));
         let given = parsed("vod-refresh wait J1 --max-rps 9 --callback-listen 127.0.0.1:0");
         let words = all_words(&Settings::stored_or_given(&kept.to_json(), &given));
         assert!(words.contains("--max-rps 9") && words.contains("--signature-version v3"), "{words}");

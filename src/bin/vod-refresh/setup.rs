@@ -17,7 +17,6 @@ use crate::callback_keys::callback_keys;
 use crate::environment::{Environment, variable};
 use crate::exit::Failure;
 use crate::files::shown;
-use crate::printer::Printer;
 use crate::settings::{Settings, settled};
 
 /// The client of a command that is no run, with the credentials that the chain finds.
@@ -130,7 +129,6 @@ impl EventSources {
         settings: &Settings,
         client: &VodClient,
         environment: &Environment,
-        printer: &Printer,
     ) -> Result<Option<Self>, Failure> {
         let Settings { connection, events } = settings;
         if !events.any() {
@@ -138,7 +136,7 @@ impl EventSources {
         }
         let inbox = Inbox::new();
         let listener = match events.callback_listen {
-            Some(address) => Some(listen(address, events, &inbox, client, environment, printer).await?),
+            Some(address) => Some(listen(address, events, &inbox, client, environment).await?),
             None => None,
         };
         let queue = match &events.queue {
@@ -166,9 +164,9 @@ async fn listen(
     inbox: &Inbox,
     client: &VodClient,
     environment: &Environment,
-    printer: &Printer,
 ) -> Result<Listener, Failure> {
-    let keys = callback_keys(&events.key, environment, printer)?;
+    let printer = &environment.printer;
+    let keys = callback_keys(&events.key, environment)?;
     let signed = !keys.is_empty();
     if !signed && !address.ip().to_canonical().is_loopback() {
         if !events.allow_unsigned_callbacks {
@@ -211,7 +209,7 @@ mod tests {
         };
         let mut pairs = vec![(KEY_ID_VARIABLE, "id".to_owned()), (SECRET_VARIABLE, "secret".to_owned())];
         pairs.extend(variables.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        let environment = Environment::of_variables(pairs);
+        let environment = Environment::of_test(pairs);
         account_client(&args.run.connection, &environment).await.map_err(|failure| failure.lines())
     }
 

@@ -6,6 +6,8 @@
 //! A thread of its own listens: the main thread may be stuck writing to a reader that has stopped reading.
 
 use std::sync::{Arc, OnceLock};
+#[cfg(unix)]
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -67,37 +69,34 @@ fn end_now(code: ExitCode) -> ! {
     std::process::exit(i32::from(code.number()))
 }
 
+/// The signals that are listened for, and the exit code that each asks for.
 #[cfg(unix)]
-struct Source {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-    /// `None` where it is ignored.
-    hangup: Option<tokio::signal::unix::Signal>,
-}
+struct Source(Vec<(tokio::signal::unix::Signal, ExitCode)>);
 
 #[cfg(unix)]
 impl Source {
     fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        let hangup = if heeds_hangup() { Some(signal(SignalKind::hangup())?) } else { None };
-        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        Ok(Self { interrupt, terminate, hangup })
+        let mut signals = vec![
+            (signal(SignalKind::interrupt())?, ExitCode::Interrupted),
+            (signal(SignalKind::terminate())?, ExitCode::Terminated),
+        ];
+        if heeds_hangup() {
+            // Nobody at a closed terminal reads the code: the contract needs no third one.
+            signals.push((signal(SignalKind::hangup())?, ExitCode::Terminated));
+        }
+        Ok(Self(signals))
     }
 
     async fn next(&mut self) -> ExitCode {
-        let Self { interrupt, terminate, hangup } = self;
-        let hung_up = async {
-            match hangup {
-                Some(hangup) => hangup.recv().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = interrupt.recv() => ExitCode::Interrupted,
-            _ = terminate.recv() => ExitCode::Terminated,
-            // Nobody at a closed terminal reads the code: the contract needs no third one.
-            _ = hung_up => ExitCode::Terminated,
-        }
+        std::future::poll_fn(|context| {
+            let came = self
+                .0
+                .iter_mut()
+                .find_map(|(signal, code)| signal.poll_recv(context).is_ready().then_some(*code));
+            came.map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
     }
 }
 
@@ -105,12 +104,9 @@ impl Source {
 /// does then, a run that was meant to go on is not ended by us.
 #[cfg(unix)]
 fn heeds_hangup() -> bool {
-    std::fs::read_to_string("/proc/self/status").ok().and_then(|status| ignored(&status)).is_some_and(
-        |mask| {
-            // Bit n - 1 is signal n, and SIGHUP is 1 everywhere.
-            mask & 1 == 0
-        },
-    )
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    // Bit n - 1 is signal n, and SIGHUP is 1 everywhere.
+    ignored(&status).is_some_and(|mask| mask & 1 == 0)
 }
 
 /// The mask of ignored signals in Linux's words about a process.

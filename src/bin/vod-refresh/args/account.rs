@@ -54,10 +54,7 @@ pub(crate) struct AppArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum CallbackCommand {
     /// Print the two headers that VOD would send
-    #[command(
-        after_help = "Example:\n  vod-refresh callback sign --callback-url https://ci.example.com/vod \\\n    \
-                      --callback-auth-key-file key.txt"
-    )]
+    #[command(after_help = include_str!("examples/callback_sign.txt").trim_end())]
     Sign(SignArgs),
     /// Check a signature: exit 0 if it fits, 4 if not
     Verify(VerifyArgs),
@@ -65,17 +62,11 @@ pub(crate) enum CallbackCommand {
     #[command(after_help = "Example:\n  vod-refresh callback get --output json")]
     Get(GetArgs),
     /// Switch the refresh event on and say where events go; everything else is kept
-    #[command(after_help = SET_EXAMPLES)]
+    #[command(after_help = include_str!("examples/callback_set.txt").trim_end())]
     Set(Box<SetArgs>),
     /// Remove the account's event settings
     Delete(ChangeArgs),
 }
-
-const SET_EXAMPLES: &str = "\
-Examples:
-  vod-refresh callback set --callback-url https://ci.example.com/vod \\
-    --callback-auth-key-file key.txt
-  vod-refresh callback set --queue https://1234567890.mns.cn-shanghai.aliyuncs.com/queues/vod --yes";
 
 #[derive(Debug, Args)]
 pub(crate) struct SignArgs {

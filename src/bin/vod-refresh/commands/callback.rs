@@ -5,6 +5,7 @@
 
 mod event_settings;
 
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use chrono::DateTime;
@@ -18,11 +19,9 @@ use self::event_settings::{Shown, Target, changed, difference, is_of_documented_
 use crate::args::account::{AnswerForm, ChangeArgs, GetArgs, SetArgs, SignArgs, VerifyArgs};
 use crate::args::shared::KeyArgs;
 use crate::callback_keys::callback_keys;
-use crate::confirm::confirmed;
 use crate::environment::{Environment, variable};
 use crate::exit::{ExitCode, Failure};
 use crate::output::json;
-use crate::printer::Printer;
 use crate::setup::account_client;
 use crate::words::harmless;
 
@@ -30,29 +29,21 @@ use crate::words::harmless;
 const READS: u32 = 3;
 const BETWEEN_READS: Duration = Duration::from_secs(1);
 
-pub(crate) fn sign(
-    args: &SignArgs,
-    environment: &Environment,
-    printer: &Printer,
-) -> Result<ExitCode, Failure> {
-    let keys = keys(&args.key, environment, printer)?;
+pub(crate) fn sign(args: &SignArgs, environment: &Environment) -> Result<ExitCode, Failure> {
+    let keys = keys(&args.key, environment)?;
     let timestamp = args.timestamp.unwrap_or_else(|| SystemClock.now().timestamp());
     // Of two keys the first one signs; the other is on its way out.
     let signature =
         keys.first().map(|key| callback::sign(&args.callback_url, timestamp, key)).unwrap_or_default();
-    printer.out(&format!("X-VOD-TIMESTAMP: {timestamp}\nX-VOD-SIGNATURE: {signature}\n"))?;
+    environment.printer.out(&format!("X-VOD-TIMESTAMP: {timestamp}\nX-VOD-SIGNATURE: {signature}\n"))?;
     Ok(ExitCode::Complete)
 }
 
-pub(crate) fn verify(
-    args: &VerifyArgs,
-    environment: &Environment,
-    printer: &Printer,
-) -> Result<ExitCode, Failure> {
-    let verifier = CallbackVerifier::new(&args.callback_url, keys(&args.key, environment, printer)?);
+pub(crate) fn verify(args: &VerifyArgs, environment: &Environment) -> Result<ExitCode, Failure> {
+    let verifier = CallbackVerifier::new(&args.callback_url, keys(&args.key, environment)?);
     let check = |now| verifier.verify(Some(&args.timestamp), Some(&args.signature), now);
     let Err(why) = check(SystemClock.now()) else {
-        printer.out("the signature fits\n")?;
+        environment.printer.out("the signature fits\n")?;
         return Ok(ExitCode::Complete);
     };
     // At its own time, would it have fitted?
@@ -69,8 +60,8 @@ pub(crate) fn verify(
     Err(Error::new(ErrorKind::Refused, text).into())
 }
 
-fn keys(args: &KeyArgs, environment: &Environment, printer: &Printer) -> Result<Vec<SecretString>, Failure> {
-    let keys = callback_keys(args, environment, printer)?;
+fn keys(args: &KeyArgs, environment: &Environment) -> Result<Vec<SecretString>, Failure> {
+    let keys = callback_keys(args, environment)?;
     if keys.is_empty() {
         return Err(Failure::config(format!(
             "no key: give `--callback-auth-key-file` or set {}",
@@ -80,61 +71,49 @@ fn keys(args: &KeyArgs, environment: &Environment, printer: &Printer) -> Result<
     Ok(keys)
 }
 
-pub(crate) async fn get(
-    args: &GetArgs,
-    environment: &Environment,
-    printer: &Printer,
-) -> Result<ExitCode, Failure> {
+pub(crate) async fn get(args: &GetArgs, environment: &Environment) -> Result<ExitCode, Failure> {
     let client = account_client(&args.connection, environment).await?;
     let app_id = args.app.app_id.as_deref();
     let settings = client.get_message_callback(app_id).await?;
-    printer.out(&match args.output.form {
+    environment.printer.out(&match args.output.form {
         AnswerForm::Text => text(app_id, settings.as_ref()),
         AnswerForm::Json => json::document(&Shown::of(app_id, settings.as_ref())),
     })?;
     Ok(ExitCode::Complete)
 }
 
-pub(crate) async fn set(
-    args: &SetArgs,
-    environment: &Environment,
-    printer: &Printer,
-) -> Result<ExitCode, Failure> {
-    let target = target(args, environment, printer)?;
+pub(crate) async fn set(args: &SetArgs, environment: &Environment) -> Result<ExitCode, Failure> {
+    let target = target(args, environment)?;
     let client = account_client(&args.change.connection, environment).await?;
     let app_id = args.change.app.app_id.as_deref();
     let before = client.get_message_callback(app_id).await?;
     let mut after = changed(before.as_ref(), &target);
     after.app_id = app_id.map(str::to_owned);
     if before.as_ref().is_some_and(|before| before.is_same_as(&after)) {
-        printer.out("nothing to change: the settings are as they should be\n")?;
+        environment.printer.out("nothing to change: the settings are as they should be\n")?;
         return Ok(ExitCode::Complete);
     }
-    change(&client, before.as_ref(), Some(&after), &args.change, printer).await
+    change(&client, before.as_ref(), Some(&after), &args.change, environment).await
 }
 
-pub(crate) async fn delete(
-    args: &ChangeArgs,
-    environment: &Environment,
-    printer: &Printer,
-) -> Result<ExitCode, Failure> {
+pub(crate) async fn delete(args: &ChangeArgs, environment: &Environment) -> Result<ExitCode, Failure> {
     let client = account_client(&args.connection, environment).await?;
     let Some(before) = client.get_message_callback(args.app.app_id.as_deref()).await? else {
-        printer.out("nothing to remove: there are no event settings\n")?;
+        environment.printer.out("nothing to remove: there are no event settings\n")?;
         return Ok(ExitCode::Complete);
     };
-    change(&client, Some(&before), None, args, printer).await
+    change(&client, Some(&before), None, args, environment).await
 }
 
 /// Where events are to go, with the key that is to sign.
-fn target(args: &SetArgs, environment: &Environment, printer: &Printer) -> Result<Target, Failure> {
+fn target(args: &SetArgs, environment: &Environment) -> Result<Target, Failure> {
     if let Some(queue) = &args.queue {
         return Ok(Target::Queue(queue.clone()));
     }
     // Of two keys the first one signs; the other is on its way out.
-    let key = callback_keys(&args.key, environment, printer)?.into_iter().next();
+    let key = callback_keys(&args.key, environment)?.into_iter().next();
     if key.as_ref().is_some_and(|key| !is_of_documented_shape(key)) {
-        printer.warn(&format!(
+        environment.printer.warn(&format!(
             "VOD's pages want a key of at most {MAX_AUTH_KEY_CHARS} characters with capital and small letters and digits"
         ));
     }
@@ -148,14 +127,14 @@ async fn change(
     before: Option<&MessageCallback>,
     after: Option<&MessageCallback>,
     args: &ChangeArgs,
-    printer: &Printer,
+    environment: &Environment,
 ) -> Result<ExitCode, Failure> {
     let app_id = args.app.app_id.as_deref();
-    printer.out(&difference(before, after))?;
+    environment.printer.out(&difference(before, after))?;
     let (verb, done) = if after.is_some() { ("change", "changed") } else { ("remove", "removed") };
     let question = format!("{verb} the event settings of {}?", harmless(app_id.unwrap_or(DEFAULT_APP_ID)));
     if !confirmed(args.yes, &question)? {
-        printer.say("nothing was changed");
+        environment.printer.say("nothing was changed");
         // Not exit 0, or `callback set && refresh` would go on.
         return Ok(ExitCode::Usage);
     }
@@ -171,7 +150,7 @@ async fn change(
             _ => false,
         };
         if is_there {
-            printer.out(&format!("the settings are {done}\n"))?;
+            environment.printer.out(&format!("the settings are {done}\n"))?;
             return Ok(ExitCode::Complete);
         }
         if read < READS {
@@ -181,4 +160,38 @@ async fn change(
     let text =
         "the settings are not what was written: another writer changed them meanwhile; see `callback get`";
     Err(Error::new(ErrorKind::Rejected, text).into())
+}
+
+/// Whether `question` is answered with yes, by `--yes` or at the terminal.
+///
+/// Fails where nobody can be asked: a script must say what it wants. The prompt is no result, so it goes to stderr;
+/// it is shown even when quiet.
+fn confirmed(yes: bool, question: &str) -> Result<bool, Failure> {
+    if yes {
+        return Ok(true);
+    }
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Err(Failure::usage("nothing was changed: there is no terminal to ask at, so give `--yes`"));
+    }
+    let _ = write!(io::stderr(), "{question} [y/N] ").and_then(|()| io::stderr().flush());
+    let mut line = String::new();
+    // An end of the input is a no.
+    let _ = io::stdin().lock().read_line(&mut line);
+    Ok(is_yes(&line))
+}
+
+fn is_yes(line: &str) -> bool {
+    ["y", "yes"].contains(&line.trim().to_ascii_lowercase().as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_yes_is_yes() {
+        for (line, yes) in [("y\n", true), ("YES\r\n", true), ("\n", false), ("no", false), ("yep", false)] {
+            assert_eq!(is_yes(line), yes, "{line:?}");
+        }
+    }
 }

@@ -13,19 +13,14 @@ use crate::callback_keys::callback_keys;
 use crate::environment::Environment;
 use crate::exit::{ExitCode, Failure};
 use crate::output::json;
-use crate::printer::Printer;
 use crate::settings::settled;
 use crate::setup::{client_without_credentials, queue_client};
 
-pub(crate) async fn examine(
-    args: &DoctorArgs,
-    environment: &Environment,
-    printer: &Printer,
-) -> Result<ExitCode, Failure> {
+pub(crate) async fn examine(args: &DoctorArgs, environment: &Environment) -> Result<ExitCode, Failure> {
     // What the options themselves get wrong ends it as it would end a run.
     let connection = settled(&args.connection, environment);
     let client = client_without_credentials(&connection, environment)?;
-    let keys = callback_keys(&args.events.key, environment, printer)?;
+    let keys = callback_keys(&args.events.key, environment)?;
     let (credentials, are_good) = account::credentials(&client).await;
     let mut findings = vec![credentials];
     if are_good {
@@ -41,8 +36,8 @@ pub(crate) async fn examine(
     };
     findings.push(events::queue_answers(queue.as_ref()).await);
     findings.push(events::callback_url_answers(args.events.callback_url.as_deref()).await);
-    printer.out(&match args.output.form {
-        AnswerForm::Text => render(&findings, printer.colours_stdout()),
+    environment.printer.out(&match args.output.form {
+        AnswerForm::Text => render(&findings, environment.printer.colours_stdout()),
         AnswerForm::Json => json::document(&findings),
     })?;
     Ok(worst(&findings))

@@ -1,7 +1,7 @@
 //! `emulator`: the pretend cloud as a server, for people who test their own scripts.
 
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -59,7 +59,7 @@ fn introduce(scenario: &Scenario, printer: &Printer) {
 }
 
 /// Events mostly go to this machine, which no proxy can reach.
-fn event_transport() -> Result<HttpTransport, Error> {
+pub(super) fn event_transport() -> Result<HttpTransport, Error> {
     let mut options = HttpOptions::default();
     options.proxy_from_environment = false;
     HttpTransport::new(&options).or_else(|_| {
@@ -69,18 +69,12 @@ fn event_transport() -> Result<HttpTransport, Error> {
     })
 }
 
-fn read(path: &Path) -> Result<Scenario, Failure> {
-    let name = shown(path);
-    let text = if path == Path::new("-") {
-        let mut text = String::new();
-        io::stdin().read_to_string(&mut text).map(|_| text)
-    } else {
-        fs::read_to_string(path)
+fn read(path: &Path) -> Result<Scenario, Error> {
+    let failed = |verb| Error::new(ErrorKind::Config, format!("cannot {verb} the scenario {}", shown(path)));
+    let text = match path == Path::new("-") {
+        true => io::read_to_string(io::stdin()),
+        false => fs::read_to_string(path),
     };
-    let text = text.map_err(|why| {
-        Error::new(ErrorKind::Config, format!("cannot read the scenario {name}")).with_source(why)
-    })?;
-    Scenario::from_json(&text).map_err(|why| {
-        Error::new(ErrorKind::Config, format!("cannot use the scenario {name}")).with_source(why).into()
-    })
+    let text = text.map_err(|why| failed("read").with_source(why))?;
+    Scenario::from_json(&text).map_err(|why| failed("use").with_source(why))
 }

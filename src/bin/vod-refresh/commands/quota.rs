@@ -11,14 +11,10 @@ use crate::printer::Printer;
 use crate::setup::account_client;
 use crate::words::count;
 
-pub(crate) async fn show(
-    args: &QuotaArgs,
-    environment: &Environment,
-    printer: &Printer,
-) -> Result<ExitCode, Failure> {
+pub(crate) async fn show(args: &QuotaArgs, environment: &Environment) -> Result<ExitCode, Failure> {
     let client = account_client(&args.connection, environment).await?;
     let quota = client.describe_vod_refresh_quota().await?;
-    printer.out(&match args.output.form {
+    environment.printer.out(&match args.output.form {
         AnswerForm::Text => table(&quota),
         AnswerForm::Json => json::document(&quota),
     })?;

@@ -11,7 +11,6 @@ use crate::environment::Environment;
 use crate::exit::{ExitCode, Failure};
 use crate::ids_list::{self, ARGUMENT};
 use crate::journal_handle::JournalHandle;
-use crate::printer::Printer;
 use crate::settings::Settings;
 use crate::setup;
 
@@ -20,35 +19,35 @@ pub(crate) async fn media(
     task_type: TaskType,
     args: &MediaArgs,
     environment: &Environment,
-    printer: &Printer,
 ) -> Result<ExitCode, Failure> {
     let request = media_request(task_type, args)?;
     let settings = Settings::new(&args.run, environment);
     let submission = &args.submission;
     if submission.dry_run {
         let form = args.run.output.output;
-        return dry_run::show(&request, &settings.connection, form, environment, printer).await;
+        return dry_run::show(&request, &settings.connection, form, environment).await;
     }
     if submission.check_quota {
-        quota::check(&setup::client(&settings.connection, environment).await?, &request, printer).await?;
+        quota::check(
+            &setup::client(&settings.connection, environment).await?,
+            &request,
+            &environment.printer,
+        )
+        .await?;
     }
     let mut options = submission.lost_answers.over(args.run.waiting.over(RunOptions::default()));
     options.wait = !submission.no_wait;
     let plan = plan(options, settings, &args.run, &args.journal, environment).await?;
-    run::run(Task::Media(request), plan, environment, printer).await
+    run::run(Task::Media(request), plan, environment).await
 }
 
 /// `wait`.
-pub(crate) async fn wait(
-    args: &WaitArgs,
-    environment: &Environment,
-    printer: &Printer,
-) -> Result<ExitCode, Failure> {
+pub(crate) async fn wait(args: &WaitArgs, environment: &Environment) -> Result<ExitCode, Failure> {
     let request = wait_request(args)?;
     let options = args.run.waiting.over(RunOptions::default());
     let settings = Settings::new(&args.run, environment);
     let plan = plan(options, settings, &args.run, &args.journal, environment).await?;
-    run::run(Task::Jobs(request), plan, environment, printer).await
+    run::run(Task::Jobs(request), plan, environment).await
 }
 
 async fn plan<'a>(

@@ -19,7 +19,6 @@ use crate::journal_handle::{self, JournalHandle};
 use crate::next_command::{ResumeContext, awaited};
 use crate::output::github::GitHub;
 use crate::output::{self, rows, table};
-use crate::printer::Printer;
 use crate::progress::Watch;
 use crate::settings::Settings;
 use crate::setup::{self, EventSources};
@@ -50,15 +49,10 @@ pub(crate) struct Plan<'a> {
 }
 
 /// Does `task`, shows it, writes the report, and says how it ended.
-pub(crate) async fn run(
-    task: Task,
-    plan: Plan<'_>,
-    environment: &Environment,
-    printer: &Printer,
-) -> Result<ExitCode, Failure> {
-    let output = &plan.args.output;
+pub(crate) async fn run(task: Task, plan: Plan<'_>, environment: &Environment) -> Result<ExitCode, Failure> {
+    let (output, printer) = (&plan.args.output, &environment.printer);
     let is_check = matches!(task, Task::Check(_));
-    let (client, sources) = plan.prepare(is_check, environment, printer).await?;
+    let (client, sources) = plan.prepare(is_check, environment).await?;
     let signals = Signals::listen(printer, "stopping; a second signal ends at once")?;
     let watch = Watch::new(printer, output.output == Form::Ndjson)?;
 
@@ -105,8 +99,7 @@ pub(crate) async fn run(
         awaited: awaited.as_ref(),
         repeated: &plan.repeated,
     };
-    let code =
-        Ending { report: &report, output, environment, printer }.conclude(code, &context, &watch, &signals);
+    let code = Ending { report: &report, output, environment }.conclude(code, &context, &watch, &signals);
     if let Some(sources) = sources {
         let stop = signals.stop();
         // Frees the port, unless somebody wants the process gone.
@@ -141,7 +134,6 @@ impl Plan<'_> {
         &self,
         is_check: bool,
         environment: &Environment,
-        printer: &Printer,
     ) -> Result<(VodClient, Option<EventSources>), Failure> {
         // One question is answered at once: no event is waited for.
         let wants_events = self.settings.events.any() && !is_check;
@@ -153,14 +145,15 @@ impl Plan<'_> {
         output::check_files(&self.args.output)?;
         let client = setup::client(&self.settings.connection, environment).await?;
         if self.options.timeout > HISTORY {
-            printer
+            environment
+                .printer
                 .warn("the service keeps its history for three days: a longer `--timeout` waits for nothing");
         }
         // A temporary credential that can't be renewed must outlive the run.
         if let Ok(credential) = client.credential().await
             && let Some(short) = credential.shortfall(client.service_time() + self.options.timeout)
         {
-            printer.warn(&format!(
+            environment.printer.warn(&format!(
                 "the credential from {} ends {} before `--timeout` does and can't be renewed",
                 credential.source,
                 span::written(Duration::from_secs(short.num_seconds().unsigned_abs()))
@@ -168,7 +161,7 @@ impl Plan<'_> {
         }
         let sources = match is_check {
             true => None,
-            false => EventSources::open(&self.settings, &client, environment, printer).await?,
+            false => EventSources::open(&self.settings, &client, environment).await?,
         };
         Ok((client, sources))
     }
@@ -199,7 +192,6 @@ struct Ending<'a> {
     report: &'a Report,
     output: &'a OutputArgs,
     environment: &'a Environment,
-    printer: &'a Printer,
 }
 
 impl Ending<'_> {
@@ -211,7 +203,8 @@ impl Ending<'_> {
         watch: &Watch,
         signals: &Signals,
     ) -> ExitCode {
-        let Self { report, output, environment, printer } = self;
+        let Self { report, output, environment } = self;
+        let printer = &environment.printer;
         let next = context.next(report);
         let lines = context.closing_lines(report, next.as_ref());
         // Files first: a reader of stdout may have paused.
@@ -243,7 +236,7 @@ impl Ending<'_> {
 
     /// What stderr says at the end.
     fn say_how_it_ended(&self, lines: &[String]) {
-        let Self { report, printer, .. } = self;
+        let Self { report, environment: Environment { printer, .. }, .. } = self;
         if let Some(error) = rows::why_ended(report) {
             printer.fail(&exit::lines_of_reported(error, report.outcome));
         }

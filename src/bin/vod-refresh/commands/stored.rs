@@ -15,7 +15,6 @@ use crate::files::shown;
 use crate::journal_handle::JournalHandle;
 use crate::next_command::{ResumeContext, awaited};
 use crate::output::{self, json, table};
-use crate::printer::Printer;
 use crate::settings::{Settings, arguments};
 use crate::span;
 
@@ -23,11 +22,7 @@ use crate::span;
 const MOST_NAMED: usize = 10;
 
 /// `resume`: a run goes on where it was.
-pub(crate) async fn resume(
-    args: &ResumeArgs,
-    environment: &Environment,
-    printer: &Printer,
-) -> Result<ExitCode, Failure> {
+pub(crate) async fn resume(args: &ResumeArgs, environment: &Environment) -> Result<ExitCode, Failure> {
     let can_go_on = |run: &RunSummary| run.outcome.is_none() && !run.lost;
     let (handle, run) = find(&args.journal, args.run_id.as_deref(), can_go_on, environment).await?;
     let id = &run.record.run;
@@ -38,10 +33,10 @@ pub(crate) async fn resume(
     let mut options = args.lost_answers.over(args.run.waiting.over(run.record.options.clone()));
     // Whoever resumes wants to see the end, also of a run that was only to submit.
     options.wait = true;
-    printer.say(&format!("carrying on run {id}, for {} at most", span::written(options.timeout)));
+    environment.printer.say(&format!("carrying on run {id}, for {} at most", span::written(options.timeout)));
     let settings = Settings::stored_or_given(&run.record.settings, &args.run);
     let plan = Plan { options, settings, journal: Some(handle), repeated: repeated(args), args: &args.run };
-    run::run(Task::Resume(Box::new(run)), plan, environment, printer).await
+    run::run(Task::Resume(Box::new(run)), plan, environment).await
 }
 
 /// What was given to this `resume`, for the next one; the timeout is for that one to choose.
@@ -67,11 +62,7 @@ fn repeated(args: &ResumeArgs) -> Vec<String> {
 }
 
 /// `status`: what is known of a run, without waiting.
-pub(crate) async fn status(
-    args: &StatusArgs,
-    environment: &Environment,
-    printer: &Printer,
-) -> Result<ExitCode, Failure> {
+pub(crate) async fn status(args: &StatusArgs, environment: &Environment) -> Result<ExitCode, Failure> {
     let (handle, run) = find(&args.journal, args.run_id.as_deref(), |_| true, environment).await?;
     let settings = Settings::stored_or_given(&run.record.settings, &args.run);
     if args.check && run.outcome.is_none() {
@@ -79,11 +70,13 @@ pub(crate) async fn status(
             let options = for_one_question(args.run.waiting.over(run.record.options.clone()));
             let repeated = arguments(&args.run.connection);
             let plan = Plan { options, settings, journal: Some(handle), repeated, args: &args.run };
-            return run::run(Task::Check(Box::new(run)), plan, environment, printer).await;
+            return run::run(Task::Check(Box::new(run)), plan, environment).await;
         }
-        printer.say("another process is driving this run: what it wrote down is as fresh as can be");
+        environment
+            .printer
+            .say("another process is driving this run: what it wrote down is as fresh as can be");
     }
-    let output = &args.run.output;
+    let (output, printer) = (&args.run.output, &environment.printer);
     output::check_files(output)?;
     let report = run.report();
     let context = ResumeContext {
@@ -112,20 +105,16 @@ fn for_one_question(mut options: RunOptions) -> RunOptions {
 }
 
 /// `runs`: the runs in the journal, newest first.
-pub(crate) async fn list(
-    args: &RunsArgs,
-    environment: &Environment,
-    printer: &Printer,
-) -> Result<ExitCode, Failure> {
+pub(crate) async fn list(args: &RunsArgs, environment: &Environment) -> Result<ExitCode, Failure> {
     let (runs, path) = match JournalHandle::existing(&args.journal, environment).await? {
         Ok(handle) => (handle.journal.runs().await?, handle.journal.path().to_owned()),
         Err(path) => (Vec::new(), path),
     };
     if runs.is_empty() {
-        printer.say(&format!("no runs in the journal {}", shown(&path)));
+        environment.printer.say(&format!("no runs in the journal {}", shown(&path)));
     }
     let rows = runs.iter().map(Row::from);
-    printer.out(&match args.output {
+    environment.printer.out(&match args.output {
         Form::Text if runs.is_empty() => String::new(),
         Form::Text => table::plain(["RUN", "TASK", "OUTCOME", "STARTED", "MEDIA"], rows.map(Row::columns)),
         Form::Json => json::pretty(&rows.collect::<Vec<_>>()),

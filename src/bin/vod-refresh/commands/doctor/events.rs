@@ -28,67 +28,51 @@ pub(super) fn settings(
     here: &EventArgs,
     keys: &[SecretString],
 ) -> Vec<Finding> {
-    let by_http = here.callback_url.is_some() || here.callback_listen.is_some();
+    let (by_http, by_queue) =
+        (here.callback_url.is_some() || here.callback_listen.is_some(), here.queue.is_some());
+    let target = if by_queue { "--queue URL" } else { "--callback-url URL" };
+    let set_anew =
+        |text: String| Finding::warn(SETTINGS, text).remedy(format!("`vod-refresh callback set {target}`"));
     let Some(settings) = settings else {
         let text = "the account has none: no event is sent, and jobs are looked up";
-        return vec![if by_http || here.queue.is_some() {
-            Finding::warn(SETTINGS, text).remedy(remedy(here))
-        } else {
-            Finding::ok(SETTINGS, text)
-        }];
+        return vec![if by_http || by_queue { set_anew(text.into()) } else { Finding::ok(SETTINGS, text) }];
     };
-    let mut findings = vec![list(settings, here, by_http)];
-    if by_http && settings.callback_type == CallbackType::Http {
-        findings.extend(address(settings, here));
-        findings.push(key(settings, keys));
-    }
-    if here.queue.is_some() && settings.callback_type == CallbackType::Mns {
-        findings.push(queue_address(settings, here));
-    }
-    findings
-}
-
-/// The command that puts it right.
-fn remedy(here: &EventArgs) -> String {
-    let target = if here.queue.is_some() { "--queue URL" } else { "--callback-url URL" };
-    format!("`vod-refresh callback set {target}`")
-}
-
-/// Type and list.
-fn list(settings: &MessageCallback, here: &EventArgs, by_http: bool) -> Finding {
     let kind = settings.callback_type.as_str();
-    if !settings.sends(REFRESH_EVENT) {
-        let text = format!("{kind}, but {REFRESH_EVENT} is not among the events that are sent");
-        return if by_http || here.queue.is_some() {
-            Finding::warn(SETTINGS, text).remedy(remedy(here))
-        } else {
-            Finding::ok(SETTINGS, format!("{text}; jobs are looked up"))
-        };
-    }
-    let wanted = match (by_http, here.queue.is_some()) {
+    let wanted = match (by_http, by_queue) {
         (true, false) => Some(CallbackType::Http),
         (false, true) => Some(CallbackType::Mns),
         _ => None,
     };
-    match wanted {
-        Some(wanted) if wanted != settings.callback_type => {
-            let text = format!("events go out by {kind}, and are waited for by {}", wanted.as_str());
-            Finding::warn(SETTINGS, text).remedy(remedy(here))
+    let mut findings = vec![if !settings.sends(REFRESH_EVENT) {
+        let text = format!("{kind}, but {REFRESH_EVENT} is not among the events that are sent");
+        match by_http || by_queue {
+            true => set_anew(text),
+            false => Finding::ok(SETTINGS, format!("{text}; jobs are looked up")),
         }
-        _ => Finding::ok(SETTINGS, format!("{kind}, {REFRESH_EVENT} is sent")),
+    } else if let Some(wanted) = wanted.filter(|wanted| *wanted != settings.callback_type) {
+        set_anew(format!("events go out by {kind}, and are waited for by {}", wanted.as_str()))
+    } else {
+        Finding::ok(SETTINGS, format!("{kind}, {REFRESH_EVENT} is sent"))
+    }];
+    if by_http && settings.callback_type == CallbackType::Http {
+        findings.extend(here.callback_url.as_deref().map(|here| url(settings, here)));
+        findings.push(key(settings, keys));
     }
+    if settings.callback_type == CallbackType::Mns {
+        findings.extend(here.queue.as_deref().map(|here| queue(settings, here)));
+    }
+    findings
 }
 
-fn address(settings: &MessageCallback, here: &EventArgs) -> Option<Finding> {
+fn url(settings: &MessageCallback, here: &str) -> Finding {
     let theirs = settings.callback_url.as_deref().unwrap_or_default();
-    let ours = here.callback_url.as_deref()?;
-    if theirs == ours {
-        return Some(Finding::ok(ADDRESS, "the account has the URL that is configured here"));
+    if theirs == here {
+        return Finding::ok(ADDRESS, "the account has the URL that is configured here");
     }
     let text = format!(
-        "the account has {theirs}, here it is {ours}; a run asks for its own URL, and which of both is signed is not documented"
+        "the account has {theirs}, here it is {here}; a run asks for its own URL, and which of both is signed is not documented"
     );
-    Some(Finding::warn(ADDRESS, text).remedy("give both the same URL, character for character"))
+    Finding::warn(ADDRESS, text).remedy("give both the same URL, character for character")
 }
 
 fn key(settings: &MessageCallback, keys: &[SecretString]) -> Finding {
@@ -111,21 +95,14 @@ fn key(settings: &MessageCallback, keys: &[SecretString]) -> Finding {
     }
 }
 
-fn queue_address(settings: &MessageCallback, here: &EventArgs) -> Finding {
-    let part = |text: &Option<String>| text.clone().unwrap_or_default();
-    let theirs = format!(
-        "{}/queues/{}",
-        part(&settings.mns_endpoint).trim_end_matches('/'),
-        part(&settings.mns_queue_name)
-    );
-    match &here.queue {
-        Some(ours) if ours.trim_end_matches('/') != theirs => Finding::warn(
-            ADDRESS,
-            format!("the account writes into {theirs}, not into the queue configured here"),
-        )
-        .remedy("`vod-refresh callback set --queue URL`"),
-        _ => Finding::ok(ADDRESS, "the account writes into the queue that is configured here"),
+fn queue(settings: &MessageCallback, here: &str) -> Finding {
+    let endpoint = settings.mns_endpoint.as_deref().unwrap_or_default().trim_end_matches('/');
+    let theirs = format!("{endpoint}/queues/{}", settings.mns_queue_name.as_deref().unwrap_or_default());
+    if here.trim_end_matches('/') == theirs {
+        return Finding::ok(ADDRESS, "the account writes into the queue that is configured here");
     }
+    let text = format!("the account writes into {theirs}, not into the queue configured here");
+    Finding::warn(ADDRESS, text).remedy("`vod-refresh callback set --queue URL`")
 }
 
 /// The queue, by one harmless call. A run does not need that call, so its denial proves nothing.
