@@ -9,7 +9,7 @@ use vod_refresh::{Error, ErrorKind};
 
 use crate::args::shared::KeyArgs;
 use crate::environment::{Environment, variable};
-use crate::exit::Failure;
+use crate::exit::{Failure, Result};
 use crate::files::shown;
 use crate::printer::Printer;
 
@@ -17,7 +17,7 @@ use crate::printer::Printer;
 const MAX_FILE: u64 = 4 * 1024;
 
 /// The keys from the file that was given, else from the environment; none if there is neither.
-pub(crate) fn callback_keys(args: &KeyArgs, environment: &Environment) -> Result<Vec<SecretString>, Failure> {
+pub(crate) fn callback_keys(args: &KeyArgs, environment: &Environment) -> Result<Vec<SecretString>> {
     if let Some(path) = &args.callback_auth_key_file {
         let name = shown(path);
         let text = read(path).map_err(|why| {
@@ -43,7 +43,7 @@ fn read(path: &Path) -> std::io::Result<String> {
 }
 
 /// One or two keys; blanks around them are slips of copying.
-fn keys<'a>(parts: impl Iterator<Item = &'a str>, source: &str) -> Result<Vec<SecretString>, Failure> {
+fn keys<'a>(parts: impl Iterator<Item = &'a str>, source: &str) -> Result<Vec<SecretString>> {
     let trim = |part: &'a str| part.trim_start_matches('\u{feff}').trim();
     let keys: Vec<&str> = parts.map(trim).filter(|key| !key.is_empty()).collect();
     match keys.len() {
@@ -77,7 +77,7 @@ mod tests {
     fn read_keys(text: &str) -> Result<Vec<String>, Vec<String>> {
         keys(text.lines(), "the file")
             .map(|keys| keys.iter().map(|key| key.expose_secret().to_owned()).collect())
-            .map_err(|failure| failure.lines())
+            .map_err(|failure| failure.lines().to_vec())
     }
 
     #[test]

@@ -18,10 +18,10 @@ use vod_refresh::vod::TaskType;
 use crate::args::Command;
 use crate::args::account::CallbackCommand;
 use crate::environment::Environment;
-use crate::exit::{ExitCode, Failure};
+use crate::exit::{ExitCode, Result};
 
 /// Does what `command` asks for.
-pub(crate) async fn execute(command: &Command, environment: &Environment) -> Result<ExitCode, Failure> {
+pub(crate) async fn execute(command: &Command, environment: &Environment) -> Result<ExitCode> {
     match command {
         Command::Refresh(args) => refresh::media(TaskType::Refresh, args, environment).await,
         Command::Preload(args) => refresh::media(TaskType::Preload, args, environment).await,

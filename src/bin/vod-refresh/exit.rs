@@ -7,6 +7,9 @@ use vod_refresh::{Error, ErrorKind, Outcome};
 
 use crate::words::harmless;
 
+/// A result of the command line.
+pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
+
 /// How the process ends. The numbers are a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ExitCode {
@@ -84,15 +87,11 @@ impl ExitCode {
     }
 }
 
-/// Why a command came to no result: an error, and lines that belong to it (each bad id, for one).
+/// Why a command came to no result: the exit code, and what to say.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    error: Error,
-    details: Vec<String>,
-    /// Whether the advice for its kind fits.
-    hinted: bool,
-    /// What failed beside it.
-    others: Vec<Self>,
+    code: ExitCode,
+    lines: Vec<String>,
 }
 
 impl Failure {
@@ -104,49 +103,56 @@ impl Failure {
         Error::new(ErrorKind::Config, message).into()
     }
 
-    /// A result could not be written. The kinds of [`Error`] are about the service, so no advice of theirs fits.
+    /// A result could not be written. The hints are about the service, so none of them fits.
     pub(crate) fn output(what: &str, why: std::io::Error) -> Self {
         let error = Error::new(ErrorKind::Internal, format!("cannot write {what}")).with_source(why);
-        Self { hinted: false, ..Self::from(error) }
+        Self { code: ExitCode::Internal, lines: message_and_causes(&error) }
     }
 
     /// All that failed, in one: the first decides the exit code, and each is told.
     pub(crate) fn all(results: impl IntoIterator<Item = Result<(), Self>>) -> Result<(), Self> {
         let mut failures = results.into_iter().filter_map(Result::err);
         let Some(mut first) = failures.next() else { return Ok(()) };
-        first.others.extend(failures);
+        first.lines.extend(failures.flat_map(|failure| failure.lines));
         Err(first)
     }
 
-    /// Adds lines below the message.
+    /// Adds lines below the message, each bad id for one.
     pub(crate) fn with_details(mut self, details: Vec<String>) -> Self {
-        self.details = details;
+        self.lines.splice(1..1, details.into_iter().map(|detail| format!("  {detail}")));
         self
     }
 
     pub(crate) fn exit_code(&self) -> ExitCode {
-        ExitCode::of_kind(self.error.kind())
+        self.code
     }
 
     /// The error for people: the message, its details, each cause once, a hint.
-    pub(crate) fn lines(&self) -> Vec<String> {
-        let mut lines = unfolded(&format!("error: {}", harmless(&self.error.to_string())));
-        lines.extend(self.details.iter().map(|detail| format!("  {detail}")));
-        let mut cause = self.error.source();
-        while let Some(error) = cause {
-            let text = harmless(&error.to_string());
-            // Some causes repeat what stands above them.
-            if !lines.iter().any(|line| line.contains(&text)) {
-                lines.push(format!("  caused by: {text}"));
-            }
-            cause = error.source();
-        }
-        if self.hinted {
-            lines.extend(hint(self.error.kind(), self.error.code().unwrap_or_default()).map(as_hint));
-        }
-        lines.extend(self.others.iter().flat_map(Self::lines));
-        lines
+    pub(crate) fn lines(&self) -> &[String] {
+        &self.lines
     }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let mut lines = message_and_causes(&error);
+        lines.extend(hint_line(error.kind(), error.code().unwrap_or_default()));
+        Self { code: ExitCode::of_kind(error.kind()), lines }
+    }
+}
+
+fn message_and_causes(error: &Error) -> Vec<String> {
+    let mut lines = unfolded(&format!("error: {}", harmless(&error.to_string())));
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = harmless(&error.to_string());
+        // Some causes repeat what stands above them.
+        if !lines.iter().any(|line| line.contains(&text)) {
+            lines.push(format!("  caused by: {text}"));
+        }
+        cause = error.source();
+    }
+    lines
 }
 
 /// A message with more bytes than this gets a line for each point of its list.
@@ -163,12 +169,6 @@ fn unfolded(message: &str) -> Vec<String> {
     }
 }
 
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self { error, details: Vec::new(), hinted: true, others: Vec::new() }
-    }
-}
-
 /// What ended a run early, for people.
 pub(crate) fn lines_of_reported(error: &ReportedError, outcome: Outcome) -> Vec<String> {
     let id = error.request_id.as_ref().map(|id| format!(" (request id {id})")).unwrap_or_default();
@@ -182,12 +182,12 @@ pub(crate) fn lines_of_reported(error: &ReportedError, outcome: Outcome) -> Vec<
         // What went wrong is the error's to tell: nobody is at fault for a deadline or a signal.
         _ => ErrorKind::Rejected,
     };
-    lines.extend(hint(kind, &error.code).map(as_hint));
+    lines.extend(hint_line(kind, &error.code));
     lines
 }
 
-fn as_hint(hint: &str) -> String {
-    format!("  hint: {hint}")
+fn hint_line(kind: ErrorKind, code: &str) -> Option<String> {
+    hint(kind, code).map(|hint| format!("  hint: {hint}"))
 }
 
 /// What a person can do about an error: by the beginning of its code where that tells more, else by its kind.
@@ -310,7 +310,8 @@ mod tests {
     fn a_list_of_places_is_no_wall_of_text() {
         let place = "config.json: none, /home/somebody/.aliyun/config.json does not exist (or can't be read)";
         let message = format!("no credentials found ({place}; {place}; {place})");
-        let lines = Failure::config(message).lines();
+        let failure = Failure::config(message);
+        let lines = failure.lines();
         assert_eq!(lines[..2], ["error: no credentials found".to_owned(), format!("  {place}")]);
         assert_eq!(Failure::usage("no (a; b)").lines()[0], "error: no (a; b)");
     }

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use vod_refresh::{Error, ErrorKind};
 
-use crate::exit::Failure;
+use crate::exit::{Failure, Result};
 use crate::words::harmless;
 
 /// Checks that `path` can be written at the end of the run.
-pub(crate) fn check(path: &Path) -> Result<(), Failure> {
+pub(crate) fn check(path: &Path) -> Result<()> {
     let failed = Error::new(ErrorKind::Config, format!("cannot write {}", shown(path)));
     probe(path).map_err(|why| failed.with_source(why).into())
 }
@@ -18,7 +18,7 @@ pub(crate) fn check(path: &Path) -> Result<(), Failure> {
 /// Writes `text`: into a file beside the target first, then in its place.
 ///
 /// A pipe or a device is written to directly; it can't be replaced.
-pub(crate) fn write(path: &Path, text: &str) -> Result<(), Failure> {
+pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
     write_io(path, text).map_err(|why| Failure::output(&shown(path), why))
 }
 

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use vod_refresh::ids::{IdList, InvalidId, ListFaults};
 
-use crate::exit::Failure;
+use crate::exit::{Failure, Result};
 use crate::files::shown;
 
 /// Where an id stands that is a bare word on the command line.
@@ -16,12 +16,7 @@ pub(crate) const ARGUMENT: &str = "argument";
 
 /// Ids from the command line and from files together, each once, in the order given. `noun` is `media id` or `job id`,
 /// `place` where `words` stand on the command line: [`ARGUMENT`], or an option.
-pub(crate) fn collect<Id>(
-    noun: &str,
-    place: &str,
-    words: &[String],
-    files: &[PathBuf],
-) -> Result<Vec<Id>, Failure>
+pub(crate) fn collect<Id>(noun: &str, place: &str, words: &[String], files: &[PathBuf]) -> Result<Vec<Id>>
 where
     Id: FromStr<Err = InvalidId> + Clone + Eq + Hash,
 {
@@ -90,7 +85,8 @@ mod tests {
     #[test]
     fn a_comma_inside_an_argument_is_refused() {
         let arguments = ["m1".to_owned(), "m2,m3".to_owned(), String::new()];
-        let error = collect::<MediaId>("media id", ARGUMENT, &arguments, &[]).unwrap_err().lines();
+        let failure = collect::<MediaId>("media id", ARGUMENT, &arguments, &[]).unwrap_err();
+        let error = failure.lines();
         assert_eq!(error[0], "error: 2 media ids are not usable");
         assert_eq!(error[1], r#"  argument 2: "m2,m3" has a comma in it: separate arguments by blanks"#);
         assert_eq!(error[2], r#"  argument 3: "" is empty"#);

@@ -9,7 +9,7 @@ use vod_refresh::{Error, ErrorKind};
 
 use crate::args::shared::{JournalArgs, JournalFileArgs};
 use crate::environment::{Environment, variable};
-use crate::exit::Failure;
+use crate::exit::{Failure, Result};
 
 /// An open journal.
 pub(crate) struct JournalHandle {
@@ -20,10 +20,7 @@ pub(crate) struct JournalHandle {
 
 impl JournalHandle {
     /// The journal for a new run, if it is to have one. Old runs are dropped, which also shows that it can be written.
-    pub(crate) async fn for_new_run(
-        args: &JournalArgs,
-        environment: &Environment,
-    ) -> Result<Option<Self>, Failure> {
+    pub(crate) async fn for_new_run(args: &JournalArgs, environment: &Environment) -> Result<Option<Self>> {
         if args.no_journal {
             return Ok(None);
         }
@@ -41,7 +38,7 @@ impl JournalHandle {
     pub(crate) async fn existing(
         args: &JournalFileArgs,
         environment: &Environment,
-    ) -> Result<Result<Self, PathBuf>, Failure> {
+    ) -> Result<Result<Self, PathBuf>> {
         let (path, is_default) = locate(args, environment)?;
         if !path.exists() {
             return Ok(Err(path));
@@ -67,7 +64,7 @@ pub(crate) fn unusable(error: Error) -> Failure {
 }
 
 /// The journal's path, and whether nothing but the default leads there.
-fn locate(args: &JournalFileArgs, environment: &Environment) -> Result<(PathBuf, bool), Failure> {
+fn locate(args: &JournalFileArgs, environment: &Environment) -> Result<(PathBuf, bool)> {
     let folder = |name| environment.variable(name).map(PathBuf::from);
     if let Some(path) = args.journal.clone().or_else(|| folder(variable::JOURNAL)) {
         return Ok((std::path::absolute(&path).unwrap_or(path), false));

@@ -30,7 +30,7 @@ use vod_refresh::{Error, ErrorKind};
 use crate::args::shared::MessageArgs;
 use crate::args::{Cli, Command};
 use crate::environment::Environment;
-use crate::exit::{ExitCode, Failure};
+use crate::exit::{ExitCode, Result};
 use crate::output::github::GitHub;
 use crate::printer::Printer;
 
@@ -87,7 +87,7 @@ fn refuse(answer: &clap::Error) {
 }
 
 /// Runs `work` on a runtime of its own, on this thread.
-fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

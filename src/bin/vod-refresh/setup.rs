@@ -15,23 +15,17 @@ use vod_refresh::{
 use crate::args::shared::{ConnectionArgs, EventArgs, Version};
 use crate::callback_keys::callback_keys;
 use crate::environment::{Environment, variable};
-use crate::exit::Failure;
+use crate::exit::{Failure, Result};
 use crate::files::shown;
 use crate::settings::{Settings, settled};
 
 /// The client of a command that is no run, with the credentials that the chain finds.
-pub(crate) async fn account_client(
-    given: &ConnectionArgs,
-    environment: &Environment,
-) -> Result<VodClient, Failure> {
+pub(crate) async fn account_client(given: &ConnectionArgs, environment: &Environment) -> Result<VodClient> {
     client(&settled(given, environment), environment).await
 }
 
 /// A client for settled options, with the credentials that the chain finds.
-pub(crate) async fn client(
-    connection: &ConnectionArgs,
-    environment: &Environment,
-) -> Result<VodClient, Failure> {
+pub(crate) async fn client(connection: &ConnectionArgs, environment: &Environment) -> Result<VodClient> {
     let client = client_without_credentials(connection, environment)?;
     // Asked here, so that nothing begins without credentials.
     client.credential().await?;
@@ -42,7 +36,7 @@ pub(crate) async fn client(
 pub(crate) fn client_without_credentials(
     connection: &ConnectionArgs,
     environment: &Environment,
-) -> Result<VodClient, Failure> {
+) -> Result<VodClient> {
     let http = http_options(connection, environment)?;
     // The chain: an explicit profile, then the environment and whatever else this machine has.
     let mut options = CredentialOptions::default().with_profile(connection.profile.clone());
@@ -82,7 +76,7 @@ pub(crate) fn queue_client(
     client: &VodClient,
     connection: &ConnectionArgs,
     environment: &Environment,
-) -> Result<QueueClient, Failure> {
+) -> Result<QueueClient> {
     let builder = QueueClient::builder(client.credentials(), url)
         .with_plain_http_allowed(connection.allow_http)
         .with_http_options(http_options(connection, environment)?);
@@ -90,7 +84,7 @@ pub(crate) fn queue_client(
 }
 
 /// Certificates and proxies.
-fn http_options(connection: &ConnectionArgs, environment: &Environment) -> Result<HttpOptions, Failure> {
+fn http_options(connection: &ConnectionArgs, environment: &Environment) -> Result<HttpOptions> {
     let mut http = HttpOptions::default();
     http.proxy_from_environment = environment.has_proxies();
     if let Some(path) = &connection.ca_file {
@@ -102,7 +96,7 @@ fn http_options(connection: &ConnectionArgs, environment: &Environment) -> Resul
 }
 
 /// The PEM file at `path`, which `source` names.
-fn certificates(path: &Path, source: &str) -> Result<Vec<u8>, Failure> {
+fn certificates(path: &Path, source: &str) -> Result<Vec<u8>> {
     let cannot = |what: &str| {
         let name = shown(path);
         Error::new(ErrorKind::Config, format!("cannot {what} the CA file {name} of `{source}`"))
@@ -129,7 +123,7 @@ impl EventSources {
         settings: &Settings,
         client: &VodClient,
         environment: &Environment,
-    ) -> Result<Option<Self>, Failure> {
+    ) -> Result<Option<Self>> {
         let Settings { connection, events } = settings;
         if !events.any() {
             return Ok(None);
@@ -164,7 +158,7 @@ async fn listen(
     inbox: &Inbox,
     client: &VodClient,
     environment: &Environment,
-) -> Result<Listener, Failure> {
+) -> Result<Listener> {
     let printer = &environment.printer;
     let keys = callback_keys(&events.key, environment)?;
     let signed = !keys.is_empty();
@@ -210,7 +204,7 @@ mod tests {
         let mut pairs = vec![(KEY_ID_VARIABLE, "id".to_owned()), (SECRET_VARIABLE, "secret".to_owned())];
         pairs.extend(variables.iter().map(|(name, value)| (*name, (*value).to_owned())));
         let environment = Environment::of_test(pairs);
-        account_client(&args.run.connection, &environment).await.map_err(|failure| failure.lines())
+        account_client(&args.run.connection, &environment).await.map_err(|failure| failure.lines().to_vec())
     }
 
     #[tokio::test]

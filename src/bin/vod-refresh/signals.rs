@@ -5,15 +5,19 @@
 //!
 //! A thread of its own listens: the main thread may be stuck writing to a reader that has stopped reading.
 
+use std::future::poll_fn;
 use std::sync::{Arc, OnceLock};
-#[cfg(unix)]
 use std::task::Poll;
 use std::time::Duration;
 
+#[cfg(unix)]
+use tokio::signal::unix::Signal as Source;
+#[cfg(windows)]
+use tokio::signal::windows::CtrlC as Source;
 use tokio_util::sync::CancellationToken;
 use vod_refresh::{Error, ErrorKind};
 
-use crate::exit::{ExitCode, Failure};
+use crate::exit::{ExitCode, Result};
 use crate::printer::Printer;
 
 /// The contract gives an interrupted run two seconds. The driver takes 1.5 s of them at most.
@@ -27,25 +31,25 @@ pub(crate) struct Signals {
 
 impl Signals {
     /// Starts to listen; `goodbye` is what the first signal prints.
-    pub(crate) fn listen(printer: &Printer, goodbye: &'static str) -> Result<Self, Failure> {
+    pub(crate) fn listen(printer: &Printer, goodbye: &'static str) -> Result<Self> {
         let failed = |why| Error::new(ErrorKind::Internal, "cannot listen for signals").with_source(why);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-        let mut source = {
+        let mut sources = {
             let _inside = runtime.enter();
-            Source::new().map_err(failed)?
+            sources().map_err(failed)?
         };
         let signals = Self { first: Arc::new(OnceLock::new()), stop: CancellationToken::new() };
         let (first, stop, printer) = (Arc::clone(&signals.first), signals.stop.clone(), printer.clone());
         let listener = move || {
             runtime.block_on(async move {
-                let code = source.next().await;
+                let code = next(&mut sources).await;
                 let _ = first.set(code);
                 stop.cancel();
                 // By a thread of its own again: a terminal that was stopped (Ctrl-S) takes no word, and the end is due.
                 let _ =
                     std::thread::Builder::new().name("goodbye".into()).spawn(move || printer.say(goodbye));
                 // Whichever comes first; the exit code tells of the first signal all the same.
-                let _ = tokio::time::timeout(LAST_RESORT, source.next()).await;
+                let _ = tokio::time::timeout(LAST_RESORT, next(&mut sources)).await;
                 end_now(code);
             });
         };
@@ -69,35 +73,33 @@ fn end_now(code: ExitCode) -> ! {
     std::process::exit(i32::from(code.number()))
 }
 
-/// The signals that are listened for, and the exit code that each asks for.
+/// The signals to listen for, and the exit code that each asks for.
 #[cfg(unix)]
-struct Source(Vec<(tokio::signal::unix::Signal, ExitCode)>);
-
-#[cfg(unix)]
-impl Source {
-    fn new() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut signals = vec![
-            (signal(SignalKind::interrupt())?, ExitCode::Interrupted),
-            (signal(SignalKind::terminate())?, ExitCode::Terminated),
-        ];
-        if heeds_hangup() {
-            // Nobody at a closed terminal reads the code: the contract needs no third one.
-            signals.push((signal(SignalKind::hangup())?, ExitCode::Terminated));
-        }
-        Ok(Self(signals))
+fn sources() -> std::io::Result<Vec<(Source, ExitCode)>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut sources = vec![
+        (signal(SignalKind::interrupt())?, ExitCode::Interrupted),
+        (signal(SignalKind::terminate())?, ExitCode::Terminated),
+    ];
+    if heeds_hangup() {
+        // Nobody at a closed terminal reads the code: the contract needs no third one.
+        sources.push((signal(SignalKind::hangup())?, ExitCode::Terminated));
     }
+    Ok(sources)
+}
 
-    async fn next(&mut self) -> ExitCode {
-        std::future::poll_fn(|context| {
-            let came = self
-                .0
-                .iter_mut()
-                .find_map(|(signal, code)| signal.poll_recv(context).is_ready().then_some(*code));
-            came.map_or(Poll::Pending, Poll::Ready)
-        })
-        .await
-    }
+#[cfg(windows)]
+fn sources() -> std::io::Result<Vec<(Source, ExitCode)>> {
+    Ok(vec![(tokio::signal::windows::ctrl_c()?, ExitCode::Interrupted)])
+}
+
+/// Waits for the next signal; the exit code that it asks for.
+async fn next(sources: &mut [(Source, ExitCode)]) -> ExitCode {
+    poll_fn(|context| {
+        let mut came = sources.iter_mut().map(|(source, code)| source.poll_recv(context).map(|_| *code));
+        came.find(Poll::is_ready).unwrap_or(Poll::Pending)
+    })
+    .await
 }
 
 /// Whether SIGHUP was not ignored when we were started. Where the system does not tell, it is left as it is: whatever it
@@ -118,25 +120,8 @@ fn ignored(status: &str) -> Option<u64> {
     u64::from_str_radix(mask.get(mask.len().saturating_sub(16)..)?, 16).ok()
 }
 
-#[cfg(not(unix))]
-struct Source;
-
-#[cfg(not(unix))]
-impl Source {
-    #[expect(clippy::unnecessary_wraps, reason = "the other system's twin can fail")]
-    fn new() -> std::io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) -> ExitCode {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        ExitCode::Interrupted
-    }
-}
-
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -81,18 +81,20 @@ mod tests {
 
     #[test]
     fn addresses_are_read_in_the_usual_forms() {
-        for (text, address) in [
-            ("127.0.0.1:8080", "127.0.0.1:8080"),
-            ("127.8.8.8:1", "127.8.8.8:1"),
-            ("[::1]:0", "[::1]:0"),
-            ("[::ffff:127.0.0.1]:5", "[::ffff:127.0.0.1]:5"),
-            ("localhost:0", "127.0.0.1:0"),
-            (":8080", "0.0.0.0:8080"),
-            ("*:8080", "0.0.0.0:8080"),
-            ("[::]:8080", "[::]:8080"),
-            ("10.0.0.5:80", "10.0.0.5:80"),
+        for (text, address, loopback) in [
+            ("127.0.0.1:8080", "127.0.0.1:8080", true),
+            ("127.8.8.8:1", "127.8.8.8:1", true),
+            ("[::1]:0", "[::1]:0", true),
+            ("[::ffff:127.0.0.1]:5", "[::ffff:127.0.0.1]:5", true),
+            ("localhost:0", "127.0.0.1:0", true),
+            (":8080", "0.0.0.0:8080", false),
+            ("*:8080", "0.0.0.0:8080", false),
+            ("[::]:8080", "[::]:8080", false),
+            ("10.0.0.5:80", "10.0.0.5:80", false),
         ] {
-            assert_eq!(listen_address(text).unwrap().to_string(), address, "{text}");
+            let parsed = listen_address(text).unwrap();
+            let is_loopback = parsed.ip().to_canonical().is_loopback();
+            assert_eq!((parsed.to_string().as_str(), is_loopback), (address, loopback), "{text}");
         }
     }
 

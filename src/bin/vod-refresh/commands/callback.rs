@@ -20,7 +20,7 @@ use crate::args::account::{AnswerForm, ChangeArgs, GetArgs, SetArgs, SignArgs, V
 use crate::args::shared::KeyArgs;
 use crate::callback_keys::callback_keys;
 use crate::environment::{Environment, variable};
-use crate::exit::{ExitCode, Failure};
+use crate::exit::{ExitCode, Failure, Result};
 use crate::output::json;
 use crate::setup::account_client;
 use crate::words::harmless;
@@ -29,7 +29,7 @@ use crate::words::harmless;
 const READS: u32 = 3;
 const BETWEEN_READS: Duration = Duration::from_secs(1);
 
-pub(crate) fn sign(args: &SignArgs, environment: &Environment) -> Result<ExitCode, Failure> {
+pub(crate) fn sign(args: &SignArgs, environment: &Environment) -> Result<ExitCode> {
     let keys = keys(&args.key, environment)?;
     let timestamp = args.timestamp.unwrap_or_else(|| SystemClock.now().timestamp());
     // Of two keys the first one signs; the other is on its way out.
@@ -39,7 +39,7 @@ pub(crate) fn sign(args: &SignArgs, environment: &Environment) -> Result<ExitCod
     Ok(ExitCode::Complete)
 }
 
-pub(crate) fn verify(args: &VerifyArgs, environment: &Environment) -> Result<ExitCode, Failure> {
+pub(crate) fn verify(args: &VerifyArgs, environment: &Environment) -> Result<ExitCode> {
     let verifier = CallbackVerifier::new(&args.callback_url, keys(&args.key, environment)?);
     let check = |now| verifier.verify(Some(&args.timestamp), Some(&args.signature), now);
     let Err(why) = check(SystemClock.now()) else {
@@ -60,7 +60,7 @@ pub(crate) fn verify(args: &VerifyArgs, environment: &Environment) -> Result<Exi
     Err(Error::new(ErrorKind::Refused, text).into())
 }
 
-fn keys(args: &KeyArgs, environment: &Environment) -> Result<Vec<SecretString>, Failure> {
+fn keys(args: &KeyArgs, environment: &Environment) -> Result<Vec<SecretString>> {
     let keys = callback_keys(args, environment)?;
     if keys.is_empty() {
         return Err(Failure::config(format!(
@@ -71,7 +71,7 @@ fn keys(args: &KeyArgs, environment: &Environment) -> Result<Vec<SecretString>, 
     Ok(keys)
 }
 
-pub(crate) async fn get(args: &GetArgs, environment: &Environment) -> Result<ExitCode, Failure> {
+pub(crate) async fn get(args: &GetArgs, environment: &Environment) -> Result<ExitCode> {
     let client = account_client(&args.connection, environment).await?;
     let app_id = args.app.app_id.as_deref();
     let settings = client.get_message_callback(app_id).await?;
@@ -82,7 +82,7 @@ pub(crate) async fn get(args: &GetArgs, environment: &Environment) -> Result<Exi
     Ok(ExitCode::Complete)
 }
 
-pub(crate) async fn set(args: &SetArgs, environment: &Environment) -> Result<ExitCode, Failure> {
+pub(crate) async fn set(args: &SetArgs, environment: &Environment) -> Result<ExitCode> {
     let target = target(args, environment)?;
     let client = account_client(&args.change.connection, environment).await?;
     let app_id = args.change.app.app_id.as_deref();
@@ -96,7 +96,7 @@ pub(crate) async fn set(args: &SetArgs, environment: &Environment) -> Result<Exi
     change(&client, before.as_ref(), Some(&after), &args.change, environment).await
 }
 
-pub(crate) async fn delete(args: &ChangeArgs, environment: &Environment) -> Result<ExitCode, Failure> {
+pub(crate) async fn delete(args: &ChangeArgs, environment: &Environment) -> Result<ExitCode> {
     let client = account_client(&args.connection, environment).await?;
     let Some(before) = client.get_message_callback(args.app.app_id.as_deref()).await? else {
         environment.printer.out("nothing to remove: there are no event settings\n")?;
@@ -106,7 +106,7 @@ pub(crate) async fn delete(args: &ChangeArgs, environment: &Environment) -> Resu
 }
 
 /// Where events are to go, with the key that is to sign.
-fn target(args: &SetArgs, environment: &Environment) -> Result<Target, Failure> {
+fn target(args: &SetArgs, environment: &Environment) -> Result<Target> {
     if let Some(queue) = &args.queue {
         return Ok(Target::Queue(queue.clone()));
     }
@@ -128,7 +128,7 @@ async fn change(
     after: Option<&MessageCallback>,
     args: &ChangeArgs,
     environment: &Environment,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode> {
     let app_id = args.app.app_id.as_deref();
     environment.printer.out(&difference(before, after))?;
     let (verb, done) = if after.is_some() { ("change", "changed") } else { ("remove", "removed") };
@@ -166,7 +166,7 @@ async fn change(
 ///
 /// Fails where nobody can be asked: a script must say what it wants. The prompt is no result, so it goes to stderr;
 /// it is shown even when quiet.
-fn confirmed(yes: bool, question: &str) -> Result<bool, Failure> {
+fn confirmed(yes: bool, question: &str) -> Result<bool> {
     if yes {
         return Ok(true);
     }

@@ -20,14 +20,14 @@ use crate::args::runs::MediaArgs;
 use crate::args::shared::Form;
 use crate::args::{Cli, Command};
 use crate::environment::{Environment, variable};
-use crate::exit::{ExitCode, Failure};
+use crate::exit::{ExitCode, Result};
 use crate::printer::Printer;
 
 /// A key for events, as made up as the cloud.
 const CALLBACK_KEY: &str = "DemoCallbackKey1";
 const MEDIA: [&str; 3] = ["intro-4k", "lesson-01", "lesson-02"];
 
-pub(crate) async fn show(form: Form, printer: &Printer) -> Result<ExitCode, Failure> {
+pub(crate) async fn show(form: Form, printer: &Printer) -> Result<ExitCode> {
     let failed =
         |why: std::io::Error| Error::new(ErrorKind::Config, "cannot listen on this machine").with_source(why);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;

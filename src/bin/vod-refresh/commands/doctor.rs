@@ -11,12 +11,12 @@ use self::finding::{Finding, render, worst};
 use crate::args::account::{AnswerForm, DoctorArgs};
 use crate::callback_keys::callback_keys;
 use crate::environment::Environment;
-use crate::exit::{ExitCode, Failure};
+use crate::exit::{ExitCode, Result};
 use crate::output::json;
 use crate::settings::settled;
 use crate::setup::{client_without_credentials, queue_client};
 
-pub(crate) async fn examine(args: &DoctorArgs, environment: &Environment) -> Result<ExitCode, Failure> {
+pub(crate) async fn examine(args: &DoctorArgs, environment: &Environment) -> Result<ExitCode> {
     // What the options themselves get wrong ends it as it would end a run.
     let connection = settled(&args.connection, environment);
     let client = client_without_credentials(&connection, environment)?;

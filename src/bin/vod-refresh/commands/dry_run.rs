@@ -8,7 +8,7 @@ use vod_refresh::{CredentialProvider as _, EnvironmentCredentials, Error, ErrorK
 
 use crate::args::shared::{ConnectionArgs, Form};
 use crate::environment::Environment;
-use crate::exit::{ExitCode, Failure};
+use crate::exit::{ExitCode, Result};
 use crate::output::json;
 use crate::setup;
 use crate::words::{count, harmless};
@@ -33,7 +33,7 @@ pub(crate) async fn show(
     connection: &ConnectionArgs,
     form: Form,
     environment: &Environment,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode> {
     let run = RunId::new(NO_RUN).map_err(|why| Error::new(ErrorKind::Internal, why.to_string()))?;
     let submissions = request.submissions(&run)?;
     let endpoint = setup::client_without_credentials(connection, environment)?.endpoint().to_owned();
@@ -67,7 +67,7 @@ pub(crate) async fn show(
 }
 
 /// Who would sign. Only the environment is looked at: other sources may need calls.
-async fn signer(connection: &ConnectionArgs, environment: &Environment) -> Result<Signer, Failure> {
+async fn signer(connection: &ConnectionArgs, environment: &Environment) -> Result<Signer> {
     let found = match &connection.profile {
         Some(_) => None,
         None => EnvironmentCredentials::from_lookup(|name| environment.variable(name)).credential().await?,

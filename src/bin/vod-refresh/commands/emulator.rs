@@ -11,13 +11,13 @@ use vod_refresh::net::{HttpOptions, HttpTransport};
 use vod_refresh::{Error, ErrorKind};
 
 use crate::args::emulator::EmulatorArgs;
-use crate::exit::{ExitCode, Failure};
+use crate::exit::{ExitCode, Result};
 use crate::files::shown;
 use crate::printer::Printer;
 use crate::signals::Signals;
 use crate::words::{harmless, shell_word};
 
-pub(crate) async fn serve(args: &EmulatorArgs, printer: &Printer) -> Result<ExitCode, Failure> {
+pub(crate) async fn serve(args: &EmulatorArgs, printer: &Printer) -> Result<ExitCode> {
     let scenario = match &args.scenario {
         Some(path) => read(path)?,
         None => Scenario::new(),

@@ -5,13 +5,13 @@ use vod_refresh::{Error, ErrorKind, RefreshRequest, VodClient};
 
 use crate::args::account::{AnswerForm, QuotaArgs};
 use crate::environment::Environment;
-use crate::exit::{ExitCode, Failure};
+use crate::exit::{ExitCode, Result};
 use crate::output::json;
 use crate::printer::Printer;
 use crate::setup::account_client;
 use crate::words::count;
 
-pub(crate) async fn show(args: &QuotaArgs, environment: &Environment) -> Result<ExitCode, Failure> {
+pub(crate) async fn show(args: &QuotaArgs, environment: &Environment) -> Result<ExitCode> {
     let client = account_client(&args.connection, environment).await?;
     let quota = client.describe_vod_refresh_quota().await?;
     environment.printer.out(&match args.output.form {
@@ -36,11 +36,7 @@ fn table(quota: &RefreshQuota) -> String {
 }
 
 /// Refuses a request that the quota can't cover.
-pub(crate) async fn check(
-    client: &VodClient,
-    request: &RefreshRequest,
-    printer: &Printer,
-) -> Result<(), Failure> {
+pub(crate) async fn check(client: &VodClient, request: &RefreshRequest, printer: &Printer) -> Result<()> {
     let quota = client.describe_vod_refresh_quota().await?;
     let Some(left) = quota.remaining(request.task_type) else {
         printer.warn("the service does not say how much of the quota is left");

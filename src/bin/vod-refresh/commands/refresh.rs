@@ -8,7 +8,7 @@ use super::{dry_run, quota};
 use crate::args::runs::{ExpectedMediaArgs, MediaArgs, WaitArgs};
 use crate::args::shared::{JournalArgs, RunArgs};
 use crate::environment::Environment;
-use crate::exit::{ExitCode, Failure};
+use crate::exit::{ExitCode, Result};
 use crate::ids_list::{self, ARGUMENT};
 use crate::journal_handle::JournalHandle;
 use crate::settings::Settings;
@@ -19,7 +19,7 @@ pub(crate) async fn media(
     task_type: TaskType,
     args: &MediaArgs,
     environment: &Environment,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode> {
     let request = media_request(task_type, args)?;
     let settings = Settings::new(&args.run, environment);
     let submission = &args.submission;
@@ -42,7 +42,7 @@ pub(crate) async fn media(
 }
 
 /// `wait`.
-pub(crate) async fn wait(args: &WaitArgs, environment: &Environment) -> Result<ExitCode, Failure> {
+pub(crate) async fn wait(args: &WaitArgs, environment: &Environment) -> Result<ExitCode> {
     let request = wait_request(args)?;
     let options = args.run.waiting.over(RunOptions::default());
     let settings = Settings::new(&args.run, environment);
@@ -56,12 +56,12 @@ async fn plan<'a>(
     args: &'a RunArgs,
     journal: &JournalArgs,
     environment: &Environment,
-) -> Result<Plan<'a>, Failure> {
+) -> Result<Plan<'a>> {
     let journal = JournalHandle::for_new_run(journal, environment).await?;
     Ok(Plan { options, settings, journal, repeated: Vec::new(), args })
 }
 
-fn media_request(task_type: TaskType, args: &MediaArgs) -> Result<RefreshRequest, Failure> {
+fn media_request(task_type: TaskType, args: &MediaArgs) -> Result<RefreshRequest> {
     let media = ids_list::collect::<MediaId>("media id", ARGUMENT, &args.media, &args.choice.from_file)?;
     let filters = args.choice.filters();
     filters.check()?;
@@ -76,7 +76,7 @@ fn media_request(task_type: TaskType, args: &MediaArgs) -> Result<RefreshRequest
 }
 
 /// The jobs, and what the arguments and files say of their media.
-pub(crate) fn wait_request(args: &WaitArgs) -> Result<WaitRequest, Failure> {
+pub(crate) fn wait_request(args: &WaitArgs) -> Result<WaitRequest> {
     let mut request = WaitRequest::new(ids_list::collect::<JobId>("job id", ARGUMENT, &args.jobs, &[])?);
     let ExpectedMediaArgs { media, media_file, expect } = &args.expected;
     if !(media.is_empty() && media_file.is_empty()) {

@@ -14,7 +14,7 @@ use vod_refresh::{
 
 use crate::args::shared::{Form, OutputArgs, RunArgs};
 use crate::environment::Environment;
-use crate::exit::{self, ExitCode, Failure};
+use crate::exit::{self, ExitCode, Failure, Result};
 use crate::journal_handle::{self, JournalHandle};
 use crate::next_command::{ResumeContext, awaited};
 use crate::output::github::GitHub;
@@ -49,7 +49,7 @@ pub(crate) struct Plan<'a> {
 }
 
 /// Does `task`, shows it, writes the report, and says how it ended.
-pub(crate) async fn run(task: Task, plan: Plan<'_>, environment: &Environment) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(task: Task, plan: Plan<'_>, environment: &Environment) -> Result<ExitCode> {
     let (output, printer) = (&plan.args.output, &environment.printer);
     let is_check = matches!(task, Task::Check(_));
     let (client, sources) = plan.prepare(is_check, environment).await?;
@@ -134,7 +134,7 @@ impl Plan<'_> {
         &self,
         is_check: bool,
         environment: &Environment,
-    ) -> Result<(VodClient, Option<EventSources>), Failure> {
+    ) -> Result<(VodClient, Option<EventSources>)> {
         // One question is answered at once: no event is waited for.
         let wants_events = self.settings.events.any() && !is_check;
         if self.options.lookup_after == Some(LookupAfter::Never) && !wants_events {
@@ -253,7 +253,7 @@ impl Ending<'_> {
 }
 
 /// What happened to the media says more than a full disk.
-fn weighed(code: ExitCode, written: &Result<(), Failure>) -> ExitCode {
+fn weighed(code: ExitCode, written: &Result<()>) -> ExitCode {
     match written {
         Err(failure) if code == ExitCode::Complete => failure.exit_code(),
         _ => code,

@@ -10,7 +10,7 @@ use super::run::{self, Plan, Task};
 use crate::args::runs::{ResumeArgs, RunsArgs, StatusArgs};
 use crate::args::shared::{Form, JournalFileArgs};
 use crate::environment::Environment;
-use crate::exit::{ExitCode, Failure};
+use crate::exit::{ExitCode, Failure, Result};
 use crate::files::shown;
 use crate::journal_handle::JournalHandle;
 use crate::next_command::{ResumeContext, awaited};
@@ -22,7 +22,7 @@ use crate::span;
 const MOST_NAMED: usize = 10;
 
 /// `resume`: a run goes on where it was.
-pub(crate) async fn resume(args: &ResumeArgs, environment: &Environment) -> Result<ExitCode, Failure> {
+pub(crate) async fn resume(args: &ResumeArgs, environment: &Environment) -> Result<ExitCode> {
     let can_go_on = |run: &RunSummary| run.outcome.is_none() && !run.lost;
     let (handle, run) = find(&args.journal, args.run_id.as_deref(), can_go_on, environment).await?;
     let id = &run.record.run;
@@ -62,7 +62,7 @@ fn repeated(args: &ResumeArgs) -> Vec<String> {
 }
 
 /// `status`: what is known of a run, without waiting.
-pub(crate) async fn status(args: &StatusArgs, environment: &Environment) -> Result<ExitCode, Failure> {
+pub(crate) async fn status(args: &StatusArgs, environment: &Environment) -> Result<ExitCode> {
     let (handle, run) = find(&args.journal, args.run_id.as_deref(), |_| true, environment).await?;
     let settings = Settings::stored_or_given(&run.record.settings, &args.run);
     if args.check && run.outcome.is_none() {
@@ -105,7 +105,7 @@ fn for_one_question(mut options: RunOptions) -> RunOptions {
 }
 
 /// `runs`: the runs in the journal, newest first.
-pub(crate) async fn list(args: &RunsArgs, environment: &Environment) -> Result<ExitCode, Failure> {
+pub(crate) async fn list(args: &RunsArgs, environment: &Environment) -> Result<ExitCode> {
     let (runs, path) = match JournalHandle::existing(&args.journal, environment).await? {
         Ok(handle) => (handle.journal.runs().await?, handle.journal.path().to_owned()),
         Err(path) => (Vec::new(), path),
@@ -155,7 +155,7 @@ async fn find(
     id: Option<&str>,
     will_do: impl Fn(&RunSummary) -> bool,
     environment: &Environment,
-) -> Result<(JournalHandle, StoredRun), Failure> {
+) -> Result<(JournalHandle, StoredRun)> {
     let id = id.map(RunId::new).transpose().map_err(|why| Failure::usage(format!("no run id: {why}")))?;
     let handle = JournalHandle::existing(args, environment)
         .await?

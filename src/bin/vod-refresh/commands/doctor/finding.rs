@@ -14,16 +14,6 @@ pub(super) enum Status {
     Fail,
 }
 
-impl Status {
-    fn word(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Ok => ("ok", "32"),
-            Self::Warn => ("warn", "33"),
-            Self::Fail => ("fail", "31"),
-        }
-    }
-}
-
 /// What one check found.
 #[derive(Debug, Serialize)]
 pub(super) struct Finding {
@@ -51,12 +41,9 @@ impl Finding {
 
     /// A call or a source that failed, with the advice that its error has.
     pub(super) fn error(check: &'static str, error: &Error) -> Self {
-        let code = ExitCode::of_kind(error.kind());
-        let finding = Self::fail(check, error.to_string(), code);
-        match hint(error.kind(), error.code().unwrap_or_default()) {
-            Some(advice) => finding.remedy(advice),
-            None => finding,
-        }
+        let hint = hint(error.kind(), error.code().unwrap_or_default());
+        let finding = Self::fail(check, error.to_string(), ExitCode::of_kind(error.kind()));
+        Self { remedy: hint.map(str::to_owned), ..finding }
     }
 
     /// What to do about it.
@@ -85,7 +72,11 @@ pub(super) fn render(findings: &[Finding], colour: bool) -> String {
     let width = findings.iter().map(|finding| finding.check.len()).max().unwrap_or_default();
     let mut text = String::new();
     for Finding { check, status, message, remedy, .. } in findings {
-        let (word, number) = status.word();
+        let (word, number) = match status {
+            Status::Ok => ("ok", "32"),
+            Status::Warn => ("warn", "33"),
+            Status::Fail => ("fail", "31"),
+        };
         let word = format!("{word:<4}");
         let word = if colour { format!("\u{1b}[1;{number}m{word}\u{1b}[0m") } else { word };
         text.push_str(&format!("{word}  {check:<width$}  {message}\n"));
