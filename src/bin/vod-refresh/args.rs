@@ -1,4 +1,4 @@
-//! What can be asked for. Help, completions and the man page all come from these definitions.
+//! Commands and their options, as plain data. Help, completions and the man page all come from these definitions.
 
 #![expect(clippy::doc_markdown, reason = "these comments are help texts, and a terminal shows no backticks")]
 
@@ -74,10 +74,10 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// The words of the commands that [`Self::is_run`] tells of.
+    /// The names of the commands for which [`Self::is_run`] holds.
     pub(crate) const RUNS: [&str; 4] = ["refresh", "preload", "wait", "resume"];
 
-    /// Whether it drives a run to its end, so that pipelines want to know what became of it.
+    /// Whether the command drives a run to its end, so that pipelines want to know its outcome.
     pub(crate) fn is_run(&self) -> bool {
         matches!(self, Self::Refresh(_) | Self::Preload(_) | Self::Wait(_) | Self::Resume(_))
     }

@@ -72,7 +72,7 @@ impl ExitCode {
             Outcome::Timeout => Self::Timeout(timeout),
             Outcome::Unavailable => Self::Unavailable,
             Outcome::Interrupted => signal.unwrap_or(Self::Interrupted),
-            // `Outcome` may grow; what we do not know is a fault of ours.
+            // `Outcome` may grow; one that is not known here is a fault of the tool.
             _ => Self::Internal,
         }
     }
@@ -109,7 +109,7 @@ impl Failure {
         Self { code: ExitCode::Internal, lines: message_and_causes(&error) }
     }
 
-    /// All that failed, in one: the first decides the exit code, and each is told.
+    /// Joins all failures: the first decides the exit code, and the lines of each are kept.
     pub(crate) fn all(results: impl IntoIterator<Item = Result<(), Self>>) -> Result<(), Self> {
         let mut failures = results.into_iter().filter_map(Result::err);
         let Some(mut first) = failures.next() else { return Ok(()) };
@@ -174,12 +174,10 @@ pub(crate) fn lines_of_reported(error: &ReportedError, outcome: Outcome) -> Vec<
     let id = error.request_id.as_ref().map(|id| format!(" (request id {id})")).unwrap_or_default();
     let mut lines = vec![harmless(&format!("error: {}: {}{id}", error.code, error.message))];
     let kind = match outcome {
-        Outcome::Config => ErrorKind::Config,
-        Outcome::Refused => ErrorKind::Refused,
         Outcome::Quota => ErrorKind::Quota,
         Outcome::Unavailable => ErrorKind::Unavailable,
         Outcome::Internal => ErrorKind::Internal,
-        // What went wrong is the error's to tell: nobody is at fault for a deadline or a signal.
+        // The hint follows the error's code alone: nobody is at fault for a deadline or a signal.
         _ => ErrorKind::Rejected,
     };
     lines.extend(hint_line(kind, &error.code));

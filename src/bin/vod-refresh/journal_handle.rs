@@ -14,7 +14,7 @@ use crate::exit::{Failure, Result};
 /// An open journal.
 pub(crate) struct JournalHandle {
     pub(crate) journal: Journal,
-    /// Whether it is where commands look for it unless they are told otherwise.
+    /// Whether commands find this journal without an option or a variable.
     is_default: bool,
 }
 
@@ -26,7 +26,7 @@ impl JournalHandle {
         }
         let (path, is_default) = locate(&args.file, environment)?;
         let journal = Journal::open(path).await.map_err(unusable)?;
-        // So long that there is no such time: everything is kept.
+        // `--keep` may reach back further than the calendar: then everything is kept.
         let keep = TimeDelta::from_std(args.keep.unwrap_or(KEEP)).ok();
         if let Some(before) = keep.and_then(|keep| SystemClock.now().checked_sub_signed(keep)) {
             journal.prune(before).await.map_err(unusable)?;

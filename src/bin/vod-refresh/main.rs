@@ -59,7 +59,7 @@ fn command_line() -> ExitCode {
     let code = match block_on(commands::execute(&cli.command, &environment)) {
         Ok(code) => code,
         Err(failure) => {
-            printer.fail(&failure.lines());
+            printer.fail(failure.lines());
             if let Some(github) = GitHub::here(&environment, &printer).filter(|_| cli.command.is_run()) {
                 github.refused(&failure);
             }

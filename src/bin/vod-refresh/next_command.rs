@@ -1,4 +1,4 @@
-//! The command to type next, where a run leaves work behind, and what else to say of that.
+//! The command to type next where a run leaves work behind, and the closing lines that show it.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub(crate) struct ResumeContext<'a> {
     pub(crate) connection: &'a ConnectionArgs,
     /// How it waited.
     pub(crate) options: &'a RunOptions,
-    /// How long `resume` waits unless it is told otherwise.
+    /// How long `resume` waits without `--timeout`.
     pub(crate) own_timeout: Duration,
     pub(crate) journal: Option<&'a JournalHandle>,
     /// What the run waited for, where somebody else submitted it.
@@ -182,7 +182,7 @@ fn was_cut_short(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Timeout | Outcome::Interrupted | Outcome::Refused | Outcome::Unavailable)
 }
 
-/// Whether no event and no lookup told which tasks it has.
+/// Whether the tasks of a media are still unknown.
 fn has_unknown_tasks(media: &MediaReport) -> bool {
     media.state == MediaState::Unfinished && media.job_id.is_some() && media.tasks.is_empty()
 }

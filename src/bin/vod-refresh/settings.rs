@@ -1,4 +1,4 @@
-//! The options of a run that the journal keeps, so that `resume` reaches the same service and hears the same events.
+//! The options of a run that the journal stores, so that `resume` reaches the same service and the same event sources.
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -16,17 +16,18 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Those of a new run: what was given, else what the environment says.
+    /// Settings of a new run: the options given, else the environment's values.
     pub(crate) fn new(args: &RunArgs, environment: &Environment) -> Self {
         Self { connection: settled(&args.connection, environment), events: args.events.clone() }
     }
 
-    /// Those that a run was begun with; the defaults where a library user wrote something else there.
+    /// Reads the settings of a stored run; gives the defaults where a library user stored something else.
     pub(crate) fn stored(stored: &Value) -> Self {
         serde_json::from_value(stored.clone()).unwrap_or_default()
     }
 
-    /// The same, with what was given now before them. The environment has no say: it was asked when the run began.
+    /// The settings of a stored run, overridden by the options given now. The environment was read when the run began, and is
+    /// not read again.
     pub(crate) fn stored_or_given(stored: &Value, args: &RunArgs) -> Self {
         let mut merged = Self::stored(stored).to_json();
         let given = Self { connection: args.connection.clone(), events: args.events.clone() }.to_json();
@@ -62,7 +63,7 @@ pub(crate) fn settled(given: &ConnectionArgs, environment: &Environment) -> Conn
 
 /// A group of options as words, in the order of the help, to give them again on another command line.
 ///
-/// The fields of a group have the names of its options, so the parser's definition and the JSON form tell all.
+/// A group's fields have the names of its options, so the parser's definition and the JSON form suffice.
 pub(crate) fn arguments<Group: Args + Serialize>(options: &Group) -> Vec<String> {
     let values = serde_json::to_value(options).unwrap_or_default();
     let mut words = Vec::new();

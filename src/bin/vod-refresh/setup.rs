@@ -1,4 +1,5 @@
-//! What the options of a command settle to: the client, with its credentials and certificates, and the event sources.
+//! Builds from a command's options what it works with: the client, with credentials and certificates, and the event
+//! sources.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -32,7 +33,7 @@ pub(crate) async fn client(connection: &ConnectionArgs, environment: &Environmen
     Ok(client)
 }
 
-/// The same client, without a look at whether there are credentials.
+/// The same client, without checking whether there are credentials.
 pub(crate) fn client_without_credentials(
     connection: &ConnectionArgs,
     environment: &Environment,

@@ -48,7 +48,7 @@ impl Signals {
                 // By a thread of its own again: a terminal that was stopped (Ctrl-S) takes no word, and the end is due.
                 let _ =
                     std::thread::Builder::new().name("goodbye".into()).spawn(move || printer.say(goodbye));
-                // Whichever comes first; the exit code tells of the first signal all the same.
+                // Whichever comes first; the exit code is that of the first signal all the same.
                 let _ = tokio::time::timeout(LAST_RESORT, next(&mut sources)).await;
                 end_now(code);
             });

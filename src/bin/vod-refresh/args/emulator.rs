@@ -12,7 +12,8 @@ use super::values::listen_address;
 #[derive(Debug, Args)]
 pub(crate) struct EmulatorArgs {
     /// Address to serve on; port 0 picks one and prints it [default: 127.0.0.1:0]
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", hide_default_value = true, value_parser = listen_address)]
+    #[arg(long, value_name = "ADDR", value_parser = listen_address)]
+    #[arg(default_value = "127.0.0.1:0", hide_default_value = true)]
     pub(crate) listen: SocketAddr,
     /// How the cloud behaves: a JSON file (`-` is stdin) [default: a cloud in good health]
     #[arg(long, value_name = "FILE")]

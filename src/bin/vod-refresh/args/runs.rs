@@ -146,7 +146,7 @@ pub(crate) struct ExpectedMediaArgs {
     pub(crate) expect: Option<u32>,
 }
 
-/// `resume`: a run, and what is to be different this time.
+/// `resume`: a run, and the options that differ this time.
 #[derive(Debug, Args)]
 pub(crate) struct ResumeArgs {
     /// The run [default: the newest unfinished one]

@@ -202,7 +202,7 @@ pub(crate) struct JournalArgs {
     pub(crate) keep: Option<Duration>,
 }
 
-/// How much is said on stderr. Every command takes these.
+/// What goes to stderr. Every command takes these options.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Messages (on stderr)")]
 pub(crate) struct MessageArgs {

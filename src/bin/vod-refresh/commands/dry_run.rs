@@ -66,7 +66,7 @@ pub(crate) async fn show(
     Ok(ExitCode::Complete)
 }
 
-/// Who would sign. Only the environment is looked at: other sources may need calls.
+/// Finds the credential that would sign. Only the environment is searched: other sources may need calls.
 async fn signer(connection: &ConnectionArgs, environment: &Environment) -> Result<Signer> {
     let found = match &connection.profile {
         Some(_) => None,

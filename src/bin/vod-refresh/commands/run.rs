@@ -48,7 +48,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) args: &'a RunArgs,
 }
 
-/// Does `task`, shows it, writes the report, and says how it ended.
+/// Performs `task`, writes and prints its report, and gives the exit code.
 pub(crate) async fn run(task: Task, plan: Plan<'_>, environment: &Environment) -> Result<ExitCode> {
     let (output, printer) = (&plan.args.output, &environment.printer);
     let is_check = matches!(task, Task::Check(_));
@@ -81,7 +81,7 @@ pub(crate) async fn run(task: Task, plan: Plan<'_>, environment: &Environment) -
     };
 
     let code = match report.outcome {
-        // It was to be shown, and it is.
+        // A check has done its work when it shows the run, whatever the outcome.
         outcome if is_check && !is_about_the_asking(outcome) => ExitCode::Complete,
         outcome => ExitCode::of_outcome(outcome, plan.args.waiting.timeout_exit_code, signals.received()),
     };
@@ -120,7 +120,7 @@ async fn perform(refresher: &Refresher, task: Task) -> LibraryResult<Report> {
     }
 }
 
-/// Whether an outcome tells of the asking, not of the media.
+/// Whether an outcome is about the calls of a check, not about the media.
 fn is_about_the_asking(outcome: Outcome) -> bool {
     matches!(
         outcome,
@@ -135,7 +135,7 @@ impl Plan<'_> {
         is_check: bool,
         environment: &Environment,
     ) -> Result<(VodClient, Option<EventSources>)> {
-        // One question is answered at once: no event is waited for.
+        // A check waits for no event.
         let wants_events = self.settings.events.any() && !is_check;
         if self.options.lookup_after == Some(LookupAfter::Never) && !wants_events {
             return Err(Failure::usage(
@@ -187,7 +187,7 @@ impl Plan<'_> {
     }
 }
 
-/// A run that has ended, and who is told of it.
+/// A run that has ended, and where its result goes.
 struct Ending<'a> {
     report: &'a Report,
     output: &'a OutputArgs,
@@ -195,7 +195,7 @@ struct Ending<'a> {
 }
 
 impl Ending<'_> {
-    /// Tells everybody. How the process ends: as `code` says, unless the run was complete and its report can't be written.
+    /// Writes files, stdout and stderr. Gives back `code`, or another one if a complete run's report can't be written.
     fn conclude(
         &self,
         code: ExitCode,
@@ -215,7 +215,7 @@ impl Ending<'_> {
             let file = output.report.as_deref().filter(|_| filed.is_ok());
             github.tell(report, code, &lines, file);
         }
-        // Whoever wants it gone hears first how to carry on, for the same reason.
+        // After a signal, stderr says first how to carry on, for the same reason.
         let in_a_hurry = signals.received().is_some();
         if in_a_hurry {
             self.say_how_it_ended(&lines);
@@ -229,12 +229,12 @@ impl Ending<'_> {
             github.correct(last);
         }
         if let Err(failure) = Failure::all([filed, printed]) {
-            printer.fail(&failure.lines());
+            printer.fail(failure.lines());
         }
         last
     }
 
-    /// What stderr says at the end.
+    /// Writes the end of a run to stderr: its error, its sums, the next command.
     fn say_how_it_ended(&self, lines: &[String]) {
         let Self { report, environment: Environment { printer, .. }, .. } = self;
         if let Some(error) = rows::why_ended(report) {
@@ -252,7 +252,7 @@ impl Ending<'_> {
     }
 }
 
-/// What happened to the media says more than a full disk.
+/// The exit code after writing: an output that failed counts only where the run was complete.
 fn weighed(code: ExitCode, written: &Result<()>) -> ExitCode {
     match written {
         Err(failure) if code == ExitCode::Complete => failure.exit_code(),

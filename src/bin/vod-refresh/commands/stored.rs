@@ -18,7 +18,7 @@ use crate::output::{self, json, table};
 use crate::settings::{Settings, arguments};
 use crate::span;
 
-/// So many runs are named where the one asked for is not there.
+/// Most runs that are listed where the one asked for does not exist.
 const MOST_NAMED: usize = 10;
 
 /// `resume`: a run goes on where it was.
@@ -39,7 +39,7 @@ pub(crate) async fn resume(args: &ResumeArgs, environment: &Environment) -> Resu
     run::run(Task::Resume(Box::new(run)), plan, environment).await
 }
 
-/// What was given to this `resume`, for the next one; the timeout is for that one to choose.
+/// The options that this `resume` was given, for the next one, which chooses its own timeout.
 fn repeated(args: &ResumeArgs) -> Vec<String> {
     let waiting = &args.run.waiting;
     let lookup_after = waiting.lookup_after.and_then(|after| match after {
@@ -99,7 +99,7 @@ pub(crate) async fn status(args: &StatusArgs, environment: &Environment) -> Resu
 fn for_one_question(mut options: RunOptions) -> RunOptions {
     options.fail_fast = false;
     options.wait = true;
-    // It may have been for events alone to tell; here nobody listens for any.
+    // The run may have waited for events alone; a check listens for none, so it needs lookups.
     options.lookup_after = options.lookup_after.filter(|after| *after != LookupAfter::Never);
     options
 }
@@ -149,7 +149,7 @@ impl Row<'_> {
     }
 }
 
-/// The run `id`, else the newest one that will do, with the journal that holds it.
+/// Finds the run `id`, else the newest one that will do, and opens the journal that holds it.
 async fn find(
     args: &JournalFileArgs,
     id: Option<&str>,
@@ -172,6 +172,7 @@ async fn find(
     }
 }
 
+/// The failure for a run that the journal does not hold, with the runs that it does hold.
 fn absent(id: Option<RunId>, runs: &[RunSummary], handle: &JournalHandle) -> Failure {
     let path = shown(handle.journal.path());
     let message = match id {
@@ -186,7 +187,7 @@ fn absent(id: Option<RunId>, runs: &[RunSummary], handle: &JournalHandle) -> Fai
     Failure::usage(message).with_details(details)
 }
 
-/// A run in a line.
+/// A run as one line for people.
 fn line(run: &RunSummary) -> String {
     let [id, task, outcome, started, media] = Row::from(run).columns();
     let lost = if run.lost { ", not to be carried on: the journal failed in mid-run" } else { "" };

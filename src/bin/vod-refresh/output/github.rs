@@ -48,7 +48,7 @@ impl<'a> GitHub<'a> {
 
     /// Tells of a run that came to nothing: it could not begin, or has no report.
     pub(crate) fn refused(&self, failure: &Failure) {
-        self.ended(failure.exit_code(), &failure.lines());
+        self.ended(failure.exit_code(), failure.lines());
     }
 
     /// The same for a command line that can't be understood: `told` is what the parser says.

@@ -16,9 +16,9 @@ use crate::zone;
 /// Ids that nobody has: asking about them shows the permission and touches nothing.
 const NO_JOB: &str = "00000000000000000000000000000000";
 const NO_TASK: &str = "1";
-/// How long a call that fails is tried again; a run has more patience.
+/// How long a failing call is retried; a run retries longer.
 const RETRY_LIMIT: Duration = Duration::from_secs(5);
-/// How long a call may take that does not come back.
+/// How long to wait for an answer.
 const CALL_LIMIT: Duration = Duration::from_secs(20);
 /// Differences of clocks below this are the network's.
 const SKEW_NOISE: TimeDelta = TimeDelta::seconds(30);
@@ -59,12 +59,11 @@ fn judge(credential: &Credential, now: DateTime<Utc>) -> Finding {
         (Some(end), _) => {
             let left = end - now;
             let text = format!("{key}, temporary: {} min left, until {}", left.num_minutes(), to_wire(end));
-            if left < TimeDelta::from_std(usual_run).unwrap_or_default() {
-                Finding::warn("credentials", text)
-                    .remedy("a run may wait for an hour: renew it first, or lower `--timeout`")
-            } else {
-                Finding::ok("credentials", text)
+            if left >= TimeDelta::from_std(usual_run).unwrap_or_default() {
+                return Finding::ok("credentials", text);
             }
+            Finding::warn("credentials", text)
+                .remedy("a run may wait for an hour: renew it first, or lower `--timeout`")
         }
     }
 }
@@ -139,7 +138,7 @@ fn permission<T>(action: &'static str, outcome: &Result<T, Error>) -> Finding {
     }
 }
 
-/// A made-up id that is refused for what it is was looked at, so the call is allowed.
+/// Whether the service refused the made-up id itself: then it has accepted the call.
 fn proves_permission(error: &Error) -> bool {
     let code = error.code().unwrap_or_default().to_ascii_lowercase();
     let of_the_host = ["invalidaction", "invalidapi", "invalidproduct", "invalidversion"];
@@ -164,20 +163,15 @@ fn clock(skew: Option<TimeDelta>, error: Option<&Error>) -> Finding {
     };
     let seconds = skew.num_seconds();
     let side = if seconds > 0 { "behind" } else { "ahead of" };
-    let text = format!("{} s {side} the service's", seconds.abs());
+    let mut text = format!("{} s {side} the service's", seconds.abs());
     if skew.abs() <= SKEW_NOISE {
         return Finding::ok("clock", "agrees with the service's");
     }
     let zone = zone::hint(seconds).map(|hint| format!("; {hint}")).unwrap_or_default();
-    let finding = if skew.abs() > SKEW_LIMIT {
-        Finding::warn(
-            "clock",
-            format!("{text}; requests signed by it are refused, and runs correct it{zone}"),
-        )
-    } else {
-        Finding::warn("clock", text)
-    };
-    finding.remedy("set this machine's clock, by NTP for one")
+    if skew.abs() > SKEW_LIMIT {
+        text.push_str(&format!("; requests signed by it are refused, and runs correct it{zone}"));
+    }
+    Finding::warn("clock", text).remedy("set this machine's clock, by NTP for one")
 }
 
 /// What is left today.
