@@ -9,9 +9,9 @@ use vod_refresh::run::{MediaReport, MediaState};
 use vod_refresh::{LookupAfter, Outcome, Report, RunOptions, WaitRequest};
 
 use crate::args::connection::ConnectionArgs;
+use crate::duration;
+use crate::formatting::{count, count_was, shell_line};
 use crate::kept::Kept;
-use crate::span;
-use crate::words::{count, count_of_past, shell_line};
 
 /// What is needed to carry on.
 pub(crate) struct Way<'a> {
@@ -115,14 +115,14 @@ pub(crate) fn lines(report: &Report, next: Option<&Next>, way: &Way<'_>) -> Vec<
         .filter(|media| media.state == MediaState::NotSubmitted)
         .partition(|media| is_unknown(media));
     if !unknown.is_empty() {
-        let media = count_of_past(unknown.len() as u64, "media");
+        let media = count_was(unknown.len() as u64, "media");
         lines.push(format!("nobody knows whether {media} submitted: to be sure, run the same command again"));
     }
     match never.len() {
         0 => {}
         n if n == report.media.len() => lines.push("nothing was submitted".to_owned()),
         n => {
-            let media = count_of_past(n as u64, "media");
+            let media = count_was(n as u64, "media");
             lines.push(format!("{media} not submitted: run the same command again for the rest"));
         }
     }
@@ -167,7 +167,7 @@ fn resume(report: &Report, way: &Way<'_>, kept: &Kept) -> String {
     let mut words = ["vod-refresh", "resume", report.run_id.as_str()].map(str::to_owned).to_vec();
     let timeout = next_timeout(report, way);
     if timeout != way.own_timeout {
-        words.extend(["--timeout".to_owned(), span::written(timeout)]);
+        words.extend(["--timeout".to_owned(), duration::format(timeout)]);
     }
     words.extend(kept.words());
     words.extend(way.again.iter().cloned());
@@ -184,7 +184,7 @@ fn wait(report: &Report, jobs: &[&str], media: Vec<String>, way: &Way<'_>) -> St
         options.extend(way.connection.words());
         let mut put = |name: &str, value: Option<Duration>| {
             if let Some(value) = value {
-                options.extend([name.to_owned(), span::written(value)]);
+                options.extend([name.to_owned(), duration::format(value)]);
             }
         };
         let timeout = next_timeout(report, way);

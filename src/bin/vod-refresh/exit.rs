@@ -8,7 +8,7 @@ use vod_refresh::run::ReportedError;
 use vod_refresh::{Error, ErrorKind, Outcome};
 
 pub(crate) use self::hint::hint;
-use crate::words::harmless;
+use crate::formatting::escape_control;
 
 /// How the process ends. The numbers are a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,11 +141,11 @@ impl Failure {
 
     /// The error for people: the message, its details, each cause once, a hint.
     pub(crate) fn lines(&self) -> Vec<String> {
-        let mut lines = unfolded(&format!("error: {}", harmless(&self.error.to_string())));
+        let mut lines = unfolded(&format!("error: {}", escape_control(&self.error.to_string())));
         lines.extend(self.details.iter().map(|detail| format!("  {detail}")));
         let mut cause = self.error.source();
         while let Some(error) = cause {
-            let text = harmless(&error.to_string());
+            let text = escape_control(&error.to_string());
             // Some causes repeat what stands above them.
             if !lines.iter().any(|line| line.contains(&text)) {
                 lines.push(format!("  caused by: {text}"));
@@ -184,7 +184,7 @@ impl From<Error> for Failure {
 /// What ended a run early, for people.
 pub(crate) fn lines_of_reported(error: &ReportedError, outcome: Outcome) -> Vec<String> {
     let id = error.request_id.as_ref().map(|id| format!(" (request id {id})")).unwrap_or_default();
-    let mut lines = vec![harmless(&format!("error: {}: {}{id}", error.code, error.message))];
+    let mut lines = vec![escape_control(&format!("error: {}: {}{id}", error.code, error.message))];
     let kind = match outcome {
         Outcome::Config => ErrorKind::Config,
         Outcome::Refused => ErrorKind::Refused,

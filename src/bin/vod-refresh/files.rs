@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use vod_refresh::{Error, ErrorKind};
 
 use crate::exit::Failure;
-use crate::words::harmless;
+use crate::formatting::escape_control;
 
 /// Checks that `path` can be written at the end of the run.
 pub(crate) fn check(path: &Path) -> Result<(), Failure> {
@@ -24,7 +24,7 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<(), Failure> {
 }
 
 fn shown(path: &Path) -> String {
-    harmless(&path.display().to_string())
+    escape_control(&path.display().to_string())
 }
 
 fn probe(path: &Path) -> io::Result<()> {

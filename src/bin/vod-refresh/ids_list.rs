@@ -9,7 +9,7 @@ use std::str::FromStr;
 use vod_refresh::ids::{IdList, InvalidId, ListFaults};
 
 use crate::exit::Failure;
-use crate::words::harmless;
+use crate::formatting::escape_control;
 
 /// Where an id stands that is a bare word on the command line.
 pub(crate) const ARGUMENT: &str = "argument";
@@ -68,7 +68,7 @@ where
     if path == Path::new("-") {
         return ("stdin".to_owned(), list.read("stdin", io::stdin().lock()));
     }
-    let name = harmless(&format!("{}", path.display()));
+    let name = escape_control(&format!("{}", path.display()));
     let read = File::open(path).and_then(|file| list.read(&name, file));
     (name, read)
 }

@@ -8,7 +8,7 @@ use vod_refresh::{Error, ErrorKind};
 
 use crate::args::journal::{JournalArgs, PlaceArgs};
 use crate::exit::Failure;
-use crate::words::harmless;
+use crate::formatting::escape_control;
 use crate::world::{World, variable};
 
 /// An open journal and its place.
@@ -61,7 +61,7 @@ pub(crate) fn explained(error: Error) -> Failure {
 
 /// A path for people.
 pub(crate) fn shown(path: &Path) -> String {
-    harmless(&path.display().to_string())
+    escape_control(&path.display().to_string())
 }
 
 impl Kept {

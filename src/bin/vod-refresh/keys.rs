@@ -8,8 +8,8 @@ use secrecy::SecretString;
 use vod_refresh::{Error, ErrorKind};
 
 use crate::exit::Failure;
+use crate::formatting::escape_control;
 use crate::printer::Printer;
-use crate::words::harmless;
 use crate::world::{World, variable};
 
 /// A key file is a line or two; more is another file.
@@ -22,7 +22,7 @@ pub(crate) fn callback_keys(
     printer: &Printer,
 ) -> Result<Vec<SecretString>, Failure> {
     if let Some(path) = file {
-        let name = harmless(&path.display().to_string());
+        let name = escape_control(&path.display().to_string());
         let text = read(path).map_err(|why| {
             Error::new(ErrorKind::Config, format!("cannot read the callback key file {name}"))
                 .with_source(why)

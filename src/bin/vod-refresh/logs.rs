@@ -13,8 +13,8 @@ use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::args::talk::{LogFormat, TalkArgs};
+use crate::formatting::{escape_control, shorten};
 use crate::printer::Printer;
-use crate::words::{harmless, short};
 
 /// Warnings of one place in the code beyond this are not shown: strangers can cause them without end.
 const SAME_WARNING: u32 = 3;
@@ -56,7 +56,7 @@ struct LineWriter(Printer);
 
 impl io::Write for LineWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.raw_err(bytes);
+        self.0.write_stderr(bytes);
         Ok(bytes.len())
     }
 
@@ -119,7 +119,7 @@ impl Words {
         if !self.fields.is_empty() {
             let _ = write!(line, " ({})", self.fields.join(", "));
         }
-        short(&harmless(&line), 500)
+        shorten(&escape_control(&line), 500)
     }
 }
 

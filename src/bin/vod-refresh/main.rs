@@ -1,28 +1,28 @@
 //! The command line of `vod-refresh`: parse, run, say how it ended.
 
 mod args;
-mod block;
 mod carry_on;
 mod commands;
 mod consent;
+mod duration;
 mod exit;
 mod files;
+mod formatting;
 mod ids_list;
 mod kept;
 mod keys;
 mod listen;
+mod live_region;
 mod logs;
 mod output;
 mod printer;
 mod progress;
 mod queue_url;
-mod screen;
 mod settings;
 mod signals;
-mod span;
-mod words;
+mod terminal_writer;
+mod timezone;
 mod world;
-mod zone;
 
 use clap::Parser as _;
 use vod_refresh::vod::TaskType;
@@ -61,8 +61,8 @@ fn command_line() -> ExitCode {
         Ok(code) => code,
         Err(failure) => {
             printer.fail(&failure.lines());
-            if let Some(github) = GitHub::here(&world, &printer).filter(|_| cli.command.is_run()) {
-                github.refused(&failure);
+            if let Some(github) = GitHub::detect(&world, &printer).filter(|_| cli.command.is_run()) {
+                github.report_failure(&failure);
             }
             failure.exit_code()
         }
@@ -74,15 +74,15 @@ fn command_line() -> ExitCode {
 /// Says what is wrong with a command line.
 fn misunderstood(answer: &clap::Error) {
     let (world, printer) = (World::real(), Printer::new(&TalkArgs::default()));
-    let Some(github) = GitHub::here(&world, &printer) else {
+    let Some(github) = GitHub::detect(&world, &printer) else {
         let _ = answer.print();
         return;
     };
     let told = answer.to_string();
-    printer.raw_err(told.as_bytes());
+    printer.write_stderr(told.as_bytes());
     // Which command it was to be is not known where the line can't be parsed.
     if std::env::args().nth(1).is_some_and(|word| Command::RUNS.contains(&word.as_str())) {
-        github.misunderstood(&told);
+        github.report_usage_error(&told);
     }
 }
 

@@ -22,14 +22,14 @@ use crate::args::output::{Form, OutputArgs};
 use crate::carry_on::Next;
 use crate::exit::Failure;
 use crate::files;
+use crate::formatting::escape_control;
 use crate::printer::Printer;
-use crate::words::harmless;
 
 /// Checks that every file that was asked for can be written, each report to one of its own.
 pub(crate) fn check_files(args: &OutputArgs) -> Result<(), Failure> {
     let mut seen = HashSet::new();
     if let Some(twice) = args.files().find(|path| !seen.insert(*path)) {
-        let path = harmless(&twice.display().to_string());
+        let path = escape_control(&twice.display().to_string());
         return Err(Failure::usage(format!("two reports go to the same file {path}")));
     }
     Failure::all(args.files().map(files::check))
@@ -42,7 +42,7 @@ pub(crate) fn write_files(report: &Report, next: Option<&Next>, args: &OutputArg
         None => Ok(()),
     };
     Failure::all([
-        write(&args.report, &json::pretty),
+        write(&args.report, &json::document),
         write(&args.report_html, &|report| html::render(report, next)),
         write(&args.report_junit, &junit::render),
         write(&args.metrics_file, &metrics::render),
@@ -56,7 +56,7 @@ pub(crate) fn print(report: &Report, form: Form, printer: &Printer) -> Result<()
             let look = table::Look { width: table::terminal_width(), colour: printer.colours_stdout() };
             table::render(report, look)
         }
-        Form::Json => json::pretty(report),
+        Form::Json => json::document(report),
         Form::Ndjson => json::line(report),
     };
     printer.out(&text)

@@ -13,8 +13,8 @@ use vod_refresh::net::clock::{Clock as _, SystemClock, to_wire};
 
 use crate::args::talk::{LogFormat, TalkArgs, When};
 use crate::exit::Failure;
-use crate::screen::{self, Screen};
-use crate::words::unheeded;
+use crate::formatting::escape_workflow_commands;
+use crate::terminal_writer::{self, Screen};
 
 /// What writing to a terminal that was closed fails with. The standard library has no name for it; on a disk it is a fault.
 const EIO: i32 = 5;
@@ -114,7 +114,7 @@ impl Printer {
         if self.0.out_gone.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let text = if self.0.runner_reads { unheeded(text) } else { Cow::Borrowed(text) };
+        let text = if self.0.runner_reads { escape_workflow_commands(text) } else { Cow::Borrowed(text) };
         // A pipe whose reader has paused must not hold up the view.
         let writer = match &*self.way_for(self.0.out_is_terminal) {
             Way::ByScreen(screen) if self.0.out_is_terminal => Some(screen.writer()),
@@ -122,7 +122,7 @@ impl Printer {
         };
         let written = match writer {
             Some(write) => write(&text),
-            None => screen::to_stdout(&text),
+            None => terminal_writer::to_stdout(&text),
         };
         match written {
             Ok(()) => Ok(()),
@@ -190,9 +190,9 @@ impl Printer {
     }
 
     /// Writes raw bytes to stderr, for log lines that are formatted elsewhere.
-    pub(crate) fn raw_err(&self, bytes: &[u8]) {
+    pub(crate) fn write_stderr(&self, bytes: &[u8]) {
         if self.0.runner_reads {
-            self.to_runner(&unheeded(&String::from_utf8_lossy(bytes)));
+            self.to_runner(&escape_workflow_commands(&String::from_utf8_lossy(bytes)));
         } else {
             self.write_err(bytes);
         }
@@ -206,7 +206,7 @@ impl Printer {
     fn write_err(&self, bytes: &[u8]) {
         match &*self.way_for(true) {
             Way::ByScreen(screen) => screen.talk(bytes),
-            _ => screen::put_bytes(bytes),
+            _ => terminal_writer::put_bytes(bytes),
         }
     }
 
@@ -219,7 +219,7 @@ impl Printer {
         } else {
             self.coloured(level, line)
         };
-        self.raw_err(format!("{text}\n").as_bytes());
+        self.write_stderr(format!("{text}\n").as_bytes());
     }
 
     /// Colours the word at the start; it says the same without.

@@ -20,13 +20,13 @@ use self::tally::Tally;
 use self::view::View;
 use self::writer::Writer;
 use crate::exit::Failure;
+use crate::formatting::count;
 use crate::output::json;
 use crate::printer::{Level, Printer};
-use crate::words::count;
 
 /// Watches one run. Clones watch the same.
 #[derive(Clone)]
-pub(crate) struct Watch(Arc<Shared>);
+pub(crate) struct RunDisplay(Arc<Shared>);
 
 struct Shared {
     printer: Printer,
@@ -43,7 +43,7 @@ struct State {
     ndjson: Option<Writer>,
 }
 
-impl Watch {
+impl RunDisplay {
     /// A watch that begins now.
     pub(crate) fn new(printer: &Printer, ndjson: bool) -> Result<Self, Failure> {
         let failed = |why| Error::new(ErrorKind::Internal, "no thread for stdout").with_source(why);
@@ -61,7 +61,7 @@ impl Watch {
     }
 
     /// Shows life until it is dropped.
-    pub(crate) async fn show_life(&self) {
+    pub(crate) async fn show(&self) {
         if self.0.printer.is_quiet() {
             return std::future::pending().await;
         }
@@ -76,7 +76,7 @@ impl Watch {
     }
 
     /// The run is over: takes the live view away.
-    pub(crate) fn rest(&self) {
+    pub(crate) fn end_live_view(&self) {
         self.0.printer.end_run();
     }
 
@@ -116,7 +116,7 @@ impl State {
     }
 }
 
-impl Observer for Watch {
+impl Observer for RunDisplay {
     fn notice(&self, notice: &Notice, progress: &Progress) {
         let Shared { printer, started, .. } = &*self.0;
         let lines = {
@@ -156,7 +156,7 @@ fn sentence(progress: &Progress, elapsed: Duration, left: Left) -> String {
         text.push_str(&format!(", {submitted} submitted"));
     }
     let elapsed = Duration::from_secs(elapsed.as_secs());
-    text.push_str(&format!(", {} elapsed", crate::span::written(elapsed)));
+    text.push_str(&format!(", {} elapsed", crate::duration::format(elapsed)));
     if let Left::About(_) = left {
         text.push_str(&format!(", {}", view::left(left)));
     }

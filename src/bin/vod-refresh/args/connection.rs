@@ -12,7 +12,7 @@ use vod_refresh::{
 
 use super::media::text;
 use crate::exit::Failure;
-use crate::words::harmless;
+use crate::formatting::escape_control;
 use crate::world::{World, variable};
 
 /// The journal keeps them too: they must hold no secret.
@@ -186,7 +186,7 @@ pub(super) fn absolute(path: &Path) -> PathBuf {
 /// The PEM file at `path`, which `source` names.
 fn certificates(path: &Path, source: &str) -> Result<Vec<u8>, Failure> {
     let named = |what: &str| {
-        let name = harmless(&path.display().to_string());
+        let name = escape_control(&path.display().to_string());
         Error::new(ErrorKind::Config, format!("cannot {what} the CA file {name} of `{source}`"))
     };
     let pem = std::fs::read(path).map_err(|why| named("read").with_source(why))?;

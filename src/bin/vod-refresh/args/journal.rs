@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::span;
+use crate::duration;
 
 /// Which journal.
 #[derive(Debug, Args)]
@@ -27,6 +27,6 @@ pub(crate) struct JournalArgs {
     #[arg(long, conflicts_with = "journal")]
     pub(crate) no_journal: bool,
     /// Forget runs that ended so long ago [default: 90days]
-    #[arg(long, value_name = "DURATION", value_parser = span::span_above_zero, conflicts_with = "no_journal")]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse_above_zero, conflicts_with = "no_journal")]
     pub(crate) keep: Option<Duration>,
 }

@@ -10,7 +10,7 @@ use vod_refresh::{Filters, RunOptions};
 
 use super::journal::JournalArgs;
 use super::run::RunArgs;
-use crate::span;
+use crate::duration;
 
 #[derive(Debug, Args)]
 pub(crate) struct MediaArgs {
@@ -84,14 +84,14 @@ pub(crate) struct LostAnswerArgs {
     #[arg(long)]
     no_resubmit: bool,
     /// How long an event may tell of a lost answer before its batch is sent again [default: 60s]
-    #[arg(long, value_name = "DURATION", value_parser = span::span)]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     outcome_wait: Option<Duration>,
 }
 
 impl LostAnswerArgs {
     /// The options as words, to repeat them on another command line.
     pub(crate) fn words(&self) -> Vec<String> {
-        let wait = self.outcome_wait.map(|wait| ["--outcome-wait".to_owned(), span::written(wait)]);
+        let wait = self.outcome_wait.map(|wait| ["--outcome-wait".to_owned(), duration::format(wait)]);
         let never = self.no_resubmit.then(|| "--no-resubmit".to_owned());
         wait.into_iter().flatten().chain(never).collect()
     }

@@ -15,10 +15,10 @@ use super::{account_client, block_on};
 use crate::args::account::{AnswerForm, DeleteArgs, GetArgs, SetArgs};
 use crate::consent;
 use crate::exit::{ExitCode, Failure};
+use crate::formatting::escape_control;
 use crate::keys::callback_keys;
 use crate::output::json;
 use crate::printer::Printer;
-use crate::words::harmless;
 use crate::world::World;
 use change::{Target, changed, difference};
 
@@ -99,7 +99,7 @@ fn target(args: &SetArgs, world: &World, printer: &Printer) -> Result<Target, Fa
 }
 
 fn question(what: &str, app_id: Option<&str>) -> String {
-    format!("{what} the event settings of {}?", harmless(app_id.unwrap_or(DEFAULT_APP_ID)))
+    format!("{what} the event settings of {}?", escape_control(app_id.unwrap_or(DEFAULT_APP_ID)))
 }
 
 /// Somebody said no. Not exit 0, or `callback set && refresh` would go on.

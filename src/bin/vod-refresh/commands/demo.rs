@@ -20,8 +20,8 @@ use super::{block_on, media};
 use crate::args::media::MediaArgs;
 use crate::args::{Cli, Command, DemoArgs};
 use crate::exit::{ExitCode, Failure};
+use crate::formatting::shell_line;
 use crate::printer::Printer;
-use crate::words::shell_line;
 use crate::world::{World, variable};
 
 /// A key for events, as made up as the cloud.

@@ -13,9 +13,9 @@ use vod_refresh::{Error, ErrorKind};
 use super::block_on;
 use crate::args::EmulatorArgs;
 use crate::exit::{ExitCode, Failure};
+use crate::formatting::{escape_control, shell_word};
 use crate::printer::Printer;
 use crate::signals::Signals;
-use crate::words::{harmless, shell_word};
 
 pub(crate) fn execute(args: &EmulatorArgs, printer: &Printer) -> Result<ExitCode, Failure> {
     let scenario = match &args.scenario {
@@ -50,13 +50,13 @@ fn introduce(scenario: &Scenario, printer: &Printer) {
         let secret = if (id.as_str(), secret.as_str()) == ("testid", "testsecret") { secret } else { "…" };
         printer.say(&format!(
             "  export ALIBABA_CLOUD_ACCESS_KEY_ID={} ALIBABA_CLOUD_ACCESS_KEY_SECRET={secret}",
-            shell_word(&harmless(id))
+            shell_word(&escape_control(id))
         ));
     }
     match &scenario.callback {
         Some(callback) => {
             let signed = if callback.key.is_some() { "signed" } else { "not signed" };
-            printer.say(&format!("  events go to {}, {signed}", harmless(&callback.url)));
+            printer.say(&format!("  events go to {}, {signed}", escape_control(&callback.url)));
         }
         None => printer.say("  no events are sent: the scenario has no `callback`"),
     }
@@ -74,7 +74,7 @@ fn event_transport() -> Result<HttpTransport, Error> {
 }
 
 fn read(path: &Path) -> Result<Scenario, Failure> {
-    let name = harmless(&path.display().to_string());
+    let name = escape_control(&path.display().to_string());
     let text = if path == Path::new("-") {
         let mut text = String::new();
         io::stdin().read_to_string(&mut text).map(|_| text)

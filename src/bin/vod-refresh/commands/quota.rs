@@ -6,9 +6,9 @@ use vod_refresh::{Error, ErrorKind, RefreshRequest, VodClient};
 use super::{account_client, block_on};
 use crate::args::account::{AnswerForm, QuotaArgs};
 use crate::exit::{ExitCode, Failure};
+use crate::formatting::count;
 use crate::output::json;
 use crate::printer::Printer;
-use crate::words::count;
 use crate::world::World;
 
 pub(crate) fn execute(args: &QuotaArgs, world: &World, printer: &Printer) -> Result<ExitCode, Failure> {

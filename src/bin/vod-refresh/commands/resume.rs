@@ -4,9 +4,9 @@ use super::block_on;
 use super::run::{self, Options, Task};
 use super::stored::{self, Default};
 use crate::args::stored::ResumeArgs;
+use crate::duration;
 use crate::exit::{ExitCode, Failure};
 use crate::printer::Printer;
-use crate::span;
 use crate::world::World;
 
 pub(crate) fn execute(args: &ResumeArgs, world: &World, printer: &Printer) -> Result<ExitCode, Failure> {
@@ -30,7 +30,7 @@ async fn carry_on(args: &ResumeArgs, world: &World, printer: &Printer) -> Result
     again.extend(given.run.events.words());
     again.extend(given.run.waiting.words());
     again.extend(args.answers.words());
-    let timeout = span::written(run_options.timeout);
+    let timeout = duration::format(run_options.timeout);
     let options = Options { again, ..Options::new(&given.run, run_options, settings, Some(kept)) };
     printer.say(&format!("carrying on run {id}, for {timeout} at most"));
     run::run(Task::Stored(Box::new(run)), options, world, printer).await

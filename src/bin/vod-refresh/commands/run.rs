@@ -19,7 +19,7 @@ use crate::exit::{ExitCode, Failure};
 use crate::kept::{self, Kept};
 use crate::output;
 use crate::printer::Printer;
-use crate::progress::Watch;
+use crate::progress::RunDisplay;
 use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::world::World;
@@ -95,8 +95,8 @@ pub(crate) async fn run(
         _ => listener::open(&options.settings, &client, world, printer).await?,
     };
     let signals = Signals::listen(printer, "stopping; a second signal ends at once")?;
-    let watch = Watch::new(printer, options.output.output == Form::Ndjson)?;
-    let refresher = options.refresher(client, &watch, &signals, ears.as_ref());
+    let display = RunDisplay::new(printer, options.output.output == Form::Ndjson)?;
+    let refresher = options.refresher(client, &display, &signals, ears.as_ref());
     let is_check = matches!(task, Task::Check(_));
     let awaited = task.awaited().cloned();
     let own_timeout = task.stored().map_or(options.run.timeout, |stored| stored.record.options.timeout);
@@ -104,13 +104,13 @@ pub(crate) async fn run(
     let timeout = if is_check { own_timeout } else { options.run.timeout };
     let result = tokio::select! {
         result = perform(&refresher, task) => result,
-        () = watch.show_life() => unreachable!("life is shown for ever"),
+        () = display.show() => unreachable!("life is shown for ever"),
     };
-    watch.rest();
+    display.end_live_view();
     let report = match result {
         Ok(report) => report,
         Err(why) => {
-            watch.finish()?;
+            display.finish()?;
             return Err(kept::explained(why));
         }
     };
@@ -120,7 +120,7 @@ pub(crate) async fn run(
         outcome => ExitCode::of_outcome(outcome, options.timeout_exit_code, signals.received()),
     };
     let ending = Ending { report: &report, code, output: options.output, world, printer };
-    let code = ending.tell(&options.way(timeout, own_timeout, awaited.as_ref()), &watch, &signals);
+    let code = ending.tell(&options.way(timeout, own_timeout, awaited.as_ref()), &display, &signals);
     if let Some(ears) = ears {
         close(ears, &signals).await;
     }
@@ -162,7 +162,7 @@ async fn warn_of_short_life(client: &VodClient, timeout: Duration, printer: &Pri
         printer.warn(&format!(
             "the credential from {} ends {} before `--timeout` does and can't be renewed",
             credential.source,
-            crate::span::written(Duration::from_secs(short.num_seconds().unsigned_abs()))
+            crate::duration::format(Duration::from_secs(short.num_seconds().unsigned_abs()))
         ));
     }
 }
@@ -171,13 +171,13 @@ impl Options<'_> {
     fn refresher(
         &self,
         client: VodClient,
-        watch: &Watch,
+        display: &RunDisplay,
         signals: &Signals,
         ears: Option<&Ears>,
     ) -> Refresher {
         let mut refresher = Refresher::new(client)
             .with_options(self.run.clone())
-            .with_observer(watch.clone())
+            .with_observer(display.clone())
             .with_stop(signals.stop());
         if let Some(ears) = ears {
             refresher = refresher.with_inbox(ears.inbox());

@@ -30,7 +30,7 @@ async fn list(args: &RunsArgs, world: &World, printer: &Printer) -> Result<ExitC
     }
     printer.out(&match args.output {
         Form::Text => text(&runs),
-        Form::Json => json::pretty(&runs.iter().map(Row::from).collect::<Vec<_>>()),
+        Form::Json => json::document(&runs.iter().map(Row::from).collect::<Vec<_>>()),
         Form::Ndjson => runs.iter().map(|run| json::line(&Row::from(run))).collect(),
     })?;
     Ok(ExitCode::Complete)

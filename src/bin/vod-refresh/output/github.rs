@@ -3,7 +3,7 @@
 //! Sources: "Workflow commands for GitHub Actions" and "Adding a job summary". All of it is extra: a file that can't be
 //! written is a warning and changes no exit code.
 
-mod text;
+pub(super) mod text;
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -12,8 +12,8 @@ use std::path::Path;
 use vod_refresh::Report;
 
 use crate::exit::{ExitCode, Failure};
+use crate::formatting::escape_control;
 use crate::printer::Printer;
-use crate::words::harmless;
 use crate::world::World;
 
 const SUMMARY: &str = "GITHUB_STEP_SUMMARY";
@@ -27,13 +27,13 @@ pub(crate) struct GitHub<'a> {
 
 impl<'a> GitHub<'a> {
     /// `None` where this is no step of it.
-    pub(crate) fn here(world: &'a World, printer: &'a Printer) -> Option<Self> {
+    pub(crate) fn detect(world: &'a World, printer: &'a Printer) -> Option<Self> {
         let is_here = world.variable("GITHUB_ACTIONS").as_deref() == Some("true");
         is_here.then_some(Self { world, printer })
     }
 
     /// Tells of a run. `code` is the exit code, `lines` say how to carry on, `file` holds the JSON report.
-    pub(crate) fn tell(&self, report: &Report, code: ExitCode, lines: &[String], file: Option<&Path>) {
+    pub(crate) fn report_run(&self, report: &Report, code: ExitCode, lines: &[String], file: Option<&Path>) {
         // Later steps may have another working folder.
         let file = file.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
         self.append(SUMMARY, &text::summary(report, lines));
@@ -42,17 +42,17 @@ impl<'a> GitHub<'a> {
     }
 
     /// Tells that it ends with another code than it said. The last value of an output is the one that counts.
-    pub(crate) fn correct(&self, code: ExitCode) {
+    pub(crate) fn correct_exit_code(&self, code: ExitCode) {
         self.append(OUTPUT, &text::exit_code(code));
     }
 
     /// Tells of a run that came to nothing: it could not begin, or has no report.
-    pub(crate) fn refused(&self, failure: &Failure) {
+    pub(crate) fn report_failure(&self, failure: &Failure) {
         self.ended(failure.exit_code(), &failure.lines());
     }
 
     /// The same for a command line that can't be understood: `told` is what the parser says.
-    pub(crate) fn misunderstood(&self, told: &str) {
+    pub(crate) fn report_usage_error(&self, told: &str) {
         let lines: Vec<String> =
             told.lines().take_while(|line| !line.trim().is_empty()).map(str::to_owned).collect();
         self.ended(ExitCode::Usage, &lines);
@@ -68,7 +68,7 @@ impl<'a> GitHub<'a> {
         let Some(path) = self.world.variable(variable) else { return };
         let file = OpenOptions::new().append(true).create(true).open(&path);
         if let Err(error) = file.and_then(|mut file| file.write_all(text.as_bytes())) {
-            self.printer.warn(&format!("{variable}: can't write to {}: {error}", harmless(&path)));
+            self.printer.warn(&format!("{variable}: can't write to {}: {error}", escape_control(&path)));
         }
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn failed_media(report: &Report) -> impl Iterator<Item = &MediaReport
 }
 
 /// What ended the run, or kept all of its media from being submitted.
-pub(crate) fn why_ended(report: &Report) -> Option<&ReportedError> {
+pub(crate) fn error_of_run(report: &Report) -> Option<&ReportedError> {
     let nothing_done = matches!(
         report.outcome,
         Outcome::Internal | Outcome::Config | Outcome::Refused | Outcome::Quota | Outcome::Unavailable

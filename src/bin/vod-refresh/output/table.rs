@@ -9,7 +9,7 @@ use vod_refresh::run::Summary;
 use vod_refresh::{Outcome, Report};
 
 use self::row::{Rank, Row};
-use crate::words::{count, harmless};
+use crate::formatting::{count, escape_control};
 
 /// Beyond so many rows, those that ended well are summed up, and of those under way some are shown.
 const SHOW_ALL: usize = 40;
@@ -114,7 +114,7 @@ pub(crate) fn plain<const N: usize>(head: [&str; N], rows: impl Iterator<Item = 
     let mut table = Table::new();
     table.load_style(presets::NOTHING).force_no_tty().set_header(head);
     for row in rows {
-        table.add_row(row.map(|cell| harmless(&cell)));
+        table.add_row(row.map(|cell| escape_control(&cell)));
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));

@@ -7,9 +7,9 @@ use vod_refresh::run::{MediaState, Notice, ReportedError};
 use vod_refresh::vod::{TaskStatus, TaskType};
 
 use crate::carry_on::OUTCOME_UNKNOWN;
+use crate::formatting::{count, count_was, escape_control, shorten};
 use crate::printer::Level;
-use crate::words::{count, count_of_past, harmless, short};
-use crate::zone;
+use crate::timezone;
 
 /// Lines about batches that were submitted.
 const BATCH_LINES: u64 = 10;
@@ -82,11 +82,8 @@ impl Talk {
                     0 => String::new(),
                     s => format!("; waiting up to {s}s for an event that tells"),
                 };
-                let text = format!(
-                    "unknown whether {} submitted: {}{next}",
-                    count_of_past(*media, "media"),
-                    why(error)
-                );
+                let text =
+                    format!("unknown whether {} submitted: {}{next}", count_was(*media, "media"), why(error));
                 self.bad("unknown", text)
             }
             Notice::Resubmitting { media, task_type } => {
@@ -133,7 +130,7 @@ impl Talk {
                 let (seconds, side) =
                     (behind_s.unsigned_abs(), if *behind_s < 0 { "ahead of" } else { "behind" });
                 let form = "%Y-%m-%dT%H:%M:%SZ";
-                let zone = zone::hint(*behind_s).map(|hint| format!("; {hint}")).unwrap_or_default();
+                let zone = timezone::hint(*behind_s).map(|hint| format!("; {hint}")).unwrap_or_default();
                 vec![line(
                     Level::Warn,
                     format!(
@@ -183,7 +180,7 @@ impl Talk {
 }
 
 fn line(level: Level, text: String) -> Line {
-    Line { level, text: short(&harmless(&text), 400) }
+    Line { level, text: shorten(&escape_control(&text), 400) }
 }
 
 fn started(task_type: Option<TaskType>, media: u64, batches: u64, jobs: u64) -> String {

@@ -15,8 +15,8 @@ use vod_refresh::vod::TaskType;
 
 use super::pace::{Left, Rates, expected_tasks};
 use super::tally::Tally;
-use crate::span;
-use crate::words::count;
+use crate::duration;
+use crate::formatting::count;
 
 /// No line is wider, however wide the terminal: eyes need not travel, and one that is made narrower breaks no line.
 const WIDEST: usize = 96;
@@ -53,7 +53,7 @@ impl View<'_> {
             Some(TaskType::Preload) => format!("preloading {media}"),
             None => format!("waiting for {}", count(self.tally.jobs, "job")),
         };
-        let elapsed = span::written(Duration::from_secs(self.elapsed.as_secs()));
+        let elapsed = duration::format(Duration::from_secs(self.elapsed.as_secs()));
         fitting(format!("{spinner} {what}  {elapsed}"), &[left(self.left)], width)
     }
 
@@ -101,7 +101,7 @@ pub(super) fn left(left: Left) -> String {
         0..5 => "a few seconds left".to_owned(),
         s @ 5..20 => format!("about {}s left", s.next_multiple_of(5)),
         s @ 20..120 => format!("about {}s left", s.next_multiple_of(10)),
-        s => format!("about {} left", span::written(Duration::from_secs(s.next_multiple_of(60)))),
+        s => format!("about {} left", duration::format(Duration::from_secs(s.next_multiple_of(60)))),
     }
 }
 

@@ -6,7 +6,7 @@ use vod_refresh::{Error, ErrorKind};
 
 use super::finding::Finding;
 use crate::exit::ExitCode;
-use crate::zone;
+use crate::timezone;
 
 /// Differences below this are the network's.
 const SKEW_NOISE: TimeDelta = TimeDelta::seconds(30);
@@ -28,7 +28,7 @@ pub(super) fn clock(skew: Option<TimeDelta>, error: Option<&Error>) -> Finding {
     if skew.abs() <= SKEW_NOISE {
         return Finding::ok(CHECK, "agrees with the service's");
     }
-    let zone = zone::hint(seconds).map(|hint| format!("; {hint}")).unwrap_or_default();
+    let zone = timezone::hint(seconds).map(|hint| format!("; {hint}")).unwrap_or_default();
     let finding = if skew.abs() > SKEW_LIMIT {
         Finding::warn(CHECK, format!("{text}; requests signed by it are refused, and runs correct it{zone}"))
     } else {

@@ -8,7 +8,7 @@ use crate::exit::{self, ExitCode, Failure};
 use crate::output;
 use crate::output::github::GitHub;
 use crate::printer::Printer;
-use crate::progress::Watch;
+use crate::progress::RunDisplay;
 use crate::signals::Signals;
 use crate::world::World;
 
@@ -24,30 +24,30 @@ pub(super) struct Ending<'a> {
 
 impl Ending<'_> {
     /// Tells everybody; how the process ends.
-    pub(super) fn tell(&self, way: &Way<'_>, watch: &Watch, signals: &Signals) -> ExitCode {
+    pub(super) fn tell(&self, way: &Way<'_>, display: &RunDisplay, signals: &Signals) -> ExitCode {
         let Self { report, output: args, world, printer, .. } = self;
         let next = carry_on::next(report, way);
         let lines = carry_on::lines(report, next.as_ref(), way);
         // Files first: a reader of stdout may have paused.
         let filed = output::write_files(report, next.as_ref(), args);
         let code = weighed(self.code, &filed);
-        let github = GitHub::here(world, printer);
+        let github = GitHub::detect(world, printer);
         if let Some(github) = &github {
             let file = args.report.as_deref().filter(|_| filed.is_ok());
-            github.tell(report, code, &lines, file);
+            github.report_run(report, code, &lines, file);
         }
         // Whoever wants it gone hears first how to carry on, for the same reason.
         let in_a_hurry = signals.received().is_some();
         if in_a_hurry {
             self.conclude(&lines);
         }
-        let printed = watch.finish().and_then(|()| output::print(report, args.output, printer));
+        let printed = display.finish().and_then(|()| output::print(report, args.output, printer));
         if !in_a_hurry {
             self.conclude(&lines);
         }
         let last = weighed(code, &printed);
         if let Some(github) = github.filter(|_| last != code) {
-            github.correct(last);
+            github.correct_exit_code(last);
         }
         if let Err(failure) = Failure::all([filed, printed]) {
             printer.fail(&failure.lines());
@@ -58,7 +58,7 @@ impl Ending<'_> {
     /// What stderr says at the end.
     fn conclude(&self, lines: &[String]) {
         let Self { report, printer, .. } = self;
-        if let Some(error) = output::rows::why_ended(report) {
+        if let Some(error) = output::rows::error_of_run(report) {
             printer.fail(&exit::lines_of_reported(error, report.outcome));
         }
         if self.output.output != Form::Text {

@@ -9,7 +9,7 @@ use vod_refresh::{Outcome, Report};
 use super::super::escape::{escaped, shortened};
 use super::super::{remedy, rows, table};
 use crate::exit::ExitCode;
-use crate::words::harmless;
+use crate::formatting::escape_control;
 
 /// Rows of the table; a summary of more than 1 MiB is refused.
 const MOST_ROWS: usize = 50;
@@ -29,7 +29,7 @@ fn reason(media: &MediaReport) -> String {
 }
 
 /// Markdown: the sums, then a table of what failed.
-pub(super) fn summary(report: &Report, lines: &[String]) -> String {
+pub(in crate::output) fn summary(report: &Report, lines: &[String]) -> String {
     let mut out = format!("### {}\n\n", cell(&table::sums(report)));
     // Writing to a String never fails.
     let _ = writeln!(out, "Run <code>{}</code>", cell(report.run_id.as_str()));
@@ -54,7 +54,7 @@ pub(super) fn summary(report: &Report, lines: &[String]) -> String {
 }
 
 /// Markdown for a run that came to nothing: why.
-pub(super) fn summary_of_refused(code: ExitCode, lines: &[String]) -> String {
+pub(in crate::output) fn summary_of_refused(code: ExitCode, lines: &[String]) -> String {
     let mut shown: Vec<String> =
         lines.iter().take(MOST_LINES).map(|line| escaped(&shortened(line, LINE)).to_string()).collect();
     if lines.len() > MOST_LINES {
@@ -79,7 +79,7 @@ fn cell(text: &str) -> String {
 }
 
 /// One for the run, unless it went well, and one for each of the first media that failed.
-pub(super) fn annotations(report: &Report, code: ExitCode) -> String {
+pub(in crate::output) fn annotations(report: &Report, code: ExitCode) -> String {
     let mut out = String::new();
     if !matches!(report.outcome, Outcome::Complete | Outcome::Submitted | Outcome::Unfinished) {
         // A deadline may have been given the code of success; then it breaks no step.
@@ -96,7 +96,7 @@ pub(super) fn annotations(report: &Report, code: ExitCode) -> String {
     out
 }
 
-pub(super) fn annotation_of_refused(code: ExitCode, lines: &[String]) -> String {
+pub(in crate::output) fn annotation_of_refused(code: ExitCode, lines: &[String]) -> String {
     let title = format!("vod-refresh: {}", code.name());
     let lines: Vec<String> = lines.iter().take(MOST_LINES).map(|line| message(line)).collect();
     format!("::error title={}::{}\n", property(&title), lines.join("%0A"))
@@ -115,7 +115,7 @@ fn gist(report: &Report) -> String {
 
 /// The text of a workflow command. The runner knows an older form of them too, which may stand anywhere.
 fn message(text: &str) -> String {
-    harmless(text).replace("##[", "# #[").replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    escape_control(text).replace("##[", "# #[").replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 /// A property of one: it ends at a colon or a comma.
@@ -124,31 +124,31 @@ fn property(text: &str) -> String {
 }
 
 /// `name=value` lines. No value can hold a line break.
-pub(super) fn outputs(report: &Report, code: ExitCode, file: Option<&Path>) -> String {
+pub(in crate::output) fn outputs(report: &Report, code: ExitCode, file: Option<&Path>) -> String {
     let summary = &report.summary;
     let mut out = format!(
         "outcome={}\n{}message={}\nrun-id={}\nmedia-complete={}\nmedia-failed={}\nmedia-unfinished={}\n",
         report.outcome.as_str(),
         exit_code(code),
-        harmless(&gist(report)),
-        harmless(report.run_id.as_str()),
+        escape_control(&gist(report)),
+        escape_control(report.run_id.as_str()),
         summary.media_complete,
         summary.media_failed,
         summary.media_unfinished
     );
     if let Some(file) = file {
-        let _ = writeln!(out, "report={}", harmless(&file.display().to_string()));
+        let _ = writeln!(out, "report={}", escape_control(&file.display().to_string()));
     }
     out
 }
 
-pub(super) fn exit_code(code: ExitCode) -> String {
+pub(in crate::output) fn exit_code(code: ExitCode) -> String {
     format!("exit-code={}\n", code.number())
 }
 
-pub(super) fn outputs_of_refused(code: ExitCode, lines: &[String]) -> String {
+pub(in crate::output) fn outputs_of_refused(code: ExitCode, lines: &[String]) -> String {
     let first = lines.first().map(String::as_str).unwrap_or_default();
-    let message = harmless(first.strip_prefix("error: ").unwrap_or(first));
+    let message = escape_control(first.strip_prefix("error: ").unwrap_or(first));
     format!("outcome={}\n{}message={message}\n", code.name(), exit_code(code))
 }
 

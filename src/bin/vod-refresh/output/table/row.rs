@@ -7,7 +7,7 @@ use vod_refresh::run::{MediaReport, MediaState, TaskReport};
 use vod_refresh::vod::TaskStatus;
 
 use super::super::{remedy, rows};
-use crate::words::harmless;
+use crate::formatting::escape_control;
 
 /// What comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,9 +49,10 @@ pub(super) fn hint_below(rows: &[Row], n: usize) -> Option<&'static str> {
 }
 
 fn of_media(media: &MediaReport, report: &Report) -> Vec<Row> {
-    let id = media.media_id.as_ref().map_or_else(|| "?".to_owned(), |id| harmless(id.as_str()));
-    let error = media.error.as_ref().map(|error| harmless(&format!("{}: {}", error.code, error.message)));
-    let why = error.or_else(|| media.note.as_deref().map(harmless)).unwrap_or_default();
+    let id = media.media_id.as_ref().map_or_else(|| "?".to_owned(), |id| escape_control(id.as_str()));
+    let error =
+        media.error.as_ref().map(|error| escape_control(&format!("{}: {}", error.code, error.message)));
+    let why = error.or_else(|| media.note.as_deref().map(escape_control)).unwrap_or_default();
     let hint = hint(media, report);
     let row = |rank, task: String, url: String, why: String| Row {
         rank,
@@ -68,8 +69,11 @@ fn of_media(media: &MediaReport, report: &Report) -> Vec<Row> {
         _ => Rank::Failed,
     };
     if media.tasks.is_empty() {
-        let job =
-            media.job_id.as_ref().map(|job| format!("job {}", harmless(job.as_str()))).unwrap_or_default();
+        let job = media
+            .job_id
+            .as_ref()
+            .map(|job| format!("job {}", escape_control(job.as_str())))
+            .unwrap_or_default();
         return vec![row(own_rank, String::new(), job, why)];
     }
     // A reason of the media's own stands at its first row, unless a row of its tasks has a better one.
@@ -81,9 +85,9 @@ fn of_media(media: &MediaReport, report: &Report) -> Vec<Row> {
         .tasks
         .iter()
         .map(|task| {
-            let task_id = || format!("task {}", harmless(task.task_id.as_str()));
-            let url = task.url.as_deref().map_or_else(task_id, harmless);
-            let why = task.description.as_deref().map(harmless).or_else(|| own_why.take());
+            let task_id = || format!("task {}", escape_control(task.task_id.as_str()));
+            let url = task.url.as_deref().map_or_else(task_id, escape_control);
+            let why = task.description.as_deref().map(escape_control).or_else(|| own_why.take());
             row(own_rank.take().unwrap_or_else(|| rank_of(task)), status(task), url, why.unwrap_or_default())
         })
         .collect()
@@ -94,7 +98,7 @@ fn hint(media: &MediaReport, report: &Report) -> Option<&'static str> {
     let is_the_runs = media
         .error
         .as_ref()
-        .zip(rows::why_ended(report))
+        .zip(rows::error_of_run(report))
         .is_some_and(|(error, of_run)| error.code == of_run.code);
     (media.state.is_failure() && !is_the_runs).then(|| remedy::for_media(media))
 }
@@ -111,6 +115,6 @@ fn status(task: &TaskReport) -> String {
     match &task.status {
         None => "not shown yet".to_owned(),
         Some(status) if status.is_final() => status.as_str().to_owned(),
-        Some(status) => format!("{} {}%", harmless(status.as_str()), task.progress),
+        Some(status) => format!("{} {}%", escape_control(status.as_str()), task.progress),
     }
 }

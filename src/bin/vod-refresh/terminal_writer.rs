@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 
 use tokio::time::Instant;
 
-use crate::block::{self, Block};
+use crate::live_region::{self, Block};
 
 /// So many lines wait for a terminal that takes nothing; those that come later are lost.
 const WAITING: usize = 1_024;
@@ -51,7 +51,7 @@ impl Screen {
             return;
         }
         // `--progress always` without a terminal: somebody wants to see it in a file or through a pipe.
-        let (columns, rows) = block::size().unwrap_or((100, 25));
+        let (columns, rows) = live_region::size().unwrap_or((100, 25));
         let frame = Job::Frame(lines(columns, rows.saturating_sub(1)));
         if self.jobs.try_send(frame).is_err() {
             self.is_drawing.store(false, Ordering::Relaxed);
@@ -86,7 +86,7 @@ fn work(jobs: &Receiver<Job>, is_drawing: &AtomicBool) {
     for job in jobs {
         match job {
             Job::Frame(lines) => {
-                if block::is_ours() {
+                if live_region::is_ours() {
                     put(&block.draw(lines, Instant::now()));
                     // The terminal may have taken its time.
                     block.stands(Instant::now());

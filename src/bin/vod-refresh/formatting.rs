@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 /// `text` with everything escaped that could move a cursor, break a line or turn the reading direction.
 ///
 /// Media ids, URLs and error texts come from files and from the service; a terminal obeys what is in them.
-pub(crate) fn harmless(text: &str) -> String {
+pub(crate) fn escape_control(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if is_harmful(c) {
@@ -20,7 +20,7 @@ pub(crate) fn harmless(text: &str) -> String {
 
 /// `text` without anything that GitHub's runner, which reads every line of a step, would take for a command to itself: `::`
 /// at the start of a line, and `##[` anywhere. JSON stays the same value, since there `\u0023` is another way to write `#`.
-pub(crate) fn unheeded(text: &str) -> Cow<'_, str> {
+pub(crate) fn escape_workflow_commands(text: &str) -> Cow<'_, str> {
     if !text.contains("::") && !text.contains("##[") {
         return Cow::Borrowed(text);
     }
@@ -55,12 +55,12 @@ pub(crate) fn count(n: u64, noun: &str) -> String {
 }
 
 /// `1 media was`, `2 media were`.
-pub(crate) fn count_of_past(n: u64, noun: &str) -> String {
+pub(crate) fn count_was(n: u64, noun: &str) -> String {
     format!("{} {}", count(n, noun), if n == 1 { "was" } else { "were" })
 }
 
 /// `text` at most `limit` characters long, with a sign that something is left out.
-pub(crate) fn short(text: &str, limit: usize) -> String {
+pub(crate) fn shorten(text: &str, limit: usize) -> String {
     match text.char_indices().nth(limit) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
@@ -88,30 +88,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_of_strangers_cannot_steer_the_terminal() {
-        assert_eq!(harmless("a\u{1b}[2Jb\r\n\u{7}"), r"a\u{1b}[2Jb\r\n\u{7}");
-        assert_eq!(harmless("ok\u{202e}txt"), r"ok\u{202e}txt");
-        assert_eq!(harmless("媒体 é ok"), "媒体 é ok");
+    fn foreign_text_cannot_steer_the_terminal() {
+        assert_eq!(escape_control("a\u{1b}[2Jb\r\n\u{7}"), r"a\u{1b}[2Jb\r\n\u{7}");
+        assert_eq!(escape_control("ok\u{202e}txt"), r"ok\u{202e}txt");
+        assert_eq!(escape_control("媒体 é ok"), "媒体 é ok");
     }
 
     #[test]
     fn no_line_is_a_command_to_githubs_runner() {
         let said = "::set-output name=a::b\n  ::add-mask::x\na ::b::c\r::d\nx ##[add-path]y\n";
-        let unheeded = unheeded(said);
+        let escaped = escape_workflow_commands(said);
         assert_eq!(
-            unheeded,
+            escaped,
             "\\u{3a}:set-output name=a::b\n  \\u{3a}:add-mask::x\na ::b::c\r\\u{3a}:d\nx #\\u0023[add-path]y\n"
         );
-        assert!(matches!(super::unheeded("a ::b\n").as_ref(), "a ::b\n"));
+        assert!(matches!(super::escape_workflow_commands("a ::b\n").as_ref(), "a ::b\n"));
     }
 
     #[test]
-    fn json_that_no_runner_heeds_is_the_same_value() {
+    fn json_with_escaped_commands_is_the_same_value() {
         let value = serde_json::json!({"id": "##[group]::x", "::a": ["::b::", "\n::c"]});
         let text = serde_json::to_string_pretty(&value).unwrap();
-        let unheeded = unheeded(&text);
-        assert!(!unheeded.contains("##["), "{unheeded}");
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&unheeded).unwrap(), value);
+        let escaped = escape_workflow_commands(&text);
+        assert!(!escaped.contains("##["), "{escaped}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&escaped).unwrap(), value);
     }
 
     #[test]
@@ -124,8 +124,8 @@ mod tests {
 
     #[test]
     fn cutting_counts_characters() {
-        assert_eq!(short("媒体媒体", 2), "媒体…");
-        assert_eq!(short("ab", 2), "ab");
+        assert_eq!(shorten("媒体媒体", 2), "媒体…");
+        assert_eq!(shorten("ab", 2), "ab");
     }
 
     #[test]
@@ -156,8 +156,8 @@ mod tests {
         }
 
         #[test]
-        fn harmless_text_has_no_control_characters(text in any::<String>()) {
-            prop_assert!(!harmless(&text).chars().any(is_harmful));
+        fn escaped_text_has_no_control_characters(text in any::<String>()) {
+            prop_assert!(!escape_control(&text).chars().any(is_harmful));
         }
     }
 }
