@@ -1,13 +1,11 @@
 //! Exit codes, error texts and hints: what a script reads, and what a person reads.
 
-mod hint;
-
 use std::error::Error as StdError;
 
 use vod_refresh::run::ReportedError;
 use vod_refresh::{Error, ErrorKind, Outcome};
 
-pub(crate) use self::hint::hint;
+pub(crate) use crate::advice::hint;
 use crate::formatting::escape_control;
 
 /// How the process ends. The numbers are a contract.

@@ -1,5 +1,6 @@
 //! The command line of `vod-refresh`: parse, run, say how it ended.
 
+mod advice;
 mod args;
 mod carry_on;
 mod commands;

@@ -1,23 +1,24 @@
 //! The forms of a report.
 
-mod escape;
 pub(crate) mod github;
-pub(crate) mod html;
+mod html;
 pub(crate) mod json;
-pub(crate) mod junit;
-pub(crate) mod metrics;
-mod remedy;
-pub(crate) mod rows;
+mod junit;
+mod markup;
+mod metrics;
+pub(crate) mod report_view;
 pub(crate) mod table;
+mod text;
 
 #[cfg(test)]
-mod sample;
+mod tests;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
 
 use vod_refresh::Report;
 
+use self::report_view::ReportView;
 use crate::args::output::{Form, OutputArgs};
 use crate::carry_on::Next;
 use crate::exit::Failure;
@@ -37,13 +38,14 @@ pub(crate) fn check_files(args: &OutputArgs) -> Result<(), Failure> {
 
 /// Writes every file that was asked for; `next` carries the run on. All are tried, and each that can't be written is told.
 pub(crate) fn write_files(report: &Report, next: Option<&Next>, args: &OutputArgs) -> Result<(), Failure> {
-    let write = |path: &Option<PathBuf>, render: &dyn Fn(&Report) -> String| match path {
-        Some(path) => files::write(path, &render(report)),
+    let view = ReportView::new(report);
+    let write = |path: &Option<PathBuf>, render: &dyn Fn(&ReportView<'_>) -> String| match path {
+        Some(path) => files::write(path, &render(&view)),
         None => Ok(()),
     };
     Failure::all([
-        write(&args.report, &json::document),
-        write(&args.report_html, &|report| html::render(report, next)),
+        write(&args.report, &|_| json::document(report)),
+        write(&args.report_html, &|view| html::render(view, next)),
         write(&args.report_junit, &junit::render),
         write(&args.metrics_file, &metrics::render),
     ])
@@ -53,8 +55,8 @@ pub(crate) fn write_files(report: &Report, next: Option<&Next>, args: &OutputArg
 pub(crate) fn print(report: &Report, form: Form, printer: &Printer) -> Result<(), Failure> {
     let text = match form {
         Form::Text => {
-            let look = table::Look { width: table::terminal_width(), colour: printer.colours_stdout() };
-            table::render(report, look)
+            let look = text::Look { width: table::terminal_width(), colour: printer.colours_stdout() };
+            text::render(&ReportView::new(report), look)
         }
         Form::Json => json::document(report),
         Form::Ndjson => json::line(report),

@@ -192,14 +192,14 @@ impl Printer {
     /// Writes raw bytes to stderr, for log lines that are formatted elsewhere.
     pub(crate) fn write_stderr(&self, bytes: &[u8]) {
         if self.0.runner_reads {
-            self.to_runner(&escape_workflow_commands(&String::from_utf8_lossy(bytes)));
+            self.write_workflow_commands(&escape_workflow_commands(&String::from_utf8_lossy(bytes)));
         } else {
             self.write_err(bytes);
         }
     }
 
     /// Writes lines to stderr that a runner may take for commands.
-    pub(crate) fn to_runner(&self, lines: &str) {
+    pub(crate) fn write_workflow_commands(&self, lines: &str) {
         self.write_err(lines.as_bytes());
     }
 

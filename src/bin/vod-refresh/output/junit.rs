@@ -5,20 +5,51 @@
 //! or the suite is red anyway; after a timeout or a stop they are *errors*, or a job that reads nothing but this file
 //! would be green.
 
-use std::fmt::{self, Write};
-
 use chrono::TimeDelta;
-use vod_refresh::run::{MediaReport, MediaState, Outcome, Report, TaskReport};
+use vod_refresh::run::{Outcome, ReportedError};
 
-use super::escape::escaped;
-use super::{remedy, rows};
+use super::markup::escape;
+use super::report_view::{MediaView, Rank, ReportView, TaskView};
+use crate::advice;
 
-/// The whole document.
-pub(crate) fn render(report: &Report) -> String {
-    let mut out = String::new();
-    // Writing to a String never fails.
-    let _ = document(&mut out, report);
-    out
+/// Returns the whole document.
+pub(crate) fn render(view: &ReportView<'_>) -> String {
+    let report = view.report;
+    let verdicts: Vec<Verdict> =
+        view.media.iter().map(|media| Verdict::new(media.rank, report.outcome)).collect();
+    let count = |wanted| verdicts.iter().filter(|&&verdict| verdict == wanted).count();
+    // A run that knows no media would be an empty suite, and an empty suite is green.
+    let alone = report.error.as_ref().filter(|_| report.media.is_empty());
+    let counts = format!(
+        r#"tests="{}" failures="{}" errors="{}" time="{}""#,
+        verdicts.len() + usize::from(alone.is_some()),
+        count(Verdict::Failure),
+        count(Verdict::Error) + usize::from(alone.is_some()),
+        seconds(report.finished_at - report.started_at),
+    );
+    // The schema of Jenkins knows `skipped` at the suite only; the strictest schema wants no zone, the times are UTC.
+    let (skipped, timestamp) = (count(Verdict::Skipped), report.started_at.format("%Y-%m-%dT%H:%M:%S"));
+    let cases: String =
+        view.media.iter().zip(verdicts).map(|(media, verdict)| case(view, media, verdict)).collect();
+    let error = match (&report.error, alone) {
+        (_, Some(error)) => case_of_error(view, error),
+        (Some(error), None) => format!(
+            "  <system-err>{}: {}\n{}</system-err>\n",
+            escape(&error.code),
+            escape(&error.message),
+            escape(advice::for_error(error))
+        ),
+        (None, None) => String::new(),
+    };
+    format!(
+        r#"<?xml version="1.0" encoding="UTF-8"?>
+<testsuites name="vod-refresh" {counts}>
+<testsuite name="vod-refresh" {counts} skipped="{skipped}" timestamp="{timestamp}">
+{}{cases}{error}</testsuite>
+</testsuites>
+"#,
+        properties(view)
+    )
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,131 +60,106 @@ enum Verdict {
     Skipped,
 }
 
-fn verdict(media: &MediaReport, outcome: Outcome) -> Verdict {
-    match (media.state, outcome) {
-        (MediaState::Complete, _) => Verdict::Passed,
-        (MediaState::Unfinished, Outcome::Submitted | Outcome::Failed | Outcome::Partial) => Verdict::Skipped,
-        (MediaState::Unfinished, _) => Verdict::Error,
-        _ => Verdict::Failure,
-    }
-}
-
-fn document(out: &mut String, report: &Report) -> fmt::Result {
-    let verdicts: Vec<Verdict> = report.media.iter().map(|media| verdict(media, report.outcome)).collect();
-    let count = |wanted| verdicts.iter().filter(|&&v| v == wanted).count();
-    // A run that knows no media would be an empty suite, and an empty suite is green.
-    let alone = report.media.is_empty() && report.error.is_some();
-    let counts = format!(
-        r#"tests="{}" failures="{}" errors="{}" time="{}""#,
-        verdicts.len() + usize::from(alone),
-        count(Verdict::Failure),
-        count(Verdict::Error) + usize::from(alone),
-        seconds(report.finished_at - report.started_at),
-    );
-    // The schema of Jenkins knows it at the suite only.
-    let skipped = count(Verdict::Skipped);
-    // The strictest schema wants no zone; the times are UTC.
-    let timestamp = report.started_at.format("%Y-%m-%dT%H:%M:%S");
-    writeln!(out, r#"<?xml version="1.0" encoding="UTF-8"?>"#)?;
-    writeln!(out, r#"<testsuites name="vod-refresh" {counts}>"#)?;
-    writeln!(out, r#"<testsuite name="vod-refresh" {counts} skipped="{skipped}" timestamp="{timestamp}">"#)?;
-    writeln!(out, "  <properties>")?;
-    property(out, "run_id", report.run_id.as_str())?;
-    property(out, "outcome", report.outcome.as_str())?;
-    property(out, "started_at", &report.started_at.format("%Y-%m-%dT%H:%M:%SZ").to_string())?;
-    property(out, "finished_at", &report.finished_at.format("%Y-%m-%dT%H:%M:%SZ").to_string())?;
-    if let Some(extend) = &report.extend {
-        property(out, "extend", extend)?;
-    }
-    writeln!(out, "  </properties>")?;
-    for (media, verdict) in report.media.iter().zip(verdicts) {
-        case(out, report, media, verdict)?;
-    }
-    if let Some(error) = &report.error {
-        let (code, message) = (escaped(&error.code), escaped(&error.message));
-        let advice = escaped(remedy::for_error(error));
-        if alone {
-            writeln!(out, r#"  <testcase classname="{}" name="run" time="0.000">"#, rows::task_type(report))?;
-            writeln!(out, r#"    <error type="{code}" message="{message}">{advice}</error>"#)?;
-            writeln!(out, "  </testcase>")?;
-        } else {
-            writeln!(out, "  <system-err>{code}: {message}\n{advice}</system-err>")?;
+impl Verdict {
+    fn new(rank: Rank, outcome: Outcome) -> Self {
+        match (rank, outcome) {
+            (Rank::Complete, _) => Self::Passed,
+            (Rank::Failed, _) => Self::Failure,
+            (_, Outcome::Submitted | Outcome::Failed | Outcome::Partial) => Self::Skipped,
+            _ => Self::Error,
         }
     }
-    writeln!(out, "</testsuite>\n</testsuites>")
 }
 
-fn property(out: &mut String, name: &str, value: &str) -> fmt::Result {
-    writeln!(out, r#"    <property name="{name}" value="{}"/>"#, escaped(value))
+fn properties(view: &ReportView<'_>) -> String {
+    let report = view.report;
+    let time = |time: chrono::DateTime<chrono::Utc>| time.format("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let mut properties = vec![
+        ("run_id", report.run_id.to_string()),
+        ("outcome", report.outcome.as_str().to_owned()),
+        ("started_at", time(report.started_at)),
+        ("finished_at", time(report.finished_at)),
+    ];
+    properties.extend(report.extend.clone().map(|extend| ("extend", extend)));
+    let lines = properties
+        .iter()
+        .map(|(name, value)| format!("    <property name=\"{name}\" value=\"{}\"/>\n", escape(value)));
+    format!("  <properties>\n{}  </properties>\n", lines.collect::<String>())
 }
 
-fn case(out: &mut String, report: &Report, media: &MediaReport, verdict: Verdict) -> fmt::Result {
-    let name = rows::media_name(media);
-    // From its submission; of jobs of others nobody told us when that was.
-    let first = media.submitted_at.or_else(|| media.tasks.iter().filter_map(|task| task.created_at).min());
-    let last = media.tasks.iter().filter_map(|task| task.ended_at).max();
+fn case(view: &ReportView<'_>, media: &MediaView<'_>, verdict: Verdict) -> String {
+    // From submission; of jobs of others nobody told us when that was.
+    let tasks = &media.report.tasks;
+    let first = media.report.submitted_at.or_else(|| tasks.iter().filter_map(|task| task.created_at).min());
+    let last = tasks.iter().filter_map(|task| task.ended_at).max();
     let took = first.zip(last).map_or(TimeDelta::zero(), |(first, last)| last - first);
-    write!(
-        out,
+    let head = format!(
         r#"  <testcase classname="{}" name="{}" time="{}""#,
-        rows::task_type(report),
-        escaped(name),
+        view.task_type(),
+        escape(media.name()),
         seconds(took)
-    )?;
-    if verdict == Verdict::Passed && media.note.is_none() {
-        return writeln!(out, "/>");
-    }
-    writeln!(out, ">")?;
-    match verdict {
-        Verdict::Passed => {}
-        Verdict::Failure => failure(out, media)?,
+    );
+    let outcome = view.report.outcome.as_str();
+    let result = match verdict {
+        Verdict::Passed => String::new(),
+        Verdict::Failure => failure(media),
         Verdict::Skipped => {
-            writeln!(
-                out,
-                r#"    <skipped message="unfinished, the run ended as {}"/>"#,
-                report.outcome.as_str()
-            )?;
+            format!("    <skipped message=\"unfinished, the run ended as {outcome}\"/>\n")
         }
-        Verdict::Error => {
-            let outcome = report.outcome.as_str();
-            write!(out, r#"    <error type="{outcome}" message="unfinished, the run ended as {outcome}">"#)?;
-            urls(out, media, |task| !rows::has_ended(task))?;
-            writeln!(out, "</error>")?;
-        }
+        Verdict::Error => format!(
+            "    <error type=\"{outcome}\" message=\"unfinished, the run ended as {outcome}\">{}</error>\n",
+            urls(media, |task| !task.has_ended())
+        ),
+    };
+    let note = media.report.note.as_deref().map(escape);
+    let note = note.map(|note| format!("    <system-out>{note}</system-out>\n")).unwrap_or_default();
+    if result.is_empty() && note.is_empty() {
+        return format!("{head}/>\n");
     }
-    if let Some(note) = &media.note {
-        writeln!(out, "    <system-out>{}</system-out>", escaped(note))?;
-    }
-    writeln!(out, "  </testcase>")
+    format!("{head}>\n{result}{note}  </testcase>\n")
 }
 
-fn failure(out: &mut String, media: &MediaReport) -> fmt::Result {
-    let (code, message) = match &media.error {
-        Some(error) => (error.code.as_str(), error.message.as_str()),
-        None => (media.state.as_str(), "no reason was given"),
-    };
-    write!(out, r#"    <failure type="{}" message="{}">"#, escaped(code), escaped(message))?;
-    writeln!(out, "{}: {}", media.state.as_str(), escaped(remedy::for_media(media)))?;
-    if let Some(id) = media.error.as_ref().and_then(|error| error.request_id.as_ref()) {
-        writeln!(out, "request id {}", escaped(id.as_str()))?;
-    }
-    urls(out, media, rows::has_failed)?;
-    writeln!(out, "</failure>")
+/// The error that ended a run of which no media is known.
+fn case_of_error(view: &ReportView<'_>, error: &ReportedError) -> String {
+    format!(
+        "  <testcase classname=\"{}\" name=\"run\" time=\"0.000\">\n    \
+         <error type=\"{}\" message=\"{}\">{}</error>\n  </testcase>\n",
+        view.task_type(),
+        escape(&error.code),
+        escape(&error.message),
+        escape(advice::for_error(error))
+    )
+}
+
+fn failure(media: &MediaView<'_>) -> String {
+    let (state, error) = (media.report.state.as_str(), media.report.error.as_ref());
+    let (code, message) =
+        error.map_or((state, "no reason was given"), |error| (error.code.as_str(), error.message.as_str()));
+    let id = error.and_then(|error| error.request_id.as_ref()).map(|id| escape(id.as_str()));
+    format!(
+        "    <failure type=\"{}\" message=\"{}\">{state}: {}\n{}{}</failure>\n",
+        escape(code),
+        escape(message),
+        escape(media.advice()),
+        id.map(|id| format!("request id {id}\n")).unwrap_or_default(),
+        urls(media, |task| task.rank == Rank::Failed)
+    )
 }
 
 /// A line for each URL that is meant, with the CDN's word on it.
-fn urls(out: &mut String, media: &MediaReport, is_meant: impl Fn(&TaskReport) -> bool) -> fmt::Result {
-    for task in media.tasks.iter().filter(|task| is_meant(task)) {
-        let status = task.status.as_ref().map_or("not seen yet", |status| status.as_str());
-        let url = task.url.as_deref().unwrap_or("(URL not known)");
-        let task_id = escaped(task.task_id.as_str());
-        write!(out, "{} {}% {} (task {task_id})", escaped(status), task.progress, escaped(url))?;
-        match &task.description {
-            Some(description) => writeln!(out, ": {}", escaped(description))?,
-            None => writeln!(out)?,
-        }
-    }
-    Ok(())
+fn urls(media: &MediaView<'_>, is_meant: impl Fn(&TaskView<'_>) -> bool) -> String {
+    let line = |task: &TaskView<'_>| {
+        let description = task.report.description.as_deref();
+        format!(
+            "{} {}% {} (task {}){}\n",
+            escape(task.status()),
+            task.report.progress,
+            escape(task.report.url.as_deref().unwrap_or("(URL not known)")),
+            escape(task.report.task_id.as_str()),
+            description.map(|text| format!(": {}", escape(text))).unwrap_or_default()
+        )
+    };
+    media.tasks.iter().filter(|task| is_meant(task)).map(line).collect()
 }
 
 /// Never negative: the two ends may come from clocks that differ.
@@ -165,9 +171,14 @@ fn seconds(span: TimeDelta) -> String {
 mod tests {
     use quick_xml::Reader;
     use quick_xml::events::Event;
+    use vod_refresh::Report;
 
-    use super::super::sample;
+    use super::super::tests::sample;
     use super::*;
+
+    fn render(report: &Report) -> String {
+        super::render(&ReportView::new(report))
+    }
 
     /// How often each element begins; a real parser checks that all of them end.
     fn elements(xml: &str, name: &str) -> usize {

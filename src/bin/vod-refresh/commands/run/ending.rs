@@ -58,12 +58,12 @@ impl Ending<'_> {
     /// What stderr says at the end.
     fn conclude(&self, lines: &[String]) {
         let Self { report, printer, .. } = self;
-        if let Some(error) = output::rows::error_of_run(report) {
+        if let Some(error) = output::report_view::error_of_run(report) {
             printer.fail(&exit::lines_of_reported(error, report.outcome));
         }
         if self.output.output != Form::Text {
             // On stdout a table would have said it.
-            printer.say(&output::table::sums(report));
+            printer.say(&output::report_view::summary_line(report));
         }
         if matches!(report.outcome, Outcome::Submitted | Outcome::Unfinished) {
             lines.iter().for_each(|line| printer.say(line));
