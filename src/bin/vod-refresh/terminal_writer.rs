@@ -1,23 +1,23 @@
 //! A terminal while a run goes on: a thread of its own writes to it.
 //!
 //! A terminal may take nothing for minutes (Ctrl-S, a connection that died). That must not hold up the run, which has
-//! events to answer within a second, tasks to look at, and a report to write.
+//! events to answer within a second, tasks to poll, and a report to write.
 
 use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::JoinHandle;
+use std::thread::{Builder, JoinHandle};
 
 use tokio::time::Instant;
 
-use crate::live_region::{self, Block};
+use crate::live_region::{self, LiveRegion};
 
 /// So many lines wait for a terminal that takes nothing; those that come later are lost.
-const WAITING: usize = 1_024;
+const MAX_WAITING: usize = 1_024;
 
-/// Hands over what is to be written, and never waits.
-pub(crate) struct Screen {
+/// Hands over what is to be written. Only [`stdout`](Self::stdout) waits.
+pub(crate) struct TerminalWriter {
     jobs: SyncSender<Job>,
     thread: JoinHandle<()>,
     /// A frame is on its way: another would only wait behind it.
@@ -28,19 +28,17 @@ enum Job {
     /// The live view.
     Frame(Vec<String>),
     /// Something for stderr, above the view.
-    Talk(Vec<u8>),
-    /// A result for stdout, which is this terminal as well.
-    Out(String, SyncSender<io::Result<()>>),
+    Stderr(Vec<u8>),
+    /// A result for stdout, which is this terminal as well, and where to say how that went.
+    Stdout(String, SyncSender<io::Result<()>>),
 }
 
-impl Screen {
-    /// Starts the thread.
+impl TerminalWriter {
     pub(crate) fn start() -> io::Result<Self> {
-        let (jobs, waiting) = sync_channel(WAITING);
+        let (jobs, waiting) = sync_channel(MAX_WAITING);
         let is_drawing = Arc::new(AtomicBool::new(false));
-        let drawn = Arc::clone(&is_drawing);
-        let thread =
-            std::thread::Builder::new().name("screen".into()).spawn(move || work(&waiting, &drawn))?;
+        let drawing = Arc::clone(&is_drawing);
+        let thread = Builder::new().name("terminal".into()).spawn(move || work(&waiting, &drawing))?;
         Ok(Self { jobs, thread, is_drawing })
     }
 
@@ -58,75 +56,70 @@ impl Screen {
         }
     }
 
-    /// Writes to stderr.
-    pub(crate) fn talk(&self, bytes: &[u8]) {
+    pub(crate) fn stderr(&self, bytes: &[u8]) {
         // Lost where too much waits already.
-        let _ = self.jobs.try_send(Job::Talk(bytes.to_vec()));
+        let _ = self.jobs.try_send(Job::Stderr(bytes.to_vec()));
     }
 
-    /// Gives what writes to stdout, and waits until that is done.
-    pub(crate) fn writer(&self) -> impl FnOnce(&str) -> io::Result<()> + use<> {
+    /// Returns a function that writes to stdout and waits until that is done; it borrows nothing from here.
+    pub(crate) fn stdout(&self) -> impl FnOnce(&str) -> io::Result<()> + use<> {
         let jobs = self.jobs.clone();
         move |text| {
             let (done, result) = sync_channel(1);
-            let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
-            jobs.send(Job::Out(text.to_owned(), done)).map_err(|_| io::ErrorKind::BrokenPipe)?;
-            result.recv().map_err(gone)?
+            jobs.send(Job::Stdout(text.to_owned(), done)).map_err(|_| io::ErrorKind::BrokenPipe)?;
+            result.recv().map_err(|_| io::ErrorKind::BrokenPipe)?
         }
     }
 
-    /// Nothing more will come: the view goes away once all is written. Does not wait for that.
-    pub(crate) fn leave(self) -> JoinHandle<()> {
+    /// Takes the view away once all is written. Does not wait for that: the thread ends then.
+    pub(crate) fn close(self) -> JoinHandle<()> {
         self.thread
     }
 }
 
 fn work(jobs: &Receiver<Job>, is_drawing: &AtomicBool) {
-    let mut block = Block::default();
+    let mut region = LiveRegion::default();
     for job in jobs {
         match job {
             Job::Frame(lines) => {
-                if live_region::is_ours() {
-                    put(&block.draw(lines, Instant::now()));
+                if live_region::is_foreground() {
+                    write_stderr(region.draw(lines, Instant::now()).as_bytes());
                     // The terminal may have taken its time.
-                    block.stands(Instant::now());
+                    region.drawn_at = Some(Instant::now());
                 } else {
                     // In the background: the terminal is the shell's.
-                    block.forget();
+                    region = LiveRegion::default();
                 }
                 is_drawing.store(false, Ordering::Relaxed);
             }
-            Job::Talk(bytes) => above(&mut block, || put_bytes(&bytes)),
-            Job::Out(text, done) => {
-                let written = above(&mut block, || to_stdout(&text));
-                // Who asked may have gone.
+            Job::Stderr(bytes) => above(&mut region, || write_stderr(&bytes)),
+            Job::Stdout(text, done) => {
+                let written = above(&mut region, || write_stdout(&text));
+                // Whoever asked may have gone.
                 let _ = done.send(written);
             }
         }
     }
-    put(&block.clear(Instant::now()));
+    write_stderr(region.clear(Instant::now()).as_bytes());
 }
 
-fn above<T>(block: &mut Block, write: impl FnOnce() -> T) -> T {
-    put(&block.erase(Instant::now()));
+/// Writes something above the live view.
+fn above<T>(region: &mut LiveRegion, write: impl FnOnce() -> T) -> T {
+    write_stderr(region.erase(Instant::now()).as_bytes());
     let written = write();
-    put(&block.again(Instant::now()));
+    write_stderr(region.redraw(Instant::now()).as_bytes());
     written
 }
 
-/// To stdout, at once.
-pub(crate) fn to_stdout(text: &str) -> io::Result<()> {
+/// Writes to stdout at once.
+pub(crate) fn write_stdout(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
 }
 
-/// To stderr. Nobody can be told that this failed.
-pub(crate) fn put_bytes(bytes: &[u8]) {
-    let _ = io::stderr().lock().write_all(bytes);
-}
-
-fn put(text: &str) {
-    if !text.is_empty() {
-        put_bytes(text.as_bytes());
+/// Writes to stderr. Nobody can be told that this failed.
+pub(crate) fn write_stderr(bytes: &[u8]) {
+    if !bytes.is_empty() {
+        let _ = io::stderr().lock().write_all(bytes);
     }
 }
