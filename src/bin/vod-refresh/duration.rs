@@ -19,8 +19,8 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
         return Err(format!("a number needs its unit: {}", example(text)));
     }
     match humantime::parse_duration(text) {
-        Ok(span) if span > LONGEST => Err("longer than a hundred years".to_owned()),
-        span => span.map_err(|_| format!("not a duration: {FORM}")),
+        Ok(duration) if duration > LONGEST => Err("longer than a hundred years".to_owned()),
+        parsed => parsed.map_err(|_| format!("not a duration: {FORM}")),
     }
 }
 
@@ -37,7 +37,7 @@ fn example(number: &str) -> String {
 pub(crate) fn parse_above_zero(text: &str) -> Result<Duration, String> {
     match parse(text)? {
         Duration::ZERO => Err("zero makes no sense here".to_owned()),
-        span => Ok(span),
+        duration => Ok(duration),
     }
 }
 
@@ -49,9 +49,9 @@ pub(crate) fn parse_lookup_after(text: &str) -> Result<LookupAfter, String> {
     parse(text).map(LookupAfter::After).map_err(|why| format!("{why}, or `never`"))
 }
 
-/// The same duration in the form that [`parse`] reads, in one word.
-pub(crate) fn format(span: Duration) -> String {
-    humantime::format_duration(span).to_string().replace(' ', "")
+/// Writes a duration in the form that [`parse`] reads, in one word.
+pub(crate) fn format(duration: Duration) -> String {
+    humantime::format_duration(duration).to_string().replace(' ', "")
 }
 
 #[cfg(test)]

@@ -1,16 +1,15 @@
-//! Words for people: text of strangers made harmless, counts, shell quoting.
+//! Text for people: escaping of what comes from outside, counts with their nouns, shell quoting.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
-/// `text` with everything escaped that could move a cursor, break a line or turn the reading direction.
+/// Escapes everything in `text` that could move a cursor, break a line or turn the reading direction.
 ///
 /// Media ids, URLs and error texts come from files and from the service; a terminal obeys what is in them.
 pub(crate) fn escape_control(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if is_harmful(c) {
-            let _ = write!(out, "{}", c.escape_default());
+            out.extend(c.escape_default());
         } else {
             out.push(c);
         }
@@ -18,20 +17,18 @@ pub(crate) fn escape_control(text: &str) -> String {
     out
 }
 
-/// `text` without anything that GitHub's runner, which reads every line of a step, would take for a command to itself: `::`
-/// at the start of a line, and `##[` anywhere. JSON stays the same value, since there `\u0023` is another way to write `#`.
+/// Escapes what GitHub's runner, which reads every line of a step, would take for a command to itself: `::` at the start of
+/// a line, and `##[` anywhere. JSON stays the same value, since there `\u0023` is another way to write `#`.
 pub(crate) fn escape_workflow_commands(text: &str) -> Cow<'_, str> {
     if !text.contains("::") && !text.contains("##[") {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 8);
     for line in text.split_inclusive(['\n', '\r']) {
-        let said = line.trim_start();
-        match said.strip_prefix("::") {
-            Some(rest) => {
-                let blanks = &line[..line.len() - said.len()];
-                let _ = write!(out, "{blanks}\\u{{3a}}:{rest}");
-            }
+        let text = line.trim_start();
+        let blanks = &line[..line.len() - text.len()];
+        match text.strip_prefix("::") {
+            Some(rest) => out.extend([blanks, r"\u{3a}:", rest]),
             None => out.push_str(line),
         }
     }
@@ -59,7 +56,7 @@ pub(crate) fn count_was(n: u64, noun: &str) -> String {
     format!("{} {}", count(n, noun), if n == 1 { "was" } else { "were" })
 }
 
-/// `text` at most `limit` characters long, with a sign that something is left out.
+/// Returns at most `limit` characters of `text`, with a sign where something is left out.
 pub(crate) fn shorten(text: &str, limit: usize) -> String {
     match text.char_indices().nth(limit) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -67,7 +64,7 @@ pub(crate) fn shorten(text: &str, limit: usize) -> String {
     }
 }
 
-/// One word of a POSIX shell command.
+/// Quotes one word of a POSIX shell command, where it needs that.
 pub(crate) fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
@@ -76,7 +73,7 @@ pub(crate) fn shell_word(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// A shell command from its words.
+/// Returns a shell command from its words.
 pub(crate) fn shell_line<I: AsRef<str>>(words: impl IntoIterator<Item = I>) -> String {
     words.into_iter().map(|word| shell_word(word.as_ref())).collect::<Vec<_>>().join(" ")
 }

@@ -4,7 +4,6 @@
 //! written is a warning and changes no exit code. What is in the texts comes from outside, and is neither markup nor a
 //! command.
 
-use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::Path;
@@ -17,6 +16,10 @@ use crate::exit::{ExitCode, Failure};
 use crate::formatting::{escape_control, shorten};
 use crate::printer::Printer;
 use crate::world::World;
+
+/// Variables that name the files for these.
+const SUMMARY: &str = "GITHUB_STEP_SUMMARY";
+const OUTPUT: &str = "GITHUB_OUTPUT";
 
 /// Rows of the table; a summary of more than 1 MiB is refused.
 const MOST_ROWS: usize = 50;
@@ -47,14 +50,14 @@ impl<'a> GitHub<'a> {
         let view = ReportView::new(report);
         // Later steps may have another working folder.
         let file = file.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
-        self.append_summary(&summary(&view, lines));
-        self.append_outputs(&outputs(report, code, file.as_deref()));
+        self.append(SUMMARY, &summary(&view, lines));
+        self.append(OUTPUT, &outputs(report, code, file.as_deref()));
         self.printer.write_workflow_commands(&annotations(&view, code));
     }
 
     /// Corrects the exit code that was reported. The last value of an output is the one that counts.
     pub(crate) fn correct_exit_code(&self, code: ExitCode) {
-        self.append_outputs(&exit_code(code));
+        self.append(OUTPUT, &exit_code(code));
     }
 
     /// Reports a run that came to nothing: it could not begin, or has no report.
@@ -69,17 +72,9 @@ impl<'a> GitHub<'a> {
     }
 
     fn report_lines(&self, code: ExitCode, lines: &[String]) {
-        self.append_summary(&summary_of_failure(code, lines));
-        self.append_outputs(&outputs_of_failure(code, lines));
+        self.append(SUMMARY, &summary_of_failure(code, lines));
+        self.append(OUTPUT, &outputs_of_failure(code, lines));
         self.printer.write_workflow_commands(&annotation_of_failure(code, lines));
-    }
-
-    fn append_summary(&self, text: &str) {
-        self.append("GITHUB_STEP_SUMMARY", text);
-    }
-
-    fn append_outputs(&self, text: &str) {
-        self.append("GITHUB_OUTPUT", text);
     }
 
     /// Appends to the file that the variable names.
@@ -130,8 +125,7 @@ fn cell(text: &str) -> String {
         match c {
             '\n' | '\t' => out.push(' '),
             '|' | '`' | '*' | '_' | '[' | ']' | '\\' | '~' | '@' | ':' | '!' | '(' | ')' => {
-                // Writing to a String never fails.
-                let _ = write!(out, "&#{};", u32::from(c));
+                out += &format!("&#{};", u32::from(c));
             }
             c => out.push(c),
         }

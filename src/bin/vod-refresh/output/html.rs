@@ -4,7 +4,8 @@
 //! All text from outside goes through [`escape`]. However large the run, the page stays small: lists and pictures are
 //! cut or summed up, and say so. Colour never carries meaning alone, pictures have a text, tables a caption.
 //!
-//! `html/page.html` is the frame; each section has a module of its own, which gives nothing where there is nothing to show.
+//! The markup stands in `html/*.html`, which the compiler reads as format strings. Each section has a module of its own,
+//! which gives nothing where there is nothing to show.
 
 mod format;
 mod histogram;
@@ -16,7 +17,7 @@ mod timeline;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
-use vod_refresh::run::{Outcome, Summary};
+use vod_refresh::run::Outcome;
 
 use self::format::{class, counted, grouped, millis, request_id, signed, time};
 use super::markup::{escape, escape_start};
@@ -32,7 +33,7 @@ const LONGEST_COMMAND: usize = 2_000;
 
 /// Returns the whole page; `next` carries the run on.
 pub(crate) fn render(view: &ReportView<'_>, next: Option<&Next>) -> String {
-    let report = view.report;
+    let (report, s) = (view.report, &view.report.summary);
     let sections = [
         ("failed", "What failed", problems::failed(view)),
         ("unfinished", "Under way", problems::unfinished(view)),
@@ -44,15 +45,22 @@ pub(crate) fn render(view: &ReportView<'_>, next: Option<&Next>) -> String {
         ("urls", "URLs", tables::urls(view)),
     ];
     let shown = || sections.iter().filter(|(_, _, section)| !section.is_empty());
-    let (verdict_rank, verdict) = verdict(report.outcome);
+    let rank = rank(report.outcome);
+    let (calls, calls_more) = match s.api_calls.values().sum() {
+        0 => ("–".to_owned(), "<li>not counted</li>".to_owned()),
+        calls => {
+            let (retries, throttled) = (counted(s.retries, "retry", "retries"), s.throttled.values().sum());
+            (grouped(calls), format!("<li>{retries}</li><li>{} throttled</li>", grouped(throttled)))
+        }
+    };
     format!(
         include_str!("html/page.html"),
         // Named by its digest, the sheet is the only style that the page accepts.
         style_digest = STANDARD.encode(Sha256::digest(STYLE)),
         style = STYLE,
         title = title(view),
-        verdict_class = class(verdict_rank),
-        verdict = signed(verdict_rank, verdict),
+        verdict_class = class(rank),
+        verdict = signed(rank, verdict(report.outcome)),
         error = error(view),
         next = next.map(command).unwrap_or_default(),
         run_id = escape(report.run_id.as_str()),
@@ -61,7 +69,15 @@ pub(crate) fn render(view: &ReportView<'_>, next: Option<&Next>) -> String {
         ended = time(report.finished_at),
         took = millis((report.finished_at - report.started_at).num_milliseconds()),
         extend = extend(report.extend.as_deref()),
-        sums = sums(&report.summary),
+        media_sum = sum("Media", s.media, [s.media_complete, s.media_failed, s.media_unfinished]),
+        tasks_sum = sum("URLs (tasks)", s.tasks, [s.tasks_complete, s.tasks_failed, s.tasks_unfinished]),
+        calls = calls,
+        calls_more = calls_more,
+        events = grouped(s.events_accepted + s.events_rejected + s.events_repeated + s.events_foreign),
+        events_accepted = grouped(s.events_accepted),
+        events_rejected = grouped(s.events_rejected),
+        events_repeated = grouped(s.events_repeated),
+        events_foreign = grouped(s.events_foreign),
         links = shown()
             .map(|(id, name, _)| format!("<li><a href=\"#{id}\">{name}</a></li>\n"))
             .collect::<String>(),
@@ -82,23 +98,31 @@ fn title(view: &ReportView<'_>) -> String {
     format!("{what} {media}: {}", view.report.outcome.as_str())
 }
 
-fn verdict(outcome: Outcome) -> (Rank, &'static str) {
-    use Rank::{Complete, Failed, Unfinished};
+/// The rank in whose colour the page says how the run ended.
+fn rank(outcome: Outcome) -> Rank {
     match outcome {
-        Outcome::Complete => (Complete, "Complete: every media was found and every task has ended well."),
-        Outcome::Submitted => (Unfinished, "Submitted: everything was sent, and nobody waited for the end."),
-        Outcome::Config => (Failed, "Not run: configuration or credentials are missing or unreadable."),
-        Outcome::Refused => (Failed, "Refused: the service refused the credentials or the permission."),
-        Outcome::Quota => (Failed, "Not run: the quota does not suffice."),
-        Outcome::Failed => (Failed, "Failed: no media came through."),
-        Outcome::Partial => (Failed, "Partial: some media or tasks failed."),
-        Outcome::Timeout => (Unfinished, "Timeout: the deadline passed first. Work at the service goes on."),
-        Outcome::Unavailable => (Failed, "Unavailable: the service was throttled or could not be reached."),
-        Outcome::Interrupted => {
-            (Unfinished, "Interrupted: the run was stopped from outside. Work at the service goes on.")
+        Outcome::Complete => Rank::Complete,
+        Outcome::Submitted | Outcome::Timeout | Outcome::Interrupted | Outcome::Unfinished => {
+            Rank::Unfinished
         }
-        Outcome::Unfinished => (Unfinished, "Unfinished: the run is still going on, or was broken off."),
-        _ => (Failed, "Internal: the tool met a fault of its own."),
+        _ => Rank::Failed,
+    }
+}
+
+fn verdict(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Complete => "Complete: every media was found and every task has ended well.",
+        Outcome::Submitted => "Submitted: everything was sent, and nobody waited for the end.",
+        Outcome::Config => "Not run: configuration or credentials are missing or unreadable.",
+        Outcome::Refused => "Refused: the service refused the credentials or the permission.",
+        Outcome::Quota => "Not run: the quota does not suffice.",
+        Outcome::Failed => "Failed: no media came through.",
+        Outcome::Partial => "Partial: some media or tasks failed.",
+        Outcome::Timeout => "Timeout: the deadline passed first. Work at the service goes on.",
+        Outcome::Unavailable => "Unavailable: the service was throttled or could not be reached.",
+        Outcome::Interrupted => "Interrupted: the run was stopped from outside. Work at the service goes on.",
+        Outcome::Unfinished => "Unfinished: the run is still going on, or was broken off.",
+        _ => "Internal: the tool met a fault of its own.",
     }
 }
 
@@ -128,45 +152,8 @@ fn extend(extend: Option<&str>) -> String {
     format!("<div><dt>Passed through</dt><dd>{}</dd></div>\n", escape_start(extend, 1_000))
 }
 
-fn sums(summary: &Summary) -> String {
-    let s = summary;
-    let calls = match s.api_calls.values().sum() {
-        0 => numbers("API calls", "–".to_owned(), &["not counted".to_owned()]),
-        calls => numbers(
-            "API calls",
-            grouped(calls),
-            &[
-                counted(s.retries, "retry", "retries"),
-                format!("{} throttled", grouped(s.throttled.values().sum())),
-            ],
-        ),
-    };
-    let events = numbers(
-        "Events",
-        grouped(s.events_accepted + s.events_rejected + s.events_repeated + s.events_foreign),
-        &[
-            format!("{} accepted", grouped(s.events_accepted)),
-            format!("{} rejected", grouped(s.events_rejected)),
-            format!("{} repeated, {} of others", grouped(s.events_repeated), grouped(s.events_foreign)),
-        ],
-    );
-    [
-        shares("Media", s.media, [s.media_complete, s.media_failed, s.media_unfinished]),
-        shares("URLs (tasks)", s.tasks, [s.tasks_complete, s.tasks_failed, s.tasks_unfinished]),
-        calls,
-        events,
-    ]
-    .concat()
-}
-
-/// A sum, and lines below it.
-fn numbers(name: &str, number: String, lines: &[String]) -> String {
-    let lines: String = lines.iter().map(|line| format!("<li>{line}</li>")).collect();
-    format!("<li>{name} <b>{number}</b><ul class=\"soft\">{lines}</ul></li>\n")
-}
-
 /// A sum of what can fail, a thin bar of what became of it, and the same in words: complete, failed, unfinished.
-fn shares(name: &str, all: u64, [complete, failed, open]: [u64; 3]) -> String {
+fn sum(name: &str, all: u64, [complete, failed, open]: [u64; 3]) -> String {
     let (mut x, mut bar, mut words) = (0.0, String::new(), String::new());
     for (rank, word, count) in [
         (Rank::Complete, "complete", complete),

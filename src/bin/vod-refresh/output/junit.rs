@@ -5,8 +5,8 @@
 //! or the suite is red anyway; after a timeout or a stop they are *errors*, or a job that reads nothing but this file
 //! would be green.
 
-use chrono::TimeDelta;
-use vod_refresh::run::{Outcome, ReportedError};
+use chrono::{DateTime, TimeDelta, Utc};
+use vod_refresh::{Outcome, Report};
 
 use super::markup::escape;
 use super::report_view::{MediaView, Rank, ReportView, TaskView};
@@ -15,120 +15,91 @@ use crate::advice;
 /// Returns the whole document.
 pub(crate) fn render(view: &ReportView<'_>) -> String {
     let report = view.report;
-    let verdicts: Vec<Verdict> =
-        view.media.iter().map(|media| Verdict::new(media.rank, report.outcome)).collect();
-    let count = |wanted| verdicts.iter().filter(|&&verdict| verdict == wanted).count();
-    // A run that knows no media would be an empty suite, and an empty suite is green.
-    let alone = report.error.as_ref().filter(|_| report.media.is_empty());
+    let mut cases: Vec<(&str, String)> = view.media.iter().map(|media| case(view, media)).collect();
+    let mut trouble = String::new();
+    if let Some(error) = &report.error {
+        let (code, message) = (escape(&error.code), escape(&error.message));
+        let advice = escape(advice::for_error(error));
+        if cases.is_empty() {
+            // A run that knows no media would be an empty suite, and an empty suite is green.
+            let error = format!("    <error type=\"{code}\" message=\"{message}\">{advice}</error>\n");
+            cases.push(("error", testcase(view, "run", TimeDelta::zero(), &error)));
+        } else {
+            trouble = format!("  <system-err>{code}: {message}\n{advice}</system-err>\n");
+        }
+    }
+    let count = |wanted| cases.iter().filter(|(result, _)| *result == wanted).count();
     let counts = format!(
         r#"tests="{}" failures="{}" errors="{}" time="{}""#,
-        verdicts.len() + usize::from(alone.is_some()),
-        count(Verdict::Failure),
-        count(Verdict::Error) + usize::from(alone.is_some()),
+        cases.len(),
+        count("failure"),
+        count("error"),
         seconds(report.finished_at - report.started_at),
     );
-    // The schema of Jenkins knows `skipped` at the suite only; the strictest schema wants no zone, the times are UTC.
-    let (skipped, timestamp) = (count(Verdict::Skipped), report.started_at.format("%Y-%m-%dT%H:%M:%S"));
-    let cases: String =
-        view.media.iter().zip(verdicts).map(|(media, verdict)| case(view, media, verdict)).collect();
-    let error = match (&report.error, alone) {
-        (_, Some(error)) => case_of_error(view, error),
-        (Some(error), None) => format!(
-            "  <system-err>{}: {}\n{}</system-err>\n",
-            escape(&error.code),
-            escape(&error.message),
-            escape(advice::for_error(error))
-        ),
-        (None, None) => String::new(),
-    };
     format!(
         r#"<?xml version="1.0" encoding="UTF-8"?>
 <testsuites name="vod-refresh" {counts}>
 <testsuite name="vod-refresh" {counts} skipped="{skipped}" timestamp="{timestamp}">
-{}{cases}{error}</testsuite>
+{properties}{cases}{trouble}</testsuite>
 </testsuites>
 "#,
-        properties(view)
+        // The schema of Jenkins knows it at the suite only.
+        skipped = count("skipped"),
+        // The strictest schema wants no zone; the times are UTC.
+        timestamp = report.started_at.format("%Y-%m-%dT%H:%M:%S"),
+        properties = properties(report),
+        cases = cases.iter().map(|(_, case)| case.as_str()).collect::<String>(),
     )
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Passed,
-    Failure,
-    Error,
-    Skipped,
-}
-
-impl Verdict {
-    fn new(rank: Rank, outcome: Outcome) -> Self {
-        match (rank, outcome) {
-            (Rank::Complete, _) => Self::Passed,
-            (Rank::Failed, _) => Self::Failure,
-            (_, Outcome::Submitted | Outcome::Failed | Outcome::Partial) => Self::Skipped,
-            _ => Self::Error,
-        }
-    }
-}
-
-fn properties(view: &ReportView<'_>) -> String {
-    let report = view.report;
-    let time = |time: chrono::DateTime<chrono::Utc>| time.format("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let mut properties = vec![
-        ("run_id", report.run_id.to_string()),
-        ("outcome", report.outcome.as_str().to_owned()),
-        ("started_at", time(report.started_at)),
-        ("finished_at", time(report.finished_at)),
+fn properties(report: &Report) -> String {
+    let time = |time: DateTime<Utc>| time.format("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let properties = [
+        ("run_id", Some(report.run_id.to_string())),
+        ("outcome", Some(report.outcome.as_str().to_owned())),
+        ("started_at", Some(time(report.started_at))),
+        ("finished_at", Some(time(report.finished_at))),
+        ("extend", report.extend.clone()),
     ];
-    properties.extend(report.extend.clone().map(|extend| ("extend", extend)));
-    let lines = properties
-        .iter()
-        .map(|(name, value)| format!("    <property name=\"{name}\" value=\"{}\"/>\n", escape(value)));
-    format!("  <properties>\n{}  </properties>\n", lines.collect::<String>())
+    let line = |(name, value): (&str, Option<String>)| {
+        Some(format!("    <property name=\"{name}\" value=\"{}\"/>\n", escape(&value?)))
+    };
+    let lines: String = properties.into_iter().filter_map(line).collect();
+    format!("  <properties>\n{lines}  </properties>\n")
 }
 
-fn case(view: &ReportView<'_>, media: &MediaView<'_>, verdict: Verdict) -> String {
+/// Returns the result of a media in one word, and its test case.
+fn case(view: &ReportView<'_>, media: &MediaView<'_>) -> (&'static str, String) {
+    let outcome = view.report.outcome.as_str();
+    let (result, element) = match (media.rank, view.report.outcome) {
+        (Rank::Complete, _) => ("passed", String::new()),
+        (Rank::Failed, _) => ("failure", failure(media)),
+        (Rank::Unfinished, Outcome::Submitted | Outcome::Failed | Outcome::Partial) => {
+            ("skipped", format!("    <skipped message=\"unfinished, the run ended as {outcome}\"/>\n"))
+        }
+        (Rank::Unfinished, _) => {
+            let urls = urls(media, |task| !task.has_ended());
+            let message = format!("unfinished, the run ended as {outcome}");
+            ("error", format!("    <error type=\"{outcome}\" message=\"{message}\">{urls}</error>\n"))
+        }
+    };
+    let note = media.report.note.as_deref().map(escape);
+    let note = note.map(|note| format!("    <system-out>{note}</system-out>\n")).unwrap_or_default();
     // From submission; of jobs of others nobody told us when that was.
     let tasks = &media.report.tasks;
     let first = media.report.submitted_at.or_else(|| tasks.iter().filter_map(|task| task.created_at).min());
     let last = tasks.iter().filter_map(|task| task.ended_at).max();
     let took = first.zip(last).map_or(TimeDelta::zero(), |(first, last)| last - first);
-    let head = format!(
-        r#"  <testcase classname="{}" name="{}" time="{}""#,
-        view.task_type(),
-        escape(media.name()),
-        seconds(took)
-    );
-    let outcome = view.report.outcome.as_str();
-    let result = match verdict {
-        Verdict::Passed => String::new(),
-        Verdict::Failure => failure(media),
-        Verdict::Skipped => {
-            format!("    <skipped message=\"unfinished, the run ended as {outcome}\"/>\n")
-        }
-        Verdict::Error => format!(
-            "    <error type=\"{outcome}\" message=\"unfinished, the run ended as {outcome}\">{}</error>\n",
-            urls(media, |task| !task.has_ended())
-        ),
-    };
-    let note = media.report.note.as_deref().map(escape);
-    let note = note.map(|note| format!("    <system-out>{note}</system-out>\n")).unwrap_or_default();
-    if result.is_empty() && note.is_empty() {
-        return format!("{head}/>\n");
-    }
-    format!("{head}>\n{result}{note}  </testcase>\n")
+    (result, testcase(view, media.name(), took, &(element + &note)))
 }
 
-/// The error that ended a run of which no media is known.
-fn case_of_error(view: &ReportView<'_>, error: &ReportedError) -> String {
-    format!(
-        "  <testcase classname=\"{}\" name=\"run\" time=\"0.000\">\n    \
-         <error type=\"{}\" message=\"{}\">{}</error>\n  </testcase>\n",
-        view.task_type(),
-        escape(&error.code),
-        escape(&error.message),
-        escape(advice::for_error(error))
-    )
+fn testcase(view: &ReportView<'_>, name: &str, took: TimeDelta, content: &str) -> String {
+    let (class, name, took) = (view.task_type(), escape(name), seconds(took));
+    let head = format!(r#"  <testcase classname="{class}" name="{name}" time="{took}""#);
+    match content {
+        "" => format!("{head}/>\n"),
+        content => format!("{head}>\n{content}  </testcase>\n"),
+    }
 }
 
 fn failure(media: &MediaView<'_>) -> String {
@@ -171,7 +142,6 @@ fn seconds(span: TimeDelta) -> String {
 mod tests {
     use quick_xml::Reader;
     use quick_xml::events::Event;
-    use vod_refresh::Report;
 
     use super::super::tests::sample;
     use super::*;

@@ -28,51 +28,41 @@ pub(crate) fn render(view: &ReportView<'_>) -> String {
     let (report, summary) = (view.report, &view.report.summary);
     let mut file = File::default();
     file.head("run_info", "gauge", "The last run and how it ended; always 1.");
-    let run = [
-        ("run_id", report.run_id.as_str()),
-        ("task_type", view.task_type()),
-        ("outcome", report.outcome.as_str()),
-    ];
-    file.sample("run_info", &run, 1);
+    let (run_id, outcome) = (label(report.run_id.as_str()), report.outcome.as_str());
+    let labels = format!(r#"{{run_id="{run_id}",task_type="{}",outcome="{outcome}"}}"#, view.task_type());
+    file.sample("run_info", &labels, 1);
     let (start, end) = (report.started_at, report.finished_at);
     let took = (end - start).num_milliseconds().max(0) as f64 / 1000.0;
-    file.single("run_start_timestamp_seconds", "Start of the run, Unix time.", start.timestamp());
-    file.single("run_end_timestamp_seconds", "End of the run, Unix time.", end.timestamp());
-    file.single("run_duration_seconds", "How long the run took.", took);
+    file.gauge("run_start_timestamp_seconds", "Start of the run, Unix time.", start.timestamp());
+    file.gauge("run_end_timestamp_seconds", "End of the run, Unix time.", end.timestamp());
+    file.gauge("run_duration_seconds", "How long the run took.", took);
 
-    let states = STATES.map(|state| {
-        (state.as_str(), view.media.iter().filter(|media| media.report.state == state).count() as u64)
-    });
-    file.series("media", "gauge", "Media of the run by state.", "state", states);
+    let count = |state| view.media.iter().filter(|media| media.report.state == state).count() as u64;
+    let states = STATES.map(|state| (state.as_str(), count(state)));
+    file.series("media", "Media of the run by state.", "state", states);
     let help = "CDN tasks of the run, a URL each, by the service's status.";
-    file.series("tasks", "gauge", help, "status", by_status(view));
+    file.series("tasks", help, "status", by_status(view));
     let help = "From a media's submission until its tasks were named.";
-    file.histogram(
-        "media_accept_duration_seconds",
-        help,
-        view.media.iter().filter_map(MediaView::accepted_after).collect(),
-    );
+    let millis = view.media.iter().filter_map(MediaView::accepted_after);
+    file.histogram("media_accept_duration_seconds", help, millis.collect());
     let help = "From there until the last of its tasks was seen ended.";
-    file.histogram(
-        "media_complete_duration_seconds",
-        help,
-        view.media.iter().filter_map(MediaView::completed_after).collect(),
-    );
-    let tasks = view.tasks().filter_map(|task| Some(task.seconds()? * 1_000)).collect();
-    file.histogram("task_duration_seconds", "From creation to end of the tasks that ended.", tasks);
+    let millis = view.media.iter().filter_map(MediaView::completed_after);
+    file.histogram("media_complete_duration_seconds", help, millis.collect());
+    let millis = view.tasks().filter_map(|task| Some(task.seconds()? * 1_000));
+    let help = "From creation to end of the tasks that ended.";
+    file.histogram("task_duration_seconds", help, millis.collect());
 
-    let calls = summary.api_calls.iter().map(|(action, count)| (action.as_str(), *count));
-    let help = "API requests of the run by action, retries included.";
-    file.series("api_calls_total", "counter", help, "action", calls);
     // With a zero for each action that was called, so that a series does not begin with its first trouble.
-    let counts = |counts: &'_ BTreeMap<String, u64>| {
-        let of = |action: &String| counts.get(action).copied().unwrap_or_default();
-        summary.api_calls.keys().map(|action| (action.as_str(), of(action))).collect::<Vec<_>>()
+    let by_action = |counts: &BTreeMap<String, u64>| {
+        let actions = summary.api_calls.keys();
+        actions.map(|action| (action.as_str(), counts.get(action).copied().unwrap_or(0))).collect::<Vec<_>>()
     };
+    let help = "API requests of the run by action, retries included.";
+    file.series("api_calls_total", help, "action", by_action(&summary.api_calls));
     let help = "API requests of the run that repeated a failed one, by action.";
-    file.series("api_retries_total", "counter", help, "action", counts(&summary.retries_by_action));
+    file.series("api_retries_total", help, "action", by_action(&summary.retries_by_action));
     let help = "API answers of the run that asked to slow down, by action.";
-    file.series("api_throttled_total", "counter", help, "action", counts(&summary.throttled));
+    file.series("api_throttled_total", help, "action", by_action(&summary.throttled));
     let events = [
         ("accepted", summary.events_accepted),
         ("rejected", summary.events_rejected),
@@ -80,7 +70,7 @@ pub(crate) fn render(view: &ReportView<'_>) -> String {
         ("foreign", summary.events_foreign),
     ];
     let help = "Events that the run received, by what became of them.";
-    file.series("events_total", "counter", help, "result", events);
+    file.series("events_total", help, "result", events);
     file.0
 }
 
@@ -111,31 +101,26 @@ impl File {
         self.0 += &format!("# HELP vod_refresh_{name} {help}\n# TYPE vod_refresh_{name} {kind}\n");
     }
 
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
-        let labels: Vec<String> =
-            labels.iter().map(|(name, value)| format!("{name}=\"{}\"", label(value))).collect();
-        let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+    fn sample(&mut self, name: &str, labels: &str, value: impl Display) {
         self.0 += &format!("vod_refresh_{name}{labels} {value}\n");
     }
 
-    /// A gauge without labels.
-    fn single(&mut self, name: &str, help: &str, value: impl Display) {
+    fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
         self.head(name, "gauge", help);
-        self.sample(name, &[], value);
+        self.sample(name, "", value);
     }
 
-    /// A value for each word of one label.
+    /// A gauge, or a counter as its name says, with a value for each word of one label.
     fn series<'a>(
         &mut self,
         name: &str,
-        kind: &str,
         help: &str,
-        label: &str,
+        key: &str,
         values: impl IntoIterator<Item = (&'a str, u64)>,
     ) {
-        self.head(name, kind, help);
+        self.head(name, if name.ends_with("_total") { "counter" } else { "gauge" }, help);
         for (word, value) in values {
-            self.sample(name, &[(label, word)], value);
+            self.sample(name, &format!(r#"{{{key}="{}"}}"#, label(word)), value);
         }
     }
 
@@ -145,11 +130,11 @@ impl File {
         let bucket = format!("{name}_bucket");
         for bound in BUCKETS {
             let count = took.iter().filter(|&&millis| millis <= bound * 1_000).count();
-            self.sample(&bucket, &[("le", &bound.to_string())], count);
+            self.sample(&bucket, &format!(r#"{{le="{bound}"}}"#), count);
         }
-        self.sample(&bucket, &[("le", "+Inf")], took.len());
-        self.sample(&format!("{name}_sum"), &[], took.iter().sum::<i64>() as f64 / 1_000.0);
-        self.sample(&format!("{name}_count"), &[], took.len());
+        self.sample(&bucket, r#"{le="+Inf"}"#, took.len());
+        self.sample(&format!("{name}_sum"), "", took.iter().sum::<i64>() as f64 / 1_000.0);
+        self.sample(&format!("{name}_count"), "", took.len());
     }
 }
 

@@ -5,10 +5,10 @@
 
 use std::collections::HashMap;
 
-use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{Cell, Color, ContentArrangement};
 
 use super::report_view::{MediaView, Rank, ReportView, TaskView, error_of_run, summary_line};
-use super::table::wrap;
+use super::table::{bare, set_gap, wrap};
 use crate::formatting::{count, escape_control};
 
 /// Beyond so many rows, those that ended well are summed up, and of those under way some are shown.
@@ -133,27 +133,22 @@ fn wide(rows: &[Row], look: Look) -> Option<String> {
     if rows.is_empty() {
         return Some(String::new());
     }
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
+    let mut table = bare();
     if look.colour {
         table.enforce_styling();
-    } else {
-        table.force_no_tty();
     }
     if let Some(width) = look.width {
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     }
     table.set_header(["MEDIA", "STATE", "TASK", "URL", "WHY"]);
     for row in rows {
-        let word = |text: &str| match look.colour {
-            true => Cell::new(text).fg(colour(row.rank)),
-            false => Cell::new(text),
-        };
+        let word = |text: &str| Cell::new(text).fg(colour(row.rank));
         let [media, url, why] = [&row.media, &row.url, &row.why].map(Cell::new);
         table.add_row([media, word(row.state), word(&row.task), url, why]);
     }
-    for (n, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, if n == 4 { 0 } else { 2 }));
+    set_gap(&mut table, 2);
+    if let Some(last) = table.column_iter_mut().last() {
+        last.set_padding((0, 0));
     }
     let drawn = table.to_string();
     let lines: Vec<&str> = drawn.lines().collect();

@@ -100,6 +100,16 @@ pub(super) fn request_id(error: &ReportedError) -> String {
     id.map(|id| format!(r#" (request id <span class="id">{id}</span>)"#)).unwrap_or_default()
 }
 
+/// A bar of a picture; `x` and `width` are percentages, so that the picture fits every width.
+pub(super) fn rect(class: &str, (x, y): (f64, u64), (width, height): (f64, u64)) -> String {
+    format!(r#"<rect class="{class}" x="{x:.2}%" y="{y}" width="{width:.2}%" height="{height}" rx="2"/>"#)
+}
+
+/// A text in a picture, at a percentage of its width.
+pub(super) fn text(class: &str, (x, y): (f64, u64), anchor: &str, text: &str) -> String {
+    format!(r#"<text class="{class}" x="{x:.2}%" y="{y}" text-anchor="{anchor}">{text}</text>"#)
+}
+
 /// Returns a round number of seconds that divides `span` into at most `parts` parts.
 pub(super) fn axis_step(span: i64, parts: i64) -> i64 {
     const DAY: i64 = 86_400;

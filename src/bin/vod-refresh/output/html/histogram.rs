@@ -1,7 +1,7 @@
 //! How long tasks took, from the CDN's taking them to their being seen ended.
 
 use super::super::report_view::{ReportView, TaskView};
-use super::format::{axis_step, grouped, seconds};
+use super::format::{axis_step, grouped, rect, seconds, text};
 
 /// Height of the highest column.
 const HEIGHT: u64 = 150;
@@ -23,8 +23,7 @@ pub(super) fn section(view: &ReportView<'_>) -> String {
             seconds(longest)
         ),
     };
-    let picture = draw(&Columns::new(&took, shortest, longest), &words);
-    format!("<h2>How long tasks took</h2><p>{words}</p>\n{picture}\n")
+    draw(&Columns::new(&took, shortest, longest), &words)
 }
 
 struct Columns {
@@ -59,36 +58,31 @@ fn draw(Columns { from, step, counts }: &Columns, words: &str) -> String {
         let (x, left) = (at as f64 * width, from + at as i64 * step);
         numbers += &format!(" {count}");
         // The right edge of the last column has no label: on a narrow screen it would run into its neighbour.
-        edges += &format!(
-            "<text class=\"soft\" x=\"{x:.2}%\" y=\"{}\" text-anchor=\"{}\">{}</text>\n",
-            HEIGHT + TOP + 16,
-            if at == 0 { "start" } else { "middle" },
-            seconds(left)
-        );
+        let anchor = if at == 0 { "start" } else { "middle" };
+        edges += &text("soft", (x, HEIGHT + TOP + 16), anchor, &seconds(left));
         if *count == 0 {
             continue;
         }
         let height = (count * HEIGHT / highest).max(1);
         let y = TOP + HEIGHT - height;
         columns += &format!(
-            r#"<g><title>{} to {}: {count}</title><rect class="bar-calm" x="{:.2}%" y="{y}" width="{:.2}%" height="{height}" rx="2"/><text x="{:.2}%" y="{}" text-anchor="middle">{}</text></g>"#,
+            "<g><title>{} to {}: {count}</title>{}{}</g>\n",
             seconds(left),
             seconds(left + step),
-            x + width * 0.04,
-            width * 0.92,
-            x + width / 2.0,
-            y - 4,
-            grouped(*count)
+            rect("bar-calm", (x + width * 0.04, y), (width * 0.92, height)),
+            text("", (x + width / 2.0, y - 4), "middle", &grouped(*count))
         );
     }
     format!(
-        r#"<figure class="short"><svg width="100%" height="{}" role="img" aria-labelledby="took-title took-desc"><title id="took-title">Histogram of task durations</title><desc id="took-desc">{words} Columns of {} from {} on:{numbers}</desc>
-{columns}
-{edges}<line class="axis" x1="0" x2="100%" y1="{base}" y2="{base}"/></svg></figure>"#,
-        HEIGHT + TOP + 20,
-        seconds(*step),
-        seconds(*from),
-        base = HEIGHT + TOP
+        include_str!("durations.html"),
+        words = words,
+        height = HEIGHT + TOP + 20,
+        step = seconds(*step),
+        from = seconds(*from),
+        counts = numbers,
+        columns = columns,
+        edges = edges,
+        base = HEIGHT + TOP,
     )
 }
 

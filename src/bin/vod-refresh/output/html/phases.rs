@@ -8,9 +8,8 @@ use chrono::{DateTime, Utc};
 
 use super::super::markup::escape_start;
 use super::super::report_view::{MediaView, ReportView};
-use super::format::{media, millis, share};
-use super::tables::Column::{Number, Text};
-use super::tables::{number, table, tr};
+use super::format::{media, millis, rect, share};
+use super::tables::number;
 
 /// How the bar of a phase looks, its name, and what it means.
 const NAMES: [(&str, &str, &str); 4] = [
@@ -33,52 +32,46 @@ pub(super) fn section(view: &ReportView<'_>) -> String {
     let average: Phases =
         std::array::from_fn(|at| all.iter().map(|(phases, _)| phases[at]).sum::<i64>() / all.len() as i64);
     let whole: i64 = last.iter().sum();
-    let description: Vec<String> =
-        NAMES.iter().zip(average).map(|((_, name, _), ms)| format!("{name} {}", millis(ms))).collect();
+    let named = |(phase, ms): (&(_, &str, _), i64)| format!("{} {}", phase.1, millis(ms));
+    let description: Vec<String> = NAMES.iter().zip(average).map(named).collect();
     format!(
-        r#"<h2>Where the time went</h2>
-<p>{} came to an end, on average {} after the start of the run; the last one, <span class="id">{}</span>, after {}.</p>
-<figure class="short"><svg width="100%" height="96" role="img" aria-labelledby="spent-title spent-desc"><title id="spent-title">Phases of a media on average, and of the last one to end</title><desc id="spent-desc">{}. The table below has the figures.</desc>
-{}{}</svg></figure>
-{}"#,
-        media(all.len()),
-        millis(average.iter().sum()),
-        escape_start(slowest.name(), 60),
-        millis(whole),
-        description.join(", "),
-        bar("On average", &average, whole, 0),
-        bar("The last to end", last, whole, 50),
-        figures(&average, last),
+        include_str!("phases.html"),
+        count = media(all.len()),
+        average = millis(average.iter().sum()),
+        slowest = escape_start(slowest.name(), 60),
+        whole = millis(whole),
+        description = description.join(", "),
+        average_bar = bar(&average, whole, 18),
+        last_bar = bar(last, whole, 68),
+        rows = rows(&average, last),
     )
 }
 
-/// A row of the picture: a caption, and below it the phases on the scale of the last media.
-fn bar(caption: &str, phases: &Phases, whole: i64, y: usize) -> String {
-    let mut out = format!("<text class=\"soft\" x=\"0\" y=\"{}\">{caption}</text>\n", y + 11);
-    let (mut x, y) = (0.0, y + 18);
+/// The phases in a row of the picture, on the scale of the last media.
+fn bar(phases: &Phases, whole: i64, y: usize) -> String {
+    let (mut out, mut x) = (String::new(), 0.0);
     for ((class, ..), ms) in NAMES.iter().zip(phases) {
         let width = *ms as f64 * 100.0 / whole.max(1) as f64;
         if *ms > 0 {
-            out += &format!(
-                "<rect class=\"{class}\" x=\"{x:.2}%\" y=\"{y}\" width=\"{width:.2}%\" height=\"22\" rx=\"2\"/>\n"
-            );
+            out += &rect(class, (x, y as u64), (width, 22));
         }
         x += width;
     }
     out
 }
 
-fn figures(average: &Phases, last: &Phases) -> String {
+/// The rows of the table.
+fn rows(average: &Phases, last: &Phases) -> String {
     let all: i64 = average.iter().sum();
-    let rows = NAMES.iter().zip(average).zip(last).map(|(((class, name, meaning), mean), last)| {
-        let name = format!(
-            r#"<th scope="row"><svg class="sample" width="14" height="12" aria-hidden="true"><rect class="{class}" x="1" y="1" width="12" height="10" rx="1"/></svg>{name} <span class="soft">{meaning}</span></th>"#
-        );
-        tr(&[name, number(millis(*mean)), number(share(*mean as u64, all as u64)), number(millis(*last))])
-    });
-    let columns = [Text("Phase"), Number("Average"), Number("Share"), Number("Last")];
-    let caption = "Phases on average and of the last media to end";
-    table("phases", r#" class="small""#, caption, &columns, &rows.collect::<String>())
+    let row = |(((class, name, meaning), mean), last): (((&str, &str, &str), i64), i64)| {
+        let (share, mean, last) =
+            (number(share(mean as u64, all as u64)), number(millis(mean)), number(millis(last)));
+        format!(
+            r#"<tr><th scope="row"><svg class="sample" width="14" height="12" aria-hidden="true"><rect class="{class}" x="1" y="1" width="12" height="10" rx="1"/></svg>{name} <span class="soft">{meaning}</span></th>{mean}{share}{last}</tr>
+"#
+        )
+    };
+    NAMES.into_iter().zip(*average).zip(*last).map(row).collect()
 }
 
 /// Returns the phases of a media whose tasks have all ended.

@@ -6,7 +6,6 @@ use std::fmt::Display;
 use chrono::{DateTime, Utc};
 use vod_refresh::run::Summary;
 
-use self::Column::{Number, Text};
 use super::super::markup::{escape, escape_start};
 use super::super::report_view::{MediaView, Rank, ReportView, TaskView};
 use super::format::{after, class, counted, grouped, seconds, share, signed};
@@ -18,39 +17,26 @@ const ROWS: usize = 2_000;
 /// Bytes that the rows of a table may take.
 const BYTES: usize = 430_000;
 
-/// The head of a column.
-pub(super) enum Column {
-    Text(&'static str),
-    Number(&'static str),
-}
-
 pub(super) fn calls(summary: &Summary) -> String {
-    let Summary { api_calls, retries, retries_by_action, throttled, .. } = summary;
-    let all: u64 = api_calls.values().sum();
+    let all: u64 = summary.api_calls.values().sum();
     if all == 0 {
         return "<h2>Calls</h2>\n<p>None were counted. The journal of a run does not keep them.</p>"
             .to_owned();
     }
-    let caption = format!(
-        "{}: {}, {} throttled",
-        counted(all, "API call", "API calls"),
-        counted(*retries, "retry", "retries"),
-        grouped(throttled.values().sum())
-    );
     let row = |(action, count): (&String, &u64)| {
-        let of = |counts: &BTreeMap<String, u64>| counts.get(action).copied().unwrap_or_default();
-        let name = format!(r#"<th scope="row">{}</th>"#, escape_start(action, 80));
-        [
-            name,
-            number(grouped(*count)),
-            number(share(*count, all)),
-            number(grouped(of(retries_by_action))),
-            number(grouped(of(throttled))),
-        ]
+        let of = |counts: &BTreeMap<String, u64>| number(grouped(counts.get(action).copied().unwrap_or(0)));
+        let (count, share) = (number(grouped(*count)), number(share(*count, all)));
+        let (retries, throttled) = (of(&summary.retries_by_action), of(&summary.throttled));
+        let action = escape_start(action, 80);
+        format!("<tr><th scope=\"row\">{action}</th>{count}{share}{retries}{throttled}</tr>\n")
     };
-    let columns = [Text("Action"), Number("Calls"), Number("Share"), Number("Retries"), Number("Throttled")];
-    let rows: String = api_calls.iter().map(|entry| tr(&row(entry))).collect();
-    format!("<h2>Calls</h2>\n{}", table("calls", r#" class="small""#, &caption, &columns, &rows))
+    format!(
+        include_str!("calls.html"),
+        all = counted(all, "API call", "API calls"),
+        retries = counted(summary.retries, "retry", "retries"),
+        throttled = grouped(summary.throttled.values().sum()),
+        rows = summary.api_calls.iter().map(row).collect::<String>(),
+    )
 }
 
 pub(super) fn media(view: &ReportView<'_>) -> String {
@@ -67,49 +53,36 @@ pub(super) fn media(view: &ReportView<'_>) -> String {
             has_room
         }
     });
-    let caption = if all <= ROWS {
-        "All media in the order given; times after the start of the run"
-    } else {
-        "Media that failed and the first of the others, in the order given; times after the start of the run"
-    };
-    let mut columns = vec![
-        Text("Media"),
-        Text("State"),
-        Number("URLs complete"),
-        Number("Submitted"),
-        Number("Accepted"),
-        Number("Ended"),
-        Text("Known by"),
-        Text("Job"),
-    ];
     // A column that is empty throughout only makes the table wider.
     let has_notes = view.media.iter().any(|media| media.report.note.is_some());
-    if has_notes {
-        columns.push(Text("Note"));
-    }
-    let rows = chosen.map(|media| media_row(media, has_notes, view.report.started_at));
-    format!("<h2>Media</h2>\n{}", long_table("media", caption, &columns, all, rows))
+    let (rows, rest) = cut(all, chosen.map(|media| media_row(media, has_notes, view.report.started_at)));
+    format!(
+        include_str!("media.html"),
+        open = open(all),
+        count = counted(all as u64, "media", "media"),
+        caption = if all <= ROWS { "All media" } else { "Media that failed and the first of the others," },
+        note = if has_notes { r#"<th scope="col">Note</th>"# } else { "" },
+        rows = rows,
+        rest = rest,
+    )
 }
 
 fn media_row(media: &MediaView<'_>, has_notes: bool, start: DateTime<Utc>) -> String {
+    let report = media.report;
     let complete = media.tasks.iter().filter(|task| task.rank == Rank::Complete).count();
-    let job = media.report.job_id.as_ref().map_or("–".to_owned(), |job| escape(job.as_str()));
-    let known_by = media.report.confirmed_by.map_or("–", |source| source.as_str());
-    let mut cells = vec![
-        format!(r#"<th scope="row" class="id">{}</th>"#, escape(media.name())),
-        state(media.rank, &media.report.state.as_str().replace('_', " ")),
+    let note = escape_start(report.note.as_deref().unwrap_or_default(), 200);
+    format!(
+        "<tr><th scope=\"row\" class=\"id\">{}</th>{}{}{}{}{}<td>{}</td><td class=\"id\">{}</td>{}</tr>\n",
+        escape(media.name()),
+        state(media.rank, &report.state.as_str().replace('_', " ")),
         number(format_args!("{complete} of {}", media.tasks.len())),
-        number(after(media.report.submitted_at, start)),
-        number(after(media.report.accepted_at, start)),
+        number(after(report.submitted_at, start)),
+        number(after(report.accepted_at, start)),
         number(after(media.ended_at, start)),
-        format!("<td>{known_by}</td>"),
-        format!(r#"<td class="id">{job}</td>"#),
-    ];
-    if has_notes {
-        let note = escape_start(media.report.note.as_deref().unwrap_or_default(), 200);
-        cells.push(format!("<td>{note}</td>"));
-    }
-    tr(&cells)
+        report.confirmed_by.map_or("–", |source| source.as_str()),
+        report.job_id.as_ref().map_or("–".to_owned(), |job| escape(job.as_str())),
+        if has_notes { format!("<td>{note}</td>") } else { String::new() }
+    )
 }
 
 pub(super) fn urls(view: &ReportView<'_>) -> String {
@@ -117,41 +90,31 @@ pub(super) fn urls(view: &ReportView<'_>) -> String {
     if all == 0 {
         return String::new();
     }
-    let caption = "URLs in the order of their media; known and ended after the start of the run, took by the CDN's clock";
-    let columns = [
-        Text("URL"),
-        Text("Status"),
-        Number("Progress"),
-        Number("Known"),
-        Number("Ended"),
-        Number("Took"),
-        Text("Task"),
-    ];
-    let rows = view.tasks().map(|task| url_row(task, view.report.started_at));
-    format!("<h2>URLs</h2>\n{}", long_table("URLs", caption, &columns, all, rows))
+    let (rows, rest) = cut(all, view.tasks().map(|task| url_row(task, view.report.started_at)));
+    format!(
+        include_str!("urls.html"),
+        open = open(all),
+        count = counted(all as u64, "URLs", "URLs"),
+        rows = rows,
+        rest = rest
+    )
 }
 
 fn url_row(task: &TaskView<'_>, start: DateTime<Utc>) -> String {
-    let url = escape_start(task.report.url.as_deref().unwrap_or("(not known)"), 300);
-    tr(&[
-        format!(r#"<td class="url">{url}</td>"#),
+    format!(
+        "<tr><td class=\"url\">{}</td>{}{}{}{}{}<td class=\"id\">{}</td></tr>\n",
+        escape_start(task.report.url.as_deref().unwrap_or("(not known)"), 300),
         state(task.rank, &escape_start(task.status(), 40)),
         number(format_args!("{}%", task.report.progress)),
         number(after(task.report.known_at, start)),
         number(after(task.report.ended_at, start)),
         number(task.seconds().map_or_else(|| "–".to_owned(), seconds)),
-        format!(r#"<td class="id">{}</td>"#, escape(task.report.task_id.as_str())),
-    ])
+        escape(task.report.task_id.as_str())
+    )
 }
 
-/// A table that is cut where it is too long, and folded where it is long. `all` is the number of rows that there are.
-fn long_table(
-    noun: &str,
-    caption: &str,
-    columns: &[Column],
-    all: usize,
-    rows: impl Iterator<Item = String>,
-) -> String {
+/// Returns the first of `all` rows, as many as a page can bear, and a line that tells how many more there are.
+fn cut(all: usize, rows: impl Iterator<Item = String>) -> (String, String) {
     let (mut shown, mut listed) = (String::new(), 0);
     for row in rows.take(ROWS) {
         if shown.len() > BYTES {
@@ -160,35 +123,15 @@ fn long_table(
         shown.push_str(&row);
         listed += 1;
     }
-    let rest = match (all - listed) as u64 {
-        0 => String::new(),
-        more => format!(
-            "<p>{} are listed; {} more are not. The JSON report has them all.</p>\n",
-            grouped(listed as u64),
-            grouped(more)
-        ),
-    };
-    let open = if all <= UNFOLDED { " open" } else { "" };
-    let count = counted(all as u64, noun, noun);
-    let table = table(noun, "", caption, columns, &shown);
-    format!("<details{open}><summary>{count}</summary>{table}\n{rest}</details>\n")
+    if all == listed {
+        return (shown, String::new());
+    }
+    let (listed, more) = (grouped(listed as u64), grouped((all - listed) as u64));
+    (shown, format!("<p>{listed} are listed; {more} more are not. The JSON report has them all.</p>\n"))
 }
 
-/// A table that scrolls by itself where the page is narrow.
-pub(super) fn table(noun: &str, class: &str, caption: &str, columns: &[Column], rows: &str) -> String {
-    let head = columns.iter().map(|column| match column {
-        Text(name) => format!(r#"<th scope="col">{name}</th>"#),
-        Number(name) => format!(r#"<th scope="col" class="number">{name}</th>"#),
-    });
-    format!(
-        "<div class=\"scroll\" role=\"region\" aria-label=\"Table of {noun}\" tabindex=\"0\"><table{class}>\
-         <caption>{caption}</caption><thead><tr>{}</tr></thead><tbody>\n{rows}</tbody></table></div>",
-        head.collect::<String>()
-    )
-}
-
-pub(super) fn tr(cells: &[String]) -> String {
-    format!("<tr>{}</tr>\n", cells.concat())
+fn open(rows: usize) -> &'static str {
+    if rows <= UNFOLDED { " open" } else { "" }
 }
 
 pub(super) fn number(number: impl Display) -> String {

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 
 use super::super::markup::escape;
 use super::super::report_view::{MediaView, Rank, ReportView, TaskView};
-use super::format::{axis_step, class, counted, grouped, media, millis, seconds, sign};
+use super::format::{after, axis_step, class, counted, grouped, media, rect, seconds, sign, text};
 use crate::formatting::shorten;
 
 /// Most bars in the picture.
@@ -19,21 +19,19 @@ const MAX_BARS: usize = 200;
 /// Up to here bars are tall enough for a label each.
 const TALL: usize = 60;
 /// Height of a low bar's row, in which a label just fits.
-const LOW: usize = 11;
+const LOW: u64 = 11;
 /// Height of the axis above the bars.
-const AXIS: usize = 22;
+const AXIS: u64 = 22;
 /// Percent that is always drawn: nothing that happened is too short to be seen.
 const LEAST: f64 = 0.4;
-const KEY: &str = r#"<ul class="key">
-<li><svg width="26" height="12" aria-hidden="true"><line class="wait" x1="0" x2="26" y1="6" y2="6"/></svg>not submitted yet</li>
-<li><svg width="26" height="12" aria-hidden="true"><line class="sent" x1="1" x2="26" y1="6" y2="6"/><line class="sent" x1="1" x2="1" y1="3" y2="9"/></svg>submitted, waiting for acceptance</li>
-<li><svg width="26" height="12" aria-hidden="true"><rect class="bar-ok" x="1" y="1" width="24" height="10" rx="2"/></svg>✓ accepted until complete</li>
-<li><svg width="26" height="12" aria-hidden="true"><rect class="bar-bad" x="1" y="1" width="24" height="10" rx="2"/></svg>✗ failed</li>
-<li><svg width="26" height="12" aria-hidden="true"><rect class="bar-open" x="1" y="1" width="24" height="10" rx="2"/></svg>… unfinished</li>
-</ul>
-"#;
+/// The time axis of the run.
+struct Axis {
+    start: DateTime<Utc>,
+    /// Whole seconds, the last one begun included.
+    seconds: i64,
+}
 
-/// One task, one media or several media.
+/// One task, one media or several media; positions are percentages of the axis.
 struct Bar {
     /// What stands beside it; may be empty.
     label: String,
@@ -42,56 +40,56 @@ struct Bar {
     /// Whether it lies on a stripe, as every second media does.
     shaded: bool,
     /// When the first of its media was submitted; `None` where others did that.
-    submitted_at: Option<DateTime<Utc>>,
+    submitted: Option<f64>,
     /// When the first of its tasks became known.
-    from: DateTime<Utc>,
+    from: f64,
     /// When the last of those that ended did so.
-    ended_at: Option<DateTime<Utc>>,
-    tasks: usize,
-    /// Tasks that ended, failed ones included.
-    ended: usize,
+    to: f64,
+    /// Tasks that completed, failed, and are unfinished.
+    complete: usize,
     failed: usize,
+    open: usize,
 }
 
 pub(super) fn section(view: &ReportView<'_>) -> String {
     if view.tasks().next().is_none() {
         return String::new();
     }
+    let (start, end) = (view.report.started_at, view.report.finished_at);
+    let axis = Axis { start, seconds: ((end - start).num_milliseconds().max(1) - 1) / 1_000 + 1 };
     let (drawn, undrawn): (Vec<&MediaView<'_>>, Vec<&MediaView<'_>>) =
-        view.media.iter().partition(|media| media.tasks.iter().any(|task| start(task).is_some()));
-    let tasks = view.tasks().filter(|task| start(task).is_some()).count();
-    let start = view.report.started_at;
+        view.media.iter().partition(|media| media.tasks.iter().any(|task| known_at(task).is_some()));
+    let tasks = view.tasks().filter(|task| known_at(task).is_some()).count();
     let (bars, grain) =
-        if tasks <= MAX_BARS { bars_of_tasks(&drawn, start) } else { bars_of_media(&drawn, start) };
-    let picture = if bars.is_empty() { String::new() } else { draw(view, &bars) };
+        if tasks <= MAX_BARS { bars_of_tasks(&drawn, &axis) } else { bars_of_media(&drawn, &axis) };
+    let picture = if bars.is_empty() { String::new() } else { draw(&axis, &bars) };
     let missing = match undrawn.len() {
         0 => String::new(),
         n => format!("<p>Not drawn: {} of which no task became known.</p>\n", media(n)),
     };
+    let (tasks, media) = (counted(tasks as u64, "task", "tasks"), media(drawn.len()));
     format!(
-        "<h2>Timeline</h2>\n<p>{} of {} on the time of the run. {grain}</p>\n{picture}{missing}",
-        counted(tasks as u64, "task", "tasks"),
-        media(drawn.len())
+        "<h2>Timeline</h2>\n<p>{tasks} of {media} on the time of the run. {grain}</p>\n{picture}{missing}"
     )
 }
 
 /// Where a task's bar begins. Reports of older versions know only when the CDN took it.
-fn start(task: &TaskView<'_>) -> Option<DateTime<Utc>> {
+fn known_at(task: &TaskView<'_>) -> Option<DateTime<Utc>> {
     task.report.known_at.or(task.report.created_at).or(task.report.ended_at)
 }
 
 /// A bar for each task, and a sentence that says so.
-fn bars_of_tasks(drawn: &[&MediaView<'_>], run_start: DateTime<Utc>) -> (Vec<Bar>, String) {
+fn bars_of_tasks(drawn: &[&MediaView<'_>], axis: &Axis) -> (Vec<Bar>, String) {
     let mut bars = Vec::new();
     for (n, media) in drawn.iter().enumerate() {
-        let tasks: Vec<&TaskView<'_>> = media.tasks.iter().filter(|task| start(task).is_some()).collect();
+        let tasks: Vec<&TaskView<'_>> = media.tasks.iter().filter(|task| known_at(task).is_some()).collect();
         // One label a media: where something is amiss, else at its first bar.
         let first = |rank| tasks.iter().position(|task| task.rank == rank);
         let labelled = first(Rank::Failed).or_else(|| first(Rank::Unfinished)).unwrap_or(0);
         for (at, task) in tasks.into_iter().enumerate() {
             let hint = shorten(task.report.url.as_deref().unwrap_or(task.report.task_id.as_str()), 120);
             let label = if at == labelled { short_id(media.name()) } else { String::new() };
-            let bar = Bar::new(run_start, &[media], [task], label, hint);
+            let bar = Bar::new(axis, &[media], [task], label, hint);
             bars.extend(bar.map(|bar| Bar { shaded: n % 2 == 0, ..bar }));
         }
     }
@@ -99,7 +97,7 @@ fn bars_of_tasks(drawn: &[&MediaView<'_>], run_start: DateTime<Utc>) -> (Vec<Bar
 }
 
 /// A bar for each media, or for several in a row, and a sentence that says so.
-fn bars_of_media(drawn: &[&MediaView<'_>], run_start: DateTime<Utc>) -> (Vec<Bar>, String) {
+fn bars_of_media(drawn: &[&MediaView<'_>], axis: &Axis) -> (Vec<Bar>, String) {
     let per_bar = drawn.len().div_ceil(MAX_BARS).max(1);
     let bars = drawn.chunks(per_bar).enumerate().filter_map(|(at, group)| {
         let (label, hint) = match group {
@@ -110,7 +108,7 @@ fn bars_of_media(drawn: &[&MediaView<'_>], run_start: DateTime<Utc>) -> (Vec<Bar
                 (range.clone(), format!("media {range} of those with tasks"))
             }
         };
-        Bar::new(run_start, group, group.iter().flat_map(|media| &media.tasks), label, hint)
+        Bar::new(axis, group, group.iter().flat_map(|media| &media.tasks), label, hint)
     });
     let what = match per_bar {
         1 => "one media".to_owned(),
@@ -123,44 +121,47 @@ fn bars_of_media(drawn: &[&MediaView<'_>], run_start: DateTime<Utc>) -> (Vec<Bar
     (bars.collect(), grain)
 }
 
+impl Axis {
+    fn percent(&self, time: DateTime<Utc>) -> f64 {
+        let millis = (time - self.start).num_milliseconds();
+        (millis as f64 / (self.seconds as f64 * 10.0)).clamp(0.0, 100.0)
+    }
+}
+
 impl Bar {
-    /// `None` if nothing is known of when its tasks began.
+    /// Returns `None` if nothing is known of when its tasks began.
     fn new<'a>(
-        run_start: DateTime<Utc>,
+        axis: &Axis,
         media: &[&'a MediaView<'a>],
         tasks: impl IntoIterator<Item = &'a TaskView<'a>>,
         label: String,
         mut hint: String,
     ) -> Option<Self> {
-        let tasks: Vec<&TaskView<'_>> = tasks.into_iter().filter(|task| start(task).is_some()).collect();
-        let from = tasks.iter().filter_map(|task| start(task)).min()?;
+        let tasks: Vec<&TaskView<'_>> = tasks.into_iter().filter(|task| known_at(task).is_some()).collect();
+        let known_at = tasks.iter().filter_map(|task| known_at(task)).min()?;
         let submitted_at = media.iter().filter_map(|media| media.report.submitted_at).min();
-        let has_ended = tasks.iter().filter(|task| task.has_ended());
-        let ended_at = has_ended.clone().filter_map(|task| task.report.ended_at).max();
-        let ended = has_ended.count();
-        let failed = tasks.iter().filter(|task| task.rank == Rank::Failed).count();
-        let (all, open) = (tasks.len(), tasks.len() - ended);
-        let moments = [("submitted", submitted_at), ("accepted", Some(from)), ("ended", ended_at)];
-        for (what, time) in moments {
-            if let Some(time) = time {
-                hint += &format!("\n{what} after {}", millis((time - run_start).num_milliseconds()));
-            }
+        let ended = tasks.iter().filter(|task| task.has_ended());
+        let ended_at = ended.filter_map(|task| task.report.ended_at).max();
+        let moments = [("submitted", submitted_at), ("accepted", Some(known_at)), ("ended", ended_at)];
+        for (what, time) in moments.into_iter().filter_map(|(what, time)| Some((what, time?))) {
+            hint += &format!("\n{what} after {}", after(Some(time), axis.start));
         }
+        let count = |rank| tasks.iter().filter(|task| task.rank == rank).count();
+        let (complete, failed, open) = (count(Rank::Complete), count(Rank::Failed), count(Rank::Unfinished));
         if failed > 0 {
-            hint += &format!(", {failed} of {all} failed");
+            hint += &format!(", {failed} of {} failed", tasks.len());
         }
         if open > 0 {
-            hint += &format!("\n{open} of {all} unfinished");
+            hint += &format!("\n{open} of {} unfinished", tasks.len());
         }
-        Some(Self { label, hint, shaded: false, submitted_at, from, ended_at, tasks: all, ended, failed })
-    }
-
-    fn open(&self) -> usize {
-        self.tasks - self.ended
+        let from = axis.percent(known_at);
+        let to = ended_at.map_or(from, |time| axis.percent(time).max(from));
+        let submitted = submitted_at.map(|time| axis.percent(time).min(from));
+        Some(Self { label, hint, shaded: false, submitted, from, to, complete, failed, open })
     }
 
     fn rank(&self) -> Rank {
-        match (self.failed, self.open()) {
+        match (self.failed, self.open) {
             (0, 0) => Rank::Complete,
             (0, _) => Rank::Unfinished,
             _ => Rank::Failed,
@@ -168,44 +169,35 @@ impl Bar {
     }
 
     /// The bar in the row that begins at `y`.
-    fn draw(&self, percent: impl Fn(DateTime<Utc>) -> f64, y: usize, height: usize) -> String {
-        let (from, middle) = (percent(self.from), y + height / 2);
-        let line = |class: &str, x1: f64, x2: f64, y1: usize, y2: usize| {
+    fn draw(&self, y: u64, height: u64) -> String {
+        let &Self { submitted, from, to, complete, failed, open, .. } = self;
+        let middle = y + height / 2;
+        let line = |class: &str, x1: f64, x2: f64, rise: u64| {
+            let (y1, y2) = (middle - rise, middle + rise);
             format!(r#"<line class="{class}" x1="{x1:.2}%" x2="{x2:.2}%" y1="{y1}" y2="{y2}"/>"#)
         };
-        let submitted = self.submitted_at.map_or(from, &percent).min(from);
-        let mut out = format!(
-            r#"<g><title>{}</title><line class="wait" x1="0" x2="{submitted:.2}%" y1="{middle}" y2="{middle}"/>"#,
-            escape(&self.hint)
-        );
-        if self.submitted_at.is_some() {
-            out += &line("sent", submitted, from, middle, middle);
-            out += &line("sent", submitted, submitted, middle - height / 4, middle + height / 4);
-        }
         let rect = |class: &str, x: f64, width: f64| {
-            let (x, width) = (x.min(100.0 - LEAST), width.max(LEAST));
-            format!(
-                r#"<rect class="{class}" x="{x:.2}%" y="{y}" width="{width:.2}%" height="{height}" rx="2"/>"#
-            )
+            rect(class, (x.min(100.0 - LEAST), y), (width.max(LEAST), height))
         };
-        let ended_at = self.ended_at.map_or(from, |time| percent(time).max(from));
-        let failed = (ended_at - from) * self.failed as f64 / self.ended.max(1) as f64;
-        if self.ended == 0 {
+        let mut out = line("wait", 0.0, submitted.unwrap_or(from), 0);
+        if let Some(submitted) = submitted {
+            out += &(line("sent", submitted, from, 0) + &line("sent", submitted, submitted, height / 4));
+        }
+        let failed_width = (to - from) * failed as f64 / (complete + failed).max(1) as f64;
+        if complete + failed == 0 {
             out += &rect("bar-open", from, 100.0 - from);
         }
-        if self.ended > self.failed {
-            out += &rect("bar-ok", from, ended_at - from - failed);
+        if complete > 0 {
+            out += &rect("bar-ok", from, to - from - failed_width);
         }
-        if self.failed > 0 {
-            out += &rect("bar-bad", ended_at - failed, failed);
+        if failed > 0 {
+            out += &rect("bar-bad", to - failed_width, failed_width);
         }
-        if self.open() > 0 && self.ended > 0 {
+        if open > 0 && complete + failed > 0 {
             // A line: frames behind the bars of two hundred rows would drown them.
-            out += &format!(
-                r#"<line class="bar-open" x1="{ended_at:.2}%" x2="100%" y1="{middle}" y2="{middle}"/>"#
-            );
+            out += &line("bar-open", to, 100.0, 0);
         }
-        out + "</g>\n"
+        format!("<g><title>{}</title>{out}</g>\n", escape(&self.hint))
     }
 }
 
@@ -217,37 +209,29 @@ fn short_id(name: &str) -> String {
     }
 }
 
-fn draw(view: &ReportView<'_>, bars: &[Bar]) -> String {
+fn draw(axis: &Axis, bars: &[Bar]) -> String {
     let row = if bars.len() <= TALL { 18 } else { LOW };
-    let height = AXIS + bars.len() * row + 4;
-    // The axis covers whole seconds, the last one begun included.
-    let (start, end) = (view.report.started_at, view.report.finished_at);
-    let span = ((end - start).num_milliseconds().max(1) - 1) / 1_000 + 1;
-    let percent = |time: DateTime<Utc>| {
-        ((time - start).num_milliseconds() as f64 / (span as f64 * 10.0)).clamp(0.0, 100.0)
-    };
-    let drawn = bars.iter().enumerate().map(|(at, bar)| bar.draw(percent, AXIS + at * row + 2, row - 4));
+    let height = AXIS + bars.len() as u64 * row + 4;
+    let drawn = bars.iter().zip(0..).map(|(bar, at)| bar.draw(AXIS + at * row + 2, row - 4));
     format!(
-        r#"{KEY}<figure><div class="chart"><svg width="100%" height="{height}" aria-hidden="true">
-{bands}{labels}</svg><svg width="100%" height="{height}" role="img" aria-labelledby="line-title" aria-describedby="line-desc"><title id="line-title">Tasks on the time of the run</title><desc id="line-desc">{bar_count} over {time}; {failed} tasks failed, {open} unfinished. The tables below have the same figures.</desc>
-{bands}{axis}{drawn}</svg></div></figure>
-"#,
+        include_str!("bars.html"),
+        height = height,
         bands = bands(bars, row),
         labels = labels(bars, row),
-        bar_count = counted(bars.len() as u64, "bar", "bars"),
-        time = seconds(span),
+        count = counted(bars.len() as u64, "bar", "bars"),
+        time = seconds(axis.seconds),
         failed = bars.iter().map(|bar| bar.failed).sum::<usize>(),
-        open = bars.iter().map(Bar::open).sum::<usize>(),
-        axis = axis(span, height),
-        drawn = drawn.collect::<String>(),
+        open = bars.iter().map(|bar| bar.open).sum::<usize>(),
+        axis = ticks(axis.seconds, height),
+        bars = drawn.collect::<String>(),
     )
 }
 
 /// Stripes that hold the tasks of a media together, where they have several.
-fn bands(bars: &[Bar], row: usize) -> String {
+fn bands(bars: &[Bar], row: u64) -> String {
     let (mut out, mut y) = (String::new(), AXIS);
     for band in bars.chunk_by(|one, next| one.shaded == next.shaded) {
-        let height = band.len() * row;
+        let height = band.len() as u64 * row;
         if band[0].shaded {
             out += &format!("<rect class=\"band\" x=\"0\" y=\"{y}\" width=\"100%\" height=\"{height}\"/>\n");
         }
@@ -257,12 +241,12 @@ fn bands(bars: &[Bar], row: usize) -> String {
 }
 
 /// Low rows leave room for some labels only: those of failed rows come first, then unfinished ones.
-fn labels(bars: &[Bar], row: usize) -> String {
+fn labels(bars: &[Bar], row: u64) -> String {
     let (mut out, mut taken) = (String::new(), Vec::new());
     for rank in [Rank::Failed, Rank::Unfinished, Rank::Complete] {
         for (at, bar) in bars.iter().enumerate().filter(|(_, bar)| bar.rank() == rank) {
-            let y = AXIS + at * row + row / 2 + 4;
-            if bar.label.is_empty() || taken.iter().any(|other: &usize| other.abs_diff(y) < LOW) {
+            let y = AXIS + at as u64 * row + row / 2 + 4;
+            if bar.label.is_empty() || taken.iter().any(|other: &u64| other.abs_diff(y) < LOW) {
                 continue;
             }
             taken.push(y);
@@ -277,7 +261,7 @@ fn labels(bars: &[Bar], row: usize) -> String {
     out
 }
 
-fn axis(span: i64, height: usize) -> String {
+fn ticks(span: i64, height: u64) -> String {
     let step = axis_step(span, 5);
     let tick = |n: i64| {
         let x = (n * step) as f64 * 100.0 / span as f64;
@@ -286,11 +270,8 @@ fn axis(span: i64, height: usize) -> String {
             _ if x > 92.0 => "end",
             _ => "middle",
         };
-        format!(
-            "<line class=\"grid\" x1=\"{x:.2}%\" x2=\"{x:.2}%\" y1=\"{AXIS}\" y2=\"{height}\"/>\
-             <text class=\"soft\" x=\"{x:.2}%\" y=\"13\" text-anchor=\"{anchor}\">{}</text>\n",
-            seconds(n * step)
-        )
+        let line = format!(r#"<line class="grid" x1="{x:.2}%" x2="{x:.2}%" y1="{AXIS}" y2="{height}"/>"#);
+        line + &text("soft", (x, 13), anchor, &seconds(n * step))
     };
     (0..=span / step).map(tick).collect()
 }
