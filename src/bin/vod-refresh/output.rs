@@ -36,7 +36,7 @@ pub(crate) fn check_files(args: &OutputArgs) -> Result<(), Failure> {
     Failure::all(args.files().map(files::check))
 }
 
-/// Writes every file that was asked for; `next` carries the run on. All are tried, and each that can't be written is told.
+/// Writes every file that was asked for; `next` carries the run on. All are tried; the failure names each that could not be written.
 pub(crate) fn write_files(report: &Report, next: Option<&Next>, args: &OutputArgs) -> Result<(), Failure> {
     let view = ReportView::new(report);
     let write = |path: &Option<PathBuf>, render: &dyn Fn(&ReportView<'_>) -> String| match path {
@@ -55,8 +55,8 @@ pub(crate) fn write_files(report: &Report, next: Option<&Next>, args: &OutputArg
 pub(crate) fn print(report: &Report, form: Form, printer: &Printer) -> Result<(), Failure> {
     let text = match form {
         Form::Text => {
-            let look = text::Look { width: table::terminal_width(), colour: printer.colours_stdout() };
-            text::render(&ReportView::new(report), look)
+            let style = text::Style { width: table::terminal_width(), colour: printer.colours_stdout() };
+            text::render(&ReportView::new(report), style)
         }
         Form::Json => json::document(report),
         Form::Ndjson => json::line(report),

@@ -52,7 +52,7 @@ impl RunDisplay {
         let writer = || {
             let (lines, waiting) = channel::<String>();
             let printer = printer.clone();
-            // After a failure nobody listens any more, and what comes is dropped.
+            // After a failure the receiver is gone, and later lines are dropped.
             let write = move || waiting.iter().try_for_each(|line| printer.out(&line));
             Ok((lines, thread::Builder::new().name("stdout".into()).spawn(write).map_err(failed)?))
         };
@@ -139,7 +139,7 @@ impl Observer for RunDisplay {
             state.progress = *progress;
             state.tally.count(notice, at);
             if let Some((lines, _)) = &state.ndjson {
-                // Fails after a failure to write, which `finish` tells.
+                // Fails after a failure to write, which `finish` returns.
                 let _ = lines.send(json::notice(notice));
             }
             state.notices.line(notice, at)
@@ -187,20 +187,20 @@ mod tests {
         assert!(signs.windows(2).all(|pair| pair[1] - pair[0] <= 30));
     }
 
-    fn told(progress: &Progress, seconds: u64) -> String {
+    fn text_of(progress: &Progress, seconds: u64) -> String {
         sentence(progress, Duration::from_millis(seconds * 1_000 + 400), TimeLeft::Unknown)
     }
 
     #[test]
-    fn the_sentence_tells_only_what_there_is() {
+    fn the_sentence_has_only_what_there_is() {
         let mut progress = Progress::default();
         progress.media = 45;
-        assert_eq!(told(&progress, 5), "0 of 45 media complete, 5s elapsed");
+        assert_eq!(text_of(&progress, 5), "0 of 45 media complete, 5s elapsed");
         progress.submitted = 20;
-        assert_eq!(told(&progress, 0), "0 of 45 media complete, 20 submitted, 0s elapsed");
+        assert_eq!(text_of(&progress, 0), "0 of 45 media complete, 20 submitted, 0s elapsed");
         (progress.complete, progress.failed, progress.tasks, progress.tasks_ended) = (3, 1, 90, 12);
         assert_eq!(
-            told(&progress, 100),
+            text_of(&progress, 100),
             "3 of 45 media complete, 1 failed, 12 of 90 tasks ended, 1m40s elapsed"
         );
         let left = TimeLeft::About(Duration::from_secs(42));

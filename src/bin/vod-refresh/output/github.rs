@@ -262,25 +262,25 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_did_not_go_well_is_told_of_as_a_whole() {
+    fn a_run_that_did_not_go_well_is_annotated_as_a_whole() {
         let report = sample::mixed(15);
-        let told = annotations(&report, ExitCode::Timeout(8));
-        assert!(told.starts_with("::error title=vod-refresh%3A timeout::refresh timeout: "), "{told}");
+        let text = annotations(&report, ExitCode::Timeout(8));
+        assert!(text.starts_with("::error title=vod-refresh%3A timeout::refresh timeout: "), "{text}");
         // A deadline that is no failure breaks no step.
         assert!(annotations(&report, ExitCode::Timeout(0)).starts_with("::warning title=vod-refresh"));
-        let told = annotations(&sample::refused(), ExitCode::Refused);
+        let text = annotations(&sample::refused(), ExitCode::Refused);
         assert!(
-            told.starts_with("::error title=vod-refresh%3A refused::Forbidden.RAM: no permission; "),
-            "{told}"
+            text.starts_with("::error title=vod-refresh%3A refused::Forbidden.RAM: no permission; "),
+            "{text}"
         );
     }
 
     #[test]
     fn a_run_that_came_to_nothing_says_why_in_every_place() {
         let lines = ["error: <b>no\nkey</b>", "::stop-commands::x", "  hint: set %1"].map(str::to_owned);
-        let told = annotation_of_failure(ExitCode::Config, &lines);
+        let text = annotation_of_failure(ExitCode::Config, &lines);
         assert_eq!(
-            told,
+            text,
             "::error title=vod-refresh%3A config::error: <b>no\\nkey</b>%0A::stop-commands::x%0A  hint: set %251\n"
         );
         let outputs = outputs_of_failure(ExitCode::Config, &lines);

@@ -1,7 +1,7 @@
 //! JUnit XML: a test case for each media, for the pages on which CI systems show tests.
 //!
 //! There is no one schema. This keeps to what Jenkins, GitLab and Azure DevOps all read: one suite, its counts, cases
-//! with at most one verdict. Media that are still under way count as *skipped* only where nobody meant to wait for them
+//! with at most one verdict. Media that are still under way count as *skipped* only where the run was not to wait for them
 //! or the suite is red anyway; after a timeout or a stop they are *errors*, or a job that reads nothing but this file
 //! would be green.
 
@@ -78,14 +78,14 @@ fn case(view: &ReportView<'_>, media: &MediaView<'_>) -> (&'static str, String) 
             ("skipped", format!("    <skipped message=\"unfinished, the run ended as {outcome}\"/>\n"))
         }
         (Rank::Unfinished, _) => {
-            let urls = urls(media, |task| !task.has_ended());
+            let urls = urls(media);
             let message = format!("unfinished, the run ended as {outcome}");
             ("error", format!("    <error type=\"{outcome}\" message=\"{message}\">{urls}</error>\n"))
         }
     };
     let note = media.report.note.as_deref().map(escape);
     let note = note.map(|note| format!("    <system-out>{note}</system-out>\n")).unwrap_or_default();
-    // From submission; of jobs of others nobody told us when that was.
+    // From submission; of a foreign job that is not known, so from the first task.
     let tasks = &media.report.tasks;
     let first = media.report.submitted_at.or_else(|| tasks.iter().filter_map(|task| task.created_at).min());
     let last = tasks.iter().filter_map(|task| task.ended_at).max();
@@ -113,12 +113,12 @@ fn failure(media: &MediaView<'_>) -> String {
         escape(message),
         escape(media.advice()),
         id.map(|id| format!("request id {id}\n")).unwrap_or_default(),
-        urls(media, |task| task.rank == Rank::Failed)
+        urls(media)
     )
 }
 
-/// A line for each URL that is meant, with the CDN's word on it.
-fn urls(media: &MediaView<'_>, is_meant: impl Fn(&TaskView<'_>) -> bool) -> String {
+/// A line for each URL that failed or is unfinished, with the CDN's word on it.
+fn urls(media: &MediaView<'_>) -> String {
     let line = |task: &TaskView<'_>| {
         let description = task.report.description.as_deref();
         format!(
@@ -130,7 +130,7 @@ fn urls(media: &MediaView<'_>, is_meant: impl Fn(&TaskView<'_>) -> bool) -> Stri
             description.map(|text| format!(": {}", escape(text))).unwrap_or_default()
         )
     };
-    media.tasks.iter().filter(|task| is_meant(task)).map(line).collect()
+    media.decisive_tasks().map(line).collect()
 }
 
 /// Never negative: the two ends may come from clocks that differ.

@@ -1,6 +1,6 @@
 //! Prometheus text format, for the node exporter's text file collector or a push gateway.
 //!
-//! One file tells of one run. Label values come from short fixed lists, save the run's id, which stands in one series
+//! One file describes one run. Label values come from short fixed lists, save the run's id, which stands in one series
 //! only: every other value would grow a new series with each run. A status word that we do not know counts as `other`.
 
 use std::collections::BTreeMap;
@@ -74,7 +74,7 @@ pub(crate) fn render(view: &ReportView<'_>) -> String {
     file.0
 }
 
-/// Counts tasks by all words that can come, so that a series never vanishes between two runs.
+/// Counts tasks by all status words that can come, so that a series never vanishes between two runs.
 fn by_status(view: &ReportView<'_>) -> BTreeMap<&'static str, u64> {
     let words = ["Pending", "Refreshing", "Complete", "Failed", "other", "unknown"];
     let mut counts = BTreeMap::from(words.map(|word| (word, 0)));

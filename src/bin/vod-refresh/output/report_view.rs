@@ -47,7 +47,7 @@ impl<'a> ReportView<'a> {
         Self { report, media: report.media.iter().map(MediaView::new).collect() }
     }
 
-    /// Returns `refresh`, `preload`, or `unknown` where the jobs of somebody else never told.
+    /// Returns `refresh`, `preload`, or `unknown` where the run waits for jobs that showed no task type.
     pub(super) fn task_type(&self) -> &'static str {
         match self.report.task_type {
             Some(TaskType::Refresh) => "refresh",
@@ -84,13 +84,23 @@ impl<'a> MediaView<'a> {
         Self { report, rank, tasks, cause, ended_at }
     }
 
-    /// Returns the media's id, or its job's where a job of somebody else showed no media.
+    /// Returns the media's id, or its job id where a foreign job showed no media.
     pub(super) fn name(&self) -> &'a str {
         match (&self.report.media_id, &self.report.job_id) {
             (Some(id), _) => id.as_str(),
             (None, Some(job)) => job.as_str(),
             (None, None) => "(no media known)",
         }
+    }
+
+    /// Returns its state as words.
+    pub(super) fn state(&self) -> String {
+        self.report.state.as_str().replace('_', " ")
+    }
+
+    /// The tasks for which it stands where it does: those that failed, or those that are unfinished.
+    pub(super) fn decisive_tasks(&self) -> impl Iterator<Item = &TaskView<'a>> {
+        self.tasks.iter().filter(|task| task.rank == self.rank)
     }
 
     /// Returns what to do about its failure.
@@ -168,7 +178,7 @@ pub(crate) fn summary_line(report: &Report) -> String {
         line += &some(tasks_unfinished, "unfinished");
     }
     line += &format!("; {}s", (report.finished_at - report.started_at).num_seconds().max(0));
-    // A run that was killed before it could write them down has no calls to tell of.
+    // A run that was killed before it could write them down has no calls.
     let calls: u64 = report.summary.api_calls.values().sum();
     for (n, noun, rest) in
         [(calls, "call", ""), (events_accepted, "event", ""), (events_rejected, "event", " refused")]

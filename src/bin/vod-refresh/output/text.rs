@@ -18,9 +18,9 @@ const SHOW_BLOCKS: usize = 12;
 /// Text is not made narrower than this.
 const NARROWEST: u16 = 24;
 
-/// How the text may look.
+/// How the text may style.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Look {
+pub(crate) struct Style {
     /// Columns of the terminal; `None`: as wide as it gets, one row a line.
     pub(crate) width: Option<u16>,
     pub(crate) colour: bool,
@@ -40,12 +40,12 @@ struct Row {
 }
 
 /// Returns the report for people.
-pub(crate) fn render(view: &ReportView<'_>, look: Look) -> String {
+pub(crate) fn render(view: &ReportView<'_>, style: Style) -> String {
     let all = rows(view);
     let mut shown = shown(&all, SHOW_ALL);
-    let mut text = wide(shown, look).unwrap_or_else(|| {
+    let mut text = wide(shown, style).unwrap_or_else(|| {
         shown = self::shown(&all, SHOW_BLOCKS);
-        blocks(shown, look)
+        blocks(shown, style)
     });
     if !shown.is_empty() {
         text.push('\n');
@@ -59,7 +59,7 @@ pub(crate) fn render(view: &ReportView<'_>, look: Look) -> String {
         }
     }
     lines.push(summary_line(view.report));
-    for line in lines.iter().flat_map(|line| wrap(line, look.width.unwrap_or(u16::MAX))) {
+    for line in lines.iter().flat_map(|line| wrap(line, style.width.unwrap_or(u16::MAX))) {
         text.push_str(&line);
         text.push('\n');
     }
@@ -95,7 +95,7 @@ fn rows_of_media(media: &MediaView<'_>, code_of_run: Option<&str>) -> Vec<Row> {
     let error =
         report.error.as_ref().map(|error| escape_control(&format!("{}: {}", error.code, error.message)));
     let why = error.or_else(|| report.note.as_deref().map(escape_control)).unwrap_or_default();
-    // What ended the run is told with its hint on stderr.
+    // The error that ended the run stands with its hint on stderr.
     let is_the_runs = report.error.as_ref().is_some_and(|error| Some(error.code.as_str()) == code_of_run);
     let hint = (media.rank == Rank::Failed && !is_the_runs).then(|| media.advice());
     let row = |rank, task, url, why| {
@@ -129,15 +129,15 @@ fn status(task: &TaskView<'_>) -> String {
 }
 
 /// The rows as a table; `None` if one of them does not fit into a line.
-fn wide(rows: &[Row], look: Look) -> Option<String> {
+fn wide(rows: &[Row], style: Style) -> Option<String> {
     if rows.is_empty() {
         return Some(String::new());
     }
     let mut table = bare();
-    if look.colour {
+    if style.colour {
         table.enforce_styling();
     }
-    if let Some(width) = look.width {
+    if let Some(width) = style.width {
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     }
     table.set_header(["MEDIA", "STATE", "TASK", "URL", "WHY"]);
@@ -159,14 +159,14 @@ fn wide(rows: &[Row], look: Look) -> Option<String> {
     for (n, line) in lines[1..].iter().enumerate() {
         text.push_str(line.trim_end());
         text.push('\n');
-        text.push_str(&hint_below(rows, n, look.width));
+        text.push_str(&hint_below(rows, n, style.width));
     }
     Some(text)
 }
 
 /// The rows below the media they belong to. A URL has a line of its own and stays whole, however long it is.
-fn blocks(rows: &[Row], look: Look) -> String {
-    let width = look.width.unwrap_or(u16::MAX).max(NARROWEST);
+fn blocks(rows: &[Row], style: Style) -> String {
+    let width = style.width.unwrap_or(u16::MAX).max(NARROWEST);
     let mut text = String::new();
     let mut above: Option<&Row> = None;
     for (n, row) in rows.iter().enumerate() {
@@ -175,13 +175,13 @@ fn blocks(rows: &[Row], look: Look) -> String {
             text.push('\n');
         }
         if !above.is_some_and(|above| same_rank && above.media == row.media && above.state == row.state) {
-            text.push_str(&format!("{}  {}\n", row.media, painted(row.state, row.rank, look)));
+            text.push_str(&format!("{}  {}\n", row.media, painted(row.state, row.rank, style)));
         }
         above = Some(row);
         if !row.url.is_empty() {
             text.push_str(&format!("  {}\n", row.url));
         }
-        text.push_str(&status_lines(row, look, width));
+        text.push_str(&status_lines(row, style, width));
         let hint = hint_below(rows, n, Some(width));
         text.push_str(&hint);
         if !hint.is_empty() && n + 1 < rows.len() {
@@ -192,7 +192,7 @@ fn blocks(rows: &[Row], look: Look) -> String {
 }
 
 /// The status of the task and the reason, where they say more than the line of the media.
-fn status_lines(row: &Row, look: Look, width: u16) -> String {
+fn status_lines(row: &Row, style: Style, width: u16) -> String {
     let task = Some(row.task.as_str()).filter(|task| !task.eq_ignore_ascii_case(row.state)).unwrap_or("");
     let between = if task.is_empty() || row.why.is_empty() { "" } else { ": " };
     let indent = if row.url.is_empty() { 2 } else { 4 };
@@ -200,7 +200,7 @@ fn status_lines(row: &Row, look: Look, width: u16) -> String {
     let mut text = String::new();
     for line in lines.iter().filter(|line| !line.is_empty()) {
         let line = match line.strip_prefix(task).filter(|_| text.is_empty() && !task.is_empty()) {
-            Some(rest) => format!("{}{rest}", painted(task, row.rank, look)),
+            Some(rest) => format!("{}{rest}", painted(task, row.rank, style)),
             None => line.clone(),
         };
         text.push_str(&format!("{:1$}{line}\n", "", usize::from(indent)));
@@ -225,9 +225,9 @@ fn colour(rank: Rank) -> Color {
     }
 }
 
-fn painted(word: &str, rank: Rank, look: Look) -> String {
+fn painted(word: &str, rank: Rank, style: Style) -> String {
     let code = match rank {
-        _ if !look.colour || word.is_empty() => return word.to_owned(),
+        _ if !style.colour || word.is_empty() => return word.to_owned(),
         Rank::Failed => 31,
         Rank::Unfinished => 33,
         Rank::Complete => 32,
@@ -243,11 +243,11 @@ mod tests {
     use super::super::tests::sample;
     use super::*;
 
-    fn text(report: &Report, look: Look) -> String {
-        render(&ReportView::new(report), look)
+    fn text(report: &Report, style: Style) -> String {
+        render(&ReportView::new(report), style)
     }
 
-    const PLAIN: Look = Look { width: None, colour: false };
+    const PLAIN: Style = Style { width: None, colour: false };
 
     fn report(media: serde_json::Value, outcome: &str) -> Report {
         let summary = json!({"media": 3, "media_complete": 1, "media_failed": 1, "media_unfinished": 1, "tasks": 3,
@@ -310,7 +310,7 @@ mod tests {
     #[test]
     fn a_plain_table_has_no_control_characters_but_line_ends() {
         for width in [None, Some(1), Some(5), Some(20), Some(80), Some(400)] {
-            let text = text(&mixed(), Look { width, colour: false });
+            let text = text(&mixed(), Style { width, colour: false });
             assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{width:?} {text:?}");
         }
     }
@@ -320,7 +320,7 @@ mod tests {
     fn no_terminal_is_overrun_but_by_what_must_stay_whole() {
         for report in [mixed(), sample::mixed(45), sample::failing(20)] {
             for width in [50, 60, 80, 100, 200] {
-                let text = text(&report, Look { width: Some(width), colour: false });
+                let text = text(&report, Style { width: Some(width), colour: false });
                 let over =
                     |line: &&str| line.chars().count() > usize::from(width) && !line.contains("https://");
                 assert_eq!(text.lines().find(over), None, "{width}: {text}");
@@ -331,7 +331,7 @@ mod tests {
     #[test]
     fn each_advice_is_given_once_and_below_all_that_need_it() {
         for width in [None, Some(60), Some(200)] {
-            let text = text(&sample::mixed(60), Look { width, colour: false });
+            let text = text(&sample::mixed(60), Style { width, colour: false });
             assert_eq!(text.matches("hint:").count(), 2, "{text}");
             let last = |what: &str| text.rfind(what).unwrap();
             assert!(last("  not_found") < last("hint: Check the id"), "{text}");
@@ -360,7 +360,7 @@ mod tests {
     #[test]
     fn the_table_at_every_width() {
         for width in [60, 100, 200] {
-            let text = text(&sample::mixed(16), Look { width: Some(width), colour: false });
+            let text = text(&sample::mixed(16), Style { width: Some(width), colour: false });
             insta::with_settings!({
                 snapshot_path => "../../../../tests/it/snapshots", prepend_module_to_snapshot => false, omit_expression => true,
             }, { insta::assert_snapshot!(format!("table_{width}"), text) });
@@ -369,7 +369,7 @@ mod tests {
 
     #[test]
     fn colours_are_drawn_only_when_asked_for() {
-        assert!(text(&mixed(), Look { width: None, colour: true }).contains('\u{1b}'));
+        assert!(text(&mixed(), Style { width: None, colour: true }).contains('\u{1b}'));
     }
 
     #[test]

@@ -18,7 +18,7 @@ const MIN_ENDED: u64 = 3;
 /// Until one task in so many has ended, their age says more than their rate.
 const EARLY_SHARE: u64 = 10;
 
-/// What the run's own counts do not tell: batches, and how media became known.
+/// Counts that `Progress` does not have: batches, and how media became known.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     /// `None` when waiting for jobs of others.
@@ -31,7 +31,7 @@ pub(super) struct Tally {
     pub(super) refused: u64,
     /// When the last batch was answered.
     pub(super) last_answer: Duration,
-    /// Media that an event told of, and those that a lookup did.
+    /// Media whose tasks an event named first, and those whose tasks a lookup did.
     pub(super) by_event: u64,
     pub(super) by_lookup: u64,
     pub(super) tasks_failed: u64,

@@ -98,7 +98,7 @@ impl NoticeLines {
         *shown += 1;
         match *shown {
             ..=SAME_KIND => Some(Line::new(level, text)),
-            // Said where there is more: not behind the last one of its kind.
+            // Only once there are more: not behind the last one of its kind.
             n if n == SAME_KIND + 1 => {
                 Some(Line::new(Level::Info, &format!("more like this ({kind}) is in the report only")))
             }

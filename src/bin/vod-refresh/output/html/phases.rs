@@ -2,7 +2,7 @@
 //!
 //! All four lie on this machine's clock, so a service whose clock is off bends nothing. The service tells no end of a
 //! task: it lies between the last poll that showed the task unfinished and the first that showed it ended. That gap is
-//! a phase of its own, so that nobody takes our noticing for the CDN's work.
+//! a phase of its own, so that the delay of polling is not taken for the CDN's work.
 
 use chrono::{DateTime, Utc};
 

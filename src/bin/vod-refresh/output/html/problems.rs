@@ -29,11 +29,10 @@ pub(super) fn failed(view: &ReportView<'_>) -> String {
         }
         let first = group[0];
         let reason = escape_start(&reason(first), TEXT);
-        let state = first.report.state.as_str().replace('_', " ");
         out += &format!(
             "<div class=\"reason\"><h3><span class=\"{}\">{}</span>{} {reason} ({})</h3>\n",
             class(first.rank),
-            signed(first.rank, state),
+            signed(first.rank, first.state()),
             if reason.is_empty() { "" } else { ":" },
             media(group.len()),
         );
@@ -48,7 +47,7 @@ pub(super) fn failed(view: &ReportView<'_>) -> String {
             let own = message(media).filter(|_| shared.is_none());
             let own = own.map(|text| format!(": {}", escape_start(text, TEXT))).unwrap_or_default();
             let id = media.report.error.as_ref().map(request_id).unwrap_or_default();
-            format!("{own}{id}{}", urls(media, |task| task.rank == Rank::Failed))
+            format!("{own}{id}{}", urls(media))
         });
         out.push_str("</div>\n");
     }
@@ -62,7 +61,7 @@ pub(super) fn unfinished(view: &ReportView<'_>) -> String {
         return String::new();
     }
     let mut out = String::new();
-    let listed = list(&mut out, &open, |media| urls(media, |task| !task.has_ended()));
+    let listed = list(&mut out, &open, urls);
     section("Still under way", &open, &out, listed)
 }
 
@@ -118,17 +117,14 @@ fn list(out: &mut String, media: &[&MediaView<'_>], details: impl Fn(&MediaView<
     listed
 }
 
-/// The first of the media's URLs that `is_meant` picks.
-fn urls(media: &MediaView<'_>, is_meant: impl Fn(&TaskView<'_>) -> bool) -> String {
-    let meant: Vec<&TaskView<'_>> = media.tasks.iter().filter(|task| is_meant(task)).collect();
-    if meant.is_empty() {
-        return String::new();
+/// The first of the media's URLs that failed or are unfinished.
+fn urls(media: &MediaView<'_>) -> String {
+    let lines: String = media.decisive_tasks().take(URLS).map(url).collect();
+    match media.decisive_tasks().skip(URLS).count() {
+        _ if lines.is_empty() => String::new(),
+        0 => format!("<ul>{lines}</ul>"),
+        more => format!("<ul>{lines}<li>{more} more</li></ul>"),
     }
-    let mut lines: String = meant.iter().take(URLS).map(|task| url(task)).collect();
-    if meant.len() > URLS {
-        lines += &format!("<li>{} more</li>", meant.len() - URLS);
-    }
-    format!("<ul>{lines}</ul>")
 }
 
 fn url(task: &TaskView<'_>) -> String {

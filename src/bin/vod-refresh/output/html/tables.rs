@@ -1,4 +1,4 @@
-//! The tables: calls, media, URLs. Long ones are folded and cut; a line tells how much is not listed.
+//! The tables: calls, media, URLs. Long ones are folded and cut; a line says how many rows are not listed.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -74,7 +74,7 @@ fn media_row(media: &MediaView<'_>, has_notes: bool, start: DateTime<Utc>) -> St
     format!(
         "<tr><th scope=\"row\" class=\"id\">{}</th>{}{}{}{}{}<td>{}</td><td class=\"id\">{}</td>{}</tr>\n",
         escape(media.name()),
-        state(media.rank, &report.state.as_str().replace('_', " ")),
+        state(media.rank, &media.state()),
         number(format_args!("{complete} of {}", media.tasks.len())),
         number(after(report.submitted_at, start)),
         number(after(report.accepted_at, start)),
@@ -113,7 +113,7 @@ fn url_row(task: &TaskView<'_>, start: DateTime<Utc>) -> String {
     )
 }
 
-/// Returns the first of `all` rows, as many as a page can bear, and a line that tells how many more there are.
+/// Returns the first of `all` rows, as many as the page may hold, and a line with the number of the others.
 fn cut(all: usize, rows: impl Iterator<Item = String>) -> (String, String) {
     let (mut shown, mut listed) = (String::new(), 0);
     for row in rows.take(ROWS) {

@@ -1,4 +1,4 @@
-//! What the page promises, read from its text. How it looks has to be looked at.
+//! What the page promises, read from its text. Its looks are judged by eye.
 
 use vod_refresh::Report;
 
