@@ -5,7 +5,8 @@ use std::error::Error as StdError;
 use vod_refresh::run::ReportedError;
 use vod_refresh::{Error, ErrorKind, Outcome};
 
-use crate::words::harmless;
+use crate::advice::hint;
+use crate::formatting::escape_control;
 
 /// A result of the command line.
 pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
@@ -142,10 +143,10 @@ impl From<Error> for Failure {
 }
 
 fn message_and_causes(error: &Error) -> Vec<String> {
-    let mut lines = unfolded(&format!("error: {}", harmless(&error.to_string())));
+    let mut lines = unfolded(&format!("error: {}", escape_control(&error.to_string())));
     let mut cause = error.source();
     while let Some(error) = cause {
-        let text = harmless(&error.to_string());
+        let text = escape_control(&error.to_string());
         // Some causes repeat what stands above them.
         if !lines.iter().any(|line| line.contains(&text)) {
             lines.push(format!("  caused by: {text}"));
@@ -172,7 +173,7 @@ fn unfolded(message: &str) -> Vec<String> {
 /// What ended a run early, for people.
 pub(crate) fn lines_of_reported(error: &ReportedError, outcome: Outcome) -> Vec<String> {
     let id = error.request_id.as_ref().map(|id| format!(" (request id {id})")).unwrap_or_default();
-    let mut lines = vec![harmless(&format!("error: {}: {}{id}", error.code, error.message))];
+    let mut lines = vec![escape_control(&format!("error: {}: {}{id}", error.code, error.message))];
     let kind = match outcome {
         Outcome::Quota => ErrorKind::Quota,
         Outcome::Unavailable => ErrorKind::Unavailable,
@@ -186,52 +187,6 @@ pub(crate) fn lines_of_reported(error: &ReportedError, outcome: Outcome) -> Vec<
 
 fn hint_line(kind: ErrorKind, code: &str) -> Option<String> {
     hint(kind, code).map(|hint| format!("  hint: {hint}"))
-}
-
-/// What a person can do about an error: by the beginning of its code where that tells more, else by its kind.
-pub(crate) fn hint(kind: ErrorKind, code: &str) -> Option<&'static str> {
-    let begins =
-        |prefix: &str| code.get(..prefix.len()).is_some_and(|part| part.eq_ignore_ascii_case(prefix));
-    let family = |prefixes: &[&str]| prefixes.iter().any(|prefix| begins(prefix));
-    Some(match kind {
-        _ if begins("NoCredentials") => {
-            "set the two `ALIBABA_CLOUD_ACCESS_KEY_…` variables, or run `aliyun configure`"
-        }
-        _ if family(&["SignatureDoesNotMatch", "IncompleteSignature"]) => {
-            "check that `ALIBABA_CLOUD_ACCESS_KEY_SECRET` belongs to the key id and was copied whole"
-        }
-        _ if begins("InvalidAccessKeyId") => {
-            "the key id is unknown or disabled: check `ALIBABA_CLOUD_ACCESS_KEY_ID` in the RAM console"
-        }
-        _ if kind == ErrorKind::Expired || family(&["InvalidSecurityToken", "Expired"]) => {
-            "get a new STS token and set all three `ALIBABA_CLOUD_…` variables again"
-        }
-        _ if begins("MissingSecurityToken") => {
-            "a temporary key needs its token in `ALIBABA_CLOUD_SECURITY_TOKEN`"
-        }
-        _ if kind == ErrorKind::Clock || family(&["InvalidTimeStamp", "Clock"]) => {
-            "set this machine's clock: requests are good for 15 minutes"
-        }
-        _ if family(&["Forbidden", "NoPermission"]) => {
-            "grant the RAM user `vod:RefreshMediaPlayUrls`, `vod:GetMediaRefreshJobs` and `vod:DescribeVodRefreshTasks`"
-        }
-        _ if family(&["InvalidAction", "InvalidApi", "InvalidVersion"]) => {
-            "this endpoint does not know VOD's actions: check `--region` and `--endpoint`"
-        }
-        _ if begins("InvalidDomain") => "add the CDN domain to VOD in the same region, or check `--region`",
-        _ if code == "Timeout" => {
-            "`--timeout` gives it longer; if calls were failing, a warning above says why"
-        }
-        ErrorKind::Internal => "this is a fault of vod-refresh: please report it",
-        ErrorKind::Quota => {
-            "the quota is counted by the day: try again tomorrow, or ask the vendor to raise it"
-        }
-        ErrorKind::Throttled => "lower `--max-rps`, or run fewer at the same time",
-        ErrorKind::Busy => "the CDN's queue is full: try again in some minutes",
-        ErrorKind::Unavailable => "check the network, proxy variables, `--endpoint` and `--ca-file`",
-        ErrorKind::Garbled => "something that is not VOD answered: check `--endpoint` and proxy variables",
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
@@ -322,14 +277,5 @@ mod tests {
         let lines = lines_of_reported(&error, Outcome::Timeout);
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(lines[1].contains("--timeout"), "{lines:?}");
-    }
-
-    #[test]
-    fn hints_follow_the_code_before_the_kind() {
-        let hint = |code| hint(ErrorKind::Refused, code).unwrap_or_default();
-        assert!(hint("SignatureDoesNotMatch").contains("SECRET"));
-        assert!(hint("InvalidAccessKeyId.NotFound").contains("KEY_ID"));
-        assert!(hint("Forbidden.RAM").contains("vod:RefreshMediaPlayUrls"));
-        assert_eq!(hint("é"), "");
     }
 }

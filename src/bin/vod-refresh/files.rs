@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use vod_refresh::{Error, ErrorKind};
 
 use crate::exit::{Failure, Result};
-use crate::words::harmless;
+use crate::formatting::escape_control;
 
 /// Checks that `path` can be written at the end of the run.
 pub(crate) fn check(path: &Path) -> Result<()> {
@@ -24,7 +24,7 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
 
 /// A path for people.
 pub(crate) fn shown(path: &Path) -> String {
-    harmless(&path.display().to_string())
+    escape_control(&path.display().to_string())
 }
 
 fn probe(path: &Path) -> io::Result<()> {

@@ -1,26 +1,27 @@
 //! The command line of `vod-refresh`: parse, run, say how it ended.
 
+mod advice;
 mod args;
-mod block;
 mod callback_keys;
 mod commands;
+mod duration;
 mod environment;
 mod exit;
 mod files;
+mod formatting;
 mod ids_list;
 mod journal_handle;
+mod live_region;
 mod logs;
 mod next_command;
 mod output;
 mod printer;
 mod progress;
-mod screen;
 mod settings;
 mod setup;
 mod signals;
-mod span;
-mod words;
-mod zone;
+mod terminal_writer;
+mod timezone;
 
 use std::future::Future;
 
@@ -60,8 +61,8 @@ fn command_line() -> ExitCode {
         Ok(code) => code,
         Err(failure) => {
             printer.fail(failure.lines());
-            if let Some(github) = GitHub::here(&environment, &printer).filter(|_| cli.command.is_run()) {
-                github.refused(&failure);
+            if let Some(github) = GitHub::detect(&environment, &printer).filter(|_| cli.command.is_run()) {
+                github.report_failure(&failure);
             }
             failure.exit_code()
         }
@@ -74,15 +75,15 @@ fn command_line() -> ExitCode {
 fn refuse(answer: &clap::Error) {
     let environment = Environment::of_process(Printer::new(&MessageArgs::default()));
     let printer = &environment.printer;
-    let Some(github) = GitHub::here(&environment, printer) else {
+    let Some(github) = GitHub::detect(&environment, printer) else {
         let _ = answer.print();
         return;
     };
     let text = answer.to_string();
-    printer.raw_err(text.as_bytes());
+    printer.write_stderr(text.as_bytes());
     // Which command it was to be is not known where the line can't be parsed.
     if std::env::args().nth(1).is_some_and(|word| Command::RUNS.contains(&word.as_str())) {
-        github.misunderstood(&text);
+        github.report_usage_error(&text);
     }
 }
 

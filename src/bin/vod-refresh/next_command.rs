@@ -9,10 +9,10 @@ use vod_refresh::run::{MediaReport, MediaState};
 use vod_refresh::{LookupAfter, Outcome, Report, RunOptions, WaitRequest};
 
 use crate::args::shared::ConnectionArgs;
+use crate::duration;
+use crate::formatting::{count, count_was, shell_line};
 use crate::journal_handle::JournalHandle;
 use crate::settings::arguments;
-use crate::span;
-use crate::words::{count, count_of_past, shell_line};
 
 /// A command that names more media than this is no line to read.
 const MOST_NAMED: usize = 20;
@@ -71,7 +71,7 @@ impl ResumeContext<'_> {
         let mut line = ["vod-refresh", "resume", report.run_id.as_str()].map(str::to_owned).to_vec();
         let timeout = self.next_timeout(report);
         if timeout != self.own_timeout {
-            line.extend(["--timeout".to_owned(), span::written(timeout)]);
+            line.extend(["--timeout".to_owned(), duration::format(timeout)]);
         }
         line.extend(journal.arguments());
         line.extend_from_slice(self.repeated);
@@ -90,10 +90,10 @@ impl ResumeContext<'_> {
         options.extend(arguments(self.connection));
         let timeout = self.next_timeout(report);
         if timeout != RunOptions::default().timeout {
-            options.extend(["--timeout".to_owned(), span::written(timeout)]);
+            options.extend(["--timeout".to_owned(), duration::format(timeout)]);
         }
         if let Some(interval) = self.options.poll_interval {
-            options.extend(["--poll-interval".to_owned(), span::written(interval)]);
+            options.extend(["--poll-interval".to_owned(), duration::format(interval)]);
         }
         let jobs: Vec<String> = jobs.iter().map(|job| (*job).to_owned()).collect();
         let mut line = vec!["vod-refresh".to_owned(), "wait".to_owned()];
@@ -162,7 +162,7 @@ impl ResumeContext<'_> {
             .filter(|media| media.state == MediaState::NotSubmitted)
             .partition(|media| media.error.as_ref().is_some_and(|error| error.code == OUTCOME_UNKNOWN));
         if !unknown.is_empty() {
-            let media = count_of_past(unknown.len() as u64, "media");
+            let media = count_was(unknown.len() as u64, "media");
             lines.push(format!(
                 "nobody knows whether {media} submitted: to be sure, run the same command again"
             ));
@@ -170,7 +170,7 @@ impl ResumeContext<'_> {
         if never.len() == report.media.len() && !never.is_empty() {
             lines.push("nothing was submitted".to_owned());
         } else if !never.is_empty() {
-            let media = count_of_past(never.len() as u64, "media");
+            let media = count_was(never.len() as u64, "media");
             lines.push(format!("{media} not submitted: run the same command again for the rest"));
         }
         lines

@@ -9,7 +9,7 @@ use vod_refresh::{Filters, RunOptions};
 
 use super::shared::{Form, JournalArgs, JournalFileArgs, RunArgs};
 use super::values::list_item;
-use crate::span;
+use crate::duration;
 
 /// `refresh` and `preload`.
 #[derive(Debug, Args)]
@@ -101,7 +101,7 @@ pub(crate) struct LostAnswerArgs {
     #[arg(long)]
     pub(crate) no_resubmit: bool,
     /// How long an event may tell of a lost answer before its batch is sent again [default: 60s]
-    #[arg(long, value_name = "DURATION", value_parser = span::span)]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub(crate) outcome_wait: Option<Duration>,
 }
 

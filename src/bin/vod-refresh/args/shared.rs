@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use vod_refresh::{LookupAfter, RunOptions};
 
 use super::values::{absolute_path, callback_url, listen_address, text};
+use crate::duration;
 use crate::exit::ExitCode;
-use crate::span;
 
 /// Options of every command that drives a run or shows one.
 #[derive(Debug, Args)]
@@ -72,13 +72,13 @@ pub(crate) struct KeyArgs {
 pub(crate) struct WaitingArgs {
     /// Look a job up whose events have not come by then; `never` makes no lookup at all, and events alone decide
     /// [default: 15s; at once without an event source]
-    #[arg(long, value_name = "DURATION", value_parser = span::lookup_after)]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse_lookup_after)]
     pub(crate) lookup_after: Option<LookupAfter>,
     /// First wait between two looks at a task; grows to 15s, or 60s for preload [default: 2s; 10s for preload]
-    #[arg(long, value_name = "DURATION", value_parser = span::span_above_zero)]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse_above_zero)]
     pub(crate) poll_interval: Option<Duration>,
     /// How long to wait, for the whole run; remote work goes on after it [default: 1h]
-    #[arg(long, value_name = "DURATION", value_parser = span::span_above_zero)]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse_above_zero)]
     pub(crate) timeout: Option<Duration>,
     /// Exit with this when the time of --timeout is over
     #[arg(long, value_name = "N", default_value_t = ExitCode::DEFAULT_TIMEOUT)]
@@ -198,7 +198,7 @@ pub(crate) struct JournalArgs {
     #[arg(long, conflicts_with = "journal")]
     pub(crate) no_journal: bool,
     /// Forget runs that ended so long ago [default: 90days]
-    #[arg(long, value_name = "DURATION", value_parser = span::span_above_zero, conflicts_with = "no_journal")]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse_above_zero, conflicts_with = "no_journal")]
     pub(crate) keep: Option<Duration>,
 }
 

@@ -21,9 +21,9 @@ use crate::args::shared::KeyArgs;
 use crate::callback_keys::callback_keys;
 use crate::environment::{Environment, variable};
 use crate::exit::{ExitCode, Failure, Result};
+use crate::formatting::escape_control;
 use crate::output::json;
 use crate::setup::account_client;
-use crate::words::harmless;
 
 /// A change may take a moment to show.
 const READS: u32 = 3;
@@ -132,7 +132,8 @@ async fn change(
     let app_id = args.app.app_id.as_deref();
     environment.printer.out(&difference(before, after))?;
     let (verb, done) = if after.is_some() { ("change", "changed") } else { ("remove", "removed") };
-    let question = format!("{verb} the event settings of {}?", harmless(app_id.unwrap_or(DEFAULT_APP_ID)));
+    let question =
+        format!("{verb} the event settings of {}?", escape_control(app_id.unwrap_or(DEFAULT_APP_ID)));
     if !confirmed(args.yes, &question)? {
         environment.printer.say("nothing was changed");
         // Not exit 0, or `callback set && refresh` would go on.

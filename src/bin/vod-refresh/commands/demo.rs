@@ -32,7 +32,7 @@ pub(crate) async fn show(form: Form, printer: &Printer) -> Result<ExitCode> {
         |why: std::io::Error| Error::new(ErrorKind::Config, "cannot listen on this machine").with_source(why);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
     let line = command_line(listener.local_addr().map_err(failed)?, form);
-    // A healthy cloud, quick enough to watch.
+    // A healthy cloud, quick enough to display.
     let scenario =
         Scenario::new().with_job_delay(Duration::from_millis(800)).with_task_duration(Duration::from_secs(3));
     let cloud = Emulator::new(scenario).with_event_transport(Arc::new(emulator::event_transport()?));

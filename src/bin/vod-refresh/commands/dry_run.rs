@@ -9,9 +9,9 @@ use vod_refresh::{CredentialProvider as _, EnvironmentCredentials, Error, ErrorK
 use crate::args::shared::{ConnectionArgs, Form};
 use crate::environment::Environment;
 use crate::exit::{ExitCode, Result};
+use crate::formatting::{count, escape_control};
 use crate::output::json;
 use crate::setup;
-use crate::words::{count, harmless};
 
 /// Stands for the id that a run would get: as long as one, and the same each time.
 const NO_RUN: &str = "00000000-0000-0000-0000-000000000000";
@@ -56,7 +56,7 @@ pub(crate) async fn show(
     environment.printer.out(&match form {
         Form::Text => requests.iter().map(|planned| paragraph(planned, requests.len())).collect(),
         Form::Json => json::document(&requests),
-        Form::Ndjson => requests.iter().map(json::document_line).collect::<String>(),
+        Form::Ndjson => requests.iter().map(json::line).collect::<String>(),
     })?;
     environment.printer.say(&format!(
         "nothing was sent: {} for {}; the run id {NO_RUN} stands for the one that a run gets",
@@ -78,7 +78,7 @@ async fn signer(connection: &ConnectionArgs, environment: &Environment) -> Resul
         return Ok(Signer::default());
     };
     let signer = Signer::from(credential);
-    let key_id = harmless(signer.key_id.as_deref().unwrap_or_default());
+    let key_id = escape_control(signer.key_id.as_deref().unwrap_or_default());
     printer.say(&format!("key {key_id} of the {} would sign", credential.source));
     Ok(signer)
 }
@@ -89,12 +89,12 @@ fn paragraph(planned: &Planned, of: usize) -> String {
     let media = count(*media as u64, "media");
     let mut text = format!("batch {batch} of {of}: {method} {endpoint}/ {action}, {media}\n");
     for (name, value) in &planned.headers {
-        text.push_str(&format!("  {name}: {}\n", harmless(value)));
+        text.push_str(&format!("  {name}: {}\n", escape_control(value)));
     }
     for (name, value) in &planned.parameters {
         let placeholder = value.starts_with('<') && value.ends_with('>');
         let value =
-            if placeholder || name == "AccessKeyId" { harmless(value) } else { percent::encode(value) };
+            if placeholder || name == "AccessKeyId" { escape_control(value) } else { percent::encode(value) };
         text.push_str(&format!("  {}={value}\n", percent::encode(name)));
     }
     text

@@ -13,9 +13,9 @@ use vod_refresh::{Error, ErrorKind};
 use crate::args::emulator::EmulatorArgs;
 use crate::exit::{ExitCode, Result};
 use crate::files::shown;
+use crate::formatting::{escape_control, shell_word};
 use crate::printer::Printer;
 use crate::signals::Signals;
-use crate::words::{harmless, shell_word};
 
 pub(crate) async fn serve(args: &EmulatorArgs, printer: &Printer) -> Result<ExitCode> {
     let scenario = match &args.scenario {
@@ -46,13 +46,13 @@ fn introduce(scenario: &Scenario, printer: &Printer) {
         let secret = if (id.as_str(), secret.as_str()) == ("testid", "testsecret") { secret } else { "…" };
         printer.say(&format!(
             "  export ALIBABA_CLOUD_ACCESS_KEY_ID={} ALIBABA_CLOUD_ACCESS_KEY_SECRET={secret}",
-            shell_word(&harmless(id))
+            shell_word(&escape_control(id))
         ));
     }
     match &scenario.callback {
         Some(callback) => {
             let signed = if callback.key.is_some() { "signed" } else { "not signed" };
-            printer.say(&format!("  events go to {}, {signed}", harmless(&callback.url)));
+            printer.say(&format!("  events go to {}, {signed}", escape_control(&callback.url)));
         }
         None => printer.say("  no events are sent: the scenario has no `callback`"),
     }

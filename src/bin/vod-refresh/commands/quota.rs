@@ -6,10 +6,10 @@ use vod_refresh::{Error, ErrorKind, RefreshRequest, VodClient};
 use crate::args::account::{AnswerForm, QuotaArgs};
 use crate::environment::Environment;
 use crate::exit::{ExitCode, Result};
+use crate::formatting::count;
 use crate::output::json;
 use crate::printer::Printer;
 use crate::setup::account_client;
-use crate::words::count;
 
 pub(crate) async fn show(args: &QuotaArgs, environment: &Environment) -> Result<ExitCode> {
     let client = account_client(&args.connection, environment).await?;

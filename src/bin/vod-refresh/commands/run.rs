@@ -13,17 +13,17 @@ use vod_refresh::{
 };
 
 use crate::args::shared::{Form, OutputArgs, RunArgs};
+use crate::duration;
 use crate::environment::Environment;
 use crate::exit::{self, ExitCode, Failure, Result};
 use crate::journal_handle::{self, JournalHandle};
 use crate::next_command::{ResumeContext, awaited};
 use crate::output::github::GitHub;
-use crate::output::{self, rows, table};
-use crate::progress::Watch;
+use crate::output::{self, report_view};
+use crate::progress::RunDisplay;
 use crate::settings::Settings;
 use crate::setup::{self, EventSources};
 use crate::signals::Signals;
-use crate::span;
 
 /// The service forgets tasks after three days. Source: `DescribeVodRefreshTasks` of the VOD API.
 const HISTORY: Duration = Duration::from_secs(3 * 24 * 3_600);
@@ -54,7 +54,7 @@ pub(crate) async fn run(task: Task, plan: Plan<'_>, environment: &Environment) -
     let is_check = matches!(task, Task::Check(_));
     let (client, sources) = plan.prepare(is_check, environment).await?;
     let signals = Signals::listen(printer, "stopping; a second signal ends at once")?;
-    let watch = Watch::new(printer, output.output == Form::Ndjson)?;
+    let display = RunDisplay::new(printer, output.output == Form::Ndjson)?;
 
     let (awaited, stored_timeout) = match &task {
         Task::Media(_) => (None, None),
@@ -64,16 +64,16 @@ pub(crate) async fn run(task: Task, plan: Plan<'_>, environment: &Environment) -
         }
     };
     let is_new = stored_timeout.is_none();
-    let refresher = plan.refresher(client, sources.as_ref(), &watch, &signals);
+    let refresher = plan.refresher(client, sources.as_ref(), &display, &signals);
     let result = tokio::select! {
         result = perform(&refresher, task) => result,
-        () = watch.show_life() => unreachable!("life is shown for ever"),
+        () = display.show() => unreachable!("life is shown for ever"),
     };
-    watch.rest();
+    display.end_live_view();
     let report = match result {
         Ok(report) => report,
         Err(why) => {
-            watch.finish()?;
+            display.finish()?;
             // The client has its credentials, so a new run can lack nothing but its journal.
             let of_journal = is_new && plan.journal.is_some() && why.kind() == ErrorKind::Config;
             return Err(if of_journal { journal_handle::unusable(why) } else { why.into() });
@@ -99,7 +99,7 @@ pub(crate) async fn run(task: Task, plan: Plan<'_>, environment: &Environment) -
         awaited: awaited.as_ref(),
         repeated: &plan.repeated,
     };
-    let code = Ending { report: &report, output, environment }.conclude(code, &context, &watch, &signals);
+    let code = Ending { report: &report, output, environment }.conclude(code, &context, &display, &signals);
     if let Some(sources) = sources {
         let stop = signals.stop();
         // Frees the port, unless somebody wants the process gone.
@@ -156,7 +156,7 @@ impl Plan<'_> {
             environment.printer.warn(&format!(
                 "the credential from {} ends {} before `--timeout` does and can't be renewed",
                 credential.source,
-                span::written(Duration::from_secs(short.num_seconds().unsigned_abs()))
+                duration::format(Duration::from_secs(short.num_seconds().unsigned_abs()))
             ));
         }
         let sources = match is_check {
@@ -170,12 +170,12 @@ impl Plan<'_> {
         &self,
         client: VodClient,
         sources: Option<&EventSources>,
-        watch: &Watch,
+        display: &RunDisplay,
         signals: &Signals,
     ) -> Refresher {
         let mut refresher = Refresher::new(client)
             .with_options(self.options.clone())
-            .with_observer(watch.clone())
+            .with_observer(display.clone())
             .with_stop(signals.stop());
         if let Some(sources) = sources {
             refresher = refresher.with_inbox(sources.inbox.clone());
@@ -200,7 +200,7 @@ impl Ending<'_> {
         &self,
         code: ExitCode,
         context: &ResumeContext<'_>,
-        watch: &Watch,
+        display: &RunDisplay,
         signals: &Signals,
     ) -> ExitCode {
         let Self { report, output, environment } = self;
@@ -210,23 +210,23 @@ impl Ending<'_> {
         // Files first: a reader of stdout may have paused.
         let filed = output::write_files(report, next.as_ref(), output);
         let code = weighed(code, &filed);
-        let github = GitHub::here(environment, printer);
+        let github = GitHub::detect(environment, printer);
         if let Some(github) = &github {
             let file = output.report.as_deref().filter(|_| filed.is_ok());
-            github.tell(report, code, &lines, file);
+            github.report_run(report, code, &lines, file);
         }
         // After a signal, stderr says first how to carry on, for the same reason.
         let in_a_hurry = signals.received().is_some();
         if in_a_hurry {
             self.say_how_it_ended(&lines);
         }
-        let printed = watch.finish().and_then(|()| output::print(report, output.output, printer));
+        let printed = display.finish().and_then(|()| output::print(report, output.output, printer));
         if !in_a_hurry {
             self.say_how_it_ended(&lines);
         }
         let last = weighed(code, &printed);
         if let Some(github) = github.filter(|_| last != code) {
-            github.correct(last);
+            github.correct_exit_code(last);
         }
         if let Err(failure) = Failure::all([filed, printed]) {
             printer.fail(failure.lines());
@@ -237,12 +237,12 @@ impl Ending<'_> {
     /// Writes the end of a run to stderr: its error, its sums, the next command.
     fn say_how_it_ended(&self, lines: &[String]) {
         let Self { report, environment: Environment { printer, .. }, .. } = self;
-        if let Some(error) = rows::why_ended(report) {
+        if let Some(error) = report_view::error_of_run(report) {
             printer.fail(&exit::lines_of_reported(error, report.outcome));
         }
         if self.output.output != Form::Text {
             // On stdout a table would have said it.
-            printer.say(&table::sums(report));
+            printer.say(&report_view::summary_line(report));
         }
         if matches!(report.outcome, Outcome::Submitted | Outcome::Unfinished) {
             lines.iter().for_each(|line| printer.say(line));

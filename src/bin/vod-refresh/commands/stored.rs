@@ -9,6 +9,7 @@ use vod_refresh::{LookupAfter, RunOptions, TaskType};
 use super::run::{self, Plan, Task};
 use crate::args::runs::{ResumeArgs, RunsArgs, StatusArgs};
 use crate::args::shared::{Form, JournalFileArgs};
+use crate::duration;
 use crate::environment::Environment;
 use crate::exit::{ExitCode, Failure, Result};
 use crate::files::shown;
@@ -16,7 +17,6 @@ use crate::journal_handle::JournalHandle;
 use crate::next_command::{ResumeContext, awaited};
 use crate::output::{self, json, table};
 use crate::settings::{Settings, arguments};
-use crate::span;
 
 /// Most runs that are listed where the one asked for does not exist.
 const MOST_NAMED: usize = 10;
@@ -33,7 +33,9 @@ pub(crate) async fn resume(args: &ResumeArgs, environment: &Environment) -> Resu
     let mut options = args.lost_answers.over(args.run.waiting.over(run.record.options.clone()));
     // Whoever resumes wants to see the end, also of a run that was only to submit.
     options.wait = true;
-    environment.printer.say(&format!("carrying on run {id}, for {} at most", span::written(options.timeout)));
+    environment
+        .printer
+        .say(&format!("carrying on run {id}, for {} at most", duration::format(options.timeout)));
     let settings = Settings::stored_or_given(&run.record.settings, &args.run);
     let plan = Plan { options, settings, journal: Some(handle), repeated: repeated(args), args: &args.run };
     run::run(Task::Resume(Box::new(run)), plan, environment).await
@@ -44,15 +46,15 @@ fn repeated(args: &ResumeArgs) -> Vec<String> {
     let waiting = &args.run.waiting;
     let lookup_after = waiting.lookup_after.and_then(|after| match after {
         LookupAfter::Never => Some("never".to_owned()),
-        LookupAfter::After(wait) => Some(span::written(wait)),
+        LookupAfter::After(wait) => Some(duration::format(wait)),
         _ => None,
     });
     let mut repeated = arguments(&args.run.connection);
     repeated.extend(arguments(&args.run.events));
     for (name, value) in [
         ("--lookup-after", lookup_after),
-        ("--poll-interval", waiting.poll_interval.map(span::written)),
-        ("--outcome-wait", args.lost_answers.outcome_wait.map(span::written)),
+        ("--poll-interval", waiting.poll_interval.map(duration::format)),
+        ("--outcome-wait", args.lost_answers.outcome_wait.map(duration::format)),
     ] {
         repeated.extend(value.into_iter().flat_map(|value| [name.to_owned(), value]));
     }
@@ -117,7 +119,7 @@ pub(crate) async fn list(args: &RunsArgs, environment: &Environment) -> Result<E
     environment.printer.out(&match args.output {
         Form::Text if runs.is_empty() => String::new(),
         Form::Text => table::plain(["RUN", "TASK", "OUTCOME", "STARTED", "MEDIA"], rows.map(Row::columns)),
-        Form::Json => json::pretty(&rows.collect::<Vec<_>>()),
+        Form::Json => json::document(&rows.collect::<Vec<_>>()),
         Form::Ndjson => rows.map(|row| json::line(&row)).collect(),
     })?;
     Ok(ExitCode::Complete)

@@ -7,7 +7,7 @@ use serde::Serialize;
 use vod_refresh::smq::QueueUrl;
 use vod_refresh::vod::{CallbackType, DEFAULT_APP_ID, MAX_AUTH_KEY_CHARS, MessageCallback, REFRESH_EVENT};
 
-use crate::words::harmless;
+use crate::formatting::escape_control;
 
 /// The settings for scripts: the service's fields in snake case.
 #[derive(Debug, Serialize)]
@@ -42,7 +42,7 @@ impl<'a> Shown<'a> {
 
 pub(super) fn text(app_id: Option<&str>, settings: Option<&MessageCallback>) -> String {
     let shown = Shown::of(app_id, settings);
-    let mut text = format!("{:<16}{}\n", "application", harmless(shown.app_id));
+    let mut text = format!("{:<16}{}\n", "application", escape_control(shown.app_id));
     let Some(settings) = settings else {
         return text + "no event settings: no event is sent\n";
     };
@@ -56,8 +56,8 @@ pub(super) fn text(app_id: Option<&str>, settings: Option<&MessageCallback>) -> 
 
 /// What settings consist of, by name.
 fn rows(settings: &MessageCallback) -> Vec<(&'static str, String)> {
-    let value = |value: &Option<String>| value.as_deref().map_or_else(|| "-".to_owned(), harmless);
-    let mut rows = vec![("type", harmless(settings.callback_type.as_str()))];
+    let value = |value: &Option<String>| value.as_deref().map_or_else(|| "-".to_owned(), escape_control);
+    let mut rows = vec![("type", escape_control(settings.callback_type.as_str()))];
     if settings.callback_type == CallbackType::Mns {
         rows.push(("queue endpoint", value(&settings.mns_endpoint)));
         rows.push(("queue", value(&settings.mns_queue_name)));
@@ -69,7 +69,7 @@ fn rows(settings: &MessageCallback) -> Vec<(&'static str, String)> {
     }
     let events = match settings.events.as_slice() {
         [] => "none: no event is sent".to_owned(),
-        names => harmless(&names.join(", ")),
+        names => escape_control(&names.join(", ")),
     };
     rows.push(("events", events));
     rows

@@ -11,7 +11,7 @@ use vod_refresh::{Credential, Error, ErrorKind, JobId, RunOptions, TaskId, VodCl
 
 use super::finding::Finding;
 use crate::exit::ExitCode;
-use crate::zone;
+use crate::timezone;
 
 /// Ids that nobody has: asking about them shows the permission and touches nothing.
 const NO_JOB: &str = "00000000000000000000000000000000";
@@ -167,7 +167,7 @@ fn clock(skew: Option<TimeDelta>, error: Option<&Error>) -> Finding {
     if skew.abs() <= SKEW_NOISE {
         return Finding::ok("clock", "agrees with the service's");
     }
-    let zone = zone::hint(seconds).map(|hint| format!("; {hint}")).unwrap_or_default();
+    let zone = timezone::hint(seconds).map(|hint| format!("; {hint}")).unwrap_or_default();
     if skew.abs() > SKEW_LIMIT {
         text.push_str(&format!("; requests signed by it are refused, and runs correct it{zone}"));
     }

@@ -13,7 +13,7 @@ use vod_refresh::vod::{CallbackType, MessageCallback, REFRESH_EVENT};
 use super::finding::Finding;
 use crate::args::shared::EventArgs;
 use crate::exit::ExitCode;
-use crate::words::harmless;
+use crate::formatting::escape_control;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 /// A message that a run dropped is seen again only after the queue's visibility timeout.
@@ -111,7 +111,7 @@ pub(super) async fn queue_answers(client: Option<&QueueClient>) -> Finding {
     let Some(client) = client else { return Finding::ok(CHECK, "none is configured here") };
     match client.get_queue_attributes().await {
         Ok(attributes) => {
-            let name = harmless(attributes.name.as_deref().unwrap_or("the queue")).to_string();
+            let name = escape_control(attributes.name.as_deref().unwrap_or("the queue")).to_string();
             match attributes.visibility_timeout.filter(|timeout| *timeout > LONGEST_HIDDEN) {
                 Some(long) => Finding::warn(CHECK, format!("{name} hides messages for {} s", long.as_secs()))
                     .remedy(
@@ -135,9 +135,9 @@ pub(super) async fn callback_url_answers(url: Option<&str>) -> Finding {
         return Finding::ok(CHECK, "not known: none is configured here");
     };
     let Some((host, port)) = host_and_port(url) else {
-        return Finding::warn(CHECK, format!("{} is no URL", harmless(url)));
+        return Finding::warn(CHECK, format!("{} is no URL", escape_control(url)));
     };
-    let place = format!("{}:{port}", harmless(&host));
+    let place = format!("{}:{port}", escape_control(&host));
     let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
     match tokio::time::timeout(CONNECT_LIMIT, TcpStream::connect((host.as_str(), port))).await {
         _ if loopback => Finding::warn(CHECK, format!("{place} is this machine, which VOD can't reach"))

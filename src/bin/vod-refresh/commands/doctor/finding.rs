@@ -3,8 +3,9 @@
 use serde::Serialize;
 use vod_refresh::Error;
 
-use crate::exit::{ExitCode, hint};
-use crate::words::harmless;
+use crate::advice::hint;
+use crate::exit::ExitCode;
+use crate::formatting::escape_control;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -63,7 +64,7 @@ impl Finding {
     }
 
     fn of(check: &'static str, status: Status, message: String, code: ExitCode) -> Self {
-        Self { check, status, message: harmless(&message), remedy: None, code }
+        Self { check, status, message: escape_control(&message), remedy: None, code }
     }
 }
 

@@ -1,4 +1,4 @@
-//! A clock that is off by whole hours is mostly right, and in the wrong time zone.
+//! The hint that a time zone may be set wrong: a clock that is off by whole hours is mostly right otherwise.
 
 /// Clocks that agree but for the zone are seldom further apart.
 const NEAR_S: u64 = 120;
@@ -6,7 +6,7 @@ const HALF_HOUR_S: u64 = 1_800;
 /// No zone is further from UTC, and two machines can lie on both sides of it.
 const FURTHEST_S: u64 = 26 * 3_600;
 
-/// A word on time zones, where the difference between two clocks looks like one.
+/// Returns a hint on time zones, where the difference between two clocks, in seconds, looks like one.
 pub(crate) fn hint(seconds: i64) -> Option<String> {
     let seconds = seconds.unsigned_abs();
     let halves = (seconds + NEAR_S) / HALF_HOUR_S;

@@ -4,34 +4,31 @@
 //! characters, which XML 1.0 forbids even as references, and marks that turn the direction of writing, which could
 //! make a URL look like another one.
 
-use std::fmt::{self, Display, Write};
+use crate::formatting::shorten;
 
-/// The text, safe between tags and inside quoted attributes.
-pub(super) fn escaped(text: &str) -> Escaped<'_> {
-    Escaped(text)
+/// Returns the text, safe between tags and inside quoted attributes.
+pub(super) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            // The formats disagree on what a lone carriage return is; of CR LF the LF is enough.
+            '\r' => out.push(' '),
+            '\n' | '\t' => out.push(c),
+            c if is_barred(c) => out.push(char::REPLACEMENT_CHARACTER),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
-/// See [`escaped`].
-pub(super) struct Escaped<'a>(&'a str);
-
-impl Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            match c {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                // The formats disagree on what a lone carriage return is; of CR LF the LF is enough.
-                '\r' => f.write_char(' ')?,
-                '\n' | '\t' => f.write_char(c)?,
-                c if is_barred(c) => f.write_char(char::REPLACEMENT_CHARACTER)?,
-                c => f.write_char(c)?,
-            }
-        }
-        Ok(())
-    }
+/// Returns at most `limit` characters of the text, escaped. For texts that only explain: the JSON report has them in full.
+pub(super) fn escape_start(text: &str, limit: usize) -> String {
+    escape(&shorten(text, limit))
 }
 
 fn is_barred(c: char) -> bool {
@@ -39,16 +36,6 @@ fn is_barred(c: char) -> bool {
     let direction =
         matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     c.is_control() || noncharacter || direction
-}
-
-/// At most `limit` characters of the text; three dots stand for the rest.
-///
-/// For texts that only explain. The JSON report has them in full.
-pub(super) fn shortened(text: &str, limit: usize) -> String {
-    match text.char_indices().nth(limit) {
-        Some((cut, _)) => format!("{}…", &text[..cut]),
-        None => text.to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -70,21 +57,21 @@ mod tests {
             ("one\r\ntwo\tthree", "one \ntwo\tthree"),
         ];
         for (text, expected) in cases {
-            assert_eq!(escaped(text).to_string(), expected);
+            assert_eq!(escape(text), expected);
         }
     }
 
     #[test]
     fn what_xml_forbids_is_replaced() {
         for c in ['\0', '\u{1b}', '\u{7f}', '\u{85}', '\u{fffe}', '\u{1ffff}', '\u{202e}', '\u{2066}'] {
-            assert_eq!(escaped(&c.to_string()).to_string(), "\u{fffd}", "{c:?}");
+            assert_eq!(escape(&c.to_string()), "\u{fffd}", "{c:?}");
         }
     }
 
     #[test]
     fn long_texts_are_cut_between_characters() {
-        assert_eq!(shortened("片头片尾", 2), "片头…");
-        assert_eq!(shortened("片头", 2), "片头");
+        assert_eq!(escape_start("<头片尾", 2), "&lt;头…");
+        assert_eq!(escape_start("片头", 2), "片头");
     }
 
     /// What a parser should give back.
@@ -103,7 +90,7 @@ mod tests {
             fn a_parser_gives_any_text_back_and_sees_nothing_else(
                 text in r#"([<>&"'/=;!\[\]#a-z\r\n]|]]>|<!--|-->|&#0;|\PC|\p{Cc}|\p{Cf}){0,40}"#
             ) {
-                let xml = format!("<a>{}<b c=\"{}\"/></a>", escaped(&text), escaped(&text));
+                let xml = format!("<a>{}<b c=\"{}\"/></a>", escape(&text), escape(&text));
                 let mut reader = Reader::from_str(&xml);
                 let (mut names, mut read, mut attribute) = (Vec::new(), String::new(), String::new());
                 loop {

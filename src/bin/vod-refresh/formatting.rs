@@ -1,16 +1,15 @@
-//! Words for people: text of strangers made harmless, counts, shell quoting.
+//! Text for people: escaping of what comes from outside, counts with their nouns, shell quoting.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
-/// `text` with everything escaped that could move a cursor, break a line or turn the reading direction.
+/// Escapes everything in `text` that could move a cursor, break a line or turn the reading direction.
 ///
 /// Media ids, URLs and error texts come from files and from the service; a terminal obeys what is in them.
-pub(crate) fn harmless(text: &str) -> String {
+pub(crate) fn escape_control(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if is_harmful(c) {
-            let _ = write!(out, "{}", c.escape_default());
+            out.extend(c.escape_default());
         } else {
             out.push(c);
         }
@@ -18,20 +17,18 @@ pub(crate) fn harmless(text: &str) -> String {
     out
 }
 
-/// `text` without anything that GitHub's runner, which reads every line of a step, would take for a command to itself: `::`
-/// at the start of a line, and `##[` anywhere. JSON stays the same value, since there `\u0023` is another way to write `#`.
-pub(crate) fn unheeded(text: &str) -> Cow<'_, str> {
+/// Escapes what GitHub's runner, which reads every line of a step, would take for a command to itself: `::` at the start of
+/// a line, and `##[` anywhere. JSON stays the same value, since there `\u0023` is another way to write `#`.
+pub(crate) fn escape_workflow_commands(text: &str) -> Cow<'_, str> {
     if !text.contains("::") && !text.contains("##[") {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 8);
     for line in text.split_inclusive(['\n', '\r']) {
-        let said = line.trim_start();
-        match said.strip_prefix("::") {
-            Some(rest) => {
-                let blanks = &line[..line.len() - said.len()];
-                let _ = write!(out, "{blanks}\\u{{3a}}:{rest}");
-            }
+        let text = line.trim_start();
+        let blanks = &line[..line.len() - text.len()];
+        match text.strip_prefix("::") {
+            Some(rest) => out.extend([blanks, r"\u{3a}:", rest]),
             None => out.push_str(line),
         }
     }
@@ -55,19 +52,19 @@ pub(crate) fn count(n: u64, noun: &str) -> String {
 }
 
 /// `1 media was`, `2 media were`.
-pub(crate) fn count_of_past(n: u64, noun: &str) -> String {
+pub(crate) fn count_was(n: u64, noun: &str) -> String {
     format!("{} {}", count(n, noun), if n == 1 { "was" } else { "were" })
 }
 
-/// `text` at most `limit` characters long, with a sign that something is left out.
-pub(crate) fn short(text: &str, limit: usize) -> String {
+/// Returns at most `limit` characters of `text`, with a sign where something is left out.
+pub(crate) fn shorten(text: &str, limit: usize) -> String {
     match text.char_indices().nth(limit) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
 }
 
-/// One word of a POSIX shell command.
+/// Quotes one word of a POSIX shell command, where it needs that.
 pub(crate) fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
@@ -76,7 +73,7 @@ pub(crate) fn shell_word(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// A shell command from its words.
+/// Returns a shell command from its words.
 pub(crate) fn shell_line<I: AsRef<str>>(words: impl IntoIterator<Item = I>) -> String {
     words.into_iter().map(|word| shell_word(word.as_ref())).collect::<Vec<_>>().join(" ")
 }
@@ -88,30 +85,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_of_strangers_cannot_steer_the_terminal() {
-        assert_eq!(harmless("a\u{1b}[2Jb\r\n\u{7}"), r"a\u{1b}[2Jb\r\n\u{7}");
-        assert_eq!(harmless("ok\u{202e}txt"), r"ok\u{202e}txt");
-        assert_eq!(harmless("媒体 é ok"), "媒体 é ok");
+    fn foreign_text_cannot_steer_the_terminal() {
+        assert_eq!(escape_control("a\u{1b}[2Jb\r\n\u{7}"), r"a\u{1b}[2Jb\r\n\u{7}");
+        assert_eq!(escape_control("ok\u{202e}txt"), r"ok\u{202e}txt");
+        assert_eq!(escape_control("媒体 é ok"), "媒体 é ok");
     }
 
     #[test]
     fn no_line_is_a_command_to_githubs_runner() {
         let said = "::set-output name=a::b\n  ::add-mask::x\na ::b::c\r::d\nx ##[add-path]y\n";
-        let unheeded = unheeded(said);
+        let escaped = escape_workflow_commands(said);
         assert_eq!(
-            unheeded,
+            escaped,
             "\\u{3a}:set-output name=a::b\n  \\u{3a}:add-mask::x\na ::b::c\r\\u{3a}:d\nx #\\u0023[add-path]y\n"
         );
-        assert!(matches!(super::unheeded("a ::b\n").as_ref(), "a ::b\n"));
+        assert!(matches!(super::escape_workflow_commands("a ::b\n").as_ref(), "a ::b\n"));
     }
 
     #[test]
-    fn json_that_no_runner_heeds_is_the_same_value() {
+    fn json_with_escaped_commands_is_the_same_value() {
         let value = serde_json::json!({"id": "##[group]::x", "::a": ["::b::", "\n::c"]});
         let text = serde_json::to_string_pretty(&value).unwrap();
-        let unheeded = unheeded(&text);
-        assert!(!unheeded.contains("##["), "{unheeded}");
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&unheeded).unwrap(), value);
+        let escaped = escape_workflow_commands(&text);
+        assert!(!escaped.contains("##["), "{escaped}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&escaped).unwrap(), value);
     }
 
     #[test]
@@ -124,8 +121,8 @@ mod tests {
 
     #[test]
     fn cutting_counts_characters() {
-        assert_eq!(short("媒体媒体", 2), "媒体…");
-        assert_eq!(short("ab", 2), "ab");
+        assert_eq!(shorten("媒体媒体", 2), "媒体…");
+        assert_eq!(shorten("ab", 2), "ab");
     }
 
     #[test]
@@ -156,8 +153,8 @@ mod tests {
         }
 
         #[test]
-        fn harmless_text_has_no_control_characters(text in any::<String>()) {
-            prop_assert!(!harmless(&text).chars().any(is_harmful));
+        fn escaped_text_has_no_control_characters(text in any::<String>()) {
+            prop_assert!(!escape_control(&text).chars().any(is_harmful));
         }
     }
 }

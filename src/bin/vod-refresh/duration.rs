@@ -11,7 +11,7 @@ const FORM: &str = "write it as `200ms`, `15s`, `30m` or `1h30m`";
 const LONGEST: Duration = Duration::from_secs(36_525 * 24 * 3_600);
 
 /// Reads a duration. A bare number is refused: nobody can tell whether seconds or minutes were meant.
-pub(crate) fn span(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     let bare =
         !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | '_' | '-' | '+'));
@@ -19,8 +19,8 @@ pub(crate) fn span(text: &str) -> Result<Duration, String> {
         return Err(format!("a number needs its unit: {}", example(text)));
     }
     match humantime::parse_duration(text) {
-        Ok(span) if span > LONGEST => Err("longer than a hundred years".to_owned()),
-        span => span.map_err(|_| format!("not a duration: {FORM}")),
+        Ok(duration) if duration > LONGEST => Err("longer than a hundred years".to_owned()),
+        parsed => parsed.map_err(|_| format!("not a duration: {FORM}")),
     }
 }
 
@@ -34,24 +34,24 @@ fn example(number: &str) -> String {
 }
 
 /// Reads a duration that must be more than nothing.
-pub(crate) fn span_above_zero(text: &str) -> Result<Duration, String> {
-    match span(text)? {
+pub(crate) fn parse_above_zero(text: &str) -> Result<Duration, String> {
+    match parse(text)? {
         Duration::ZERO => Err("zero makes no sense here".to_owned()),
-        span => Ok(span),
+        duration => Ok(duration),
     }
 }
 
 /// Reads a duration or `never`.
-pub(crate) fn lookup_after(text: &str) -> Result<LookupAfter, String> {
+pub(crate) fn parse_lookup_after(text: &str) -> Result<LookupAfter, String> {
     if text.trim().eq_ignore_ascii_case("never") {
         return Ok(LookupAfter::Never);
     }
-    span(text).map(LookupAfter::After).map_err(|why| format!("{why}, or `never`"))
+    parse(text).map(LookupAfter::After).map_err(|why| format!("{why}, or `never`"))
 }
 
-/// The same duration in the form that [`span`] reads, in one word.
-pub(crate) fn written(span: Duration) -> String {
-    humantime::format_duration(span).to_string().replace(' ', "")
+/// Writes a duration in the form that [`parse`] reads, in one word.
+pub(crate) fn format(duration: Duration) -> String {
+    humantime::format_duration(duration).to_string().replace(' ', "")
 }
 
 #[cfg(test)]
@@ -70,48 +70,48 @@ mod tests {
             (" 2s ", 2_000),
             ("0s", 0),
         ] {
-            assert_eq!(span(text), Ok(Duration::from_millis(ms)), "{text}");
+            assert_eq!(parse(text), Ok(Duration::from_millis(ms)), "{text}");
         }
     }
 
     #[test]
     fn a_bare_number_is_refused_with_the_right_form() {
         assert_eq!(
-            span("30").unwrap_err(),
+            parse("30").unwrap_err(),
             "a number needs its unit: write `30s` for seconds or `30m` for minutes"
         );
         for text in ["0", "1.5", "-3", "99999999999999999999"] {
-            assert!(span(text).unwrap_err().starts_with("a number needs its unit"), "{text}");
+            assert!(parse(text).unwrap_err().starts_with("a number needs its unit"), "{text}");
         }
         for text in ["", "s", "soon", "1x", "never", "99999999999999999999h"] {
-            assert!(span(text).unwrap_err().starts_with("not a duration"), "{text}");
+            assert!(parse(text).unwrap_err().starts_with("not a duration"), "{text}");
         }
     }
 
     #[test]
     fn what_no_calendar_holds_is_refused() {
-        assert!(span("100y").is_ok());
-        assert_eq!(span("99999999999999h").unwrap_err(), "longer than a hundred years");
+        assert!(parse("100y").is_ok());
+        assert_eq!(parse("99999999999999h").unwrap_err(), "longer than a hundred years");
     }
 
     #[test]
     fn zero_is_refused_where_it_makes_no_sense() {
-        assert!(span_above_zero("0s").is_err());
-        assert!(span_above_zero("1ms").is_ok());
+        assert!(parse_above_zero("0s").is_err());
+        assert!(parse_above_zero("1ms").is_ok());
     }
 
     #[test]
     fn never_means_no_lookup_at_all() {
-        assert_eq!(lookup_after("never"), Ok(LookupAfter::Never));
-        assert_eq!(lookup_after("0s"), Ok(LookupAfter::After(Duration::ZERO)));
-        assert!(lookup_after("5").unwrap_err().ends_with("or `never`"));
+        assert_eq!(parse_lookup_after("never"), Ok(LookupAfter::Never));
+        assert_eq!(parse_lookup_after("0s"), Ok(LookupAfter::After(Duration::ZERO)));
+        assert!(parse_lookup_after("5").unwrap_err().ends_with("or `never`"));
     }
 
     proptest! {
         #[test]
         fn what_is_written_reads_back(ms in 1u64..10_000_000_000) {
             let given = Duration::from_millis(ms);
-            prop_assert_eq!(span(&written(given)), Ok(given));
+            prop_assert_eq!(parse(&format(given)), Ok(given));
         }
     }
 }

@@ -10,12 +10,12 @@ fn at(seconds: i64) -> String {
 }
 
 /// Every media complete.
-pub(super) fn complete(media: usize) -> Report {
+pub(in crate::output) fn complete(media: usize) -> Report {
     build("complete", (0..media).map(|n| one(n, "complete")).collect())
 }
 
 /// Of each 15 media one is not found, two failed at the CDN and one is under way.
-pub(super) fn mixed(media: usize) -> Report {
+pub(in crate::output) fn mixed(media: usize) -> Report {
     let state = |n: usize| match n % 15 {
         3 => "not_found",
         7 | 11 => "failed",
@@ -26,7 +26,7 @@ pub(super) fn mixed(media: usize) -> Report {
 }
 
 /// Every media failed for a reason of its own, with long texts.
-pub(super) fn failing(media: usize) -> Report {
+pub(in crate::output) fn failing(media: usize) -> Report {
     let rows = (0..media).map(|n| {
         let mut row = one(n, "failed");
         row["error"] = json!({"code": format!("Code{n}"), "message": "why? ".repeat(80)});
@@ -36,7 +36,7 @@ pub(super) fn failing(media: usize) -> Report {
 }
 
 /// Markup, control characters and quotes wherever text from outside can stand.
-pub(super) fn hostile() -> Report {
+pub(in crate::output) fn hostile() -> Report {
     let evil = "</title></style></script>]]><script>alert(1)</script>\"'&\u{0}\u{1b}[31m\u{202e}\n{x=\"";
     let row = json!({
         "media_id": "<b>\"x'&", "job_id": "</td><i>", "state": "failed", "note": evil,
@@ -53,7 +53,7 @@ pub(super) fn hostile() -> Report {
 }
 
 /// A run that ended before anything was known.
-pub(super) fn refused() -> Report {
+pub(in crate::output) fn refused() -> Report {
     let mut value = value("refused", vec![]);
     value["error"] = json!({"code": "Forbidden.RAM", "message": "no permission", "request_id": "R-1"});
     value["task_type"] = Value::Null;
