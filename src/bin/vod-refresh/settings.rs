@@ -141,4 +141,18 @@ mod tests {
         assert_eq!(arguments(&Settings::stored(&other).connection), ["--region", "cn-beijing"]);
         assert!(arguments(&Settings::stored(&Value::Null).connection).is_empty());
     }
+
+    /// As `tests/fixtures/journal-0.1.0.sql` has them.
+    #[test]
+    fn settings_of_the_first_version_are_read() {
+        let stored = r#"{"connection":{"allow_http":false,"ca_file":null,"endpoint":"http://127.0.0.1:8190",
+            "max_rps":null,"profile":null,"region":null,"signature_version":"v3","task_endpoint":null},
+            "events":{"allow_unsigned_callbacks":false,"callback_auth_key_file":"/etc/key",
+            "callback_listen":"127.0.0.1:8191","callback_url":null,"queue":null}}"#;
+        assert_eq!(
+            all_words(&Settings::stored(&serde_json::from_str(stored).unwrap())),
+            "--endpoint http://127.0.0.1:8190 --signature-version v3 --callback-listen 127.0.0.1:8191 \
+             --callback-auth-key-file /etc/key"
+        );
+    }
 }
