@@ -7,7 +7,7 @@ mod account;
 mod events;
 mod finding;
 
-use self::finding::{Finding, render, worst};
+use self::finding::{Finding, exit_code, render};
 use crate::args::account::{AnswerForm, DoctorArgs};
 use crate::callback_keys::callback_keys;
 use crate::environment::Environment;
@@ -40,5 +40,5 @@ pub(crate) async fn examine(args: &DoctorArgs, environment: &Environment) -> Res
         AnswerForm::Text => render(&findings, environment.printer.colours_stdout()),
         AnswerForm::Json => json::document(&findings),
     })?;
-    Ok(worst(&findings))
+    Ok(exit_code(&findings))
 }

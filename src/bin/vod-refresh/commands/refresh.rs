@@ -28,12 +28,8 @@ pub(crate) async fn media(
         return dry_run::show(&request, &settings.connection, form, environment).await;
     }
     if submission.check_quota {
-        quota::check(
-            &setup::client(&settings.connection, environment).await?,
-            &request,
-            &environment.printer,
-        )
-        .await?;
+        let client = setup::client(&settings.connection, environment).await?;
+        quota::check(&client, &request, &environment.printer).await?;
     }
     let mut options = submission.lost_answers.over(args.run.waiting.over(RunOptions::default()));
     options.wait = !submission.no_wait;

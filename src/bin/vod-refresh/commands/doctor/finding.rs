@@ -89,7 +89,7 @@ pub(super) fn render(findings: &[Finding], colour: bool) -> String {
 }
 
 /// The exit code: that of the first failure, since checks stand in the order of their roots.
-pub(super) fn worst(findings: &[Finding]) -> ExitCode {
+pub(super) fn exit_code(findings: &[Finding]) -> ExitCode {
     let failed = findings.iter().find(|finding| finding.status == Status::Fail);
     failed.map_or(ExitCode::Complete, |finding| finding.code)
 }
@@ -101,9 +101,9 @@ mod tests {
     #[test]
     fn the_first_failure_gives_the_code_and_warnings_give_none() {
         let warn = || Finding::warn("a", "x").remedy("do");
-        assert_eq!(worst(&[warn()]), ExitCode::Complete);
+        assert_eq!(exit_code(&[warn()]), ExitCode::Complete);
         let fail = |code| Finding::fail("b", "y", code);
-        assert_eq!(worst(&[warn(), fail(ExitCode::Refused), fail(ExitCode::Quota)]), ExitCode::Refused);
+        assert_eq!(exit_code(&[warn(), fail(ExitCode::Refused), fail(ExitCode::Quota)]), ExitCode::Refused);
     }
 
     #[test]
