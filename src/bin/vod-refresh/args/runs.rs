@@ -150,7 +150,7 @@ pub(crate) struct ExpectedMediaArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ResumeArgs {
     /// The run [default: the newest unfinished one]
-    #[arg(value_name = "RUN_ID")]
+    #[arg(id = "run", value_name = "RUN_ID")]
     pub(crate) run_id: Option<String>,
     #[command(flatten)]
     pub(crate) lost_answers: LostAnswerArgs,
@@ -164,7 +164,7 @@ pub(crate) struct ResumeArgs {
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
     /// The run [default: the newest one]
-    #[arg(value_name = "RUN_ID")]
+    #[arg(id = "run", value_name = "RUN_ID")]
     pub(crate) run_id: Option<String>,
     /// Ask the service once about everything that is open; nothing is submitted [default: the journal only]
     #[arg(long)]
