@@ -40,10 +40,13 @@ struct State {
     tally: Tally,
     throughput: Throughput,
     notices: NoticeLines,
-    /// Writes notices as lines of NDJSON to stdout, if that was asked for. A thread of its own: a reader that pauses must
-    /// not hold up the run, which has events to answer within a second. What waits is bounded by the notices of the run.
-    ndjson: Option<(Sender<String>, JoinHandle<Result<(), Failure>>)>,
+    /// Where notices go as lines of NDJSON, if that was asked for.
+    ndjson: Option<NdjsonWriter>,
 }
+
+/// The queue of a thread that writes lines to stdout, and that thread: a reader that pauses must not hold up the run, which
+/// has events to answer within a second. What waits is bounded by the notices of the run.
+type NdjsonWriter = (Sender<String>, JoinHandle<Result<(), Failure>>);
 
 impl RunDisplay {
     /// Begins now.
