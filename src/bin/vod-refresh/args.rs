@@ -1,84 +1,60 @@
-//! What can be asked for. Help, completions and the man page all come from these definitions.
+//! Commands and their options, as plain data. Help, completions and the man page all come from these definitions.
 
 #![expect(clippy::doc_markdown, reason = "these comments are help texts, and a terminal shows no backticks")]
 
 pub(crate) mod account;
-pub(crate) mod callback;
-pub(crate) mod connection;
-pub(crate) mod events;
-pub(crate) mod journal;
-pub(crate) mod media;
-pub(crate) mod output;
-pub(crate) mod run;
-pub(crate) mod stored;
-pub(crate) mod talk;
-pub(crate) mod waiting;
-
-use std::path::PathBuf;
-
-use clap::{Args, Parser, Subcommand};
-use clap_complete::Shell;
-
 #[cfg(feature = "emulator")]
-use crate::listen::ListenAddress;
+pub(crate) mod emulator;
+pub(crate) mod runs;
+pub(crate) mod shared;
+mod values;
 
-const EXAMPLES: &str = "\
-Examples:
-  vod-refresh demo                                  see it work, no account needed
-  vod-refresh refresh 0a1b2c… 3d4e5f…               purge two media and wait for every URL
-  vod-refresh preload --from-file ids.txt --output json > report.json
-  vod-refresh wait c5ae61bf…                        wait for a job that is under way
-  vod-refresh resume                                carry on what was interrupted
-
-Credentials come from the profile of --profile, else from ALIBABA_CLOUD_ACCESS_KEY_ID and
-ALIBABA_CLOUD_ACCESS_KEY_SECRET (a temporary key with ALIBABA_CLOUD_SECURITY_TOKEN), OIDC,
-~/.aliyun/config.json, ~/.alibabacloud/credentials.ini, a credentials URI or the instance's role.
-
-Exit codes: 0 complete, 2 usage, 3 config, 4 refused, 5 quota, 6 failed, 7 partial, 8 timeout,
-9 unavailable, 130 and 143 interrupted, 1 a fault of vod-refresh.";
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
 
 /// Refresh (purge) or preload Alibaba Cloud VOD media on the CDN, and wait until every URL is done.
 #[derive(Debug, Parser)]
-#[command(name = "vod-refresh", version, after_help = EXAMPLES, max_term_width = 100, propagate_version = true)]
+#[command(name = "vod-refresh", version, max_term_width = 100, propagate_version = true)]
+#[command(after_help = include_str!("args/examples/overview.txt").trim_end())]
 #[command(disable_help_subcommand = true, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
     #[command(flatten)]
-    pub(crate) talk: talk::TalkArgs,
+    pub(crate) messages: shared::MessageArgs,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Purge the CDN copies of media and wait until every task has ended
-    #[command(after_help = REFRESH_EXAMPLES)]
-    Refresh(Box<media::MediaArgs>),
+    #[command(after_help = include_str!("args/examples/refresh.txt").trim_end())]
+    Refresh(Box<runs::MediaArgs>),
     /// Prefetch media to the CDN and wait until every task has ended
-    #[command(after_help = PRELOAD_EXAMPLES)]
-    Preload(Box<media::MediaArgs>),
+    #[command(after_help = include_str!("args/examples/preload.txt").trim_end())]
+    Preload(Box<runs::MediaArgs>),
     /// Wait for jobs that somebody else submitted
-    #[command(after_help = WAIT_EXAMPLES)]
-    Wait(Box<WaitArgs>),
+    #[command(after_help = include_str!("args/examples/wait.txt").trim_end())]
+    Wait(Box<runs::WaitArgs>),
     /// Carry on a run that was interrupted, killed or timed out
-    #[command(after_help = RESUME_EXAMPLES)]
-    Resume(Box<stored::ResumeArgs>),
+    #[command(after_help = include_str!("args/examples/resume.txt").trim_end())]
+    Resume(Box<runs::ResumeArgs>),
     /// Show one run from the journal, without waiting
-    #[command(after_help = STATUS_EXAMPLES)]
-    Status(Box<stored::StatusArgs>),
+    #[command(after_help = include_str!("args/examples/status.txt").trim_end())]
+    Status(Box<runs::StatusArgs>),
     /// List the runs in the journal, newest first
-    Runs(stored::RunsArgs),
+    Runs(runs::RunsArgs),
     /// Show or change the account's event settings; produce or check a callback signature
     #[command(subcommand)]
-    Callback(callback::CallbackCommand),
+    Callback(account::CallbackCommand),
     #[cfg(feature = "emulator")]
     /// Run a local stand-in for VOD, with scripted faults
-    #[command(after_help = EMULATOR_EXAMPLES)]
-    Emulator(EmulatorArgs),
+    #[command(after_help = include_str!("args/examples/emulator.txt").trim_end())]
+    Emulator(emulator::EmulatorArgs),
     #[cfg(feature = "emulator")]
     /// See the main job done against the emulator; needs no account
-    Demo(DemoArgs),
+    Demo(emulator::DemoArgs),
     /// Print a shell's completions
-    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    #[command(after_help = include_str!("args/examples/completions.txt").trim_end())]
     Completions {
         /// The shell
         shell: Shell,
@@ -93,142 +69,19 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  vod-refresh quota --output json")]
     Quota(account::QuotaArgs),
     /// Check clock, credentials, permissions, event settings and quota, a line each
-    #[command(after_help = DOCTOR_EXAMPLES)]
+    #[command(after_help = include_str!("args/examples/doctor.txt").trim_end())]
     Doctor(Box<account::DoctorArgs>),
 }
 
 impl Command {
-    /// The words of the commands that [`Self::is_run`] tells of.
+    /// The names of the commands for which [`Self::is_run`] holds.
     pub(crate) const RUNS: [&str; 4] = ["refresh", "preload", "wait", "resume"];
 
-    /// Whether it drives a run to its end, so that pipelines want to know what became of it.
+    /// Whether the command drives a run to its end, so that pipelines want to know its outcome.
     pub(crate) fn is_run(&self) -> bool {
         matches!(self, Self::Refresh(_) | Self::Preload(_) | Self::Wait(_) | Self::Resume(_))
     }
 }
-
-/// `wait`: jobs by their ids.
-#[derive(Debug, Args)]
-pub(crate) struct WaitArgs {
-    /// Jobs, by their `MediaRefreshJobId`
-    #[arg(value_name = "JOB_ID", required = true)]
-    pub(crate) jobs: Vec<String>,
-    #[command(flatten)]
-    pub(crate) theirs: TheirMediaArgs,
-    #[command(flatten)]
-    pub(crate) run: run::RunArgs,
-    #[command(flatten)]
-    pub(crate) journal: journal::JournalArgs,
-}
-
-/// What is known of the media of jobs that somebody else submitted.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Media")]
-pub(crate) struct TheirMediaArgs {
-    /// A media of the jobs; may be given again, or with commas. Once all of them are shown, the jobs are taken as whole.
-    /// Without it a job is taken as whole when its rows have not changed for 10 s [default: nobody knows]
-    #[arg(long, value_name = "ID", value_delimiter = ',')]
-    pub(crate) media: Vec<String>,
-    /// More of them, from a file or from stdin (`-`); may be given again. Lines, commas or blanks separate them, `#`
-    /// starts a comment [default: none]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) media_file: Vec<PathBuf>,
-    /// How many media the jobs have together: so many must be shown before they are taken as whole [default: as many as
-    /// are named]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) expect: Option<u32>,
-}
-
-#[cfg(feature = "emulator")]
-/// `emulator`: where to listen and what to play.
-#[derive(Debug, Args)]
-pub(crate) struct EmulatorArgs {
-    /// Address to serve on; port 0 picks one and prints it [default: 127.0.0.1:0]
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", hide_default_value = true)]
-    pub(crate) listen: ListenAddress,
-    /// How the cloud behaves: a JSON file (`-` is stdin) [default: a cloud in good health]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) scenario: Option<PathBuf>,
-}
-
-#[cfg(feature = "emulator")]
-/// `demo`: only the form of its result.
-#[derive(Debug, Args)]
-pub(crate) struct DemoArgs {
-    /// What goes to stdout
-    #[arg(long, value_enum, value_name = "FORM", default_value_t = output::Form::Text)]
-    pub(crate) output: output::Form,
-}
-
-const REFRESH_EXAMPLES: &str = "\
-Examples:
-  vod-refresh refresh 0a1b2c… 3d4e5f…
-  vod-refresh refresh --from-file ids.txt --timeout 30m --output json > report.json
-  cut -f1 list.tsv | vod-refresh refresh --from-file - --formats m3u8,mp4
-  vod-refresh refresh 0a1b2c… --callback-listen :8080 \\
-    --callback-url https://ci.example.com/vod --callback-auth-key-file key.txt
-
-Under GitHub Actions it also writes a step summary, annotations and outputs.";
-const PRELOAD_EXAMPLES: &str = "\
-Examples:
-  vod-refresh preload 0a1b2c… 3d4e5f… --definitions HD,4K
-  vod-refresh preload --from-file ids.txt --no-wait
-  vod-refresh preload 0a1b2c… --result-type multiple --slice-count 5 --timeout 2h
-
-Under GitHub Actions it also writes a step summary, annotations and outputs.";
-const DOCTOR_EXAMPLES: &str = "\
-Examples:
-  vod-refresh doctor
-  vod-refresh doctor --output json --callback-url https://ci.example.com/vod \\
-    --callback-auth-key-file key.txt
-
-Give it the options of your run.
-  fail  a run can't do its work; the exit code says why, as for a run
-  warn  it can, but not as configured, or nobody knows; exit 0";
-const WAIT_EXAMPLES: &str = "\
-Examples:
-  vod-refresh wait c5ae61bf…
-  vod-refresh wait c5ae61bf… 7d02f9aa… --timeout 10m --output ndjson
-  vod-refresh wait c5ae61bf… --media-file ids.txt   done once all of these have ended
-
-Under GitHub Actions it also writes a step summary, annotations and outputs.";
-const RESUME_EXAMPLES: &str = "\
-The run goes on with its own options (endpoint, region, events, limits); those given here go before them. Its timeout \
-begins anew. Credentials are read anew, and so is the callback key unless it came from a file. With --lookup-after 0s \
-it asks about jobs whose events never came.
-
-Examples:
-  vod-refresh resume                                the newest unfinished run
-  vod-refresh resume 0197f3c2-… --timeout 30m
-
-Under GitHub Actions it also writes a step summary, annotations and outputs.";
-const STATUS_EXAMPLES: &str = "\
-Its calls are those of all processes that drove the run. With --check, the run's own options say which service is \
-asked; those given here go before them. It listens for no events.
-
-Examples:
-  vod-refresh status                                the newest run
-  vod-refresh status 0197f3c2-… --check --output json";
-#[cfg(feature = "emulator")]
-const EMULATOR_EXAMPLES: &str = r#"Examples:
-  vod-refresh emulator --listen 127.0.0.1:8089
-  vod-refresh emulator --listen 127.0.0.1:8089 --scenario faults.json
-
-Then, elsewhere:
-  export ALIBABA_CLOUD_ACCESS_KEY_ID=testid ALIBABA_CLOUD_ACCESS_KEY_SECRET=testsecret
-  vod-refresh refresh m1 m2 --endpoint http://127.0.0.1:8089
-
-A scenario. Every field may be left out; the library's page on `emulator::scenario` has them all:
-  {"callback": {"url": "http://127.0.0.1:8080/", "key": "Abc123Key"}, "task_duration": "4s",
-   "media": {"gone": {"missing": true}, "half": {"url_count": 2, "failed_tasks": [1]}},
-   "faults": [{"action": "RefreshMediaPlayUrls", "times": 2,
-               "fault": {"throttle": {"status": 503, "code": "Throttling"}}}]}
-
-What came in is at /_emulator/calls, what went out at /_emulator/events."#;
-const COMPLETIONS_EXAMPLES: &str = "\
-Examples:
-  vod-refresh completions bash > ~/.local/share/bash-completion/completions/vod-refresh
-  vod-refresh completions zsh > ~/.zfunc/_vod-refresh";
 
 #[cfg(test)]
 mod tests {
@@ -342,9 +195,9 @@ mod tests {
     #[cfg(feature = "emulator")]
     #[test]
     fn the_scenario_in_the_help_is_one() {
-        let start = EMULATOR_EXAMPLES.find('{').unwrap();
-        let end = EMULATOR_EXAMPLES.rfind('}').unwrap();
-        vod_refresh::emulator::Scenario::from_json(&EMULATOR_EXAMPLES[start..=end]).unwrap();
+        let help = include_str!("args/examples/emulator.txt");
+        let (start, end) = (help.find('{').unwrap(), help.rfind('}').unwrap());
+        vod_refresh::emulator::Scenario::from_json(&help[start..=end]).unwrap();
     }
 
     /// The parser breaks longer lines, and a command that is broken can't be copied.

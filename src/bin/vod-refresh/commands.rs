@@ -1,45 +1,48 @@
-//! One command, one file.
+//! The commands, and which arguments lead to which.
 
-pub(crate) mod callback;
-pub(crate) mod callback_settings;
+mod callback;
 #[cfg(feature = "emulator")]
-pub(crate) mod demo;
-pub(crate) mod doctor;
-pub(crate) mod dry_run;
+mod demo;
+mod doctor;
+mod dry_run;
 #[cfg(feature = "emulator")]
-pub(crate) mod emulator;
-pub(crate) mod listener;
-pub(crate) mod media;
-pub(crate) mod pages;
-pub(crate) mod quota;
-pub(crate) mod resume;
-pub(crate) mod run;
-pub(crate) mod runs;
-pub(crate) mod status;
-pub(crate) mod stored;
-pub(crate) mod wait;
+mod emulator;
+mod pages;
+mod quota;
+pub(crate) mod refresh;
+mod run;
+mod stored;
 
-use std::future::Future;
+use vod_refresh::vod::TaskType;
 
-use vod_refresh::{Error, ErrorKind, VodClient};
+use crate::args::Command;
+use crate::args::account::CallbackCommand;
+use crate::environment::Environment;
+use crate::exit::{ExitCode, Result};
 
-use crate::args::connection::ConnectionArgs;
-use crate::exit::Failure;
-use crate::world::World;
-
-/// The client of a command that is no run.
-pub(crate) async fn account_client(connection: &ConnectionArgs, world: &World) -> Result<VodClient, Failure> {
-    connection.settled(world).client(world).await
-}
-
-/// Runs `work` on a runtime of its own, on this thread.
-pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|why| Error::new(ErrorKind::Internal, "no runtime").with_source(why))?;
-    let result = runtime.block_on(work);
-    // A name lookup that hangs must not hold up the end.
-    runtime.shutdown_background();
-    result
+/// Does what `command` asks for.
+pub(crate) async fn execute(command: &Command, environment: &Environment) -> Result<ExitCode> {
+    match command {
+        Command::Refresh(args) => refresh::media(TaskType::Refresh, args, environment).await,
+        Command::Preload(args) => refresh::media(TaskType::Preload, args, environment).await,
+        Command::Wait(args) => refresh::wait(args, environment).await,
+        Command::Resume(args) => stored::resume(args, environment).await,
+        Command::Status(args) => stored::status(args, environment).await,
+        Command::Runs(args) => stored::list(args, environment).await,
+        Command::Quota(args) => quota::show(args, environment).await,
+        Command::Doctor(args) => doctor::examine(args, environment).await,
+        Command::Callback(command) => match command {
+            CallbackCommand::Sign(args) => callback::sign(args, environment),
+            CallbackCommand::Verify(args) => callback::verify(args, environment),
+            CallbackCommand::Get(args) => callback::get(args, environment).await,
+            CallbackCommand::Set(args) => callback::set(args, environment).await,
+            CallbackCommand::Delete(args) => callback::delete(args, environment).await,
+        },
+        #[cfg(feature = "emulator")]
+        Command::Emulator(args) => emulator::serve(args, &environment.printer).await,
+        #[cfg(feature = "emulator")]
+        Command::Demo(args) => demo::show(args.output, &environment.printer).await,
+        Command::Completions { shell } => pages::completions(*shell, &environment.printer),
+        Command::Man { command } => pages::man(command.as_deref(), &environment.printer),
+    }
 }

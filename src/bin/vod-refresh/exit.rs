@@ -1,14 +1,15 @@
 //! Exit codes, error texts and hints: what a script reads, and what a person reads.
 
-mod hint;
-
 use std::error::Error as StdError;
 
 use vod_refresh::run::ReportedError;
 use vod_refresh::{Error, ErrorKind, Outcome};
 
-pub(crate) use self::hint::hint;
-use crate::words::harmless;
+use crate::advice::hint;
+use crate::formatting::escape_control;
+
+/// A result of the command line.
+pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
 /// How the process ends. The numbers are a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,36 +36,28 @@ impl ExitCode {
     pub(crate) const DEFAULT_TIMEOUT: u8 = 8;
 
     pub(crate) fn number(self) -> u8 {
-        match self {
-            Self::Complete => 0,
-            Self::Internal => 1,
-            Self::Usage => 2,
-            Self::Config => 3,
-            Self::Refused => 4,
-            Self::Quota => 5,
-            Self::Failed => 6,
-            Self::Partial => 7,
-            Self::Timeout(number) => number,
-            Self::Unavailable => 9,
-            Self::Interrupted => 130,
-            Self::Terminated => 143,
-        }
+        self.contract().0
     }
 
     /// The name that the contract gives it.
     pub(crate) fn name(self) -> &'static str {
+        self.contract().1
+    }
+
+    fn contract(self) -> (u8, &'static str) {
         match self {
-            Self::Complete => "complete",
-            Self::Internal => "internal",
-            Self::Usage => "usage",
-            Self::Config => "config",
-            Self::Refused => "refused",
-            Self::Quota => "quota",
-            Self::Failed => "failed",
-            Self::Partial => "partial",
-            Self::Timeout(_) => "timeout",
-            Self::Unavailable => "unavailable",
-            Self::Interrupted | Self::Terminated => "interrupted",
+            Self::Complete => (0, "complete"),
+            Self::Internal => (1, "internal"),
+            Self::Usage => (2, "usage"),
+            Self::Config => (3, "config"),
+            Self::Refused => (4, "refused"),
+            Self::Quota => (5, "quota"),
+            Self::Failed => (6, "failed"),
+            Self::Partial => (7, "partial"),
+            Self::Timeout(number) => (number, "timeout"),
+            Self::Unavailable => (9, "unavailable"),
+            Self::Interrupted => (130, "interrupted"),
+            Self::Terminated => (143, "interrupted"),
         }
     }
 
@@ -80,7 +73,7 @@ impl ExitCode {
             Outcome::Timeout => Self::Timeout(timeout),
             Outcome::Unavailable => Self::Unavailable,
             Outcome::Interrupted => signal.unwrap_or(Self::Interrupted),
-            // `Outcome` may grow; what we do not know is a fault of ours.
+            // `Outcome` may grow; one that is not known here is a fault of the tool.
             _ => Self::Internal,
         }
     }
@@ -95,15 +88,11 @@ impl ExitCode {
     }
 }
 
-/// Why a command came to no result: an error, and lines that belong to it (each bad id, for one).
+/// Why a command came to no result: the exit code, and what to say.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    error: Error,
-    details: Vec<String>,
-    /// Whether the advice for its kind fits.
-    hinted: bool,
-    /// What failed beside it.
-    others: Vec<Self>,
+    code: ExitCode,
+    lines: Vec<String>,
 }
 
 impl Failure {
@@ -115,56 +104,65 @@ impl Failure {
         Error::new(ErrorKind::Config, message).into()
     }
 
-    /// A result could not be written. The kinds of [`Error`] are about the service, so no advice of theirs fits.
+    /// A result could not be written. The hints are about the service, so none of them fits.
     pub(crate) fn output(what: &str, why: std::io::Error) -> Self {
         let error = Error::new(ErrorKind::Internal, format!("cannot write {what}")).with_source(why);
-        Self { hinted: false, ..Self::from(error) }
+        Self { code: ExitCode::Internal, lines: message_and_causes(&error) }
     }
 
-    /// All that failed, in one: the first decides the exit code, and each is told.
+    /// Joins all failures: the first decides the exit code, and the lines of each are kept.
     pub(crate) fn all(results: impl IntoIterator<Item = Result<(), Self>>) -> Result<(), Self> {
         let mut failures = results.into_iter().filter_map(Result::err);
         let Some(mut first) = failures.next() else { return Ok(()) };
-        first.others.extend(failures);
+        first.lines.extend(failures.flat_map(|failure| failure.lines));
         Err(first)
     }
 
-    /// Adds lines below the message.
+    /// Adds lines below the message, each bad id for one.
     pub(crate) fn with_details(mut self, details: Vec<String>) -> Self {
-        self.details = details;
+        self.lines.splice(1..1, details.into_iter().map(|detail| format!("  {detail}")));
         self
     }
 
     pub(crate) fn exit_code(&self) -> ExitCode {
-        ExitCode::of_kind(self.error.kind())
+        self.code
     }
 
     /// The error for people: the message, its details, each cause once, a hint.
-    pub(crate) fn lines(&self) -> Vec<String> {
-        let mut lines = unfolded(&format!("error: {}", harmless(&self.error.to_string())));
-        lines.extend(self.details.iter().map(|detail| format!("  {detail}")));
-        let mut cause = self.error.source();
-        while let Some(error) = cause {
-            let text = harmless(&error.to_string());
-            // Some causes repeat what stands above them.
-            if !lines.iter().any(|line| line.contains(&text)) {
-                lines.push(format!("  caused by: {text}"));
-            }
-            cause = error.source();
-        }
-        if self.hinted {
-            lines.extend(hint(self.error.kind(), self.error.code().unwrap_or_default()).map(as_hint));
-        }
-        lines.extend(self.others.iter().flat_map(Self::lines));
-        lines
+    pub(crate) fn lines(&self) -> &[String] {
+        &self.lines
     }
 }
 
-/// A long list at the end of a message, such as the places where no credentials were found, gets a line for each of its
-/// points.
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let mut lines = message_and_causes(&error);
+        lines.extend(hint_line(error.kind(), error.code().unwrap_or_default()));
+        Self { code: ExitCode::of_kind(error.kind()), lines }
+    }
+}
+
+fn message_and_causes(error: &Error) -> Vec<String> {
+    let mut lines = unfolded(&format!("error: {}", escape_control(&error.to_string())));
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = escape_control(&error.to_string());
+        // Some causes repeat what stands above them.
+        if !lines.iter().any(|line| line.contains(&text)) {
+            lines.push(format!("  caused by: {text}"));
+        }
+        cause = error.source();
+    }
+    lines
+}
+
+/// A message with more bytes than this gets a line for each point of its list.
+const LONGEST_LINE: usize = 200;
+
+/// The message in lines: a long list at its end, such as the places where no credentials were found, is broken up.
 fn unfolded(message: &str) -> Vec<String> {
     match message.strip_suffix(')').and_then(|text| text.split_once(" (")) {
-        Some((head, list)) if message.len() > WALL && list.contains("; ") => {
+        Some((head, list)) if message.len() > LONGEST_LINE && list.contains("; ") => {
             let points = list.split("; ").map(|point| format!("  {point}"));
             std::iter::once(head.to_owned()).chain(points).collect()
         }
@@ -172,34 +170,23 @@ fn unfolded(message: &str) -> Vec<String> {
     }
 }
 
-/// A message of so many bytes is a wall of text.
-const WALL: usize = 200;
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self { error, details: Vec::new(), hinted: true, others: Vec::new() }
-    }
-}
-
 /// What ended a run early, for people.
 pub(crate) fn lines_of_reported(error: &ReportedError, outcome: Outcome) -> Vec<String> {
     let id = error.request_id.as_ref().map(|id| format!(" (request id {id})")).unwrap_or_default();
-    let mut lines = vec![harmless(&format!("error: {}: {}{id}", error.code, error.message))];
+    let mut lines = vec![escape_control(&format!("error: {}: {}{id}", error.code, error.message))];
     let kind = match outcome {
-        Outcome::Config => ErrorKind::Config,
-        Outcome::Refused => ErrorKind::Refused,
         Outcome::Quota => ErrorKind::Quota,
         Outcome::Unavailable => ErrorKind::Unavailable,
         Outcome::Internal => ErrorKind::Internal,
-        // What went wrong is the error's to tell: nobody is at fault for a deadline or a signal.
+        // The hint follows the error's code alone: nobody is at fault for a deadline or a signal.
         _ => ErrorKind::Rejected,
     };
-    lines.extend(hint(kind, &error.code).map(as_hint));
+    lines.extend(hint_line(kind, &error.code));
     lines
 }
 
-fn as_hint(hint: &str) -> String {
-    format!("  hint: {hint}")
+fn hint_line(kind: ErrorKind, code: &str) -> Option<String> {
+    hint(kind, code).map(|hint| format!("  hint: {hint}"))
 }
 
 #[cfg(test)]
@@ -276,7 +263,8 @@ mod tests {
     fn a_list_of_places_is_no_wall_of_text() {
         let place = "config.json: none, /home/somebody/.aliyun/config.json does not exist (or can't be read)";
         let message = format!("no credentials found ({place}; {place}; {place})");
-        let lines = Failure::config(message).lines();
+        let failure = Failure::config(message);
+        let lines = failure.lines();
         assert_eq!(lines[..2], ["error: no credentials found".to_owned(), format!("  {place}")]);
         assert_eq!(Failure::usage("no (a; b)").lines()[0], "error: no (a; b)");
     }

@@ -6,29 +6,29 @@ use std::path::{Path, PathBuf};
 
 use vod_refresh::{Error, ErrorKind};
 
-use crate::exit::Failure;
-use crate::words::harmless;
+use crate::exit::{Failure, Result};
+use crate::formatting::escape_control;
 
 /// Checks that `path` can be written at the end of the run.
-pub(crate) fn check(path: &Path) -> Result<(), Failure> {
-    probe(path).map_err(|why| {
-        Error::new(ErrorKind::Config, format!("cannot write {}", shown(path))).with_source(why).into()
-    })
+pub(crate) fn check(path: &Path) -> Result<()> {
+    let failed = Error::new(ErrorKind::Config, format!("cannot write {}", shown(path)));
+    probe(path).map_err(|why| failed.with_source(why).into())
 }
 
 /// Writes `text`: into a file beside the target first, then in its place.
 ///
 /// A pipe or a device is written to directly; it can't be replaced.
-pub(crate) fn write(path: &Path, text: &str) -> Result<(), Failure> {
+pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
     write_io(path, text).map_err(|why| Failure::output(&shown(path), why))
 }
 
-fn shown(path: &Path) -> String {
-    harmless(&path.display().to_string())
+/// A path for people.
+pub(crate) fn shown(path: &Path) -> String {
+    escape_control(&path.display().to_string())
 }
 
 fn probe(path: &Path) -> io::Result<()> {
-    if Stream::named(path).is_some() || is_special(path)? {
+    if own_stream(path).is_some() || is_special(path)? {
         return Ok(());
     }
     let (draft, file) = draft(&target(path))?;
@@ -37,12 +37,16 @@ fn probe(path: &Path) -> io::Result<()> {
 }
 
 fn write_io(path: &Path, text: &str) -> io::Result<()> {
-    if let Some(stream) = Stream::named(path) {
-        return unread_is_fine(stream.write(text));
+    let mut special: Option<Box<dyn io::Write>> = own_stream(path);
+    if special.is_none() && is_special(path)? {
+        special = Some(Box::new(File::options().write(true).open(path)?));
     }
-    if is_special(path)? {
-        let open = File::options().write(true).open(path);
-        return unread_is_fine(open.and_then(|mut file| file.write_all(text.as_bytes())));
+    if let Some(mut special) = special {
+        return match special.write_all(text.as_bytes()).and_then(|()| special.flush()) {
+            // A reader that went away is no error.
+            Err(why) if why.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => written,
+        };
     }
     let target = target(path);
     let (draft, mut file) = draft(&target)?;
@@ -62,36 +66,11 @@ fn write_io(path: &Path, text: &str) -> io::Result<()> {
 
 /// A stream of this process under the name of a file. Opened anew it would have a position of its own, and what is
 /// written there and what goes to stdout would overwrite each other.
-#[derive(Clone, Copy)]
-enum Stream {
-    Out,
-    Err,
-}
-
-impl Stream {
-    fn named(path: &Path) -> Option<Self> {
-        match path.to_str()? {
-            "/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1" => Some(Self::Out),
-            "/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2" => Some(Self::Err),
-            _ => None,
-        }
-    }
-
-    fn write(self, text: &str) -> io::Result<()> {
-        let mut stream: Box<dyn io::Write> = match self {
-            Self::Out => Box::new(io::stdout().lock()),
-            Self::Err => Box::new(io::stderr().lock()),
-        };
-        stream.write_all(text.as_bytes())?;
-        stream.flush()
-    }
-}
-
-/// A reader that went away is no error.
-fn unread_is_fine(written: io::Result<()>) -> io::Result<()> {
-    match written {
-        Err(why) if why.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other,
+fn own_stream(path: &Path) -> Option<Box<dyn io::Write>> {
+    match path.to_str()? {
+        "/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1" => Some(Box::new(io::stdout())),
+        "/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2" => Some(Box::new(io::stderr())),
+        _ => None,
     }
 }
 

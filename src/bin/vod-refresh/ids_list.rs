@@ -8,29 +8,42 @@ use std::str::FromStr;
 
 use vod_refresh::ids::{IdList, InvalidId, ListFaults};
 
-use crate::exit::Failure;
-use crate::words::harmless;
+use crate::exit::{Failure, Result};
+use crate::files::shown;
 
 /// Where an id stands that is a bare word on the command line.
 pub(crate) const ARGUMENT: &str = "argument";
 
 /// Ids from the command line and from files together, each once, in the order given. `noun` is `media id` or `job id`,
 /// `place` where `words` stand on the command line: [`ARGUMENT`], or an option.
-pub(crate) fn collect<Id>(
-    noun: &str,
-    place: &str,
-    words: &[String],
-    files: &[PathBuf],
-) -> Result<Vec<Id>, Failure>
+pub(crate) fn collect<Id>(noun: &str, place: &str, words: &[String], files: &[PathBuf]) -> Result<Vec<Id>>
 where
     Id: FromStr<Err = InvalidId> + Clone + Eq + Hash,
 {
     let mut list = IdList::default();
-    add_words(&mut list, place, words);
+    for (n, text) in words.iter().enumerate() {
+        match text.parse() {
+            Ok(id) => list.push(id),
+            Err(why) => {
+                let place = format!("{place} {}", n + 1);
+                list.fault(match why {
+                    InvalidId::Comma => {
+                        format!("{place}: {text:?} has a comma in it: separate arguments by blanks")
+                    }
+                    why => format!("{place}: {text:?} {why}"),
+                });
+            }
+        }
+    }
     // Whether a whole file could not be read: then it is not only ids that are wrong.
     let mut unread = false;
-    for file in files {
-        let (name, read) = add_file(&mut list, file);
+    for path in files {
+        let is_stdin = path == Path::new("-");
+        let name = if is_stdin { "stdin".to_owned() } else { shown(path) };
+        let read = match is_stdin {
+            true => list.read(&name, io::stdin().lock()),
+            false => File::open(path).and_then(|file| list.read(&name, file)),
+        };
         if let Err(why) = read {
             unread = true;
             list.fault(format!("{name}: cannot be read: {why}"));
@@ -41,36 +54,6 @@ where
         Ok(ids) => Ok(ids),
         Err(faults) => Err(failure(noun, faults, unread)),
     }
-}
-
-/// Adds ids from the command line, one a word.
-fn add_words<Id>(list: &mut IdList<Id>, place: &str, words: &[String])
-where
-    Id: FromStr<Err = InvalidId> + Clone + Eq + Hash,
-{
-    for (n, text) in words.iter().enumerate() {
-        let place = format!("{place} {}", n + 1);
-        match text.parse() {
-            Ok(id) => list.push(id),
-            Err(InvalidId::Comma) => {
-                list.fault(format!("{place}: {text:?} has a comma in it: separate arguments by blanks"));
-            }
-            Err(why) => list.fault(format!("{place}: {text:?} {why}")),
-        }
-    }
-}
-
-/// Adds the ids in a file, or on standard input if it is `-`; its name for people, and whether it could be read.
-fn add_file<Id>(list: &mut IdList<Id>, path: &Path) -> (String, io::Result<()>)
-where
-    Id: FromStr<Err = InvalidId> + Clone + Eq + Hash,
-{
-    if path == Path::new("-") {
-        return ("stdin".to_owned(), list.read("stdin", io::stdin().lock()));
-    }
-    let name = harmless(&format!("{}", path.display()));
-    let read = File::open(path).and_then(|file| list.read(&name, file));
-    (name, read)
 }
 
 fn failure(noun: &str, faults: ListFaults, unread: bool) -> Failure {
@@ -102,7 +85,8 @@ mod tests {
     #[test]
     fn a_comma_inside_an_argument_is_refused() {
         let arguments = ["m1".to_owned(), "m2,m3".to_owned(), String::new()];
-        let error = collect::<MediaId>("media id", ARGUMENT, &arguments, &[]).unwrap_err().lines();
+        let failure = collect::<MediaId>("media id", ARGUMENT, &arguments, &[]).unwrap_err();
+        let error = failure.lines();
         assert_eq!(error[0], "error: 2 media ids are not usable");
         assert_eq!(error[1], r#"  argument 2: "m2,m3" has a comma in it: separate arguments by blanks"#);
         assert_eq!(error[2], r#"  argument 3: "" is empty"#);

@@ -1,7 +1,7 @@
 //! Log lines of the library on stderr: all of them with `-v`, else its warnings as short lines.
 
 use std::collections::HashMap;
-use std::fmt::{Debug, Write as _};
+use std::fmt::Debug;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
@@ -12,15 +12,15 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::args::talk::{LogFormat, TalkArgs};
+use crate::args::shared::{LogFormat, MessageArgs};
+use crate::formatting::{escape_control, shorten};
 use crate::printer::Printer;
-use crate::words::{harmless, short};
 
-/// Warnings of one place in the code beyond this are not shown: strangers can cause them without end.
+/// Warnings of one place in the code beyond this are not shown: senders from outside can cause them without end.
 const SAME_WARNING: u32 = 3;
 
 /// Sends what the library logs where the options want it. Only the first call in a process counts.
-pub(crate) fn start(talk: &TalkArgs, printer: &Printer) {
+pub(crate) fn start(talk: &MessageArgs, printer: &Printer) {
     if talk.quiet && talk.verbose == 0 {
         return;
     }
@@ -40,7 +40,9 @@ pub(crate) fn start(talk: &TalkArgs, printer: &Printer) {
         (LogFormat::Json, _) => registry
             .with(tracing_subscriber::fmt::layer().json().with_writer(writer).with_filter(ours))
             .try_init(),
-        (LogFormat::Text, 0) => registry.with(ShortLines::new(printer.clone()).with_filter(ours)).try_init(),
+        (LogFormat::Text, 0) => registry
+            .with(ShortLines { printer: printer.clone(), counts: Mutex::default() }.with_filter(ours))
+            .try_init(),
         (LogFormat::Text, _) => {
             // Never coloured: that is a feature which we don't build, and asking for it all the same is a fault.
             let layer = tracing_subscriber::fmt::layer().with_ansi(false);
@@ -56,7 +58,7 @@ struct LineWriter(Printer);
 
 impl io::Write for LineWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.raw_err(bytes);
+        self.0.write_stderr(bytes);
         Ok(bytes.len())
     }
 
@@ -68,38 +70,28 @@ impl io::Write for LineWriter {
 /// Warnings as lines for people: `warning: refused a callback (why: no x-vod-timestamp header)`.
 struct ShortLines {
     printer: Printer,
-    /// How often each place in the code has spoken.
-    spoken: Mutex<HashMap<tracing::callsite::Identifier, u32>>,
-}
-
-impl ShortLines {
-    fn new(printer: Printer) -> Self {
-        Self { printer, spoken: Mutex::new(HashMap::new()) }
-    }
+    /// How many lines each place in the code has made.
+    counts: Mutex<HashMap<tracing::callsite::Identifier, u32>>,
 }
 
 impl<S: Subscriber> Layer<S> for ShortLines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let times = {
-            let mut spoken = self.spoken.lock().unwrap_or_else(PoisonError::into_inner);
-            let times = spoken.entry(event.metadata().callsite()).or_insert(0);
-            *times += 1;
-            *times
+        let count = {
+            let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = counts.entry(event.metadata().callsite()).or_insert(0);
+            *count += 1;
+            *count
         };
-        let mut words = Words::default();
-        event.record(&mut words);
-        match times {
-            ..=SAME_WARNING => {
-                let line = words.line();
-                if *event.metadata().level() == Level::ERROR {
-                    self.printer.fail(&[format!("error: {line}")]);
-                } else {
-                    self.printer.warn(&line);
-                }
+        let mut text = EventText::default();
+        event.record(&mut text);
+        match count {
+            ..=SAME_WARNING if *event.metadata().level() == Level::ERROR => {
+                self.printer.fail(&[format!("error: {}", text.line())]);
             }
-            _ if times == SAME_WARNING + 1 => {
-                self.printer
-                    .warn(&format!("more of the same is not shown (`-v` shows all): {}", words.message));
+            ..=SAME_WARNING => self.printer.warn(&text.line()),
+            n if n == SAME_WARNING + 1 => {
+                let message = text.message;
+                self.printer.warn(&format!("more of the same is not shown (`-v` shows all): {message}"));
             }
             _ => {}
         }
@@ -108,27 +100,24 @@ impl<S: Subscriber> Layer<S> for ShortLines {
 
 /// The message and the fields of one event.
 #[derive(Default)]
-struct Words {
+struct EventText {
     message: String,
     fields: Vec<String>,
 }
 
-impl Words {
+impl EventText {
     fn line(&self) -> String {
-        let mut line = self.message.clone();
-        if !self.fields.is_empty() {
-            let _ = write!(line, " ({})", self.fields.join(", "));
-        }
-        short(&harmless(&line), 500)
+        let fields = self.fields.join(", ");
+        let fields = if fields.is_empty() { fields } else { format!(" ({fields})") };
+        shorten(&escape_control(&format!("{}{fields}", self.message)), 500)
     }
 }
 
-impl Visit for Words {
+impl Visit for EventText {
     fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "message" {
-            self.message = value.to_owned();
-        } else {
-            self.fields.push(format!("{}: {value}", field.name()));
+        match field.name() {
+            "message" => self.message = value.to_owned(),
+            name => self.fields.push(format!("{name}: {value}")),
         }
     }
 

@@ -1,39 +1,39 @@
 //! The command line of `vod-refresh`: parse, run, say how it ended.
 
+mod advice;
 mod args;
-mod block;
-mod carry_on;
+mod callback_keys;
 mod commands;
-mod consent;
+mod duration;
+mod environment;
 mod exit;
 mod files;
+mod formatting;
 mod ids_list;
-mod kept;
-mod keys;
-mod listen;
+mod journal_handle;
+mod live_region;
 mod logs;
+mod next_command;
 mod output;
 mod printer;
 mod progress;
-mod queue_url;
-mod screen;
 mod settings;
+mod setup;
 mod signals;
-mod span;
-mod words;
-mod world;
-mod zone;
+mod terminal_writer;
+mod timezone;
+
+use std::future::Future;
 
 use clap::Parser as _;
-use vod_refresh::vod::TaskType;
+use vod_refresh::{Error, ErrorKind};
 
-use crate::args::talk::TalkArgs;
+use crate::args::shared::MessageArgs;
 use crate::args::{Cli, Command};
-use crate::commands::{callback, doctor, media, pages, quota, resume, runs, status, wait};
-use crate::exit::{ExitCode, Failure};
+use crate::environment::Environment;
+use crate::exit::{ExitCode, Result};
 use crate::output::github::GitHub;
 use crate::printer::Printer;
-use crate::world::World;
 
 fn main() -> std::process::ExitCode {
     // A panic has been printed by then; scripts know only the codes of the contract.
@@ -44,25 +44,25 @@ fn main() -> std::process::ExitCode {
 fn command_line() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
+        // Help and version come here too. A reader that went away is no error.
+        Err(answer) if !answer.use_stderr() => {
+            let _ = answer.print();
+            return ExitCode::Complete;
+        }
         Err(answer) => {
-            // Help and version come here too. A reader that went away is no error.
-            if !answer.use_stderr() {
-                let _ = answer.print();
-                return ExitCode::Complete;
-            }
-            misunderstood(&answer);
+            refuse(&answer);
             return ExitCode::Usage;
         }
     };
-    let printer = Printer::new(&cli.talk);
-    logs::start(&cli.talk, &printer);
-    let world = World::real();
-    let code = match dispatch(&cli.command, &world, &printer) {
+    let printer = Printer::new(&cli.messages);
+    logs::start(&cli.messages, &printer);
+    let environment = Environment::of_process(printer.clone());
+    let code = match block_on(commands::execute(&cli.command, &environment)) {
         Ok(code) => code,
         Err(failure) => {
-            printer.fail(&failure.lines());
-            if let Some(github) = GitHub::here(&world, &printer).filter(|_| cli.command.is_run()) {
-                github.refused(&failure);
+            printer.fail(failure.lines());
+            if let Some(github) = GitHub::detect(&environment, &printer).filter(|_| cli.command.is_run()) {
+                github.report_failure(&failure);
             }
             failure.exit_code()
         }
@@ -72,36 +72,29 @@ fn command_line() -> ExitCode {
 }
 
 /// Says what is wrong with a command line.
-fn misunderstood(answer: &clap::Error) {
-    let (world, printer) = (World::real(), Printer::new(&TalkArgs::default()));
-    let Some(github) = GitHub::here(&world, &printer) else {
+fn refuse(answer: &clap::Error) {
+    let environment = Environment::of_process(Printer::new(&MessageArgs::default()));
+    let printer = &environment.printer;
+    let Some(github) = GitHub::detect(&environment, printer) else {
         let _ = answer.print();
         return;
     };
-    let told = answer.to_string();
-    printer.raw_err(told.as_bytes());
+    let text = answer.to_string();
+    printer.write_stderr(text.as_bytes());
     // Which command it was to be is not known where the line can't be parsed.
     if std::env::args().nth(1).is_some_and(|word| Command::RUNS.contains(&word.as_str())) {
-        github.misunderstood(&told);
+        github.report_usage_error(&text);
     }
 }
 
-fn dispatch(command: &Command, world: &World, printer: &Printer) -> Result<ExitCode, Failure> {
-    match command {
-        Command::Refresh(args) => media::execute(TaskType::Refresh, args, world, printer),
-        Command::Preload(args) => media::execute(TaskType::Preload, args, world, printer),
-        Command::Wait(args) => wait::execute(args, world, printer),
-        Command::Callback(command) => callback::execute(command, world, printer),
-        #[cfg(feature = "emulator")]
-        Command::Emulator(args) => commands::emulator::execute(args, printer),
-        #[cfg(feature = "emulator")]
-        Command::Demo(args) => commands::demo::execute(args, printer),
-        Command::Completions { shell } => pages::completions(*shell, printer),
-        Command::Man { command } => pages::man(command.as_deref(), printer),
-        Command::Resume(args) => resume::execute(args, world, printer),
-        Command::Status(args) => status::execute(args, world, printer),
-        Command::Runs(args) => runs::execute(args, world, printer),
-        Command::Quota(args) => quota::execute(args, world, printer),
-        Command::Doctor(args) => doctor::execute(args, world, printer),
-    }
+/// Runs `work` on a runtime of its own, on this thread.
+fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|why| Error::new(ErrorKind::Internal, "no runtime").with_source(why))?;
+    let result = runtime.block_on(work);
+    // A name lookup that hangs must not hold up the end.
+    runtime.shutdown_background();
+    result
 }

@@ -1,4 +1,4 @@
-//! The one way out: results to stdout, talk to stderr.
+//! The one way out: results to stdout, messages to stderr.
 //!
 //! A reader that went away is no error and no reason to stop: the work goes on, and the exit code tells.
 
@@ -11,10 +11,10 @@ use std::thread::JoinHandle;
 use serde_json::json;
 use vod_refresh::net::clock::{Clock as _, SystemClock, to_wire};
 
-use crate::args::talk::{LogFormat, TalkArgs, When};
+use crate::args::shared::{LogFormat, MessageArgs, When};
 use crate::exit::Failure;
-use crate::screen::{self, Screen};
-use crate::words::unheeded;
+use crate::formatting::escape_workflow_commands;
+use crate::terminal_writer::{self, TerminalWriter};
 
 /// What writing to a terminal that was closed fails with. The standard library has no name for it; on a disk it is a fault.
 const EIO: i32 = 5;
@@ -26,25 +26,25 @@ pub(crate) struct Printer(Arc<Shared>);
 struct Shared {
     quiet: bool,
     json_lines: bool,
+    live: bool,
     colour_out: bool,
     colour_err: bool,
-    /// A runner reads along and takes some lines for commands.
-    runner_reads: bool,
-    live: bool,
-    /// While a run goes on, a terminal is written to by a thread of its own.
-    way: Mutex<Way>,
-    err_is_terminal: bool,
     out_is_terminal: bool,
+    err_is_terminal: bool,
+    /// GitHub's runner reads along and takes some lines for commands.
+    runner_reads: bool,
     /// Nobody reads stdout any more.
     out_gone: AtomicBool,
+    sink: Mutex<Sink>,
 }
 
 /// How stderr is written to, and stdout where it is a terminal.
-enum Way {
-    Directly,
-    ByScreen(Screen),
+enum Sink {
+    Direct,
+    /// While a run goes on, which must not wait for a terminal.
+    Thread(TerminalWriter),
     /// Directly, once the thread has written what it was given.
-    After(JoinHandle<()>),
+    Closing(JoinHandle<()>),
 }
 
 /// How serious a line on stderr is.
@@ -55,44 +55,31 @@ pub(crate) enum Level {
     Error,
 }
 
-impl Level {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Info => "INFO",
-            Self::Warn => "WARN",
-            Self::Error => "ERROR",
-        }
-    }
-}
-
 impl Printer {
-    pub(crate) fn new(talk: &TalkArgs) -> Self {
-        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let plain =
-            set("NO_COLOR") || set("CI") || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let colour = |terminal: bool| match talk.color {
+    pub(crate) fn new(talk: &MessageArgs) -> Self {
+        let variable = |name: &str| std::env::var_os(name).unwrap_or_default();
+        let is_set = |name: &str| !variable(name).is_empty();
+        let plain = is_set("NO_COLOR") || is_set("CI") || variable("TERM") == "dumb";
+        let wanted = |when: When, auto: bool| match when {
             When::Always => true,
             When::Never => false,
-            When::Auto => terminal && !plain,
+            When::Auto => auto && !plain,
         };
-        let (terminal, out_is_terminal) = (io::stderr().is_terminal(), io::stdout().is_terminal());
+        let (out_is_terminal, err_is_terminal) = (io::stdout().is_terminal(), io::stderr().is_terminal());
+        let json_lines = talk.log_format == LogFormat::Json;
         // With `-v` log lines would tear the live view apart.
-        let live = match talk.progress {
-            When::Always => true,
-            When::Never => false,
-            When::Auto => terminal && !plain && talk.verbose == 0,
-        };
+        let live = wanted(talk.progress, err_is_terminal && talk.verbose == 0);
         Self(Arc::new(Shared {
             quiet: talk.quiet,
-            json_lines: talk.log_format == LogFormat::Json,
-            colour_out: colour(out_is_terminal),
-            colour_err: colour(terminal),
-            runner_reads: std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
-            live: live && !talk.quiet && talk.log_format == LogFormat::Text,
-            way: Mutex::new(Way::Directly),
-            err_is_terminal: terminal,
+            json_lines,
+            live: live && !talk.quiet && !json_lines,
+            colour_out: wanted(talk.color, out_is_terminal),
+            colour_err: wanted(talk.color, err_is_terminal),
             out_is_terminal,
+            err_is_terminal,
+            runner_reads: variable("GITHUB_ACTIONS") == "true",
             out_gone: AtomicBool::new(false),
+            sink: Mutex::new(Sink::Direct),
         }))
     }
 
@@ -111,74 +98,69 @@ impl Printer {
 
     /// Writes a result to stdout; it brings its own line end.
     pub(crate) fn out(&self, text: &str) -> Result<(), Failure> {
-        if self.0.out_gone.load(Ordering::Relaxed) {
+        let Shared { out_gone, out_is_terminal, runner_reads, .. } = &*self.0;
+        if out_gone.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let text = if self.0.runner_reads { unheeded(text) } else { Cow::Borrowed(text) };
-        // A pipe whose reader has paused must not hold up the view.
-        let writer = match &*self.way_for(self.0.out_is_terminal) {
-            Way::ByScreen(screen) if self.0.out_is_terminal => Some(screen.writer()),
+        let text = if *runner_reads { escape_workflow_commands(text) } else { Cow::Borrowed(text) };
+        // The lock is gone by the time of writing: a pipe whose reader has paused must not hold up the view.
+        let by_thread = match &*self.sink(*out_is_terminal) {
+            Sink::Thread(writer) if *out_is_terminal => Some(writer.stdout()),
             _ => None,
         };
-        let written = match writer {
-            Some(write) => write(&text),
-            None => screen::to_stdout(&text),
-        };
-        match written {
-            Ok(()) => Ok(()),
-            Err(why) => {
-                self.0.out_gone.store(true, Ordering::Relaxed);
-                let closed = why.kind() == io::ErrorKind::BrokenPipe
-                    || (self.0.out_is_terminal && why.raw_os_error() == Some(EIO));
-                if closed {
-                    return Ok(());
-                }
-                Err(Failure::output("to stdout", why))
-            }
-        }
+        let written = by_thread.map_or_else(|| terminal_writer::write_stdout(&text), |write| write(&text));
+        written.or_else(|why| {
+            out_gone.store(true, Ordering::Relaxed);
+            let is_closed = why.kind() == io::ErrorKind::BrokenPipe
+                || (*out_is_terminal && why.raw_os_error() == Some(EIO));
+            if is_closed { Ok(()) } else { Err(Failure::output("to stdout", why)) }
+        })
     }
 
-    /// A line of talk, unless quiet.
+    /// Writes a line to stderr, unless quiet.
     pub(crate) fn say(&self, line: &str) {
         if !self.0.quiet {
-            self.err(Level::Info, line);
+            self.line(Level::Info, line);
         }
     }
 
-    /// A warning, unless quiet.
+    /// Writes a warning, unless quiet.
     pub(crate) fn warn(&self, text: &str) {
         if !self.0.quiet {
-            self.err(Level::Warn, &format!("warning: {text}"));
+            self.line(Level::Warn, &format!("warning: {text}"));
         }
     }
 
-    /// Why a command failed; also when quiet.
+    /// Says why a command failed; also when quiet.
     pub(crate) fn fail(&self, lines: &[String]) {
         for line in lines {
-            self.err(Level::Error, line);
+            self.line(Level::Error, line);
         }
     }
 
-    /// A run begins: from now on it does not wait for a terminal.
+    /// A run begins: from now on nothing waits for a terminal.
     pub(crate) fn begin_run(&self) {
-        let on_screen = (self.0.live || self.0.err_is_terminal) && !self.0.quiet;
-        if let Some(screen) = on_screen.then(Screen::start).and_then(Result::ok) {
-            *self.way() = Way::ByScreen(screen);
+        let Shared { live, err_is_terminal, quiet, .. } = &*self.0;
+        if (*live || *err_is_terminal)
+            && !quiet
+            && let Ok(writer) = TerminalWriter::start()
+        {
+            *self.lock() = Sink::Thread(writer);
         }
     }
 
     /// Draws what `lines` gives for the columns and rows that there are, in place of what it drew before.
     pub(crate) fn draw(&self, lines: impl FnOnce(usize, usize) -> Vec<String>) {
-        if let Way::ByScreen(screen) = &*self.way() {
-            screen.draw(lines);
+        if let Sink::Thread(writer) = &*self.lock() {
+            writer.draw(lines);
         }
     }
 
     /// The run is over: takes the live view away. What is written from now on waits for that.
     pub(crate) fn end_run(&self) {
-        let mut way = self.way();
-        *way = match std::mem::replace(&mut *way, Way::Directly) {
-            Way::ByScreen(screen) => Way::After(screen.leave()),
+        let mut sink = self.lock();
+        *sink = match std::mem::replace(&mut *sink, Sink::Direct) {
+            Sink::Thread(writer) => Sink::Closing(writer.close()),
             other => other,
         };
     }
@@ -186,71 +168,65 @@ impl Printer {
     /// Waits until everything is written.
     pub(crate) fn finish(&self) {
         self.end_run();
-        drop(self.way_for(true));
+        drop(self.sink(true));
     }
 
-    /// Writes raw bytes to stderr, for log lines that are formatted elsewhere.
-    pub(crate) fn raw_err(&self, bytes: &[u8]) {
+    /// Writes bytes to stderr, such as log lines that are formatted elsewhere.
+    pub(crate) fn write_stderr(&self, bytes: &[u8]) {
         if self.0.runner_reads {
-            self.to_runner(&unheeded(&String::from_utf8_lossy(bytes)));
+            self.write_workflow_commands(&escape_workflow_commands(&String::from_utf8_lossy(bytes)));
         } else {
-            self.write_err(bytes);
+            self.write_bytes(bytes);
         }
     }
 
-    /// Writes lines to stderr that a runner may take for commands.
-    pub(crate) fn to_runner(&self, lines: &str) {
-        self.write_err(lines.as_bytes());
+    /// Writes lines to stderr that GitHub's runner may take for commands.
+    pub(crate) fn write_workflow_commands(&self, lines: &str) {
+        self.write_bytes(lines.as_bytes());
     }
 
-    fn write_err(&self, bytes: &[u8]) {
-        match &*self.way_for(true) {
-            Way::ByScreen(screen) => screen.talk(bytes),
-            _ => screen::put_bytes(bytes),
+    fn write_bytes(&self, bytes: &[u8]) {
+        match &*self.sink(true) {
+            Sink::Thread(writer) => writer.stderr(bytes),
+            _ => terminal_writer::write_stderr(bytes),
         }
     }
 
-    fn err(&self, level: Level, line: &str) {
-        let text = if self.0.json_lines {
-            let line = line.trim_start_matches("warning: ").trim_start_matches("error: ").trim();
-            let now = to_wire(SystemClock.now());
-            json!({"timestamp": now, "level": level.as_str(), "fields": {"message": line}, "target": "vod_refresh"})
-                .to_string()
-        } else {
-            self.coloured(level, line)
+    /// Writes a line to stderr. Its first word is coloured; it says the same without.
+    fn line(&self, level: Level, line: &str) {
+        let (name, word, colour) = match level {
+            Level::Info => ("INFO", "", ""),
+            Level::Warn => ("WARN", "warning:", "33"),
+            Level::Error => ("ERROR", "error:", "31"),
         };
-        self.raw_err(format!("{text}\n").as_bytes());
-    }
-
-    /// Colours the word at the start; it says the same without.
-    fn coloured(&self, level: Level, line: &str) -> String {
-        let (word, code) = match level {
-            Level::Warn => ("warning:", "33"),
-            Level::Error => ("error:", "31"),
-            Level::Info => return line.to_owned(),
-        };
-        match line.strip_prefix(word) {
-            Some(rest) if self.0.colour_err => format!("\u{1b}[1;{code}m{word}\u{1b}[0m{rest}"),
+        let text = match line.strip_prefix(word) {
+            _ if self.0.json_lines => {
+                let line = line.trim_start_matches("warning: ").trim_start_matches("error: ").trim();
+                let now = to_wire(SystemClock.now());
+                json!({"timestamp": now, "level": name, "fields": {"message": line}, "target": "vod_refresh"})
+                    .to_string()
+            }
+            Some(rest) if self.0.colour_err && !word.is_empty() => {
+                format!("\u{1b}[1;{colour}m{word}\u{1b}[0m{rest}")
+            }
             _ => line.to_owned(),
-        }
+        };
+        self.write_stderr(format!("{text}\n").as_bytes());
     }
 
-    /// How to write, to a terminal or not.
-    fn way_for(&self, terminal: bool) -> MutexGuard<'_, Way> {
-        let mut way = self.way();
-        if terminal {
-            *way = match std::mem::replace(&mut *way, Way::Directly) {
-                Way::After(thread) => {
-                    let _ = thread.join();
-                    Way::Directly
-                }
-                other => other,
-            };
+    /// Returns how to write to the terminal, or to something else, once nothing older is still being written there.
+    fn sink(&self, is_terminal: bool) -> MutexGuard<'_, Sink> {
+        let mut sink = self.lock();
+        if is_terminal
+            && let Sink::Closing(_) = *sink
+            && let Sink::Closing(thread) = std::mem::replace(&mut *sink, Sink::Direct)
+        {
+            let _ = thread.join();
         }
-        way
+        sink
     }
 
-    fn way(&self) -> MutexGuard<'_, Way> {
-        self.0.way.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Sink> {
+        self.0.sink.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,9 +1,11 @@
-//! What the journal keeps of a command line, so that `resume` leads to the same service and hears the same events.
+//! The options of a run that the journal stores, so that `resume` reaches the same service and the same event sources.
 
+use clap::Args;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::args::connection::ConnectionArgs;
-use crate::args::events::EventArgs;
+use crate::args::shared::{ConnectionArgs, EventArgs, RunArgs};
+use crate::environment::{Environment, variable};
 
 /// Connection and event source of a run. No secret: a key stands here only as the path of its file.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -14,15 +16,67 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn to_json(&self) -> serde_json::Value {
+    /// Settings of a new run: the options given, else the environment's values.
+    pub(crate) fn new(args: &RunArgs, environment: &Environment) -> Self {
+        Self { connection: settled(&args.connection, environment), events: args.events.clone() }
+    }
+
+    /// Reads the settings of a stored run; gives the defaults where a library user stored something else.
+    pub(crate) fn stored(stored: &Value) -> Self {
+        serde_json::from_value(stored.clone()).unwrap_or_default()
+    }
+
+    /// The settings of a stored run, overridden by the options given now. The environment was read when the run began, and is
+    /// not read again.
+    pub(crate) fn stored_or_given(stored: &Value, args: &RunArgs) -> Self {
+        let mut merged = Self::stored(stored).to_json();
+        let given = Self { connection: args.connection.clone(), events: args.events.clone() }.to_json();
+        for part in ["connection", "events"] {
+            for (name, value) in given[part].as_object().into_iter().flatten() {
+                let was_given = !matches!(value, Value::Null | Value::Bool(false));
+                if was_given {
+                    merged[part][name] = value.clone();
+                }
+            }
+        }
+        Self::stored(&merged)
+    }
+
+    pub(crate) fn to_json(&self) -> Value {
         // Our own types always have a JSON form.
         serde_json::to_value(self).unwrap_or_default()
     }
+}
 
-    /// What a run was begun with; the defaults where a library user wrote something else there.
-    pub(crate) fn of(stored: &serde_json::Value) -> Self {
-        serde_json::from_value(stored.clone()).unwrap_or_default()
+/// `given` with the environment's settings where none were given.
+///
+/// `SSL_CERT_FILE` stays out: it belongs to the machine, not to the run.
+pub(crate) fn settled(given: &ConnectionArgs, environment: &Environment) -> ConnectionArgs {
+    let or = |given: &Option<String>, name| given.clone().or_else(|| environment.variable(name));
+    ConnectionArgs {
+        region: or(&or(&given.region, variable::REGION), variable::VENDOR_REGION),
+        endpoint: or(&given.endpoint, variable::ENDPOINT),
+        task_endpoint: or(&given.task_endpoint, variable::TASK_ENDPOINT),
+        ..given.clone()
     }
+}
+
+/// A group of options as words, in the order of the help, to give them again on another command line.
+///
+/// A group's fields have the names of its options, so the parser's definition and the JSON form suffice.
+pub(crate) fn arguments<Group: Args + Serialize>(options: &Group) -> Vec<String> {
+    let values = serde_json::to_value(options).unwrap_or_default();
+    let mut words = Vec::new();
+    for option in Group::augment_args(clap::Command::new("options")).get_arguments() {
+        let name = format!("--{}", option.get_long().unwrap_or_default());
+        match &values[option.get_id().as_str()] {
+            Value::Null | Value::Bool(false) => {}
+            Value::Bool(true) => words.push(name),
+            Value::String(text) => words.extend([name, text.clone()]),
+            number => words.extend([name, number.to_string()]),
+        }
+    }
+    words
 }
 
 #[cfg(test)]
@@ -31,13 +85,16 @@ mod tests {
 
     use super::*;
     use crate::args::{Cli, Command};
-    use crate::world::{World, variable};
 
-    fn parsed(line: &str, world: &World) -> Settings {
+    fn parsed(line: &str) -> RunArgs {
         let Command::Wait(args) = Cli::try_parse_from(line.split_whitespace()).unwrap().command else {
             panic!()
         };
-        args.run.settings(world)
+        args.run
+    }
+
+    fn all_words(settings: &Settings) -> String {
+        [arguments(&settings.connection), arguments(&settings.events)].concat().join(" ")
     }
 
     const LINE: &str = "vod-refresh wait J1 --task-endpoint http://127.0.0.1:2 --signature-version v3 --max-rps 5 \
@@ -46,18 +103,17 @@ mod tests {
 
     #[test]
     fn what_is_kept_comes_back_and_leads_anywhere_to_the_same_place() {
-        let world = World::of(vec![
+        let environment = Environment::of_test(vec![
             (variable::ENDPOINT, "http://127.0.0.1:1".to_owned()),
             (variable::CALLBACK_KEY, "MarkOfTheKey".to_owned()),
         ]);
-        let kept = parsed(LINE, &world).to_json();
+        let kept = Settings::new(&parsed(LINE), &environment).to_json();
         assert!(!kept.to_string().contains("MarkOfTheKey"));
-        let back = Settings::of(&kept);
+        let back = Settings::stored(&kept);
         assert_eq!(back.to_json(), kept);
         let here = std::env::current_dir().unwrap();
-        let words = [back.connection.words(), back.events.words()].concat().join(" ");
         assert_eq!(
-            words,
+            all_words(&back),
             format!(
                 "--endpoint http://127.0.0.1:1 --task-endpoint http://127.0.0.1:2 --signature-version v3 --max-rps 5 \
                  --ca-file {0}/ca.pem --allow-http --callback-listen 0.0.0.0:8080 --callback-url https://h/vod \
@@ -69,11 +125,9 @@ mod tests {
 
     #[test]
     fn what_is_given_goes_before_what_is_kept() {
-        let world = World::of(Vec::new());
-        let kept = parsed(LINE, &world);
-        let given = parsed("vod-refresh wait J1 --max-rps 9 --callback-listen 127.0.0.1:0", &world);
-        let (connection, events) = (given.connection.or(&kept.connection), given.events.or(&kept.events));
-        let words = [connection.words(), events.words()].concat().join(" ");
+        let kept = Settings::new(&parsed(LINE), &Environment::of_test(Vec::new()));
+        let given = parsed("vod-refresh wait J1 --max-rps 9 --callback-listen 127.0.0.1:0");
+        let words = all_words(&Settings::stored_or_given(&kept.to_json(), &given));
         assert!(words.contains("--max-rps 9") && words.contains("--signature-version v3"), "{words}");
         assert!(
             words.contains("--callback-listen 127.0.0.1:0") && words.contains("https://h/vod"),
@@ -84,7 +138,21 @@ mod tests {
     #[test]
     fn settings_of_other_versions_and_programs_are_taken_as_far_as_they_go() {
         let other = serde_json::json!({"connection": {"region": "cn-beijing", "later": 1}, "more": []});
-        assert_eq!(Settings::of(&other).connection.words(), ["--region", "cn-beijing"]);
-        assert!(Settings::of(&serde_json::Value::Null).connection.words().is_empty());
+        assert_eq!(arguments(&Settings::stored(&other).connection), ["--region", "cn-beijing"]);
+        assert!(arguments(&Settings::stored(&Value::Null).connection).is_empty());
+    }
+
+    /// As `tests/fixtures/journal-0.1.0.sql` has them.
+    #[test]
+    fn settings_of_the_first_version_are_read() {
+        let stored = r#"{"connection":{"allow_http":false,"ca_file":null,"endpoint":"http://127.0.0.1:8190",
+            "max_rps":null,"profile":null,"region":null,"signature_version":"v3","task_endpoint":null},
+            "events":{"allow_unsigned_callbacks":false,"callback_auth_key_file":"/etc/key",
+            "callback_listen":"127.0.0.1:8191","callback_url":null,"queue":null}}"#;
+        assert_eq!(
+            all_words(&Settings::stored(&serde_json::from_str(stored).unwrap())),
+            "--endpoint http://127.0.0.1:8190 --signature-version v3 --callback-listen 127.0.0.1:8191 \
+             --callback-auth-key-file /etc/key"
+        );
     }
 }

@@ -5,13 +5,19 @@
 //!
 //! A thread of its own listens: the main thread may be stuck writing to a reader that has stopped reading.
 
+use std::future::poll_fn;
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::Duration;
 
+#[cfg(unix)]
+use tokio::signal::unix::Signal as Source;
+#[cfg(windows)]
+use tokio::signal::windows::CtrlC as Source;
 use tokio_util::sync::CancellationToken;
 use vod_refresh::{Error, ErrorKind};
 
-use crate::exit::{ExitCode, Failure};
+use crate::exit::{ExitCode, Result};
 use crate::printer::Printer;
 
 /// The contract gives an interrupted run two seconds. The driver takes 1.5 s of them at most.
@@ -25,25 +31,25 @@ pub(crate) struct Signals {
 
 impl Signals {
     /// Starts to listen; `goodbye` is what the first signal prints.
-    pub(crate) fn listen(printer: &Printer, goodbye: &'static str) -> Result<Self, Failure> {
+    pub(crate) fn listen(printer: &Printer, goodbye: &'static str) -> Result<Self> {
         let failed = |why| Error::new(ErrorKind::Internal, "cannot listen for signals").with_source(why);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-        let mut source = {
+        let mut sources = {
             let _inside = runtime.enter();
-            Source::new().map_err(failed)?
+            sources().map_err(failed)?
         };
         let signals = Self { first: Arc::new(OnceLock::new()), stop: CancellationToken::new() };
         let (first, stop, printer) = (Arc::clone(&signals.first), signals.stop.clone(), printer.clone());
         let listener = move || {
             runtime.block_on(async move {
-                let code = source.next().await;
+                let code = next(&mut sources).await;
                 let _ = first.set(code);
                 stop.cancel();
                 // By a thread of its own again: a terminal that was stopped (Ctrl-S) takes no word, and the end is due.
                 let _ =
                     std::thread::Builder::new().name("goodbye".into()).spawn(move || printer.say(goodbye));
-                // Whichever comes first; the exit code tells of the first signal all the same.
-                let _ = tokio::time::timeout(LAST_RESORT, source.next()).await;
+                // Whichever comes first; the exit code is that of the first signal all the same.
+                let _ = tokio::time::timeout(LAST_RESORT, next(&mut sources)).await;
                 end_now(code);
             });
         };
@@ -67,50 +73,42 @@ fn end_now(code: ExitCode) -> ! {
     std::process::exit(i32::from(code.number()))
 }
 
+/// The signals to listen for, and the exit code that each asks for.
 #[cfg(unix)]
-struct Source {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-    /// `None` where it is ignored.
-    hangup: Option<tokio::signal::unix::Signal>,
+fn sources() -> std::io::Result<Vec<(Source, ExitCode)>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut sources = vec![
+        (signal(SignalKind::interrupt())?, ExitCode::Interrupted),
+        (signal(SignalKind::terminate())?, ExitCode::Terminated),
+    ];
+    if heeds_hangup() {
+        // Nobody at a closed terminal reads the code: the contract needs no third one.
+        sources.push((signal(SignalKind::hangup())?, ExitCode::Terminated));
+    }
+    Ok(sources)
 }
 
-#[cfg(unix)]
-impl Source {
-    fn new() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let hangup = if heeds_hangup() { Some(signal(SignalKind::hangup())?) } else { None };
-        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        Ok(Self { interrupt, terminate, hangup })
-    }
+#[cfg(windows)]
+fn sources() -> std::io::Result<Vec<(Source, ExitCode)>> {
+    Ok(vec![(tokio::signal::windows::ctrl_c()?, ExitCode::Interrupted)])
+}
 
-    async fn next(&mut self) -> ExitCode {
-        let Self { interrupt, terminate, hangup } = self;
-        let hung_up = async {
-            match hangup {
-                Some(hangup) => hangup.recv().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = interrupt.recv() => ExitCode::Interrupted,
-            _ = terminate.recv() => ExitCode::Terminated,
-            // Nobody at a closed terminal reads the code: the contract needs no third one.
-            _ = hung_up => ExitCode::Terminated,
-        }
-    }
+/// Waits for the next signal; the exit code that it asks for.
+async fn next(sources: &mut [(Source, ExitCode)]) -> ExitCode {
+    poll_fn(|context| {
+        let mut came = sources.iter_mut().map(|(source, code)| source.poll_recv(context).map(|_| *code));
+        came.find(Poll::is_ready).unwrap_or(Poll::Pending)
+    })
+    .await
 }
 
 /// Whether SIGHUP was not ignored when we were started. Where the system does not tell, it is left as it is: whatever it
 /// does then, a run that was meant to go on is not ended by us.
 #[cfg(unix)]
 fn heeds_hangup() -> bool {
-    std::fs::read_to_string("/proc/self/status").ok().and_then(|status| ignored(&status)).is_some_and(
-        |mask| {
-            // Bit n - 1 is signal n, and SIGHUP is 1 everywhere.
-            mask & 1 == 0
-        },
-    )
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    // Bit n - 1 is signal n, and SIGHUP is 1 everywhere.
+    ignored(&status).is_some_and(|mask| mask & 1 == 0)
 }
 
 /// The mask of ignored signals in Linux's words about a process.
@@ -122,25 +120,8 @@ fn ignored(status: &str) -> Option<u64> {
     u64::from_str_radix(mask.get(mask.len().saturating_sub(16)..)?, 16).ok()
 }
 
-#[cfg(not(unix))]
-struct Source;
-
-#[cfg(not(unix))]
-impl Source {
-    #[expect(clippy::unnecessary_wraps, reason = "the other system's twin can fail")]
-    fn new() -> std::io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) -> ExitCode {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        ExitCode::Interrupted
-    }
-}
-
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -1,20 +1,17 @@
 //! `--dry-run`: the requests that would be sent, batch by batch. No call is made and nothing is written down.
 
 use serde::Serialize;
-use vod_refresh::auth::SignatureVersion;
 use vod_refresh::auth::percent;
 use vod_refresh::auth::preview::{Preview, Signer, preview};
 use vod_refresh::ids::RunId;
-use vod_refresh::vod::RefreshMediaPlayUrls;
-use vod_refresh::{CredentialProvider as _, Error, ErrorKind, RefreshRequest};
+use vod_refresh::{CredentialProvider as _, EnvironmentCredentials, Error, ErrorKind, RefreshRequest};
 
-use crate::args::connection::ConnectionArgs;
-use crate::args::output::Form;
-use crate::exit::{ExitCode, Failure};
+use crate::args::shared::{ConnectionArgs, Form};
+use crate::environment::Environment;
+use crate::exit::{ExitCode, Result};
+use crate::formatting::{count, escape_control};
 use crate::output::json;
-use crate::printer::Printer;
-use crate::words::{count, harmless};
-use crate::world::World;
+use crate::setup;
 
 /// Stands for the id that a run would get: as long as one, and the same each time.
 const NO_RUN: &str = "00000000-0000-0000-0000-000000000000";
@@ -35,23 +32,33 @@ pub(crate) async fn show(
     request: &RefreshRequest,
     connection: &ConnectionArgs,
     form: Form,
-    world: &World,
-    printer: &Printer,
-) -> Result<ExitCode, Failure> {
+    environment: &Environment,
+) -> Result<ExitCode> {
     let run = RunId::new(NO_RUN).map_err(|why| Error::new(ErrorKind::Internal, why.to_string()))?;
     let submissions = request.submissions(&run)?;
-    let endpoint = connection.unasked_client(world)?.endpoint().to_owned();
-    let signer = signer(connection, world, printer).await?;
-    let version = connection.version();
-    let plan =
-        |(n, submission): (usize, &RefreshMediaPlayUrls)| planned(n, submission, &endpoint, version, &signer);
-    let requests: Vec<Planned> = submissions.iter().enumerate().map(plan).collect::<Result<_, Error>>()?;
-    printer.out(&match form {
+    let endpoint = setup::client_without_credentials(connection, environment)?.endpoint().to_owned();
+    let signer = signer(connection, environment).await?;
+    let version = setup::signature_version(connection);
+    let mut requests = Vec::new();
+    for (n, submission) in submissions.iter().enumerate() {
+        let operation = submission.operation();
+        let Preview { params, headers, .. } = preview(version, &endpoint, &operation, &signer)?;
+        requests.push(Planned {
+            batch: n + 1,
+            media: submission.media.len(),
+            method: operation.method.to_string(),
+            endpoint: endpoint.clone(),
+            action: operation.action,
+            parameters: params,
+            headers,
+        });
+    }
+    environment.printer.out(&match form {
         Form::Text => requests.iter().map(|planned| paragraph(planned, requests.len())).collect(),
         Form::Json => json::document(&requests),
-        Form::Ndjson => requests.iter().map(json::document_line).collect::<String>(),
+        Form::Ndjson => requests.iter().map(json::line).collect::<String>(),
     })?;
-    printer.say(&format!(
+    environment.printer.say(&format!(
         "nothing was sent: {} for {}; the run id {NO_RUN} stands for the one that a run gets",
         count(requests.len() as u64, "request"),
         count(request.media.len() as u64, "media")
@@ -59,45 +66,21 @@ pub(crate) async fn show(
     Ok(ExitCode::Complete)
 }
 
-/// Who would sign. Only the environment is looked at: other sources may need calls.
-async fn signer(connection: &ConnectionArgs, world: &World, printer: &Printer) -> Result<Signer, Failure> {
+/// Finds the credential that would sign. Only the environment is searched: other sources may need calls.
+async fn signer(connection: &ConnectionArgs, environment: &Environment) -> Result<Signer> {
     let found = match &connection.profile {
         Some(_) => None,
-        None => connection.environment(world).credential().await?,
+        None => EnvironmentCredentials::from_lookup(|name| environment.variable(name)).credential().await?,
     };
-    match &found {
-        Some(credential) => {
-            let signer = Signer::from(credential);
-            let key_id = harmless(signer.key_id.as_deref().unwrap_or_default());
-            printer.say(&format!("key {key_id} of the {} would sign", credential.source));
-            Ok(signer)
-        }
-        None => {
-            printer
-                .say("no key in the environment; where else one may come from is not looked at in a dry run");
-            Ok(Signer::default())
-        }
-    }
-}
-
-fn planned(
-    n: usize,
-    submission: &RefreshMediaPlayUrls,
-    endpoint: &str,
-    version: SignatureVersion,
-    signer: &Signer,
-) -> Result<Planned, Error> {
-    let operation = submission.operation();
-    let Preview { params, headers, .. } = preview(version, endpoint, &operation, signer)?;
-    Ok(Planned {
-        batch: n + 1,
-        media: submission.media.len(),
-        method: operation.method.to_string(),
-        endpoint: endpoint.to_owned(),
-        action: operation.action,
-        parameters: params,
-        headers,
-    })
+    let printer = &environment.printer;
+    let Some(credential) = &found else {
+        printer.say("no key in the environment; where else one may come from is not looked at in a dry run");
+        return Ok(Signer::default());
+    };
+    let signer = Signer::from(credential);
+    let key_id = escape_control(signer.key_id.as_deref().unwrap_or_default());
+    printer.say(&format!("key {key_id} of the {} would sign", credential.source));
+    Ok(signer)
 }
 
 /// Parameters as the canonical query has them, one a line; placeholders stay readable.
@@ -106,12 +89,12 @@ fn paragraph(planned: &Planned, of: usize) -> String {
     let media = count(*media as u64, "media");
     let mut text = format!("batch {batch} of {of}: {method} {endpoint}/ {action}, {media}\n");
     for (name, value) in &planned.headers {
-        text.push_str(&format!("  {name}: {}\n", harmless(value)));
+        text.push_str(&format!("  {name}: {}\n", escape_control(value)));
     }
     for (name, value) in &planned.parameters {
         let placeholder = value.starts_with('<') && value.ends_with('>');
         let value =
-            if placeholder || name == "AccessKeyId" { harmless(value) } else { percent::encode(value) };
+            if placeholder || name == "AccessKeyId" { escape_control(value) } else { percent::encode(value) };
         text.push_str(&format!("  {}={value}\n", percent::encode(name)));
     }
     text

@@ -1,7 +1,7 @@
 //! `emulator`: the pretend cloud as a server, for people who test their own scripts.
 
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,29 +10,25 @@ use vod_refresh::emulator::{Emulator, Scenario};
 use vod_refresh::net::{HttpOptions, HttpTransport};
 use vod_refresh::{Error, ErrorKind};
 
-use super::block_on;
-use crate::args::EmulatorArgs;
-use crate::exit::{ExitCode, Failure};
+use crate::args::emulator::EmulatorArgs;
+use crate::exit::{ExitCode, Result};
+use crate::files::shown;
+use crate::formatting::{escape_control, shell_word};
 use crate::printer::Printer;
 use crate::signals::Signals;
-use crate::words::{harmless, shell_word};
 
-pub(crate) fn execute(args: &EmulatorArgs, printer: &Printer) -> Result<ExitCode, Failure> {
+pub(crate) async fn serve(args: &EmulatorArgs, printer: &Printer) -> Result<ExitCode> {
     let scenario = match &args.scenario {
         Some(path) => read(path)?,
         None => Scenario::new(),
     };
-    block_on(serve(args, scenario, printer))
-}
-
-async fn serve(args: &EmulatorArgs, scenario: Scenario, printer: &Printer) -> Result<ExitCode, Failure> {
     let failed = |why: io::Error| {
         Error::new(ErrorKind::Config, format!("cannot listen on {}", args.listen)).with_source(why)
     };
-    let listener = TcpListener::bind(args.listen.0).await.map_err(failed)?;
+    let listener = TcpListener::bind(args.listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let signals = Signals::listen(printer, "stopping")?;
-    if !args.listen.is_loopback() {
+    if !args.listen.ip().to_canonical().is_loopback() {
         printer.warn("other machines can reach the emulator; it is made for tests and guards nothing");
     }
     printer.say(&format!("emulator listening on http://{address}"));
@@ -50,20 +46,20 @@ fn introduce(scenario: &Scenario, printer: &Printer) {
         let secret = if (id.as_str(), secret.as_str()) == ("testid", "testsecret") { secret } else { "…" };
         printer.say(&format!(
             "  export ALIBABA_CLOUD_ACCESS_KEY_ID={} ALIBABA_CLOUD_ACCESS_KEY_SECRET={secret}",
-            shell_word(&harmless(id))
+            shell_word(&escape_control(id))
         ));
     }
     match &scenario.callback {
         Some(callback) => {
             let signed = if callback.key.is_some() { "signed" } else { "not signed" };
-            printer.say(&format!("  events go to {}, {signed}", harmless(&callback.url)));
+            printer.say(&format!("  events go to {}, {signed}", escape_control(&callback.url)));
         }
         None => printer.say("  no events are sent: the scenario has no `callback`"),
     }
 }
 
 /// Events mostly go to this machine, which no proxy can reach.
-fn event_transport() -> Result<HttpTransport, Error> {
+pub(super) fn event_transport() -> Result<HttpTransport, Error> {
     let mut options = HttpOptions::default();
     options.proxy_from_environment = false;
     HttpTransport::new(&options).or_else(|_| {
@@ -73,18 +69,12 @@ fn event_transport() -> Result<HttpTransport, Error> {
     })
 }
 
-fn read(path: &Path) -> Result<Scenario, Failure> {
-    let name = harmless(&path.display().to_string());
-    let text = if path == Path::new("-") {
-        let mut text = String::new();
-        io::stdin().read_to_string(&mut text).map(|_| text)
-    } else {
-        fs::read_to_string(path)
+fn read(path: &Path) -> Result<Scenario, Error> {
+    let failed = |verb| Error::new(ErrorKind::Config, format!("cannot {verb} the scenario {}", shown(path)));
+    let text = match path == Path::new("-") {
+        true => io::read_to_string(io::stdin()),
+        false => fs::read_to_string(path),
     };
-    let text = text.map_err(|why| {
-        Error::new(ErrorKind::Config, format!("cannot read the scenario {name}")).with_source(why)
-    })?;
-    Scenario::from_json(&text).map_err(|why| {
-        Error::new(ErrorKind::Config, format!("cannot use the scenario {name}")).with_source(why).into()
-    })
+    let text = text.map_err(|why| failed("read").with_source(why))?;
+    Scenario::from_json(&text).map_err(|why| failed("use").with_source(why))
 }

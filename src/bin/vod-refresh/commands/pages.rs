@@ -4,17 +4,17 @@ use clap::CommandFactory as _;
 use clap_complete::Shell;
 
 use crate::args::Cli;
-use crate::exit::{ExitCode, Failure};
+use crate::exit::{ExitCode, Failure, Result};
 use crate::printer::Printer;
 
-pub(crate) fn completions(shell: Shell, printer: &Printer) -> Result<ExitCode, Failure> {
+pub(crate) fn completions(shell: Shell, printer: &Printer) -> Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "vod-refresh", &mut script);
     printer.out(&String::from_utf8_lossy(&script))?;
     Ok(ExitCode::Complete)
 }
 
-pub(crate) fn man(command: Option<&str>, printer: &Printer) -> Result<ExitCode, Failure> {
+pub(crate) fn man(command: Option<&str>, printer: &Printer) -> Result<ExitCode> {
     let mut definition = Cli::command();
     definition.build();
     let page = match command {

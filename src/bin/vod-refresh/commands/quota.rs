@@ -1,25 +1,24 @@
 //! `quota`, and `--check-quota` of a run.
 
-use vod_refresh::vod::{RefreshQuota, TaskType};
+use vod_refresh::vod::RefreshQuota;
 use vod_refresh::{Error, ErrorKind, RefreshRequest, VodClient};
 
-use super::{account_client, block_on};
 use crate::args::account::{AnswerForm, QuotaArgs};
-use crate::exit::{ExitCode, Failure};
+use crate::environment::Environment;
+use crate::exit::{ExitCode, Result};
+use crate::formatting::count;
 use crate::output::json;
 use crate::printer::Printer;
-use crate::words::count;
-use crate::world::World;
+use crate::setup::account_client;
 
-pub(crate) fn execute(args: &QuotaArgs, world: &World, printer: &Printer) -> Result<ExitCode, Failure> {
-    block_on(async {
-        let quota = account_client(&args.connection, world).await?.describe_vod_refresh_quota().await?;
-        printer.out(&match args.output.form {
-            AnswerForm::Text => table(&quota),
-            AnswerForm::Json => json::document(&quota),
-        })?;
-        Ok(ExitCode::Complete)
-    })
+pub(crate) async fn show(args: &QuotaArgs, environment: &Environment) -> Result<ExitCode> {
+    let client = account_client(&args.connection, environment).await?;
+    let quota = client.describe_vod_refresh_quota().await?;
+    environment.printer.out(&match args.output.form {
+        AnswerForm::Text => table(&quota),
+        AnswerForm::Json => json::document(&quota),
+    })?;
+    Ok(ExitCode::Complete)
 }
 
 fn table(quota: &RefreshQuota) -> String {
@@ -36,47 +35,36 @@ fn table(quota: &RefreshQuota) -> String {
     rows.iter().filter(|(_, left, all)| left.is_some() || all.is_some()).map(line).collect()
 }
 
-/// What is left, against what a run needs at least.
-#[derive(Debug, PartialEq, Eq)]
-enum Verdict {
-    Enough(String),
-    TooLittle(String),
-    Unknown,
-}
-
 /// Refuses a request that the quota can't cover.
-pub(crate) async fn check(
-    client: &VodClient,
-    request: &RefreshRequest,
-    printer: &Printer,
-) -> Result<(), Failure> {
+pub(crate) async fn check(client: &VodClient, request: &RefreshRequest, printer: &Printer) -> Result<()> {
     let quota = client.describe_vod_refresh_quota().await?;
-    match verdict(quota.remaining(request.task_type), request) {
-        Verdict::Enough(text) => printer.say(&text),
-        Verdict::TooLittle(text) => return Err(Error::new(ErrorKind::Quota, text).into()),
-        Verdict::Unknown => printer.warn("the service does not say how much of the quota is left"),
+    let Some(left) = quota.remaining(request.task_type) else {
+        printer.warn("the service does not say how much of the quota is left");
+        return Ok(());
+    };
+    let (suffices, text) = compare(left, request);
+    if !suffices {
+        return Err(Error::new(ErrorKind::Quota, text).into());
     }
+    printer.say(&text);
     Ok(())
 }
 
-fn verdict(left: Option<u64>, request: &RefreshRequest) -> Verdict {
-    let Some(left) = left else { return Verdict::Unknown };
+/// Whether `left` can cover the request, and why.
+fn compare(left: u64, request: &RefreshRequest) -> (bool, String) {
     let media = request.media.len() as u64;
-    let kind = match request.task_type {
-        TaskType::Refresh => "refresh",
-        TaskType::Preload => "preload",
-    };
+    let kind = request.task_type.as_str().to_lowercase();
     let text = format!(
         "{} left to {kind} today, for {}; each URL of a media counts, and how many those are can't be known before",
         count(left, "URL"),
         count(media, "media")
     );
-    if left < media { Verdict::TooLittle(text) } else { Verdict::Enough(text) }
+    (left >= media, text)
 }
 
 #[cfg(test)]
 mod tests {
-    use vod_refresh::MediaId;
+    use vod_refresh::{MediaId, TaskType};
 
     use super::*;
 
@@ -86,10 +74,8 @@ mod tests {
 
     #[test]
     fn a_media_needs_one_url_at_least() {
-        assert!(
-            matches!(verdict(Some(4), &media(5)), Verdict::TooLittle(text) if text.starts_with("4 URLs left to preload today, for 5 media;"))
-        );
-        assert!(matches!(verdict(Some(5), &media(5)), Verdict::Enough(_)));
-        assert_eq!(verdict(None, &media(5)), Verdict::Unknown);
+        let (suffices, text) = compare(4, &media(5));
+        assert!(!suffices && text.starts_with("4 URLs left to preload today, for 5 media;"), "{text}");
+        assert!(compare(5, &media(5)).0);
     }
 }

@@ -1,28 +1,29 @@
-//! One run, from checked input to exit code. What can fail without the service fails before anything is submitted.
-
-mod ending;
+//! One run, from checked input to exit code: the way that `refresh`, `preload`, `wait`, `resume` and `status --check` share.
+//!
+//! The order matters. What can fail without the service fails before anything is submitted ([`Plan::prepare`]); then the
+//! run is driven while signals are listened for; then files are written, and only then stdout, whose reader may have
+//! paused ([`Ending::conclude`]).
 
 use std::time::Duration;
 
 use vod_refresh::journal::StoredRun;
 use vod_refresh::{
-    LookupAfter, Outcome, RefreshRequest, Refresher, Report, Result as LibraryResult, RunOptions, VodClient,
-    WaitRequest,
+    ErrorKind, LookupAfter, Outcome, RefreshRequest, Refresher, Report, Result as LibraryResult, RunOptions,
+    VodClient, WaitRequest,
 };
 
-use self::ending::Ending;
-use super::listener::{self, Ears};
-use crate::args::output::{Form, OutputArgs};
-use crate::args::run::RunArgs;
-use crate::carry_on::{self, Way};
-use crate::exit::{ExitCode, Failure};
-use crate::kept::{self, Kept};
-use crate::output;
-use crate::printer::Printer;
-use crate::progress::Watch;
+use crate::args::shared::{Form, OutputArgs, RunArgs};
+use crate::duration;
+use crate::environment::Environment;
+use crate::exit::{self, ExitCode, Failure, Result};
+use crate::journal_handle::{self, JournalHandle};
+use crate::next_command::{ResumeContext, awaited};
+use crate::output::github::GitHub;
+use crate::output::{self, report_view};
+use crate::progress::RunDisplay;
 use crate::settings::Settings;
+use crate::setup::{self, EventSources};
 use crate::signals::Signals;
-use crate::world::World;
 
 /// The service forgets tasks after three days. Source: `DescribeVodRefreshTasks` of the VOD API.
 const HISTORY: Duration = Duration::from_secs(3 * 24 * 3_600);
@@ -32,97 +33,80 @@ pub(crate) enum Task {
     Media(RefreshRequest),
     Jobs(WaitRequest),
     /// Carry a stored run on.
-    Stored(Box<StoredRun>),
+    Resume(Box<StoredRun>),
     /// Ask about a stored run, once.
     Check(Box<StoredRun>),
 }
 
-impl Task {
-    /// The run that the journal holds already.
-    fn stored(&self) -> Option<&StoredRun> {
-        match self {
-            Self::Stored(stored) | Self::Check(stored) => Some(stored),
-            Self::Media(_) | Self::Jobs(_) => None,
-        }
-    }
-
-    /// What it waits for, where somebody else submitted it.
-    fn awaited(&self) -> Option<&WaitRequest> {
-        match self {
-            Self::Jobs(request) => Some(request),
-            Self::Media(_) => None,
-            Self::Stored(stored) | Self::Check(stored) => carry_on::awaited(&stored.record.order),
-        }
-    }
-}
-
 /// How it is to be done.
-pub(crate) struct Options<'a> {
-    pub(crate) run: RunOptions,
+pub(crate) struct Plan<'a> {
+    pub(crate) options: RunOptions,
     pub(crate) settings: Settings,
-    pub(crate) kept: Option<Kept>,
-    /// What a command that carries on must say again, since the journal does not know it.
-    pub(crate) again: Vec<String>,
-    pub(crate) timeout_exit_code: u8,
-    pub(crate) output: &'a OutputArgs,
+    pub(crate) journal: Option<JournalHandle>,
+    /// Options that a later `resume` must be given again, since the journal does not know them.
+    pub(crate) repeated: Vec<String>,
+    pub(crate) args: &'a RunArgs,
 }
 
-impl<'a> Options<'a> {
-    /// What the command line says, for a run that need not be told anything again.
-    pub(crate) fn new(args: &'a RunArgs, run: RunOptions, settings: Settings, kept: Option<Kept>) -> Self {
-        let timeout_exit_code = args.waiting.timeout_exit_code;
-        Self { run, settings, kept, again: Vec::new(), timeout_exit_code, output: &args.output }
-    }
-}
-
-/// Does `task`, shows it, writes the report, and says how it ended.
-pub(crate) async fn run(
-    task: Task,
-    options: Options<'_>,
-    world: &World,
-    printer: &Printer,
-) -> Result<ExitCode, Failure> {
-    check(&options, &task)?;
-    output::check_files(options.output)?;
-    let client = options.settings.connection.client(world).await?;
-    if options.run.timeout > HISTORY {
-        printer.warn("the service keeps its history for three days: a longer `--timeout` waits for nothing");
-    }
-    warn_of_short_life(&client, options.run.timeout, printer).await;
-    let ears = match &task {
-        // What it asks for is answered at once.
-        Task::Check(_) => None,
-        _ => listener::open(&options.settings, &client, world, printer).await?,
-    };
-    let signals = Signals::listen(printer, "stopping; a second signal ends at once")?;
-    let watch = Watch::new(printer, options.output.output == Form::Ndjson)?;
-    let refresher = options.refresher(client, &watch, &signals, ears.as_ref());
+/// Performs `task`, writes and prints its report, and gives the exit code.
+pub(crate) async fn run(task: Task, plan: Plan<'_>, environment: &Environment) -> Result<ExitCode> {
+    let (output, printer) = (&plan.args.output, &environment.printer);
     let is_check = matches!(task, Task::Check(_));
-    let awaited = task.awaited().cloned();
-    let own_timeout = task.stored().map_or(options.run.timeout, |stored| stored.record.options.timeout);
-    // Asking once has a time of its own, which says nothing of how long to wait.
-    let timeout = if is_check { own_timeout } else { options.run.timeout };
+    let (client, sources) = plan.prepare(is_check, environment).await?;
+    let signals = Signals::listen(printer, "stopping; a second signal ends at once")?;
+    let display = RunDisplay::new(printer, output.output == Form::Ndjson)?;
+
+    let (awaited, stored_timeout) = match &task {
+        Task::Media(_) => (None, None),
+        Task::Jobs(request) => (Some(request.clone()), None),
+        Task::Resume(run) | Task::Check(run) => {
+            (awaited(&run.record.order).cloned(), Some(run.record.options.timeout))
+        }
+    };
+    let is_new = stored_timeout.is_none();
+    let refresher = plan.refresher(client, sources.as_ref(), &display, &signals);
     let result = tokio::select! {
         result = perform(&refresher, task) => result,
-        () = watch.show_life() => unreachable!("life is shown for ever"),
+        () = display.show() => unreachable!("life is shown for ever"),
     };
-    watch.rest();
+    display.end_live_view();
     let report = match result {
         Ok(report) => report,
         Err(why) => {
-            watch.finish()?;
-            return Err(kept::explained(why));
+            display.finish()?;
+            // The client has its credentials, so a new run can lack nothing but its journal.
+            let of_journal = is_new && plan.journal.is_some() && why.kind() == ErrorKind::Config;
+            return Err(if of_journal { journal_handle::unusable(why) } else { why.into() });
         }
     };
+
     let code = match report.outcome {
-        // It was to be shown, and it is.
-        outcome if is_check && !is_about_us(outcome) => ExitCode::Complete,
-        outcome => ExitCode::of_outcome(outcome, options.timeout_exit_code, signals.received()),
+        // A check has done its work when it shows the run, whatever the outcome.
+        outcome if is_check && !is_about_the_asking(outcome) => ExitCode::Complete,
+        outcome => ExitCode::of_outcome(outcome, plan.args.waiting.timeout_exit_code, signals.received()),
     };
-    let ending = Ending { report: &report, code, output: options.output, world, printer };
-    let code = ending.tell(&options.way(timeout, own_timeout, awaited.as_ref()), &watch, &signals);
-    if let Some(ears) = ears {
-        close(ears, &signals).await;
+    let mut options = plan.options;
+    let own_timeout = stored_timeout.unwrap_or(options.timeout);
+    if is_check {
+        // Asking once has a time of its own, which says nothing of how long to wait.
+        options.timeout = own_timeout;
+    }
+    let context = ResumeContext {
+        connection: &plan.settings.connection,
+        options: &options,
+        own_timeout,
+        journal: plan.journal.as_ref(),
+        awaited: awaited.as_ref(),
+        repeated: &plan.repeated,
+    };
+    let code = Ending { report: &report, output, environment }.conclude(code, &context, &display, &signals);
+    if let Some(sources) = sources {
+        let stop = signals.stop();
+        // Frees the port, unless somebody wants the process gone.
+        tokio::select! {
+            () = sources.close() => {}
+            () = stop.cancelled() => {}
+        }
     }
     Ok(code)
 }
@@ -131,79 +115,147 @@ async fn perform(refresher: &Refresher, task: Task) -> LibraryResult<Report> {
     match task {
         Task::Media(request) => refresher.refresh(&request).await,
         Task::Jobs(request) => refresher.wait_for(&request).await,
-        Task::Stored(stored) => refresher.resume(*stored).await,
+        Task::Resume(stored) => refresher.resume(*stored).await,
         Task::Check(stored) => refresher.check(*stored).await,
     }
 }
 
-/// Whether an outcome tells of the asking, not of the media.
-fn is_about_us(outcome: Outcome) -> bool {
+/// Whether an outcome is about the calls of a check, not about the media.
+fn is_about_the_asking(outcome: Outcome) -> bool {
     matches!(
         outcome,
         Outcome::Internal | Outcome::Config | Outcome::Refused | Outcome::Unavailable | Outcome::Interrupted
     )
 }
 
-/// What can't work together, beyond what the parser knows.
-fn check(options: &Options<'_>, task: &Task) -> Result<(), Failure> {
-    let no_events = !options.settings.events.any() || matches!(task, Task::Check(_));
-    if options.run.lookup_after == Some(LookupAfter::Never) && no_events {
-        return Err(Failure::usage(
-            "`--lookup-after never` without `--callback-listen` or `--queue`: nothing could tell which tasks there are",
-        ));
+impl Plan<'_> {
+    /// Everything that can fail before anything is submitted, and warnings; the client, and the open event sources.
+    async fn prepare(
+        &self,
+        is_check: bool,
+        environment: &Environment,
+    ) -> Result<(VodClient, Option<EventSources>)> {
+        // A check waits for no event.
+        let wants_events = self.settings.events.any() && !is_check;
+        if self.options.lookup_after == Some(LookupAfter::Never) && !wants_events {
+            return Err(Failure::usage(
+                "`--lookup-after never` without `--callback-listen` or `--queue`: nothing could tell which tasks there are",
+            ));
+        }
+        output::check_files(&self.args.output)?;
+        let client = setup::client(&self.settings.connection, environment).await?;
+        if self.options.timeout > HISTORY {
+            environment
+                .printer
+                .warn("the service keeps its history for three days: a longer `--timeout` waits for nothing");
+        }
+        // A temporary credential that can't be renewed must outlive the run.
+        if let Ok(credential) = client.credential().await
+            && let Some(short) = credential.shortfall(client.service_time() + self.options.timeout)
+        {
+            environment.printer.warn(&format!(
+                "the credential from {} ends {} before `--timeout` does and can't be renewed",
+                credential.source,
+                duration::format(Duration::from_secs(short.num_seconds().unsigned_abs()))
+            ));
+        }
+        let sources = match is_check {
+            true => None,
+            false => EventSources::open(&self.settings, &client, environment).await?,
+        };
+        Ok((client, sources))
     }
-    Ok(())
-}
 
-/// A temporary credential that can't be renewed must outlive the run.
-async fn warn_of_short_life(client: &VodClient, timeout: Duration, printer: &Printer) {
-    let Ok(credential) = client.credential().await else { return };
-    if let Some(short) = credential.shortfall(client.service_time() + timeout) {
-        printer.warn(&format!(
-            "the credential from {} ends {} before `--timeout` does and can't be renewed",
-            credential.source,
-            crate::span::written(Duration::from_secs(short.num_seconds().unsigned_abs()))
-        ));
-    }
-}
-
-impl Options<'_> {
     fn refresher(
         &self,
         client: VodClient,
-        watch: &Watch,
+        sources: Option<&EventSources>,
+        display: &RunDisplay,
         signals: &Signals,
-        ears: Option<&Ears>,
     ) -> Refresher {
         let mut refresher = Refresher::new(client)
-            .with_options(self.run.clone())
-            .with_observer(watch.clone())
+            .with_options(self.options.clone())
+            .with_observer(display.clone())
             .with_stop(signals.stop());
-        if let Some(ears) = ears {
-            refresher = refresher.with_inbox(ears.inbox());
+        if let Some(sources) = sources {
+            refresher = refresher.with_inbox(sources.inbox.clone());
         }
-        if let Some(kept) = &self.kept {
-            refresher = refresher.with_journal(kept.journal.clone(), self.settings.to_json());
+        if let Some(handle) = &self.journal {
+            refresher = refresher.with_journal(handle.journal.clone(), self.settings.to_json());
         }
         refresher
     }
+}
 
-    fn way<'a>(
-        &'a self,
-        timeout: Duration,
-        own_timeout: Duration,
-        awaited: Option<&'a WaitRequest>,
-    ) -> Way<'a> {
-        let way = Way::of(&self.settings.connection, &self.run, self.kept.as_ref());
-        Way { timeout, own_timeout, awaited, again: &self.again, ..way }
+/// A run that has ended, and where its result goes.
+struct Ending<'a> {
+    report: &'a Report,
+    output: &'a OutputArgs,
+    environment: &'a Environment,
+}
+
+impl Ending<'_> {
+    /// Writes files, stdout and stderr. Gives back `code`, or another one if a complete run's report can't be written.
+    fn conclude(
+        &self,
+        code: ExitCode,
+        context: &ResumeContext<'_>,
+        display: &RunDisplay,
+        signals: &Signals,
+    ) -> ExitCode {
+        let Self { report, output, environment } = self;
+        let printer = &environment.printer;
+        let next = context.next(report);
+        let lines = context.closing_lines(report, next.as_ref());
+        // Files first: a reader of stdout may have paused.
+        let filed = output::write_files(report, next.as_ref(), output);
+        let code = weighed(code, &filed);
+        let github = GitHub::detect(environment, printer);
+        if let Some(github) = &github {
+            let file = output.report.as_deref().filter(|_| filed.is_ok());
+            github.report_run(report, code, &lines, file);
+        }
+        // After a signal, stderr says first how to carry on, for the same reason.
+        let in_a_hurry = signals.received().is_some();
+        if in_a_hurry {
+            self.say_how_it_ended(&lines);
+        }
+        let printed = display.finish().and_then(|()| output::print(report, output.output, printer));
+        if !in_a_hurry {
+            self.say_how_it_ended(&lines);
+        }
+        let last = weighed(code, &printed);
+        if let Some(github) = github.filter(|_| last != code) {
+            github.correct_exit_code(last);
+        }
+        if let Err(failure) = Failure::all([filed, printed]) {
+            printer.fail(failure.lines());
+        }
+        last
+    }
+
+    /// Writes the end of a run to stderr: its error, its sums, the next command.
+    fn say_how_it_ended(&self, lines: &[String]) {
+        let Self { report, environment: Environment { printer, .. }, .. } = self;
+        if let Some(error) = report_view::error_of_run(report) {
+            printer.fail(&exit::lines_of_reported(error, report.outcome));
+        }
+        if self.output.output != Form::Text {
+            // On stdout a table would have said it.
+            printer.say(&report_view::summary_line(report));
+        }
+        if matches!(report.outcome, Outcome::Submitted | Outcome::Unfinished) {
+            lines.iter().for_each(|line| printer.say(line));
+        } else {
+            printer.fail(lines);
+        }
     }
 }
 
-/// Frees the port, unless somebody wants the process gone.
-async fn close(ears: Ears, signals: &Signals) {
-    let stop = signals.stop();
-    tokio::select! {
-        () = ears.close() => {}
-        () = stop.cancelled() => {}
+/// The exit code after writing: an output that failed counts only where the run was complete.
+fn weighed(code: ExitCode, written: &Result<()>) -> ExitCode {
+    match written {
+        Err(failure) if code == ExitCode::Complete => failure.exit_code(),
+        _ => code,
     }
 }

@@ -1,88 +1,197 @@
-//! Runs that the journal holds: found, or what there is instead.
+//! `resume`, `status` and `runs`: runs that the journal holds.
 
+use serde::Serialize;
 use vod_refresh::ids::RunId;
 use vod_refresh::journal::{RunSummary, StoredRun};
 use vod_refresh::net::clock::to_wire;
+use vod_refresh::{LookupAfter, RunOptions, TaskType};
 
-use crate::args::journal::PlaceArgs;
-use crate::exit::Failure;
-use crate::kept::{self, Kept};
-use crate::world::World;
+use super::run::{self, Plan, Task};
+use crate::args::runs::{ResumeArgs, RunsArgs, StatusArgs};
+use crate::args::shared::{Form, JournalFileArgs};
+use crate::duration;
+use crate::environment::Environment;
+use crate::exit::{ExitCode, Failure, Result};
+use crate::files::shown;
+use crate::journal_handle::JournalHandle;
+use crate::next_command::{ResumeContext, awaited};
+use crate::output::{self, json, table};
+use crate::settings::{Settings, arguments};
 
-/// So many runs are named where the one asked for is not there.
-const NAMED: usize = 10;
+/// Most runs that are listed where the one asked for does not exist.
+const MOST_NAMED: usize = 10;
 
-/// Which run, where none is named.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Default {
-    Newest,
-    NewestUnfinished,
+/// `resume`: a run goes on where it was.
+pub(crate) async fn resume(args: &ResumeArgs, environment: &Environment) -> Result<ExitCode> {
+    let can_go_on = |run: &RunSummary| run.outcome.is_none() && !run.lost;
+    let (handle, run) = find(&args.journal, args.run_id.as_deref(), can_go_on, environment).await?;
+    let id = &run.record.run;
+    if let Some(outcome) = run.outcome {
+        return Err(Failure::usage(format!("run {id} has ended: {}", outcome.as_str()))
+            .with_details(vec![format!("`vod-refresh status {id}` shows it")]));
+    }
+    let mut options = args.lost_answers.over(args.run.waiting.over(run.record.options.clone()));
+    // Whoever resumes wants to see the end, also of a run that was only to submit.
+    options.wait = true;
+    environment
+        .printer
+        .say(&format!("carrying on run {id}, for {} at most", duration::format(options.timeout)));
+    let settings = Settings::stored_or_given(&run.record.settings, &args.run);
+    let plan = Plan { options, settings, journal: Some(handle), repeated: repeated(args), args: &args.run };
+    run::run(Task::Resume(Box::new(run)), plan, environment).await
 }
 
-/// The run `id`, with the journal that holds it.
-pub(crate) async fn find(
-    args: &PlaceArgs,
-    id: Option<&str>,
-    default: Default,
-    world: &World,
-) -> Result<(Kept, StoredRun), Failure> {
-    let id = id.map(RunId::new).transpose().map_err(|why| Failure::usage(format!("no run id: {why}")))?;
-    let kept = match kept::existing(args, world).await? {
-        Ok(kept) => kept,
-        Err(path) => return Err(Failure::usage(format!("there is no journal at {}", kept::shown(&path)))),
-    };
-    let runs = kept.journal.runs().await?;
-    let id = match (id, default) {
-        (None, Default::Newest) => runs.first().map(|run| run.run_id.clone()),
-        (None, Default::NewestUnfinished) => {
-            let open = |run: &&RunSummary| run.outcome.is_none() && !run.lost;
-            runs.iter().find(open).map(|run| run.run_id.clone())
+/// The options that this `resume` was given, for the next one, which chooses its own timeout.
+fn repeated(args: &ResumeArgs) -> Vec<String> {
+    let waiting = &args.run.waiting;
+    let lookup_after = waiting.lookup_after.and_then(|after| match after {
+        LookupAfter::Never => Some("never".to_owned()),
+        LookupAfter::After(wait) => Some(duration::format(wait)),
+        _ => None,
+    });
+    let mut repeated = arguments(&args.run.connection);
+    repeated.extend(arguments(&args.run.events));
+    for (name, value) in [
+        ("--lookup-after", lookup_after),
+        ("--poll-interval", waiting.poll_interval.map(duration::format)),
+        ("--outcome-wait", args.lost_answers.outcome_wait.map(duration::format)),
+    ] {
+        repeated.extend(value.into_iter().flat_map(|value| [name.to_owned(), value]));
+    }
+    let flags = [("--fail-fast", waiting.fail_fast), ("--no-resubmit", args.lost_answers.no_resubmit)];
+    repeated.extend(flags.into_iter().filter(|(_, given)| *given).map(|(name, _)| name.to_owned()));
+    repeated
+}
+
+/// `status`: what is known of a run, without waiting.
+pub(crate) async fn status(args: &StatusArgs, environment: &Environment) -> Result<ExitCode> {
+    let (handle, run) = find(&args.journal, args.run_id.as_deref(), |_| true, environment).await?;
+    let settings = Settings::stored_or_given(&run.record.settings, &args.run);
+    if args.check && run.outcome.is_none() {
+        if handle.journal.lock(&run.record.run).await?.is_some() {
+            let options = for_one_question(args.run.waiting.over(run.record.options.clone()));
+            let repeated = arguments(&args.run.connection);
+            let plan = Plan { options, settings, journal: Some(handle), repeated, args: &args.run };
+            return run::run(Task::Check(Box::new(run)), plan, environment).await;
         }
-        (Some(id), _) => Some(id),
+        environment
+            .printer
+            .say("another process is driving this run: what it wrote down is as fresh as can be");
+    }
+    let (output, printer) = (&args.run.output, &environment.printer);
+    output::check_files(output)?;
+    let report = run.report();
+    let context = ResumeContext {
+        connection: &settings.connection,
+        options: &run.record.options,
+        own_timeout: run.record.options.timeout,
+        journal: Some(&handle),
+        awaited: awaited(&run.record.order),
+        repeated: &[],
     };
-    let found = match &id {
-        Some(id) => kept.journal.load(Some(id.clone())).await?,
-        None => None,
+    let next = context.next(&report);
+    let filed = output::write_files(&report, next.as_ref(), output);
+    let printed = output::print(&report, output.output, printer);
+    report.notes.iter().for_each(|note| printer.warn(note));
+    context.closing_lines(&report, next.as_ref()).iter().for_each(|line| printer.say(line));
+    Failure::all([filed, printed]).map(|()| ExitCode::Complete)
+}
+
+/// The run's options, for asking once about everything.
+fn for_one_question(mut options: RunOptions) -> RunOptions {
+    options.fail_fast = false;
+    options.wait = true;
+    // The run may have waited for events alone; a check listens for none, so it needs lookups.
+    options.lookup_after = options.lookup_after.filter(|after| *after != LookupAfter::Never);
+    options
+}
+
+/// `runs`: the runs in the journal, newest first.
+pub(crate) async fn list(args: &RunsArgs, environment: &Environment) -> Result<ExitCode> {
+    let (runs, path) = match JournalHandle::existing(&args.journal, environment).await? {
+        Ok(handle) => (handle.journal.runs().await?, handle.journal.path().to_owned()),
+        Err(path) => (Vec::new(), path),
     };
-    match found {
-        Some(stored) => Ok((kept, stored)),
-        None => Err(absent(id, &runs, &kept)),
+    if runs.is_empty() {
+        environment.printer.say(&format!("no runs in the journal {}", shown(&path)));
+    }
+    let rows = runs.iter().map(Row::from);
+    environment.printer.out(&match args.output {
+        Form::Text if runs.is_empty() => String::new(),
+        Form::Text => table::plain(["RUN", "TASK", "OUTCOME", "STARTED", "MEDIA"], rows.map(Row::columns)),
+        Form::Json => json::document(&rows.collect::<Vec<_>>()),
+        Form::Ndjson => rows.map(|row| json::line(&row)).collect(),
+    })?;
+    Ok(ExitCode::Complete)
+}
+
+/// A run in the list, as scripts read it.
+#[derive(Serialize)]
+struct Row<'a> {
+    run_id: &'a RunId,
+    task_type: Option<TaskType>,
+    outcome: &'static str,
+    started_at: String,
+    media: u64,
+}
+
+impl<'a> From<&'a RunSummary> for Row<'a> {
+    fn from(run: &'a RunSummary) -> Self {
+        let outcome = run.outcome.map_or("unfinished", |outcome| outcome.as_str());
+        let started_at = to_wire(run.started_at);
+        Self { run_id: &run.run_id, task_type: run.task_type, outcome, started_at, media: run.media }
     }
 }
 
-fn absent(id: Option<RunId>, runs: &[RunSummary], kept: &Kept) -> Failure {
-    let path = kept::shown(kept.journal.path());
+impl Row<'_> {
+    /// The same for people.
+    fn columns(self) -> [String; 5] {
+        let task = self.task_type.map_or_else(|| "wait".to_owned(), |task| task.as_str().to_lowercase());
+        [self.run_id.to_string(), task, self.outcome.to_owned(), self.started_at, self.media.to_string()]
+    }
+}
+
+/// Finds the run `id`, else the newest one that will do, and opens the journal that holds it.
+async fn find(
+    args: &JournalFileArgs,
+    id: Option<&str>,
+    will_do: impl Fn(&RunSummary) -> bool,
+    environment: &Environment,
+) -> Result<(JournalHandle, StoredRun)> {
+    let id = id.map(RunId::new).transpose().map_err(|why| Failure::usage(format!("no run id: {why}")))?;
+    let handle = JournalHandle::existing(args, environment)
+        .await?
+        .map_err(|path| Failure::usage(format!("there is no journal at {}", shown(&path))))?;
+    let runs = handle.journal.runs().await?;
+    let newest = || runs.iter().find(|run| will_do(run)).map(|run| run.run_id.clone());
+    let found = match id.clone().or_else(newest) {
+        Some(id) => handle.journal.load(Some(id)).await?,
+        None => None,
+    };
+    match found {
+        Some(stored) => Ok((handle, stored)),
+        None => Err(absent(id, &runs, &handle)),
+    }
+}
+
+/// The failure for a run that the journal does not hold, with the runs that it does hold.
+fn absent(id: Option<RunId>, runs: &[RunSummary], handle: &JournalHandle) -> Failure {
+    let path = shown(handle.journal.path());
     let message = match id {
         Some(id) => format!("there is no run {id} in the journal {path}"),
         None if runs.is_empty() => format!("there is no run in the journal {path}"),
         None => format!("there is no run to carry on in the journal {path}"),
     };
-    let mut details: Vec<String> = runs.iter().take(NAMED).map(line).collect();
-    if runs.len() > NAMED {
-        details.push(format!("and {} older ones: `vod-refresh runs` lists them", runs.len() - NAMED));
+    let mut details: Vec<String> = runs.iter().take(MOST_NAMED).map(line).collect();
+    if runs.len() > MOST_NAMED {
+        details.push(format!("and {} older ones: `vod-refresh runs` lists them", runs.len() - MOST_NAMED));
     }
     Failure::usage(message).with_details(details)
 }
 
-/// A run in a line.
-pub(crate) fn line(run: &RunSummary) -> String {
-    let [id, task, outcome, started, media] = words(run);
+/// A run as one line for people.
+fn line(run: &RunSummary) -> String {
+    let [id, task, outcome, started, media] = Row::from(run).columns();
     let lost = if run.lost { ", not to be carried on: the journal failed in mid-run" } else { "" };
     format!("{id}  {task}, {outcome}, begun {started}, {media} media{lost}")
-}
-
-/// A run in words: id, task, outcome, start, media.
-pub(crate) fn words(run: &RunSummary) -> [String; 5] {
-    [
-        run.run_id.to_string(),
-        run.task_type.map_or_else(|| "wait".to_owned(), |task| task.as_str().to_lowercase()),
-        outcome(run).to_owned(),
-        to_wire(run.started_at),
-        run.media.to_string(),
-    ]
-}
-
-/// How it ended, in the journal's words.
-pub(crate) fn outcome(run: &RunSummary) -> &'static str {
-    run.outcome.map_or("unfinished", |outcome| outcome.as_str())
 }

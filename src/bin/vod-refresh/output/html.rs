@@ -1,134 +1,112 @@
 //! A page to look at: the report of one run in one file, for people.
 //!
 //! The file needs nothing else: style and pictures stand in it, and its own policy forbids scripts and every address.
-//! All text from outside goes through [`escaped`]. However large the run, the page stays small: lists and pictures are
+//! All text from outside goes through [`escape`]. However large the run, the page stays small: lists and pictures are
 //! cut or summed up, and say so. Colour never carries meaning alone, pictures have a text, tables a caption.
+//!
+//! The markup stands in `html/*.html`, which the compiler reads as format strings. Each section has a module of its own,
+//! which gives nothing where there is nothing to show.
 
-mod failures;
-mod figures;
+mod format;
 mod histogram;
 mod phases;
-mod picture;
-mod style;
+mod problems;
 mod tables;
 mod timeline;
-
-use std::fmt::{self, Display, Write};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
-use vod_refresh::run::{MediaState, Outcome, Report};
+use vod_refresh::run::Outcome;
 
-use self::figures::{Count, grouped, length, share, span, time};
-use super::escape::{escaped, shortened};
-use super::{remedy, rows};
-use crate::carry_on::Next;
+use self::format::{class, counted, grouped, millis, request_id, signed, time};
+use super::markup::{escape, escape_start};
+use super::report_view::{Rank, ReportView};
+use crate::advice;
+use crate::next_command::NextCommand;
 
+/// Colours of text have a contrast of 4.5 or more on both backgrounds. Print shows what is unfolded, so a page with long
+/// tables does not fill a hundred sheets unasked.
+const STYLE: &str = concat!("\n", include_str!("html/page.css"));
 /// A longer command, in bytes, is none to copy from a page: it names hundreds of jobs.
 const LONGEST_COMMAND: usize = 2_000;
 
-/// The whole page; `next` carries the run on.
-pub(crate) fn render(report: &Report, next: Option<&Next>) -> String {
-    let mut out = String::new();
-    // Writing to a String never fails.
-    let _ = page(&mut out, report, next);
-    out
-}
-
-fn page(out: &mut String, report: &Report, next: Option<&Next>) -> fmt::Result {
-    head(out, report)?;
-    header(out, report, next)?;
-    contents(out, report)?;
-    writeln!(out, r#"<main id="main">"#)?;
-    failures::failed(out, report)?;
-    failures::unfinished(out, report)?;
-    timeline::section(out, report)?;
-    phases::section(out, report)?;
-    histogram::section(out, report)?;
-    tables::calls(out, report)?;
-    tables::media(out, report)?;
-    tables::urls(out, report)?;
-    writeln!(out, "</main>")?;
-    let version = env!("CARGO_PKG_VERSION");
-    writeln!(out, "<footer>Written by vod-refresh {version}. All times are UTC.</footer>\n</body>\n</html>")
-}
-
-fn head(out: &mut String, report: &Report) -> fmt::Result {
-    // Named by its digest, the sheet is the only style that the page accepts.
-    let digest = STANDARD.encode(Sha256::digest(style::SHEET));
-    writeln!(
-        out,
-        r##"<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="referrer" content="no-referrer">
-<link rel="icon" href="data:,">
-<title>{} · vod-refresh</title>
-<style>{}</style>
-</head>
-<body>
-<a class="skip" href="#main">Skip to the report</a>"##,
-        title(report),
-        style::SHEET
+/// Returns the whole page; `next` carries the run on.
+pub(crate) fn render(view: &ReportView<'_>, next: Option<&NextCommand>) -> String {
+    let (report, s) = (view.report, &view.report.summary);
+    let sections = [
+        ("failed", "What failed", problems::failed(view)),
+        ("unfinished", "Under way", problems::unfinished(view)),
+        ("timeline", "Timeline", timeline::section(view)),
+        ("time-spent", "Where the time went", phases::section(view)),
+        ("durations", "Durations", histogram::section(view)),
+        ("calls", "Calls", tables::calls(&report.summary)),
+        ("media", "Media", tables::media(view)),
+        ("urls", "URLs", tables::urls(view)),
+    ];
+    let shown = || sections.iter().filter(|(_, _, section)| !section.is_empty());
+    let rank = rank(report.outcome);
+    let (calls, calls_more) = match s.api_calls.values().sum() {
+        0 => ("–".to_owned(), "<li>not counted</li>".to_owned()),
+        calls => {
+            let (retries, throttled) = (counted(s.retries, "retry", "retries"), s.throttled.values().sum());
+            (grouped(calls), format!("<li>{retries}</li><li>{} throttled</li>", grouped(throttled)))
+        }
+    };
+    format!(
+        include_str!("html/page.html"),
+        // Named by its digest, the sheet is the only style that the page accepts.
+        style_digest = STANDARD.encode(Sha256::digest(STYLE)),
+        style = STYLE,
+        title = title(view),
+        verdict_class = class(rank),
+        verdict = signed(rank, verdict(report.outcome)),
+        error = error(view),
+        next = next.map(command).unwrap_or_default(),
+        run_id = escape(report.run_id.as_str()),
+        started = time(report.started_at),
+        ended_label = if report.outcome == Outcome::Unfinished { "Last known of" } else { "Ended" },
+        ended = time(report.finished_at),
+        took = millis((report.finished_at - report.started_at).num_milliseconds()),
+        extend = extend(report.extend.as_deref()),
+        media_sum = sum("Media", s.media, [s.media_complete, s.media_failed, s.media_unfinished]),
+        tasks_sum = sum("URLs (tasks)", s.tasks, [s.tasks_complete, s.tasks_failed, s.tasks_unfinished]),
+        calls = calls,
+        calls_more = calls_more,
+        events = grouped(s.events_accepted + s.events_rejected + s.events_repeated + s.events_foreign),
+        events_accepted = grouped(s.events_accepted),
+        events_rejected = grouped(s.events_rejected),
+        events_repeated = grouped(s.events_repeated),
+        events_foreign = grouped(s.events_foreign),
+        links = shown()
+            .map(|(id, name, _)| format!("<li><a href=\"#{id}\">{name}</a></li>\n"))
+            .collect::<String>(),
+        sections = shown()
+            .map(|(id, _, section)| format!("<section id=\"{id}\">{section}</section>\n"))
+            .collect::<String>(),
+        version = env!("CARGO_PKG_VERSION"),
     )
 }
 
-fn title(report: &Report) -> String {
-    let media = Count(report.summary.media, "media", "media");
-    match rows::task_type(report) {
-        "refresh" => format!("Refresh of {media}: {}", report.outcome.as_str()),
-        "preload" => format!("Preload of {media}: {}", report.outcome.as_str()),
-        _ => format!("Run with {media}: {}", report.outcome.as_str()),
-    }
+fn title(view: &ReportView<'_>) -> String {
+    let what = match view.task_type() {
+        "refresh" => "Refresh of",
+        "preload" => "Preload of",
+        _ => "Run with",
+    };
+    let media = counted(view.report.summary.media, "media", "media");
+    format!("{what} {media}: {}", view.report.outcome.as_str())
 }
 
-fn header(out: &mut String, report: &Report, next: Option<&Next>) -> fmt::Result {
-    let (class, sign) = match report.outcome {
-        Outcome::Complete => ("ok", "✓"),
-        Outcome::Submitted | Outcome::Timeout | Outcome::Interrupted | Outcome::Unfinished => ("open", "…"),
-        _ => ("bad", "✗"),
-    };
-    let sentence = verdict(report.outcome);
-    writeln!(
-        out,
-        r#"<header>
-<div class="hero {class}"><h1>{}</h1>
-<p class="verdict {class}"><span aria-hidden="true">{sign}</span> {sentence}</p></div>"#,
-        title(report)
-    )?;
-    if let Some(error) = &report.error {
-        write!(
-            out,
-            r#"<div class="note"><p><strong>{}</strong>: {}"#,
-            escaped(&error.code),
-            escaped(&shortened(&error.message, 2_000))
-        )?;
-        if let Some(id) = &error.request_id {
-            write!(out, r#" (request id <span class="id">{}</span>)"#, escaped(id.as_str()))?;
+/// The rank in whose colour the page says how the run ended.
+fn rank(outcome: Outcome) -> Rank {
+    match outcome {
+        Outcome::Complete => Rank::Complete,
+        Outcome::Submitted | Outcome::Timeout | Outcome::Interrupted | Outcome::Unfinished => {
+            Rank::Unfinished
         }
-        writeln!(out, "</p><p>{}</p></div>", escaped(remedy::for_error(error)))?;
+        _ => Rank::Failed,
     }
-    if let Some(Next { aim, command, .. }) = next.filter(|next| next.command.len() <= LONGEST_COMMAND) {
-        let aim = aim.replacen('t', "T", 1);
-        writeln!(out, r#"<p class="next">{aim} <code>{}</code></p>"#, escaped(command))?;
-    }
-    writeln!(out, r#"<dl class="facts">"#)?;
-    fact(out, "Run", format_args!(r#"<span class="id">{}</span>"#, escaped(report.run_id.as_str())))?;
-    fact(out, "Started", time(report.started_at))?;
-    let took = span((report.finished_at - report.started_at).num_milliseconds());
-    let last = if report.outcome == Outcome::Unfinished { "Last known of" } else { "Ended" };
-    fact(out, last, format_args!("{}, after {took}", time(report.finished_at)))?;
-    if let Some(extend) = &report.extend {
-        fact(out, "Passed through", escaped(&shortened(extend, 1_000)))?;
-    }
-    writeln!(out, "</dl>")?;
-    sums(out, report)?;
-    writeln!(out, "</header>")
 }
 
 fn verdict(outcome: Outcome) -> &'static str {
@@ -148,101 +126,57 @@ fn verdict(outcome: Outcome) -> &'static str {
     }
 }
 
-fn fact(out: &mut String, name: &str, value: impl Display) -> fmt::Result {
-    writeln!(out, "<div><dt>{name}</dt><dd>{value}</dd></div>")
-}
-
-fn sums(out: &mut String, report: &Report) -> fmt::Result {
-    let s = &report.summary;
-    writeln!(out, r#"<ul class="sums">"#)?;
-    for (name, all, complete, failed, open) in [
-        ("Media", s.media, s.media_complete, s.media_failed, s.media_unfinished),
-        ("URLs (tasks)", s.tasks, s.tasks_complete, s.tasks_failed, s.tasks_unfinished),
-    ] {
-        writeln!(out, "<li>{name} <b>{}</b>", grouped(all))?;
-        shares(out, all, [("fill-ok", complete), ("fill-bad", failed), ("fill-open", open)])?;
-        writeln!(out, "<ul>")?;
-        for (class, sign, word, count) in [
-            ("ok", "✓", "complete", complete),
-            ("bad", "✗", "failed", failed),
-            ("open", "…", "unfinished", open),
-        ] {
-            // A red zero would draw the eye to nothing.
-            let class = if count == 0 { "soft" } else { class };
-            let count = grouped(count);
-            writeln!(
-                out,
-                r#"<li class="{class}"><span aria-hidden="true">{sign}</span> {count} {word}</li>"#
-            )?;
-        }
-        writeln!(out, "</ul></li>")?;
-    }
-    let calls: u64 = s.api_calls.values().sum();
-    if calls == 0 {
-        writeln!(out, r#"<li>API calls <b>–</b><ul class="soft"><li>not counted</li></ul></li>"#)?;
-    } else {
-        writeln!(
-            out,
-            r#"<li>API calls <b>{}</b><ul class="soft"><li>{}</li><li>{} throttled</li></ul></li>"#,
-            grouped(calls),
-            Count(s.retries, "retry", "retries"),
-            grouped(s.throttled.values().sum())
-        )?;
-    }
-    let events = s.events_accepted + s.events_rejected + s.events_repeated + s.events_foreign;
-    writeln!(
-        out,
-        r#"<li>Events <b>{}</b><ul class="soft"><li>{} accepted</li><li>{} rejected</li><li>{} repeated, {} of others</li></ul></li>
-</ul>"#,
-        grouped(events),
-        grouped(s.events_accepted),
-        grouped(s.events_rejected),
-        grouped(s.events_repeated),
-        grouped(s.events_foreign)
+/// What ended the run, with advice.
+fn error(view: &ReportView<'_>) -> String {
+    let Some(error) = &view.report.error else { return String::new() };
+    format!(
+        "<div class=\"note\"><p><strong>{}</strong>: {}{}</p><p>{}</p></div>\n",
+        escape(&error.code),
+        escape_start(&error.message, 2_000),
+        request_id(error),
+        escape(advice::for_error(error))
     )
 }
 
-/// A thin bar of what became of them; the words below it say the same.
-fn shares(out: &mut String, all: u64, parts: [(&str, u64); 3]) -> fmt::Result {
-    writeln!(out, r#"<svg class="shares" width="100%" height="8" aria-hidden="true">"#)?;
-    let mut x = 0.0;
-    for (class, count) in parts.into_iter().filter(|(_, count)| *count > 0) {
+/// The command that carries the run on.
+fn command(next: &NextCommand) -> String {
+    if next.command.len() > LONGEST_COMMAND {
+        return String::new();
+    }
+    let aim = next.aim.replacen('t', "T", 1);
+    format!("<p class=\"next\">{aim} <code>{}</code></p>\n", escape(&next.command))
+}
+
+fn extend(extend: Option<&str>) -> String {
+    let Some(extend) = extend else { return String::new() };
+    format!("<div><dt>Passed through</dt><dd>{}</dd></div>\n", escape_start(extend, 1_000))
+}
+
+/// A sum of what can fail, a thin bar of what became of it, and the same in words: complete, failed, unfinished.
+fn sum(name: &str, all: u64, [complete, failed, open]: [u64; 3]) -> String {
+    let (mut x, mut bar, mut words) = (0.0, String::new(), String::new());
+    for (rank, word, count) in [
+        (Rank::Complete, "complete", complete),
+        (Rank::Failed, "failed", failed),
+        (Rank::Unfinished, "unfinished", open),
+    ] {
         let width = count as f64 * 100.0 / all.max(1) as f64;
-        writeln!(out, r#"<rect class="{class}" x="{x:.2}%" width="{width:.2}%" height="8"/>"#)?;
+        if count > 0 {
+            let fill = class(rank);
+            bar +=
+                &format!("<rect class=\"fill-{fill}\" x=\"{x:.2}%\" width=\"{width:.2}%\" height=\"8\"/>\n");
+        }
         x += width;
+        // A red zero would draw the eye to nothing.
+        let class = if count == 0 { "soft" } else { class(rank) };
+        let text = signed(rank, format!("{} {word}", grouped(count)));
+        words += &format!("<li class=\"{class}\">{text}</li>\n");
     }
-    writeln!(out, "</svg>")
-}
-
-fn contents(out: &mut String, report: &Report) -> fmt::Result {
-    let has_tasks = rows::tasks(report).next().is_some();
-    let sections = [
-        ("failed", "What failed", rows::failed_media(report).next().is_some()),
-        ("unfinished", "Under way", report.media.iter().any(|media| media.state == MediaState::Unfinished)),
-        ("timeline", "Timeline", has_tasks),
-        ("time-spent", "Where the time went", phases::any(report)),
-        ("durations", "Durations", rows::tasks(report).any(|task| rows::task_seconds(task).is_some())),
-        ("calls", "Calls", true),
-        ("media", "Media", !report.media.is_empty()),
-        ("urls", "URLs", has_tasks),
-    ];
-    writeln!(out, r#"<nav aria-label="Sections"><ul>"#)?;
-    for (id, name, _) in sections.iter().filter(|(_, _, is_there)| *is_there) {
-        writeln!(out, r##"<li><a href="#{id}">{name}</a></li>"##)?;
-    }
-    writeln!(out, "</ul></nav>")
-}
-
-/// Class, sign and words of a state.
-fn state(state: MediaState) -> (&'static str, &'static str, &'static str) {
-    match state {
-        MediaState::Complete => ("ok", "✓", "complete"),
-        MediaState::NotFound => ("bad", "✗", "not found"),
-        MediaState::Forbidden => ("bad", "✗", "forbidden"),
-        MediaState::NotSubmitted => ("bad", "✗", "not submitted"),
-        MediaState::Unfinished => ("open", "…", "unfinished"),
-        _ => ("bad", "✗", "failed"),
-    }
+    format!(
+        "<li>{name} <b>{}</b>\n<svg class=\"shares\" width=\"100%\" height=\"8\" aria-hidden=\"true\">\n{bar}</svg>\n\
+         <ul>\n{words}</ul></li>\n",
+        grouped(all)
+    )
 }
 
 #[cfg(test)]

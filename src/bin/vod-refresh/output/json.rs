@@ -4,24 +4,14 @@ use serde::Serialize;
 use vod_refresh::net::clock::{Clock as _, SystemClock, to_wire};
 use vod_refresh::run::Notice;
 
-/// A report, or a list, as a document.
-pub(crate) fn pretty(what: &impl Serialize) -> String {
-    ended(serde_json::to_string_pretty(what))
-}
-
-/// The same as one line.
-pub(crate) fn line(what: &impl Serialize) -> String {
-    ended(serde_json::to_string(what))
-}
-
-/// Anything as a document.
+/// A value as an indented document.
 pub(crate) fn document(value: &impl Serialize) -> String {
-    ended(serde_json::to_string_pretty(value))
+    with_line_end(serde_json::to_string_pretty(value))
 }
 
-/// Anything as one line.
-pub(crate) fn document_line(value: &impl Serialize) -> String {
-    ended(serde_json::to_string(value))
+/// A value as one line.
+pub(crate) fn line(value: &impl Serialize) -> String {
+    with_line_end(serde_json::to_string(value))
 }
 
 /// A notice as one line, with its time first.
@@ -32,10 +22,10 @@ pub(crate) fn notice(notice: &Notice) -> String {
         #[serde(flatten)]
         notice: &'a Notice,
     }
-    ended(serde_json::to_string(&Line { at: to_wire(SystemClock.now()), notice }))
+    line(&Line { at: to_wire(SystemClock.now()), notice })
 }
 
-fn ended(json: serde_json::Result<String>) -> String {
+fn with_line_end(json: serde_json::Result<String>) -> String {
     // Our own types always have a JSON form; if one had not, the reader would see why.
     let mut text = json.unwrap_or_else(|why| serde_json::json!({ "error": why.to_string() }).to_string());
     text.push('\n');

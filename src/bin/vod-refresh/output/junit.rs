@@ -1,159 +1,136 @@
 //! JUnit XML: a test case for each media, for the pages on which CI systems show tests.
 //!
 //! There is no one schema. This keeps to what Jenkins, GitLab and Azure DevOps all read: one suite, its counts, cases
-//! with at most one verdict. Media that are still under way count as *skipped* only where nobody meant to wait for them
+//! with at most one verdict. Media that are still under way count as *skipped* only where the run was not to wait for them
 //! or the suite is red anyway; after a timeout or a stop they are *errors*, or a job that reads nothing but this file
 //! would be green.
 
-use std::fmt::{self, Write};
+use chrono::{DateTime, TimeDelta, Utc};
+use vod_refresh::{Outcome, Report};
 
-use chrono::TimeDelta;
-use vod_refresh::run::{MediaReport, MediaState, Outcome, Report, TaskReport};
+use super::markup::escape;
+use super::report_view::{MediaView, Rank, ReportView, TaskView};
+use crate::advice;
 
-use super::escape::escaped;
-use super::{remedy, rows};
-
-/// The whole document.
-pub(crate) fn render(report: &Report) -> String {
-    let mut out = String::new();
-    // Writing to a String never fails.
-    let _ = document(&mut out, report);
-    out
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Passed,
-    Failure,
-    Error,
-    Skipped,
-}
-
-fn verdict(media: &MediaReport, outcome: Outcome) -> Verdict {
-    match (media.state, outcome) {
-        (MediaState::Complete, _) => Verdict::Passed,
-        (MediaState::Unfinished, Outcome::Submitted | Outcome::Failed | Outcome::Partial) => Verdict::Skipped,
-        (MediaState::Unfinished, _) => Verdict::Error,
-        _ => Verdict::Failure,
+/// Returns the whole document.
+pub(crate) fn render(view: &ReportView<'_>) -> String {
+    let report = view.report;
+    let mut cases: Vec<(&str, String)> = view.media.iter().map(|media| case(view, media)).collect();
+    let mut trouble = String::new();
+    if let Some(error) = &report.error {
+        let (code, message) = (escape(&error.code), escape(&error.message));
+        let advice = escape(advice::for_error(error));
+        if cases.is_empty() {
+            // A run that knows no media would be an empty suite, and an empty suite is green.
+            let error = format!("    <error type=\"{code}\" message=\"{message}\">{advice}</error>\n");
+            cases.push(("error", testcase(view, "run", TimeDelta::zero(), &error)));
+        } else {
+            trouble = format!("  <system-err>{code}: {message}\n{advice}</system-err>\n");
+        }
     }
-}
-
-fn document(out: &mut String, report: &Report) -> fmt::Result {
-    let verdicts: Vec<Verdict> = report.media.iter().map(|media| verdict(media, report.outcome)).collect();
-    let count = |wanted| verdicts.iter().filter(|&&v| v == wanted).count();
-    // A run that knows no media would be an empty suite, and an empty suite is green.
-    let alone = report.media.is_empty() && report.error.is_some();
+    let count = |wanted| cases.iter().filter(|(result, _)| *result == wanted).count();
     let counts = format!(
         r#"tests="{}" failures="{}" errors="{}" time="{}""#,
-        verdicts.len() + usize::from(alone),
-        count(Verdict::Failure),
-        count(Verdict::Error) + usize::from(alone),
+        cases.len(),
+        count("failure"),
+        count("error"),
         seconds(report.finished_at - report.started_at),
     );
-    // The schema of Jenkins knows it at the suite only.
-    let skipped = count(Verdict::Skipped);
-    // The strictest schema wants no zone; the times are UTC.
-    let timestamp = report.started_at.format("%Y-%m-%dT%H:%M:%S");
-    writeln!(out, r#"<?xml version="1.0" encoding="UTF-8"?>"#)?;
-    writeln!(out, r#"<testsuites name="vod-refresh" {counts}>"#)?;
-    writeln!(out, r#"<testsuite name="vod-refresh" {counts} skipped="{skipped}" timestamp="{timestamp}">"#)?;
-    writeln!(out, "  <properties>")?;
-    property(out, "run_id", report.run_id.as_str())?;
-    property(out, "outcome", report.outcome.as_str())?;
-    property(out, "started_at", &report.started_at.format("%Y-%m-%dT%H:%M:%SZ").to_string())?;
-    property(out, "finished_at", &report.finished_at.format("%Y-%m-%dT%H:%M:%SZ").to_string())?;
-    if let Some(extend) = &report.extend {
-        property(out, "extend", extend)?;
-    }
-    writeln!(out, "  </properties>")?;
-    for (media, verdict) in report.media.iter().zip(verdicts) {
-        case(out, report, media, verdict)?;
-    }
-    if let Some(error) = &report.error {
-        let (code, message) = (escaped(&error.code), escaped(&error.message));
-        let advice = escaped(remedy::for_error(error));
-        if alone {
-            writeln!(out, r#"  <testcase classname="{}" name="run" time="0.000">"#, rows::task_type(report))?;
-            writeln!(out, r#"    <error type="{code}" message="{message}">{advice}</error>"#)?;
-            writeln!(out, "  </testcase>")?;
-        } else {
-            writeln!(out, "  <system-err>{code}: {message}\n{advice}</system-err>")?;
-        }
-    }
-    writeln!(out, "</testsuite>\n</testsuites>")
+    format!(
+        r#"<?xml version="1.0" encoding="UTF-8"?>
+<testsuites name="vod-refresh" {counts}>
+<testsuite name="vod-refresh" {counts} skipped="{skipped}" timestamp="{timestamp}">
+{properties}{cases}{trouble}</testsuite>
+</testsuites>
+"#,
+        // The schema of Jenkins knows it at the suite only.
+        skipped = count("skipped"),
+        // The strictest schema wants no zone; the times are UTC.
+        timestamp = report.started_at.format("%Y-%m-%dT%H:%M:%S"),
+        properties = properties(report),
+        cases = cases.iter().map(|(_, case)| case.as_str()).collect::<String>(),
+    )
 }
 
-fn property(out: &mut String, name: &str, value: &str) -> fmt::Result {
-    writeln!(out, r#"    <property name="{name}" value="{}"/>"#, escaped(value))
-}
-
-fn case(out: &mut String, report: &Report, media: &MediaReport, verdict: Verdict) -> fmt::Result {
-    let name = rows::media_name(media);
-    // From its submission; of jobs of others nobody told us when that was.
-    let first = media.submitted_at.or_else(|| media.tasks.iter().filter_map(|task| task.created_at).min());
-    let last = media.tasks.iter().filter_map(|task| task.ended_at).max();
-    let took = first.zip(last).map_or(TimeDelta::zero(), |(first, last)| last - first);
-    write!(
-        out,
-        r#"  <testcase classname="{}" name="{}" time="{}""#,
-        rows::task_type(report),
-        escaped(name),
-        seconds(took)
-    )?;
-    if verdict == Verdict::Passed && media.note.is_none() {
-        return writeln!(out, "/>");
-    }
-    writeln!(out, ">")?;
-    match verdict {
-        Verdict::Passed => {}
-        Verdict::Failure => failure(out, media)?,
-        Verdict::Skipped => {
-            writeln!(
-                out,
-                r#"    <skipped message="unfinished, the run ended as {}"/>"#,
-                report.outcome.as_str()
-            )?;
-        }
-        Verdict::Error => {
-            let outcome = report.outcome.as_str();
-            write!(out, r#"    <error type="{outcome}" message="unfinished, the run ended as {outcome}">"#)?;
-            urls(out, media, |task| !rows::has_ended(task))?;
-            writeln!(out, "</error>")?;
-        }
-    }
-    if let Some(note) = &media.note {
-        writeln!(out, "    <system-out>{}</system-out>", escaped(note))?;
-    }
-    writeln!(out, "  </testcase>")
-}
-
-fn failure(out: &mut String, media: &MediaReport) -> fmt::Result {
-    let (code, message) = match &media.error {
-        Some(error) => (error.code.as_str(), error.message.as_str()),
-        None => (media.state.as_str(), "no reason was given"),
+fn properties(report: &Report) -> String {
+    let time = |time: DateTime<Utc>| time.format("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let properties = [
+        ("run_id", Some(report.run_id.to_string())),
+        ("outcome", Some(report.outcome.as_str().to_owned())),
+        ("started_at", Some(time(report.started_at))),
+        ("finished_at", Some(time(report.finished_at))),
+        ("extend", report.extend.clone()),
+    ];
+    let line = |(name, value): (&str, Option<String>)| {
+        Some(format!("    <property name=\"{name}\" value=\"{}\"/>\n", escape(&value?)))
     };
-    write!(out, r#"    <failure type="{}" message="{}">"#, escaped(code), escaped(message))?;
-    writeln!(out, "{}: {}", media.state.as_str(), escaped(remedy::for_media(media)))?;
-    if let Some(id) = media.error.as_ref().and_then(|error| error.request_id.as_ref()) {
-        writeln!(out, "request id {}", escaped(id.as_str()))?;
-    }
-    urls(out, media, rows::has_failed)?;
-    writeln!(out, "</failure>")
+    let lines: String = properties.into_iter().filter_map(line).collect();
+    format!("  <properties>\n{lines}  </properties>\n")
 }
 
-/// A line for each URL that is meant, with the CDN's word on it.
-fn urls(out: &mut String, media: &MediaReport, is_meant: impl Fn(&TaskReport) -> bool) -> fmt::Result {
-    for task in media.tasks.iter().filter(|task| is_meant(task)) {
-        let status = task.status.as_ref().map_or("not seen yet", |status| status.as_str());
-        let url = task.url.as_deref().unwrap_or("(URL not known)");
-        let task_id = escaped(task.task_id.as_str());
-        write!(out, "{} {}% {} (task {task_id})", escaped(status), task.progress, escaped(url))?;
-        match &task.description {
-            Some(description) => writeln!(out, ": {}", escaped(description))?,
-            None => writeln!(out)?,
+/// Returns the result of a media in one word, and its test case.
+fn case(view: &ReportView<'_>, media: &MediaView<'_>) -> (&'static str, String) {
+    let outcome = view.report.outcome.as_str();
+    let (result, element) = match (media.rank, view.report.outcome) {
+        (Rank::Complete, _) => ("passed", String::new()),
+        (Rank::Failed, _) => ("failure", failure(media)),
+        (Rank::Unfinished, Outcome::Submitted | Outcome::Failed | Outcome::Partial) => {
+            ("skipped", format!("    <skipped message=\"unfinished, the run ended as {outcome}\"/>\n"))
         }
+        (Rank::Unfinished, _) => {
+            let urls = urls(media);
+            let message = format!("unfinished, the run ended as {outcome}");
+            ("error", format!("    <error type=\"{outcome}\" message=\"{message}\">{urls}</error>\n"))
+        }
+    };
+    let note = media.report.note.as_deref().map(escape);
+    let note = note.map(|note| format!("    <system-out>{note}</system-out>\n")).unwrap_or_default();
+    // From submission; of a foreign job that is not known, so from the first task.
+    let tasks = &media.report.tasks;
+    let first = media.report.submitted_at.or_else(|| tasks.iter().filter_map(|task| task.created_at).min());
+    let last = tasks.iter().filter_map(|task| task.ended_at).max();
+    let took = first.zip(last).map_or(TimeDelta::zero(), |(first, last)| last - first);
+    (result, testcase(view, media.name(), took, &(element + &note)))
+}
+
+fn testcase(view: &ReportView<'_>, name: &str, took: TimeDelta, content: &str) -> String {
+    let (class, name, took) = (view.task_type(), escape(name), seconds(took));
+    let head = format!(r#"  <testcase classname="{class}" name="{name}" time="{took}""#);
+    match content {
+        "" => format!("{head}/>\n"),
+        content => format!("{head}>\n{content}  </testcase>\n"),
     }
-    Ok(())
+}
+
+fn failure(media: &MediaView<'_>) -> String {
+    let (state, error) = (media.report.state.as_str(), media.report.error.as_ref());
+    let (code, message) =
+        error.map_or((state, "no reason was given"), |error| (error.code.as_str(), error.message.as_str()));
+    let id = error.and_then(|error| error.request_id.as_ref()).map(|id| escape(id.as_str()));
+    format!(
+        "    <failure type=\"{}\" message=\"{}\">{state}: {}\n{}{}</failure>\n",
+        escape(code),
+        escape(message),
+        escape(media.advice()),
+        id.map(|id| format!("request id {id}\n")).unwrap_or_default(),
+        urls(media)
+    )
+}
+
+/// A line for each URL that failed or is unfinished, with the CDN's word on it.
+fn urls(media: &MediaView<'_>) -> String {
+    let line = |task: &TaskView<'_>| {
+        let description = task.report.description.as_deref();
+        format!(
+            "{} {}% {} (task {}){}\n",
+            escape(task.status()),
+            task.report.progress,
+            escape(task.report.url.as_deref().unwrap_or("(URL not known)")),
+            escape(task.report.task_id.as_str()),
+            description.map(|text| format!(": {}", escape(text))).unwrap_or_default()
+        )
+    };
+    media.decisive_tasks().map(line).collect()
 }
 
 /// Never negative: the two ends may come from clocks that differ.
@@ -166,8 +143,12 @@ mod tests {
     use quick_xml::Reader;
     use quick_xml::events::Event;
 
-    use super::super::sample;
+    use super::super::tests::sample;
     use super::*;
+
+    fn render(report: &Report) -> String {
+        super::render(&ReportView::new(report))
+    }
 
     /// How often each element begins; a real parser checks that all of them end.
     fn elements(xml: &str, name: &str) -> usize {

@@ -1,16 +1,15 @@
 //! Prometheus text format, for the node exporter's text file collector or a push gateway.
 //!
-//! One file tells of one run. Label values come from short fixed lists, save the run's id, which stands in one series
+//! One file describes one run. Label values come from short fixed lists, save the run's id, which stands in one series
 //! only: every other value would grow a new series with each run. A status word that we do not know counts as `other`.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Display, Write};
+use std::fmt::Display;
 
-use chrono::{DateTime, Utc};
-use vod_refresh::run::{MediaReport, MediaState, Report, TaskReport};
+use vod_refresh::run::MediaState;
 use vod_refresh::vod::TaskStatus;
 
-use super::rows;
+use super::report_view::{MediaView, ReportView};
 
 /// Upper bounds of the duration buckets, in seconds. Purges take seconds to minutes, prefetches up to an hour.
 const BUCKETS: [i64; 11] = [1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200];
@@ -24,82 +23,63 @@ const STATES: [MediaState; 6] = [
     MediaState::Unfinished,
 ];
 
-/// The whole file.
-pub(crate) fn render(report: &Report) -> String {
-    let mut out = String::new();
-    // Writing to a String never fails.
-    let _ = document(&mut out, report);
-    out
-}
-
-fn document(out: &mut String, report: &Report) -> fmt::Result {
-    head(out, "run_info", "gauge", "The last run and how it ended; always 1.")?;
-    writeln!(
-        out,
-        r#"vod_refresh_run_info{{run_id="{}",task_type="{}",outcome="{}"}} 1"#,
-        Label(report.run_id.as_str()),
-        rows::task_type(report),
-        report.outcome.as_str(),
-    )?;
+/// Returns the whole file.
+pub(crate) fn render(view: &ReportView<'_>) -> String {
+    let (report, summary) = (view.report, &view.report.summary);
+    let mut file = File::default();
+    file.head("run_info", "gauge", "The last run and how it ended; always 1.");
+    let (run_id, outcome) = (label(report.run_id.as_str()), report.outcome.as_str());
+    let labels = format!(r#"{{run_id="{run_id}",task_type="{}",outcome="{outcome}"}}"#, view.task_type());
+    file.sample("run_info", &labels, 1);
     let (start, end) = (report.started_at, report.finished_at);
-    single(out, "run_start_timestamp_seconds", "gauge", "Start of the run, Unix time.", unix(start))?;
-    single(out, "run_end_timestamp_seconds", "gauge", "End of the run, Unix time.", unix(end))?;
     let took = (end - start).num_milliseconds().max(0) as f64 / 1000.0;
-    single(out, "run_duration_seconds", "gauge", "How long the run took.", took)?;
+    file.gauge("run_start_timestamp_seconds", "Start of the run, Unix time.", start.timestamp());
+    file.gauge("run_end_timestamp_seconds", "End of the run, Unix time.", end.timestamp());
+    file.gauge("run_duration_seconds", "How long the run took.", took);
 
-    head(out, "media", "gauge", "Media of the run by state.")?;
-    for state in STATES {
-        let count = report.media.iter().filter(|media| media.state == state).count();
-        writeln!(out, r#"vod_refresh_media{{state="{}"}} {count}"#, state.as_str())?;
-    }
-    head(out, "tasks", "gauge", "CDN tasks of the run, a URL each, by the service's status.")?;
-    for (status, count) in by_status(rows::tasks(report)) {
-        writeln!(out, r#"vod_refresh_tasks{{status="{status}"}} {count}"#)?;
-    }
-    durations(out, report)?;
+    let count = |state| view.media.iter().filter(|media| media.report.state == state).count() as u64;
+    let states = STATES.map(|state| (state.as_str(), count(state)));
+    file.series("media", "Media of the run by state.", "state", states);
+    let help = "CDN tasks of the run, a URL each, by the service's status.";
+    file.series("tasks", help, "status", by_status(view));
+    let help = "From a media's submission until its tasks were named.";
+    let millis = view.media.iter().filter_map(MediaView::accepted_after);
+    file.histogram("media_accept_duration_seconds", help, millis.collect());
+    let help = "From there until the last of its tasks was seen ended.";
+    let millis = view.media.iter().filter_map(MediaView::completed_after);
+    file.histogram("media_complete_duration_seconds", help, millis.collect());
+    let millis = view.tasks().filter_map(|task| Some(task.seconds()? * 1_000));
+    let help = "From creation to end of the tasks that ended.";
+    file.histogram("task_duration_seconds", help, millis.collect());
 
-    let summary = &report.summary;
-    head(out, "api_calls_total", "counter", "API requests of the run by action, retries included.")?;
-    for (action, count) in &summary.api_calls {
-        writeln!(out, r#"vod_refresh_api_calls_total{{action="{}"}} {count}"#, Label(action))?;
-    }
     // With a zero for each action that was called, so that a series does not begin with its first trouble.
-    for (name, help, counts) in [
-        (
-            "api_retries_total",
-            "API requests of the run that repeated a failed one, by action.",
-            &summary.retries_by_action,
-        ),
-        (
-            "api_throttled_total",
-            "API answers of the run that asked to slow down, by action.",
-            &summary.throttled,
-        ),
-    ] {
-        head(out, name, "counter", help)?;
-        for action in summary.api_calls.keys() {
-            let count = counts.get(action).copied().unwrap_or_default();
-            writeln!(out, r#"vod_refresh_{name}{{action="{}"}} {count}"#, Label(action))?;
-        }
-    }
-    head(out, "events_total", "counter", "Events that the run received, by what became of them.")?;
-    for (result, count) in [
+    let by_action = |counts: &BTreeMap<String, u64>| {
+        let actions = summary.api_calls.keys();
+        actions.map(|action| (action.as_str(), counts.get(action).copied().unwrap_or(0))).collect::<Vec<_>>()
+    };
+    let help = "API requests of the run by action, retries included.";
+    file.series("api_calls_total", help, "action", by_action(&summary.api_calls));
+    let help = "API requests of the run that repeated a failed one, by action.";
+    file.series("api_retries_total", help, "action", by_action(&summary.retries_by_action));
+    let help = "API answers of the run that asked to slow down, by action.";
+    file.series("api_throttled_total", help, "action", by_action(&summary.throttled));
+    let events = [
         ("accepted", summary.events_accepted),
         ("rejected", summary.events_rejected),
         ("repeated", summary.events_repeated),
         ("foreign", summary.events_foreign),
-    ] {
-        writeln!(out, r#"vod_refresh_events_total{{result="{result}"}} {count}"#)?;
-    }
-    Ok(())
+    ];
+    let help = "Events that the run received, by what became of them.";
+    file.series("events_total", help, "result", events);
+    file.0
 }
 
-/// All words that can come, so that a series never vanishes between two runs.
-fn by_status<'a>(tasks: impl Iterator<Item = &'a TaskReport>) -> BTreeMap<&'static str, u64> {
+/// Counts tasks by all status words that can come, so that a series never vanishes between two runs.
+fn by_status(view: &ReportView<'_>) -> BTreeMap<&'static str, u64> {
     let words = ["Pending", "Refreshing", "Complete", "Failed", "other", "unknown"];
-    let mut counts: BTreeMap<&'static str, u64> = words.into_iter().map(|word| (word, 0)).collect();
-    for task in tasks {
-        let word = match &task.status {
+    let mut counts = BTreeMap::from(words.map(|word| (word, 0)));
+    for task in view.tasks() {
+        let word = match &task.report.status {
             None => "unknown",
             Some(TaskStatus::Pending) => "Pending",
             Some(TaskStatus::Refreshing) => "Refreshing",
@@ -112,64 +92,69 @@ fn by_status<'a>(tasks: impl Iterator<Item = &'a TaskReport>) -> BTreeMap<&'stat
     counts
 }
 
-fn durations(out: &mut String, report: &Report) -> fmt::Result {
-    let millis = |of: fn(&MediaReport) -> Option<i64>| report.media.iter().filter_map(of).collect();
-    let help = "From a media's submission until its tasks were named.";
-    histogram(out, "media_accept_duration_seconds", help, millis(rows::accepted_after))?;
-    let help = "From there until the last of its tasks was seen ended.";
-    histogram(out, "media_complete_duration_seconds", help, millis(rows::completed_after))?;
-    let tasks = rows::tasks(report).filter_map(rows::task_seconds).map(|seconds| seconds * 1_000).collect();
-    histogram(out, "task_duration_seconds", "From creation to end of the tasks that ended.", tasks)
-}
+/// The text of the file.
+#[derive(Default)]
+struct File(String);
 
-/// A histogram in seconds of durations in milliseconds.
-fn histogram(out: &mut String, name: &str, help: &str, took: Vec<i64>) -> fmt::Result {
-    head(out, name, "histogram", help)?;
-    for bound in BUCKETS {
-        let count = took.iter().filter(|&&millis| millis <= bound * 1_000).count();
-        writeln!(out, r#"vod_refresh_{name}_bucket{{le="{bound}"}} {count}"#)?;
+impl File {
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        self.0 += &format!("# HELP vod_refresh_{name} {help}\n# TYPE vod_refresh_{name} {kind}\n");
     }
-    writeln!(out, r#"vod_refresh_{name}_bucket{{le="+Inf"}} {}"#, took.len())?;
-    writeln!(out, "vod_refresh_{name}_sum {}", took.iter().sum::<i64>() as f64 / 1_000.0)?;
-    writeln!(out, "vod_refresh_{name}_count {}", took.len())
-}
 
-fn head(out: &mut String, name: &str, kind: &str, help: &str) -> fmt::Result {
-    writeln!(out, "# HELP vod_refresh_{name} {help}\n# TYPE vod_refresh_{name} {kind}")
-}
+    fn sample(&mut self, name: &str, labels: &str, value: impl Display) {
+        self.0 += &format!("vod_refresh_{name}{labels} {value}\n");
+    }
 
-fn single(out: &mut String, name: &str, kind: &str, help: &str, value: impl Display) -> fmt::Result {
-    head(out, name, kind, help)?;
-    writeln!(out, "vod_refresh_{name} {value}")
-}
+    fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
+        self.head(name, "gauge", help);
+        self.sample(name, "", value);
+    }
 
-fn unix(time: DateTime<Utc>) -> i64 {
-    time.timestamp()
+    /// A gauge, or a counter as its name says, with a value for each word of one label.
+    fn series<'a>(
+        &mut self,
+        name: &str,
+        help: &str,
+        key: &str,
+        values: impl IntoIterator<Item = (&'a str, u64)>,
+    ) {
+        self.head(name, if name.ends_with("_total") { "counter" } else { "gauge" }, help);
+        for (word, value) in values {
+            self.sample(name, &format!(r#"{{{key}="{}"}}"#, label(word)), value);
+        }
+    }
+
+    /// A histogram in seconds of durations in milliseconds.
+    fn histogram(&mut self, name: &str, help: &str, took: Vec<i64>) {
+        self.head(name, "histogram", help);
+        let bucket = format!("{name}_bucket");
+        for bound in BUCKETS {
+            let count = took.iter().filter(|&&millis| millis <= bound * 1_000).count();
+            self.sample(&bucket, &format!(r#"{{le="{bound}"}}"#), count);
+        }
+        self.sample(&bucket, r#"{le="+Inf"}"#, took.len());
+        self.sample(&format!("{name}_sum"), "", took.iter().sum::<i64>() as f64 / 1_000.0);
+        self.sample(&format!("{name}_count"), "", took.len());
+    }
 }
 
 /// A label's value. The format knows three escapes and takes everything else as it is.
-struct Label<'a>(&'a str);
-
-impl Display for Label<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            match c {
-                '\\' => f.write_str("\\\\")?,
-                '"' => f.write_str("\\\"")?,
-                '\n' => f.write_str("\\n")?,
-                c => f.write_char(c)?,
-            }
-        }
-        Ok(())
-    }
+fn label(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
 
-    use super::super::sample;
+    use vod_refresh::Report;
+
+    use super::super::tests::sample;
     use super::*;
+
+    fn render(report: &Report) -> String {
+        super::render(&ReportView::new(report))
+    }
 
     fn series(text: &str) -> Vec<&str> {
         text.lines()
@@ -222,7 +207,7 @@ mod tests {
 
     #[test]
     fn labels_stay_on_their_line() {
-        assert_eq!(Label("a\"b\\c\nd").to_string(), "a\\\"b\\\\c\\nd");
+        assert_eq!(label("a\"b\\c\nd"), "a\\\"b\\\\c\\nd");
         let text = render(&sample::hostile());
         assert!(text.lines().all(|line| line.starts_with('#') || line.starts_with("vod_refresh_")), "{text}");
     }

@@ -13,10 +13,9 @@ use std::time::Duration;
 use vod_refresh::run::Progress;
 use vod_refresh::vod::TaskType;
 
-use super::pace::{Left, Rates, expected_tasks};
-use super::tally::Tally;
-use crate::span;
-use crate::words::count;
+use super::estimate::{Rates, Tally, TimeLeft, expected_tasks};
+use crate::duration;
+use crate::formatting::count;
 
 /// No line is wider, however wide the terminal: eyes need not travel, and one that is made narrower breaks no line.
 const WIDEST: usize = 96;
@@ -29,20 +28,21 @@ pub(super) struct View<'a> {
     pub(super) progress: &'a Progress,
     pub(super) tally: &'a Tally,
     pub(super) rates: Rates,
-    pub(super) left: Left,
+    pub(super) left: TimeLeft,
     pub(super) elapsed: Duration,
     /// Counts frames.
     pub(super) frame: usize,
 }
 
 impl View<'_> {
-    /// The lines, none of them wider than `columns` or more of them than `rows`.
+    /// Returns the lines, none of them wider than `columns` or more of them than `rows`.
     pub(super) fn lines(&self, columns: usize, rows: usize) -> Vec<String> {
         // The last column stays free: some terminals wrap when it is written to.
         let width = columns.saturating_sub(1).min(WIDEST);
-        let head = std::iter::once(self.head(width));
-        let bars = self.bars().into_iter().map(|bar| bar.line(width));
-        head.chain(bars).take(rows).collect()
+        let mut lines = vec![self.head(width)];
+        lines.extend(self.bars().map(|bar| bar.line(width)));
+        lines.truncate(rows);
+        lines
     }
 
     fn head(&self, width: usize) -> String {
@@ -53,11 +53,11 @@ impl View<'_> {
             Some(TaskType::Preload) => format!("preloading {media}"),
             None => format!("waiting for {}", count(self.tally.jobs, "job")),
         };
-        let elapsed = span::written(Duration::from_secs(self.elapsed.as_secs()));
-        fitting(format!("{spinner} {what}  {elapsed}"), &[left(self.left)], width)
+        let elapsed = duration::format(Duration::from_secs(self.elapsed.as_secs()));
+        fit(format!("{spinner} {what}  {elapsed}"), &[time_left(self.left)], width)
     }
 
-    fn bars(&self) -> Vec<Bar> {
+    fn bars(&self) -> impl Iterator<Item = Bar> {
         let Progress { media, accepted, complete, failed, failed_unaccepted, tasks, tasks_ended, .. } =
             *self.progress;
         let Tally { batches, answered, refused, by_event, by_lookup, tasks_failed, .. } = *self.tally;
@@ -67,41 +67,40 @@ impl View<'_> {
             (_, 0) => "by event".to_owned(),
             (events, lookups) => format!("{events} by event, {lookups} by lookup"),
         };
-        let bar = |label, done, all, text, more, per_second| {
-            // What is done has no pace any more.
+        let some = |n: u64, word| if n == 0 { String::new() } else { format!("{n} {word}") };
+        let bar = |label, (done, all), text, more, per_second| {
+            // What is done has no rate any more.
             let rate = if done < all { rate(per_second) } else { String::new() };
             Bar { label, done, all, text, more: [more, rate] }
         };
-        let mut bars = Vec::with_capacity(4);
-        if batches > 0 {
-            let (text, more) = (format!("{answered} of {batches}"), some(refused, "refused"));
-            bars.push(bar("batches", answered, batches, text, more, self.rates.batches));
-        }
+        let Rates { batches: batch_rate, accepted: accepted_rate, tasks: task_rate } = self.rates;
         let taken = media.saturating_sub(failed_unaccepted).max(accepted);
+        let all_tasks = expected_tasks(self.progress).max(tasks);
+        let text = format!("{answered} of {batches}");
+        let first = bar("batches", (answered, batches), text, some(refused, "refused"), batch_rate);
         let text = format!("{accepted} of {taken} media");
-        bars.push(bar("accepted", accepted, taken, text, known_by, self.rates.accepted));
-        let all = expected_tasks(self.progress).max(tasks);
-        let (text, more) = (format!("{tasks_ended} of {tasks} ended"), some(tasks_failed, "failed"));
-        bars.push(bar("tasks", tasks_ended, all, text, more, self.rates.tasks));
-        let (text, more) = (format!("{complete} of {media} complete"), some(failed, "failed"));
-        bars.push(bar("media", complete + failed, media, text, more, 0.0));
-        bars
+        let second = bar("accepted", (accepted, taken), text, known_by, accepted_rate);
+        let text = format!("{tasks_ended} of {tasks} ended");
+        let third = bar("tasks", (tasks_ended, all_tasks), text, some(tasks_failed, "failed"), task_rate);
+        let text = format!("{complete} of {media} complete");
+        let last = bar("media", (complete + failed, media), text, some(failed, "failed"), 0.0);
+        // A run that waits for jobs of others submits nothing.
+        [first, second, third, last].into_iter().skip(usize::from(batches == 0))
     }
 }
 
-/// How long it will still take, in words that do not jump about.
-pub(super) fn left(left: Left) -> String {
-    let Left::About(time) = left else {
-        return match left {
-            Left::Overdue => "longer than tasks took so far".to_owned(),
-            _ => String::new(),
-        };
+/// Says how long it will still take, in words that do not jump about.
+pub(super) fn time_left(left: TimeLeft) -> String {
+    let seconds = match left {
+        TimeLeft::Unknown => return String::new(),
+        TimeLeft::Overdue => return "longer than tasks took so far".to_owned(),
+        TimeLeft::About(time) => time.as_secs(),
     };
-    match time.as_secs() {
+    match seconds {
         0..5 => "a few seconds left".to_owned(),
         s @ 5..20 => format!("about {}s left", s.next_multiple_of(5)),
         s @ 20..120 => format!("about {}s left", s.next_multiple_of(10)),
-        s => format!("about {} left", span::written(Duration::from_secs(s.next_multiple_of(60)))),
+        s => format!("about {} left", duration::format(Duration::from_secs(s.next_multiple_of(60)))),
     }
 }
 
@@ -113,10 +112,6 @@ fn rate(per_second: f64) -> String {
         r if r * 60.0 >= 0.95 => format!("{:.0}/min", r * 60.0),
         _ => String::new(),
     }
-}
-
-fn some(n: u64, word: &str) -> String {
-    if n == 0 { String::new() } else { format!("{n} {word}") }
 }
 
 struct Bar {
@@ -131,32 +126,22 @@ struct Bar {
 impl Bar {
     fn line(&self, width: usize) -> String {
         let cells = (width / 5).clamp(6, 20);
-        let filled = match self.all {
-            0 => 0,
-            // Full only when all is done.
-            all => (self.done.min(all) as usize * cells) / all as usize,
-        };
-        let bar: String = (0..cells).map(|cell| if cell < filled { '█' } else { '░' }).collect();
-        fitting(format!("  {:LABEL$}{bar}  {}", self.label, self.text), &self.more, width)
+        // Full only when all is done.
+        let filled = (self.done.min(self.all) as usize * cells).checked_div(self.all as usize).unwrap_or(0);
+        let bar = "█".repeat(filled) + &"░".repeat(cells - filled);
+        fit(format!("  {:LABEL$}{bar}  {}", self.label, self.text), &self.more, width)
     }
 }
 
-/// `text`, and those of `more` that fit; what does not fit at all is cut.
-fn fitting(mut text: String, more: &[String], width: usize) -> String {
-    let mut room = width.saturating_sub(text.chars().count());
+/// Returns `text`, and those of `more` that fit; what does not fit at all is cut.
+fn fit(mut text: String, more: &[String], width: usize) -> String {
     for part in more.iter().filter(|part| !part.is_empty()) {
-        let needs = part.chars().count() + 2;
-        if needs > room {
-            continue;
+        if text.chars().count() + 2 + part.chars().count() <= width {
+            text.push_str(", ");
+            text.push_str(part);
         }
-        room -= needs;
-        text.push_str(", ");
-        text.push_str(part);
     }
-    match text.char_indices().nth(width) {
-        Some((end, _)) => text[..end].to_owned(),
-        None => text,
-    }
+    text.chars().take(width).collect()
 }
 
 #[cfg(test)]
@@ -183,7 +168,7 @@ mod tests {
     fn lines(columns: usize, rows: usize) -> Vec<String> {
         let (progress, tally) = busy();
         let rates = Rates { batches: 4.0, accepted: 81.3, tasks: 0.2 };
-        let (left, elapsed) = (Left::About(Duration::from_secs(130)), Duration::from_secs(100));
+        let (left, elapsed) = (TimeLeft::About(Duration::from_secs(130)), Duration::from_secs(100));
         View { progress: &progress, tally: &tally, rates, left, elapsed, frame: 2 }.lines(columns, rows)
     }
 
@@ -229,7 +214,7 @@ mod tests {
             progress: &progress,
             tally: &tally,
             rates: Rates::default(),
-            left: Left::Unknown,
+            left: TimeLeft::Unknown,
             elapsed: Duration::ZERO,
             frame: 0,
         };
@@ -251,9 +236,9 @@ mod tests {
             (121, "about 3m left"),
             (7_000, "about 1h57m left"),
         ] {
-            assert_eq!(left(Left::About(Duration::from_secs(seconds))), text);
+            assert_eq!(time_left(TimeLeft::About(Duration::from_secs(seconds))), text);
         }
-        assert_eq!(left(Left::Unknown), "");
+        assert_eq!(time_left(TimeLeft::Unknown), "");
     }
 
     #[test]

@@ -1,83 +1,78 @@
-//! The account's event settings against what is configured here. Pure.
+//! Events: the account's event settings against what is configured here, and whether queue and callback URL can be reached.
 //!
-//! None of it is a failure: a run whose events do not come looks its jobs up.
+//! None of the settings is a failure: a run whose events do not come looks its jobs up.
+
+use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::net::TcpStream;
+use vod_refresh::ErrorKind;
+use vod_refresh::smq::QueueClient;
 use vod_refresh::vod::{CallbackType, MessageCallback, REFRESH_EVENT};
 
 use super::finding::Finding;
-use crate::args::events::EventArgs;
+use crate::args::shared::EventArgs;
+use crate::exit::ExitCode;
+use crate::formatting::escape_control;
 
+const CONNECT_LIMIT: Duration = Duration::from_secs(3);
+/// A message that a run dropped is seen again only after the queue's visibility timeout.
+const LONGEST_HIDDEN: Duration = Duration::from_secs(60);
 const SETTINGS: &str = "event settings";
 const ADDRESS: &str = "event address";
 const KEY: &str = "event key";
 
-pub(super) fn check(
+/// The account's settings against the options given here.
+pub(super) fn settings(
     settings: Option<&MessageCallback>,
     here: &EventArgs,
     keys: &[SecretString],
 ) -> Vec<Finding> {
-    let by_http = here.callback_url.is_some() || here.callback_listen.is_some();
+    let (by_http, by_queue) =
+        (here.callback_url.is_some() || here.callback_listen.is_some(), here.queue.is_some());
+    let target = if by_queue { "--queue URL" } else { "--callback-url URL" };
+    let set_anew =
+        |text: String| Finding::warn(SETTINGS, text).remedy(format!("`vod-refresh callback set {target}`"));
     let Some(settings) = settings else {
         let text = "the account has none: no event is sent, and jobs are looked up";
-        return vec![if by_http || here.queue.is_some() {
-            Finding::warn(SETTINGS, text).remedy(remedy(here))
-        } else {
-            Finding::ok(SETTINGS, text)
-        }];
+        return vec![if by_http || by_queue { set_anew(text.into()) } else { Finding::ok(SETTINGS, text) }];
     };
-    let mut findings = vec![list(settings, here, by_http)];
-    if by_http && settings.callback_type == CallbackType::Http {
-        findings.extend(address(settings, here));
-        findings.push(key(settings, keys));
-    }
-    if here.queue.is_some() && settings.callback_type == CallbackType::Mns {
-        findings.push(queue(settings, here));
-    }
-    findings
-}
-
-/// The command that puts it right.
-fn remedy(here: &EventArgs) -> String {
-    let target = if here.queue.is_some() { "--queue URL" } else { "--callback-url URL" };
-    format!("`vod-refresh callback set {target}`")
-}
-
-/// Type and list.
-fn list(settings: &MessageCallback, here: &EventArgs, by_http: bool) -> Finding {
     let kind = settings.callback_type.as_str();
-    if !settings.sends(REFRESH_EVENT) {
-        let text = format!("{kind}, but {REFRESH_EVENT} is not among the events that are sent");
-        return if by_http || here.queue.is_some() {
-            Finding::warn(SETTINGS, text).remedy(remedy(here))
-        } else {
-            Finding::ok(SETTINGS, format!("{text}; jobs are looked up"))
-        };
-    }
-    let wanted = match (by_http, here.queue.is_some()) {
+    let wanted = match (by_http, by_queue) {
         (true, false) => Some(CallbackType::Http),
         (false, true) => Some(CallbackType::Mns),
         _ => None,
     };
-    match wanted {
-        Some(wanted) if wanted != settings.callback_type => {
-            let text = format!("events go out by {kind}, and are waited for by {}", wanted.as_str());
-            Finding::warn(SETTINGS, text).remedy(remedy(here))
+    let mut findings = vec![if !settings.sends(REFRESH_EVENT) {
+        let text = format!("{kind}, but {REFRESH_EVENT} is not among the events that are sent");
+        match by_http || by_queue {
+            true => set_anew(text),
+            false => Finding::ok(SETTINGS, format!("{text}; jobs are looked up")),
         }
-        _ => Finding::ok(SETTINGS, format!("{kind}, {REFRESH_EVENT} is sent")),
+    } else if let Some(wanted) = wanted.filter(|wanted| *wanted != settings.callback_type) {
+        set_anew(format!("events go out by {kind}, and are waited for by {}", wanted.as_str()))
+    } else {
+        Finding::ok(SETTINGS, format!("{kind}, {REFRESH_EVENT} is sent"))
+    }];
+    if by_http && settings.callback_type == CallbackType::Http {
+        findings.extend(here.callback_url.as_deref().map(|here| url(settings, here)));
+        findings.push(key(settings, keys));
     }
+    if settings.callback_type == CallbackType::Mns {
+        findings.extend(here.queue.as_deref().map(|here| queue(settings, here)));
+    }
+    findings
 }
 
-fn address(settings: &MessageCallback, here: &EventArgs) -> Option<Finding> {
+fn url(settings: &MessageCallback, here: &str) -> Finding {
     let theirs = settings.callback_url.as_deref().unwrap_or_default();
-    let ours = here.callback_url.as_deref()?;
-    if theirs == ours {
-        return Some(Finding::ok(ADDRESS, "the account has the URL that is configured here"));
+    if theirs == here {
+        return Finding::ok(ADDRESS, "the account has the URL that is configured here");
     }
     let text = format!(
-        "the account has {theirs}, here it is {ours}; a run asks for its own URL, and which of both is signed is not documented"
+        "the account has {theirs}, here it is {here}; a run asks for its own URL, and which of both is signed is not documented"
     );
-    Some(Finding::warn(ADDRESS, text).remedy("give both the same URL, character for character"))
+    Finding::warn(ADDRESS, text).remedy("give both the same URL, character for character")
 }
 
 fn key(settings: &MessageCallback, keys: &[SecretString]) -> Finding {
@@ -100,21 +95,69 @@ fn key(settings: &MessageCallback, keys: &[SecretString]) -> Finding {
     }
 }
 
-fn queue(settings: &MessageCallback, here: &EventArgs) -> Finding {
-    let part = |text: &Option<String>| text.clone().unwrap_or_default();
-    let theirs = format!(
-        "{}/queues/{}",
-        part(&settings.mns_endpoint).trim_end_matches('/'),
-        part(&settings.mns_queue_name)
-    );
-    match &here.queue {
-        Some(ours) if ours.trim_end_matches('/') != theirs => Finding::warn(
-            ADDRESS,
-            format!("the account writes into {theirs}, not into the queue configured here"),
-        )
-        .remedy("`vod-refresh callback set --queue URL`"),
-        _ => Finding::ok(ADDRESS, "the account writes into the queue that is configured here"),
+fn queue(settings: &MessageCallback, here: &str) -> Finding {
+    let endpoint = settings.mns_endpoint.as_deref().unwrap_or_default().trim_end_matches('/');
+    let theirs = format!("{endpoint}/queues/{}", settings.mns_queue_name.as_deref().unwrap_or_default());
+    if here.trim_end_matches('/') == theirs {
+        return Finding::ok(ADDRESS, "the account writes into the queue that is configured here");
     }
+    let text = format!("the account writes into {theirs}, not into the queue configured here");
+    Finding::warn(ADDRESS, text).remedy("`vod-refresh callback set --queue URL`")
+}
+
+/// The queue, by one harmless call. A run does not need that call, so its denial proves nothing.
+pub(super) async fn queue_answers(client: Option<&QueueClient>) -> Finding {
+    const CHECK: &str = "queue";
+    let Some(client) = client else { return Finding::ok(CHECK, "none is configured here") };
+    match client.get_queue_attributes().await {
+        Ok(attributes) => {
+            let name = escape_control(attributes.name.as_deref().unwrap_or("the queue")).to_string();
+            match attributes.visibility_timeout.filter(|timeout| *timeout > LONGEST_HIDDEN) {
+                Some(long) => Finding::warn(CHECK, format!("{name} hides messages for {} s", long.as_secs()))
+                    .remedy(
+                        "set its visibility timeout to a minute or less: others wait so long after a crash",
+                    ),
+                None => Finding::ok(CHECK, format!("{name} is there and answers")),
+            }
+        }
+        Err(error) if error.kind() == ErrorKind::Refused => Finding::warn(CHECK, error.to_string()).remedy(
+            "a run needs `mns:BatchReceiveMessage`, `mns:DeleteMessage`, `mns:ChangeMessageVisibility`",
+        ),
+        Err(error) => Finding::fail(CHECK, error.to_string(), ExitCode::of_kind(error.kind()))
+            .remedy("check `--queue`, its region and the network; without a queue jobs are looked up"),
+    }
+}
+
+/// Whether somebody takes connections at the callback URL. What VOD sees can't be known from here.
+pub(super) async fn callback_url_answers(url: Option<&str>) -> Finding {
+    const CHECK: &str = "callback url";
+    let Some(url) = url else {
+        return Finding::ok(CHECK, "not known: none is configured here");
+    };
+    let Some((host, port)) = host_and_port(url) else {
+        return Finding::warn(CHECK, format!("{} is no URL", escape_control(url)));
+    };
+    let place = format!("{}:{port}", escape_control(&host));
+    let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    match tokio::time::timeout(CONNECT_LIMIT, TcpStream::connect((host.as_str(), port))).await {
+        _ if loopback => Finding::warn(CHECK, format!("{place} is this machine, which VOD can't reach"))
+            .remedy("give the public URL; without one jobs are looked up"),
+        Ok(Ok(_)) => {
+            Finding::ok(CHECK, format!("{place} takes connections from here; what VOD sees is not known"))
+        }
+        Ok(Err(why)) => Finding::warn(CHECK, format!("{place} takes no connection from here: {why}"))
+            .remedy("nobody may be listening before a run does; else check name, firewall and proxy"),
+        Err(_) => Finding::warn(CHECK, format!("{place} did not answer in {} s", CONNECT_LIMIT.as_secs()))
+            .remedy("check name, firewall and proxy"),
+    }
+}
+
+fn host_and_port(url: &str) -> Option<(String, u16)> {
+    let uri: http::Uri = url.parse().ok()?;
+    let usual = if uri.scheme_str() == Some("http") { 80 } else { 443 };
+    // An IPv6 address stands in brackets in a URL, and without them elsewhere.
+    let host = uri.host()?.trim_start_matches('[').trim_end_matches(']').to_owned();
+    Some((host, uri.port_u16().unwrap_or(usual)))
 }
 
 #[cfg(test)]
@@ -131,7 +174,7 @@ mod tests {
             panic!()
         };
         let keys: Vec<SecretString> = keys.iter().map(|key| SecretString::from(*key)).collect();
-        check(settings, &args.events, &keys).iter().map(|finding| finding.status).collect()
+        super::settings(settings, &args.events, &keys).iter().map(|finding| finding.status).collect()
     }
 
     fn http(events: &str, key: Option<&str>) -> MessageCallback {
@@ -178,6 +221,17 @@ mod tests {
                 expected,
                 "{set:?} {options} {keys:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_url_leads_to_a_host_and_its_usual_port() {
+        for (url, host, port) in [
+            ("https://cb.test/vod", "cb.test", 443),
+            ("http://cb.test", "cb.test", 80),
+            ("http://[::1]:8080/", "::1", 8080),
+        ] {
+            assert_eq!(host_and_port(url), Some((host.to_owned(), port)));
         }
     }
 }

@@ -3,8 +3,9 @@
 use serde::Serialize;
 use vod_refresh::Error;
 
-use crate::exit::{ExitCode, hint};
-use crate::words::harmless;
+use crate::advice::hint;
+use crate::exit::ExitCode;
+use crate::formatting::escape_control;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -12,16 +13,6 @@ pub(super) enum Status {
     Ok,
     Warn,
     Fail,
-}
-
-impl Status {
-    fn word(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Ok => ("ok", "32"),
-            Self::Warn => ("warn", "33"),
-            Self::Fail => ("fail", "31"),
-        }
-    }
 }
 
 /// What one check found.
@@ -51,12 +42,9 @@ impl Finding {
 
     /// A call or a source that failed, with the advice that its error has.
     pub(super) fn error(check: &'static str, error: &Error) -> Self {
-        let code = ExitCode::of_kind(error.kind());
-        let finding = Self::fail(check, error.to_string(), code);
-        match hint(error.kind(), error.code().unwrap_or_default()) {
-            Some(advice) => finding.remedy(advice),
-            None => finding,
-        }
+        let hint = hint(error.kind(), error.code().unwrap_or_default());
+        let finding = Self::fail(check, error.to_string(), ExitCode::of_kind(error.kind()));
+        Self { remedy: hint.map(str::to_owned), ..finding }
     }
 
     /// What to do about it.
@@ -66,15 +54,17 @@ impl Finding {
         self
     }
 
-    /// The same, but no reason to fail.
+    /// The same, but no reason to fail; as it is where all is `good`.
     #[must_use]
-    pub(super) fn only_a_warning(mut self) -> Self {
-        (self.status, self.code) = (Status::Warn, ExitCode::Complete);
+    pub(super) fn at_most_a_warning(mut self, good: bool) -> Self {
+        if !good {
+            (self.status, self.code) = (Status::Warn, ExitCode::Complete);
+        }
         self
     }
 
     fn of(check: &'static str, status: Status, message: String, code: ExitCode) -> Self {
-        Self { check, status, message: harmless(&message), remedy: None, code }
+        Self { check, status, message: escape_control(&message), remedy: None, code }
     }
 }
 
@@ -83,7 +73,11 @@ pub(super) fn render(findings: &[Finding], colour: bool) -> String {
     let width = findings.iter().map(|finding| finding.check.len()).max().unwrap_or_default();
     let mut text = String::new();
     for Finding { check, status, message, remedy, .. } in findings {
-        let (word, number) = status.word();
+        let (word, number) = match status {
+            Status::Ok => ("ok", "32"),
+            Status::Warn => ("warn", "33"),
+            Status::Fail => ("fail", "31"),
+        };
         let word = format!("{word:<4}");
         let word = if colour { format!("\u{1b}[1;{number}m{word}\u{1b}[0m") } else { word };
         text.push_str(&format!("{word}  {check:<width$}  {message}\n"));
@@ -95,7 +89,7 @@ pub(super) fn render(findings: &[Finding], colour: bool) -> String {
 }
 
 /// The exit code: that of the first failure, since checks stand in the order of their roots.
-pub(super) fn worst(findings: &[Finding]) -> ExitCode {
+pub(super) fn exit_code(findings: &[Finding]) -> ExitCode {
     let failed = findings.iter().find(|finding| finding.status == Status::Fail);
     failed.map_or(ExitCode::Complete, |finding| finding.code)
 }
@@ -107,9 +101,9 @@ mod tests {
     #[test]
     fn the_first_failure_gives_the_code_and_warnings_give_none() {
         let warn = || Finding::warn("a", "x").remedy("do");
-        assert_eq!(worst(&[warn()]), ExitCode::Complete);
+        assert_eq!(exit_code(&[warn()]), ExitCode::Complete);
         let fail = |code| Finding::fail("b", "y", code);
-        assert_eq!(worst(&[warn(), fail(ExitCode::Refused), fail(ExitCode::Quota)]), ExitCode::Refused);
+        assert_eq!(exit_code(&[warn(), fail(ExitCode::Refused), fail(ExitCode::Quota)]), ExitCode::Refused);
     }
 
     #[test]

@@ -1,19 +1,17 @@
 //! Where the time went: the phases of a media from the start of the run to the moment its end was noticed.
 //!
 //! All four lie on this machine's clock, so a service whose clock is off bends nothing. The service tells no end of a
-//! task: it lies between the last look that showed the task unfinished and the first that showed it ended. That gap is
-//! a phase of its own, so that nobody takes our noticing for the CDN's work.
-
-use std::fmt::{self, Write};
+//! task: it lies between the last poll that showed the task unfinished and the first that showed it ended. That gap is
+//! a phase of its own, so that the delay of polling is not taken for the CDN's work.
 
 use chrono::{DateTime, Utc};
-use vod_refresh::run::{MediaReport, Report};
 
-use super::super::escape::{escaped, shortened};
-use super::super::rows;
-use super::{Count, share, span};
+use super::super::markup::escape_start;
+use super::super::report_view::{MediaView, ReportView};
+use super::format::{media, millis, rect, share};
+use super::tables::number;
 
-/// What the phases are called, and how their bars look.
+/// How the bar of a phase looks, its name, and what it means.
 const NAMES: [(&str, &str, &str); 4] = [
     ("bar-soft", "Submitting", "from the start of the run until the job id came back"),
     ("bar-rest", "Waiting for acceptance", "until an event or a lookup named the tasks"),
@@ -24,102 +22,73 @@ const NAMES: [(&str, &str, &str); 4] = [
 /// Milliseconds of each phase.
 type Phases = [i64; 4];
 
-pub(super) fn section(out: &mut String, report: &Report) -> fmt::Result {
-    let all: Vec<(Phases, &MediaReport)> =
-        report.media.iter().filter_map(|media| Some((phases(media, report.started_at)?, media))).collect();
+pub(super) fn section(view: &ReportView<'_>) -> String {
+    let start = view.report.started_at;
+    let all: Vec<(Phases, &MediaView<'_>)> =
+        view.media.iter().filter_map(|media| Some((phases(media, start)?, media))).collect();
     let Some((last, slowest)) = all.iter().max_by_key(|(phases, _)| phases.iter().sum::<i64>()) else {
-        return Ok(());
+        return String::new();
     };
-    let average = mean(all.iter().map(|(phases, _)| *phases));
+    let average: Phases =
+        std::array::from_fn(|at| all.iter().map(|(phases, _)| phases[at]).sum::<i64>() / all.len() as i64);
     let whole: i64 = last.iter().sum();
-    let name = escaped(&shortened(rows::media_name(slowest), 60)).to_string();
-    writeln!(
-        out,
-        r#"<section id="time-spent"><h2>Where the time went</h2>
-<p>{} came to an end, on average {} after the start of the run; the last one, <span class="id">{name}</span>, after {}.</p>
-<figure class="short"><svg width="100%" height="96" role="img" aria-labelledby="spent-title spent-desc"><title id="spent-title">Phases of a media on average, and of the last one to end</title><desc id="spent-desc">{}. The table below has the figures.</desc>"#,
-        Count(all.len() as u64, "media", "media"),
-        span(average.iter().sum()),
-        span(whole),
-        NAMES
-            .iter()
-            .zip(average)
-            .map(|((_, name, _), ms)| format!("{name} {}", span(ms)))
-            .collect::<Vec<_>>()
-            .join(", "),
-    )?;
-    bar(out, "On average", &average, whole, 0)?;
-    bar(out, "The last to end", last, whole, 50)?;
-    writeln!(out, "</svg></figure>")?;
-    figures(out, &average, last)?;
-    writeln!(out, "</section>")
+    let named = |(phase, ms): (&(_, &str, _), i64)| format!("{} {}", phase.1, millis(ms));
+    let description: Vec<String> = NAMES.iter().zip(average).map(named).collect();
+    format!(
+        include_str!("phases.html"),
+        count = media(all.len()),
+        average = millis(average.iter().sum()),
+        slowest = escape_start(slowest.name(), 60),
+        whole = millis(whole),
+        description = description.join(", "),
+        average_bar = bar(&average, whole, 18),
+        last_bar = bar(last, whole, 68),
+        rows = rows(&average, last),
+    )
 }
 
-/// Whether there is anything to show.
-pub(super) fn any(report: &Report) -> bool {
-    report.media.iter().any(|media| phases(media, report.started_at).is_some())
-}
-
-/// A row of the picture: a caption, and below it the phases on the scale of the last media.
-fn bar(out: &mut String, caption: &str, phases: &Phases, whole: i64, y: usize) -> fmt::Result {
-    writeln!(out, r#"<text class="soft" x="0" y="{}">{caption}</text>"#, y + 11)?;
-    let mut x = 0.0;
+/// The phases in a row of the picture, on the scale of the last media.
+fn bar(phases: &Phases, whole: i64, y: usize) -> String {
+    let (mut out, mut x) = (String::new(), 0.0);
     for ((class, ..), ms) in NAMES.iter().zip(phases) {
         let width = *ms as f64 * 100.0 / whole.max(1) as f64;
         if *ms > 0 {
-            writeln!(
-                out,
-                r#"<rect class="{class}" x="{x:.2}%" y="{}" width="{width:.2}%" height="22" rx="2"/>"#,
-                y + 18
-            )?;
+            out += &rect(class, (x, y as u64), (width, 22));
         }
         x += width;
     }
-    Ok(())
+    out
 }
 
-fn figures(out: &mut String, average: &Phases, last: &Phases) -> fmt::Result {
-    writeln!(
-        out,
-        r#"<div class="scroll" role="region" aria-label="Table of phases" tabindex="0"><table class="small"><caption>Phases on average and of the last media to end</caption>
-<thead><tr><th scope="col">Phase</th><th scope="col" class="number">Average</th><th scope="col" class="number">Share</th><th scope="col" class="number">Last</th></tr></thead><tbody>"#
-    )?;
+/// The rows of the table.
+fn rows(average: &Phases, last: &Phases) -> String {
     let all: i64 = average.iter().sum();
-    for (((class, name, words), mean), last) in NAMES.iter().zip(average).zip(last) {
-        writeln!(
-            out,
-            r#"<tr><th scope="row"><svg class="sample" width="14" height="12" aria-hidden="true"><rect class="{class}" x="1" y="1" width="12" height="10" rx="1"/></svg>{name} <span class="soft">{words}</span></th><td class="number">{}</td><td class="number">{}</td><td class="number">{}</td></tr>"#,
-            span(*mean),
-            share(*mean as u64, all as u64),
-            span(*last)
-        )?;
-    }
-    writeln!(out, "</tbody></table></div>")
+    let row = |(((class, name, meaning), mean), last): (((&str, &str, &str), i64), i64)| {
+        let (share, mean, last) =
+            (number(share(mean as u64, all as u64)), number(millis(mean)), number(millis(last)));
+        format!(
+            r#"<tr><th scope="row"><svg class="sample" width="14" height="12" aria-hidden="true"><rect class="{class}" x="1" y="1" width="12" height="10" rx="1"/></svg>{name} <span class="soft">{meaning}</span></th>{mean}{share}{last}</tr>
+"#
+        )
+    };
+    NAMES.into_iter().zip(*average).zip(*last).map(row).collect()
 }
 
-/// The phases of a media whose tasks have all ended.
-fn phases(media: &MediaReport, start: DateTime<Utc>) -> Option<Phases> {
-    if media.tasks.is_empty() || !media.tasks.iter().all(rows::has_ended) {
-        return None;
-    }
+/// Returns the phases of a media whose tasks have all ended.
+fn phases(media: &MediaView<'_>, start: DateTime<Utc>) -> Option<Phases> {
     let since = |time: DateTime<Utc>| (time - start).num_milliseconds().max(0);
-    let ended = since(rows::ended_at(media)?);
-    let accepted = since(media.accepted_at?).min(ended);
-    let submitted = media.submitted_at.map_or(0, since).min(accepted);
-    let unfinished = media.tasks.iter().filter_map(|task| task.unfinished_at).max();
+    let ended = since(media.ended_at?);
+    let accepted = since(media.report.accepted_at?).min(ended);
+    let submitted = media.report.submitted_at.map_or(0, since).min(accepted);
+    let unfinished = media.report.tasks.iter().filter_map(|task| task.unfinished_at).max();
     let seen = unfinished.map_or(accepted, since).clamp(accepted, ended);
     Some([submitted, accepted - submitted, seen - accepted, ended - seen])
-}
-
-fn mean(all: impl ExactSizeIterator<Item = Phases>) -> Phases {
-    let count = all.len().max(1) as i64;
-    let sums = all.fold([0; 4], |sums: Phases, phases| std::array::from_fn(|at| sums[at] + phases[at]));
-    sums.map(|sum| sum / count)
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use vod_refresh::run::MediaReport;
 
     use super::*;
 
@@ -152,7 +121,7 @@ mod tests {
             (media([Some(2), Some(5)], &[[Some(3), Some(4)]]), [2, 2, 0, 0]),
         ];
         for (media, seconds) in cases {
-            assert_eq!(phases(&media, start), Some(seconds.map(|s| s * 1_000)), "{media:?}");
+            assert_eq!(phases(&MediaView::new(&media), start), Some(seconds.map(|s| s * 1_000)), "{media:?}");
         }
     }
 
@@ -160,9 +129,12 @@ mod tests {
     fn a_media_that_has_not_ended_has_no_phases() {
         let start = DateTime::UNIX_EPOCH;
         assert_eq!(
-            phases(&media([Some(2), Some(5)], &[[Some(20), Some(22)], [Some(24), None]]), start),
+            phases(
+                &MediaView::new(&media([Some(2), Some(5)], &[[Some(20), Some(22)], [Some(24), None]])),
+                start
+            ),
             None
         );
-        assert_eq!(phases(&media([Some(2), None], &[]), start), None);
+        assert_eq!(phases(&MediaView::new(&media([Some(2), None], &[])), start), None);
     }
 }

@@ -1,181 +1,143 @@
-//! The tables: calls, media, URLs. Long ones are folded and cut; a line tells how much is not listed.
+//! The tables: calls, media, URLs. Long ones are folded and cut; a line says how many rows are not listed.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write};
+use std::fmt::Display;
 
 use chrono::{DateTime, Utc};
-use vod_refresh::run::{MediaReport, Report, Summary};
+use vod_refresh::run::Summary;
 
-use super::super::escape::{escaped, shortened};
-use super::super::rows;
-use super::{Count, grouped, length, share, span, state};
+use super::super::markup::{escape, escape_start};
+use super::super::report_view::{MediaView, Rank, ReportView, TaskView};
+use super::format::{after, class, counted, grouped, seconds, share, signed};
 
 /// Longer tables begin folded.
 const UNFOLDED: usize = 50;
 /// Most rows of a table.
 const ROWS: usize = 2_000;
-/// Bytes that a table may take.
+/// Bytes that the rows of a table may take.
 const BYTES: usize = 430_000;
 
-pub(super) fn calls(out: &mut String, report: &Report) -> fmt::Result {
-    let Summary { api_calls, retries, retries_by_action, throttled, .. } = &report.summary;
-    let all: u64 = api_calls.values().sum();
-    writeln!(out, r#"<section id="calls"><h2>Calls</h2>"#)?;
+pub(super) fn calls(summary: &Summary) -> String {
+    let all: u64 = summary.api_calls.values().sum();
     if all == 0 {
-        return writeln!(out, "<p>None were counted. The journal of a run does not keep them.</p></section>");
+        return "<h2>Calls</h2>\n<p>None were counted. The journal of a run does not keep them.</p>"
+            .to_owned();
     }
-    writeln!(
-        out,
-        r#"<div class="scroll" role="region" aria-label="Table of calls" tabindex="0"><table class="small"><caption>{}: {}, {} throttled</caption>
-<thead><tr><th scope="col">Action</th><th scope="col" class="number">Calls</th><th scope="col" class="number">Share</th><th scope="col" class="number">Retries</th><th scope="col" class="number">Throttled</th></tr></thead><tbody>"#,
-        Count(all, "API call", "API calls"),
-        Count(*retries, "retry", "retries"),
-        grouped(throttled.values().sum()),
-    )?;
-    for (action, count) in api_calls {
-        let of = |counts: &BTreeMap<String, u64>| counts.get(action).copied().unwrap_or_default();
-        writeln!(
-            out,
-            r#"<tr><th scope="row">{}</th><td class="number">{}</td><td class="number">{}</td><td class="number">{}</td><td class="number">{}</td></tr>"#,
-            escaped(&shortened(action, 80)),
-            grouped(*count),
-            share(*count, all),
-            grouped(of(retries_by_action)),
-            grouped(of(throttled)),
-        )?;
-    }
-    writeln!(out, "</tbody></table></div></section>")
+    let row = |(action, count): (&String, &u64)| {
+        let of = |counts: &BTreeMap<String, u64>| number(grouped(counts.get(action).copied().unwrap_or(0)));
+        let (count, share) = (number(grouped(*count)), number(share(*count, all)));
+        let (retries, throttled) = (of(&summary.retries_by_action), of(&summary.throttled));
+        let action = escape_start(action, 80);
+        format!("<tr><th scope=\"row\">{action}</th>{count}{share}{retries}{throttled}</tr>\n")
+    };
+    format!(
+        include_str!("calls.html"),
+        all = counted(all, "API call", "API calls"),
+        retries = counted(summary.retries, "retry", "retries"),
+        throttled = grouped(summary.throttled.values().sum()),
+        rows = summary.api_calls.iter().map(row).collect::<String>(),
+    )
 }
 
-pub(super) fn media(out: &mut String, report: &Report) -> fmt::Result {
-    if report.media.is_empty() {
-        return Ok(());
+pub(super) fn media(view: &ReportView<'_>) -> String {
+    let all = view.media.len();
+    if all == 0 {
+        return String::new();
     }
-    writeln!(out, r#"<section id="media"><h2>Media</h2>"#)?;
     // In the order given; but where there are too many, all that failed take precedence.
-    let failed = rows::failed_media(report).count();
-    let mut others = ROWS.saturating_sub(failed);
-    let chosen = report.media.iter().filter(|media| {
-        media.state.is_failure() || {
-            let room = others > 0;
+    let mut others = ROWS.saturating_sub(view.failed().count());
+    let chosen = view.media.iter().filter(|media| {
+        media.rank == Rank::Failed || {
+            let has_room = others > 0;
             others = others.saturating_sub(1);
-            room
+            has_room
         }
     });
     // A column that is empty throughout only makes the table wider.
-    let has_notes = report.media.iter().any(|media| media.note.is_some());
-    let note_column = if has_notes { r#"<th scope="col">Note</th>"# } else { "" };
-    let columns = format!(
-        r#"<th scope="col">Media</th><th scope="col">State</th><th scope="col" class="number">URLs complete</th><th scope="col" class="number">Submitted</th><th scope="col" class="number">Accepted</th><th scope="col" class="number">Ended</th><th scope="col">Known by</th><th scope="col">Job</th>{note_column}"#
-    );
-    let caption = match report.media.len() {
-        0..=ROWS => "All media in the order given; times after the start of the run",
-        _ => {
-            "Media that failed and the first of the others, in the order given; times after the start of the run"
-        }
-    };
-    table(out, caption, "media", &columns, report.media.len(), chosen, |out, media| {
-        media_row(out, media, has_notes, report.started_at)
-    })?;
-    writeln!(out, "</section>")
+    let has_notes = view.media.iter().any(|media| media.report.note.is_some());
+    let (rows, rest) = cut(all, chosen.map(|media| media_row(media, has_notes, view.report.started_at)));
+    format!(
+        include_str!("media.html"),
+        open = open(all),
+        count = counted(all as u64, "media", "media"),
+        caption = if all <= ROWS { "All media" } else { "Media that failed and the first of the others," },
+        note = if has_notes { r#"<th scope="col">Note</th>"# } else { "" },
+        rows = rows,
+        rest = rest,
+    )
 }
 
-fn media_row(out: &mut String, media: &MediaReport, has_notes: bool, start: DateTime<Utc>) -> fmt::Result {
-    let (class, sign, word) = state(media.state);
-    let complete = media.tasks.iter().filter(|task| rows::has_ended(task) && !rows::has_failed(task)).count();
-    write!(
-        out,
-        r#"<tr><th scope="row" class="id">{}</th><td class="word {class}"><span aria-hidden="true">{sign}</span> {word}</td><td class="number">{complete} of {}</td><td class="number">{}</td><td class="number">{}</td><td class="number">{}</td><td>{}</td><td class="id">{}</td>"#,
-        escaped(rows::media_name(media)),
-        media.tasks.len(),
-        after(media.submitted_at, start),
-        after(media.accepted_at, start),
-        after(rows::ended_at(media), start),
-        media.confirmed_by.map_or("–", |source| source.as_str()),
-        media.job_id.as_ref().map_or("–".into(), |job| escaped(job.as_str()).to_string()),
-    )?;
-    if has_notes {
-        let note = shortened(media.note.as_deref().unwrap_or_default(), 200);
-        write!(out, "<td>{}</td>", escaped(&note))?;
-    }
-    writeln!(out, "</tr>")
+fn media_row(media: &MediaView<'_>, has_notes: bool, start: DateTime<Utc>) -> String {
+    let report = media.report;
+    let complete = media.tasks.iter().filter(|task| task.rank == Rank::Complete).count();
+    let note = escape_start(report.note.as_deref().unwrap_or_default(), 200);
+    format!(
+        "<tr><th scope=\"row\" class=\"id\">{}</th>{}{}{}{}{}<td>{}</td><td class=\"id\">{}</td>{}</tr>\n",
+        escape(media.name()),
+        state(media.rank, &media.state()),
+        number(format_args!("{complete} of {}", media.tasks.len())),
+        number(after(report.submitted_at, start)),
+        number(after(report.accepted_at, start)),
+        number(after(media.ended_at, start)),
+        report.confirmed_by.map_or("–", |source| source.as_str()),
+        report.job_id.as_ref().map_or("–".to_owned(), |job| escape(job.as_str())),
+        if has_notes { format!("<td>{note}</td>") } else { String::new() }
+    )
 }
 
-pub(super) fn urls(out: &mut String, report: &Report) -> fmt::Result {
-    let all = rows::tasks(report).count();
+pub(super) fn urls(view: &ReportView<'_>) -> String {
+    let all = view.tasks().count();
     if all == 0 {
-        return Ok(());
+        return String::new();
     }
-    writeln!(out, r#"<section id="urls"><h2>URLs</h2>"#)?;
-    let columns = r#"<th scope="col">URL</th><th scope="col">Status</th><th scope="col" class="number">Progress</th><th scope="col" class="number">Known</th><th scope="col" class="number">Ended</th><th scope="col" class="number">Took</th><th scope="col">Task</th>"#;
-    let chosen = rows::tasks(report).take(ROWS);
-    table(
-        out,
-        "URLs in the order of their media; known and ended after the start of the run, took by the CDN's clock",
-        "URLs",
-        columns,
-        all,
-        chosen,
-        |out, task| {
-            let (class, sign) = match (rows::has_ended(task), rows::has_failed(task)) {
-                (_, true) => ("bad", "✗"),
-                (true, _) => ("ok", "✓"),
-                _ => ("open", "…"),
-            };
-            let status = task.status.as_ref().map_or("not seen yet", |status| status.as_str());
-            writeln!(
-                out,
-                r#"<tr><td class="url">{}</td><td class="word {class}"><span aria-hidden="true">{sign}</span> {}</td><td class="number">{}%</td><td class="number">{}</td><td class="number">{}</td><td class="number">{}</td><td class="id">{}</td></tr>"#,
-                escaped(&shortened(task.url.as_deref().unwrap_or("(not known)"), 300)),
-                escaped(&shortened(status, 40)),
-                task.progress,
-                after(task.known_at, report.started_at),
-                after(task.ended_at, report.started_at),
-                rows::task_seconds(task).map_or_else(|| "–".to_owned(), length),
-                escaped(task.task_id.as_str()),
-            )
-        },
-    )?;
-    writeln!(out, "</section>")
+    let (rows, rest) = cut(all, view.tasks().map(|task| url_row(task, view.report.started_at)));
+    format!(
+        include_str!("urls.html"),
+        open = open(all),
+        count = counted(all as u64, "URLs", "URLs"),
+        rows = rows,
+        rest = rest
+    )
 }
 
-/// How long after the start of the run.
-fn after(time: Option<DateTime<Utc>>, start: DateTime<Utc>) -> String {
-    time.map_or_else(|| "–".to_owned(), |time| span((time - start).num_milliseconds()))
+fn url_row(task: &TaskView<'_>, start: DateTime<Utc>) -> String {
+    format!(
+        "<tr><td class=\"url\">{}</td>{}{}{}{}{}<td class=\"id\">{}</td></tr>\n",
+        escape_start(task.report.url.as_deref().unwrap_or("(not known)"), 300),
+        state(task.rank, &escape_start(task.status(), 40)),
+        number(format_args!("{}%", task.report.progress)),
+        number(after(task.report.known_at, start)),
+        number(after(task.report.ended_at, start)),
+        number(task.seconds().map_or_else(|| "–".to_owned(), seconds)),
+        escape(task.report.task_id.as_str())
+    )
 }
 
-fn table<T>(
-    out: &mut String,
-    caption: &str,
-    noun: &'static str,
-    columns: &str,
-    all: usize,
-    chosen: impl Iterator<Item = T>,
-    row: impl Fn(&mut String, T) -> fmt::Result,
-) -> fmt::Result {
-    let count = Count(all as u64, noun, noun);
-    let open = if all <= UNFOLDED { " open" } else { "" };
-    writeln!(
-        out,
-        r#"<details{open}><summary>{count}</summary><div class="scroll" role="region" aria-label="Table of {noun}" tabindex="0"><table><caption>{caption}</caption><thead><tr>{columns}</tr></thead><tbody>"#
-    )?;
-    let start = out.len();
-    let mut listed = 0;
-    for item in chosen {
-        if listed == ROWS || out.len() - start > BYTES {
+/// Returns the first of `all` rows, as many as the page may hold, and a line with the number of the others.
+fn cut(all: usize, rows: impl Iterator<Item = String>) -> (String, String) {
+    let (mut shown, mut listed) = (String::new(), 0);
+    for row in rows.take(ROWS) {
+        if shown.len() > BYTES {
             break;
         }
-        row(out, item)?;
+        shown.push_str(&row);
         listed += 1;
     }
-    writeln!(out, "</tbody></table></div>")?;
-    if all > listed {
-        writeln!(
-            out,
-            "<p>{} are listed; {} more are not. The JSON report has them all.</p>",
-            grouped(listed as u64),
-            grouped((all - listed) as u64)
-        )?;
+    if all == listed {
+        return (shown, String::new());
     }
-    writeln!(out, "</details>")
+    let (listed, more) = (grouped(listed as u64), grouped((all - listed) as u64));
+    (shown, format!("<p>{listed} are listed; {more} more are not. The JSON report has them all.</p>\n"))
+}
+
+fn open(rows: usize) -> &'static str {
+    if rows <= UNFOLDED { " open" } else { "" }
+}
+
+pub(super) fn number(number: impl Display) -> String {
+    format!(r#"<td class="number">{number}</td>"#)
+}
+
+fn state(rank: Rank, word: &str) -> String {
+    format!(r#"<td class="word {}">{}</td>"#, class(rank), signed(rank, word))
 }

@@ -1,6 +1,9 @@
-//! What the page promises, read from its text. How it looks has to be looked at.
+//! What the page promises, read from its text. Its looks are judged by eye.
 
-use super::super::sample;
+use vod_refresh::Report;
+
+use super::super::tests::sample;
+use super::format::{axis_step, millis, seconds, share};
 use super::*;
 
 /// The page without its policy and style.
@@ -10,7 +13,7 @@ fn body(report: &Report) -> String {
 }
 
 fn render(report: &Report) -> String {
-    super::render(report, None)
+    super::render(&ReportView::new(report), None)
 }
 
 #[test]
@@ -92,7 +95,7 @@ fn pages_of_large_runs_stay_small_and_say_what_they_leave_out() {
 
 #[test]
 fn lengths_and_numbers_read_well() {
-    for (seconds, text) in [
+    for (duration, text) in [
         (0, "0s"),
         (59, "59s"),
         (60, "1m"),
@@ -102,7 +105,7 @@ fn lengths_and_numbers_read_well() {
         (3661, "1h01m01s"),
         (-3, "0s"),
     ] {
-        assert_eq!(length(seconds), text);
+        assert_eq!(seconds(duration), text);
     }
     assert_eq!(
         (grouped(7), grouped(1234), grouped(1_234_567)),
@@ -124,7 +127,7 @@ fn axis_steps_are_round_and_few() {
     for (span, parts, step) in
         [(1, 5, 1), (60, 5, 15), (331, 5, 120), (3600, 5, 900), (400_000, 5, 86_400), (600_000, 5, 172_800)]
     {
-        assert_eq!(picture::step(span, parts), step, "{span}");
+        assert_eq!(axis_step(span, parts), step, "{span}");
     }
 }
 
@@ -136,7 +139,10 @@ fn a_run_that_is_not_over_is_not_called_a_fault_and_says_how_to_go_on() {
     assert!(page.contains("Unfinished: the run is still going on") && !page.contains("Internal"));
     assert!(!page.contains("class=\"next\""));
     let with = |command: String| {
-        super::render(&report, Some(&Next { aim: "to carry on:", command, is_resume: true }))
+        super::render(
+            &ReportView::new(&report),
+            Some(&NextCommand { aim: "to carry on:", command, is_resume: true }),
+        )
     };
     let page = with("vod-refresh resume r1 --journal '/a & b'".to_owned());
     assert!(
@@ -179,7 +185,7 @@ fn each_media_has_one_label_on_the_timeline_where_something_is_amiss() {
 
 #[test]
 fn short_spans_have_a_decimal() {
-    for (millis, text) in [
+    for (duration, text) in [
         (0, "0s"),
         (4, "0.1s"),
         (420, "0.4s"),
@@ -189,6 +195,6 @@ fn short_spans_have_a_decimal() {
         (61_400, "1m01s"),
         (-5, "0s"),
     ] {
-        assert_eq!(span(millis), text);
+        assert_eq!(millis(duration), text);
     }
 }

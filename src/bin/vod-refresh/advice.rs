@@ -1,0 +1,196 @@
+//! What a person can do about an error. All advice stands here, in two forms: a short hint below an error on stderr, where
+//! one command has just failed, and sentences in reports, which are read later and speak of media.
+
+use vod_refresh::ErrorKind;
+use vod_refresh::run::{MediaState, ReportedError};
+
+const NO_HINT: &str = "";
+const SEND_AGAIN: &str = "Send these media again.";
+/// Where a report knows nothing better.
+const ASK_SUPPORT: &str = "If it fails again, give the request id to the service's support.";
+const CHECK_CREDENTIALS: &str = "Check the credentials: `vod-refresh doctor` shows which ones are used.";
+const CHECK_POLICY: &str = "Check the RAM policy, and that VOD is open and paid for in this account.";
+const SEND_LATER: &str = "A fault at the service or on the way there. Send these media again later.";
+const CHECK_SECRET: &str =
+    "check that `ALIBABA_CLOUD_ACCESS_KEY_SECRET` belongs to the key id and was copied whole";
+const RENEW_TOKEN: &str = "get a new STS token and set all three `ALIBABA_CLOUD_…` variables again";
+const TOKEN_EXPIRED: &str = "The temporary credential ran out. Get a new one, then `vod-refresh resume`.";
+const SET_CLOCK: &str = "set this machine's clock: requests are good for 15 minutes";
+
+/// How a code begins, in lower case; the hint; the advice in reports. A code is one of the service's, one of ours, or the
+/// name of an error kind. The first row that fits counts.
+const BY_CODE: &[(&[&str], &str, &str)] = &[
+    (
+        &["outcomeunknown"],
+        NO_HINT,
+        "The answer was lost, so these media may or may not have been sent. Sending them again does no harm, \
+         but uses quota.",
+    ),
+    (
+        &["noplayurls"],
+        NO_HINT,
+        "No playback URL fits. Check that the media are transcoded and published, and that formats, definitions \
+         and stream type leave something over.",
+    ),
+    (&["tasknotfound"], NO_HINT, "The CDN never showed these tasks. Send the media again."),
+    (&["jobnotfound"], NO_HINT, "No lookup showed this job. Check the job id, the region and the account."),
+    (&["urlnotshown"], NO_HINT, "The CDN never showed some of these URLs. Send the media again."),
+    (
+        &["urlnotmatched"],
+        NO_HINT,
+        "The service spells these URLs in a way that can't be matched: the rows are in the report. Send the media \
+         again if one that failed is yours.",
+    ),
+    (&["throttl", "toomanyrequests"], NO_HINT, "Send these media again later, or with a lower --max-rps."),
+    (
+        &["preloadqueuefull", "servicebusy", "busy", "quotaperminute"],
+        NO_HINT,
+        "The service can't take more just now. Send these media again in some minutes.",
+    ),
+    (
+        &["quota"],
+        NO_HINT,
+        "The day's quota is used up: `vod-refresh quota` shows it. Send these media again tomorrow, or have the \
+         quota raised.",
+    ),
+    (
+        &["invaliddomain"],
+        "add the CDN domain to VOD in the same region, or check `--region`",
+        "Check the playback domain of these media: it must be online and belong to this account's VOD.",
+    ),
+    (&["invalidtimestamp", "clock"], SET_CLOCK, "Set this machine's clock."),
+    (&["invalidsecuritytoken.expired", "expired"], RENEW_TOKEN, TOKEN_EXPIRED),
+    (&["invalidsecuritytoken"], RENEW_TOKEN, CHECK_CREDENTIALS),
+    (
+        &["missingsecuritytoken"],
+        "a temporary key needs its token in `ALIBABA_CLOUD_SECURITY_TOKEN`",
+        CHECK_CREDENTIALS,
+    ),
+    (
+        &["invalidaccesskeyid"],
+        "the key id is unknown or disabled: check `ALIBABA_CLOUD_ACCESS_KEY_ID` in the RAM console",
+        CHECK_CREDENTIALS,
+    ),
+    (&["signaturedoesnotmatch"], CHECK_SECRET, CHECK_CREDENTIALS),
+    (&["incompletesignature"], CHECK_SECRET, ASK_SUPPORT),
+    (&["signature", "config"], NO_HINT, CHECK_CREDENTIALS),
+    (
+        &["nocredentials"],
+        "set the two `ALIBABA_CLOUD_ACCESS_KEY_…` variables, or run `aliyun configure`",
+        ASK_SUPPORT,
+    ),
+    (
+        &["forbidden", "nopermission"],
+        "grant the RAM user `vod:RefreshMediaPlayUrls`, `vod:GetMediaRefreshJobs` and `vod:DescribeVodRefreshTasks`",
+        CHECK_POLICY,
+    ),
+    (&["operationdenied", "refused"], NO_HINT, CHECK_POLICY),
+    (
+        &["invalidaction", "invalidapi", "invalidversion"],
+        "this endpoint does not know VOD's actions: check `--region` and `--endpoint`",
+        ASK_SUPPORT,
+    ),
+    (&["internal", "serviceunavailable", "unavailable", "garbled"], NO_HINT, SEND_LATER),
+];
+
+/// Returns the hint and the advice for a code.
+fn by_code(code: &str) -> (&'static str, &'static str) {
+    let code = code.to_ascii_lowercase();
+    let row = BY_CODE.iter().find(|(begins, ..)| begins.iter().any(|begin| code.starts_with(begin)));
+    row.map_or((NO_HINT, ASK_SUPPORT), |(_, hint, advice)| (hint, advice))
+}
+
+/// Returns the hint that goes with an error: by code where that tells more, else by kind.
+pub(crate) fn hint(kind: ErrorKind, code: &str) -> Option<&'static str> {
+    if code == "Timeout" {
+        return Some("`--timeout` gives it longer; if calls were failing, a warning above says why");
+    }
+    let (hint, _) = by_code(code);
+    if hint != NO_HINT {
+        return Some(hint);
+    }
+    match kind {
+        ErrorKind::Internal => Some("this is a fault of vod-refresh: please report it"),
+        ErrorKind::Expired => Some(RENEW_TOKEN),
+        ErrorKind::Clock => Some(SET_CLOCK),
+        ErrorKind::Quota => {
+            Some("the quota is counted by the day: try again tomorrow, or ask the vendor to raise it")
+        }
+        ErrorKind::Throttled => Some("lower `--max-rps`, or run fewer at the same time"),
+        ErrorKind::Busy => Some("the CDN's queue is full: try again in some minutes"),
+        ErrorKind::Unavailable => Some("check the network, proxy variables, `--endpoint` and `--ca-file`"),
+        ErrorKind::Garbled => {
+            Some("something that is not VOD answered: check `--endpoint` and proxy variables")
+        }
+        _ => None,
+    }
+}
+
+/// Returns the advice in reports about an error.
+pub(crate) fn for_error(error: &ReportedError) -> &'static str {
+    by_code(&error.code).1
+}
+
+/// Returns the advice in reports about a media that failed; `cause` is what the CDN says about its first failed URL.
+pub(crate) fn for_media(state: MediaState, error: Option<&ReportedError>, cause: &str) -> &'static str {
+    match (state, error) {
+        (MediaState::NotFound, _) => {
+            "Check the id and the region: a media is visible in its own region only."
+        }
+        (MediaState::Forbidden, _) => {
+            "Check that the media belongs to this account and that the RAM policy allows it."
+        }
+        (_, Some(error)) if error.code != "TaskFailed" => for_error(error),
+        (MediaState::NotSubmitted, None) => "It was not sent. Run the command again for it.",
+        _ => for_cause(cause),
+    }
+}
+
+/// Returns the advice about what the CDN says of a failed task. Its texts come with and without blanks.
+fn for_cause(cause: &str) -> &'static str {
+    if cause.replace(' ', "").to_ascii_lowercase().starts_with("origin") {
+        return "The CDN could not read the file from its origin. Check the origin of the domain, then send these \
+                media again.";
+    }
+    SEND_AGAIN
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn hints_follow_the_code_before_the_kind() {
+        let hint = |code| hint(ErrorKind::Refused, code).unwrap_or_default();
+        assert!(hint("SignatureDoesNotMatch").contains("SECRET"));
+        assert!(hint("InvalidAccessKeyId.NotFound").contains("KEY_ID"));
+        assert!(hint("Forbidden.RAM").contains("vod:RefreshMediaPlayUrls"));
+        assert_eq!(hint("é"), "");
+    }
+
+    #[test]
+    fn every_kind_of_code_has_advice_of_its_own() {
+        let cases = [
+            ("QuotaExceeded.Preload", "quota"),
+            ("QuotaPerMinuteExceeded.Refresh", "minutes"),
+            ("Throttling.User", "--max-rps"),
+            ("Unavailable", "later"),
+            ("Forbidden.RAM", "RAM policy"),
+            ("SomethingNew", "request id"),
+        ];
+        for (code, part) in cases {
+            let error = serde_json::from_value(json!({"code": code, "message": ""})).unwrap();
+            assert!(for_error(&error).contains(part), "{code}: {}", for_error(&error));
+        }
+    }
+
+    #[test]
+    fn a_failed_origin_is_told_from_a_failed_cdn_in_every_spelling() {
+        for text in ["Origin Timeout", "OriginReturnStatusCode 5XX", "Origin Return StatusCode 5XX"] {
+            assert!(for_cause(text).contains("origin"), "{text}");
+        }
+        assert_eq!(for_cause("Internal Error"), SEND_AGAIN);
+    }
+}

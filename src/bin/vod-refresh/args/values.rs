@@ -1,0 +1,126 @@
+//! Values of options: how they are read, and what is said of one that can't be.
+
+use std::error::Error as _;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::builder::NonEmptyStringValueParser;
+use vod_refresh::smq::QueueUrl;
+
+/// A text that is not empty: an empty one is a variable that was not set.
+pub(super) fn text() -> NonEmptyStringValueParser {
+    NonEmptyStringValueParser::new()
+}
+
+/// One word of a comma list.
+pub(super) fn list_item(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) {
+        Ok(text.to_owned())
+    } else {
+        Err("a list is words with commas between them, as `mp4,m3u8`".to_owned())
+    }
+}
+
+/// A path that leads to the same file from any folder, since the journal keeps it.
+pub(super) fn absolute_path(text: &str) -> Result<PathBuf, String> {
+    std::path::absolute(text).map_err(|why| why.to_string())
+}
+
+/// A callback URL, kept character for character: it is part of what is signed.
+pub(super) fn callback_url(text: &str) -> Result<String, String> {
+    let uri: http::Uri = text.parse().map_err(|_| "not a URL".to_owned())?;
+    match (uri.scheme_str(), uri.host()) {
+        (Some("http" | "https"), Some(host)) if !host.is_empty() => {}
+        _ => return Err("write it as `https://host/path`".to_owned()),
+    }
+    // Source: "SetMessageCallback", parameter `CallbackURL`.
+    match text.len() {
+        ..=256 => Ok(text.to_owned()),
+        bytes => Err(format!("it has {bytes} bytes, VOD takes 256")),
+    }
+}
+
+/// A queue that VOD is to write to. VOD writes from outside, so an internal endpoint is refused.
+///
+/// Source: "SetMessageCallback", parameter `MnsEndpoint`.
+pub(super) fn public_queue(text: &str) -> Result<QueueUrl, String> {
+    // Whether plain HTTP will do is VOD's to say: nothing is sent there from here.
+    let url = QueueUrl::parse(text, true).map_err(|why| match why.source() {
+        Some(source) => format!("{}: {source}", why.message()),
+        None => why.message().to_owned(),
+    })?;
+    if url.origin().contains("-internal") || url.origin().contains("-vpc") {
+        return Err(
+            "this endpoint is internal, VOD needs the public one: take the part after the region off".into(),
+        );
+    }
+    Ok(url)
+}
+
+/// An address to listen on: `127.0.0.1:8080`, `[::1]:0`, `localhost:0`, `:8080`.
+pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let form = "write it as `127.0.0.1:8080`, `[::1]:8080`, `localhost:0` or `:8080` (all interfaces)";
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let (host, port) = text.rsplit_once(':').ok_or_else(|| format!("no port: {form}"))?;
+    let port: u16 = port.parse().map_err(|_| format!("{port:?} is no port: {form}"))?;
+    let ip: IpAddr = match host {
+        "" | "*" => Ipv4Addr::UNSPECIFIED.into(),
+        _ if host.eq_ignore_ascii_case("localhost") => Ipv4Addr::LOCALHOST.into(),
+        // A name may stand for several addresses, of other machines too; listening wants one of this one.
+        _ => return Err(format!("{host:?} is no IP address: {form}")),
+    };
+    Ok(SocketAddr::new(ip, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_in_the_usual_forms() {
+        for (text, address, loopback) in [
+            ("127.0.0.1:8080", "127.0.0.1:8080", true),
+            ("127.8.8.8:1", "127.8.8.8:1", true),
+            ("[::1]:0", "[::1]:0", true),
+            ("[::ffff:127.0.0.1]:5", "[::ffff:127.0.0.1]:5", true),
+            ("localhost:0", "127.0.0.1:0", true),
+            (":8080", "0.0.0.0:8080", false),
+            ("*:8080", "0.0.0.0:8080", false),
+            ("[::]:8080", "[::]:8080", false),
+            ("10.0.0.5:80", "10.0.0.5:80", false),
+        ] {
+            let parsed = listen_address(text).unwrap();
+            let is_loopback = parsed.ip().to_canonical().is_loopback();
+            assert_eq!((parsed.to_string().as_str(), is_loopback), (address, loopback), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_shows_the_right_form() {
+        for text in ["", "8080", "localhost", "example.com:80", "127.0.0.1:99999", "127.0.0.1:", "::1"] {
+            assert!(listen_address(text).unwrap_err().contains("`127.0.0.1:8080`"), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_public_queues_will_do() {
+        let url = public_queue("https://1234567890.mns.cn-shanghai.aliyuncs.com/queues/vod-events").unwrap();
+        assert_eq!(
+            (url.origin(), url.name()),
+            ("https://1234567890.mns.cn-shanghai.aliyuncs.com", "vod-events")
+        );
+        let internal = public_queue("https://1.mns.cn-shanghai-internal.aliyuncs.com/queues/a");
+        assert!(internal.unwrap_err().contains("public"));
+        for text in [
+            "vod-events",
+            "https://1.mns.cn-shanghai.aliyuncs.com",
+            "ftp://h/queues/a",
+            "https://u@h/queues/a",
+        ] {
+            assert!(public_queue(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! The command to type next where a run leaves work behind, and the closing lines that show it.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use vod_refresh::journal::Order;
+use vod_refresh::net::clock::{Clock as _, SystemClock};
+use vod_refresh::run::{MediaReport, MediaState};
+use vod_refresh::{LookupAfter, Outcome, Report, RunOptions, WaitRequest};
+
+use crate::args::shared::ConnectionArgs;
+use crate::duration;
+use crate::formatting::{count, count_was, shell_line};
+use crate::journal_handle::JournalHandle;
+use crate::settings::arguments;
+
+/// A command that names more media than this is no line to read.
+const MOST_NAMED: usize = 20;
+
+/// The report's code for media of a batch whose answer was lost.
+pub(crate) const OUTCOME_UNKNOWN: &str = "OutcomeUnknown";
+
+/// The command to type next.
+pub(crate) struct NextCommand {
+    /// What it is for, as `to carry on:`.
+    pub(crate) aim: &'static str,
+    pub(crate) command: String,
+    /// Whether it finds the run in the journal.
+    pub(crate) is_resume: bool,
+}
+
+/// What must be known of a run, beside its report, to carry it on.
+pub(crate) struct ResumeContext<'a> {
+    pub(crate) connection: &'a ConnectionArgs,
+    /// How it waited.
+    pub(crate) options: &'a RunOptions,
+    /// How long `resume` waits without `--timeout`.
+    pub(crate) own_timeout: Duration,
+    pub(crate) journal: Option<&'a JournalHandle>,
+    /// What the run waited for, where somebody else submitted it.
+    pub(crate) awaited: Option<&'a WaitRequest>,
+    /// Options that `resume` must be given again, since the journal does not know them.
+    pub(crate) repeated: &'a [String],
+}
+
+/// What a run waited for, where somebody else submitted it.
+pub(crate) fn awaited(order: &Order) -> Option<&WaitRequest> {
+    match order {
+        Order::Wait(request) => Some(request),
+        _ => None,
+    }
+}
+
+impl ResumeContext<'_> {
+    /// The command that carries `report`'s run on, if there is something to carry on.
+    pub(crate) fn next(&self, report: &Report) -> Option<NextCommand> {
+        if let Some(journal) = self.journal.filter(|_| report.resumable) {
+            let command = self.resume(report, journal);
+            return Some(NextCommand { aim: "to carry on:", command, is_resume: true });
+        }
+        let jobs = self.open_jobs(report);
+        if jobs.is_empty() {
+            return None;
+        }
+        let command = self.wait(report, &jobs);
+        Some(NextCommand { aim: "to wait for the rest:", command, is_resume: false })
+    }
+
+    /// `vod-refresh resume …`; the journal knows the rest.
+    fn resume(&self, report: &Report, journal: &JournalHandle) -> String {
+        let mut line = ["vod-refresh", "resume", report.run_id.as_str()].map(str::to_owned).to_vec();
+        let timeout = self.next_timeout(report);
+        if timeout != self.own_timeout {
+            line.extend(["--timeout".to_owned(), duration::format(timeout)]);
+        }
+        line.extend(journal.arguments());
+        line.extend_from_slice(self.repeated);
+        shell_line(line)
+    }
+
+    /// `vod-refresh wait …`, with the options that lead to the same service and what is known of the media.
+    fn wait(&self, report: &Report, jobs: &[&str]) -> String {
+        let mut options = match self.awaited {
+            Some(request) => {
+                let media: Vec<_> = request.media.iter().map(|id| id.as_str()).collect();
+                media_options(&media, request.expect)
+            }
+            None => media_options(&media_of(report, jobs), None),
+        };
+        options.extend(arguments(self.connection));
+        let timeout = self.next_timeout(report);
+        if timeout != RunOptions::default().timeout {
+            options.extend(["--timeout".to_owned(), duration::format(timeout)]);
+        }
+        if let Some(interval) = self.options.poll_interval {
+            options.extend(["--poll-interval".to_owned(), duration::format(interval)]);
+        }
+        let jobs: Vec<String> = jobs.iter().map(|job| (*job).to_owned()).collect();
+        let mut line = vec!["vod-refresh".to_owned(), "wait".to_owned()];
+        // An id that begins with a dash would be read as an option.
+        if jobs.iter().any(|job| job.starts_with('-')) {
+            line.extend(options.into_iter().chain(["--".to_owned()]).chain(jobs));
+        } else {
+            line.extend(jobs.into_iter().chain(options));
+        }
+        shell_line(line)
+    }
+
+    /// How long the next one should wait. A time that was too short would be so again: then the default, if that is
+    /// longer.
+    fn next_timeout(&self, report: &Report) -> Duration {
+        let timeout = self.options.timeout;
+        let is_over = match report.outcome {
+            Outcome::Timeout => true,
+            // The journal does not know why a run stopped, but since when it should have.
+            Outcome::Unfinished => {
+                (SystemClock.now() - report.started_at).to_std().is_ok_and(|age| age >= timeout)
+            }
+            _ => false,
+        };
+        if is_over { timeout.max(RunOptions::default().timeout) } else { timeout }
+    }
+
+    /// The jobs to wait for.
+    fn open_jobs<'r>(&'r self, report: &'r Report) -> Vec<&'r str> {
+        let unfinished = unfinished_jobs(report);
+        let Some(request) = self.awaited else { return unfinished };
+        let is_bare = request.media.is_empty() && request.expect.is_none();
+        // Even where all media that were shown have ended, others may not have been shown.
+        let was_cut_short = was_cut_short(report.outcome);
+        if unfinished.is_empty() && !was_cut_short || is_bare && !unfinished.is_empty() {
+            return unfinished;
+        }
+        // What was said of the media is true of all jobs together, and of no part of them.
+        request.jobs.iter().map(|id| id.as_str()).collect()
+    }
+
+    /// What to say at the end of a run that leaves work behind; nothing if it does not.
+    pub(crate) fn closing_lines(&self, report: &Report, next: Option<&NextCommand>) -> Vec<String> {
+        let early = was_cut_short(report.outcome) || report.outcome == Outcome::Submitted;
+        if !early && !report.resumable && report.summary.media_unfinished == 0 {
+            return Vec::new();
+        }
+        let mut lines = Vec::new();
+        if let Some(NextCommand { aim, command, is_resume }) = next {
+            let quiet = matches!(report.outcome, Outcome::Submitted | Outcome::Unfinished)
+                || unfinished_jobs(report).is_empty();
+            lines.push(if quiet { (*aim).to_owned() } else { format!("remote work goes on; {aim}") });
+            lines.push(format!("  {command}"));
+            let no_lookups = self.options.lookup_after == Some(LookupAfter::Never);
+            let silent = report.media.iter().filter(|media| has_unknown_tasks(media)).count() as u64;
+            if *is_resume && no_lookups && silent > 0 {
+                let media = count(silent, "media");
+                lines.push(format!(
+                    "no event has told of {media}: with `--lookup-after 0s` it asks the service for them"
+                ));
+            }
+        }
+        let (unknown, never): (Vec<_>, Vec<_>) = report
+            .media
+            .iter()
+            .filter(|media| media.state == MediaState::NotSubmitted)
+            .partition(|media| media.error.as_ref().is_some_and(|error| error.code == OUTCOME_UNKNOWN));
+        if !unknown.is_empty() {
+            let media = count_was(unknown.len() as u64, "media");
+            lines.push(format!(
+                "nobody knows whether {media} submitted: to be sure, run the same command again"
+            ));
+        }
+        if never.len() == report.media.len() && !never.is_empty() {
+            lines.push("nothing was submitted".to_owned());
+        } else if !never.is_empty() {
+            let media = count_was(never.len() as u64, "media");
+            lines.push(format!("{media} not submitted: run the same command again for the rest"));
+        }
+        lines
+    }
+}
+
+/// Whether the run ended before its work did.
+fn was_cut_short(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Timeout | Outcome::Interrupted | Outcome::Refused | Outcome::Unavailable)
+}
+
+/// Whether the tasks of a media are still unknown.
+fn has_unknown_tasks(media: &MediaReport) -> bool {
+    media.state == MediaState::Unfinished && media.job_id.is_some() && media.tasks.is_empty()
+}
+
+/// The jobs with media that are unfinished, each once.
+fn unfinished_jobs(report: &Report) -> Vec<&str> {
+    let mut seen = HashSet::new();
+    let unfinished = report.media.iter().filter(|media| media.state == MediaState::Unfinished);
+    let jobs = unfinished.filter_map(|media| media.job_id.as_ref().map(|job| job.as_str()));
+    jobs.filter(|job| seen.insert(*job)).collect()
+}
+
+/// The media that this run submitted in these jobs, those left out that were refused: no job will show them.
+fn media_of<'a>(report: &'a Report, jobs: &[&str]) -> Vec<&'a str> {
+    let jobs: HashSet<&str> = jobs.iter().copied().collect();
+    let is_wanted = |media: &&MediaReport| {
+        let refused = [MediaState::NotFound, MediaState::Forbidden, MediaState::NotSubmitted];
+        !refused.contains(&media.state)
+            && media.job_id.as_ref().is_some_and(|job| jobs.contains(job.as_str()))
+    };
+    let media = report.media.iter().filter(is_wanted);
+    media.filter_map(|media| media.media_id.as_ref().map(|id| id.as_str())).collect()
+}
+
+/// Names the media, or says how many there are where they are many.
+fn media_options(media: &[&str], expect: Option<u32>) -> Vec<String> {
+    let (named, expect) = match media.len() {
+        0..=MOST_NAMED => (media, expect),
+        count => (&[][..], expect.or(u32::try_from(count).ok())),
+    };
+    // As one word: an id may begin with a dash.
+    let named = named.iter().flat_map(|id| match id.starts_with('-') {
+        true => vec![format!("--media={id}")],
+        false => vec!["--media".to_owned(), (*id).to_owned()],
+    });
+    named.chain(expect.into_iter().flat_map(|count| ["--expect".to_owned(), count.to_string()])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use serde_json::json;
+
+    use super::*;
+    use crate::args::shared::RunArgs;
+    use crate::args::{Cli, Command};
+
+    fn lines_for(arguments: &[&str], media: serde_json::Value, outcome: &str) -> Vec<String> {
+        let Command::Refresh(args) = Cli::try_parse_from(arguments).unwrap().command else { panic!() };
+        lines_of(&args.run, None, media, outcome)
+    }
+
+    fn lines_of(
+        run: &RunArgs,
+        awaited: Option<&WaitRequest>,
+        media: serde_json::Value,
+        outcome: &str,
+    ) -> Vec<String> {
+        let summary = json!({"media": 0, "media_complete": 0, "media_failed": 0, "media_unfinished": 0, "tasks": 0,
+            "tasks_complete": 0, "tasks_failed": 0, "tasks_unfinished": 0, "api_calls": {}, "retries": 0,
+            "events_accepted": 0, "events_rejected": 0, "events_repeated": 0, "events_foreign": 0});
+        let report = serde_json::from_value(json!({"schema": 1, "run_id": "r1", "task_type": null,
+            "outcome": outcome, "started_at": "2026-11-25T01:19:10Z", "finished_at": "2026-11-25T01:19:22Z",
+            "extend": null, "summary": summary, "error": null, "media": media}))
+        .unwrap();
+        let options = run.waiting.over(RunOptions::default());
+        let context = ResumeContext {
+            connection: &run.connection,
+            own_timeout: options.timeout,
+            options: &options,
+            journal: None,
+            awaited,
+            repeated: &[],
+        };
+        context.closing_lines(&report, context.next(&report).as_ref())
+    }
+
+    fn media(id: &str, job: Option<&str>, state: &str) -> serde_json::Value {
+        json!({"media_id": id, "job_id": job, "state": state, "confirmed_by": null, "error": null, "tasks": []})
+    }
+
+    #[test]
+    fn the_command_names_each_open_job_once_with_its_media_and_the_given_options() {
+        let arguments = [
+            "vod-refresh",
+            "refresh",
+            "m1",
+            "--endpoint",
+            "http://127.0.0.1:80",
+            "--timeout",
+            "90m",
+            "--allow-http",
+            "--ca-file",
+            "/etc/my ca.pem",
+            "--signature-version",
+            "v3",
+            "--max-rps",
+            "5",
+            "--extend",
+            "not this",
+        ];
+        let list = json!([
+            media("m1", Some("J1"), "complete"),
+            media("m2", Some("J2"), "unfinished"),
+            media("m3", Some("J2"), "unfinished"),
+            media("ended", Some("J2"), "failed"),
+            media("gone", Some("J2"), "not_found"),
+            media("kept", Some("J2"), "forbidden"),
+            media("-m4", Some("J3"), "unfinished"),
+            media("m5", None, "not_submitted"),
+        ]);
+        assert_eq!(
+            lines_for(&arguments, list, "timeout"),
+            [
+                "remote work goes on; to wait for the rest:",
+                "  vod-refresh wait J2 J3 --media m2 --media m3 --media ended --media=-m4 \
+                 --endpoint http://127.0.0.1:80 --signature-version v3 --max-rps 5 \
+                 --ca-file '/etc/my ca.pem' --allow-http --timeout 1h30m",
+                "1 media was not submitted: run the same command again for the rest",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_command_can_be_run() {
+        let list = json!([media("m2", Some("-J2"), "unfinished")]);
+        let lines =
+            lines_for(&["vod-refresh", "refresh", "m1", "--region", "cn-beijing"], list, "interrupted");
+        assert_eq!(lines[1], "  vod-refresh wait --media m2 --region cn-beijing -- -J2");
+        assert!(Cli::try_parse_from(lines[1].split_whitespace()).is_ok());
+    }
+
+    #[test]
+    fn a_time_that_was_too_short_is_not_offered_again() {
+        let command = |timeout, outcome| {
+            let list = json!([media("m1", Some("J1"), "unfinished")]);
+            lines_for(&["vod-refresh", "refresh", "m1", "--timeout", timeout], list, outcome).remove(1)
+        };
+        assert_eq!(command("90s", "timeout"), "  vod-refresh wait J1 --media m1");
+        assert_eq!(command("90s", "interrupted"), "  vod-refresh wait J1 --media m1 --timeout 1m30s");
+        assert_eq!(command("2h", "timeout"), "  vod-refresh wait J1 --media m1 --timeout 2h");
+    }
+
+    #[test]
+    fn many_media_are_counted_instead_of_named() {
+        let list: Vec<_> =
+            (0..25).map(|n| media(&format!("m{n}"), Some(["J1", "J2"][n / 20]), "unfinished")).collect();
+        let lines = lines_for(&["vod-refresh", "refresh", "m1"], json!(list), "timeout");
+        assert_eq!(lines[1], "  vod-refresh wait J1 J2 --expect 25");
+        let lines = lines_for(&["vod-refresh", "refresh", "m1"], json!(list[20..]), "timeout");
+        assert_eq!(
+            lines[1],
+            "  vod-refresh wait J2 --media m20 --media m21 --media m22 --media m23 --media m24"
+        );
+    }
+
+    /// The media of a job of somebody else that were shown need not be all.
+    #[test]
+    fn a_wait_says_again_what_it_was_told_of_the_media_and_nothing_that_it_saw() {
+        let command = |line: &str| {
+            let Command::Wait(args) = Cli::try_parse_from(line.split(' ')).unwrap().command else { panic!() };
+            let request = crate::commands::refresh::wait_request(&args).unwrap();
+            let list = json!([media("m1", Some("J1"), "complete"), media("m2", Some("J2"), "unfinished")]);
+            lines_of(&args.run, Some(&request), list, "interrupted").remove(1)
+        };
+        assert_eq!(command("vod-refresh wait J1 J2"), "  vod-refresh wait J2");
+        for told in ["--expect 3", "--media m1 --media m2 --media m3", "--media m1 --media m2 --expect 9"] {
+            let line = format!("vod-refresh wait J1 J2 {told}");
+            assert_eq!(command(&line), format!("  {line}"));
+        }
+        let many: Vec<String> = (0..25).map(|n| format!("m{n}")).collect();
+        let line = format!("vod-refresh wait J1 J2 --media {}", many.join(","));
+        assert_eq!(command(&line), "  vod-refresh wait J1 J2 --expect 25");
+    }
+
+    #[test]
+    fn a_lost_answer_is_not_called_nothing() {
+        let mut lost = media("m1", None, "not_submitted");
+        lost["error"] = json!({"code": OUTCOME_UNKNOWN, "message": "lost"});
+        let lines = lines_for(&["vod-refresh", "refresh", "m1"], json!([lost]), "interrupted");
+        assert_eq!(
+            lines,
+            ["nobody knows whether 1 media was submitted: to be sure, run the same command again"]
+        );
+    }
+
+    #[test]
+    fn a_finished_run_has_nothing_to_resume() {
+        assert!(lines_for(&["vod-refresh", "refresh", "m1"], json!([]), "complete").is_empty());
+    }
+}

@@ -1,0 +1,3 @@
+//! Reports for the tests of all forms.
+
+pub(super) mod sample;
