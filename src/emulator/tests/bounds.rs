@@ -17,7 +17,7 @@ async fn durations_that_no_calendar_holds_break_nothing() {
     };
     let slow_event = EventScript { delay: Some(most), ..EventScript::default() };
     let early_event = EventScript { early: Some(most), ..EventScript::default() };
-    let queue = QueueScript::default().with_visibility_timeout(most).with_retention(most);
+    let queue = QueueScript { visibility_timeout: most, retention: most, ..QueueScript::default() };
     let slow_cloud = Scenario { event_delay: most, pending_for: most, task_jitter: most, ..Scenario::new() };
     for scenario in [
         slow_cloud.with_job_delay(most).with_task_duration(most).with_queue(queue.clone()),

@@ -24,13 +24,15 @@ async fn filters_misbehave_as_told_and_never_for_a_single_task() {
     for (filtering, given, expected) in table {
         let ids = ["T1", "T2", "T3", "T4"].map(String::from).to_vec();
         let media = MediaScript { url_count: Some(4), task_ids: ids, ..MediaScript::default() };
-        let bed = Bed::new(Scenario::new().with_default_media(media).with_task_filters(filtering));
+        let bed = Bed::new(
+            Scenario::new().with_default_media(media).with(|scenario| scenario.task_filters = filtering),
+        );
         bed.submit("m1").await;
         sleep(1000).await;
         let (found, total) = bed.tasks(given).await;
         assert_eq!((found.len(), total), (expected, expected as u64), "{filtering:?} {given:?}");
     }
-    let bed = Bed::new(Scenario::new().with_task_filters(Filtering::Refused));
+    let bed = Bed::new(Scenario::new().with(|scenario| scenario.task_filters = Filtering::Refused));
     let (status, body) = bed.call("DescribeVodRefreshTasks", &[file]).await;
     assert_eq!((status, body["Code"].as_str().unwrap()), (400, "InvalidObjectType.ValueNotSupported"));
 }

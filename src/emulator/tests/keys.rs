@@ -50,10 +50,8 @@ async fn text(bed: &Bed, request: Request<Bytes>) -> (u16, String) {
 
 #[tokio::test(start_paused = true)]
 async fn each_slip_at_the_token_service_has_its_own_code() {
-    let scenario = Scenario::new().with_sts(Sts {
-        roles: vec![ROLE.1.into()],
-        oidc_tokens: vec![TOKEN.1.into()],
-        ..Sts::default()
+    let scenario = Scenario::new().with(|scenario| {
+        scenario.sts = Sts { roles: vec![ROLE.1.into()], oidc_tokens: vec![TOKEN.1.into()], ..Sts::default() }
     });
     let bed = Bed::new(scenario);
     for (given, expected) in [
@@ -110,7 +108,9 @@ async fn a_key_is_good_with_its_token_until_it_ends_or_is_revoked() {
 
 #[tokio::test(start_paused = true)]
 async fn the_metadata_service_gives_a_token_a_role_and_its_key() {
-    let bed = Bed::new(Scenario::new().with_metadata(Metadata { v1: false, ..Metadata::default() }));
+    let bed = Bed::new(
+        Scenario::new().with(|scenario| scenario.metadata = Metadata { v1: false, ..Metadata::default() }),
+    );
     let path = "/latest/meta-data/ram/security-credentials/";
     let life = "x-aliyun-ecs-metadata-token-ttl-seconds";
     assert_eq!(text(&bed, at("PUT", "/latest/api/token", &[])).await.0, 400);
@@ -127,8 +127,10 @@ async fn the_metadata_service_gives_a_token_a_role_and_its_key() {
     assert_eq!(text(&bed, at("GET", path, &[])).await.0, 403);
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(text(&bed, at("GET", path, &headers)).await.0, 401);
-    let none =
-        Bed::new(Scenario::new().with_metadata(Metadata { role: String::new(), ..Metadata::default() }));
+    let none = Bed::new(
+        Scenario::new()
+            .with(|scenario| scenario.metadata = Metadata { role: String::new(), ..Metadata::default() }),
+    );
     assert_eq!(text(&none, at("GET", path, &[])).await.0, 404);
 }
 

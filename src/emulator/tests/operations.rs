@@ -191,7 +191,11 @@ async fn one_id_can_have_many_rows_on_several_pages() {
 
 #[tokio::test(start_paused = true)]
 async fn ids_can_be_shared_by_a_whole_batch() {
-    let bed = Bed::new(Scenario::new().with_ids_merged_across_media().with_commas_in_urls());
+    let bed = Bed::new(
+        Scenario::new()
+            .with(|scenario| scenario.merge_ids_across_media = true)
+            .with(|scenario| scenario.url_with_commas = true),
+    );
     let job = bed.submit("m1,m2").await;
     sleep(300).await;
     let rows = bed.lookup(&job).await;

@@ -14,7 +14,7 @@ async fn five(pages: Pages) -> Bed {
     let ids = vec!["T1".into()];
     let media =
         MediaScript { url_count: Some(5), task_ids: ids, merged_tasks: true, ..MediaScript::default() };
-    let bed = Bed::new(Scenario::new().with_default_media(media).with_pages(pages));
+    let bed = Bed::new(Scenario::new().with_default_media(media).with(|scenario| scenario.pages = pages));
     bed.submit("m1").await;
     sleep(9_000).await;
     bed
