@@ -48,7 +48,6 @@ pub mod telling {}
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -71,7 +70,7 @@ pub use self::scenario::{
 pub use self::transport::EmulatorTransport;
 
 /// The pretend cloud. Clones are the same cloud.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Emulator {
     shared: Arc<Shared>,
 }
@@ -150,7 +149,7 @@ impl Emulator {
     pub fn set_callback(&self, callback: Option<Callback>) {
         let mut state = self.shared.state();
         state.scenario.callback = callback;
-        // The newest word counts, whoever says it.
+        // The last change counts, whoever makes it.
         state.event_settings.forget_default();
     }
 
@@ -177,13 +176,13 @@ impl Emulator {
         self.shared.state().scenario.keys.insert(key_id.into(), secret.into());
     }
 
-    /// Makes a task complete from now on, if it has not ended; gives back how many rows that were.
+    /// Makes a task complete from now on, if it has not ended; returns how many rows that were.
     pub fn complete_task(&self, task_id: &str) -> usize {
         let now = self.shared.now();
         self.shared.state().store.complete(task_id, now)
     }
 
-    /// Puts a message into the queue as it is, and gives back its id; `None` if the scenario has no queue.
+    /// Puts a message into the queue as it is, and returns its id; `None` if the scenario has no queue.
     pub fn put_message(&self, body: impl Into<String>) -> Option<String> {
         let id = {
             let (mut state, now) = self.shared.opened();
@@ -219,7 +218,7 @@ impl Emulator {
     /// Posts an event by hand, once: forged, late, foreign, or no event at all.
     ///
     /// It goes to `url`, or to the scenario's callback, and is signed with the scenario's key as `signature` says.
-    /// Gives back the status that the receiver answered; `None` if no answer came, or there is nowhere to send it.
+    /// Returns the status that the receiver answered; `None` if no answer came, or there is nowhere to send it.
     /// Cancel safety: the receiver may or may not have had it.
     pub async fn send_event(
         &self,
@@ -228,12 +227,5 @@ impl Emulator {
         signature: EventSignature,
     ) -> Option<u16> {
         self.shared.send_by_hand(url, body.into(), signature).await
-    }
-}
-
-impl fmt::Debug for Emulator {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.shared.state();
-        f.debug_struct("Emulator").field("jobs", &state.store.jobs.len()).finish_non_exhaustive()
     }
 }

@@ -13,7 +13,7 @@ use crate::auth::rpc::Params;
 const DEFAULT_APP: &str = "app-1000000";
 const MAX_URL: usize = 256;
 const MAX_KEY: usize = 32;
-const OUR_EVENT: &str = "SubmitMediaRefreshComplete";
+const JOB_EVENT: &str = "SubmitMediaRefreshComplete";
 /// What `GetMessageCallback` returns, beside the application.
 const FIELDS: [&str; 7] =
     ["CallbackType", "CallbackURL", "EventTypeList", "AuthSwitch", "AuthKey", "MnsEndpoint", "MnsQueueName"];
@@ -34,7 +34,7 @@ impl EventSettings {
         let Some(set) = self.0.get(DEFAULT_APP) else { return scripted.cloned() };
         let set = set.as_ref()?;
         let value = |name: &str| set.get(name).map(String::as_str);
-        let on = value("EventTypeList")?.split(',').any(|event| [OUR_EVENT, "ALL"].contains(&event));
+        let on = value("EventTypeList")?.split(',').any(|event| [JOB_EVENT, "ALL"].contains(&event));
         let key = value("AuthKey").filter(|_| value("AuthSwitch") == Some("on"));
         // Settings for a queue post nothing.
         let url = value("CallbackURL").filter(|_| on && value("CallbackType") == Some("HTTP"))?;
@@ -125,7 +125,7 @@ fn check_settings(args: Arguments<'_>) -> Result<(), Problem> {
 /// The application that is meant. Each has its own settings.
 fn app(args: Arguments<'_>) -> Result<&str, Problem> {
     let app = args.given("AppId").unwrap_or(DEFAULT_APP);
-    // A bound, so that a mad client can't fill the memory with long names.
+    // A bound, so that a misbehaving client can't fill the memory with long names.
     if app.len() > 64 {
         return Err(Problem::new(404, "AppNotExist", "The specified app does not exist."));
     }

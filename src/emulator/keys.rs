@@ -14,7 +14,7 @@ use crate::net::clock::to_wire;
 
 /// How far a timestamp may be off, and how long a nonce is remembered.
 pub(super) const WINDOW: TimeDelta = TimeDelta::minutes(15);
-/// Far more than a quarter of an hour at full speed; a bound, so that a mad client can't fill the memory.
+/// Far more than a quarter of an hour at full speed; a bound, so that a misbehaving client can't fill the memory.
 const MAX_NONCES: usize = 500_000;
 /// Temporary keys that are remembered; the oldest go first, and are unknown keys from then on.
 const MAX_SESSIONS: usize = 10_000;

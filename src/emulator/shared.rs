@@ -1,5 +1,6 @@
 //! What the clones of one emulator share: its state and clock, and what wakes or limits its background work.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -66,5 +67,11 @@ impl Shared {
 
     pub(super) fn queue_messages(&self) -> Vec<QueuedMessage> {
         self.opened().0.queue.as_ref().map(Queue::list).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("jobs", &self.state().store.jobs.len()).finish_non_exhaustive()
     }
 }

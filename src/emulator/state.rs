@@ -100,7 +100,7 @@ impl State {
     }
 
     pub(super) fn record(&mut self, call: Call) {
-        // Only actions that exist have a counter, or a mad client could fill the memory with names.
+        // Only actions that exist have a counter, or a misbehaving client could fill the memory with names.
         if actions::is_known(&call.action) {
             *self.counts.entry(call.action.clone()).or_default() += 1;
         }
@@ -137,7 +137,7 @@ impl FaultBook {
         self.0.push(Entry { rule, passed: 0, fired: 0 });
     }
 
-    /// The fault that strikes this request, if one does.
+    /// Returns the fault for this request, if one does.
     pub(super) fn pick(&mut self, action: &str, params: &Params) -> Option<Fault> {
         for entry in &mut self.0 {
             let spent = entry.rule.times != 0 && entry.fired >= entry.rule.times;

@@ -17,7 +17,7 @@ const MOST: usize = 1_000_000;
 /// The seconds of a hundred years. Scenarios made in Rust are cut to it.
 pub(crate) const MAX_CLOCK_OFFSET: i64 = 36_525 * 86_400;
 
-/// How the pretend cloud behaves. The [page](super::scenario) says what each field means.
+/// How the pretend cloud behaves. The [page](crate::emulator::scenario) says what each field means.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Scenario {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serializer};
 
 /// Ten years. More is a slip, and times so far away can't be written down.
 pub(crate) const LONGEST: Duration = Duration::from_secs(87_600 * 3_600);
@@ -65,7 +65,12 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration
 
 /// The same for fields that may be left out.
 pub(crate) mod option {
-    use super::*;
+    use std::time::Duration;
+
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::emulator::scenario::duration::{parse, print};
 
     pub(crate) fn serialize<S: Serializer>(duration: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
         duration.map(print).serialize(to)

@@ -20,7 +20,7 @@ pub enum Fault {
         #[serde(default = "throttling")]
         code: String,
         /// HTTP status; default 400.
-        #[serde(default = "status_400")]
+        #[serde(default = "status::<400>")]
         status: u16,
         /// Milliseconds in the header `x-acs-retry-after`.
         #[serde(default)]
@@ -32,7 +32,7 @@ pub enum Fault {
     /// Any other error in the vendor's envelope; nothing is done.
     Error {
         /// HTTP status; default 500.
-        #[serde(default = "status_500")]
+        #[serde(default = "status::<500>")]
         status: u16,
         /// The error code; default `InternalError`.
         #[serde(default = "internal")]
@@ -44,7 +44,7 @@ pub enum Fault {
     /// The same as XML, whatever was asked for; nothing is done.
     XmlError {
         /// HTTP status; default 500.
-        #[serde(default = "status_500")]
+        #[serde(default = "status::<500>")]
         status: u16,
         /// The error code; default `InternalError`.
         #[serde(default = "internal")]
@@ -56,19 +56,19 @@ pub enum Fault {
     /// A status and no body; nothing is done.
     Empty {
         /// HTTP status; default 503.
-        #[serde(default = "status_503")]
+        #[serde(default = "status::<503>")]
         status: u16,
     },
     /// A proxy's error page; nothing is done.
     Html {
         /// HTTP status; default 502.
-        #[serde(default = "status_502")]
+        #[serde(default = "status::<502>")]
         status: u16,
     },
     /// Sent on to another address, as by a portal that wants a login; nothing is done.
     Redirect {
         /// HTTP status; default 302.
-        #[serde(default = "status_302")]
+        #[serde(default = "status::<302>")]
         status: u16,
         /// Where to; default `http://portal.example.test/login`.
         #[serde(default = "portal")]
@@ -142,20 +142,8 @@ fn internal_message() -> String {
 fn portal() -> String {
     "http://portal.example.test/login".into()
 }
-fn status_302() -> u16 {
-    302
-}
-fn status_400() -> u16 {
-    400
-}
-fn status_500() -> u16 {
-    500
-}
-fn status_502() -> u16 {
-    502
-}
-fn status_503() -> u16 {
-    503
+fn status<const STATUS: u16>() -> u16 {
+    STATUS
 }
 
 impl Fault {
@@ -171,7 +159,7 @@ impl Fault {
 
     /// A redirection to a portal.
     pub fn redirect() -> Self {
-        Self::Redirect { status: status_302(), location: portal() }
+        Self::Redirect { status: 302, location: portal() }
     }
 
     /// Its name in scenario files and in the log of calls.
@@ -212,7 +200,7 @@ impl Fault {
     }
 }
 
-/// One fault, and the requests it strikes. In a scenario file:
+/// One fault, and the requests that it is for. In a scenario file:
 /// `{"action": "DescribeVodRefreshTasks", "task": "T1", "skip": 1, "times": 2, "fault": {"html": {"status": 502}}}`.
 ///
 /// Only requests with a right signature count. Rules are tried in order; the first that fires wins, and a request
@@ -220,7 +208,7 @@ impl Fault {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultRule {
-    /// The action it strikes; `*`, the default, is any.
+    /// The action that it is for; `*`, the default, is any.
     #[serde(default = "any")]
     pub action: String,
     /// Only requests for this `TaskId`; empty: only those that name none, as listings do.
@@ -251,7 +239,7 @@ fn once() -> u32 {
 }
 
 impl FaultRule {
-    /// A fault that strikes the next call of `action` (`*`: of any action), once.
+    /// A fault for the next call of `action` (`*`: of any action), once.
     pub fn on(action: impl Into<String>, fault: Fault) -> Self {
         Self { action: action.into(), task: None, media: None, job: None, skip: 0, times: 1, fault }
     }

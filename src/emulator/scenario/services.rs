@@ -58,7 +58,7 @@ impl Quota {
     }
 }
 
-/// How rows are cut into pages and counted. The default is honest; the [page](super::telling) says what each field means.
+/// How rows are cut into pages and counted. The default is honest; the [page](crate::emulator::telling) says what each field means.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pages {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// How rows of `DescribeVodRefreshTasks` spell a URL. The [page](super::super::telling) has an example of each.
+/// How rows of `DescribeVodRefreshTasks` spell a URL. The [page](crate::emulator::telling) has an example of each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use http::{Method, Request};
 use tokio::time::Instant;
 
-use super::bed::answer;
+use super::env::answer;
 use crate::auth::queue::{ToSign, authorization, date, sign};
 use crate::emulator::{Emulator, Fault, FaultRule, QueueScript, Scenario};
 use crate::net::clock::TimerClock;
