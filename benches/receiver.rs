@@ -75,7 +75,7 @@ fn cloud(url: &str) -> Emulator {
     options.proxy_from_environment = false;
     options.plain_http_only = true;
     let scenario = Scenario::new()
-        .with_seed(1)
+        .with(|scenario| scenario.seed = Some(1))
         // The service's own pace would be measured instead of the receiver's.
         .with_rate("RefreshMediaPlayUrls", 0.0)
         .with_rate("GetMediaRefreshJobs", 0.0)

@@ -1,4 +1,4 @@
-//! What happened: calls that came in, events that went out. Bounded, the oldest go first.
+//! The logs of calls that came in and of events that went out. They are bounded, the oldest entries go first.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use serde::{Serialize, Serializer};
 
 use crate::auth::rpc::Params;
 
-/// Entries that are kept.
-pub(super) const KEPT: usize = 100_000;
+/// Entries that a log holds.
+const CAPACITY: usize = 100_000;
 
 /// One request that came in.
 #[derive(Clone, Debug, Serialize)]
@@ -58,12 +58,12 @@ pub struct SentEvent {
     pub took: Duration,
 }
 
-fn milliseconds<S: Serializer>(span: &Duration, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_u64(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
+fn milliseconds<S: Serializer>(took: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_u64(u64::try_from(took.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// The last [`KEPT`] entries.
-#[derive(Debug)]
+/// The last [`CAPACITY`] entries.
+#[derive(Debug, Serialize)]
 pub(super) struct Log<T>(VecDeque<T>);
 
 impl<T> Default for Log<T> {
@@ -74,7 +74,7 @@ impl<T> Default for Log<T> {
 
 impl<T> Log<T> {
     pub(super) fn push(&mut self, entry: T) {
-        if self.0.len() >= KEPT {
+        if self.0.len() >= CAPACITY {
             self.0.pop_front();
         }
         self.0.push_back(entry);
@@ -92,8 +92,8 @@ mod tests {
     #[test]
     fn the_log_forgets_the_oldest() {
         let mut log = Log::default();
-        (0..KEPT + 2).for_each(|n| log.push(n));
-        assert_eq!(log.iter().count(), KEPT);
+        (0..CAPACITY + 2).for_each(|n| log.push(n));
+        assert_eq!(log.iter().count(), CAPACITY);
         assert_eq!(log.iter().next(), Some(&2));
     }
 }

@@ -1,61 +1,55 @@
-//! The pretend cloud's mind, under one lock: scenario, memory, store. Reached by one request at a time, never across an
-//! await.
+//! All that the emulator knows, under one lock: the scenario and what came of it. It is used by one request at a time, and
+//! never across an await. It knows none of the operations that change it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 
-use super::answer::Problem;
+use super::account::{EventSettings, QuotaUse};
+use super::actions;
+use super::answer::Body;
 use super::ids::Ids;
+use super::keys::Keys;
 use super::log::{Call, Log, SentEvent};
-use super::media::MediaScript;
-use super::memory::Memory;
-use super::pace::Pace;
-use super::queue::Queue;
-use super::quota::{self, Spent};
-use super::rules::FaultBook;
-use super::scenario::{Callback, Scenario};
-use super::settings::{self, Settings};
+use super::queue::store::Queue;
+use super::scenario::{Callback, Fault, FaultRule, MediaScript, Scenario};
 use super::store::Store;
-use super::submit::{self, Submission};
-use super::{gate, lookup, sts, tasks};
 use crate::auth::rpc::Params;
 
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) scenario: Scenario,
     pub(super) ids: Ids,
-    pub(super) memory: Memory,
+    pub(super) keys: Keys,
     pub(super) store: Store,
     /// There if the scenario has one, once the clock is known.
     pub(super) queue: Option<Queue>,
-    pub(super) settings: Settings,
-    pub(super) spent: Spent,
+    pub(super) event_settings: EventSettings,
+    pub(super) quota_use: QuotaUse,
     pub(super) faults: FaultBook,
     pub(super) calls: Log<Call>,
     pub(super) events: Log<SentEvent>,
+    /// Whether the jobs and the queue of the scenario were made; they need the clock, which comes after the scenario.
+    pub(super) opened: bool,
     counts: HashMap<String, usize>,
-    pace: Pace,
+    rates: Rates,
     scripts: HashMap<String, Arc<MediaScript>>,
     default_script: Arc<MediaScript>,
-    /// Whether the scenario's own jobs were made; they need the clock, which comes after the scenario.
-    opened: bool,
 }
 
-/// What an action did.
+/// What an operation of VOD or of the token service did.
 #[derive(Debug)]
 pub(super) struct Done {
-    pub(super) body: Value,
+    pub(super) body: Body,
     pub(super) events: Vec<PlannedEvent>,
-    /// Hold the answer back for so long.
+    /// How long the answer is held back.
     pub(super) hold: Duration,
 }
 
 impl Done {
-    pub(super) fn of(body: Value) -> Self {
+    pub(super) fn of(body: Body) -> Self {
         Self { body, events: Vec::new(), hold: Duration::ZERO }
     }
 }
@@ -66,7 +60,6 @@ pub(super) struct PlannedEvent {
     pub(super) job_id: String,
     pub(super) media: String,
     pub(super) wait: Duration,
-    pub(super) hold_the_answer: Option<Duration>,
 }
 
 impl State {
@@ -76,19 +69,19 @@ impl State {
         let media = std::mem::take(&mut scenario.media);
         Self {
             ids: Ids::new(scenario.seed, std::mem::take(&mut scenario.job_ids)),
-            memory: Memory::default(),
+            keys: Keys::default(),
             store: Store::default(),
             queue: None,
-            settings: Settings::default(),
-            spent: Spent::default(),
+            event_settings: EventSettings::default(),
+            quota_use: QuotaUse::default(),
             faults,
             calls: Log::default(),
             events: Log::default(),
+            opened: false,
             counts: HashMap::new(),
-            pace: Pace::default(),
+            rates: Rates::default(),
             scripts: media.into_iter().map(|(id, script)| (id, Arc::new(script))).collect(),
             default_script: Arc::new(std::mem::take(&mut scenario.default_media)),
-            opened: false,
             scenario,
         }
     }
@@ -97,18 +90,18 @@ impl State {
         Arc::clone(self.scripts.get(media).unwrap_or(&self.default_script))
     }
 
-    /// Where events of ours go, if they are switched on.
-    pub(super) fn callback(&self) -> Option<Callback> {
-        self.settings.callback(self.scenario.callback.as_ref())
-    }
-
     pub(super) fn set_media(&mut self, media: String, script: MediaScript) {
         self.scripts.insert(media, Arc::new(script));
     }
 
+    /// Where the events of jobs are posted, if they are switched on.
+    pub(super) fn callback(&self) -> Option<Callback> {
+        self.event_settings.callback(self.scenario.callback.as_ref())
+    }
+
     pub(super) fn record(&mut self, call: Call) {
-        // Only actions that exist have a counter, or a mad client could fill the memory with names.
-        if gate::is_known(&call.action) {
+        // Only actions that exist have a counter, or a misbehaving client could fill the memory with names.
+        if actions::is_known(&call.action) {
             *self.counts.entry(call.action.clone()).or_default() += 1;
         }
         self.calls.push(call);
@@ -118,57 +111,141 @@ impl State {
         self.counts.get(action).copied().unwrap_or_default()
     }
 
-    /// Makes the jobs and the queue that the scenario says exist already.
-    pub(super) fn open_scripted_jobs(&mut self, now: DateTime<Utc>) {
-        if std::mem::replace(&mut self.opened, true) {
-            return;
-        }
-        self.queue = self.scenario.queue.take().map(|script| Queue::new(script, now));
-        for (id, job) in std::mem::take(&mut self.scenario.jobs) {
-            let there = |media: &String| {
-                let script = self.script_of(media);
-                !script.missing && !script.forbidden
-            };
-            let submission = Submission {
-                media: job.media.iter().filter(|media| there(media)).cloned().collect(),
-                task_type: job.task_type,
-                filter_policy: "{\"ResultType\":\"Single\",\"SliceFlag\":false}".into(),
-                user_data: job.user_data,
-                ending: "mp4".into(),
-            };
-            submit::open_job(self, &id, submission, now);
-        }
+    /// Whether one more call of an action keeps its rate; it counts from now on.
+    pub(super) fn keeps_rate(&mut self, action: &str, now: DateTime<Utc>) -> bool {
+        self.rates.take(action, &self.scenario.rates, now)
     }
 
-    /// Whether one more call of an action keeps its rate.
-    pub(super) fn allows(&mut self, action: &str, now: DateTime<Utc>) -> bool {
-        self.pace.take(action, &self.scenario.rates, now)
+    pub(super) fn is_denied(&self, action: &str) -> bool {
+        self.scenario.deny.iter().any(|denied| denied == action)
+    }
+}
+
+/// The rules, and how far each has got.
+#[derive(Debug, Default)]
+pub(super) struct FaultBook(Vec<Entry>);
+
+#[derive(Debug)]
+struct Entry {
+    rule: FaultRule,
+    passed: u32,
+    fired: u32,
+}
+
+impl FaultBook {
+    pub(super) fn add(&mut self, rule: FaultRule) {
+        self.0.push(Entry { rule, passed: 0, fired: 0 });
     }
 
-    /// Does what a request asks for, within its rate and its permissions.
-    pub(super) fn perform(
-        &mut self,
-        action: &str,
-        params: &Params,
-        now: DateTime<Utc>,
-    ) -> Result<Done, Problem> {
-        if !self.allows(action, now) {
-            let message = "Request was denied due to user flow control.";
-            return Err(Problem::new(400, "Throttling.User", message));
+    /// Returns the fault for this request, if one does.
+    pub(super) fn pick(&mut self, action: &str, params: &Params) -> Option<Fault> {
+        for entry in &mut self.0 {
+            let spent = entry.rule.times != 0 && entry.fired >= entry.rule.times;
+            if spent || !entry.rule.matches(action, params) {
+                continue;
+            }
+            if entry.passed < entry.rule.skip {
+                entry.passed += 1;
+                continue;
+            }
+            entry.fired += 1;
+            return Some(entry.rule.fault.clone());
         }
-        if self.scenario.deny.iter().any(|denied| denied == action) {
-            let sts = sts::is_action(action);
-            return Err(if sts { sts::denied(action) } else { Problem::denied_by_ram(action) });
+        None
+    }
+
+    /// The rules that did not fire as often as they say, or not once.
+    pub(super) fn unused(&self) -> Vec<String> {
+        let unused = self.0.iter().filter(|e| e.fired < e.rule.times.max(1));
+        unused
+            .map(|e| {
+                let (name, action) = (e.rule.fault.name(), &e.rule.action);
+                format!("{name} on {action}: fired {} of {} times", e.fired, e.rule.times.max(1))
+            })
+            .collect()
+    }
+}
+
+/// Published rates; the one of `DescribeVodRefreshTasks` is not, so it has none unless the scenario sets it.
+const PUBLISHED: &[(&str, f64)] =
+    &[("RefreshMediaPlayUrls", 50.0), ("GetMediaRefreshJobs", 50.0), ("SetMessageCallback", 15.0)];
+
+/// A token bucket for each action, holding the calls of one second.
+#[derive(Debug, Default)]
+struct Rates(HashMap<String, Bucket>);
+
+#[derive(Debug)]
+struct Bucket {
+    tokens: f64,
+    at: DateTime<Utc>,
+}
+
+impl Rates {
+    /// Takes one call; `false` if it is one too many.
+    fn take(&mut self, action: &str, rates: &BTreeMap<String, f64>, now: DateTime<Utc>) -> bool {
+        let published = || PUBLISHED.iter().find(|(name, _)| *name == action).map(|(_, rate)| *rate);
+        let rate = rates.get(action).copied().or_else(published).unwrap_or(0.0);
+        if rate <= 0.0 {
+            return true;
         }
-        match action {
-            _ if sts::is_action(action) => sts::perform(self, action, params, now),
-            "RefreshMediaPlayUrls" => submit::refresh_media_play_urls(self, params, now),
-            "GetMediaRefreshJobs" => lookup::get_media_refresh_jobs(self, params, now),
-            "DescribeVodRefreshQuota" => Ok(quota::describe_vod_refresh_quota(self, now)),
-            "GetMessageCallback" => settings::get_message_callback(self, params),
-            "SetMessageCallback" => settings::set_message_callback(self, params),
-            "DeleteMessageCallback" => settings::delete_message_callback(self, params),
-            _ => tasks::describe_vod_refresh_tasks(self, params, now),
+        let full = rate.max(1.0);
+        let bucket = self.0.entry(action.to_owned()).or_insert(Bucket { tokens: full, at: now });
+        let passed = (now - bucket.at).to_std().unwrap_or_default().as_secs_f64();
+        bucket.tokens = (bucket.tokens + passed * rate).min(full);
+        bucket.at = now;
+        let enough = bucket.tokens >= 1.0;
+        if enough {
+            bucket.tokens -= 1.0;
         }
+        enough
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    fn names(book: &mut FaultBook, action: &str, params: &Params, calls: usize) -> Vec<String> {
+        (0..calls).map(|_| book.pick(action, params).map_or("-".to_owned(), |f| f.name())).collect()
+    }
+
+    #[test]
+    fn rules_fire_in_order_each_as_often_as_told() {
+        let mut book = FaultBook::default();
+        book.add(FaultRule::on("*", Fault::throttle()).skip(1).times(2));
+        book.add(FaultRule::on("A", Fault::Garbage));
+        assert_eq!(book.unused().len(), 2);
+        let found = names(&mut book, "A", &Params::new(), 5);
+        assert_eq!(found, ["garbage", "throttle", "throttle", "-", "-"]);
+        assert!(book.unused().is_empty());
+    }
+
+    #[test]
+    fn a_fault_for_ever_never_wears_off() {
+        let mut book = FaultBook::default();
+        book.add(FaultRule::on("A", Fault::NoTotal).times(0));
+        assert_eq!(book.unused().len(), 1);
+        assert_eq!(names(&mut book, "A", &Params::new(), 3), ["no_total"; 3]);
+        assert!(book.unused().is_empty());
+    }
+
+    #[test]
+    fn a_second_holds_as_many_calls_as_the_rate_says() {
+        let mut rates_used = Rates::default();
+        let start = DateTime::from_timestamp(1_750_000_000, 0).unwrap();
+        let rates = BTreeMap::from([("A".to_owned(), 2.0), ("GetMediaRefreshJobs".to_owned(), 0.0)]);
+        let mut at = |action: &str, ms: i64, calls: usize| {
+            (0..calls)
+                .filter(|_| rates_used.take(action, &rates, start + TimeDelta::milliseconds(ms)))
+                .count()
+        };
+        assert_eq!(at("A", 0, 5), 2);
+        assert_eq!(at("A", 500, 5), 1);
+        assert_eq!(at("A", 9_000, 5), 2);
+        assert_eq!(at("RefreshMediaPlayUrls", 0, 60), 50);
+        assert_eq!(at("GetMediaRefreshJobs", 0, 60), 60);
+        assert_eq!(at("DescribeVodRefreshTasks", 0, 999), 999);
     }
 }

@@ -1,7 +1,7 @@
 //! What the pretend cloud holds: jobs with their media, and CDN tasks.
 //!
-//! Nothing in here moves by itself. A row knows when it was made and how it will go; its state is computed when
-//! somebody asks. So 20,000 idle media cost nothing.
+//! Nothing in here moves by itself. A row knows when it was made and how it will go; its state is computed when a request
+//! asks for it. So 20,000 idle media cost nothing.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::media::MediaScript;
-use super::telling::{Looks, OneByOne};
+use super::scenario::{MediaScript, OneByOne};
 
 /// One accepted call of `RefreshMediaPlayUrls`.
 #[derive(Debug)]
@@ -32,10 +31,40 @@ pub(super) struct MediaRow {
     pub(super) urls: Vec<String>,
     pub(super) task_ids: Vec<String>,
     pub(super) script: Arc<MediaScript>,
-    /// Lookups that do not show it yet.
-    pub(super) hidden_looks: u32,
+    /// So many lookups do not show it yet.
+    pub(super) hidden_lookups: u32,
     /// Lookups that showed it.
-    pub(super) looks: Looks,
+    pub(super) lookups: Queries,
+}
+
+/// How often something was asked for, and since when.
+#[derive(Debug, Default)]
+pub(super) struct Queries {
+    count: usize,
+    first: Option<DateTime<Utc>>,
+}
+
+impl Queries {
+    pub(super) fn add(&mut self, now: DateTime<Utc>) {
+        self.count += 1;
+        self.first.get_or_insert(now);
+    }
+
+    /// How many entries of a list are shown by now, where they come to light as `rule` says.
+    pub(super) fn shown(&self, rule: OneByOne, now: DateTime<Utc>) -> usize {
+        match rule {
+            OneByOne::Looks(false) => usize::MAX,
+            OneByOne::Looks(true) => self.count.max(1),
+            OneByOne::Every(step) => {
+                let passed = self.first.map_or(0, |first| (now - first).num_milliseconds().max(0));
+                let steps =
+                    passed.unsigned_abs().checked_div(u64::try_from(step.as_millis()).unwrap_or(u64::MAX));
+                steps
+                    .and_then(|steps| usize::try_from(steps).ok())
+                    .map_or(usize::MAX, |n| n.saturating_add(1))
+            }
+        }
+    }
 }
 
 /// One row of `DescribeVodRefreshTasks`: a URL under a task id.
@@ -49,12 +78,12 @@ pub(super) struct TaskRow {
     pub(super) course: Course,
     /// Not shown before.
     pub(super) visible: DateTime<Utc>,
-    /// Queries for its id that do not show it yet.
-    pub(super) hidden_looks: u32,
+    /// So many queries for its id do not show it yet.
+    pub(super) hidden_queries: u32,
     /// Whose row it is; of nobody's media, a healthy one.
     pub(super) script: Arc<MediaScript>,
-    /// Whether it has come to light, where rows do so one after another. Listings show no other.
-    pub(super) told: bool,
+    /// Whether it has come to light, where rows do so one after another. Listings show no other rows.
+    pub(super) shown: bool,
 }
 
 /// How a task goes.
@@ -74,18 +103,19 @@ pub(super) enum End {
     Never,
 }
 
-/// What a row shows at one moment.
+/// The fields of a row that change with time.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Shown<'a> {
+pub(super) struct Progress<'a> {
     pub(super) status: &'a str,
     pub(super) process: String,
     pub(super) description: Option<&'a str>,
 }
 
 impl TaskRow {
-    pub(super) fn at(&self, now: DateTime<Utc>) -> Shown<'_> {
+    pub(super) fn progress(&self, now: DateTime<Utc>) -> Progress<'_> {
         let age = (now - self.created).to_std().unwrap_or_default();
-        let plain = |status, process: &str| Shown { status, process: process.to_owned(), description: None };
+        let plain =
+            |status, process: &str| Progress { status, process: process.to_owned(), description: None };
         let before_its_end = |word| self.script.telling.status_word.as_deref().unwrap_or(word);
         if age < self.course.pending {
             return plain(before_its_end("Pending"), "0%");
@@ -98,7 +128,7 @@ impl TaskRow {
             );
         }
         match &self.course.end {
-            End::Failed(why) => Shown { status: "Failed", process: "100%".into(), description: Some(why) },
+            End::Failed(why) => Progress { status: "Failed", process: "100%".into(), description: Some(why) },
             End::Word(word) => plain(word, "100%"),
             End::Complete | End::Never => plain("Complete", "100%"),
         }
@@ -106,7 +136,7 @@ impl TaskRow {
 
     /// Whether a query for its id may show it.
     fn is_visible(&self, now: DateTime<Utc>) -> bool {
-        self.created <= now && self.visible <= now && self.hidden_looks == 0
+        self.created <= now && self.visible <= now && self.hidden_queries == 0
     }
 
     fn comes_one_by_one(&self) -> bool {
@@ -114,7 +144,7 @@ impl TaskRow {
     }
 }
 
-/// History that the service keeps.
+/// How long the service shows tasks.
 pub(super) const HISTORY: TimeDelta = TimeDelta::days(3);
 
 /// The rows of one task id.
@@ -122,7 +152,8 @@ pub(super) const HISTORY: TimeDelta = TimeDelta::days(3);
 struct OfId {
     /// Places in `tasks`, the oldest first.
     places: Vec<u32>,
-    looks: Looks,
+    /// Queries for the first page that found rows.
+    first_pages: Queries,
     queries: usize,
 }
 
@@ -135,7 +166,7 @@ pub(super) struct Store {
     listings: usize,
     /// Places in `tasks`, oldest first: listings take their page out of this without sorting.
     by_age: Vec<(DateTime<Utc>, u32)>,
-    /// Whether some row may be hidden after its creation, so that a listing has to look at each.
+    /// Whether some row may be hidden after its creation, so that a listing has to check each.
     some_hidden: bool,
     preloads: usize,
 }
@@ -143,7 +174,7 @@ pub(super) struct Store {
 impl Store {
     pub(super) fn add_task(&mut self, row: TaskRow) {
         let Ok(place) = u32::try_from(self.tasks.len()) else { return };
-        self.some_hidden |= row.hidden_looks > 0 || row.visible > row.created || !row.told;
+        self.some_hidden |= row.hidden_queries > 0 || row.visible > row.created || !row.shown;
         self.preloads += usize::from(row.object_type == "preload");
         // Nearly always at the end, since time goes forward.
         let at = self.by_age.partition_point(|(created, _)| *created <= row.created);
@@ -152,7 +183,7 @@ impl Store {
         self.tasks.push(row);
     }
 
-    /// Counts a query, for one task id or for a listing, and says how many there were before.
+    /// Counts a query, for one task id or for a listing, and returns how many there were before.
     pub(super) fn count_query(&mut self, id: Option<&str>) -> usize {
         let queries = match id {
             None => &mut self.listings,
@@ -165,30 +196,30 @@ impl Store {
         *queries - 1
     }
 
-    /// The rows of one task id, newest first. Asking brings hidden rows nearer to the light; those that come one by one
-    /// wait for a whole look, which begins with the first page.
-    pub(super) fn rows_of(&mut self, id: &str, begins_a_look: bool, now: DateTime<Utc>) -> Vec<&TaskRow> {
-        let Some(OfId { places, looks, .. }) = self.by_id.get_mut(id) else { return Vec::new() };
+    /// The rows of one task id, newest first. Each query brings hidden rows nearer to the light; rows that come one by one
+    /// wait for the next query of a first page.
+    pub(super) fn rows_of(&mut self, id: &str, is_first_page: bool, now: DateTime<Utc>) -> Vec<&TaskRow> {
+        let Some(OfId { places, first_pages, .. }) = self.by_id.get_mut(id) else { return Vec::new() };
         let mut seen = Vec::new();
         for &place in places.iter() {
             let row = &mut self.tasks[place as usize];
             if row.is_visible(now) && now - row.created <= HISTORY {
                 seen.push(place);
             } else if row.created <= now && row.visible <= now {
-                row.hidden_looks = row.hidden_looks.saturating_sub(1);
+                row.hidden_queries = row.hidden_queries.saturating_sub(1);
             }
         }
-        if begins_a_look && !seen.is_empty() {
-            looks.again(now);
+        if is_first_page && !seen.is_empty() {
+            first_pages.add(now);
         }
         let mut count = 0;
         seen.retain(|&place| {
             let row = &mut self.tasks[place as usize];
             if row.comes_one_by_one() {
                 count += 1;
-                row.told |= count <= row.script.telling.rows_one_by_one.told(looks, now);
+                row.shown |= count <= first_pages.shown(row.script.telling.rows_one_by_one, now);
             }
-            row.told
+            row.shown
         });
         seen.iter().rev().map(|&place| &self.tasks[place as usize]).collect()
     }
@@ -211,7 +242,7 @@ impl Store {
         }
         let mut total = 0;
         let mut page = Vec::new();
-        for row in newest_first.filter(|row| row.is_visible(now) && row.told && listing.fits(row, now)) {
+        for row in newest_first.filter(|row| row.is_visible(now) && row.shown && listing.fits(row, now)) {
             if total >= skip && page.len() < take {
                 page.push(row);
             }
@@ -220,7 +251,7 @@ impl Store {
         (total, page)
     }
 
-    /// Whether the listing asks for nothing that any row could lack.
+    /// Whether every row passes the filters of the listing.
     fn all_fit(&self, listing: &Listing<'_>) -> bool {
         let type_fits = match listing.object_type {
             None => true,
@@ -235,12 +266,12 @@ impl Store {
             && listing.status.is_none()
     }
 
-    /// Makes the tasks with this id that have not ended be complete from now on. Gives back how many.
+    /// Makes the tasks with this id that have not ended complete from now on. Returns how many those were.
     pub(super) fn complete(&mut self, id: &str, now: DateTime<Utc>) -> usize {
         let mut changed = 0;
         for &place in self.by_id.get(id).iter().flat_map(|of_id| &of_id.places) {
             let row = &mut self.tasks[place as usize];
-            let status = Some(row.at(now).status);
+            let status = Some(row.progress(now).status);
             if [Some("Pending"), Some("Refreshing"), row.script.telling.status_word.as_deref()]
                 .contains(&status)
             {
@@ -252,7 +283,7 @@ impl Store {
     }
 }
 
-/// What a listing asks for.
+/// The filters of a listing.
 #[derive(Debug, Default)]
 pub(super) struct Listing<'a> {
     pub(super) url: Option<&'a str>,
@@ -270,7 +301,7 @@ impl Listing<'_> {
         self.url.is_none_or(|url| row.url == url)
             && self.object_type.is_none_or(|kind| row.object_type == kind)
             && self.domain.is_none_or(|domain| domain_of(&row.url).eq_ignore_ascii_case(domain))
-            && self.status.is_none_or(|status| row.at(now).status == status)
+            && self.status.is_none_or(|status| row.progress(now).status == status)
             && self.from.is_none_or(|from| row.created >= from)
             && self.to.is_none_or(|to| row.created <= to)
             && !(self.hides_half && row.id.bytes().map(u32::from).sum::<u32>() % 2 == 1)
@@ -302,9 +333,9 @@ mod tests {
                 end: End::Complete,
             },
             visible: created,
-            hidden_looks: 0,
+            hidden_queries: 0,
             script: Arc::default(),
-            told: true,
+            shown: true,
         }
     }
 
@@ -312,7 +343,7 @@ mod tests {
     fn a_task_goes_from_pending_over_refreshing_to_its_end() {
         let mut task = row("1", start());
         let at = |task: &TaskRow, s: i64| {
-            let shown = task.at(start() + TimeDelta::seconds(s));
+            let shown = task.progress(start() + TimeDelta::seconds(s));
             format!("{} {} {}", shown.status, shown.process, shown.description.unwrap_or("-"))
         };
         assert_eq!(at(&task, 0), "Pending 0% -");
@@ -364,11 +395,25 @@ mod tests {
         let mut store = Store::default();
         let mut hidden = row("1", start());
         hidden.visible = start() + TimeDelta::seconds(5);
-        hidden.hidden_looks = 2;
+        hidden.hidden_queries = 2;
         store.add_task(hidden);
         assert_eq!(store.rows_of("1", true, start()).len(), 0, "too early, which is no look");
         let later = start() + TimeDelta::seconds(5);
         let seen: Vec<usize> = (0..3).map(|_| store.rows_of("1", true, later).len()).collect();
         assert_eq!(seen, [0, 0, 1]);
+    }
+
+    #[test]
+    fn entries_come_to_light_by_queries_or_by_time() {
+        let mut queries = Queries::default();
+        let every = |ms| OneByOne::Every(Duration::from_millis(ms));
+        let shown = |queries: &Queries, rule, ms| queries.shown(rule, start() + TimeDelta::milliseconds(ms));
+        assert_eq!((shown(&queries, OneByOne::Looks(true), 0), shown(&queries, every(5), 0)), (1, 1));
+        queries.add(start());
+        queries.add(start());
+        assert_eq!(shown(&queries, OneByOne::Looks(true), 11), 2);
+        assert_eq!(shown(&queries, every(5), 11), 3);
+        assert_eq!(shown(&queries, every(0), 11), usize::MAX);
+        assert_eq!(shown(&queries, OneByOne::default(), 11), usize::MAX);
     }
 }

@@ -1,9 +1,9 @@
 //! The emulator from outside: raw requests in, replies out. Tables for the gateway, paused time for the rest.
 
 mod account;
-mod bed;
 mod bounds;
 mod captures;
+mod env;
 mod events;
 mod faults;
 mod filters;

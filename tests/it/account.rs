@@ -167,7 +167,7 @@ fn a_change_that_does_not_stay_is_told() {
 
 #[test]
 fn the_quota_is_shown_in_numbers() {
-    let place = Place::new(Scenario::new().with_quota(Quota::with_left(1_996, 3)));
+    let place = Place::new(Scenario::new().with(|scenario| scenario.quota = Quota::with_left(1_996, 3)));
     let text = place.run("quota");
     assert_eq!(text.code, 0);
     assert!(text.out.contains("URLs to preload         3 of 500 left\n"), "{}", text.out);
@@ -179,7 +179,7 @@ fn the_quota_is_shown_in_numbers() {
 
 #[test]
 fn too_little_quota_ends_it_before_or_after_one_submit() {
-    let place = Place::new(Scenario::new().with_quota(Quota::with_left(2_000, 3)));
+    let place = Place::new(Scenario::new().with(|scenario| scenario.quota = Quota::with_left(2_000, 3)));
     let checked = place.run("preload m1 m2 m3 m4 m5 --check-quota");
     assert_eq!((checked.code, place.cloud.count("RefreshMediaPlayUrls")), (5, 0), "{}", checked.err);
     assert!(checked.err.contains("3 URLs left to preload today, for 5 media"), "{}", checked.err);
@@ -270,7 +270,8 @@ fn a_doctor_names_what_is_missing_with_its_remedy_and_its_code() {
         assert_eq!((said.code, found.as_str()), (code, status), "{action}: {}", said.out);
         assert!(remedy.as_str().unwrap().contains(action), "{action}: {remedy}");
     }
-    let empty = Place::new(Scenario::new().with_quota(Quota::with_left(0, 3))).run("doctor -o json");
+    let empty = Place::new(Scenario::new().with(|scenario| scenario.quota = Quota::with_left(0, 3)))
+        .run("doctor -o json");
     assert_eq!((empty.code, finding(&empty, "quota").0.as_str()), (5, "fail"));
     let fast = Place::new(Scenario::new().with_clock_offset(3 * 3_600)).run("doctor -o json");
     assert_eq!((fast.code, finding(&fast, "clock").0.as_str()), (0, "warn"), "{}", fast.out);

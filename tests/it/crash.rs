@@ -175,7 +175,7 @@ fn every_fate() -> Scenario {
     let with_event = |script: MediaScript| script.with_event(event.clone());
     let half = MediaScript { url_count: Some(2), failed_tasks: Which::At(vec![1]), ..MediaScript::default() };
     Scenario::new()
-        .with_commas_in_urls()
+        .with(|scenario| scenario.url_with_commas = true)
         .with_default_media(with_event(MediaScript::default()))
         .with_media("m3", MediaScript::missing())
         .with_media("m21", MediaScript::forbidden())

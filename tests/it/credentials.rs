@@ -78,9 +78,9 @@ fn assert_the_dead_stay_dead(bed: &Bed) {
 fn short_lived(life: Duration) -> Scenario {
     Scenario::new()
         .with_task_duration(seconds(40))
-        .with_sts(Sts { life: Some(life), ..Sts::default() })
-        .with_metadata(Metadata { life, ..Metadata::default() })
-        .with_credentials_uri_life(life)
+        .with(|scenario| scenario.sts = Sts { life: Some(life), ..Sts::default() })
+        .with(|scenario| scenario.metadata = Metadata { life, ..Metadata::default() })
+        .with(|scenario| scenario.credentials_uri.life = life)
 }
 
 #[tokio::test(start_paused = true)]
@@ -217,7 +217,9 @@ async fn a_role_that_may_not_be_assumed_is_refused_before_anything_is_sent() {
     for (scenario, code) in [
         (Scenario::new().with_denied("AssumeRole"), "NoPermission"),
         (
-            Scenario::new().with_sts(Sts { roles: vec!["acs:ram::1:role/x".into()], ..Sts::default() }),
+            Scenario::new().with(|scenario| {
+                scenario.sts = Sts { roles: vec!["acs:ram::1:role/x".into()], ..Sts::default() }
+            }),
             "EntityNotExist.Role",
         ),
     ] {

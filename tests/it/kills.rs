@@ -19,7 +19,7 @@ fn cloud() -> Cloud {
         .with_job_delay(Duration::from_millis(60))
         .with_task_duration(Duration::from_millis(150))
         .with_urls_per_media(1)
-        .with_ids_merged_across_media();
+        .with(|scenario| scenario.merge_ids_across_media = true);
     Cloud::new(scenario)
 }
 

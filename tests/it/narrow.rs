@@ -15,7 +15,7 @@ fn cloud(filtering: Filtering) -> Scenario {
         .with_urls_per_media(1)
         .with_task_duration(Duration::from_secs(20))
         .with_rate(ACTION, 5.0)
-        .with_task_filters(filtering)
+        .with(|scenario| scenario.task_filters = filtering)
 }
 
 /// Media of others, twenty to a submission, with ten tasks each on a domain of their own.

@@ -29,7 +29,8 @@ impl Cloud {
         options.proxy_from_environment = false;
         options.plain_http_only = true;
         let transport = HttpTransport::new(&options).unwrap();
-        let emulator = Emulator::new(scenario.with_seed(1)).with_event_transport(Arc::new(transport));
+        let emulator = Emulator::new(scenario.with(|scenario| scenario.seed = Some(1)))
+            .with_event_transport(Arc::new(transport));
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let served = emulator.clone();

@@ -80,9 +80,10 @@ async fn refresh_watched(bed: &Bed, media: &[&str]) -> Report {
 #[tokio::test(start_paused = true)]
 async fn ours_are_deleted_and_others_stay_and_stay_visible() {
     for encoding in [QueueEncoding::Raw, QueueEncoding::Base64, QueueEncoding::Mixed] {
-        let queue = queue().with_encoding(encoding).with_foreign(5).with_undecodable(3);
-        let bed = bed(scenario(queue).with_event_delay(secs(7)).with_task_duration(secs(60)))
-            .with_options(|o| o.lookup_after = Some(vod_refresh::LookupAfter::After(secs(90))));
+        let queue = QueueScript { encoding, foreign: 5, undecodable: 3, ..queue() };
+        let bed =
+            bed(scenario(queue).with(|scenario| scenario.event_delay = secs(7)).with_task_duration(secs(60)))
+                .with_options(|o| o.lookup_after = Some(vod_refresh::LookupAfter::After(secs(90))));
         let listener = bed.listen();
         let report = refresh_watched(&bed, &["m1", "m2", "m3", "m4", "m5"]).await;
         assert_eq!((report.outcome, report.summary.events_accepted), (Outcome::Complete, 5));
@@ -96,7 +97,7 @@ async fn ours_are_deleted_and_others_stay_and_stay_visible() {
 async fn more_events_than_one_batch_holds_are_all_taken() {
     let media: Vec<String> = (0..45).map(|n| format!("m{n}")).collect();
     let media: Vec<&str> = media.iter().map(String::as_str).collect();
-    let bed = bed(scenario(queue().with_foreign(4)));
+    let bed = bed(scenario(QueueScript { foreign: 4, ..queue() }));
     let listener = bed.listen();
     let report = refresh_watched(&bed, &media).await;
     assert_eq!((report.outcome, report.summary.events_accepted), (Outcome::Complete, 45));
@@ -118,7 +119,7 @@ async fn a_double_event_counts_once_and_both_copies_go() {
 #[tokio::test(start_paused = true)]
 async fn an_event_before_the_submit_answer_is_known_by_its_mark() {
     let early = EventScript { early: Some(secs(3)), ..EventScript::default() };
-    let bed = bed(scenario(queue().with_foreign(2)).with_default_media(events(early)));
+    let bed = bed(scenario(QueueScript { foreign: 2, ..queue() }).with_default_media(events(early)));
     let listener = bed.listen();
     let report = refresh_watched(&bed, &["m1"]).await;
     assert_eq!((report.outcome, report.summary.events_accepted), (Outcome::Complete, 1));
@@ -128,9 +129,9 @@ async fn an_event_before_the_submit_answer_is_known_by_its_mark() {
 
 #[tokio::test(start_paused = true)]
 async fn a_message_whose_delivery_got_lost_comes_again_and_is_taken() {
-    let queue = queue().with_visibility_timeout(secs(5));
+    let queue = QueueScript { visibility_timeout: secs(5), ..queue() };
     let bed = bed(scenario(queue)
-        .with_event_delay(secs(2))
+        .with(|scenario| scenario.event_delay = secs(2))
         .with_task_duration(secs(30))
         .with_fault(FaultRule::on("BatchReceiveMessage", Fault::ResetAfter)));
     let listener = bed.listen();
@@ -143,7 +144,7 @@ async fn a_message_whose_delivery_got_lost_comes_again_and_is_taken() {
 #[tokio::test(start_paused = true)]
 async fn an_expired_handle_costs_nothing_and_the_next_one_deletes() {
     let slow = FaultRule::on("BatchReceiveMessage", Fault::Delay { by: secs(3) });
-    let queue = queue().with_visibility_timeout(secs(2));
+    let queue = QueueScript { visibility_timeout: secs(2), ..queue() };
     let bed = bed(scenario(queue).with_task_duration(secs(30)).with_fault(slow));
     let listener = bed.listen();
     let report = bed.refresh(["m1"]).await;
@@ -170,7 +171,7 @@ async fn an_empty_queue_is_silent_and_asked_once_a_long_poll() {
     assert_eq!(patient.heard.warnings(), [""; 0]);
     listener.close().await.unwrap();
     // A service that does not hold polls is not asked all the time.
-    let crowded = run(queue().with_poll_cap(0));
+    let crowded = run(QueueScript { poll_cap: Some(0), ..queue() });
     let listener = crowded.listen();
     crowded.refresh(["m1"]).await;
     assert!((30..=60).contains(&receives(&crowded)), "{}", receives(&crowded));
@@ -179,7 +180,7 @@ async fn an_empty_queue_is_silent_and_asked_once_a_long_poll() {
 
 #[tokio::test(start_paused = true)]
 async fn while_no_run_waits_the_queue_is_left_alone() {
-    let bed = bed(scenario(queue().with_foreign(2)));
+    let bed = bed(scenario(QueueScript { foreign: 2, ..queue() }));
     let listener = bed.listen();
     sleep(secs(600)).await;
     assert_eq!(receives(&bed), 0);
@@ -193,7 +194,7 @@ async fn while_no_run_waits_the_queue_is_left_alone() {
 
 #[tokio::test(start_paused = true)]
 async fn two_runs_of_one_process_each_get_their_own() {
-    let bed = bed(scenario(queue().with_foreign(1)));
+    let bed = bed(scenario(QueueScript { foreign: 1, ..queue() }));
     let listener = bed.listen();
     let (first, second) = (bed.refresher(), bed.refresher());
     let (one, two) = (request(["m1", "m2"]), request(["m3"]));
@@ -207,8 +208,9 @@ async fn two_runs_of_one_process_each_get_their_own() {
 
 #[tokio::test(start_paused = true)]
 async fn two_processes_on_one_queue_each_get_their_own() {
-    let bed = bed(scenario(queue()).with_event_delay(secs(3)).with_task_duration(secs(60)))
-        .with_options(|o| o.lookup_after = Some(vod_refresh::LookupAfter::After(secs(120))));
+    let bed =
+        bed(scenario(queue()).with(|scenario| scenario.event_delay = secs(3)).with_task_duration(secs(60)))
+            .with_options(|o| o.lookup_after = Some(vod_refresh::LookupAfter::After(secs(120))));
     let inbox = Inbox::new();
     let other =
         Refresher::new(bed.client.clone()).with_options(bed.options.clone()).with_inbox(inbox.clone());

@@ -76,7 +76,7 @@ async fn forty_five_media_with_every_fate_end_each_in_its_state() {
     let hostile = EventScript { double: true, forged_first: vec!["666".into()], ..EventScript::default() };
     let with_event = |script: MediaScript| script.with_event(hostile.clone());
     let scenario = Scenario::new()
-        .with_commas_in_urls()
+        .with(|scenario| scenario.url_with_commas = true)
         .with_default_media(with_event(MediaScript::default()))
         .with_media("m3", MediaScript::missing())
         .with_media("m21", MediaScript::forbidden())

@@ -118,7 +118,7 @@ impl Bed {
             Some(_) => scenario,
             None => scenario.with_callback(CALLBACK_URL, Some(CALLBACK_KEY)),
         };
-        let cloud = Emulator::new(scenario.with_seed(seed))
+        let cloud = Emulator::new(scenario.with(|scenario| scenario.seed = Some(seed)))
             .with_clock(shared)
             .with_event_transport(Arc::new(RouterTransport(receiver.router())));
         let builder = client_of(&cloud, clock, seed, credentials(&cloud, clock));

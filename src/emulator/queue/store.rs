@@ -1,4 +1,4 @@
-//! The messages of the queue. Nothing in here moves by itself: what is visible is computed when somebody asks.
+//! The messages of the queue. Nothing in here moves by itself: what is visible is computed for each request.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,8 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
-use super::script::{QueueEncoding, QueueScript};
-use crate::emulator::answer::Problem;
+use crate::emulator::request::Problem;
+use crate::emulator::scenario::duration::later;
+use crate::emulator::scenario::{QueueEncoding, QueueScript};
 use crate::net::rng;
 
 /// A message as the queue holds it.
@@ -41,15 +42,15 @@ pub(crate) struct Queue {
     /// Counts messages and handles.
     count: u64,
     events: u64,
-    /// Polls that wait.
-    pub(super) polls: usize,
+    /// Polls that wait for a message.
+    pub(super) waiting_polls: usize,
 }
 
 impl Queue {
     pub(crate) fn new(script: QueueScript, now: DateTime<Utc>) -> Self {
-        let bodies = script.first_bodies();
+        let bodies = first_bodies(&script);
         let mut queue =
-            Self { script, created: now, messages: BTreeMap::new(), count: 0, events: 0, polls: 0 };
+            Self { script, created: now, messages: BTreeMap::new(), count: 0, events: 0, waiting_polls: 0 };
         for body in bodies {
             queue.put(body, now);
         }
@@ -65,7 +66,7 @@ impl Queue {
         self.messages.values().cloned().collect()
     }
 
-    /// Takes a message in as it is.
+    /// Adds a message as it is; returns its id.
     pub(crate) fn put(&mut self, body: String, now: DateTime<Utc>) -> String {
         self.count += 1;
         let id = format!("{:016X}-{}", rng::mix(self.count), self.count);
@@ -82,7 +83,7 @@ impl Queue {
         id
     }
 
-    /// Takes an event in, written as the script says.
+    /// Adds an event, written as the script says.
     pub(crate) fn put_event(&mut self, json: &str, now: DateTime<Utc>) {
         self.events += 1;
         let base64 = match self.script.encoding {
@@ -93,9 +94,9 @@ impl Queue {
         self.put(if base64 { STANDARD.encode(json) } else { json.to_owned() }, now);
     }
 
-    /// Hands out up to `most` messages that are visible, in no order.
+    /// Delivers up to `most` messages that are visible, in no order.
     pub(super) fn take(&mut self, most: usize, now: DateTime<Utc>) -> Vec<QueuedMessage> {
-        let until = now + self.script.visibility_timeout;
+        let until = later(now, self.script.visibility_timeout);
         let mut taken = Vec::new();
         for number in self.visible(most, now) {
             let handle = self.fresh_handle(number);
@@ -110,7 +111,7 @@ impl Queue {
         taken
     }
 
-    /// Shows up to `most` messages that are visible, and changes nothing.
+    /// Returns up to `most` messages that are visible, and changes nothing.
     pub(super) fn peek(&mut self, most: usize, now: DateTime<Utc>) -> Vec<QueuedMessage> {
         self.visible(most, now).iter().filter_map(|number| self.messages.get(number).cloned()).collect()
     }
@@ -136,15 +137,15 @@ impl Queue {
         Ok(())
     }
 
-    /// Hides a message for `span` from now on; gives back the handle that counts from now on.
+    /// Hides a message for `timeout` from now on; returns the handle that counts from now on.
     pub(super) fn hide(
         &mut self,
         handle: &str,
-        span: Duration,
+        timeout: Duration,
         now: DateTime<Utc>,
     ) -> Result<(String, DateTime<Utc>), Problem> {
         let number = self.held(handle, now)?;
-        let (fresh, until) = (self.fresh_handle(number), now + span);
+        let (fresh, until) = (self.fresh_handle(number), now + timeout);
         if let Some(message) = self.messages.get_mut(&number) {
             message.handle.clone_from(&fresh);
             message.visible_from = until;
@@ -164,7 +165,7 @@ impl Queue {
         };
         match self.messages.get(&number) {
             Some(message) if message.handle == handle && message.visible_from > now => Ok(number),
-            _ => Err(Problem::empty_queue()),
+            _ => Err(Problem::no_message()),
         }
     }
 
@@ -174,6 +175,25 @@ impl Queue {
         let noise = [rng::mix(self.count), rng::mix(!self.count)].map(u64::to_be_bytes).concat();
         format!("{number}-{}", STANDARD.encode(noise))
     }
+}
+
+impl Problem {
+    pub(super) fn no_message() -> Self {
+        Self::new(404, "MessageNotExist", "Message not exist.")
+    }
+}
+
+/// The bodies of the messages that are in the queue from the beginning.
+fn first_bodies(script: &QueueScript) -> Vec<String> {
+    let foreign = (0..script.foreign).map(|n| match n % 2 {
+        0 => format!(
+            r#"{{"EventTime":"2026-01-01T00:00:00Z","EventType":"SubmitMediaRefreshComplete","Status":"success","MediaRefreshJobId":"somebodys-job-{n}","MediaId":"somebodys-media","TaskType":"refresh","TaskIds":"1","SuccessPlayUrls":"https://other.example.test/a.mp4"}}"#
+        ),
+        _ => format!(r#"{{"EventType":"FileUploadComplete","VideoId":"somebodys-video-{n}"}}"#),
+    });
+    let undecodable =
+        (0..script.undecodable).map(|n| ["no event & no <JSON>", "{\"Event", "AAEC"][n % 3].to_owned());
+    foreign.chain(undecodable).collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::bed::{Bed, sleep};
+use super::env::{TestEnv, sleep};
 use crate::emulator::{EventScript, Fault, FaultRule, MediaScript, QueueScript, Scenario};
 
 #[tokio::test(start_paused = true)]
@@ -17,7 +17,7 @@ async fn durations_that_no_calendar_holds_break_nothing() {
     };
     let slow_event = EventScript { delay: Some(most), ..EventScript::default() };
     let early_event = EventScript { early: Some(most), ..EventScript::default() };
-    let queue = QueueScript::default().with_visibility_timeout(most).with_retention(most);
+    let queue = QueueScript { visibility_timeout: most, retention: most, ..QueueScript::default() };
     let slow_cloud = Scenario { event_delay: most, pending_for: most, task_jitter: most, ..Scenario::new() };
     for scenario in [
         slow_cloud.with_job_delay(most).with_task_duration(most).with_queue(queue.clone()),
@@ -28,35 +28,35 @@ async fn durations_that_no_calendar_holds_break_nothing() {
         Scenario::new().with_clock_offset(i64::MIN),
         Scenario::new().with_fault(FaultRule::on("*", Fault::Delay { by: most }).times(0)).with_latency(most),
     ] {
-        let bed = Bed::new(scenario.with_callback("http://127.0.0.1:1/", None));
+        let env = TestEnv::new(scenario.with_callback("http://127.0.0.1:1/", None));
         let submission = [("MediaIds", "m"), ("TaskType", "Refresh")];
-        let request = bed.request("RefreshMediaPlayUrls", &submission);
+        let request = env.request("RefreshMediaPlayUrls", &submission);
         // Where the answer takes ten years, nobody waits for it.
-        let _ = tokio::time::timeout(Duration::from_secs(9), bed.emulator.handle(request)).await;
+        let _ = tokio::time::timeout(Duration::from_secs(9), env.emulator.handle(request)).await;
         sleep(9_000).await;
-        for job in bed.emulator.job_ids() {
-            let tasks = bed.emulator.task_ids(&job, "m");
+        for job in env.emulator.job_ids() {
+            let tasks = env.emulator.task_ids(&job, "m");
             let asked = [
-                bed.request("GetMediaRefreshJobs", &[("MediaRefreshJobId", &job)]),
-                bed.request("DescribeVodRefreshTasks", &[("TaskId", &tasks[0])]),
+                env.request("GetMediaRefreshJobs", &[("MediaRefreshJobId", &job)]),
+                env.request("DescribeVodRefreshTasks", &[("TaskId", &tasks[0])]),
             ];
             for request in asked {
-                let _ = tokio::time::timeout(Duration::from_secs(9), bed.emulator.handle(request)).await;
+                let _ = tokio::time::timeout(Duration::from_secs(9), env.emulator.handle(request)).await;
             }
         }
-        bed.emulator.put_message("x");
-        let _ = bed.emulator.queue_messages();
+        env.emulator.put_message("x");
+        let _ = env.emulator.queue_messages();
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_too_long_in_mid_run_is_cut_as_well() {
-    let bed = Bed::new(Scenario::new());
-    bed.emulator.add_fault(FaultRule::on("GetMediaRefreshJobs", Fault::Delay { by: Duration::MAX }));
+    let env = TestEnv::new(Scenario::new());
+    env.emulator.add_fault(FaultRule::on("GetMediaRefreshJobs", Fault::Delay { by: Duration::MAX }));
     let script = MediaScript { task_duration: Some(Duration::MAX), ..MediaScript::default() };
-    bed.emulator.set_media("m", script);
-    let job = bed.submit("m").await;
+    env.emulator.set_media("m", script);
+    let job = env.submit("m").await;
     sleep(300).await;
     // Ten years, and then the answer is there.
-    assert_eq!(bed.lookup(&job).await.len(), 1);
+    assert_eq!(env.lookup(&job).await.len(), 1);
 }

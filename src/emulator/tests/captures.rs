@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use http::{Method, Request};
 use serde_json::Value;
 
-use super::bed::{Bed, json, start};
+use super::env::{TestEnv, json, start};
 use super::gateway::code;
 use crate::auth::credentials::Credential;
 use crate::auth::request::{self, Attempt, Operation, SignatureVersion};
@@ -127,7 +127,7 @@ async fn a_v3_request_that_was_touched_is_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn our_own_client_is_let_in_both_ways() {
-    let bed = Bed::new(Scenario::new().with_token("sts", "T+/=").with_key("sts", "s"));
+    let env = TestEnv::new(Scenario::new().with_token("sts", "T+/=").with_key("sts", "s"));
     let keys = [Credential::new("testid", "testsecret"), Credential::new("sts", "s").with_token("T+/=")];
     for (n, credential) in keys.iter().enumerate() {
         for (version, method) in [
@@ -150,7 +150,7 @@ async fn our_own_client_is_let_in_both_ways() {
             let attempt = Attempt { credential, nonce, now: start() };
             let request =
                 request::signed(version, "http://vod.test:81", &operation, &attempt).unwrap().request;
-            assert_eq!(code(bed.emulator.handle(request).await), "200 ok", "{version:?} {method}");
+            assert_eq!(code(env.emulator.handle(request).await), "200 ok", "{version:?} {method}");
         }
     }
 }

@@ -8,7 +8,7 @@ use chrono::Utc;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::bed::{Bed, sleep, start};
+use super::env::{TestEnv, sleep, start};
 use crate::auth::callback::CallbackVerifier;
 use crate::emulator::{EventScript, EventSignature, MediaScript, QueueScript, Scenario};
 use crate::net::transport::RouterTransport;
@@ -18,8 +18,8 @@ const URL: &str = "https://cb.example.test/vod/hook";
 /// What a receiver saw: when (ms), where, whether the signature was right, and the body.
 type Seen = Arc<Mutex<Vec<(u128, String, bool, Value)>>>;
 
-/// A bed whose events go to a receiver that answers with `statuses` in turn, then 200.
-fn bed(scenario: Scenario, statuses: &'static [u16]) -> (Bed, Seen) {
+/// A env whose events go to a receiver that answers with `statuses` in turn, then 200.
+fn env(scenario: Scenario, statuses: &'static [u16]) -> (TestEnv, Seen) {
     let seen = Seen::default();
     let (log, begin) = (Arc::clone(&seen), Instant::now());
     let router = Router::new().fallback(move |request: Request| {
@@ -45,9 +45,9 @@ fn bed(scenario: Scenario, statuses: &'static [u16]) -> (Bed, Seen) {
             StatusCode::from_u16(status).unwrap_or(StatusCode::OK)
         }
     });
-    let mut bed = Bed::new(scenario);
-    bed.emulator = bed.emulator.with_event_transport(Arc::new(RouterTransport(router)));
-    (bed, seen)
+    let mut env = TestEnv::new(scenario);
+    env.emulator = env.emulator.with_event_transport(Arc::new(RouterTransport(router)));
+    (env, seen)
 }
 
 fn scenario() -> Scenario {
@@ -66,8 +66,8 @@ fn times(seen: &Seen) -> Vec<u128> {
 async fn each_media_sends_one_signed_event_like_the_vendors_sample() {
     let scenario =
         scenario().with_media("bad", MediaScript::failing("InvalidDomain.NotFound", "Can't find domain."));
-    let (bed, seen) = bed(scenario, &[]);
-    bed.submit("m1,bad").await;
+    let (env, seen) = env(scenario, &[]);
+    env.submit("m1,bad").await;
     sleep(299).await;
     assert!(times(&seen).is_empty());
     sleep(1).await;
@@ -100,12 +100,12 @@ async fn only_200_ends_the_three_attempts() {
         (&[500, 500, 500, 500], &[300, 1300, 2300]),
         (&[0, 200], &[300, 6300]),
     ] {
-        let (bed, seen) = bed(scenario(), statuses);
-        bed.submit("m1").await;
+        let (env, seen) = env(scenario(), statuses);
+        env.submit("m1").await;
         sleep(60_000).await;
         assert_eq!(times(&seen), expected, "{statuses:?}");
         assert!(seen.lock().unwrap().iter().all(|entry| entry.2), "each attempt is signed anew");
-        let log = bed.emulator.event_log();
+        let log = env.emulator.event_log();
         assert_eq!(log.len(), expected.len());
         assert_eq!(log.last().unwrap().attempt as usize, expected.len());
         if statuses.first() == Some(&0) {
@@ -121,8 +121,8 @@ async fn events_go_to_the_requests_own_address_with_its_extend() {
     for as_object in [false, true] {
         let mut scenario = scenario();
         scenario.extend_as_object = as_object;
-        let (bed, seen) = bed(scenario, &[]);
-        bed.call("RefreshMediaPlayUrls", &given).await;
+        let (env, seen) = env(scenario, &[]);
+        env.call("RefreshMediaPlayUrls", &given).await;
         sleep(400).await;
         let seen = seen.lock().unwrap();
         assert_eq!(seen[0].1, "https://own.test/x");
@@ -130,8 +130,8 @@ async fn events_go_to_the_requests_own_address_with_its_extend() {
         assert_eq!(seen[0].3["Extend"], expected);
     }
     // With no callback of the account's own, nothing is sent.
-    let (bed, seen) = bed(Scenario::new(), &[]);
-    bed.call("RefreshMediaPlayUrls", &given).await;
+    let (env, seen) = env(Scenario::new(), &[]);
+    env.call("RefreshMediaPlayUrls", &given).await;
     sleep(9000).await;
     assert!(times(&seen).is_empty());
 }
@@ -149,8 +149,8 @@ async fn scripts_lose_double_delay_and_spoil_events() {
     ];
     for (event, expected) in table {
         let (script, event) = spoilt(event);
-        let (bed, seen) = bed(scenario().with_media("m1", script), &[]);
-        bed.submit("m1").await;
+        let (env, seen) = env(scenario().with_media("m1", script), &[]);
+        env.submit("m1").await;
         sleep(9000).await;
         let found: Vec<(u128, bool)> = seen.lock().unwrap().iter().map(|e| (e.0, e.2)).collect();
         assert_eq!(found, expected, "{event:?}");
@@ -160,36 +160,36 @@ async fn scripts_lose_double_delay_and_spoil_events() {
 #[tokio::test(start_paused = true)]
 async fn an_early_event_comes_before_the_submit_answer() {
     let event = EventScript { early: Some(Duration::from_millis(500)), ..EventScript::default() };
-    let (bed, seen) = bed(scenario().with_media("m1", media(event)), &[]);
+    let (env, seen) = env(scenario().with_media("m1", media(event)), &[]);
     let begin = Instant::now();
-    let job = bed.submit("m1").await;
+    let job = env.submit("m1").await;
     assert_eq!(begin.elapsed().as_millis(), 500);
     assert_eq!(times(&seen), [0]);
-    assert_eq!(bed.lookup(&job).await.len(), 1);
+    assert_eq!(env.lookup(&job).await.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_forged_event_goes_ahead_and_its_task_looks_complete() {
     let event = EventScript { forged_first: vec!["T666".into()], ..EventScript::default() };
-    let (bed, seen) = bed(scenario().with_media("m1", media(event)), &[]);
-    let job = bed.submit("m1").await;
+    let (env, seen) = env(scenario().with_media("m1", media(event)), &[]);
+    let job = env.submit("m1").await;
     sleep(400).await;
     {
         let seen = seen.lock().unwrap();
         assert_eq!(seen.len(), 2);
         assert_eq!((&seen[0].3["TaskIds"], seen[0].2), (&"T666".into(), true));
-        assert_eq!(seen[1].3["TaskIds"], bed.emulator.task_ids(&job, "m1").join(","));
+        assert_eq!(seen[1].3["TaskIds"], env.emulator.task_ids(&job, "m1").join(","));
     }
-    assert_eq!(bed.tasks(&[("TaskId", "T666")]).await.0, ["T666 Complete"]);
-    assert_eq!(bed.emulator.event_log()[0].kind, "forged");
+    assert_eq!(env.tasks(&[("TaskId", "T666")]).await.0, ["T666 Complete"]);
+    assert_eq!(env.emulator.event_log()[0].kind, "forged");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_partial_event_names_the_first_task_alone() {
     let event = EventScript { partial: true, ..EventScript::default() };
     let script = MediaScript { task_ids: vec!["T1".into(), "T2".into()], ..media(event) };
-    let (bed, seen) = bed(scenario().with_media("m1", script), &[]);
-    let job = bed.submit("m1").await;
+    let (env, seen) = env(scenario().with_media("m1", script), &[]);
+    let job = env.submit("m1").await;
     sleep(400).await;
     let seen = seen.lock().unwrap().clone();
     assert_eq!(
@@ -197,22 +197,22 @@ async fn a_partial_event_names_the_first_task_alone() {
         (1, &"T1".into(), &"success".into())
     );
     assert_eq!(seen[0].3["SuccessPlayUrls"], "https://media.example.test/m1/1.mp4");
-    assert_eq!(bed.lookup(&job).await[0]["TaskIds"], "T1,T2");
+    assert_eq!(env.lookup(&job).await[0]["TaskIds"], "T1,T2");
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_unsigned_failure_goes_ahead_of_the_real_event() {
     let event = EventScript { unsigned_fail_first: true, ..EventScript::default() };
     let cloud = scenario().with_media("m1", media(event)).with_queue(QueueScript::default());
-    let (bed, seen) = bed(cloud, &[]);
-    bed.submit("m1").await;
+    let (env, seen) = env(cloud, &[]);
+    env.submit("m1").await;
     sleep(400).await;
     let seen = seen.lock().unwrap();
     let statuses: Vec<_> =
         seen.iter().map(|(_, _, good, body)| (body["Status"].as_str().unwrap(), *good)).collect();
     assert_eq!(statuses, [("fail", false), ("success", true)]);
     assert_eq!((seen[0].3.get("TaskIds"), &seen[0].3["ErrorCode"]), (None, &"InternalError".into()));
-    assert_eq!(bed.emulator.queue_messages().len(), 1);
+    assert_eq!(env.emulator.queue_messages().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -223,33 +223,33 @@ async fn a_replay_has_the_headers_of_the_event_and_another_body() {
         [(event.clone(), &[][..], true), (event, &[500, 500], true), (stale, &[], false)]
     {
         let cloud = scenario().with_media("m1", media(event)).with_queue(QueueScript::default());
-        let (bed, seen) = bed(cloud, statuses);
-        bed.submit("m1").await;
+        let (env, seen) = env(cloud, statuses);
+        env.submit("m1").await;
         sleep(9_000).await;
         let seen = seen.lock().unwrap().clone();
         let [.., real, replay] = &seen[..] else { panic!("{seen:?}") };
         assert_eq!((real.2, replay.2), (good, good));
         assert_ne!(real.3["TaskIds"], "T666");
         assert_eq!(replay.3["TaskIds"], "T666");
-        assert_eq!(bed.emulator.event_log().last().unwrap().kind, "replayed");
-        assert_eq!(bed.tasks(&[("TaskId", "T666")]).await.0, ["T666 Complete"]);
-        assert_eq!(bed.emulator.queue_messages().len(), 1);
+        assert_eq!(env.emulator.event_log().last().unwrap().kind, "replayed");
+        assert_eq!(env.tasks(&[("TaskId", "T666")]).await.0, ["T666 Complete"]);
+        assert_eq!(env.emulator.queue_messages().len(), 1);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn headers_of_another_moment_are_a_replay() {
-    let (bed, seen) = bed(scenario(), &[]);
+    let (env, seen) = env(scenario(), &[]);
     for (age, good) in [(299, true), (301, false)] {
         let then = EventSignature::At(start() - Duration::from_secs(age));
-        bed.emulator.send_event(None, "{}", then).await;
+        env.emulator.send_event(None, "{}", then).await;
         assert_eq!(seen.lock().unwrap().last().unwrap().2, good);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn events_by_hand_are_signed_as_told() {
-    let (bed, seen) = bed(scenario(), &[500]);
+    let (env, seen) = env(scenario(), &[500]);
     let table = [
         (EventSignature::Right, true),
         (EventSignature::Capitals, true),
@@ -263,31 +263,31 @@ async fn events_by_hand_are_signed_as_told() {
         (EventSignature::OverUrl("http://10.0.0.5:8080/".into()), false),
     ];
     for (n, (signature, good)) in table.into_iter().enumerate() {
-        let status = bed.emulator.send_event(None, "{\"a\":1}", signature.clone()).await;
+        let status = env.emulator.send_event(None, "{\"a\":1}", signature.clone()).await;
         assert_eq!(status, Some(if n == 0 { 500 } else { 200 }), "posted once, no retry");
         assert_eq!(seen.lock().unwrap().last().unwrap().2, good, "{signature:?}");
     }
     // Sent to one address, signed over another: as behind a proxy.
     let over = EventSignature::OverUrl(URL.into());
-    bed.emulator.send_event(Some("http://127.0.0.1:9/in"), "x", over).await;
+    env.emulator.send_event(Some("http://127.0.0.1:9/in"), "x", over).await;
     let seen = seen.lock().unwrap();
     assert_eq!((seen.last().unwrap().1.as_str(), seen.last().unwrap().2), ("http://127.0.0.1:9/in", true));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_event_can_be_taken_and_changed() {
-    let (bed, _) = bed(scenario(), &[]);
-    let job = bed.submit("m1").await;
-    let event = bed.emulator.event_for(&job, "m1").unwrap();
+    let (env, _) = env(scenario(), &[]);
+    let job = env.submit("m1").await;
+    let event = env.emulator.event_for(&job, "m1").unwrap();
     assert_eq!(event["MediaRefreshJobId"], job);
-    assert!(bed.emulator.event_for(&job, "m2").is_none());
+    assert!(env.emulator.event_for(&job, "m2").is_none());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_dropped_emulator_sends_nothing_more() {
-    let (bed, seen) = bed(scenario(), &[]);
-    bed.submit("m1").await;
-    drop(bed);
+    let (env, seen) = env(scenario(), &[]);
+    env.submit("m1").await;
+    drop(env);
     sleep(9000).await;
     assert!(times(&seen).is_empty());
 }
@@ -300,7 +300,7 @@ async fn events_that_the_settings_do_not_name_are_not_sent() {
         ("ALL", 1),
         ("UploadByURLComplete,SubmitMediaRefreshComplete", 1),
     ] {
-        let (bed, seen) = bed(scenario(), &[]);
+        let (env, seen) = env(scenario(), &[]);
         let settings = [
             ("CallbackType", "HTTP"),
             ("CallbackURL", URL),
@@ -308,8 +308,8 @@ async fn events_that_the_settings_do_not_name_are_not_sent() {
             ("AuthSwitch", "on"),
             ("AuthKey", "Abc123Key"),
         ];
-        assert_eq!(bed.call("SetMessageCallback", &settings).await.0, 200);
-        bed.submit("m1").await;
+        assert_eq!(env.call("SetMessageCallback", &settings).await.0, 200);
+        env.submit("m1").await;
         tokio::time::sleep(Duration::from_secs(60)).await;
         let seen = seen.lock().unwrap();
         assert_eq!(seen.len(), sent, "{events:?}");

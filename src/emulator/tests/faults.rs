@@ -3,19 +3,19 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::bed::{self, Bed, answer};
+use super::env::{self, TestEnv, answer};
 use crate::emulator::{Fault, FaultRule, MediaScript, Reply, Scenario, Shape};
 use crate::net::transport::{Phase, Transport as _};
 
 const TASKS: &str = "DescribeVodRefreshTasks";
 const SUBMIT: &str = "RefreshMediaPlayUrls";
 
-fn with(fault: Fault) -> Bed {
-    Bed::new(Scenario::new().with_fault(FaultRule::on("*", fault)))
+fn with(fault: Fault) -> TestEnv {
+    TestEnv::new(Scenario::new().with_fault(FaultRule::on("*", fault)))
 }
 
-async fn submit_reply(bed: &Bed) -> Reply {
-    bed.reply(SUBMIT, &[("MediaIds", "m1"), ("TaskType", "Refresh")]).await
+async fn submit_reply(env: &TestEnv) -> Reply {
+    env.reply(SUBMIT, &[("MediaIds", "m1"), ("TaskType", "Refresh")]).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -44,13 +44,13 @@ async fn every_fault_does_the_work_or_leaves_it_as_documented() {
     ];
     for (fault, jobs) in table {
         let name = fault.name();
-        let bed = with(fault);
-        submit_reply(&bed).await;
-        assert_eq!(bed.emulator.job_ids().len(), jobs, "{name}");
-        assert_eq!(bed.emulator.calls()[0].outcome, name);
-        assert!(bed.emulator.unused_faults().is_empty());
-        assert!(matches!(submit_reply(&bed).await, Reply::Answer(_)), "{name} is over");
-        assert_eq!(bed.emulator.calls()[1].outcome, "ok");
+        let env = with(fault);
+        submit_reply(&env).await;
+        assert_eq!(env.emulator.job_ids().len(), jobs, "{name}");
+        assert_eq!(env.emulator.calls()[0].outcome, name);
+        assert!(env.emulator.unused_faults().is_empty());
+        assert!(matches!(submit_reply(&env).await, Reply::Answer(_)), "{name} is over");
+        assert_eq!(env.emulator.calls()[1].outcome, "ok");
     }
 }
 
@@ -87,7 +87,7 @@ async fn bodies_are_spoilt_each_in_its_way() {
     assert!(serde_json::from_str::<Value>(&text(submit_reply(&with(Fault::Garbage)).await)).is_err());
     let xml = Fault::XmlError { status: 500, code: "InternalError".into(), message: "m".into() };
     assert!(text(submit_reply(&with(xml)).await).contains("<Error><Code>InternalError</Code>"));
-    let (_, body) = bed::json(submit_reply(&with(Fault::LowerCaseKeys)).await);
+    let (_, body) = env::json(submit_reply(&with(Fault::LowerCaseKeys)).await);
     assert!(body["mediaRefreshJobId"].is_string() && body["requestId"].is_string(), "{body}");
     let Reply::HalfBody(whole) = submit_reply(&with(Fault::HalfBody)).await else { panic!("not half") };
     assert!(serde_json::from_slice::<Value>(whole.body()).is_ok());
@@ -101,13 +101,13 @@ async fn task_answers_are_spoilt_each_in_its_way() {
         .with_fault(FaultRule::on(TASKS, Fault::TotalAsString))
         .with_fault(FaultRule::on(TASKS, Fault::NoTotal))
         .with_fault(FaultRule::on(TASKS, Fault::WrongTaskRows).for_task("T1"));
-    let bed = Bed::new(scenario);
-    bed.submit("m1").await;
+    let env = TestEnv::new(scenario);
+    env.submit("m1").await;
     tokio::time::sleep(Duration::from_secs(9)).await;
-    let look = || bed.call(TASKS, &[("TaskId", "T1")]);
+    let look = || env.call(TASKS, &[("TaskId", "T1")]);
     assert_eq!(look().await.1["TotalCount"], "1");
     assert_eq!(look().await.1.get("TotalCount"), None);
-    let (rows, total) = bed.tasks(&[("TaskId", "T1")]).await;
+    let (rows, total) = env.tasks(&[("TaskId", "T1")]).await;
     assert_eq!((rows, total), (vec!["991 Failed".into(), "T1 Complete".into(), "992 Failed".into()], 3));
     assert_eq!(look().await.1["TotalCount"], 1);
 }
@@ -127,9 +127,9 @@ async fn something_else_stands_where_a_list_belongs() {
             ..MediaScript::default()
         };
         let scenario = Scenario::new().with_media("m1", media("T1", 1)).with_media("m2", media("T2", 2));
-        let bed = Bed::new(scenario.with_fault(FaultRule::on("*", Fault::WrongShape { shape }).times(0)));
-        let job = bed.submit("m1").await;
-        bed.submit("m2").await;
+        let env = TestEnv::new(scenario.with_fault(FaultRule::on("*", Fault::WrongShape { shape }).times(0)));
+        let job = env.submit("m1").await;
+        env.submit("m2").await;
         tokio::time::sleep(Duration::from_secs(9)).await;
         // A row is told by its task id.
         let short = |value: &Value| match value.get("TaskId").or_else(|| value.get("TaskIds")) {
@@ -141,27 +141,27 @@ async fn something_else_stands_where_a_list_belongs() {
             other => short(other),
         };
         for (id, expected) in [("T1", &one), ("T2", &two)] {
-            let (_, body) = bed.call(TASKS, &[("TaskId", id)]).await;
+            let (_, body) = env.call(TASKS, &[("TaskId", id)]).await;
             assert_eq!(list(&body["Tasks"]["Task"]), *expected, "{shape:?}");
         }
-        let (_, body) = bed.call("GetMediaRefreshJobs", &[("MediaRefreshJobId", &job)]).await;
+        let (_, body) = env.call("GetMediaRefreshJobs", &[("MediaRefreshJobId", &job)]).await;
         assert_eq!(list(&body["MediaRefreshJobs"]), one, "{shape:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_fault_strikes_only_signed_requests() {
-    let bed = with(Fault::ResetBefore);
-    let params = bed.params(TASKS, &[]);
-    bed.emulator.handle(super::bed::get(&params, "wrong")).await;
-    assert_eq!(bed.emulator.unused_faults(), ["reset_before on *: fired 0 of 1 times"]);
+    let env = with(Fault::ResetBefore);
+    let params = env.params(TASKS, &[]);
+    env.emulator.handle(super::env::get(&params, "wrong")).await;
+    assert_eq!(env.emulator.unused_faults(), ["reset_before on *: fired 0 of 1 times"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn faults_can_be_added_while_running() {
-    let bed = Bed::new(Scenario::new());
-    bed.emulator.add_fault(FaultRule::on(TASKS, Fault::error(404, "InvalidTaskId.NotFound")));
-    let (status, body) = bed.call(TASKS, &[]).await;
+    let env = TestEnv::new(Scenario::new());
+    env.emulator.add_fault(FaultRule::on(TASKS, Fault::error(404, "InvalidTaskId.NotFound")));
+    let (status, body) = env.call(TASKS, &[]).await;
     assert_eq!((status, &body["Code"]), (404, &"InvalidTaskId.NotFound".into()));
 }
 
@@ -170,11 +170,11 @@ async fn latency_and_delay_add_up() {
     let scenario = Scenario::new()
         .with_latency(Duration::from_millis(200))
         .with_fault(FaultRule::on(TASKS, Fault::Delay { by: Duration::from_secs(3) }));
-    let bed = Bed::new(scenario);
+    let env = TestEnv::new(scenario);
     let start = Instant::now();
-    bed.call(TASKS, &[]).await;
+    env.call(TASKS, &[]).await;
     assert_eq!(start.elapsed().as_millis(), 3200);
-    bed.call(TASKS, &[]).await;
+    env.call(TASKS, &[]).await;
     assert_eq!(start.elapsed().as_millis(), 3400);
 }
 
@@ -189,9 +189,9 @@ async fn the_transport_turns_replies_into_what_a_client_sees() {
     ];
     for (fault, expected) in table {
         let name = fault.name();
-        let bed = with(fault);
+        let env = with(fault);
         let start = Instant::now();
-        let result = bed.emulator.transport().send(bed.request(TASKS, &[])).await;
+        let result = env.emulator.transport().send(env.request(TASKS, &[])).await;
         match expected {
             None => assert_eq!(result.unwrap().status(), 200),
             Some((phase, timed_out)) => {

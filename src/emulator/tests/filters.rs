@@ -1,6 +1,6 @@
 //! Filters of task listings: as documented, and as a scenario has them misbehave.
 
-use super::bed::{Bed, sleep};
+use super::env::{TestEnv, sleep};
 use crate::emulator::{Filtering, MediaScript, Scenario};
 
 #[tokio::test(start_paused = true)]
@@ -24,14 +24,16 @@ async fn filters_misbehave_as_told_and_never_for_a_single_task() {
     for (filtering, given, expected) in table {
         let ids = ["T1", "T2", "T3", "T4"].map(String::from).to_vec();
         let media = MediaScript { url_count: Some(4), task_ids: ids, ..MediaScript::default() };
-        let bed = Bed::new(Scenario::new().with_default_media(media).with_task_filters(filtering));
-        bed.submit("m1").await;
+        let env = TestEnv::new(
+            Scenario::new().with_default_media(media).with(|scenario| scenario.task_filters = filtering),
+        );
+        env.submit("m1").await;
         sleep(1000).await;
-        let (found, total) = bed.tasks(given).await;
+        let (found, total) = env.tasks(given).await;
         assert_eq!((found.len(), total), (expected, expected as u64), "{filtering:?} {given:?}");
     }
-    let bed = Bed::new(Scenario::new().with_task_filters(Filtering::Refused));
-    let (status, body) = bed.call("DescribeVodRefreshTasks", &[file]).await;
+    let env = TestEnv::new(Scenario::new().with(|scenario| scenario.task_filters = Filtering::Refused));
+    let (status, body) = env.call("DescribeVodRefreshTasks", &[file]).await;
     assert_eq!((status, body["Code"].as_str().unwrap()), (400, "InvalidObjectType.ValueNotSupported"));
 }
 
@@ -56,9 +58,9 @@ async fn a_bad_filter_is_refused_by_its_own_code() {
         ),
         (&[("StartTime", "2025-06-12T15:06:39Z"), ("EndTime", "2025-06-15T15:06:40Z")], "InvalidTime"),
     ];
-    let bed = Bed::new(Scenario::new());
+    let env = TestEnv::new(Scenario::new());
     for (given, expected) in table {
-        let (status, body) = bed.call("DescribeVodRefreshTasks", given).await;
+        let (status, body) = env.call("DescribeVodRefreshTasks", given).await;
         assert_eq!((status, body["Code"].as_str().unwrap()), (400, *expected), "{given:?}");
     }
 }

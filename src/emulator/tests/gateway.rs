@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{Method, Request};
 use serde_json::Value;
 
-use super::bed::{Bed, answer, get, json, signed};
+use super::env::{TestEnv, answer, get, json, signed};
 use crate::emulator::{Reply, Scenario};
 
 type Pairs<'a> = &'a [(&'a str, &'a str)];
@@ -49,17 +49,17 @@ async fn each_slip_is_refused_by_its_own_code() {
         ),
         ("GetMediaRefreshJobs", &[("SignatureType", ""), JOB], "200 ok"),
     ];
-    let bed = Bed::new(Scenario::new());
+    let env = TestEnv::new(Scenario::new());
     for (action, given, expected) in table {
-        assert_eq!(code(bed.reply(action, given).await), *expected, "{action} {given:?}");
+        assert_eq!(code(env.reply(action, given).await), *expected, "{action} {given:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_wrong_secret_gets_the_servers_string_to_sign() {
-    let bed = Bed::new(Scenario::new());
-    let params = bed.params("GetMediaRefreshJobs", &[JOB]);
-    let (status, body) = json(bed.emulator.handle(get(&params, "wrong")).await);
+    let env = TestEnv::new(Scenario::new());
+    let params = env.params("GetMediaRefreshJobs", &[JOB]);
+    let (status, body) = json(env.emulator.handle(get(&params, "wrong")).await);
     assert_eq!((status, body["Code"].as_str().unwrap()), (400, "SignatureDoesNotMatch"));
     let text = body["Message"].as_str().unwrap();
     let expected = "Specified signature is not matched with our calculation. \
@@ -69,15 +69,15 @@ async fn a_wrong_secret_gets_the_servers_string_to_sign() {
 
 #[tokio::test(start_paused = true)]
 async fn a_signature_that_is_none_is_incomplete() {
-    let bed = Bed::new(Scenario::new());
-    let query = crate::auth::rpc::canonical_query(&bed.params("GetMediaRefreshJobs", &[JOB]));
+    let env = TestEnv::new(Scenario::new());
+    let query = crate::auth::rpc::canonical_query(&env.params("GetMediaRefreshJobs", &[JOB]));
     for (signature, expected) in [
         ("", "400 MissingParameter"),
         ("&Signature=abc", "400 IncompleteSignature"),
         ("&Signature=YWJj", "400 IncompleteSignature"),
     ] {
         let request = Request::get(format!("/?{query}{signature}")).body(Bytes::new()).unwrap();
-        let reply = bed.emulator.handle(request).await;
+        let reply = env.emulator.handle(request).await;
         let text = String::from_utf8(answer(reply).body().to_vec()).unwrap();
         assert!(text.contains(expected.split_once(' ').unwrap().1), "{signature}: {text}");
     }
@@ -85,19 +85,19 @@ async fn a_signature_that_is_none_is_incomplete() {
 
 #[tokio::test(start_paused = true)]
 async fn a_nonce_is_good_for_one_request_and_only_a_signed_one_uses_it() {
-    let bed = Bed::new(Scenario::new());
-    let params = bed.params("GetMediaRefreshJobs", &[JOB]);
-    assert_eq!(code(bed.emulator.handle(get(&params, "wrong")).await), "400 SignatureDoesNotMatch");
-    assert_eq!(code(bed.emulator.handle(get(&params, "testsecret")).await), "200 ok");
-    assert_eq!(code(bed.emulator.handle(get(&params, "testsecret")).await), "400 SignatureNonceUsed");
+    let env = TestEnv::new(Scenario::new());
+    let params = env.params("GetMediaRefreshJobs", &[JOB]);
+    assert_eq!(code(env.emulator.handle(get(&params, "wrong")).await), "400 SignatureDoesNotMatch");
+    assert_eq!(code(env.emulator.handle(get(&params, "testsecret")).await), "200 ok");
+    assert_eq!(code(env.emulator.handle(get(&params, "testsecret")).await), "400 SignatureNonceUsed");
     tokio::time::sleep(Duration::from_secs(901)).await;
-    let again = bed.params("GetMediaRefreshJobs", &[JOB, ("SignatureNonce", "0")]);
-    assert_eq!(code(bed.emulator.handle(get(&again, "testsecret")).await), "200 ok");
+    let again = env.params("GetMediaRefreshJobs", &[JOB, ("SignatureNonce", "0")]);
+    assert_eq!(code(env.emulator.handle(get(&again, "testsecret")).await), "200 ok");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_key_with_a_token_needs_that_token() {
-    let bed = Bed::new(Scenario::new().with_token("testid", "T/1+="));
+    let env = TestEnv::new(Scenario::new().with_token("testid", "T/1+="));
     let table = [
         (None, "400 MissingSecurityToken"),
         (Some("other"), "400 InvalidSecurityToken.Malformed"),
@@ -105,32 +105,32 @@ async fn a_key_with_a_token_needs_that_token() {
     ];
     for (token, expected) in table {
         let given = [JOB, ("SecurityToken", token.unwrap_or("-"))];
-        assert_eq!(code(bed.reply("GetMediaRefreshJobs", &given).await), expected);
+        assert_eq!(code(env.reply("GetMediaRefreshJobs", &given).await), expected);
     }
-    bed.emulator.set_token("testid", "T2");
-    let old = bed.reply("GetMediaRefreshJobs", &[JOB, ("SecurityToken", "T/1+=")]).await;
+    env.emulator.set_token("testid", "T2");
+    let old = env.reply("GetMediaRefreshJobs", &[JOB, ("SecurityToken", "T/1+=")]).await;
     assert_eq!(code(old), "400 InvalidSecurityToken.Expired");
-    assert_eq!(code(bed.reply("GetMediaRefreshJobs", &[JOB, ("SecurityToken", "T2")]).await), "200 ok");
-    let calls = format!("{:?}", bed.emulator.calls());
+    assert_eq!(code(env.reply("GetMediaRefreshJobs", &[JOB, ("SecurityToken", "T2")]).await), "200 ok");
+    let calls = format!("{:?}", env.emulator.calls());
     assert!(!calls.contains("T/1+="), "{calls}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn parameters_come_by_query_or_by_form() {
-    let bed = Bed::new(Scenario::new());
+    let env = TestEnv::new(Scenario::new());
     let given = [("MediaIds", "m1"), ("TaskType", "Refresh"), ("UserData", r#"{"Extend":"a~b *+/%中 文"}"#)];
     // Everything in the form, as the Node SDK; everything in the query of a POST, as the Python core.
     for in_form in [true, false] {
-        let query = signed(&Method::POST, &bed.params("RefreshMediaPlayUrls", &given), "testsecret");
+        let query = signed(&Method::POST, &env.params("RefreshMediaPlayUrls", &given), "testsecret");
         let (target, body) =
             if in_form { ("/".to_owned(), query) } else { (format!("/?{query}"), String::new()) };
         let request = Request::post(target)
             .header("content-type", "application/x-www-form-urlencoded")
             .body(Bytes::from(body))
             .unwrap();
-        assert_eq!(code(bed.emulator.handle(request).await), "200 ok");
+        assert_eq!(code(env.emulator.handle(request).await), "200 ok");
     }
-    for call in bed.emulator.calls() {
+    for call in env.emulator.calls() {
         assert_eq!(call.params["UserData"], r#"{"Extend":"a~b *+/%中 文"}"#);
         assert!(!call.params.contains_key("Signature"));
         assert_eq!(
@@ -142,34 +142,34 @@ async fn parameters_come_by_query_or_by_form() {
 
 #[tokio::test(start_paused = true)]
 async fn methods_that_an_action_does_not_take_are_refused() {
-    let bed = Bed::new(Scenario::new());
+    let env = TestEnv::new(Scenario::new());
     for (method, action) in [
         (Method::POST, "GetMediaRefreshJobs"),
         (Method::PUT, "GetMediaRefreshJobs"),
         (Method::DELETE, "DescribeVodRefreshTasks"),
     ] {
-        let query = signed(&method, &bed.params(action, &[JOB]), "testsecret");
+        let query = signed(&method, &env.params(action, &[JOB]), "testsecret");
         let request =
             Request::builder().method(&method).uri(format!("/?{query}")).body(Bytes::new()).unwrap();
-        assert_eq!(code(bed.emulator.handle(request).await), "403 UnsupportedHTTPMethod", "{method}");
+        assert_eq!(code(env.emulator.handle(request).await), "403 UnsupportedHTTPMethod", "{method}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_a_format_the_answer_is_xml() {
-    let bed = Bed::new(Scenario::new());
-    let reply = bed.reply("DescribeVodRefreshTasks", &[("Format", "-")]).await;
+    let env = TestEnv::new(Scenario::new());
+    let reply = env.reply("DescribeVodRefreshTasks", &[("Format", "-")]).await;
     let text = String::from_utf8(answer(reply).body().to_vec()).unwrap();
     assert!(text.contains("<DescribeVodRefreshTasksResponse>"), "{text}");
-    let reply = bed.reply("GetMediaRefreshJobs", &[("Format", "XML")]).await;
+    let reply = env.reply("GetMediaRefreshJobs", &[("Format", "XML")]).await;
     let text = String::from_utf8(answer(reply).body().to_vec()).unwrap();
     assert!(text.contains("<Error>") && text.contains("<Code>MissingParameter</Code>"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn every_answer_has_the_clouds_date_and_a_request_id() {
-    let bed = Bed::new(Scenario::new().with_clock_offset(1200));
-    let reply = bed.reply("GetMediaRefreshJobs", &[JOB]).await;
+    let env = TestEnv::new(Scenario::new().with_clock_offset(1200));
+    let reply = env.reply("GetMediaRefreshJobs", &[JOB]).await;
     let refused = answer(reply);
     assert_eq!(refused.headers()["date"], "Sun, 15 Jun 2025 15:26:40 GMT");
     let body: Value = serde_json::from_slice(refused.body()).unwrap();
@@ -182,21 +182,21 @@ async fn every_answer_has_the_clouds_date_and_a_request_id() {
 
 #[tokio::test(start_paused = true)]
 async fn a_denial_names_the_ram_action() {
-    let bed = Bed::new(Scenario::new().with_denied("GetMediaRefreshJobs"));
-    let (status, body) = bed.call("GetMediaRefreshJobs", &[JOB]).await;
+    let env = TestEnv::new(Scenario::new().with_denied("GetMediaRefreshJobs"));
+    let (status, body) = env.call("GetMediaRefreshJobs", &[JOB]).await;
     assert_eq!((status, body["Code"].as_str().unwrap()), (403, "Forbidden.RAM"));
     assert_eq!(body["AccessDeniedDetail"]["AuthAction"], "vod:GetMediaRefreshJobs");
 }
 
 #[tokio::test(start_paused = true)]
 async fn unsigned_requests_do_not_use_up_the_rate() {
-    let bed = Bed::new(Scenario::new().with_rate("GetMediaRefreshJobs", 1.0));
+    let env = TestEnv::new(Scenario::new().with_rate("GetMediaRefreshJobs", 1.0));
     for _ in 0..5 {
-        let params = bed.params("GetMediaRefreshJobs", &[JOB]);
-        assert_eq!(code(bed.emulator.handle(get(&params, "wrong")).await), "400 SignatureDoesNotMatch");
+        let params = env.params("GetMediaRefreshJobs", &[JOB]);
+        assert_eq!(code(env.emulator.handle(get(&params, "wrong")).await), "400 SignatureDoesNotMatch");
     }
-    assert_eq!(code(bed.reply("GetMediaRefreshJobs", &[JOB]).await), "200 ok");
-    assert_eq!(code(bed.reply("GetMediaRefreshJobs", &[JOB]).await), "400 Throttling.User");
+    assert_eq!(code(env.reply("GetMediaRefreshJobs", &[JOB]).await), "200 ok");
+    assert_eq!(code(env.reply("GetMediaRefreshJobs", &[JOB]).await), "400 Throttling.User");
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(code(bed.reply("GetMediaRefreshJobs", &[JOB]).await), "200 ok");
+    assert_eq!(code(env.reply("GetMediaRefreshJobs", &[JOB]).await), "200 ok");
 }

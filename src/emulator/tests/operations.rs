@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::bed::{Bed, sleep};
+use super::env::{TestEnv, sleep};
 use crate::emulator::{JobScript, MediaScript, Scenario, Which};
 
 #[tokio::test(start_paused = true)]
@@ -32,9 +32,9 @@ async fn a_submission_is_checked_to_the_letter() {
         (&[ids, refresh, ("UserData", "[]")], "InvalidParameter UserData"),
         (&[ids, refresh, ("UserData", &long)], "InvalidParameter UserData"),
     ];
-    let bed = Bed::new(Scenario::new());
+    let env = TestEnv::new(Scenario::new());
     for (given, expected) in table {
-        let (_, body) = bed.call("RefreshMediaPlayUrls", given).await;
+        let (_, body) = env.call("RefreshMediaPlayUrls", given).await;
         let mut words = expected.split(' ');
         assert_eq!(body["Code"].as_str().unwrap_or("ok"), words.next().unwrap(), "{given:?}");
         if let Some(name) = words.next() {
@@ -49,12 +49,12 @@ async fn refused_media_are_listed_and_the_rest_goes_on() {
         .with_media("gone1", MediaScript::missing())
         .with_media("gone2", MediaScript::missing())
         .with_media("secret", MediaScript::forbidden());
-    let bed = Bed::new(scenario);
-    let bed = &bed;
+    let env = TestEnv::new(scenario);
+    let env = &env;
     let submit = |ids: &'static str| async move {
-        bed.call("RefreshMediaPlayUrls", &[("MediaIds", ids), ("TaskType", "Refresh")]).await
+        env.call("RefreshMediaPlayUrls", &[("MediaIds", ids), ("TaskType", "Refresh")]).await
     };
-    let (_, body) = bed
+    let (_, body) = env
         .call("RefreshMediaPlayUrls", &[("MediaIds", "gone1,ok,secret,gone2"), ("TaskType", "Preload")])
         .await;
     assert_eq!(body["NonExistMediaIds"], "gone1,gone2");
@@ -72,19 +72,19 @@ async fn a_job_shows_its_media_once_the_cdn_has_their_urls() {
     let scenario = Scenario::new()
         .with_media("bad", MediaScript::failing("PreloadQueueFull", "full"))
         .with_media("empty", MediaScript { no_urls: true, ..MediaScript::default() });
-    let bed = Bed::new(scenario);
+    let env = TestEnv::new(scenario);
     let given = [
         ("MediaIds", "m1,bad,empty"),
         ("TaskType", "Preload"),
         ("SliceFlag", "true"),
         ("UserData", "{\"Extend\":{\"run\":\"1\"}}"),
     ];
-    let (_, body) = bed.call("RefreshMediaPlayUrls", &given).await;
+    let (_, body) = env.call("RefreshMediaPlayUrls", &given).await;
     let job = body["MediaRefreshJobId"].as_str().unwrap();
-    assert!(bed.lookup(job).await.is_empty());
-    assert!(bed.lookup("unknown").await.is_empty());
+    assert!(env.lookup(job).await.is_empty());
+    assert!(env.lookup("unknown").await.is_empty());
     sleep(300).await;
-    let rows = bed.lookup(job).await;
+    let rows = env.lookup(job).await;
     assert_eq!(rows.len(), 3);
     let first = &rows[0];
     assert_eq!(first["Status"], "success");
@@ -100,7 +100,7 @@ async fn a_job_shows_its_media_once_the_cdn_has_their_urls() {
     assert_eq!(rows[1]["ErrorCode"], "PreloadQueueFull");
     assert_eq!(rows[1].get("TaskIds"), None);
     assert_eq!((&rows[2]["Status"], &rows[2]["TaskIds"]), (&json!("success"), &json!("")));
-    let (_, one) = bed.call("GetMediaRefreshJobs", &[("MediaRefreshJobId", job), ("MediaId", "bad")]).await;
+    let (_, one) = env.call("GetMediaRefreshJobs", &[("MediaRefreshJobId", job), ("MediaId", "bad")]).await;
     assert_eq!(one["MediaRefreshJobs"].as_array().unwrap().len(), 1);
 }
 
@@ -108,16 +108,16 @@ async fn a_job_shows_its_media_once_the_cdn_has_their_urls() {
 async fn a_lookup_can_stay_empty_for_a_while_or_for_some_looks() {
     let late = MediaScript { lookup_empty_for: Duration::from_secs(2), ..MediaScript::default() };
     let shy = MediaScript { lookup_empty_looks: 2, ..MediaScript::default() };
-    let bed = Bed::new(Scenario::new().with_media("late", late).with_media("shy", shy));
-    let (late, shy) = (bed.submit("late").await, bed.submit("shy").await);
-    assert!(bed.lookup(&shy).await.is_empty(), "before the CDN has it, a look does not count");
+    let env = TestEnv::new(Scenario::new().with_media("late", late).with_media("shy", shy));
+    let (late, shy) = (env.submit("late").await, env.submit("shy").await);
+    assert!(env.lookup(&shy).await.is_empty(), "before the CDN has it, a look does not count");
     sleep(300).await;
     for expected in [0, 0, 1] {
-        assert_eq!(bed.lookup(&shy).await.len(), expected);
-        assert_eq!(bed.lookup(&late).await.len(), 0);
+        assert_eq!(env.lookup(&shy).await.len(), expected);
+        assert_eq!(env.lookup(&late).await.len(), 0);
     }
     sleep(2000).await;
-    assert_eq!(bed.lookup(&late).await.len(), 1);
+    assert_eq!(env.lookup(&late).await.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -132,15 +132,15 @@ async fn tasks_go_their_way_with_time() {
         never_complete: Which::At(vec![2]),
         ..MediaScript::default()
     };
-    let bed = Bed::new(Scenario::new().with_media("m1", script));
-    bed.submit("m1").await;
-    let bed = &bed;
-    let state = |id: &'static str| async move { bed.tasks(&[("TaskId", id)]).await.0.join(",") };
+    let env = TestEnv::new(Scenario::new().with_media("m1", script));
+    env.submit("m1").await;
+    let env = &env;
+    let state = |id: &'static str| async move { env.tasks(&[("TaskId", id)]).await.0.join(",") };
     assert_eq!(state("T1").await, "", "not there before the CDN has the URL");
     sleep(300).await;
     assert_eq!(state("T1").await, "T1 Pending");
     sleep(4000).await;
-    let (_, body) = bed.call("DescribeVodRefreshTasks", &[("TaskId", "T1")]).await;
+    let (_, body) = env.call("DescribeVodRefreshTasks", &[("TaskId", "T1")]).await;
     assert_eq!(
         body["Tasks"]["Task"][0],
         json!({
@@ -150,12 +150,12 @@ async fn tasks_go_their_way_with_time() {
     );
     sleep(6000).await;
     assert_eq!(state("T1").await, "T1 Complete");
-    let (_, body) = bed.call("DescribeVodRefreshTasks", &[("TaskId", "T2")]).await;
+    let (_, body) = env.call("DescribeVodRefreshTasks", &[("TaskId", "T2")]).await;
     assert_eq!(body["Tasks"]["Task"][0]["Description"], "Origin Timeout");
     assert_eq!(state("T2").await, "T2 Failed");
     sleep(3_600_000).await;
     assert_eq!(state("T3").await, "T3 Refreshing");
-    assert_eq!(bed.emulator.complete_task("T3"), 1);
+    assert_eq!(env.emulator.complete_task("T3"), 1);
     assert_eq!(state("T3").await, "T3 Complete");
 }
 
@@ -174,33 +174,37 @@ async fn one_id_can_have_many_rows_on_several_pages() {
         foreign_status: Some("Failed".into()),
         ..MediaScript::default()
     };
-    let bed = Bed::new(Scenario::new().with_media("m1", merged).with_media("m2", foreign));
-    let job = bed.submit("m1,m2").await;
+    let env = TestEnv::new(Scenario::new().with_media("m1", merged).with_media("m2", foreign));
+    let job = env.submit("m1,m2").await;
     sleep(5000).await;
     for (number, size, rows) in [("1", "50", 50), ("2", "50", 10), ("3", "50", 0), ("1", "-", 20)] {
-        let (found, total) = bed.tasks(&[("TaskId", "T1"), ("PageNumber", number), ("PageSize", size)]).await;
+        let (found, total) = env.tasks(&[("TaskId", "T1"), ("PageNumber", number), ("PageSize", size)]).await;
         assert_eq!((found.len(), total), (rows, 60), "page {number} of {size}");
     }
-    let ids = &bed.lookup(&job).await[0]["TaskIds"];
+    let ids = &env.lookup(&job).await[0]["TaskIds"];
     assert_eq!(ids.as_str().unwrap().split(',').collect::<Vec<_>>(), ["T1"; 60]);
-    assert_eq!(bed.tasks(&[("TaskId", "T2")]).await.0, ["T2 Complete", "T2 Failed", "T2 Failed"]);
+    assert_eq!(env.tasks(&[("TaskId", "T2")]).await.0, ["T2 Complete", "T2 Failed", "T2 Failed"]);
     let (found, _) =
-        bed.tasks(&[("TaskId", "T2"), ("ObjectPath", "https://media.example.test/m2/1.mp4")]).await;
+        env.tasks(&[("TaskId", "T2"), ("ObjectPath", "https://media.example.test/m2/1.mp4")]).await;
     assert_eq!(found, ["T2 Complete"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn ids_can_be_shared_by_a_whole_batch() {
-    let bed = Bed::new(Scenario::new().with_ids_merged_across_media().with_commas_in_urls());
-    let job = bed.submit("m1,m2").await;
+    let env = TestEnv::new(
+        Scenario::new()
+            .with(|scenario| scenario.merge_ids_across_media = true)
+            .with(|scenario| scenario.url_with_commas = true),
+    );
+    let job = env.submit("m1,m2").await;
     sleep(300).await;
-    let rows = bed.lookup(&job).await;
-    let id = bed.emulator.task_ids(&job, "m1")[0].clone();
+    let rows = env.lookup(&job).await;
+    let id = env.emulator.task_ids(&job, "m1")[0].clone();
     for row in &rows {
         assert_eq!(row["TaskIds"], format!("{id},{id}"));
         assert!(row["SuccessPlayUrls"].as_str().unwrap().contains("/hd,sd,1.mp4"));
     }
-    assert_eq!(bed.tasks(&[("TaskId", &id)]).await.1, 4);
+    assert_eq!(env.tasks(&[("TaskId", &id)]).await.1, 4);
 }
 
 #[tokio::test(start_paused = true)]
@@ -212,13 +216,13 @@ async fn tasks_can_be_invisible_at_first() {
         invisible_looks: 2,
         ..MediaScript::default()
     };
-    let bed = Bed::new(Scenario::new().with_media("m1", script));
-    bed.submit("m1").await;
+    let env = TestEnv::new(Scenario::new().with_media("m1", script));
+    env.submit("m1").await;
     sleep(300).await;
-    assert_eq!(bed.tasks(&[("TaskId", "T1")]).await.1, 0);
+    assert_eq!(env.tasks(&[("TaskId", "T1")]).await.1, 0);
     sleep(1000).await;
     for expected in [0, 0, 1] {
-        assert_eq!(bed.tasks(&[("TaskId", "T1")]).await.1, expected);
+        assert_eq!(env.tasks(&[("TaskId", "T1")]).await.1, expected);
     }
 }
 
@@ -226,23 +230,23 @@ async fn tasks_can_be_invisible_at_first() {
 async fn an_empty_task_id_lists_the_accounts_tasks_newest_first() {
     let one =
         |id: &str| MediaScript { url_count: Some(1), task_ids: vec![id.into()], ..MediaScript::default() };
-    let bed = Bed::new(Scenario::new().with_media("m1", one("T1")).with_media("m2", one("T2")));
-    bed.submit("m1").await;
+    let env = TestEnv::new(Scenario::new().with_media("m1", one("T1")).with_media("m2", one("T2")));
+    env.submit("m1").await;
     sleep(1000).await;
-    bed.submit("m2").await;
+    env.submit("m2").await;
     sleep(1500).await;
     let expected = (vec!["T2 Refreshing".to_owned(), "T1 Complete".to_owned()], 2);
     for given in [&[("TaskId", "")][..], &[], &[("ObjectType", "file")]] {
-        assert_eq!(bed.tasks(given).await, expected, "{given:?}");
+        assert_eq!(env.tasks(given).await, expected, "{given:?}");
     }
-    let (found, _) = bed.tasks(&[("ObjectType", "file"), ("Status", "Complete")]).await;
+    let (found, _) = env.tasks(&[("ObjectType", "file"), ("Status", "Complete")]).await;
     assert_eq!(found, ["T1 Complete"]);
     let window = [("StartTime", "2025-06-15T15:06:41Z"), ("EndTime", "2025-06-15T15:06:50Z")];
-    assert_eq!(bed.tasks(&window).await.0, ["T2 Refreshing"]);
+    assert_eq!(env.tasks(&window).await.0, ["T2 Refreshing"]);
     let (found, _) =
-        bed.tasks(&[("ObjectType", "file"), ("DomainName", "media.example.test"), ("PageSize", "1")]).await;
+        env.tasks(&[("ObjectType", "file"), ("DomainName", "media.example.test"), ("PageSize", "1")]).await;
     assert_eq!(found, ["T2 Refreshing"]);
-    assert_eq!(bed.tasks(&[("ObjectType", "preload")]).await.1, 0);
+    assert_eq!(env.tasks(&[("ObjectType", "preload")]).await.1, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -250,38 +254,38 @@ async fn a_scripted_job_is_there_from_the_first_request_on() {
     let job = JobScript { media: vec!["m1".into(), "gone".into()], ..JobScript::default() };
     let scenario =
         Scenario::new().with_job("J1", job).with_job_ids(["J2"]).with_media("gone", MediaScript::missing());
-    let bed = Bed::new(scenario);
-    assert!(bed.lookup("J1").await.is_empty());
+    let env = TestEnv::new(scenario);
+    assert!(env.lookup("J1").await.is_empty());
     sleep(300).await;
-    assert_eq!(bed.lookup("J1").await.len(), 1);
-    assert_eq!(bed.submit("m2").await, "J2");
-    assert_eq!(bed.submit("m3").await.len(), 32);
+    assert_eq!(env.lookup("J1").await.len(), 1);
+    assert_eq!(env.submit("m2").await, "J2");
+    assert_eq!(env.submit("m3").await.len(), 32);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_changes_while_running_holds_from_the_next_submission_on() {
-    let bed = Bed::new(Scenario::new());
-    let job = bed.submit("m1").await;
-    bed.emulator.set_media("m1", MediaScript::missing());
+    let env = TestEnv::new(Scenario::new());
+    let job = env.submit("m1").await;
+    env.emulator.set_media("m1", MediaScript::missing());
     sleep(300).await;
-    assert_eq!(bed.lookup(&job).await.len(), 1);
-    let (_, body) = bed.call("RefreshMediaPlayUrls", &[("MediaIds", "m1"), ("TaskType", "Refresh")]).await;
+    assert_eq!(env.lookup(&job).await.len(), 1);
+    let (_, body) = env.call("RefreshMediaPlayUrls", &[("MediaIds", "m1"), ("TaskType", "Refresh")]).await;
     assert_eq!(body["NonExistMediaIds"], "m1");
-    assert_eq!(bed.emulator.count("RefreshMediaPlayUrls"), 2);
+    assert_eq!(env.emulator.count("RefreshMediaPlayUrls"), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn twenty_thousand_media_are_no_burden() {
     let scenario = Scenario::new().with_rate("RefreshMediaPlayUrls", 0.0).with_urls_per_media(5);
-    let bed = Bed::new(scenario);
+    let env = TestEnv::new(scenario);
     for batch in 0..1000 {
         let ids: Vec<String> = (0..20).map(|n| format!("m{batch}x{n}")).collect();
-        bed.submit(&ids.join(",")).await;
+        env.submit(&ids.join(",")).await;
     }
     sleep(5000).await;
     let mut found = 0;
     for number in ["1", "2", "1999", "2000", "2001"] {
-        let (rows, total) = bed.tasks(&[("PageNumber", number), ("PageSize", "50")]).await;
+        let (rows, total) = env.tasks(&[("PageNumber", number), ("PageSize", "50")]).await;
         assert_eq!(total, 100_000);
         found += rows.len();
     }

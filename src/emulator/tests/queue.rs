@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use http::{Method, Request};
 use tokio::time::Instant;
 
-use super::bed::answer;
+use super::env::answer;
 use crate::auth::queue::{ToSign, authorization, date, sign};
 use crate::emulator::{Emulator, Fault, FaultRule, QueueScript, Scenario};
 use crate::net::clock::TimerClock;
@@ -156,7 +156,7 @@ async fn numbers_and_names_outside_their_range_are_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn a_poll_waits_and_is_woken_by_what_comes_or_turns_visible() {
-    let cloud = cloud(q().with_visibility_timeout(Duration::from_secs(5)));
+    let cloud = cloud(QueueScript { visibility_timeout: Duration::from_secs(5), ..q() });
     let poll = || request(Method::GET, "/queues/q/messages?numOfMessages=16&waitseconds=20", &[]);
     let begin = Instant::now();
     assert_eq!(code(&cloud, poll()).await.1, "MessageNotExist");
@@ -179,7 +179,7 @@ async fn a_poll_waits_and_is_woken_by_what_comes_or_turns_visible() {
 
 #[tokio::test(start_paused = true)]
 async fn a_poll_that_is_dropped_takes_nothing_with_it() {
-    let cloud = cloud(q().with_poll_cap(1));
+    let cloud = cloud(QueueScript { poll_cap: Some(1), ..q() });
     let poll = || request(Method::GET, "/queues/q/messages?waitseconds=20", &[]);
     let cut = tokio::time::timeout(Duration::from_secs(1), cloud.handle(poll())).await;
     assert!(cut.is_err());

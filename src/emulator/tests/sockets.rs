@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use super::bed::signed;
+use super::env::signed;
 use crate::auth::rpc::Params;
 use crate::emulator::{Emulator, Fault, FaultRule, Scenario};
 use crate::net::clock::{Clock as _, SystemClock, to_wire};

@@ -225,7 +225,12 @@ fn a_token_in_the_environment_that_dies_ends_the_run_which_another_token_carries
 fn short_lived() -> Cloud {
     let life = ms(2_000);
     let sts = Sts { life: Some(life), ..Sts::default() };
-    Cloud::new(silent(quick()).with_task_duration(ms(5_000)).with_sts(sts).with_credentials_uri_life(life))
+    Cloud::new(
+        silent(quick())
+            .with_task_duration(ms(5_000))
+            .with(|scenario| scenario.sts = sts)
+            .with(|scenario| scenario.credentials_uri.life = life),
+    )
 }
 
 /// C08 for keys that a service gives out: of a credentials URI, of a role, and of a role by OIDC.

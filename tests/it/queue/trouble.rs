@@ -19,7 +19,9 @@ async fn what_makes_reading_useless_ends_it_with_a_warning_and_lookups_go_on() {
         (on("ChangeMessageVisibility", 403, "AccessDenied"), ErrorKind::Refused, "ChangeMessageVisibility"),
     ] {
         let lost = EventScript { lost: true, ..EventScript::default() };
-        let bed = bed(scenario(queue().with_foreign(1)).with_fault(fault).with_default_media(events(lost)));
+        let bed = bed(scenario(QueueScript { foreign: 1, ..queue() })
+            .with_fault(fault)
+            .with_default_media(events(lost)));
         let listener = bed.listen();
         let report = bed.refresh(["m1"]).await;
         assert_eq!(report.outcome, Outcome::Complete, "{word}");
@@ -38,7 +40,7 @@ async fn what_makes_reading_useless_ends_it_with_a_warning_and_lookups_go_on() {
 async fn a_queue_full_of_others_messages_is_given_up_before_the_service_throttles() {
     let lost = EventScript { lost: true, ..EventScript::default() };
     let stuck = MediaScript { never_complete: Which::All(true), ..events(lost) };
-    let bed = bed(scenario(queue().with_foreign(40)).with_default_media(stuck))
+    let bed = bed(scenario(QueueScript { foreign: 40, ..queue() }).with_default_media(stuck))
         .with_options(|options| options.timeout = secs(3_000));
     let listener = bed.listen();
     let report = refresh_watched(&bed, &["m1"]).await;
@@ -57,7 +59,8 @@ async fn outages_of_the_queue_are_sat_out() {
         Fault::Garbage,
         Fault::HalfBody,
     ];
-    let mut scenario = scenario(queue().with_visibility_timeout(secs(5))).with_task_duration(secs(60));
+    let mut scenario =
+        scenario(QueueScript { visibility_timeout: secs(5), ..queue() }).with_task_duration(secs(60));
     for fault in faults {
         for action in ["BatchReceiveMessage", "DeleteMessage"] {
             scenario = scenario.with_fault(FaultRule::on(action, fault.clone()));
@@ -99,7 +102,7 @@ async fn a_parked_poll_holds_nobody_up_and_swallows_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_person_hears_of_a_queue_that_is_set_up_badly() {
-    let queue = queue().with_foreign(1).with_visibility_timeout(secs(43_200));
+    let queue = QueueScript { foreign: 1, visibility_timeout: secs(43_200), ..queue() };
     let bed = bed(scenario(queue));
     let listener = bed.listen();
     bed.refresh(["m1"]).await;

@@ -80,7 +80,7 @@ pub(super) fn draw(seed: u64) -> Drawn {
     let count = if lot.percent(50) { 1 + lot.below(25) } else { 1 + lot.below(300) };
     let mut scenario = Scenario::new()
         .with_job_delay(lot.ms(5_000))
-        .with_event_delay(lot.ms(3_000))
+        .with(|scenario| scenario.event_delay = lot.ms(3_000))
         .with_latency(lot.ms(400))
         .with_task_duration(Duration::from_secs(1 + lot.below(120)))
         .with_urls_per_media(1 + lot.below(4) as usize);
@@ -104,8 +104,9 @@ pub(super) fn draw(seed: u64) -> Drawn {
     }
     if source == 2 {
         let encoding = lot.one_of(&[QueueEncoding::Raw, QueueEncoding::Base64, QueueEncoding::Mixed]);
-        let queue = QueueScript::named("events").with_encoding(encoding);
-        let queue = queue.with_foreign(lot.below(5) as usize).with_undecodable(lot.below(3) as usize);
+        let queue = QueueScript { encoding, ..QueueScript::named("events") };
+        let queue =
+            QueueScript { foreign: lot.below(5) as usize, undecodable: lot.below(3) as usize, ..queue };
         scenario = scenario.with_queue(queue);
     }
     let odd = lot.one_of(&[0, 5, 30]);
@@ -118,7 +119,7 @@ pub(super) fn draw(seed: u64) -> Drawn {
         scenario = scenario.with_media(id.as_str(), script);
         media.push((id, fate));
     }
-    scenario = scenario.with_task_filters(lot.one_of(&FILTERS));
+    scenario = scenario.with(|scenario| scenario.task_filters = lot.one_of(&FILTERS));
     if lot.percent(40) {
         // Others make tasks as well, on a domain of their own.
         let url = |n| format!("https://others.example.test/{n}.mp4");

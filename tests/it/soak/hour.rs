@@ -48,7 +48,7 @@ pub(super) async fn one(seed: u64, long: Duration) -> Figures {
     let mut scenario = Scenario::new()
         .with_latency(lot.ms(300))
         .with_job_delay(lot.ms(4_000))
-        .with_event_delay(lot.ms(3_000))
+        .with(|scenario| scenario.event_delay = lot.ms(3_000))
         .with_task_duration(Duration::from_secs(1 + lot.below(90)))
         .with_urls_per_media(1 + lot.below(4) as usize)
         .with_rate("DescribeVodRefreshTasks", TASK_QUERIES);

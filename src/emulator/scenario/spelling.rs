@@ -1,11 +1,11 @@
-//! How one thing can be written: a URL in a row, a list in a lookup.
+//! The ways to write one thing: a URL in a task row, a list in a lookup.
 
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// How rows of `DescribeVodRefreshTasks` spell a URL. The [page](super::telling) has an example of each.
+/// How rows of `DescribeVodRefreshTasks` spell a URL. The [page](crate::emulator::telling) has an example of each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -31,7 +31,7 @@ pub enum RowSpelling {
 
 impl RowSpelling {
     /// `url` in this spelling.
-    pub(super) fn of(self, url: &str) -> String {
+    pub(crate) fn apply(self, url: &str) -> String {
         let (scheme, rest) = url.split_at(url.find("://").map_or(0, |at| at + 3));
         let (host, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         let (path, query) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
@@ -87,7 +87,7 @@ pub enum ListStyle {
 
 impl ListStyle {
     /// Writes a list; with garbage, an object stands among its entries.
-    pub(super) fn write(self, entries: &[String], with_garbage: bool) -> Value {
+    pub(crate) fn write(self, entries: &[String], with_garbage: bool) -> Value {
         let mut list: Vec<Value> = entries.iter().map(|entry| json!(entry)).collect();
         if with_garbage {
             list.insert(list.len().min(1), json!({"id": 7}));
@@ -129,7 +129,7 @@ mod tests {
             (RowSpelling::Other, "https://cdn.test/origin/ü/1.mp4?a=b.c"),
         ];
         for (spelling, expected) in table {
-            assert_eq!(spelling.of(url), expected);
+            assert_eq!(spelling.apply(url), expected);
         }
         let odd = [
             (RowSpelling::Http, "http://a.test", "https://a.test"),
@@ -138,7 +138,7 @@ mod tests {
             (RowSpelling::Encoded, "a.test/b c%20d", "a.test/b%20c%20d"),
         ];
         for (spelling, url, expected) in odd {
-            assert_eq!(spelling.of(url), expected, "{spelling:?}");
+            assert_eq!(spelling.apply(url), expected, "{spelling:?}");
         }
     }
 

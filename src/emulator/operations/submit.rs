@@ -3,40 +3,63 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
-use super::answer::Problem;
-use super::media::MediaScript;
-use super::state::{Done, PlannedEvent, State};
-use super::store::{Course, End, Job, MediaRow, TaskRow};
-use super::telling::{self, Looks, OneByOne};
-use crate::auth::rpc::Params;
+use crate::emulator::answer::Body;
+use crate::emulator::queue::store::Queue;
+use crate::emulator::request::{Arguments, Problem};
+use crate::emulator::scenario::duration::{LONGEST, later};
+use crate::emulator::scenario::{MediaScript, OneByOne, SecondEnd};
+use crate::emulator::state::{Done, PlannedEvent, State};
+use crate::emulator::store::{Course, End, Job, MediaRow, Queries, TaskRow};
 use crate::net::rng;
 
-/// Media in one call.
+/// The most media of one call.
 const MAX_MEDIA: usize = 20;
-/// Bytes of `UserData.Extend`.
+/// The most bytes of `UserData.Extend`.
 const MAX_EXTEND: usize = 512;
 
-/// The call, understood.
-pub(super) struct Submission {
-    pub(super) media: Vec<String>,
-    pub(super) task_type: String,
-    pub(super) filter_policy: String,
-    pub(super) user_data: Option<String>,
+/// The parameters of the call, understood.
+struct Submission {
+    media: Vec<String>,
+    task_type: String,
+    filter_policy: String,
+    user_data: Option<String>,
     /// The first of `Formats`, for the ending of made-up URLs.
-    pub(super) ending: String,
+    ending: String,
+}
+
+/// Makes the jobs and the queue that the scenario says exist already.
+pub(crate) fn open_scripted_jobs(state: &mut State, now: DateTime<Utc>) {
+    if std::mem::replace(&mut state.opened, true) {
+        return;
+    }
+    state.queue = state.scenario.queue.take().map(|script| Queue::new(script, now));
+    for (id, job) in std::mem::take(&mut state.scenario.jobs) {
+        let exists = |media: &String| {
+            let script = state.script_of(media);
+            !script.missing && !script.forbidden
+        };
+        let submission = Submission {
+            media: job.media.iter().filter(|media| exists(media)).cloned().collect(),
+            task_type: job.task_type,
+            filter_policy: "{\"ResultType\":\"Single\",\"SliceFlag\":false}".into(),
+            user_data: job.user_data,
+            ending: "mp4".into(),
+        };
+        open_job(state, &id, submission, now);
+    }
 }
 
 pub(super) fn refresh_media_play_urls(
     state: &mut State,
-    params: &Params,
+    args: Arguments<'_>,
     now: DateTime<Utc>,
 ) -> Result<Done, Problem> {
-    let submission = read(params)?;
+    let mut submission = read(args)?;
     let (mut missing, mut forbidden, mut accepted) = (Vec::new(), Vec::new(), Vec::new());
-    for media in submission.media.iter().cloned() {
+    for media in std::mem::take(&mut submission.media) {
         let script = state.script_of(&media);
         match (script.missing, script.forbidden) {
             (true, _) => missing.push(media),
@@ -51,81 +74,81 @@ pub(super) fn refresh_media_play_urls(
         }
     }
     if accepted.is_empty() {
-        return Ok(Done::of(body));
+        return Ok(Done::of(Body::Fields(body)));
     }
     let urls = accepted.iter().map(|media| url_count(state, &state.script_of(media)) as u64).sum();
-    state.spent.take(&state.scenario.quota, &submission.task_type, urls, now)?;
+    state.quota_use.take(&state.scenario.quota, &submission.task_type, urls, now)?;
     let job_id = state.ids.job();
     body["MediaRefreshJobId"] = json!(job_id);
+    let early = |media: &String| {
+        let event = &state.script_of(media).event;
+        event.early.filter(|_| !event.lost)
+    };
+    let hold = accepted.iter().filter_map(early).max().unwrap_or_default();
     let events = open_job(state, &job_id, Submission { media: accepted, ..submission }, now);
-    let hold = events.iter().filter_map(|event| event.hold_the_answer).max().unwrap_or_default();
-    Ok(Done { body, events, hold })
+    Ok(Done { body: Body::Fields(body), events, hold })
 }
 
-fn read(params: &Params) -> Result<Submission, Problem> {
-    let given = |name: &str| params.get(name).map(String::as_str).filter(|value| !value.is_empty());
-    let ids = given("MediaIds").ok_or_else(|| Problem::missing("MediaIds"))?;
+fn read(args: Arguments<'_>) -> Result<Submission, Problem> {
+    let ids = args.required("MediaIds")?;
     let media: Vec<String> = ids.split(',').map(|id| id.trim().to_owned()).collect();
     if media.iter().any(String::is_empty) {
         return Err(Problem::invalid_parameter("MediaIds", "an id is empty"));
     }
     if media.len() > MAX_MEDIA {
         let why = format!("{} ids, at most {MAX_MEDIA} are allowed", media.len());
-        return Err(Problem::invalid_parameter("MediaIds", &why));
+        return Err(Problem::invalid_parameter("MediaIds", why));
     }
-    let task_type = given("TaskType").ok_or_else(|| Problem::missing("TaskType"))?;
+    let task_type = args.required("TaskType")?;
     if !["Refresh", "Preload"].contains(&task_type) {
         return Err(Problem::invalid_parameter("TaskType", "it is neither Refresh nor Preload"));
     }
-    let user_data = given("UserData").map(str::to_owned);
+    let user_data = args.given("UserData").map(str::to_owned);
     if let Some(text) = &user_data {
         check_user_data(text)?;
     }
-    let formats = list(given("Formats"), "Formats", &["mp4", "m3u8", "mp3", "flv", "webm", "ts"])?;
-    list(given("StreamType"), "StreamType", &["video", "audio"])?;
+    let formats = list(args.given("Formats"), "Formats", &["mp4", "m3u8", "mp3", "flv", "webm", "ts"])?;
+    list(args.given("StreamType"), "StreamType", &["video", "audio"])?;
     Ok(Submission {
         media,
         task_type: task_type.to_owned(),
-        filter_policy: filter_policy(&given)?,
+        filter_policy: filter_policy(args)?,
         user_data,
         ending: formats.into_iter().next().unwrap_or_else(|| "mp4".into()),
     })
 }
 
-/// A comma-joined list of known words.
+/// Reads a comma-joined list of known words.
 fn list(given: Option<&str>, name: &str, known: &[&str]) -> Result<Vec<String>, Problem> {
     let words: Vec<String> =
         given.into_iter().flat_map(|g| g.split(',')).map(|w| w.trim().to_owned()).collect();
     match words.iter().find(|word| !known.contains(&word.as_str())) {
-        Some(word) => Err(Problem::invalid_parameter(name, &format!("{word:?} is not known"))),
+        Some(word) => Err(Problem::invalid_parameter(name, format!("{word:?} is not known"))),
         None => Ok(words),
     }
 }
 
-/// The stream filters as the service echoes them: a text holding JSON, with what was not set left out.
-fn filter_policy<'a>(given: &impl Fn(&str) -> Option<&'a str>) -> Result<String, Problem> {
+/// The stream filters as the service returns them: a text holding JSON, without the filters that were not set.
+fn filter_policy(args: Arguments<'_>) -> Result<String, Problem> {
     let mut policy = Map::new();
     for name in ["Formats", "Definitions", "StreamType"] {
-        if let Some(value) = given(name) {
+        if let Some(value) = args.given(name) {
             policy.insert(name.into(), json!(value));
         }
     }
-    let result_type = given("ResultType").unwrap_or("Single");
+    let result_type = args.given("ResultType").unwrap_or("Single");
     if !["Single", "Multiple"].contains(&result_type) {
         return Err(Problem::invalid_parameter("ResultType", "it is neither Single nor Multiple"));
     }
     policy.insert("ResultType".into(), json!(result_type));
     // The vendor's Python SDK writes its own `True`.
-    let slice_flag = match given("SliceFlag").map(str::to_ascii_lowercase).as_deref() {
+    let slice_flag = match args.given("SliceFlag").map(str::to_ascii_lowercase).as_deref() {
         None | Some("false") => false,
         Some("true") => true,
         Some(_) => return Err(Problem::invalid_parameter("SliceFlag", "it is neither true nor false")),
     };
     policy.insert("SliceFlag".into(), json!(slice_flag));
-    if let Some(text) = given("SliceCount") {
-        let Some(count) = text.parse::<u32>().ok().filter(|count| (1..=20).contains(count)) else {
-            return Err(Problem::invalid_parameter("SliceCount", "it is no number from 1 to 20"));
-        };
+    if let Some(count) = args.number("SliceCount", 1..=20_u32)? {
         policy.insert("SliceCount".into(), json!(count));
     }
     Ok(Value::Object(policy).to_string())
@@ -147,8 +170,8 @@ fn check_user_data(text: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Makes the job with its media and tasks; gives back the events to come.
-pub(super) fn open_job(
+/// Makes the job with its media and tasks; returns the events to come.
+fn open_job(
     state: &mut State,
     job_id: &str,
     submission: Submission,
@@ -162,11 +185,11 @@ pub(super) fn open_job(
         let wait = if script.event.early.is_some() { Duration::ZERO } else { state.scenario.job_delay };
         let urls = urls_of(state, &media, &script, &submission.ending);
         let row = MediaRow {
-            handed: now + wait,
+            handed: later(now, wait),
             task_ids: task_ids_of(state, &script, urls.len(), shared_id.as_deref()),
             urls,
-            hidden_looks: script.lookup_empty_looks,
-            looks: Looks::default(),
+            hidden_lookups: script.lookup_empty_looks,
+            lookups: Queries::default(),
             script,
             media,
         };
@@ -174,13 +197,9 @@ pub(super) fn open_job(
         add_tasks(state, &row, object_type);
         if !row.script.event.lost {
             let delay = row.script.event.delay.unwrap_or(state.scenario.event_delay);
-            let early = row.script.event.early;
-            events.push(PlannedEvent {
-                job_id: job_id.to_owned(),
-                media: row.media.clone(),
-                wait: if early.is_some() { Duration::ZERO } else { wait + delay },
-                hold_the_answer: early,
-            });
+            let early = row.script.event.early.is_some();
+            let wait = if early { Duration::ZERO } else { wait.saturating_add(delay).min(LONGEST) };
+            events.push(PlannedEvent { job_id: job_id.to_owned(), media: row.media.clone(), wait });
         }
         rows.push(row);
     }
@@ -235,7 +254,7 @@ fn task_ids_of(state: &mut State, script: &MediaScript, urls: usize, shared_id: 
 
 fn add_tasks(state: &mut State, row: &MediaRow, object_type: &'static str) {
     let script = &row.script;
-    // Nothing is told otherwise than it is of the rows of others.
+    // The rows of others are shown honestly.
     let of_nobody = Arc::<MediaScript>::default();
     for (place, (url, id)) in row.urls.iter().zip(&row.task_ids).enumerate() {
         let end = if script.never_complete.holds(place) {
@@ -246,6 +265,7 @@ fn add_tasks(state: &mut State, row: &MediaRow, object_type: &'static str) {
             End::Complete
         };
         let jitter = state.scenario.task_jitter.mul_f64(rng::fraction(state.ids.number()));
+        let task_duration = script.task_duration.unwrap_or(state.scenario.task_duration);
         let task = TaskRow {
             id: Arc::from(id.as_str()),
             url: url.clone(),
@@ -253,21 +273,39 @@ fn add_tasks(state: &mut State, row: &MediaRow, object_type: &'static str) {
             created: row.handed,
             course: Course {
                 pending: script.pending_for.unwrap_or(state.scenario.pending_for),
-                duration: script.task_duration.unwrap_or(state.scenario.task_duration) + jitter,
+                duration: task_duration.saturating_add(jitter),
                 end,
             },
-            visible: row.handed + TimeDelta::from_std(script.invisible_for).unwrap_or(TimeDelta::MAX),
-            hidden_looks: script.invisible_looks,
+            visible: later(row.handed, script.invisible_for),
+            hidden_queries: script.invisible_looks,
             script: Arc::clone(script),
-            told: script.telling.rows_one_by_one == OneByOne::default(),
+            shown: script.telling.rows_one_by_one == OneByOne::default(),
         };
         for n in 0..script.foreign_rows {
             let word = script.foreign_status.clone().unwrap_or_else(|| "Complete".into());
             let url = format!("https://other.example.test/{id}/{n}.mp4");
             let course = Course { end: End::Word(word), ..task.course.clone() };
             let script = Arc::clone(&of_nobody);
-            state.store.add_task(TaskRow { url, course, script, told: true, ..task.clone() });
+            state.store.add_task(TaskRow { url, course, script, shown: true, ..task.clone() });
         }
-        telling::task_rows(script, place, task).for_each(|row| state.store.add_task(row));
+        add_rows(state, script, place, task);
     }
+}
+
+/// Adds the rows that show one task, as its script says; `honest` is the one row of a healthy media.
+fn add_rows(state: &mut State, script: &MediaScript, place: usize, honest: TaskRow) {
+    let telling = &script.telling;
+    let first = TaskRow { url: telling.row_spelling.apply(&honest.url), ..honest };
+    let second = telling.double_rows.holds(place).then(|| {
+        let mut second = first.clone();
+        match telling.second_ends {
+            None => {}
+            Some(SecondEnd::Complete) => second.course.end = End::Complete,
+            Some(SecondEnd::Failed) => second.course.end = End::Failed(script.failure().to_owned()),
+            Some(SecondEnd::Never) => second.course.end = End::Never,
+        }
+        second
+    });
+    state.store.add_task(first);
+    second.into_iter().for_each(|row| state.store.add_task(row));
 }

@@ -1,6 +1,7 @@
-//! The emulator over sockets, and the pages at `/_emulator/` for scripts in any language.
+//! Serves the emulator over sockets, with the pages at `/_emulator/` for scripts in any language.
 
 use std::io;
+use std::sync::Arc;
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -11,26 +12,29 @@ use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{Emulator, Reply, lock};
+use super::answer::Reply;
+use super::handle::handle;
+use super::scenario::duration::LONGEST;
+use super::shared::Shared;
 use crate::net::serve::{Abort, ServeLimits, serve};
 
 /// Far more than any real request.
 const MAX_BODY: usize = 1 << 20;
 const MAX_CONNECTIONS: usize = 1024;
 
-pub(super) async fn listen(emulator: Emulator, listener: TcpListener, shutdown: CancellationToken) {
-    let idle = lock(&emulator.shared.state).scenario.idle_timeout;
+pub(super) async fn listen(shared: Arc<Shared>, listener: TcpListener, shutdown: CancellationToken) {
+    let idle = shared.state().scenario.idle_timeout.min(LONGEST);
     let limits = ServeLimits { max_connections: MAX_CONNECTIONS, header_timeout: idle, read_ahead: None };
     serve(listener, limits, shutdown, move |request| {
-        let emulator = emulator.clone();
-        async move { one(&emulator, request).await }
+        let shared = Arc::clone(&shared);
+        async move { answer(&shared, request).await }
     })
     .await;
 }
 
-async fn one(emulator: &Emulator, request: http::Request<Incoming>) -> Result<Response<Body>, Abort> {
+async fn answer(shared: &Arc<Shared>, request: http::Request<Incoming>) -> Result<Response<Body>, Abort> {
     let (head, body) = request.into_parts();
-    if let Some(page) = page(emulator, &head.method, head.uri.path()) {
+    if let Some(page) = page(shared, &head.method, head.uri.path()) {
         return Ok(page);
     }
     let body = match Limited::new(body, MAX_BODY).collect().await {
@@ -40,7 +44,7 @@ async fn one(emulator: &Emulator, request: http::Request<Incoming>) -> Result<Re
         }
         Err(_) => return Err(Abort),
     };
-    match emulator.handle(http::Request::from_parts(head, body)).await {
+    match handle(shared, &http::Request::from_parts(head, body)).await {
         Reply::Answer(answer) => Ok(answer.map(Body::from)),
         Reply::Reset => Err(Abort),
         Reply::Stall => std::future::pending().await,
@@ -67,16 +71,17 @@ fn half(mut answer: Response<Bytes>) -> Response<Body> {
     })
 }
 
-fn page(emulator: &Emulator, method: &Method, path: &str) -> Option<Response<Body>> {
+/// The pages at `/_emulator/`.
+fn page(shared: &Shared, method: &Method, path: &str) -> Option<Response<Body>> {
     let page = path.strip_prefix("/_emulator/")?;
     if method != Method::GET {
         return Some(plain(StatusCode::METHOD_NOT_ALLOWED, "text/plain", String::new()));
     }
     let body = match page {
         "health" => Ok("{\"status\":\"ok\"}".to_owned()),
-        "calls" => serde_json::to_string(&emulator.calls()),
-        "events" => serde_json::to_string(&emulator.event_log()),
-        "queue" => serde_json::to_string(&emulator.queue_messages()),
+        "calls" => serde_json::to_string(&shared.state().calls),
+        "events" => serde_json::to_string(&shared.state().events),
+        "queue" => serde_json::to_string(&shared.queue_messages()),
         _ => return Some(plain(StatusCode::NOT_FOUND, "text/plain", String::new())),
     };
     Some(match body {

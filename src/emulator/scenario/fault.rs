@@ -1,10 +1,12 @@
-//! What can go wrong.
+//! What goes wrong, and for which requests: faults and the rules that pick them.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::duration;
+use crate::auth::rpc::Params;
 
 /// What goes wrong. In a scenario file a name such as `"reset_before"`, or one with its details:
 /// `{"throttle": {"status": 503}}`, where every detail may be left out (`{"throttle": {}}`).
@@ -18,7 +20,7 @@ pub enum Fault {
         #[serde(default = "throttling")]
         code: String,
         /// HTTP status; default 400.
-        #[serde(default = "status_400")]
+        #[serde(default = "status::<400>")]
         status: u16,
         /// Milliseconds in the header `x-acs-retry-after`.
         #[serde(default)]
@@ -30,7 +32,7 @@ pub enum Fault {
     /// Any other error in the vendor's envelope; nothing is done.
     Error {
         /// HTTP status; default 500.
-        #[serde(default = "status_500")]
+        #[serde(default = "status::<500>")]
         status: u16,
         /// The error code; default `InternalError`.
         #[serde(default = "internal")]
@@ -42,7 +44,7 @@ pub enum Fault {
     /// The same as XML, whatever was asked for; nothing is done.
     XmlError {
         /// HTTP status; default 500.
-        #[serde(default = "status_500")]
+        #[serde(default = "status::<500>")]
         status: u16,
         /// The error code; default `InternalError`.
         #[serde(default = "internal")]
@@ -54,19 +56,19 @@ pub enum Fault {
     /// A status and no body; nothing is done.
     Empty {
         /// HTTP status; default 503.
-        #[serde(default = "status_503")]
+        #[serde(default = "status::<503>")]
         status: u16,
     },
     /// A proxy's error page; nothing is done.
     Html {
         /// HTTP status; default 502.
-        #[serde(default = "status_502")]
+        #[serde(default = "status::<502>")]
         status: u16,
     },
     /// Sent on to another address, as by a portal that wants a login; nothing is done.
     Redirect {
         /// HTTP status; default 302.
-        #[serde(default = "status_302")]
+        #[serde(default = "status::<302>")]
         status: u16,
         /// Where to; default `http://portal.example.test/login`.
         #[serde(default = "portal")]
@@ -140,20 +142,8 @@ fn internal_message() -> String {
 fn portal() -> String {
     "http://portal.example.test/login".into()
 }
-fn status_302() -> u16 {
-    302
-}
-fn status_400() -> u16 {
-    400
-}
-fn status_500() -> u16 {
-    500
-}
-fn status_502() -> u16 {
-    502
-}
-fn status_503() -> u16 {
-    503
+fn status<const STATUS: u16>() -> u16 {
+    STATUS
 }
 
 impl Fault {
@@ -169,36 +159,20 @@ impl Fault {
 
     /// A redirection to a portal.
     pub fn redirect() -> Self {
-        Self::Redirect { status: status_302(), location: portal() }
+        Self::Redirect { status: 302, location: portal() }
     }
 
     /// Its name in scenario files and in the log of calls.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Throttle { .. } => "throttle",
-            Self::Error { .. } => "error",
-            Self::XmlError { .. } => "xml_error",
-            Self::Empty { .. } => "empty",
-            Self::Html { .. } => "html",
-            Self::Redirect { .. } => "redirect",
-            Self::ResetBefore => "reset_before",
-            Self::ResetAfter => "reset_after",
-            Self::Stall { .. } => "stall",
-            Self::Garbage => "garbage",
-            Self::EmptyObject => "empty_object",
-            Self::WrongShape { .. } => "wrong_shape",
-            Self::Bom => "bom",
-            Self::HalfBody => "half_body",
-            Self::Delay { .. } => "delay",
-            Self::LowerCaseKeys => "lower_case_keys",
-            Self::WrongTaskRows => "wrong_task_rows",
-            Self::TotalAsString => "total_as_string",
-            Self::NoTotal => "no_total",
+    pub fn name(&self) -> String {
+        match serde_json::to_value(self) {
+            Ok(Value::String(name)) => name,
+            Ok(Value::Object(fields)) => fields.keys().next().cloned().unwrap_or_default(),
+            _ => String::new(),
         }
     }
 
     /// The HTTP status that the script sets, if it sets one.
-    pub(super) fn status(&self) -> Option<u16> {
+    pub(crate) fn status(&self) -> Option<u16> {
         match self {
             Self::Throttle { status, .. }
             | Self::Error { status, .. }
@@ -211,7 +185,7 @@ impl Fault {
     }
 
     /// Whether the cloud does what it was asked for.
-    pub(super) fn does_the_work(&self) -> bool {
+    pub(crate) fn does_the_work(&self) -> bool {
         match self {
             Self::Throttle { .. }
             | Self::Error { .. }
@@ -222,6 +196,132 @@ impl Fault {
             | Self::ResetBefore => false,
             Self::Stall { done } => *done,
             _ => true,
+        }
+    }
+}
+
+/// One fault, and the requests that it is for. In a scenario file:
+/// `{"action": "DescribeVodRefreshTasks", "task": "T1", "skip": 1, "times": 2, "fault": {"html": {"status": 502}}}`.
+///
+/// Only requests with a right signature count. Rules are tried in order; the first that fires wins, and a request
+/// that a rule lets pass (`skip`) is shown to the next one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FaultRule {
+    /// The action that it is for; `*`, the default, is any.
+    #[serde(default = "any")]
+    pub action: String,
+    /// Only requests for this `TaskId`; empty: only those that name none, as listings do.
+    #[serde(default)]
+    pub task: Option<String>,
+    /// Only requests that name this media, alone or among others.
+    #[serde(default)]
+    pub media: Option<String>,
+    /// Only requests for this `MediaRefreshJobId`.
+    #[serde(default)]
+    pub job: Option<String>,
+    /// So many matching requests pass first; default 0.
+    #[serde(default)]
+    pub skip: u32,
+    /// How often it fires; default 1; 0 means for ever.
+    #[serde(default = "once")]
+    pub times: u32,
+    /// What happens.
+    pub fault: Fault,
+}
+
+fn any() -> String {
+    "*".into()
+}
+
+fn once() -> u32 {
+    1
+}
+
+impl FaultRule {
+    /// A fault for the next call of `action` (`*`: of any action), once.
+    pub fn on(action: impl Into<String>, fault: Fault) -> Self {
+        Self { action: action.into(), task: None, media: None, job: None, skip: 0, times: 1, fault }
+    }
+
+    /// Lets so many matching requests pass first.
+    #[must_use]
+    pub fn skip(mut self, count: u32) -> Self {
+        self.skip = count;
+        self
+    }
+
+    /// Sets how often it fires; 0 means for ever.
+    #[must_use]
+    pub fn times(mut self, count: u32) -> Self {
+        self.times = count;
+        self
+    }
+
+    /// Only requests for this task id; with an empty one, only those that name none, as listings do.
+    #[must_use]
+    pub fn for_task(mut self, id: impl Into<String>) -> Self {
+        self.task = Some(id.into());
+        self
+    }
+
+    /// Only requests that name this media.
+    #[must_use]
+    pub fn for_media(mut self, id: impl Into<String>) -> Self {
+        self.media = Some(id.into());
+        self
+    }
+
+    /// Only requests for this job.
+    #[must_use]
+    pub fn for_job(mut self, id: impl Into<String>) -> Self {
+        self.job = Some(id.into());
+        self
+    }
+
+    /// Whether the rule is about this request.
+    pub(crate) fn matches(&self, action: &str, params: &Params) -> bool {
+        let is = |wanted: &Option<String>, name: &str| match wanted {
+            Some(id) => params.get(name).map_or("", String::as_str) == id,
+            None => true,
+        };
+        let names_media = match &self.media {
+            Some(id) => ["MediaId", "MediaIds"]
+                .iter()
+                .filter_map(|name| params.get(*name))
+                .any(|given| given.split(',').any(|one| one.trim() == id)),
+            None => true,
+        };
+        (self.action == "*" || self.action == action)
+            && is(&self.task, "TaskId")
+            && is(&self.job, "MediaRefreshJobId")
+            && names_media
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params(pairs: &[(&str, &str)]) -> Params {
+        pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect()
+    }
+
+    #[test]
+    fn filters_pick_one_task_media_or_job() {
+        let table = [
+            (FaultRule::on("*", Fault::Garbage).for_task("T1"), ("TaskId", "T1"), true),
+            (FaultRule::on("*", Fault::Garbage).for_task("T1"), ("TaskId", "T2"), false),
+            (FaultRule::on("*", Fault::Garbage).for_task(""), ("PageNumber", "1"), true),
+            (FaultRule::on("*", Fault::Garbage).for_task(""), ("TaskId", "T1"), false),
+            (FaultRule::on("*", Fault::Garbage).for_media("m2"), ("MediaIds", "m1, m2"), true),
+            (FaultRule::on("*", Fault::Garbage).for_media("m"), ("MediaIds", "m1,m2"), false),
+            (FaultRule::on("*", Fault::Garbage).for_job("J"), ("MediaRefreshJobId", "J"), true),
+            (FaultRule::on("*", Fault::Garbage).for_job("J"), ("TaskId", "J"), false),
+            (FaultRule::on("B", Fault::Garbage), ("TaskId", "T1"), false),
+        ];
+        for (rule, pair, expected) in table {
+            assert_eq!(rule.matches("A", &params(&[pair])), expected, "{rule:?} {pair:?}");
         }
     }
 }

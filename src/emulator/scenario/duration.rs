@@ -1,16 +1,25 @@
 //! Durations in scenario files: `200ms`, `8s`, `1m30s`, `2h`. A bare number is refused: its unit would be a guess.
+//! Not `humantime`, which also takes days, blanks and fractions: a scenario means the same in every release.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serializer};
 
 /// Ten years. More is a slip, and times so far away can't be written down.
-pub(super) const LONGEST: Duration = Duration::from_secs(87_600 * 3_600);
+pub(crate) const LONGEST: Duration = Duration::from_secs(87_600 * 3_600);
+
+/// The moment `wait` from now; a wait of more than ten years, which only Rust code can ask for, counts as ten years.
+pub(crate) fn later(now: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
+    now + wait.min(LONGEST)
+}
+
+const UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 /// Reads a sum of whole numbers with units, the units among `h`, `m`, `s`, `ms`.
-pub(super) fn parse(text: &str) -> Result<Duration, String> {
+fn parse(text: &str) -> Result<Duration, String> {
     let complain = || format!("{text:?} is no duration; write it like \"200ms\", \"8s\" or \"1m30s\"");
     let mut rest = text.trim();
     if rest.is_empty() {
@@ -22,16 +31,10 @@ pub(super) fn parse(text: &str) -> Result<Duration, String> {
         let number: u64 = rest[..digits].parse().map_err(|_| complain())?;
         rest = &rest[digits..];
         let letters = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
-        let milliseconds = match &rest[..letters] {
-            "ms" => 1,
-            "s" => 1_000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            _ => return Err(complain()),
-        };
+        let unit = UNITS.iter().find(|(unit, _)| *unit == &rest[..letters]);
         rest = &rest[letters..];
-        let part = number.checked_mul(milliseconds).ok_or_else(complain)?;
-        sum = sum.checked_add(Duration::from_millis(part)).ok_or_else(complain)?;
+        let part = unit.and_then(|(_, milliseconds)| number.checked_mul(*milliseconds));
+        sum = part.and_then(|part| sum.checked_add(Duration::from_millis(part))).ok_or_else(complain)?;
     }
     if sum > LONGEST {
         return Err(format!("{text:?} is more than 87600h, ten years"));
@@ -40,47 +43,42 @@ pub(super) fn parse(text: &str) -> Result<Duration, String> {
 }
 
 /// Writes what [`parse`] reads; parts of a millisecond are dropped.
-fn print(span: Duration) -> String {
-    let mut rest = span.as_millis();
+fn print(duration: Duration) -> String {
+    let mut rest = u64::try_from(duration.min(LONGEST).as_millis()).unwrap_or(u64::MAX);
     let mut out = String::new();
-    for (size, unit) in [(3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")] {
-        if rest >= size {
-            let _ = write!(out, "{}{unit}", rest / size);
-            rest %= size;
+    for (unit, milliseconds) in UNITS {
+        if rest >= milliseconds {
+            let _ = write!(out, "{}{unit}", rest / milliseconds);
+            rest %= milliseconds;
         }
     }
     if out.is_empty() { "0s".into() } else { out }
 }
 
-pub(super) fn serialize<S: Serializer>(span: &Duration, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(&print(*span))
+pub(crate) fn serialize<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&print(*duration))
 }
 
-pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     parse(&String::deserialize(from)?).map_err(D::Error::custom)
 }
 
 /// The same for fields that may be left out.
-pub(super) mod option {
-    use super::*;
+pub(crate) mod option {
+    use std::time::Duration;
 
-    pub(in crate::emulator) fn serialize<S: Serializer>(
-        span: &Option<Duration>,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        match span {
-            Some(span) => super::serialize(span, to),
-            None => to.serialize_none(),
-        }
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::emulator::scenario::duration::{parse, print};
+
+    pub(crate) fn serialize<S: Serializer>(duration: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+        duration.map(print).serialize(to)
     }
 
-    pub(in crate::emulator) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<Duration>, D::Error> {
-        match Option::<String>::deserialize(from)? {
-            Some(text) => parse(&text).map(Some).map_err(D::Error::custom),
-            None => Ok(None),
-        }
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+        let text = Option::<String>::deserialize(from)?;
+        text.map(|text| parse(&text)).transpose().map_err(D::Error::custom)
     }
 }
 

@@ -1,11 +1,11 @@
-//! How one media behaves: on submission, in lookups, as tasks, and its event.
+//! How one media behaves: on submission, in lookups, as tasks, in its event, and how all of them show it.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::duration;
-use super::telling::Telling;
+use super::spelling::{ListStyle, RowSpelling};
 
 /// How one media behaves. The default is a media in good health.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -53,7 +53,7 @@ pub struct MediaScript {
     pub lookup_empty_for: Duration,
     /// So many lookups of its job do not show it, once the URLs are with the CDN.
     pub lookup_empty_looks: u32,
-    /// How lookups, rows and events tell of it.
+    /// How lookups, rows and events show it.
     pub telling: Telling,
     /// What becomes of its event.
     pub event: EventScript,
@@ -152,7 +152,7 @@ impl MediaScript {
         Self { submit_fail: Some(fail), ..Self::default() }
     }
 
-    /// Sets how the cloud tells of it.
+    /// Sets how lookups, rows and events show it.
     #[must_use]
     pub fn with_telling(mut self, telling: Telling) -> Self {
         self.telling = telling;
@@ -166,8 +166,65 @@ impl MediaScript {
         self
     }
 
-    /// What its failed tasks say.
-    pub(super) fn failure(&self) -> &str {
+    /// The `Description` of its failed tasks.
+    pub(crate) fn failure(&self) -> &str {
         self.failed_description.as_deref().unwrap_or("Internal Error")
     }
+}
+
+/// How rows, lookups and events show one media. The default is honest.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Telling {
+    /// How rows spell its URLs.
+    pub row_spelling: RowSpelling,
+    /// Its rows under one task id come to light one after another.
+    pub rows_one_by_one: OneByOne,
+    /// Which of its tasks have a second row, written as in `failed_tasks`.
+    pub double_rows: Which,
+    /// How second rows end; none: as the first.
+    pub second_ends: Option<SecondEnd>,
+    /// The status word of its rows before their end.
+    pub status_word: Option<String>,
+    /// How lookups and events write its lists.
+    pub list_style: ListStyle,
+    /// An object stands among its task ids.
+    pub garbage_in_lists: bool,
+    /// Lookups name its URLs and tasks one after another.
+    pub lookup_grows: OneByOne,
+    /// A lookup shows it in two rows.
+    pub lookup_split: bool,
+    /// So long after the CDN got the URLs, lookups show it with `pending_word` and no lists.
+    #[serde(with = "duration")]
+    pub lookup_pending_for: Duration,
+    /// Its status word in lookups for so long; none: null.
+    pub pending_word: Option<String>,
+}
+
+/// Whether entries come to light one after another, and how fast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum OneByOne {
+    /// `true`: one more with each look; `false`: all at once.
+    Looks(bool),
+    /// One more each time that so long has passed since the first look.
+    Every(#[serde(with = "duration")] Duration),
+}
+
+impl Default for OneByOne {
+    fn default() -> Self {
+        Self::Looks(false)
+    }
+}
+
+/// How the second row of a URL ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecondEnd {
+    /// `Complete`.
+    Complete,
+    /// `Failed`.
+    Failed,
+    /// It stays as it is before its end.
+    Never,
 }

@@ -13,7 +13,7 @@ use crate::auth::rpc::{self, Params};
 use crate::emulator::{Emulator, Reply, Scenario};
 use crate::net::clock::{TimerClock, to_wire};
 
-pub(super) struct Bed {
+pub(super) struct TestEnv {
     pub(super) emulator: Emulator,
     clock: TimerClock,
     nonces: AtomicU32,
@@ -23,7 +23,7 @@ pub(super) fn start() -> DateTime<Utc> {
     DateTime::from_timestamp(1_750_000_000, 0).unwrap()
 }
 
-impl Bed {
+impl TestEnv {
     pub(super) fn new(scenario: Scenario) -> Self {
         let clock = TimerClock::starting_at(start());
         let emulator = Emulator::new(scenario).with_clock(Arc::new(clock));

@@ -11,20 +11,17 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::log::SentEvent;
-use super::lookup;
-use super::media::EventScript;
-use super::scenario::Callback;
+use super::operations::outcome;
+use super::scenario::{Callback, EventScript};
+use super::shared::{Shared, lock};
 use super::state::{PlannedEvent, State};
 use super::store::{Course, End, TaskRow};
-use super::{Shared, lock};
 use crate::auth::callback;
 use crate::net::clock::to_wire;
 
 const ATTEMPTS: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Events on their way at once.
-pub(super) const AT_ONCE: usize = 64;
 
 /// How an event that is sent by hand is signed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,52 +65,45 @@ pub(super) fn schedule(shared: &Arc<Shared>, events: Vec<PlannedEvent>) {
 async fn deliver(shared: &Weak<Shared>, event: &PlannedEvent) {
     let Some(shared) = shared.upgrade() else { return };
     let now = shared.now();
-    let letters = {
-        let mut state = lock(&shared.state);
-        write(&mut state, event, now)
-    };
-    let Some(Mailing { http, letters, replay }) = letters else { return };
-    for letter in letters.iter().filter(|letter| !letter.only_http) {
-        shared.put_into_queue(letter);
+    let Some((http, messages)) = write(&mut shared.state(), event, now) else { return };
+    for message in messages.iter().filter(|message| !message.only_http) {
+        shared.put_into_queue(message);
     }
     let Some((url, key)) = http else { return };
     if lock(&shared.event_transport).is_none() {
         shared.warn_once();
         return;
     }
-    let mut sent = now;
-    for letter in letters {
-        sent = shared.post_with_retries(&url, key.as_deref(), &letter).await.unwrap_or(sent);
-    }
-    if let Some(mut letter) = replay {
-        if letter.signature == EventSignature::Right {
-            letter.signature = EventSignature::At(sent);
+    let mut last_sent = now;
+    for mut message in messages {
+        if message.is_replay && message.signature == EventSignature::Right {
+            message.signature = EventSignature::At(last_sent);
         }
-        shared.post_with_retries(&url, key.as_deref(), &letter).await;
+        last_sent = shared.post_with_retries(&url, key.as_deref(), &message).await.unwrap_or(last_sent);
     }
 }
 
-/// One event as it will be posted.
-#[derive(Debug)]
-pub(super) struct Letter {
-    pub(super) kind: &'static str,
-    pub(super) body: String,
-    pub(super) signature: EventSignature,
+/// One event as it will be sent.
+#[derive(Debug, Default)]
+struct Message {
+    kind: &'static str,
+    body: String,
+    signature: EventSignature,
     /// It does not go into the queue.
-    pub(super) only_http: bool,
+    only_http: bool,
+    /// It goes out with the headers of the message before it.
+    is_replay: bool,
 }
 
-/// All that is sent for one media.
-struct Mailing {
-    /// Address and key, if events go out over HTTP.
-    http: Option<(String, Option<String>)>,
-    letters: Vec<Letter>,
-    /// Follows with the headers of the last letter.
-    replay: Option<Letter>,
-}
+/// The address that events are posted to, and the key that signs them.
+type Target = (String, Option<String>);
 
-/// What is sent for one media, and where to; `None` if nothing is.
-fn write(state: &mut State, event: &PlannedEvent, now: DateTime<Utc>) -> Option<Mailing> {
+/// Writes all messages for one media. The target is there if events go out over HTTP; `None`: nothing is sent.
+fn write(
+    state: &mut State,
+    event: &PlannedEvent,
+    now: DateTime<Utc>,
+) -> Option<(Option<Target>, Vec<Message>)> {
     // Event types are switched on in the account's own settings only: without them there are no events at all.
     let callback = state.callback();
     if callback.is_none() && state.queue.is_none() {
@@ -122,27 +112,27 @@ fn write(state: &mut State, event: &PlannedEvent, now: DateTime<Utc>) -> Option<
     let real = body(state, &event.job_id, &event.media, now)?;
     let job = state.store.jobs.get(&event.job_id)?;
     let own_url = job.user_data.as_deref().and_then(callback_url);
-    let http = callback.map(|Callback { url, key }| (own_url.unwrap_or(url), key));
+    let target = callback.map(|Callback { url, key }| (own_url.unwrap_or(url), key));
     let script = job.media.iter().find(|row| row.media == event.media)?.script.event.clone();
-    let mut letters = Vec::new();
+    let mut messages = Vec::new();
     if script.unsigned_fail_first {
         let (body, signature) = (failure(real.clone()), EventSignature::Missing);
-        letters.push(Letter { kind: "forged", body, signature, only_http: true });
+        messages.push(Message { kind: "forged", body, signature, only_http: true, is_replay: false });
     }
     if !script.forged_first.is_empty() {
         let body = forge(state, real.clone(), &script.forged_first, now);
-        let signature = EventSignature::Right;
-        letters.push(Letter { kind: "forged", body, signature, only_http: false });
+        messages.push(Message { kind: "forged", body, ..Message::default() });
     }
     for _ in 0..if script.double { 2 } else { 1 } {
         let (body, signature) = (real.to_string(), signature_of(&script));
-        letters.push(Letter { kind: "event", body, signature, only_http: false });
+        messages.push(Message { kind: "event", body, signature, ..Message::default() });
     }
-    let replay = (!script.replayed_with.is_empty()).then(|| {
+    if !script.replayed_with.is_empty() {
         let body = forge(state, real, &script.replayed_with, now);
-        Letter { kind: "replayed", body, signature: signature_of(&script), only_http: true }
-    });
-    Some(Mailing { http, letters, replay })
+        let signature = signature_of(&script);
+        messages.push(Message { kind: "replayed", body, signature, only_http: true, is_replay: true });
+    }
+    Some((target, messages))
 }
 
 fn callback_url(user_data: &str) -> Option<String> {
@@ -151,6 +141,7 @@ fn callback_url(user_data: &str) -> Option<String> {
     (!url.is_empty()).then(|| url.to_owned())
 }
 
+/// How the script wants the event signed.
 fn signature_of(script: &EventScript) -> EventSignature {
     match (script.unsigned, script.bad_signature, script.stale_timestamp) {
         (true, _, _) => EventSignature::Missing,
@@ -160,7 +151,7 @@ fn signature_of(script: &EventScript) -> EventSignature {
     }
 }
 
-/// The event of one media, as the vendor's samples have it: `TaskType` in small letters.
+/// Returns the event of one media, as the vendor's samples have it: `TaskType` in small letters.
 pub(super) fn body(state: &State, job_id: &str, media: &str, now: DateTime<Utc>) -> Option<Value> {
     let job = state.store.jobs.get(job_id)?;
     let row = job.media.iter().find(|row| row.media == media)?;
@@ -173,11 +164,12 @@ pub(super) fn body(state: &State, job_id: &str, media: &str, now: DateTime<Utc>)
         "FilterPolicy": job.filter_policy,
     });
     let named = if row.script.event.partial { row.urls.len().min(1) } else { row.urls.len() };
-    lookup::outcome(row, 0..named, &mut out);
+    outcome(row, 0..named, &mut out);
     if let Some(word) = &row.script.event.status {
         out["Status"] = json!(word);
     }
-    if let Some(extend) = job.user_data.as_deref().and_then(extend) {
+    let user_data: Option<Value> = job.user_data.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    if let Some(extend) = user_data.and_then(|fields| fields.get("Extend").cloned()) {
         let as_object = state.scenario.extend_as_object || row.script.event.extend_as_object;
         out["Extend"] = match extend {
             Value::String(text) => Value::String(text),
@@ -186,10 +178,6 @@ pub(super) fn body(state: &State, job_id: &str, media: &str, now: DateTime<Utc>)
         };
     }
     Some(out)
-}
-
-fn extend(user_data: &str) -> Option<Value> {
-    serde_json::from_str::<Value>(user_data).ok()?.get("Extend").cloned()
 }
 
 /// An event that says that the CDN did not take the URLs.
@@ -203,7 +191,7 @@ fn failure(mut event: Value) -> String {
     event.to_string()
 }
 
-/// An event that names other tasks, which then exist and are complete: who believes it takes the job for done.
+/// An event that names other tasks, which then exist and are complete: who believes it takes the job for complete.
 fn forge(state: &mut State, mut event: Value, task_ids: &[String], now: DateTime<Utc>) -> String {
     let urls: Vec<String> =
         task_ids.iter().map(|id| format!("https://forged.example.test/{id}.mp4")).collect();
@@ -216,9 +204,9 @@ fn forge(state: &mut State, mut event: Value, task_ids: &[String], now: DateTime
                 created: now,
                 course: Course { pending: Duration::ZERO, duration: Duration::ZERO, end: End::Complete },
                 visible: now,
-                hidden_looks: 0,
+                hidden_queries: 0,
                 script: Arc::default(),
-                told: true,
+                shown: true,
             });
         }
     }
@@ -235,39 +223,32 @@ impl Shared {
         });
     }
 
-    /// Into the queue an event goes once, and unsigned: whoever may write to it is believed.
-    fn put_into_queue(&self, letter: &Letter) {
+    /// Puts an event into the queue: once, and unsigned, since whoever may write to the queue is believed.
+    fn put_into_queue(&self, message: &Message) {
         let at = self.now();
-        let state = &mut *lock(&self.state);
+        let state = &mut *self.state();
         let Some(queue) = &mut state.queue else { return };
-        queue.put_event(&letter.body, at);
-        self.bell.notify_waiters();
+        queue.put_event(&message.body, at);
+        self.queue_changed.notify_waiters();
         let url = format!("/queues/{}", queue.name());
-        state.events.push(SentEvent {
-            at,
-            kind: letter.kind,
-            url,
-            body: letter.body.clone(),
-            attempt: 1,
-            status: Some(201),
-            error: None,
-            took: Duration::ZERO,
-        });
+        let (kind, body) = (message.kind, message.body.clone());
+        let (status, took) = (Some(201), Duration::ZERO);
+        state.events.push(SentEvent { at, kind, url, body, attempt: 1, status, error: None, took });
     }
 
-    /// Gives back when the last attempt was made, and signed.
+    /// Returns when the last attempt was made, and signed.
     async fn post_with_retries(
         &self,
         url: &str,
         key: Option<&str>,
-        letter: &Letter,
+        message: &Message,
     ) -> Option<DateTime<Utc>> {
         let mut last = None;
         for attempt in 1..=ATTEMPTS {
             if attempt > 1 {
                 tokio::time::sleep(PAUSE).await;
             }
-            let (at, status) = self.post(url, key, letter, attempt).await?;
+            let (at, status) = self.post(url, key, message, attempt).await?;
             last = Some(at);
             if status == Some(200) {
                 return last;
@@ -277,12 +258,26 @@ impl Shared {
         last
     }
 
-    /// One attempt; gives back when it was made, and the status if one was answered. None: there is no way to send it.
-    pub(super) async fn post(
+    /// Posts an event by hand, once, to `url` or to the callback; returns the status, if one was answered.
+    pub(super) async fn send_by_hand(
+        &self,
+        url: Option<&str>,
+        body: String,
+        signature: EventSignature,
+    ) -> Option<u16> {
+        let callback = self.state().callback();
+        let (own_url, key) = callback.map_or((None, None), |c| (Some(c.url), c.key));
+        let url = url.map(str::to_owned).or(own_url)?;
+        let message = Message { kind: "by_hand", body, signature, ..Message::default() };
+        self.post(&url, key.as_deref(), &message, 1).await.and_then(|(_, status)| status)
+    }
+
+    /// Makes one attempt; returns when, and the status if one was answered. `None`: there is no transport.
+    async fn post(
         &self,
         url: &str,
         key: Option<&str>,
-        letter: &Letter,
+        message: &Message,
         attempt: u32,
     ) -> Option<(DateTime<Utc>, Option<u16>)> {
         let Some(transport) = lock(&self.event_transport).clone() else {
@@ -294,12 +289,12 @@ impl Shared {
         let at = self.now();
         let request = http::Request::post(url)
             .header(header::CONTENT_TYPE, "application/json")
-            .body(Bytes::from(letter.body.clone()));
+            .body(Bytes::from(message.body.clone()));
         let started = tokio::time::Instant::now();
         let (status, error) = match request {
             Err(error) => (None, Some(error.to_string())),
             Ok(mut request) => {
-                request.headers_mut().extend(headers(url, key, &letter.signature, at));
+                request.headers_mut().extend(headers(url, key, &message.signature, at));
                 match tokio::time::timeout(TIMEOUT, transport.send(request)).await {
                     Ok(Ok(answer)) => (Some(answer.status().as_u16()), None),
                     Ok(Err(error)) => (None, Some(error.to_string())),
@@ -307,16 +302,9 @@ impl Shared {
                 }
             }
         };
-        lock(&self.state).events.push(SentEvent {
-            at,
-            kind: letter.kind,
-            url: url.to_owned(),
-            body: letter.body.clone(),
-            attempt,
-            status,
-            error,
-            took: started.elapsed(),
-        });
+        let (kind, url, body) = (message.kind, url.to_owned(), message.body.clone());
+        let took = started.elapsed();
+        self.state().events.push(SentEvent { at, kind, url, body, attempt, status, error, took });
         Some((at, status))
     }
 }

@@ -1,0 +1,188 @@
+//! One request from end to end: read, checked, spoilt by a fault where a rule says so, done, logged and answered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use http::Method;
+use serde_json::json;
+
+use super::answer::{Body, Envelope, Format, Reply};
+use super::auth_check;
+use super::events;
+use super::log::Call;
+use super::operations::{self, metadata};
+use super::queue::request::Operation;
+use super::queue::serve;
+use super::queue::store::Queue;
+use super::request::{Arguments, Problem, Received};
+use super::scenario::Fault;
+use super::scenario::duration::LONGEST;
+use super::shared::Shared;
+use super::state::{PlannedEvent, State};
+
+/// What is known about a request once its moment under the lock is over.
+struct Handled {
+    envelope: Envelope,
+    work: Work,
+    fault: Option<Fault>,
+    events: Vec<PlannedEvent>,
+    /// The answer takes this long.
+    delay: Duration,
+}
+
+enum Work {
+    Done(Result<Body, Problem>),
+    /// An operation of the queue, which may wait for messages.
+    Queue(Operation),
+}
+
+/// What a request asks for; its name is the action of the envelope.
+enum Asked {
+    Action,
+    /// A request that is known by its path.
+    Path,
+    Queue(Operation),
+}
+
+/// Takes one request. Its work is done at the first poll, but for a receive that waits for a message: dropped, that takes
+/// none.
+pub(super) async fn handle(shared: &Arc<Shared>, request: &http::Request<Bytes>) -> Reply {
+    let Handled { mut envelope, work, fault, events, delay } = begin(shared, request);
+    events::schedule(shared, events);
+    let outcome = match work {
+        Work::Done(outcome) => outcome,
+        Work::Queue(operation) => serve::perform(shared, operation).await,
+    };
+    if !delay.is_zero() {
+        tokio::time::sleep(delay.min(LONGEST)).await;
+    }
+    if envelope.format == Format::Queue {
+        // A long poll may have taken half a minute.
+        envelope.now = shared.now();
+    }
+    envelope.reply(&outcome, fault.as_ref())
+}
+
+/// Does all that is done about a request at one moment, under the lock.
+fn begin(shared: &Shared, request: &http::Request<Bytes>) -> Handled {
+    let (mut guard, now) = shared.opened();
+    let state = &mut *guard;
+    let mut envelope = Envelope::new(state.ids.request(), now);
+    let mut delay = state.scenario.latency;
+    let refused = |envelope, problem| Handled {
+        envelope,
+        work: Work::Done(Err(problem)),
+        fault: None,
+        events: Vec::new(),
+        delay,
+    };
+    let received = match Received::read(request) {
+        Ok(received) => received,
+        Err(problem) => {
+            state.record(call(&envelope, None, request.method(), &problem.code));
+            return refused(envelope, problem);
+        }
+    };
+    let asked = match ask(state, &mut envelope, &received) {
+        Ok(asked) => asked,
+        Err(problem) => {
+            state.record(call(&envelope, Some(&received), request.method(), &problem.code));
+            return refused(envelope, problem);
+        }
+    };
+    let params = received.params();
+    let fault = state.faults.pick(&envelope.action, &params);
+    if let Some(Fault::Delay { by }) = &fault {
+        delay = delay.saturating_add(*by);
+    }
+    let mut events = Vec::new();
+    let work = match asked {
+        // The fault stands for the answer.
+        _ if fault.as_ref().is_some_and(|fault| !fault.does_the_work()) => {
+            Work::Done(Ok(Body::Fields(json!({}))))
+        }
+        Asked::Path => Work::Done(Ok(metadata::answer(state, &envelope.action, &received, now))),
+        Asked::Action => {
+            let done = operations::perform(state, &envelope.action, Arguments(&params), now);
+            Work::Done(done.map(|done| {
+                delay = delay.saturating_add(done.hold);
+                events = done.events;
+                done.body
+            }))
+        }
+        Asked::Queue(operation) => match refusal_of_queue(state, &envelope.action, now) {
+            Some(problem) => Work::Done(Err(problem)),
+            None => Work::Queue(operation),
+        },
+    };
+    let outcome = match (&fault, &work) {
+        (Some(fault), _) => fault.name(),
+        (None, Work::Done(Err(problem))) => problem.code.clone(),
+        (None, Work::Done(Ok(Body::Plain(status, _)))) if *status != 200 => status.to_string(),
+        (None, _) => "ok".to_owned(),
+    };
+    state.record(call(&envelope, Some(&received), request.method(), &outcome));
+    Handled { envelope, work, fault, events, delay }
+}
+
+/// Reads and checks what a request asks for, and how it wants to be answered.
+fn ask(state: &mut State, envelope: &mut Envelope, received: &Received) -> Result<Asked, Problem> {
+    if let Some(name) = metadata::name_of(received) {
+        name.clone_into(&mut envelope.action);
+        return Ok(Asked::Path);
+    }
+    let State { scenario, keys, queue, .. } = state;
+    if received.is_of_queue() {
+        envelope.format = Format::Queue;
+        auth_check::check_queue(received, envelope.now, scenario, keys)?;
+        let operation = Operation::read(received, queue.as_ref().map(Queue::name))?;
+        operation.name().clone_into(&mut envelope.action);
+        return Ok(Asked::Queue(operation));
+    }
+    received.action().clone_into(&mut envelope.action);
+    if let Some(host) = &received.host {
+        envelope.host.clone_from(host);
+    }
+    // XML is the default of signature version 1.0.
+    let wants_json = received.param("Format").is_some_and(|format| format.eq_ignore_ascii_case("json"));
+    if auth_check::acs3_authorization(received).is_none() && !wants_json {
+        envelope.format = Format::Xml;
+    }
+    auth_check::check(received, envelope.now, scenario, keys)?;
+    Ok(Asked::Action)
+}
+
+/// Why an operation of the queue is refused, if its rate or its permissions do not allow it.
+fn refusal_of_queue(state: &mut State, name: &str, now: DateTime<Utc>) -> Option<Problem> {
+    if !state.keeps_rate(name, now) {
+        return Some(Problem::new(429, "TooManyRequests", "The request is throttled, please try later."));
+    }
+    let message = format!("The OwnerId that your Access Key Id associated to is forbidden for mns:{name}.");
+    state.is_denied(name).then(|| Problem::new(403, "AccessDenied", message))
+}
+
+/// The line in the log of calls.
+fn call(envelope: &Envelope, received: Option<&Received>, method: &Method, outcome: &str) -> Call {
+    let claims = received.map(auth_check::claims).unwrap_or_default();
+    let mut params = received.map(Received::params).unwrap_or_default();
+    // A receipt handle is as good as the message.
+    params.retain(|name, _| name != "Signature" && name != "ReceiptHandle");
+    for secret in ["SecurityToken", "OIDCToken", "AuthKey"] {
+        if let Some(value) = params.get_mut(secret) {
+            *value = "***".into();
+        }
+    }
+    Call {
+        at: envelope.now,
+        action: envelope.action.clone(),
+        method: method.to_string(),
+        params,
+        key_id: claims.key_id,
+        nonce: claims.nonce,
+        signature_version: claims.signature_version,
+        request_id: envelope.request_id.clone(),
+        outcome: outcome.to_owned(),
+    }
+}
