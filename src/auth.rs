@@ -26,6 +26,3 @@ pub use credentials::{
     EnvironmentCredentials, StaticCredentials,
 };
 pub use request::SignatureVersion;
-
-/// The old name, until its users have followed.
-pub(crate) use redact as echo;

@@ -11,7 +11,7 @@ use http::{HeaderMap, Response};
 
 use super::api::{Api, Envelope};
 use super::text::{describe_foreign, header, split_at_string_to_sign};
-use crate::auth::{Credential, echo};
+use crate::auth::{Credential, redact};
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::ids::RequestId;
 use crate::net::clock::date_of;
@@ -49,8 +49,12 @@ impl<B> Answer<B> {
 pub(crate) fn read<A: Api>(response: &Response<Bytes>, sent: Sent<'_>) -> Result<Answer<A::Body>> {
     let header_id = header(response.headers(), A::REQUEST_ID_HEADER).and_then(|id| RequestId::new(id).ok());
     match A::parse(response, sent.secrets) {
-        Ok((body, id)) => Ok(Answer { body, request_id: echo::harmless_id(id.or(header_id), sent.secrets) }),
-        Err(envelope) => Err(echo::masked(error_of::<A>(response, envelope, header_id, sent), sent.secrets)),
+        Ok((body, id)) => {
+            Ok(Answer { body, request_id: redact::harmless_id(id.or(header_id), sent.secrets) })
+        }
+        Err(envelope) => {
+            Err(redact::masked(error_of::<A>(response, envelope, header_id, sent), sent.secrets))
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use tracing::debug;
 
 use super::answer::{Answer, Sent, read};
 use super::api::{Api, Signed};
-use crate::auth::{Credential, CredentialProvider, echo, renew};
+use crate::auth::{Credential, CredentialProvider, redact, renew};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::retry::{Budget, Retry};
 use crate::net::rng::Jitter;
@@ -72,7 +72,7 @@ impl<A: Api> Core<A> {
     /// `text` without the secrets of the last request; `None` if it holds none of them.
     pub(crate) fn hidden(&self, text: &str) -> Option<String> {
         let credential = self.last_credential.lock().unwrap_or_else(PoisonError::into_inner);
-        echo::hidden(text, echo::secrets_of(credential.as_ref()?, None))
+        redact::hidden(text, redact::secrets_of(credential.as_ref()?, None))
     }
 
     /// Makes a call, with retries, and returns what `decode` reads in the answer. An answer that it refuses as garbled is
@@ -143,7 +143,7 @@ impl<A: Api> Core<A> {
             .await
             .map_err(|failure| Error::from(failure).with_action(action))?;
         self.time.see(response.headers());
-        let secrets = echo::secrets_of(&credential, A::params(operation));
+        let secrets = redact::secrets_of(&credential, A::params(operation));
         let sent = Sent {
             is_read: call.idempotent,
             secrets: &secrets,

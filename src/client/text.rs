@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Response};
 use serde::de::IgnoredAny;
 
-use crate::auth::echo;
+use crate::auth::redact;
 
 /// Most characters of a foreign text that are quoted.
 const MAX_QUOTED_CHARS: usize = 80;
@@ -52,7 +52,7 @@ const ENDS: [char; 5] = [' ', ',', ';', ':', '.'];
 /// Describes an answer that does not come from the service: its status, where it points to, and what kind of body it has.
 /// Little of it is quoted, since it may hold anything. `message` is what its JSON says, if it is JSON that says something.
 pub(super) fn describe_foreign(response: &Response<Bytes>, message: &str, secrets: &[&str]) -> String {
-    let quoted = |text: &str| quoted(text, |text| echo::hidden(text, secrets.iter().copied()));
+    let quoted = |text: &str| quoted(text, |text| redact::hidden(text, secrets.iter().copied()));
     let status = response.status().as_u16();
     let to = match header(response.headers(), "location") {
         Some(location) => format!(" to {}", quoted(&bare_address(location))),

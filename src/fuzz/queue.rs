@@ -6,7 +6,7 @@ use chrono::DateTime;
 
 use super::answer::check_text;
 use super::recorded;
-use crate::auth::{Credential, echo};
+use crate::auth::{Credential, redact};
 use crate::client::{self, Sent};
 use crate::error::{Error, ErrorKind, Fate};
 use crate::net::clock::date_of;
@@ -23,7 +23,7 @@ pub fn queue(bytes: &[u8]) {
     }
     let _ = date_of(recorded.headers());
     let credential = Credential::new("testid", super::SECRET_MARK).with_token(super::TOKEN_MARK);
-    let secrets = echo::secrets_of(&credential, None);
+    let secrets = redact::secrets_of(&credential, None);
     let now = DateTime::UNIX_EPOCH;
     let sent = Sent { is_read: true, secrets: &secrets, credential: &credential, string_to_sign: "", now };
     let answer = match client::read::<Queue>(&recorded, sent) {

@@ -12,7 +12,7 @@ use super::fault;
 use super::lenient::Fields;
 use crate::auth::request::{Attempt, Operation, fresh_nonce, signed};
 use crate::auth::rpc::Params;
-use crate::auth::{Credential, SignatureVersion, echo};
+use crate::auth::{Credential, SignatureVersion, redact};
 use crate::client::{Api, Envelope, Fault, Parsed, Signed, without_byte_order_mark};
 use crate::error::Result;
 use crate::ids::RequestId;
@@ -92,7 +92,7 @@ fn hide_in_texts(value: &mut Value, secrets: &[&str]) {
                     Value::String(text)
                         if TEXTS.iter().any(|known| name.trim().eq_ignore_ascii_case(known)) =>
                     {
-                        if let Some(shown) = echo::hidden(text, secrets.iter().copied()) {
+                        if let Some(shown) = redact::hidden(text, secrets.iter().copied()) {
                             *text = shown;
                         }
                     }
