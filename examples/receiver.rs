@@ -11,7 +11,7 @@ use axum::Router;
 use axum::routing::get;
 use vod_refresh::auth::callback::CallbackVerifier;
 use vod_refresh::emulator::{Emulator, Scenario};
-use vod_refresh::net::transport::RouterTransport;
+use vod_refresh::net::transport::ServiceTransport;
 use vod_refresh::{
     Credential, EventReceiver, Inbox, MediaId, RefreshRequest, Refresher, StaticCredentials, TaskType,
     VodClient,
@@ -24,12 +24,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let key = "Abc123Key";
     let inbox = Inbox::new();
     let receiver = EventReceiver::new(inbox.clone(), CallbackVerifier::new(url, vec![key.to_owned().into()]));
-    let server = Router::new().route("/health", get(|| async { "fine" })).nest("/vod", receiver.router());
+    let server = Router::new().route("/health", get(|| async { "fine" })).nest_service("/vod", receiver);
 
     // In production: axum::serve(listener, server). Here the emulator calls the server without a socket.
     let scenario = Scenario::new().with_callback(url, Some(key));
     let cloud = Emulator::new(scenario.with_job_delay(Duration::ZERO).with_task_duration(Duration::ZERO))
-        .with_event_transport(Arc::new(RouterTransport(server)));
+        .with_event_transport(Arc::new(ServiceTransport(server)));
     let client = VodClient::builder(StaticCredentials(Credential::new("testid", "testsecret")))
         .with_endpoint("http://127.0.0.1:1")
         .with_transport(cloud.transport())

@@ -3,12 +3,12 @@
 use std::io;
 use std::sync::Arc;
 
-use axum::body::Body;
 use bytes::Bytes;
 use futures_util::stream;
 use http::{Method, Response, StatusCode, header};
-use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, Limited, StreamBody};
+use hyper::body::{Frame, Incoming};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +17,8 @@ use super::handle::handle;
 use super::scenario::duration::LONGEST;
 use super::shared::Shared;
 use crate::net::serve::{Abort, ServeLimits, serve};
+
+type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 /// Far more than any real request.
 const MAX_BODY: usize = 1 << 20;
@@ -45,11 +47,15 @@ async fn answer(shared: &Arc<Shared>, request: http::Request<Incoming>) -> Resul
         Err(_) => return Err(Abort),
     };
     match handle(shared, &http::Request::from_parts(head, body)).await {
-        Reply::Answer(answer) => Ok(answer.map(Body::from)),
+        Reply::Answer(answer) => Ok(answer.map(whole)),
         Reply::Reset => Err(Abort),
         Reply::Stall => std::future::pending().await,
         Reply::HalfBody(answer) => Ok(half(answer)),
     }
+}
+
+fn whole(body: impl Into<Bytes>) -> Body {
+    Full::new(body.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
 /// Announces the whole body, sends half of it and breaks off.
@@ -58,16 +64,17 @@ fn half(mut answer: Response<Bytes>) -> Response<Body> {
     answer.headers_mut().insert(header::CONTENT_LENGTH, length.into());
     let body = answer.body().slice(..length / 2);
     answer.map(|_| {
-        Body::from_stream(stream::unfold(Some(body), |first| async move {
+        let frames = stream::unfold(Some(body), |first| async move {
             match first {
-                Some(half) if !half.is_empty() => Some((Ok(half), Some(Bytes::new()))),
+                Some(half) if !half.is_empty() => Some((Ok(Frame::data(half)), Some(Bytes::new()))),
                 _ => {
                     // Time for the half to leave, since an error discards what was not sent.
                     tokio::time::sleep(std::time::Duration::from_millis(20)).await;
                     Some((Err(io::Error::other("half a body was asked for")), None))
                 }
             }
-        }))
+        });
+        StreamBody::new(frames).boxed_unsync()
     })
 }
 
@@ -91,7 +98,7 @@ fn page(shared: &Shared, method: &Method, path: &str) -> Option<Response<Body>> 
 }
 
 fn plain(status: StatusCode, content_type: &'static str, body: String) -> Response<Body> {
-    let mut answer = Response::new(Body::from(body));
+    let mut answer = Response::new(whole(body));
     *answer.status_mut() = status;
     answer.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
     answer

@@ -3,11 +3,13 @@
 //! A usual event is small, and small bodies never wait. A long one needs a slot, and there are few: so senders that
 //! hold all slots keep long events waiting for some seconds, but never the usual ones.
 
+use std::pin::pin;
 use std::time::Duration;
 
-use axum::body::Body;
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt as _;
+use hyper::body::Body;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Longest body that is taken as an event, in bytes. A media with thousands of URLs makes a long one; no limit is
@@ -41,7 +43,10 @@ impl Default for BodyReader {
 
 impl BodyReader {
     /// Returns the body; or 413 (too long), 408 (too slow), 400 (broken off) or 503 (no slot: come again).
-    pub(super) async fn read(&self, headers: &HeaderMap, body: Body) -> Result<ReadBody<'_>, StatusCode> {
+    pub(super) async fn read<B>(&self, headers: &HeaderMap, body: B) -> Result<ReadBody<'_>, StatusCode>
+    where
+        B: Body<Data = Bytes> + Send,
+    {
         // Whoever says how long it will be need not send it first.
         let announced =
             headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
@@ -53,7 +58,8 @@ impl BodyReader {
             .unwrap_or(Err(StatusCode::REQUEST_TIMEOUT))
     }
 
-    async fn collect(&self, mut body: Body) -> Result<ReadBody<'_>, StatusCode> {
+    async fn collect(&self, body: impl Body<Data = Bytes> + Send) -> Result<ReadBody<'_>, StatusCode> {
+        let mut body = pin!(body);
         // Copied out of the connection's buffers: kept as they came, a few bytes each, they would hold many times
         // their own size. What was announced is not set aside: it may never come.
         let (mut bytes, mut slot) = (Vec::new(), None);
@@ -79,20 +85,25 @@ mod tests {
     use std::convert::Infallible;
 
     use futures_util::{StreamExt as _, stream};
+    use http_body_util::StreamBody;
+    use hyper::body::Frame;
 
     use super::*;
 
-    fn pieces(count: usize) -> Body {
-        Body::from_stream(stream::iter(vec![Ok::<_, Infallible>(vec![b' '; 8 * 1024]); count]))
+    fn piece() -> Result<Frame<Bytes>, Infallible> {
+        Ok(Frame::data(vec![b' '; 8 * 1024].into()))
+    }
+
+    fn pieces(count: usize) -> impl Body<Data = Bytes> + Send {
+        StreamBody::new(stream::iter((0..count).map(|_| piece())))
     }
 
     /// Sends some, then nothing more.
-    fn stalled(count: usize) -> Body {
-        let some = stream::iter(vec![Ok::<_, Infallible>(vec![b' '; 8 * 1024]); count]);
-        Body::from_stream(some.chain(stream::pending()))
+    fn stalled(count: usize) -> impl Body<Data = Bytes> + Send {
+        StreamBody::new(stream::iter((0..count).map(|_| piece())).chain(stream::pending()))
     }
 
-    async fn read(reader: &BodyReader, body: Body) -> Result<usize, StatusCode> {
+    async fn read(reader: &BodyReader, body: impl Body<Data = Bytes> + Send) -> Result<usize, StatusCode> {
         reader.read(&HeaderMap::new(), body).await.map(|body| body.bytes.len())
     }
 

@@ -39,16 +39,12 @@ impl Listener {
         };
         let listener = listen(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let router = receiver(address).router();
+        let receiver = receiver(address);
         let stop = CancellationToken::new();
         let limits = ServeLimits::on_a_public_address(HEAD_WITHIN);
         let task = tokio::spawn(serve(listener, limits, stop.clone(), move |request| {
-            let mut router = router.clone();
-            async move {
-                Ok(tower_service::Service::call(&mut router, request)
-                    .await
-                    .unwrap_or_else(|never| match never {}))
-            }
+            let receiver = receiver.clone();
+            async move { Ok(receiver.serve(request).await) }
         }));
         Ok(Self { address, stop, task })
     }

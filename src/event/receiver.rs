@@ -6,15 +6,17 @@
 //! The address is public. The signature is checked before the body is read, which it does not cover, so a forged event
 //! costs its head alone; and the memory for bodies is bounded, whoever signs them.
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::response::IntoResponse as _;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::Empty;
+use hyper::body::Body;
 use tokio::time::Instant;
+use tower_service::Service;
 use tracing::{debug, warn};
 
 use super::body::{BodyReader, MAX_EVENT_BYTES};
@@ -22,14 +24,18 @@ use super::decode::{Decoded, Source, decode};
 use super::inbox::Inbox;
 use crate::auth::callback::{CallbackVerifier, SIGNATURE_HEADER, TIMESTAMP_HEADER};
 use crate::net::clock::{Clock, SystemClock};
+use crate::net::transport::BoxFuture;
 
 /// A flood of forged events must not become a flood of log lines.
 const BETWEEN_WARNINGS: Duration = Duration::from_secs(1);
 
 /// Receives events and hands them to an [`Inbox`]. Clones share what bounds them.
 ///
-/// Mount [`router`](Self::router) in your own axum server, call [`answer`](Self::answer) from any other server, or
-/// let a [`Listener`](crate::Listener) serve it.
+/// It is a tower service: mount it in your own server (in axum with `Router::new().fallback_service(receiver)`), call
+/// [`answer`](Self::answer) from a server of another kind, or let a [`Listener`](crate::Listener) serve it. As a service it takes
+/// events at any path, since a proxy in front may have changed it, and bounds what many senders can make it hold: 2,048
+/// short bodies, 32 long ones. Its answers are those of [`answer`](Self::answer), besides 405 (not a POST) and 408 (a body
+/// that takes longer than four seconds).
 #[derive(Debug, Clone)]
 pub struct EventReceiver {
     inbox: Inbox,
@@ -59,14 +65,7 @@ impl EventReceiver {
         self
     }
 
-    /// A router to mount in an axum server. It takes events at any path, since a proxy in front may have changed it, and
-    /// bounds what many senders can make it hold: 2,048 short bodies, 32 long ones. Answers are those of
-    /// [`answer`](Self::answer), besides 405 (not a POST) and 408 (a body that takes longer than four seconds).
-    pub fn router(&self) -> Router {
-        Router::new().fallback(receive).with_state(self.clone())
-    }
-
-    /// The answer to one POST request, for servers other than axum: a status, which goes out with an empty body.
+    /// The answer to one POST request whose body was read elsewhere: a status, which goes out with an empty body.
     ///
     #[doc = include_str!("../docs/event_receiver.md")]
     pub async fn answer(&self, headers: &HeaderMap, body: &[u8]) -> StatusCode {
@@ -127,24 +126,50 @@ impl EventReceiver {
         }
     }
 
-    async fn receive(&self, request: Request) -> Result<StatusCode, StatusCode> {
+    async fn receive<B: Body<Data = Bytes, Error: Send> + Send>(
+        &self,
+        request: Request<B>,
+    ) -> Result<StatusCode, StatusCode> {
+        if request.method() != Method::POST {
+            return Err(StatusCode::METHOD_NOT_ALLOWED);
+        }
         let (head, body) = request.into_parts();
         self.check_signature(&head.headers)?;
         // A long body keeps its slot until the event is written down or refused.
         let body = self.bodies.read(&head.headers, body).await?;
         Ok(self.take(&body.bytes).await)
     }
+
+    /// Answers a request as the service does.
+    pub(crate) async fn serve<B: Body<Data = Bytes, Error: Send> + Send>(
+        &self,
+        request: Request<B>,
+    ) -> Response<Empty<Bytes>> {
+        let status = self.receive(request).await.unwrap_or_else(|refusal| refusal);
+        let mut answer = Response::new(Empty::new());
+        *answer.status_mut() = status;
+        let headers = answer.headers_mut();
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
+        } else if !status.is_success() {
+            // What is left of a refused body is not read.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        answer
+    }
 }
 
-async fn receive(State(receiver): State<EventReceiver>, request: Request) -> Response<Body> {
-    if request.method() != Method::POST {
-        return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "POST")]).into_response();
+impl<B: Body<Data = Bytes, Error: Send> + Send + 'static> Service<Request<B>> for EventReceiver {
+    type Response = Response<Empty<Bytes>>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
     }
-    let status = receiver.receive(request).await.unwrap_or_else(|refusal| refusal);
-    let mut answer = status.into_response();
-    if !status.is_success() {
-        // What is left of a refused body is not read.
-        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let receiver = self.clone();
+        Box::pin(async move { Ok(receiver.serve(request).await) })
     }
-    answer
 }

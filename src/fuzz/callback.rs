@@ -6,7 +6,7 @@ use super::{Noon, block_on, recorded};
 use crate::auth::callback::{CallbackVerifier, SIGNATURE_HEADER, TIMESTAMP_HEADER, TOLERANCE, sign};
 use crate::event::{Decoded, EventReceiver, Inbox, Source, decode};
 use crate::net::clock::Clock as _;
-use crate::net::transport::{RouterTransport, Transport as _};
+use crate::net::transport::{ServiceTransport, Transport as _};
 
 const URL: &str = "https://cb.example.test/vod/hook";
 const KEY: &str = "Abc123Key";
@@ -19,7 +19,7 @@ pub fn callback(bytes: &[u8]) {
     let inbox = Inbox::new();
     let receiver = EventReceiver::new(inbox.clone(), CallbackVerifier::new(URL, vec![KEY.into()]));
     let receiver = receiver.with_clock(Noon);
-    let answered = block_on(RouterTransport(receiver.router()).send(request));
+    let answered = block_on(ServiceTransport(receiver).send(request));
     let Ok(answer) = answered else { panic!("no answer") };
     assert!(answer.body().is_empty(), "an answer is bare: strangers learn nothing");
     let (status, counts) = (answer.status().as_u16(), (inbox.received(), inbox.rejected()));

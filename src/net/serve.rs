@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use axum::body::Body;
-use hyper::body::Incoming;
+use bytes::Bytes;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
@@ -113,14 +113,15 @@ fn evict(open: &Open, count: usize) {
 }
 
 /// Serves `listener` until `shutdown`, then lets requests in flight end and returns when all connections are gone.
-pub(crate) async fn serve<S, F>(
+pub(crate) async fn serve<S, F, B>(
     listener: TcpListener,
     limits: ServeLimits,
     shutdown: CancellationToken,
     service: S,
 ) where
     S: Fn(http::Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Result<http::Response<Body>, Abort>> + Send + 'static,
+    F: Future<Output = Result<http::Response<B>, Abort>> + Send + 'static,
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
 {
     let mut tasks = JoinSet::new();
     let mut open = Open::new();
@@ -158,7 +159,7 @@ async fn accept(listener: &TcpListener, open: &Open) -> TcpStream {
     }
 }
 
-async fn serve_one<S, F>(
+async fn serve_one<S, F, B>(
     stream: TcpStream,
     limits: ServeLimits,
     shutdown: CancellationToken,
@@ -166,7 +167,8 @@ async fn serve_one<S, F>(
     service: S,
 ) where
     S: Fn(http::Request<Incoming>) -> F + Send + Sync,
-    F: Future<Output = Result<http::Response<Body>, Abort>> + Send,
+    F: Future<Output = Result<http::Response<B>, Abort>> + Send,
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
 {
     // Answers are small and whole; waiting to fill a packet only adds latency.
     if let Err(error) = stream.set_nodelay(true) {
@@ -234,15 +236,15 @@ mod tests {
     const LIMITS: ServeLimits =
         ServeLimits { max_connections: 4, header_timeout: Duration::from_millis(300), read_ahead: None };
 
-    async fn answer(request: http::Request<Incoming>) -> Result<http::Response<Body>, Abort> {
+    async fn answer(request: http::Request<Incoming>) -> Result<http::Response<String>, Abort> {
         match request.uri().path() {
             "/abort" => Err(Abort),
             "/slow" => {
                 tokio::time::sleep(Duration::from_millis(200)).await;
-                Ok(http::Response::new(Body::from("late")))
+                Ok(http::Response::new("late".to_owned()))
             }
             "/stall" => std::future::pending().await,
-            _ => Ok(http::Response::new(Body::from("hello"))),
+            _ => Ok(http::Response::new("hello".to_owned())),
         }
     }
 
@@ -359,7 +361,7 @@ mod tests {
         let service = move |request: http::Request<Incoming>| {
             let mut router = router.clone();
             async move {
-                match tower_service::Service::call(&mut router, request.map(Body::new)).await {
+                match tower_service::Service::call(&mut router, request).await {
                     Ok(answer) => Ok(answer),
                     Err(never) => match never {},
                 }

@@ -1,10 +1,11 @@
 //! The seam between calls and the network.
 //!
 //! A [`Transport`] sends one request and gives back one whole answer. Two kinds exist: [`HttpTransport`] over real
-//! sockets, and in-process ones (an axum router through [`RouterTransport`], the emulator) for tests with paused time.
+//! sockets, and in-process ones (a tower service through [`ServiceTransport`], the emulator) for tests with paused time.
 //!
 //! [`HttpTransport`]: super::HttpTransport
 
+use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -12,6 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Body;
+use tower_service::Service;
 
 use crate::error::{Error, ErrorKind, Fate};
 
@@ -137,22 +141,27 @@ impl fmt::Display for TransportError {
 
 impl std::error::Error for TransportError {}
 
-/// Calls an axum router without a socket.
+/// Calls a tower service, such as an `EventReceiver` or an axum router, without a socket.
 ///
 /// For tests of receivers, and for anything that hands events to an `EventReceiver` in process.
 #[derive(Debug, Clone)]
-pub struct RouterTransport(pub axum::Router);
+pub struct ServiceTransport<S>(pub S);
 
-impl Transport for RouterTransport {
+impl<S, B> Transport for ServiceTransport<S>
+where
+    S: Service<http::Request<Full<Bytes>>, Response = http::Response<B>, Error = Infallible>,
+    S: Clone + Send + Sync + fmt::Debug,
+    S::Future: Send,
+    B: Body<Data = Bytes, Error: fmt::Display> + Send,
+{
     fn send(&self, request: http::Request<Bytes>) -> BoxFuture<'_, TransportResult> {
-        let mut router = self.0.clone();
+        let mut service = self.0.clone();
         Box::pin(async move {
             let host = host_of(request.uri());
-            let request = request.map(axum::body::Body::from);
-            let answer = tower_service::Service::call(&mut router, request).await;
+            let answer = service.call(request.map(Full::new)).await;
             let (head, body) = answer.unwrap_or_else(|never| match never {}).into_parts();
-            match axum::body::to_bytes(body, usize::MAX).await {
-                Ok(body) => Ok(http::Response::from_parts(head, body)),
+            match body.collect().await {
+                Ok(body) => Ok(http::Response::from_parts(head, body.to_bytes())),
                 Err(error) => Err(TransportError::new(Phase::Body, host, error.to_string())),
             }
         })

@@ -8,7 +8,7 @@ use vod_refresh::auth::callback::{CallbackVerifier, sign};
 use vod_refresh::emulator::{EventScript, EventSignature, MediaScript, Scenario};
 use vod_refresh::event::Source;
 use vod_refresh::net::clock::TimerClock;
-use vod_refresh::net::transport::{RouterTransport, Transport};
+use vod_refresh::net::transport::{ServiceTransport, Transport};
 use vod_refresh::{EventReceiver, Inbox, Outcome};
 
 use crate::support::{Bed, request};
@@ -17,9 +17,9 @@ const URL: &str = "https://cb.example.test/vod/hook";
 const KEY: &str = "Abc123Key";
 const NOW: i64 = 1_750_000_000;
 
-/// A receiver on its own, asked through its router; and another, asked through its plain function.
+/// A receiver on its own, asked as a service; and another, asked through its plain function.
 struct Door {
-    router: RouterTransport,
+    service: ServiceTransport<EventReceiver>,
     inbox: Inbox,
     plain: EventReceiver,
 }
@@ -30,8 +30,8 @@ impl Door {
         let verifier = CallbackVerifier::new(URL, vec![KEY.to_owned().into()]);
         let clock = TimerClock::starting_at(chrono::DateTime::from_timestamp(NOW, 0).unwrap());
         let receiver = |inbox| EventReceiver::new(inbox, verifier.clone()).with_clock(clock);
-        let router = RouterTransport(receiver(inbox.clone()).router());
-        Self { router, inbox, plain: receiver(Inbox::new()) }
+        let service = ServiceTransport(receiver(inbox.clone()));
+        Self { service, inbox, plain: receiver(Inbox::new()) }
     }
 
     async fn knock(&self, method: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> (u16, String) {
@@ -41,7 +41,7 @@ impl Door {
         }
         let request = request.body(body.into()).unwrap();
         let plain = self.plain.answer(request.headers(), request.body()).await;
-        let answer = self.router.send(request).await.unwrap();
+        let answer = self.service.send(request).await.unwrap();
         if method == "POST" {
             assert_eq!(answer.status(), plain, "both ways in give one answer");
         }

@@ -9,7 +9,7 @@ use vod_refresh::auth::callback::CallbackVerifier;
 use vod_refresh::emulator::{Emulator, Scenario};
 use vod_refresh::journal::{Order, StoredRun};
 use vod_refresh::net::clock::{Clock, TimerClock};
-use vod_refresh::net::transport::{RouterTransport, Transport};
+use vod_refresh::net::transport::{ServiceTransport, Transport};
 use vod_refresh::run::ledger::Fact;
 use vod_refresh::run::{MediaReport, Notice, Progress};
 use vod_refresh::vod::VodClientBuilder;
@@ -120,7 +120,7 @@ impl Bed {
         };
         let cloud = Emulator::new(scenario.with(|scenario| scenario.seed = Some(seed)))
             .with_clock(shared)
-            .with_event_transport(Arc::new(RouterTransport(receiver.router())));
+            .with_event_transport(Arc::new(ServiceTransport(receiver)));
         let builder = client_of(&cloud, clock, seed, credentials(&cloud, clock));
         Self {
             cloud,

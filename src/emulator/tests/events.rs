@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::env::{TestEnv, sleep, start};
 use crate::auth::callback::CallbackVerifier;
 use crate::emulator::{EventScript, EventSignature, MediaScript, QueueScript, Scenario};
-use crate::net::transport::RouterTransport;
+use crate::net::transport::ServiceTransport;
 
 const URL: &str = "https://cb.example.test/vod/hook";
 
@@ -46,7 +46,7 @@ fn env(scenario: Scenario, statuses: &'static [u16]) -> (TestEnv, Seen) {
         }
     });
     let mut env = TestEnv::new(scenario);
-    env.emulator = env.emulator.with_event_transport(Arc::new(RouterTransport(router)));
+    env.emulator = env.emulator.with_event_transport(Arc::new(ServiceTransport(router)));
     (env, seen)
 }
 
