@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::ids::{JobId, MediaId};
+use crate::model::{RefreshRequest, RunOptions, WaitRequest};
 use crate::net::clock::{Clock as _, SystemClock};
+use crate::vod::TaskType;
 
 fn record(run: &RunId, second: i64) -> RunRecord {
     RunRecord {

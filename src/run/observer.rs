@@ -3,9 +3,9 @@
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 
-use super::report::{MediaState, Outcome, ReportedError};
 use crate::event::Source;
 use crate::ids::{JobId, MediaId, RequestId, RunId, TaskId};
+use crate::model::{MediaState, Outcome, ReportedError};
 use crate::net::clock::to_wire;
 use crate::vod::{TaskStatus, TaskType};
 

@@ -5,25 +5,20 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::task::JoinError;
 
-use super::{Driver, HISTORY};
+use super::state::{Done, Driver};
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::ids::{JobId, RequestId, TaskId};
-use crate::journal::Order;
+use crate::model::{Fact, Fault, Order};
 use crate::run::batch::submission;
-use crate::run::ledger::{Fact, Fault, Work};
+use crate::run::ledger::Work;
 use crate::run::observer::Notice;
 use crate::vod::{JobRow, RefreshMediaPlayUrls, Submission, TaskPage, TaskRows, is_about_task};
 
 /// Tasks may be dated a little before the call that made them: clocks differ by a second or two.
 const WINDOW_MARGIN: Duration = Duration::from_secs(120);
 
-/// A call that came back.
-pub(super) enum Done {
-    Submitted(u32, Result<Submission>),
-    LookedUp(JobId, Result<Vec<JobRow>>),
-    Looked(TaskId, Result<TaskRows>),
-    Listed { page: u32, is_narrowed: bool, answer: Result<TaskPage> },
-}
+/// The service forgets tasks after so long. Source: "DescribeVodRefreshTasks", `StartTime`.
+pub(super) const HISTORY: Duration = Duration::from_secs(3 * 86_400);
 
 impl Driver<'_> {
     /// Starts the call for a piece of work.

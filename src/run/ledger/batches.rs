@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use super::rows::{BatchEntry, BatchState};
-use super::{Fact, Fault, Ledger, Moment, Work};
+use super::state::Ledger;
+use super::work::Work;
 use crate::error::ErrorKind;
 use crate::ids::{JobId, RequestId};
+use crate::model::{Fact, Fault, MediaState, Moment, ReportedError, code};
 use crate::run::batch::Batch;
 use crate::run::observer::Notice;
-use crate::run::report::{MediaState, ReportedError};
 
 /// A batch whose answer got lost so often is given up: something is wrong that sending does not mend.
 const MOST_LOST: u32 = 3;
@@ -84,17 +85,17 @@ impl Ledger {
             self.progress.submitted += 1;
             if listed(not_found) {
                 missing += 1;
-                let error = ReportedError::new("NonExistMediaId", "the service does not know this media");
+                let error = ReportedError::new(code::NOT_EXISTING, "the service does not know this media");
                 self.refuse(now, media, MediaState::NotFound, with_request(error, &request_id));
             } else if listed(forbidden) {
                 denied += 1;
-                let error =
-                    ReportedError::new("ForbiddenMediaId", "these credentials may not use this media");
+                let error = ReportedError::new(code::FORBIDDEN, "these credentials may not use this media");
                 self.refuse(now, media, MediaState::Forbidden, with_request(error, &request_id));
             } else if let Some(job) = job_number {
                 self.join(job, media);
             } else {
-                let error = ReportedError::new("NoJobId", "the service took the call and gave no job id");
+                let error =
+                    ReportedError::new(code::NO_JOB_ID, "the service took the call and gave no job id");
                 self.refuse(now, media, MediaState::NotSubmitted, with_request(error, &request_id));
             }
         }
@@ -217,7 +218,7 @@ impl Ledger {
 }
 
 fn outcome_unknown(message: &str) -> Fault {
-    Fault::new(ErrorKind::Unavailable, "OutcomeUnknown", message)
+    Fault::new(ErrorKind::Unavailable, code::OUTCOME_UNKNOWN, message)
 }
 
 fn with_request(mut error: ReportedError, request_id: &Option<RequestId>) -> ReportedError {

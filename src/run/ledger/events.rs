@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::media::failure_of;
 use super::rows::Heard;
-use super::{Ledger, Moment};
+use super::state::Ledger;
 use crate::event::MediaRefreshEvent;
 use crate::ids::{JobId, TaskId};
+use crate::model::Moment;
 use crate::run::observer::Notice;
 use crate::vod::SubmissionStatus;
 

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use super::named::Certainty;
 use super::rows::{JobEntry, MediaEntry};
-use super::{CONFIRM_GRACE, Fact, Fault, GRACE, Ledger, Moment, Work, is_grace_over};
+use super::settings::{CONFIRM_GRACE, GRACE, is_grace_over};
+use super::state::Ledger;
+use super::work::Work;
 use crate::ids::{JobId, MediaId};
+use crate::model::{Fact, Fault, LookupAfter, MediaState, Moment, ReportedError, code};
 use crate::run::observer::Notice;
 use crate::run::plan::{Looked, Polling};
-use crate::run::report::{MediaState, ReportedError};
-use crate::run::request::LookupAfter;
 use crate::vod::JobRow;
 
 /// First and longest wait between two lookups of one job; who wants longer ones between looks at tasks gets them here too.
@@ -415,7 +416,7 @@ fn merged(rows: Vec<JobRow>) -> Vec<JobRow> {
 
 fn job_not_found() -> ReportedError {
     ReportedError::new(
-        "JobNotFound",
+        code::JOB_NOT_FOUND,
         format!("no lookup has shown it within {} minutes", GRACE.as_secs() / 60),
     )
 }

@@ -11,12 +11,15 @@
 
 use std::time::Duration;
 
+use super::named::UrlKey;
 use super::narrow::{Narrowing, PAGE, View, saves};
 use super::pages::Pages;
 use super::rounds::Round;
 use super::rows::{Asked, TaskEntry};
 use super::stale::Trust;
-use super::{Ledger, Moment, UrlKey, Work};
+use super::state::Ledger;
+use super::work::Work;
+use crate::model::Moment;
 use crate::run::learned::{Expected, Learned};
 use crate::vod::TaskRow;
 

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 
 use super::named::{Certainty, UrlKey};
-use super::{Fact, Ledger, Moment};
+use super::state::Ledger;
 use crate::event::Source;
 use crate::ids::{JobId, MediaId, TaskId};
+use crate::model::{Fact, MediaState, Moment, ReportedError, code};
 use crate::run::observer::Notice;
-use crate::run::report::{MediaState, ReportedError};
 use crate::vod::{JobRow, SubmissionStatus, host};
 
 impl Ledger {
@@ -159,7 +159,8 @@ impl Ledger {
         entry.confirmed_by = Some(heard.source);
         entry.note = Some(why.into());
         if !heard.success {
-            let error = heard.failure.clone().unwrap_or_else(|| ReportedError::new("SubmissionFailed", why));
+            let error =
+                heard.failure.clone().unwrap_or_else(|| ReportedError::new(code::SUBMISSION_FAILED, why));
             return self.refuse(now, media, MediaState::Failed, error);
         }
         self.accepted(now, media);
@@ -267,7 +268,7 @@ impl Ledger {
 
 pub(super) fn failure_of(row: &JobRow) -> ReportedError {
     ReportedError::new(
-        row.error_code.clone().unwrap_or_else(|| "SubmissionFailed".into()),
+        row.error_code.clone().unwrap_or_else(|| code::SUBMISSION_FAILED.into()),
         row.error_message.clone().unwrap_or_else(|| "the service could not hand the URLs to the CDN".into()),
     )
 }

@@ -2,9 +2,10 @@
 
 use super::rows::{BatchState, TaskEntry};
 use super::settings::SETTLE;
+use super::state::Ledger;
 use super::verdict::STEADY;
-use super::{Fact, Fault, Ledger, Moment};
 use crate::error::ErrorKind;
+use crate::model::{Fact, Fault, Moment, code};
 
 impl Ledger {
     /// Whether a fact would change what is known. A look that shows what the last one
@@ -74,8 +75,9 @@ impl Ledger {
         self.lookups_refused = false;
         self.notes.clear();
         self.unclear.clear();
-        let lost =
-            || Fault::new(ErrorKind::Unavailable, "OutcomeUnknown", "the run ended before the answer came");
+        let lost = || {
+            Fault::new(ErrorKind::Unavailable, code::OUTCOME_UNKNOWN, "the run ended before the answer came")
+        };
         for batch in 0..self.batches.len() as u32 {
             match self.batches[batch as usize].state {
                 BatchState::Sending => {

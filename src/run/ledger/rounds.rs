@@ -5,7 +5,9 @@ use chrono::{DateTime, Utc};
 use super::listing::GAIN;
 use super::narrow::{PAGE, View, hides};
 use super::rows::TaskEntry;
-use super::{Fact, Ledger, Moment, Work};
+use super::state::Ledger;
+use super::work::Work;
+use crate::model::{Fact, Moment};
 use crate::vod::TaskRow;
 
 /// Rounds that showed nothing of ours before listings are given up.

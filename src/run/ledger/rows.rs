@@ -5,13 +5,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::super::batch::Batch;
-use super::super::report::{MediaState, ReportedError};
 use super::named::{Certainty, Named, UrlKey};
-use super::verdict::Wanted;
-use super::{Fault, Moment};
 use crate::event::Source;
 use crate::ids::{JobId, MediaId, TaskId};
+use crate::model::{Fault, MediaState, Moment, ReportedError};
+use crate::run::batch::Batch;
 use crate::vod::{TaskRow, TaskStatus};
 
 /// A task that is younger may not be listed yet: windows end with the second, and creation is asynchronous.
@@ -158,6 +156,24 @@ impl MediaEntry {
     pub(super) fn ended(&self) -> bool {
         self.state != MediaState::Unfinished
     }
+}
+
+/// The looks that a media needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// None: it has ended, or what is missing is the word of a lookup.
+    Nothing,
+    /// At tasks that were not shown, or not shown as ended.
+    Running,
+    /// At all of its tasks: what they showed has ended, and not everything named was among it.
+    All,
+}
+
+/// Answers about one id that had a code which nobody knows, one after the other.
+#[derive(Debug)]
+pub(super) struct Unclear {
+    pub(super) first: Moment,
+    pub(super) count: u32,
 }
 
 /// A task and its rows.

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use super::{Ledger, Moment};
+use super::state::Ledger;
+use crate::model::Moment;
 
 /// Every so many tasks, one is looked at while nothing has ended; and so many at most.
 const STAND_IN_EVERY: u32 = 16;

@@ -5,9 +5,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use super::Moment;
 use crate::event::MediaRefreshEvent;
 use crate::ids::JobId;
+use crate::model::Moment;
 
 /// Most events that are kept; the oldest go first.
 const MOST: usize = 1_000;

@@ -5,25 +5,18 @@ use std::hash::BuildHasher as _;
 use std::time::Duration;
 
 use super::named::UrlKey;
-use super::rows::{Owners, TaskEntry};
-use super::verdict::{Evidence, Verdict, Wanted, verdict};
-use super::{Fact, Fault, Ledger, Moment};
+use super::rows::{Owners, TaskEntry, Unclear, Wanted};
+use super::state::Ledger;
+use super::verdict::{Evidence, Verdict, verdict};
 use crate::ids::TaskId;
+use crate::model::{Fact, Fault, MediaState, Moment};
 use crate::run::observer::Notice;
 use crate::run::plan::Looked;
-use crate::run::report::MediaState;
 use crate::vod::{TaskRow, TaskStatus};
 
 /// So many answers with a code that nobody knows, over so long, are the service's word about an id.
 const MOST_UNCLEAR: u32 = 3;
 const UNCLEAR_FOR: Duration = Duration::from_secs(120);
-
-/// Answers about one id that had a code which nobody knows, one after the other.
-#[derive(Debug)]
-pub(super) struct Unclear {
-    first: Moment,
-    count: u32,
-}
 
 impl Ledger {
     /// Lets `media` wait for a task, and plans the first look if it is new.

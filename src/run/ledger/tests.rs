@@ -9,13 +9,16 @@ mod tasks;
 mod verdict;
 mod world;
 
-use super::*;
+use std::time::Duration;
+
+use super::{Ledger, Room, Settings, Work};
 use crate::error::ErrorKind;
-use crate::event::{Correlation, Source};
-use crate::ids::{RunId, TaskId};
-use crate::run::report::MediaState;
-use crate::run::request::{LookupAfter, WaitRequest};
-use crate::vod::{JobRow, SubmissionStatus, TaskRow, TaskStatus};
+use crate::event::{Claim, Correlation, MediaRefreshEvent, Source};
+use crate::ids::{JobId, MediaId, RunId, TaskId};
+use crate::model::{Fact, Fault, LookupAfter, MediaState, Moment, WaitRequest};
+use crate::run::batch::Batch;
+use crate::run::observer::Notice;
+use crate::vod::{JobRow, SubmissionStatus, TaskRow, TaskStatus, TaskType};
 
 const ROOM: Room = Room { submit: 100, look_up: 100, look: 100 };
 

@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 
 use super::rows::{Row, TaskEntry};
-use super::{Ledger, Moment};
-use crate::run::report::{MediaReport, MediaState, Summary, TaskReport};
+use super::state::Ledger;
+use crate::model::{MediaReport, MediaState, Moment, TaskReport};
 use crate::vod::TaskStatus;
 
 impl Ledger {
@@ -104,25 +104,4 @@ impl Ledger {
             description: error,
         }]
     }
-}
-
-/// The sums of a report that follow from its media.
-pub(crate) fn sums(media: &[MediaReport]) -> Summary {
-    let mut summary = Summary { media: media.len() as u64, ..Summary::default() };
-    for entry in media {
-        match entry.state {
-            MediaState::Complete => summary.media_complete += 1,
-            MediaState::Unfinished => summary.media_unfinished += 1,
-            _ => summary.media_failed += 1,
-        }
-        for task in &entry.tasks {
-            summary.tasks += 1;
-            match &task.status {
-                Some(TaskStatus::Complete) => summary.tasks_complete += 1,
-                Some(TaskStatus::Failed) => summary.tasks_failed += 1,
-                _ => summary.tasks_unfinished += 1,
-            }
-        }
-    }
-    summary
 }

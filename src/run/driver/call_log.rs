@@ -8,12 +8,12 @@ use chrono::{DateTime, Utc};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::error::Error;
-use crate::run::counts::Calls;
+use crate::model::Calls;
 use crate::run::observer::Notice;
 use crate::vod::CallWatch;
 
 /// Shared by the calls of a run. Notices go to the loop, so that the observer hears them in one order.
-pub(super) struct Watch {
+pub(super) struct CallLog {
     calls: Counts,
     retries: Counts,
     throttled: Counts,
@@ -22,17 +22,17 @@ pub(super) struct Watch {
     notices: UnboundedSender<Notice>,
 }
 
-impl Watch {
+impl CallLog {
     pub(super) fn new() -> (Arc<Self>, UnboundedReceiver<Notice>) {
         let (notices, receiver) = unbounded_channel();
-        let watch = Self {
+        let log = Self {
             calls: Counts::default(),
             retries: Counts::default(),
             throttled: Counts::default(),
             troubles: Mutex::default(),
             notices,
         };
-        (Arc::new(watch), receiver)
+        (Arc::new(log), receiver)
     }
 
     pub(super) fn counted(&self) -> Calls {
@@ -69,7 +69,7 @@ impl Counts {
     }
 }
 
-impl CallWatch for Watch {
+impl CallWatch for CallLog {
     fn calling(&self, action: &'static str) {
         self.calls.add(action);
     }

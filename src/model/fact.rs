@@ -1,12 +1,13 @@
-//! What goes into a ledger, and what comes out.
+//! Facts: all that a run knows, in the order in which it became known. The journal keeps them as JSON; its form on disk stays.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind};
 use crate::event::MediaRefreshEvent;
 use crate::ids::{JobId, MediaId, RequestId, TaskId};
-use crate::run::report::ReportedError;
-use crate::vod::{JobRow, TaskFilter, TaskRow};
+use crate::vod::{JobRow, TaskRow};
+
+use super::report::ReportedError;
 
 /// An error as a fact: what it means for exit codes, and what is reported.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -174,45 +175,4 @@ pub enum Fact {
         /// Why.
         fault: Fault,
     },
-}
-
-/// Something to be done. Taken once; the fact that comes of it puts the next step on the list.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Work {
-    /// Send this batch.
-    Submit {
-        /// Which, from 0.
-        batch: u32,
-    },
-    /// Ask `GetMediaRefreshJobs`.
-    LookUp {
-        /// The job.
-        job: JobId,
-    },
-    /// Ask `DescribeVodRefreshTasks`.
-    Look {
-        /// The task.
-        task: TaskId,
-    },
-    /// List the tasks of the run's time window.
-    List {
-        /// Which page, from 1.
-        page: u32,
-        /// What narrows them down, if anything does.
-        filter: Option<TaskFilter>,
-    },
-    /// Time alone made this a fact: apply it.
-    Note(Fact),
-}
-
-/// How much work of each kind may be taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
-    /// Submissions.
-    pub submit: usize,
-    /// Lookups of jobs.
-    pub look_up: usize,
-    /// Looks at tasks.
-    pub look: usize,
 }
