@@ -10,11 +10,10 @@
 mod batch;
 mod driver;
 mod handle;
-mod learned;
 #[doc(hidden)]
 pub mod ledger;
 mod observer;
-mod plan;
+mod polling;
 mod refresher;
 mod setup;
 

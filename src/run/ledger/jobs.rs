@@ -11,7 +11,7 @@ use super::work::Work;
 use crate::ids::{JobId, MediaId};
 use crate::model::{Fact, Fault, LookupAfter, MediaState, Moment, ReportedError, code};
 use crate::run::observer::Notice;
-use crate::run::plan::{Looked, Polling};
+use crate::run::polling::{Intervals, Polled};
 use crate::vod::JobRow;
 
 /// First and longest wait between two lookups of one job; who wants longer ones between looks at tasks gets them here too.
@@ -243,10 +243,10 @@ impl Ledger {
         let quick = settles.max().or(closes).filter(|at| *at > now && now < self.settings.deadline);
         let is_unnamed = |media: &MediaEntry| !media.is_decided() && media.named.certainty < Certainty::Named;
         // Tasks have even numbers to the jitter, jobs odd ones.
-        let looked = Looked { age: None, looks: entry.lookups, who: u64::from(job) << 1 | 1 };
-        let cap = LOOKUP_CAP.max(self.polling.cap);
-        let pace = Polling { first: LOOKUP_FIRST, cap, ..self.polling };
-        let slow = pace.next_look(now, looked, None);
+        let polled = Polled { age: None, polls: entry.lookups, who: u64::from(job) << 1 | 1 };
+        let tasks = self.planner.intervals();
+        let pace = Intervals { first: LOOKUP_FIRST, cap: LOOKUP_CAP.max(tasks.cap), ..*tasks };
+        let slow = pace.next_poll(now, polled, None);
         let slow =
             slow.filter(|_| quick.is_none() || entry.media.is_empty() || media.clone().any(is_unnamed));
         let quick = quick.map(|at| at.min(self.settings.deadline));

@@ -67,7 +67,7 @@ impl Ledger {
     pub(super) fn name(&mut self, now: Moment, media: u32, tasks: Vec<TaskId>, urls: &[String]) -> bool {
         let mut grown = self.media[media as usize].named.urls.add(urls);
         if grown {
-            urls.iter().for_each(|url| self.listing.narrowing.learn_domain(host(url)));
+            urls.iter().for_each(|url| self.planner.filters().learn_domain(host(url)));
         }
         for task in tasks {
             grown |= self.attach(now, media, task);

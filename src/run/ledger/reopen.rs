@@ -39,7 +39,7 @@ impl Ledger {
             }),
             // Where a listing stands is not worth knowing after a break, nor which filter the service did not take.
             Fact::Listed { .. } | Fact::TaskUnclear { .. } | Fact::JobUnclear { .. } => false,
-            Fact::ListingRefused => !self.listing.is_given_up() && !self.listing.is_narrowed(),
+            Fact::ListingRefused => self.planner.would_give_up(),
             Fact::OutcomeUnknown { .. }
             | Fact::Halted { .. }
             | Fact::LookupsRefused { .. }
@@ -71,7 +71,7 @@ impl Ledger {
         self.settings.settle = SETTLE;
         self.is_fresh = false;
         self.settings.deadline = deadline;
-        self.polling.deadline = deadline;
+        self.planner.set_deadline(deadline);
         self.lookups_refused = false;
         self.notes.clear();
         self.unclear.clear();
@@ -106,7 +106,7 @@ impl Ledger {
             let entry = &mut self.tasks[task as usize];
             (entry.first_look, entry.looks) = (None, 0);
             if entry.ended_at.is_none() && !entry.owners.is_empty() {
-                self.plan_look(task, now);
+                self.planner.plan(task, now);
             }
         }
     }

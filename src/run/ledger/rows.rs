@@ -1,7 +1,6 @@
 //! The rows of the ledger. Small: a run may have 200,000 tasks.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
@@ -11,9 +10,6 @@ use crate::ids::{JobId, MediaId, TaskId};
 use crate::model::{Fault, MediaState, Moment, ReportedError};
 use crate::run::batch::Batch;
 use crate::vod::{TaskRow, TaskStatus};
-
-/// A task that is younger may not be listed yet: windows end with the second, and creation is asynchronous.
-const FRESH: Duration = Duration::from_secs(3);
 
 /// A batch on its way to the service.
 #[derive(Debug)]
@@ -182,7 +178,6 @@ pub(super) struct TaskEntry {
     pub(super) id: TaskId,
     pub(super) owners: Owners,
     pub(super) rows: Box<[Row]>,
-    pub(super) due: Option<Moment>,
     pub(super) known_since: Moment,
     pub(super) first_look: Option<Moment>,
     /// The last look that showed it unfinished.
@@ -193,27 +188,8 @@ pub(super) struct TaskEntry {
     pub(super) steady: u8,
     /// Rows that the service counts; 0 where it did not say.
     pub(super) total: u32,
-    /// The last round of listings that showed it.
-    pub(super) shown_in: u32,
-    /// The page on which a listing showed it, from 1; 0 for none.
-    pub(super) page: u16,
-    /// The next look is at it alone, whatever a listing might cost.
-    pub(super) alone: bool,
-    /// Why the look that is on, if one is, is at it alone.
-    pub(super) asked: Asked,
     /// Why it will not be looked at any more.
     pub(super) error: Option<Box<ReportedError>>,
-}
-
-/// Why a task is asked for alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Asked {
-    #[default]
-    Plainly,
-    /// Listings show it as running for longer than tasks take.
-    Overdue,
-    /// A listing of running tasks did not show it.
-    Missed,
 }
 
 /// The media that a task works for. URLs of one domain and second are merged into one task id, so there may be
@@ -304,13 +280,8 @@ impl TaskEntry {
         Self {
             id,
             known_since: now,
-            shown_in: 0,
-            page: 0,
-            alone: false,
-            asked: Asked::Plainly,
             owners: Owners::default(),
             rows: Box::default(),
-            due: None,
             first_look: None,
             unfinished_at: None,
             ended_at: None,
@@ -319,11 +290,6 @@ impl TaskEntry {
             total: 0,
             error: None,
         }
-    }
-
-    /// Whether a listing that began at `began` may not show it yet.
-    pub(super) fn is_fresh(&self, began: Moment) -> bool {
-        self.known_since + FRESH > began
     }
 
     /// Whether it has shown fewer rows than the service counts.

@@ -1,15 +1,11 @@
 //! What the ledger knows, and its two ends: facts in, work out.
 
 use std::collections::HashMap;
-use std::hash::RandomState;
 
-use hashbrown::HashTable;
-
-use super::listing::Listing;
-use super::queue::Queue;
 use super::rows::{BatchEntry, BatchState, JobEntry, MediaEntry, TaskEntry, Unclear};
 use super::settings::Settings;
 use super::strangers::Strangers;
+use super::task_table::{TaskIndex, TaskTable};
 use super::words::Words;
 use super::work::{Room, Work};
 use crate::event::{Claim, MediaRefreshEvent};
@@ -17,14 +13,14 @@ use crate::ids::{JobId, MediaId};
 use crate::model::{Fact, Moment, WaitRequest};
 use crate::run::batch::Batch;
 use crate::run::observer::{Notice, Progress};
-use crate::run::plan::Polling;
+use crate::run::polling::{Counts, Intervals, Planner, Poll, Queue};
 use crate::vod::TaskType;
 
 /// What is known about a run.
 #[derive(Debug)]
 pub struct Ledger {
     pub(super) settings: Settings,
-    pub(super) polling: Polling,
+    pub(super) planner: Planner,
     pub(super) media: Vec<MediaEntry>,
     pub(super) batches: Vec<BatchEntry>,
     pub(super) jobs: Vec<JobEntry>,
@@ -32,14 +28,10 @@ pub struct Ledger {
     pub(super) job_index: HashMap<JobId, u32>,
     /// A media id can stand in two jobs of others, so the job is part of the key.
     pub(super) media_index: HashMap<(u32, MediaId), u32>,
-    /// Hash and row of each task. The ids stand in the rows; with the hash here, growing touches none of them.
-    pub(super) task_index: HashTable<(u32, u32)>,
-    pub(super) task_hash: RandomState,
+    pub(super) task_index: TaskIndex,
     pub(super) submit_queue: Queue,
     pub(super) lookup_queue: Queue,
-    pub(super) look_queue: Queue,
     pub(super) strangers: Strangers,
-    pub(super) listing: Listing,
     pub(super) lookups_refused: bool,
     pub(super) open_batches: u32,
     pub(super) open_media: u32,
@@ -103,7 +95,7 @@ impl Ledger {
     }
 
     fn empty(settings: Settings) -> Self {
-        let polling = Polling {
+        let intervals = Intervals {
             first: settings.poll_first,
             cap: settings.poll_cap.max(settings.poll_first),
             deadline: settings.deadline,
@@ -111,20 +103,17 @@ impl Ledger {
         };
         Self {
             settings,
-            polling,
+            planner: Planner::new(intervals),
             media: Vec::new(),
             batches: Vec::new(),
             jobs: Vec::new(),
             tasks: Vec::new(),
             job_index: HashMap::new(),
             media_index: HashMap::new(),
-            task_index: HashTable::new(),
-            task_hash: RandomState::new(),
+            task_index: TaskIndex::default(),
             submit_queue: Queue::default(),
             lookup_queue: Queue::default(),
-            look_queue: Queue::default(),
             strangers: Strangers::default(),
-            listing: Listing::default(),
             lookups_refused: false,
             open_batches: 0,
             open_media: 0,
@@ -168,8 +157,15 @@ impl Ledger {
             Fact::NotShown { job, media } => self.not_shown(now, &job, &media),
             Fact::TaskSeen { task, rows, total } => self.task_seen(now, &task, rows, total),
             Fact::TaskUnclear { task, fault } => self.task_unclear(now, &task, fault),
-            Fact::Listed { page, rows, total } => self.listed(now, page, rows, total),
-            Fact::ListingRefused => self.listing_refused(now),
+            Fact::Listed { page, rows, total } => {
+                let (planner, tasks) = self.planner(now);
+                let facts = planner.listed(now, &tasks, page, rows, total);
+                self.notes.extend(facts);
+            }
+            Fact::ListingRefused => {
+                let (planner, tasks) = self.planner(now);
+                planner.refused(now, &tasks);
+            }
             Fact::TaskRefused { task, fault } => self.task_refused(now, &task, fault),
         }
     }
@@ -193,12 +189,11 @@ impl Ledger {
     pub fn next_at(&mut self, room: Room) -> Option<Moment> {
         let batches = &self.batches;
         let jobs = &self.jobs;
-        let tasks = &self.tasks;
         let submit =
             self.submit_queue.peek(|n, at| batches[n as usize].due == Some(at)).filter(|_| room.submit > 0);
         let look_up =
             self.lookup_queue.peek(|n, at| jobs[n as usize].due == Some(at)).filter(|_| room.look_up > 0);
-        let look = self.look_queue.peek(|n, at| tasks[n as usize].due == Some(at)).filter(|_| room.look > 0);
+        let look = self.planner.next_at().filter(|_| room.look > 0);
         submit.into_iter().chain(look_up).chain(look).min()
     }
 
@@ -237,8 +232,8 @@ impl Ledger {
 
     /// Where the run stands.
     pub fn progress(&self) -> Progress {
-        let late = self.listing.expected().map(|expected| expected.late);
-        let task_time_ms = late.map(|late| u64::try_from(late.as_millis()).unwrap_or(u64::MAX));
+        let longest = self.planner.longest_usual();
+        let task_time_ms = longest.map(|late| u64::try_from(late.as_millis()).unwrap_or(u64::MAX));
         Progress { task_time_ms, ..self.progress }
     }
 
@@ -276,30 +271,50 @@ impl Ledger {
         self.notices.push(Notice::Warning { message });
     }
 
-    pub(super) fn due_batch(&mut self, now: Moment) -> Option<Work> {
+    fn due_batch(&mut self, now: Moment) -> Option<Work> {
         let batches = &self.batches;
         let batch = self.submit_queue.pop(now, |n, at| batches[n as usize].due == Some(at))?;
         Some(self.take_batch(batch))
     }
 
-    pub(super) fn due_job(&mut self, now: Moment) -> Option<Work> {
+    fn due_job(&mut self, now: Moment) -> Option<Work> {
         let jobs = &self.jobs;
         let job = self.lookup_queue.pop(now, |n, at| jobs[n as usize].due == Some(at))?;
         Some(self.take_job(now, job))
     }
 
-    pub(super) fn due_task(&mut self, now: Moment) -> Option<Work> {
-        if let Some(page) = self.due_page(now) {
-            return Some(page);
-        }
-        loop {
-            let tasks = &self.tasks;
-            let task = self.look_queue.pop(now, |n, at| tasks[n as usize].due == Some(at))?;
-            self.tasks[task as usize].due = None;
-            if let Some(work) = self.look_or_list(now, task) {
-                return Some(work);
-            }
-        }
+    fn due_task(&mut self, now: Moment) -> Option<Work> {
+        let (planner, tasks) = self.planner(now);
+        Some(match planner.due(now, &tasks)? {
+            Poll::Task(task) => Work::Look { task: self.tasks[task as usize].id.clone() },
+            Poll::Page(page, filter) => Work::List { page, filter },
+        })
+    }
+
+    /// The planner, and the tasks as it sees them.
+    pub(super) fn planner(&mut self, now: Moment) -> (&mut Planner, TaskTable<'_>) {
+        let Progress { tasks, tasks_ended, .. } = self.progress;
+        let counts = Counts {
+            known: tasks,
+            open: tasks - tasks_ended,
+            are_all_known: self.undecided == 0,
+            is_fresh: self.is_fresh,
+        };
+        let table = TaskTable {
+            media: &self.media,
+            jobs: &self.jobs,
+            tasks: &self.tasks,
+            index: &self.task_index,
+            now,
+            counts,
+            is_own: !self.batches.is_empty(),
+        };
+        (&mut self.planner, table)
+    }
+
+    /// When the newest task of this run became known; `None` as long as more may come.
+    pub(crate) fn complete_since(&self) -> Option<Moment> {
+        (self.open_batches == 0 && self.undecided == 0).then_some(self.last_known)
     }
 
     pub(super) fn plan_batch(&mut self, batch: u32, at: Moment) {
@@ -310,10 +325,5 @@ impl Ledger {
     pub(super) fn plan_lookup(&mut self, job: u32, at: Moment) {
         self.jobs[job as usize].due = Some(at);
         self.lookup_queue.push(at, job);
-    }
-
-    pub(super) fn plan_look(&mut self, task: u32, at: Moment) {
-        self.tasks[task as usize].due = Some(at);
-        self.look_queue.push(at, task);
     }
 }

@@ -1,6 +1,7 @@
 //! When tasks are looked at, and when they are listed.
 
 use super::*;
+use crate::run::polling::Tasks as _;
 
 /// A run whose first two media have 30 tasks each, submitted at 1 s and known at 2 s; nothing is known of the others yet.
 pub(super) fn sixty_tasks_of(ids: &[&str]) -> Ledger {
@@ -57,10 +58,11 @@ pub(super) fn rows_of(media: &str, tasks: std::ops::Range<u32>, status: &TaskSta
 
 #[test]
 fn a_listed_row_of_somebody_elses_url_does_not_stand_for_our_task() {
-    let ledger = sixty_tasks();
+    let mut ledger = sixty_tasks();
+    let (_, tasks) = ledger.planner(at(4));
     let row = |url: &str| TaskRow::new(task("m1-1"), url, TaskStatus::Complete);
-    assert!(ledger.listed_task(&row("http://A/m1-1")).is_some());
-    assert!(ledger.listed_task(&row("https://other/m1-1")).is_none());
+    assert!(tasks.of_row(&row("http://A/m1-1")).is_some());
+    assert!(tasks.of_row(&row("https://other/m1-1")).is_none());
 }
 
 #[test]
@@ -145,47 +147,6 @@ fn a_task_that_a_round_should_have_shown_is_asked_for_alone() {
     assert!(due(&mut ledger, at(4)).is_empty(), "they may be too fresh to be listed");
     round(&mut ledger, at(9));
     assert_eq!(sorted(due(&mut ledger, at(10))), ["look at m1-1", "look at m1-2"]);
-}
-
-/// A first round over six pages, of which the second and the fourth have open tasks then.
-fn two_of_six_pages() -> Ledger {
-    let mut ledger = sixty_tasks();
-    assert_eq!(due(&mut ledger, at(4)), ["list page 2"]);
-    for page in [2, 1, 3, 4] {
-        let rows = match page {
-            2 => rows_of("m2", 0..30, &TaskStatus::Refreshing),
-            3 => rows_of("m1", 0..10, &TaskStatus::Complete),
-            4 => rows_of("m1", 10..30, &TaskStatus::Refreshing),
-            _ => vec![],
-        };
-        ledger.apply(at(5), listed(page, rows, 50, 300));
-        let next = [("list page 1", 2), ("list page 3", 1), ("list page 4", 3)];
-        let next: Vec<&str> =
-            next.iter().filter(|(_, after)| *after == page).map(|(word, _)| *word).collect();
-        assert_eq!(due(&mut ledger, at(5)), next);
-    }
-    ledger
-}
-
-#[test]
-fn a_later_round_asks_only_for_pages_on_which_open_tasks_stood() {
-    let mut ledger = two_of_six_pages();
-    assert_eq!(due(&mut ledger, at(9)), ["list page 4"]);
-    ledger.apply(at(9), listed(4, rows_of("m1", 10..30, &TaskStatus::Complete), 50, 300));
-    assert_eq!(due(&mut ledger, at(9)), ["list page 2"]);
-    ledger.apply(at(9), listed(2, rows_of("m2", 0..30, &TaskStatus::Complete), 50, 300));
-    due(&mut ledger, at(9));
-    assert!(ledger.is_settled());
-}
-
-#[test]
-fn a_task_that_has_left_its_page_is_found_again() {
-    let mut ledger = two_of_six_pages();
-    for page in [4, 2] {
-        assert_eq!(due(&mut ledger, at(9)), [format!("list page {page}")]);
-        ledger.apply(at(9), listed(page, vec![], 50, 300));
-    }
-    assert_eq!(due(&mut ledger, at(13)), ["list page 6"], "nothing stood where it was: all pages again");
 }
 
 #[test]

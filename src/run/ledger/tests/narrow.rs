@@ -34,7 +34,9 @@ fn a_round_that_meets_many_of_others_goes_on_without_them() {
     assert_eq!(due(&mut ledger, at(5)), [format!("list page 1 {OURS}")]);
     ledger.apply(at(6), listed(1, rows_of("m2", 0..30, &TaskStatus::Refreshing), 50, 60));
     assert!(due(&mut ledger, at(6)).is_empty());
-    assert_eq!(due(&mut ledger, at(9)), [format!("list page 1 {OURS}")], "by place");
+    assert_eq!(due(&mut ledger, at(9)), [format!("list page 2 {OURS}")]);
+    ledger.apply(at(9), listed(2, rows_of("m1", 0..30, &TaskStatus::Complete), 10, 60));
+    assert_eq!(due(&mut ledger, at(9)), [format!("list page 1 {OURS}")]);
     ledger.apply(at(9), listed(1, rows_of("m2", 0..30, &TaskStatus::Complete), 50, 60));
     due(&mut ledger, at(9));
     assert!(ledger.is_settled());
@@ -49,7 +51,7 @@ fn a_round_that_is_dense_with_ours_is_not_cut_short() {
 }
 
 #[test]
-fn places_of_one_view_mean_nothing_in_another() {
+fn a_whole_round_that_narrowing_would_shorten_is_followed_by_a_narrowed_one() {
     let mut ledger = sixty_tasks();
     assert_eq!(due(&mut ledger, at(4)), ["list page 2"]);
     for page in [2, 1, 3, 4, 5] {
@@ -66,7 +68,7 @@ fn places_of_one_view_mean_nothing_in_another() {
     }
     let words = sorted(due(&mut ledger, at(9)));
     assert!(words.contains(&format!("list page 2 {OURS}")), "two pages instead of four or five: {words:?}");
-    assert!(!words.iter().any(|word| word.starts_with("look at")), "no place is known yet: {words:?}");
+    assert!(!words.iter().any(|word| word.starts_with("look at")), "{words:?}");
 }
 
 #[test]
@@ -203,35 +205,4 @@ fn a_filter_that_does_not_fit_all_of_ours_any_more_is_replaced_in_mid_round() {
         let words = due(&mut ledger, at(5));
         assert!(words.contains(&next.to_owned()), "{words:?}");
     }
-}
-
-#[test]
-fn a_listing_of_running_tasks_leaves_their_places_alone() {
-    let mut ledger = amid_others();
-    for page in [2, 1, 3, 4, 5, 6] {
-        let now = at(5);
-        assert_eq!(due(&mut ledger, now), [format!("list page {page} {OURS}")]);
-        let first = (page - 1) * 5;
-        let mut rows = rows_of("m1", first..first + 5, &TaskStatus::Refreshing);
-        rows.extend(rows_of("m2", first..first + 5, &TaskStatus::Refreshing));
-        ledger.apply(now, listed(page, rows, 50, 300));
-    }
-    due(&mut ledger, at(5));
-    // Four on each page stay open.
-    for page in 0..6 {
-        for n in page * 5 + 2..page * 5 + 5 {
-            ledger.apply(at(6), seen(&format!("m1-{n}"), TaskStatus::Complete));
-            ledger.apply(at(6), seen(&format!("m2-{n}"), TaskStatus::Complete));
-        }
-    }
-    let places = |ledger: &Ledger| (ledger.listing.pages.used(), ledger.listing.pages.placed());
-    assert_eq!(places(&ledger), (6, 23));
-    // As if such a round had been before, and had brought no single call.
-    ledger.listing.narrowing.tail_ended(0);
-    let words: Vec<String> = (7..60).flat_map(|now| due(&mut ledger, at(now))).collect();
-    assert_eq!(words, [format!("list page 1 {RUNNING}")], "six pages are dear for so few");
-    let open = |media: &str, page: u32| rows_of(media, page * 5..page * 5 + 2, &TaskStatus::Refreshing);
-    let rows: Vec<TaskRow> = (0..6).flat_map(|page| [open("m1", page), open("m2", page)].concat()).collect();
-    ledger.apply(at(60), listed(1, rows, 24, 24));
-    assert_eq!(places(&ledger), (6, 23));
 }

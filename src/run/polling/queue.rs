@@ -7,15 +7,15 @@ use crate::model::Moment;
 
 /// Row numbers by the time they are due.
 #[derive(Debug, Default)]
-pub(super) struct Queue(BinaryHeap<Reverse<(Moment, u32)>>);
+pub(crate) struct Queue(BinaryHeap<Reverse<(Moment, u32)>>);
 
 impl Queue {
-    pub(super) fn push(&mut self, at: Moment, row: u32) {
+    pub(crate) fn push(&mut self, at: Moment, row: u32) {
         self.0.push(Reverse((at, row)));
     }
 
     /// The first time that is still planned for.
-    pub(super) fn peek(&mut self, is_live: impl Fn(u32, Moment) -> bool) -> Option<Moment> {
+    pub(crate) fn peek(&mut self, is_live: impl Fn(u32, Moment) -> bool) -> Option<Moment> {
         loop {
             let &Reverse((at, row)) = self.0.peek()?;
             if is_live(row, at) {
@@ -26,7 +26,7 @@ impl Queue {
     }
 
     /// Takes the first row if its time has come.
-    pub(super) fn pop(&mut self, now: Moment, is_live: impl Fn(u32, Moment) -> bool) -> Option<u32> {
+    pub(crate) fn pop(&mut self, now: Moment, is_live: impl Fn(u32, Moment) -> bool) -> Option<u32> {
         self.peek(is_live).filter(|at| *at <= now)?;
         self.0.pop().map(|Reverse((_, row))| row)
     }
