@@ -31,24 +31,18 @@ impl From<&Error> for Fault {
     }
 }
 
-/// Something that is known.
+/// Something that is known. Batches are numbered from 0.
+#[doc(hidden)]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "fact", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Fact {
     /// A batch is about to be sent: without an answer after it, its outcome is unknown.
-    Submitting {
-        /// Which, from 0.
-        batch: u32,
-    },
+    Submitting { batch: u32 },
     /// A batch was called back before it left: it is still to be sent.
-    Withdrawn {
-        /// Which, from 0.
-        batch: u32,
-    },
+    Withdrawn { batch: u32 },
     /// A batch was taken.
     Submitted {
-        /// Which, from 0.
         batch: u32,
         /// Its job, unless every media was refused.
         job: Option<JobId>,
@@ -56,92 +50,45 @@ pub enum Fact {
         not_found: Vec<String>,
         /// Media that the caller may not use.
         forbidden: Vec<String>,
-        /// The id of the request.
         request_id: Option<RequestId>,
     },
     /// A batch was certainly not taken, and is given up.
-    NotSubmitted {
-        /// Which, from 0.
-        batch: u32,
-        /// Why.
-        fault: Fault,
-    },
+    NotSubmitted { batch: u32, fault: Fault },
     /// The answer to a batch got lost.
-    OutcomeUnknown {
-        /// Which, from 0.
-        batch: u32,
-        /// What was seen instead.
-        fault: Fault,
-    },
+    OutcomeUnknown { batch: u32, fault: Fault },
     /// Nothing more is submitted; batches that were not sent are given up.
-    Halted {
-        /// Why.
-        fault: Fault,
-    },
+    Halted { fault: Fault },
     /// An event came.
     Event(Box<MediaRefreshEvent>),
-    /// A job was looked up.
-    LookedUp {
-        /// The job.
-        job: JobId,
-        /// Its rows so far.
-        rows: Vec<JobRow>,
-    },
-    /// Lookups are refused, for any job.
-    LookupsRefused {
-        /// Why.
-        fault: Fault,
-    },
+    /// A job was queried: its rows so far.
+    #[serde(rename = "looked_up")]
+    JobQueried { job: JobId, rows: Vec<JobRow> },
+    /// Queries of jobs are refused, for any job.
+    LookupsRefused { fault: Fault },
     /// The service refuses to tell of this job.
-    JobRefused {
-        /// The job.
-        job: JobId,
-        /// Why.
-        fault: Fault,
-    },
-    /// Lookups of this job fail for longer than a call is repeated, and events told of all its media.
-    LookupFailed {
-        /// The job.
-        job: JobId,
-        /// Why.
-        fault: Fault,
-    },
-    /// No event has told of this job for the whole grace, and there are no lookups.
-    GraceOver {
-        /// The job.
-        job: JobId,
-    },
-    /// Lookups have not shown some media of this job for the whole grace.
+    JobRefused { job: JobId, fault: Fault },
+    /// Queries of this job fail for longer than a call is repeated, and events told of all its media.
+    LookupFailed { job: JobId, fault: Fault },
+    /// No event has told of this job for the whole grace, and there are no queries.
+    GraceOver { job: JobId },
+    /// Queries have not shown some media of this job for the whole grace.
     Unshown {
-        /// The job.
         job: JobId,
-        /// Those that an event told of stand on that.
-        heard: bool,
+        /// Those that an event told of are as it said.
+        #[serde(rename = "heard")]
+        with_event: bool,
         /// Those that nothing told of have failed.
-        unheard: bool,
+        #[serde(rename = "unheard")]
+        without_event: bool,
     },
     /// Not everything that was named for a media was shown within the grace.
-    NotShown {
-        /// Its job.
-        job: JobId,
-        /// The media.
-        media: MediaId,
-    },
+    NotShown { job: JobId, media: MediaId },
     /// A job of others has no more media than are known.
-    JobClosed {
-        /// The job.
-        job: JobId,
-    },
-    /// The service answers a lookup of this job with a code that nobody knows.
-    JobUnclear {
-        /// The job.
-        job: JobId,
-        /// What it answered.
-        fault: Fault,
-    },
-    /// A task was looked at.
+    JobClosed { job: JobId },
+    /// The service answers a query of this job with a code that nobody knows.
+    JobUnclear { job: JobId, fault: Fault },
+    /// A task was polled.
     TaskSeen {
-        /// The task.
         task: TaskId,
         /// Its rows so far.
         rows: Vec<TaskRow>,
@@ -149,17 +96,11 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         total: Option<u64>,
     },
-    /// The service answers a look at this task with a code that nobody knows.
-    TaskUnclear {
-        /// The task.
-        task: TaskId,
-        /// What it answered.
-        fault: Fault,
-    },
-    /// A page of a listing was read. What it shows of our tasks becomes facts when the round is through: a URL may stand in
-    /// it twice, on different pages.
+    /// The service answers a poll of this task with a code that nobody knows.
+    TaskUnclear { task: TaskId, fault: Fault },
+    /// A page of a listing, from 1, was read. What it shows of our tasks becomes facts when the round is through: a URL may
+    /// stand in it twice, on different pages.
     Listed {
-        /// Which, from 1.
         page: u32,
         /// Rows on it, those of others included.
         rows: Vec<TaskRow>,
@@ -169,10 +110,25 @@ pub enum Fact {
     /// The service refuses to list tasks; where the listing was narrowed, so narrowed.
     ListingRefused,
     /// The service refuses to tell of this task.
-    TaskRefused {
-        /// The task.
-        task: TaskId,
-        /// Why.
-        fault: Fault,
-    },
+    TaskRefused { task: TaskId, fault: Fault },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_on_disk_stays() {
+        let job = || JobId::new("J").unwrap();
+        for (fact, text) in [
+            (Fact::JobQueried { job: job(), rows: vec![] }, r#"{"fact":"looked_up","job":"J","rows":[]}"#),
+            (
+                Fact::Unshown { job: job(), with_event: true, without_event: false },
+                r#"{"fact":"unshown","job":"J","heard":true,"unheard":false}"#,
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&fact).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Fact>(text).unwrap(), fact);
+        }
+    }
 }

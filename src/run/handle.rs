@@ -100,18 +100,18 @@ where
 {
     let (sender, receiver) = unbounded_channel();
     let stop = setup.stop.child_token();
-    let observer = Arc::new(Teller { observer: setup.observer.clone(), steps: sender });
+    let observer = Arc::new(StepSender { observer: setup.observer.clone(), steps: sender });
     let watched = Setup { observer, stop: stop.clone(), ..setup.clone() };
     let task = AbortOnDropHandle::new(tokio::spawn(work(watched)));
     (Run { task, stop }, Steps(receiver))
 }
 
-struct Teller {
+struct StepSender {
     observer: Arc<dyn Observer>,
     steps: UnboundedSender<Step>,
 }
 
-impl Observer for Teller {
+impl Observer for StepSender {
     fn notice(&self, notice: &Notice, progress: &Progress) {
         self.observer.notice(notice, progress);
         if !self.steps.is_closed() {

@@ -14,16 +14,15 @@ mod events;
 mod jobs;
 mod media;
 mod named;
+mod pending_events;
 mod reopen;
 mod rows;
 mod settings;
 mod state;
-mod strangers;
 mod task_table;
 mod tasks;
 mod verdict;
 mod view;
-mod words;
 mod work;
 
 #[cfg(test)]
@@ -34,4 +33,4 @@ pub use crate::model::{Fact, Fault, Moment};
 pub(crate) use settings::GRACE;
 pub use settings::Settings;
 pub use state::Ledger;
-pub use work::{Room, Work};
+pub use work::{Slots, Work};

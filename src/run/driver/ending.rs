@@ -43,9 +43,9 @@ impl Driver<'_> {
             let unknown = |batch| Fact::OutcomeUnknown { batch, fault: lost.clone() };
             let mut facts: Vec<Fact> = self.ledger.sending().into_iter().map(unknown).collect();
             facts.push(Fact::Halted { fault });
-            self.note(facts).await;
+            self.write_and_apply(facts).await;
         }
-        self.tell_all();
+        self.notify_all();
         end
     }
 
@@ -59,7 +59,7 @@ impl Driver<'_> {
         if matches!(end, End::Deadline | End::Stopped) {
             let is_not_whole = self.ledger.why_not_whole();
             for trouble in self.call_log.troubles().into_iter().chain(is_not_whole) {
-                self.tell(&Notice::Warning { message: trouble.clone() });
+                self.notify(&Notice::Warning { message: trouble.clone() });
                 self.journal.add_note(trouble);
             }
         }
@@ -67,9 +67,9 @@ impl Driver<'_> {
         let written =
             self.journal.finish(&self.record.run, outcome, is_over, finished_at, calls.clone()).await;
         if let Some(lost) = written {
-            self.tell(&Notice::Warning { message: lost });
+            self.notify(&Notice::Warning { message: lost });
         }
-        self.tell(&Notice::Finished { outcome });
+        self.notify(&Notice::Finished { outcome });
         let mut report = report(&self.record, &self.ledger, media, outcome, finished_at, calls);
         if let Some(events) = &self.events {
             report.summary.events_rejected = events.inbox.counts().rejected - self.rejected_before;

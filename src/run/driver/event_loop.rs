@@ -9,13 +9,13 @@ use super::state::{Driver, End, Wake};
 use crate::error::Result;
 use crate::event::{Delivery, Mail, Subscription};
 use crate::model::{Fact, Moment, Order, Report};
-use crate::run::ledger::{Room, Work};
+use crate::run::ledger::{Slots, Work};
 use crate::run::observer::Notice;
 
 /// The last looks fall on the deadline; their answers may take so long.
-const LAST_LOOK: Duration = Duration::from_secs(1);
+const LAST_POLL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Calls of each kind that may be in flight at once. The pace of the client is the real limit.
-const ROOM: Room = Room { submit: 8, look_up: 8, look: 16 };
+const SLOTS: Slots = Slots { submit: 8, query_job: 8, poll_task: 16 };
 
 impl Driver<'_> {
     pub(super) async fn run(mut self) -> Result<Report> {
@@ -24,7 +24,7 @@ impl Driver<'_> {
             Order::Wait(request) => request.jobs.len(),
         };
         if !self.once {
-            self.tell(&Notice::Started {
+            self.notify(&Notice::Started {
                 run_id: self.record.run.clone(),
                 task_type: self.ledger.task_type(),
                 media: self.ledger.progress().media,
@@ -38,10 +38,10 @@ impl Driver<'_> {
                 self.age.as_secs() / 3_600,
                 HISTORY.as_secs() / 86_400
             );
-            self.tell(&Notice::Warning { message });
+            self.notify(&Notice::Warning { message });
         }
         if let Some(message) = self.warning.take() {
-            self.tell(&Notice::Warning { message });
+            self.notify(&Notice::Warning { message });
         }
         let end = self.drive().await;
         let end = self.wind_down(end).await;
@@ -52,7 +52,7 @@ impl Driver<'_> {
     async fn drive(&mut self) -> End {
         loop {
             self.hand_out().await;
-            self.tell_all();
+            self.notify_all();
             if let Some(end) = self.ended() {
                 return end;
             }
@@ -78,7 +78,7 @@ impl Driver<'_> {
         match wake {
             Wake::Done(done) => self.done(done, &mut facts),
             Wake::Mail(first) => mail.push(first),
-            Wake::Notice(notice) => self.tell(&notice),
+            Wake::Notice(notice) => self.notify(&notice),
             Wake::Stopped | Wake::Time => return,
         }
         while let Some(done) = self.calls.try_join_next() {
@@ -96,10 +96,10 @@ impl Driver<'_> {
                     facts.push(Fact::Event(Box::new(event)));
                     deliveries.push(*delivery);
                 }
-                Mail::Warning(message) => self.tell(&Notice::Warning { message }),
+                Mail::Warning(message) => self.notify(&Notice::Warning { message }),
             }
         }
-        self.note(facts).await;
+        self.write_and_apply(facts).await;
         for Delivery { event, recorded } in deliveries {
             // Asked after it was applied: only then is it known whose it is. The receiver may have stopped waiting; the
             // event counts all the same.
@@ -108,41 +108,41 @@ impl Driver<'_> {
     }
 
     /// Writes facts down, then applies them; and so those that follow from them.
-    pub(super) async fn note(&mut self, mut facts: Vec<Fact>) {
+    pub(super) async fn write_and_apply(&mut self, mut facts: Vec<Fact>) {
         while !facts.is_empty() {
             let now = self.now();
             if let Some(lost) = self.journal.write(&self.record.run, now, &self.ledger, &facts).await {
-                self.tell(&Notice::Warning { message: lost });
+                self.notify(&Notice::Warning { message: lost });
             }
             for fact in facts {
                 self.ledger.apply(now, fact);
             }
-            facts = self.ledger.take_notes();
+            facts = self.ledger.take_follow_ups();
         }
     }
 
     /// Takes all the work that is due and for which there is room.
     async fn hand_out(&mut self) {
         let now = self.now();
-        if now >= self.deadline + LAST_LOOK || self.fatal.is_some() {
+        if now >= self.deadline + LAST_POLL_TIMEOUT || self.fatal.is_some() {
             return;
         }
         loop {
-            let (mut facts, mut calls, mut room) = (Vec::new(), Vec::new(), self.room());
-            while let Some(work) = self.ledger.due(now, room) {
+            let (mut facts, mut calls, mut slots) = (Vec::new(), Vec::new(), self.slots());
+            while let Some(work) = self.ledger.due(now, slots) {
                 match work {
-                    Work::Note(fact) => facts.push(fact),
+                    Work::Apply(fact) => facts.push(fact),
                     Work::Submit { batch } => {
-                        room.submit -= 1;
+                        slots.submit -= 1;
                         facts.push(Fact::Submitting { batch });
                         calls.push(work);
                     }
-                    Work::LookUp { .. } => {
-                        room.look_up -= 1;
+                    Work::QueryJob { .. } => {
+                        slots.query_job -= 1;
                         calls.push(work);
                     }
-                    Work::Look { .. } | Work::List { .. } => {
-                        room.look -= 1;
+                    Work::PollTask { .. } | Work::ListTasks { .. } => {
+                        slots.poll_task -= 1;
                         calls.push(work);
                     }
                 }
@@ -150,7 +150,7 @@ impl Driver<'_> {
             if facts.is_empty() && calls.is_empty() {
                 return;
             }
-            self.note(facts).await;
+            self.write_and_apply(facts).await;
             for work in calls {
                 self.begin(work);
             }
@@ -167,9 +167,9 @@ impl Driver<'_> {
         }
         let now = self.now();
         if self.once {
-            let rested = self.calls.is_empty() && self.ledger.next_at(self.room()).is_none_or(|at| at > now);
+            let rested = self.calls.is_empty() && self.ledger.next_at(self.slots()).is_none_or(|at| at > now);
             let asked = rested && !self.ledger.has_unasked();
-            return (asked || now >= self.deadline + LAST_LOOK).then_some(End::Checked);
+            return (asked || now >= self.deadline + LAST_POLL_TIMEOUT).then_some(End::Checked);
         }
         if self.options.fail_fast && failed {
             return Some(End::FailedFast);
@@ -177,40 +177,40 @@ impl Driver<'_> {
         if !self.options.wait && self.ledger.is_submitted() {
             return Some(End::Submitted);
         }
-        let last_words = now < self.deadline + LAST_LOOK && !self.calls.is_empty();
+        let last_words = now < self.deadline + LAST_POLL_TIMEOUT && !self.calls.is_empty();
         (now >= self.deadline && !last_words).then_some(End::Deadline)
     }
 
     /// When the loop must look again, though nothing happens before.
     fn wake_at(&mut self) -> Instant {
         let now = self.now();
-        let over = if now < self.deadline { self.deadline } else { self.deadline + LAST_LOOK };
-        let room = self.room();
-        let due = self.ledger.next_at(room).filter(|_| now < self.deadline);
+        let over = if now < self.deadline { self.deadline } else { self.deadline + LAST_POLL_TIMEOUT };
+        let slots = self.slots();
+        let due = self.ledger.next_at(slots).filter(|_| now < self.deadline);
         self.anchor + due.map_or(over, |at| at.min(over)).since(Moment::after(self.age))
     }
 
-    pub(super) fn tell_all(&mut self) {
+    pub(super) fn notify_all(&mut self) {
         while let Ok(notice) = self.notices.try_recv() {
-            self.tell(&notice);
+            self.notify(&notice);
         }
         for notice in self.ledger.take_notices() {
-            self.tell(&notice);
+            self.notify(&notice);
         }
     }
 
-    pub(super) fn tell(&self, notice: &Notice) {
+    pub(super) fn notify(&self, notice: &Notice) {
         self.observer.notice(notice, &self.ledger.progress());
     }
 
-    fn room(&self) -> Room {
+    fn slots(&self) -> Slots {
         // From the deadline on, only last looks are worth starting; one that only asks submits nothing.
         let may_submit = !self.once && self.now() < self.deadline;
-        let submit = if may_submit { ROOM.submit } else { self.in_flight.submit };
-        Room {
+        let submit = if may_submit { SLOTS.submit } else { self.in_flight.submit };
+        Slots {
             submit: submit - self.in_flight.submit,
-            look_up: ROOM.look_up - self.in_flight.look_up,
-            look: ROOM.look - self.in_flight.look,
+            query_job: SLOTS.query_job - self.in_flight.query_job,
+            poll_task: SLOTS.poll_task - self.in_flight.poll_task,
         }
     }
 

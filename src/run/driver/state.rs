@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::event::{Inbox, Mail, Subscription};
 use crate::ids::{JobId, TaskId};
 use crate::model::{Moment, RunOptions, RunRecord};
-use crate::run::ledger::{Ledger, Room};
+use crate::run::ledger::{Ledger, Slots};
 use crate::run::observer::{Notice, Observer};
 use crate::run::setup::Setup;
 use crate::vod::{JobRow, Submission, TaskPage, TaskRows, VodClient};
@@ -30,7 +30,7 @@ pub(super) struct Driver<'a> {
     pub(super) events: Option<Subscription>,
     pub(super) rejected_before: u64,
     pub(super) calls: JoinSet<Done>,
-    pub(super) in_flight: Room,
+    pub(super) in_flight: Slots,
     /// Ends the waits of calls in flight, not the calls.
     pub(super) soft_stop: CancellationToken,
     pub(super) call_log: Arc<CallLog>,
@@ -58,9 +58,9 @@ pub(super) enum Wake {
 /// A call that came back.
 pub(super) enum Done {
     Submitted(u32, Result<Submission>),
-    LookedUp(JobId, Result<Vec<JobRow>>),
-    Looked(TaskId, Result<TaskRows>),
-    Listed { page: u32, is_narrowed: bool, answer: Result<TaskPage> },
+    JobQueried(JobId, Result<Vec<JobRow>>),
+    TaskPolled(TaskId, Result<TaskRows>),
+    TasksListed { page: u32, is_narrowed: bool, answer: Result<TaskPage> },
 }
 
 /// How the loop ended.
@@ -103,7 +103,7 @@ impl<'a> Driver<'a> {
             events: setup.inbox.as_ref().map(Inbox::subscribe),
             rejected_before: setup.inbox.as_ref().map_or(0, |inbox| inbox.counts().rejected),
             calls: JoinSet::new(),
-            in_flight: Room { submit: 0, look_up: 0, look: 0 },
+            in_flight: Slots { submit: 0, query_job: 0, poll_task: 0 },
             soft_stop,
             call_log,
             notices,

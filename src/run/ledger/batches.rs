@@ -36,7 +36,7 @@ impl Ledger {
         if entry.state == BatchState::Unknown {
             if !self.settings.resubmit || entry.lost >= MOST_LOST {
                 let fault = entry.fault.clone().unwrap_or_else(|| outcome_unknown("no answer came"));
-                return Work::Note(Fact::NotSubmitted { batch: number, fault });
+                return Work::Apply(Fact::NotSubmitted { batch: number, fault });
             }
             if let Some(task_type) = self.settings.task_type {
                 let media = entry.batch.media.len() as u64;
@@ -108,9 +108,9 @@ impl Ledger {
         });
         if let (Some(job), Some(number)) = (job, job_number) {
             self.begin_waiting(now, number);
-            self.hear_strangers(now, &job);
+            self.apply_pending_events(now, &job);
         }
-        self.forget_strangers();
+        self.drop_pending_events();
     }
 
     pub(super) fn not_submitted(&mut self, now: Moment, number: u32, fault: &Fault) {
@@ -124,7 +124,7 @@ impl Ledger {
         entry.fault = Some(fault.clone());
         let media = entry.batch.media.len() as u64;
         self.notices.push(Notice::NotSubmitted { media, error: fault.error.clone() });
-        self.forget_strangers();
+        self.drop_pending_events();
     }
 
     pub(super) fn outcome_unknown(&mut self, now: Moment, number: u32, fault: &Fault) {
@@ -154,7 +154,7 @@ impl Ledger {
         let is_ours = |event: &crate::event::MediaRefreshEvent| {
             event.correlation.as_ref().is_some_and(|mark| mark.run == run && mark.batch == number)
         };
-        if let Some(job) = self.strangers.job_of(is_ours) {
+        if let Some(job) = self.pending_events.job_of(is_ours) {
             self.adopt(now, number, job);
         }
     }
@@ -210,9 +210,9 @@ impl Ledger {
     }
 
     /// Events of unknown jobs are kept while a submit answer may still name their job.
-    fn forget_strangers(&mut self) {
+    fn drop_pending_events(&mut self) {
         if self.open_batches == 0 {
-            self.events.foreign += self.strangers.clear();
+            self.events.foreign += self.pending_events.clear();
         }
     }
 }

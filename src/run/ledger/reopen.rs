@@ -19,14 +19,14 @@ impl Ledger {
                 self.batches.get(*batch as usize).is_some_and(|entry| entry.state != BatchState::Done)
             }
             Fact::Event(event) => match self.job_index.get(&event.job) {
-                None => self.open_batches > 0 && !self.strangers.holds(event),
+                None => self.open_batches > 0 && !self.pending_events.holds(event),
                 Some(&job) => event.row.as_ref().is_none_or(|row| {
                     let media = self.media_index.get(&(job, row.media.clone()));
-                    media.is_none_or(|media| self.tells_something(*media, event))
+                    media.is_none_or(|media| self.adds_anything(*media, event))
                 }),
             },
-            Fact::LookedUp { job, rows } => self.job_index.get(job).is_some_and(|job| {
-                let open = self.jobs[*job as usize].undecided > 0 || self.jobs[*job as usize].open;
+            Fact::JobQueried { job, rows } => self.job_index.get(job).is_some_and(|job| {
+                let open = self.jobs[*job as usize].unconfirmed > 0 || self.jobs[*job as usize].open;
                 open && !rows.is_empty()
             }),
             Fact::TaskSeen { task, rows, .. } => self.task_number(task).is_some_and(|task| {
@@ -56,7 +56,7 @@ impl Ledger {
     /// Whether a task is open that nobody has looked at since the run was opened. A walk over all: ask when idle.
     pub(crate) fn has_unasked(&self) -> bool {
         let unasked = |task: &TaskEntry| {
-            task.ended_at.is_none() && task.first_look.is_none() && !task.owners.is_empty()
+            task.ended_at.is_none() && task.first_poll.is_none() && !task.owners.is_empty()
         };
         self.tasks.iter().any(unasked)
     }
@@ -73,7 +73,7 @@ impl Ledger {
         self.settings.deadline = deadline;
         self.planner.set_deadline(deadline);
         self.lookups_refused = false;
-        self.notes.clear();
+        self.follow_ups.clear();
         self.unclear.clear();
         let lost = || {
             Fault::new(ErrorKind::Unavailable, code::OUTCOME_UNKNOWN, "the run ended before the answer came")
@@ -93,10 +93,10 @@ impl Ledger {
             let entry = &mut self.jobs[job as usize];
             (entry.known_since, entry.first_lookup, entry.looking) = (now, None, false);
             entry.changed_at = now;
-            if entry.undecided == 0 && !entry.open {
+            if entry.unconfirmed == 0 && !entry.open {
                 continue;
             }
-            if self.can_look_up() {
+            if self.can_query_jobs() {
                 self.plan_lookup(job, now);
             } else {
                 self.begin_waiting(now, job);
@@ -104,7 +104,7 @@ impl Ledger {
         }
         for task in 0..self.tasks.len() as u32 {
             let entry = &mut self.tasks[task as usize];
-            (entry.first_look, entry.looks) = (None, 0);
+            (entry.first_poll, entry.polls) = (None, 0);
             if entry.ended_at.is_none() && !entry.owners.is_empty() {
                 self.planner.plan(task, now);
             }

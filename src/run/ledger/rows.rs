@@ -50,14 +50,14 @@ pub(super) struct JobEntry {
     pub(super) lookups: u32,
     pub(super) first_lookup: Option<Moment>,
     /// Media without an event.
-    pub(super) unheard: u32,
+    pub(super) without_event: u32,
     /// Media of which it is not settled which tasks they have.
-    pub(super) undecided: u32,
+    pub(super) unconfirmed: u32,
     /// When its rows last changed.
     pub(super) changed_at: Moment,
     /// Of others: more media may show up.
     pub(super) open: bool,
-    pub(super) told_no_event: bool,
+    pub(super) has_noticed_no_event: bool,
     /// Why no media of it is known.
     pub(super) error: Option<Box<ReportedError>>,
 }
@@ -76,9 +76,9 @@ pub(super) struct MediaEntry {
     /// The looks that the last verdict asked for.
     pub(super) wanted: Wanted,
     /// Whether it was counted as decided.
-    pub(super) was_decided: bool,
+    pub(super) was_confirmed: bool,
     /// What an event said, until a lookup says better.
-    pub(super) heard: Option<Box<Heard>>,
+    pub(super) event_seen: Option<Box<EventSeen>>,
     /// Whether its tasks were accepted.
     pub(super) accepted: bool,
     pub(super) confirmed_by: Option<Source>,
@@ -89,7 +89,7 @@ pub(super) struct MediaEntry {
 
 /// What an event said of a media.
 #[derive(Debug)]
-pub(super) struct Heard {
+pub(super) struct EventSeen {
     pub(super) source: Source,
     pub(super) signed: bool,
     /// An event named tasks; it outranks a failure, because tasks can be asked about.
@@ -99,13 +99,13 @@ pub(super) struct Heard {
     pub(super) is_unread: bool,
 }
 
-impl Heard {
+impl EventSeen {
     pub(super) fn new(source: Source, signed: bool) -> Self {
         Self { source, signed, success: false, failure: None, is_unread: false }
     }
 
     /// Whether it can stand for a verdict. An event with a status word that nobody knows can't, nor one that can't be read.
-    pub(super) fn tells(&self) -> bool {
+    pub(super) fn is_conclusive(&self) -> bool {
         !self.is_unread && (self.success || self.failure.is_some())
     }
 }
@@ -120,8 +120,8 @@ impl MediaEntry {
             state: MediaState::Unfinished,
             error: None,
             wanted: Wanted::Nothing,
-            was_decided: false,
-            heard: None,
+            was_confirmed: false,
+            event_seen: None,
             accepted: false,
             confirmed_by: None,
             named_at: None,
@@ -130,7 +130,7 @@ impl MediaEntry {
     }
 
     /// Whether it is settled which tasks and URLs it has, or that it has none.
-    pub(super) fn is_decided(&self) -> bool {
+    pub(super) fn is_confirmed(&self) -> bool {
         self.refused.is_some() || self.named.certainty == Certainty::Settled
     }
 
@@ -145,8 +145,8 @@ impl MediaEntry {
     }
 
     /// Whether an event of a known sender can stand for a verdict.
-    pub(super) fn has_signed_word(&self) -> bool {
-        self.heard.as_deref().is_some_and(|heard| heard.signed && heard.tells())
+    pub(super) fn has_signed_event(&self) -> bool {
+        self.event_seen.as_deref().is_some_and(|event_seen| event_seen.signed && event_seen.is_conclusive())
     }
 
     pub(super) fn ended(&self) -> bool {
@@ -179,11 +179,11 @@ pub(super) struct TaskEntry {
     pub(super) owners: Owners,
     pub(super) rows: Box<[Row]>,
     pub(super) known_since: Moment,
-    pub(super) first_look: Option<Moment>,
+    pub(super) first_poll: Option<Moment>,
     /// The last look that showed it unfinished.
     pub(super) unfinished_at: Option<Moment>,
     pub(super) ended_at: Option<Moment>,
-    pub(super) looks: u32,
+    pub(super) polls: u32,
     /// Looks in a row that showed the same.
     pub(super) steady: u8,
     /// Rows that the service counts; 0 where it did not say.
@@ -282,10 +282,10 @@ impl TaskEntry {
             known_since: now,
             owners: Owners::default(),
             rows: Box::default(),
-            first_look: None,
+            first_poll: None,
             unfinished_at: None,
             ended_at: None,
-            looks: 0,
+            polls: 0,
             steady: 0,
             total: 0,
             error: None,
@@ -325,5 +325,19 @@ impl TaskEntry {
             new.splice(0..0, kept.filter(|old| !answered.contains(&old.key)));
         }
         self.rows = new.into();
+    }
+}
+
+/// More different words than this are a service gone mad: they are not told.
+const MOST_UNKNOWN_WORDS: usize = 20;
+
+/// Status words that are not documented: each is told once.
+#[derive(Debug, Default)]
+pub(super) struct UnknownWords(HashSet<Box<str>>);
+
+impl UnknownWords {
+    /// Whether a word was not met before, and is worth telling.
+    pub(super) fn is_new(&mut self, word: &str) -> bool {
+        !self.0.contains(word) && self.0.len() < MOST_UNKNOWN_WORDS && self.0.insert(word.into())
     }
 }

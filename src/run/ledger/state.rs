@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::rows::{BatchEntry, BatchState, JobEntry, MediaEntry, TaskEntry, Unclear};
+use super::pending_events::PendingEvents;
+use super::rows::{BatchEntry, BatchState, JobEntry, MediaEntry, TaskEntry, Unclear, UnknownWords};
 use super::settings::Settings;
-use super::strangers::Strangers;
 use super::task_table::{TaskIndex, TaskTable};
-use super::words::Words;
-use super::work::{Room, Work};
+use super::work::{Slots, Work};
 use crate::event::{Claim, MediaRefreshEvent};
 use crate::ids::{JobId, MediaId};
 use crate::model::{Fact, Moment, WaitRequest};
@@ -31,12 +30,12 @@ pub struct Ledger {
     pub(super) task_index: TaskIndex,
     pub(super) submit_queue: Queue,
     pub(super) lookup_queue: Queue,
-    pub(super) strangers: Strangers,
+    pub(super) pending_events: PendingEvents,
     pub(super) lookups_refused: bool,
     pub(super) open_batches: u32,
     pub(super) open_media: u32,
     /// Media whose tasks are not known for good: the service may list tasks of theirs that we do not know yet.
-    pub(super) undecided: u32,
+    pub(super) unconfirmed: u32,
     /// Jobs of others whose media may not all be known yet.
     pub(super) open_jobs: u32,
     /// Whether the caller said which media the jobs of others have, or how many.
@@ -45,10 +44,10 @@ pub struct Ledger {
     /// Media that one of several jobs must have, until a lookup shows which.
     pub(super) unplaced: HashMap<MediaId, u32>,
     /// Facts that time or a whole round of listings brought about, to be written down and applied.
-    pub(super) notes: Vec<Fact>,
+    pub(super) follow_ups: Vec<Fact>,
     /// Ids about which the service answers with codes that nobody knows.
     pub(super) unclear: HashMap<String, Unclear>,
-    pub(super) words: Words,
+    pub(super) unknown_words: UnknownWords,
     /// The run has not been away: a task is as old as the answer to its submission.
     pub(super) is_fresh: bool,
     /// When the newest task became known.
@@ -113,18 +112,18 @@ impl Ledger {
             task_index: TaskIndex::default(),
             submit_queue: Queue::default(),
             lookup_queue: Queue::default(),
-            strangers: Strangers::default(),
+            pending_events: PendingEvents::default(),
             lookups_refused: false,
             open_batches: 0,
             open_media: 0,
-            undecided: 0,
+            unconfirmed: 0,
             open_jobs: 0,
             knows_media: false,
             expect: 0,
             unplaced: HashMap::new(),
-            notes: Vec::new(),
+            follow_ups: Vec::new(),
             unclear: HashMap::new(),
-            words: Words::default(),
+            unknown_words: UnknownWords::default(),
             is_fresh: false,
             last_known: Moment::START,
             progress: Progress::default(),
@@ -134,7 +133,7 @@ impl Ledger {
     }
 
     /// Takes a fact in. A fact that tells nothing new changes nothing. What follows from it is in
-    /// [`take_notes`](Self::take_notes).
+    /// [`take_follow_ups`](Self::take_follow_ups).
     pub fn apply(&mut self, now: Moment, fact: Fact) {
         match fact {
             Fact::Submitting { batch } => self.submitting(batch),
@@ -146,21 +145,23 @@ impl Ledger {
             Fact::OutcomeUnknown { batch, fault } => self.outcome_unknown(now, batch, &fault),
             Fact::Halted { fault } => self.halted(now, &fault),
             Fact::Event(event) => self.event(now, *event),
-            Fact::LookedUp { job, rows } => self.looked_up(now, &job, rows),
+            Fact::JobQueried { job, rows } => self.job_queried(now, &job, rows),
             Fact::LookupsRefused { fault } => self.lookups_are_refused(now, &fault),
             Fact::JobRefused { job, fault } => self.job_failed(now, &job, &fault.error),
             Fact::JobUnclear { job, fault } => self.job_unclear(now, &job, fault),
             Fact::JobClosed { job } => self.job_closed(&job),
             Fact::LookupFailed { job, fault } => self.lookup_failed(now, &job, &fault.error),
             Fact::GraceOver { job } => self.grace_over(&job),
-            Fact::Unshown { job, heard, unheard } => self.unshown(now, &job, heard, unheard),
+            Fact::Unshown { job, with_event, without_event } => {
+                self.unshown(now, &job, with_event, without_event)
+            }
             Fact::NotShown { job, media } => self.not_shown(now, &job, &media),
             Fact::TaskSeen { task, rows, total } => self.task_seen(now, &task, rows, total),
             Fact::TaskUnclear { task, fault } => self.task_unclear(now, &task, fault),
             Fact::Listed { page, rows, total } => {
                 let (planner, tasks) = self.planner(now);
                 let facts = planner.listed(now, &tasks, page, rows, total);
-                self.notes.extend(facts);
+                self.follow_ups.extend(facts);
             }
             Fact::ListingRefused => {
                 let (planner, tasks) = self.planner(now);
@@ -171,29 +172,29 @@ impl Ledger {
     }
 
     /// Takes one piece of work that is due, if there is room for its kind.
-    pub fn due(&mut self, now: Moment, room: Room) -> Option<Work> {
-        if room.submit > 0
+    pub fn due(&mut self, now: Moment, slots: Slots) -> Option<Work> {
+        if slots.submit > 0
             && let Some(work) = self.due_batch(now)
         {
             return Some(work);
         }
-        if room.look_up > 0
+        if slots.query_job > 0
             && let Some(work) = self.due_job(now)
         {
             return Some(work);
         }
-        if room.look > 0 { self.due_task(now) } else { None }
+        if slots.poll_task > 0 { self.due_task(now) } else { None }
     }
 
     /// When the next work will be due, of the kinds that there is room for.
-    pub fn next_at(&mut self, room: Room) -> Option<Moment> {
+    pub fn next_at(&mut self, slots: Slots) -> Option<Moment> {
         let batches = &self.batches;
         let jobs = &self.jobs;
         let submit =
-            self.submit_queue.peek(|n, at| batches[n as usize].due == Some(at)).filter(|_| room.submit > 0);
+            self.submit_queue.peek(|n, at| batches[n as usize].due == Some(at)).filter(|_| slots.submit > 0);
         let look_up =
-            self.lookup_queue.peek(|n, at| jobs[n as usize].due == Some(at)).filter(|_| room.look_up > 0);
-        let look = self.planner.next_at().filter(|_| room.look > 0);
+            self.lookup_queue.peek(|n, at| jobs[n as usize].due == Some(at)).filter(|_| slots.query_job > 0);
+        let look = self.planner.next_at().filter(|_| slots.poll_task > 0);
         submit.into_iter().chain(look_up).chain(look).min()
     }
 
@@ -254,8 +255,8 @@ impl Ledger {
     }
 
     /// Facts that follow from those that were applied, and from time: they are to be written down and applied at once.
-    pub fn take_notes(&mut self) -> Vec<Fact> {
-        std::mem::take(&mut self.notes)
+    pub fn take_follow_ups(&mut self) -> Vec<Fact> {
+        std::mem::take(&mut self.follow_ups)
     }
 
     /// What happened since the last call, for people.
@@ -286,8 +287,8 @@ impl Ledger {
     fn due_task(&mut self, now: Moment) -> Option<Work> {
         let (planner, tasks) = self.planner(now);
         Some(match planner.due(now, &tasks)? {
-            Poll::Task(task) => Work::Look { task: self.tasks[task as usize].id.clone() },
-            Poll::Page(page, filter) => Work::List { page, filter },
+            Poll::Task(task) => Work::PollTask { task: self.tasks[task as usize].id.clone() },
+            Poll::Page(page, filter) => Work::ListTasks { page, filter },
         })
     }
 
@@ -297,7 +298,7 @@ impl Ledger {
         let counts = Counts {
             known: tasks,
             open: tasks - tasks_ended,
-            are_all_known: self.undecided == 0,
+            are_all_known: self.unconfirmed == 0,
             is_fresh: self.is_fresh,
         };
         let table = TaskTable {
@@ -314,7 +315,7 @@ impl Ledger {
 
     /// When the newest task of this run became known; `None` as long as more may come.
     pub(crate) fn complete_since(&self) -> Option<Moment> {
-        (self.open_batches == 0 && self.undecided == 0).then_some(self.last_known)
+        (self.open_batches == 0 && self.unconfirmed == 0).then_some(self.last_known)
     }
 
     pub(super) fn plan_batch(&mut self, batch: u32, at: Moment) {

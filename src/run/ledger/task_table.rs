@@ -66,7 +66,7 @@ impl Tasks for TaskTable<'_> {
             is_listable: self.is_own && owner.is_some_and(|owner| owner.named.has_one_url_a_task()),
             known_since: entry.known_since,
             age: job.map(|job| self.now.since(self.jobs[job as usize].known_since)),
-            polls: entry.looks,
+            polls: entry.polls,
         }
     }
 

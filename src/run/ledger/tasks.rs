@@ -77,8 +77,8 @@ impl Ledger {
         }
         self.learn_words(task, &rows);
         let entry = &mut self.tasks[task as usize];
-        entry.looks += 1;
-        entry.first_look.get_or_insert(now);
+        entry.polls += 1;
+        entry.first_poll.get_or_insert(now);
         if let Some(total) = total {
             entry.total = u32::try_from(total).unwrap_or(u32::MAX);
         }
@@ -97,7 +97,7 @@ impl Ledger {
     fn learn_words(&mut self, task: u32, rows: &[TaskRow]) {
         for row in rows {
             if let TaskStatus::Other(word) = &row.status
-                && self.words.is_new(word)
+                && self.unknown_words.is_new(word)
             {
                 let (id, url) = (&row.task, &row.object_path);
                 let warning = format!(
@@ -130,10 +130,10 @@ impl Ledger {
     pub(super) fn task_unclear(&mut self, now: Moment, id: &TaskId, fault: Fault) {
         let Some(task) = self.task_number(id) else { return };
         if self.is_clear_by_now(now, id.as_str(), &fault) {
-            self.notes.push(Fact::TaskRefused { task: id.clone(), fault });
+            self.follow_ups.push(Fact::TaskRefused { task: id.clone(), fault });
         }
         if self.tasks[task as usize].ended_at.is_none() {
-            self.tasks[task as usize].looks += 1;
+            self.tasks[task as usize].polls += 1;
             self.plan_next_poll(now, task);
         }
     }
@@ -205,7 +205,7 @@ impl Ledger {
         let is_wanted = self.is_wanted(task);
         let entry = &mut self.tasks[task as usize];
         match (is_wanted, entry.ended_at) {
-            (true, None) => entry.unfinished_at = entry.first_look.and(Some(now)),
+            (true, None) => entry.unfinished_at = entry.first_poll.and(Some(now)),
             (true, Some(_)) => {
                 entry.ended_at = None;
                 self.progress.tasks_ended -= 1;
@@ -218,7 +218,7 @@ impl Ledger {
 
     /// Tells when so many rows of a task were read that no page more is needed: all URLs are there of the media that it works
     /// for, or one of them where each task has one.
-    pub(crate) fn is_enough(&self, task: &TaskId) -> impl Fn(&[TaskRow]) -> bool + Send + use<> {
+    pub(crate) fn needs_no_more_pages(&self, task: &TaskId) -> impl Fn(&[TaskRow]) -> bool + Send + use<> {
         let owners = self.task_number(task).map(|task| &self.tasks[task as usize].owners);
         let named = |owner: u32| &self.media[owner as usize].named;
         // Where a URL of the media is missing, it may stand on a later page of any of its tasks.

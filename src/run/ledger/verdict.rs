@@ -129,7 +129,7 @@ fn no_tasks() -> ReportedError {
 
 /// Whether what looks at a task did not show counts as not there.
 fn grace_is_over(task: &TaskEntry, now: Moment) -> bool {
-    task.first_look.is_some_and(|first| is_grace_over(now, first, task.looks))
+    task.first_poll.is_some_and(|first| is_grace_over(now, first, task.polls))
 }
 
 /// What was named and not shown.

@@ -33,7 +33,7 @@ impl Ledger {
 
     /// Why nothing is known of what no event told of, where that is by choice or for want of a permission.
     fn why_silent(&self) -> Option<String> {
-        (!self.can_look_up()).then(|| format!("no event has told of it, and {}", self.why_no_lookups()))
+        (!self.can_query_jobs()).then(|| format!("no event has told of it, and {}", self.why_no_lookups()))
     }
 
     fn media_report(&self, number: u32, started_at: DateTime<Utc>) -> MediaReport {
@@ -41,7 +41,7 @@ impl Ledger {
         let tasks = media.named.tasks.iter().map(|task| &self.tasks[*task as usize]);
         let job = media.job.map(|job| &self.jobs[job as usize]);
         let time = |moment: Moment| started_at + moment.since_start();
-        let is_silent = job.is_some() && media.is_silent() && media.heard.is_none();
+        let is_silent = job.is_some() && media.is_silent() && media.event_seen.is_none();
         let counts = self.evidence().counting(number);
         MediaReport {
             media_id: Some(media.id.clone()),

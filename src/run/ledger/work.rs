@@ -9,38 +9,22 @@ use crate::vod::TaskFilter;
 #[non_exhaustive]
 pub enum Work {
     /// Send this batch.
-    Submit {
-        /// Which, from 0.
-        batch: u32,
-    },
-    /// Ask `GetMediaRefreshJobs`.
-    LookUp {
-        /// The job.
-        job: JobId,
-    },
-    /// Ask `DescribeVodRefreshTasks`.
-    Look {
-        /// The task.
-        task: TaskId,
-    },
-    /// List the tasks of the run's time window.
-    List {
-        /// Which page, from 1.
-        page: u32,
-        /// What narrows them down, if anything does.
-        filter: Option<TaskFilter>,
-    },
+    Submit { batch: u32 },
+    /// Ask `GetMediaRefreshJobs` about this job.
+    QueryJob { job: JobId },
+    /// Ask `DescribeVodRefreshTasks` about this task.
+    PollTask { task: TaskId },
+    /// List a page, from 1, of the tasks of the run's time window that the filter leaves.
+    ListTasks { page: u32, filter: Option<TaskFilter> },
     /// Time alone made this a fact: apply it.
-    Note(Fact),
+    Apply(Fact),
 }
 
-/// How much work of each kind may be taken.
+/// How many calls of each kind may be begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
-    /// Submissions.
+pub struct Slots {
     pub submit: usize,
-    /// Lookups of jobs.
-    pub look_up: usize,
-    /// Looks at tasks.
-    pub look: usize,
+    pub query_job: usize,
+    /// Pages of a listing are counted here as well.
+    pub poll_task: usize,
 }

@@ -7,7 +7,7 @@ use crate::run::polling::Tasks as _;
 pub(super) fn sixty_tasks_of(ids: &[&str]) -> Ledger {
     let mut ledger = ledger(false, ids);
     ledger.apply(at(1), submitted("J"));
-    assert_eq!(due(&mut ledger, at(1)), ["look up J"]);
+    assert_eq!(due(&mut ledger, at(1)), ["query J"]);
     let row = |id: &str| {
         let ids: Vec<TaskId> = (0..30).map(|n| task(&format!("{id}-{n}"))).collect();
         let urls: Vec<String> = ids.iter().map(|id| format!("https://a/{id}")).collect();
@@ -20,12 +20,12 @@ pub(super) fn sixty_tasks_of(ids: &[&str]) -> Ledger {
 /// Sixty tasks, of which those that stand in for the others were looked at; one of them has ended at 4 s.
 fn sixty_tasks() -> Ledger {
     let mut ledger = sixty_tasks_of(&["m1", "m2"]);
-    assert_eq!(sorted(due(&mut ledger, at(4))), STAND_INS);
+    assert_eq!(sorted(due(&mut ledger, at(4))), SAMPLES);
     ledger.apply(at(4), seen("m1-0", TaskStatus::Complete));
     ledger
 }
 
-pub(super) const STAND_INS: [&str; 4] = ["look at m1-0", "look at m1-16", "look at m2-18", "look at m2-2"];
+pub(super) const SAMPLES: [&str; 4] = ["poll m1-0", "poll m1-16", "poll m2-18", "poll m2-2"];
 
 pub(super) fn sorted(mut words: Vec<String>) -> Vec<String> {
     words.sort();
@@ -72,7 +72,7 @@ fn nothing_is_asked_before_a_task_can_be_done() {
     due(&mut ledger, at(1));
     ledger.apply(at(2), looked_up("J", vec![success("m1", &["T1"])]));
     assert!(due(&mut ledger, at(2)).is_empty());
-    assert_eq!(due(&mut ledger, at(4)), ["look at T1"]);
+    assert_eq!(due(&mut ledger, at(4)), ["poll T1"]);
 }
 
 #[test]
@@ -80,9 +80,9 @@ fn tasks_of_a_job_of_others_are_looked_at_at_once() {
     let mut settings = settings(false);
     settings.task_type = None;
     let mut ledger = of_job(settings);
-    assert_eq!(due(&mut ledger, at(0)), ["look up J"]);
+    assert_eq!(due(&mut ledger, at(0)), ["query J"]);
     ledger.apply(at(1), looked_up("J", vec![success("m1", &["T1"])]));
-    assert_eq!(due(&mut ledger, at(1)), ["look at T1"]);
+    assert_eq!(due(&mut ledger, at(1)), ["poll T1"]);
 }
 
 #[test]
@@ -91,8 +91,8 @@ fn as_long_as_nothing_has_ended_a_few_stand_in_for_the_others() {
     let mut looks = Vec::new();
     for now in 2..30 {
         for word in due(&mut ledger, at(now)) {
-            assert!(STAND_INS.contains(&&*word), "{word}");
-            ledger.apply(at(now), seen(word.trim_start_matches("look at "), TaskStatus::Refreshing));
+            assert!(SAMPLES.contains(&&*word), "{word}");
+            ledger.apply(at(now), seen(word.trim_start_matches("poll "), TaskStatus::Refreshing));
             looks.push(now);
         }
     }
@@ -108,7 +108,7 @@ fn those_that_stand_in_may_be_slower_than_the_others() {
     for now in 2..400 {
         let mut words = due(&mut ledger, at(now));
         while let Some(word) = words.pop() {
-            if let Some(id) = word.strip_prefix("look at ") {
+            if let Some(id) = word.strip_prefix("poll ") {
                 ledger.apply(at(now), seen(id, TaskStatus::Refreshing));
                 continue;
             }
@@ -146,7 +146,7 @@ fn a_task_that_a_round_should_have_shown_is_asked_for_alone() {
     round(&mut ledger, at(4));
     assert!(due(&mut ledger, at(4)).is_empty(), "they may be too fresh to be listed");
     round(&mut ledger, at(9));
-    assert_eq!(sorted(due(&mut ledger, at(10))), ["look at m1-1", "look at m1-2"]);
+    assert_eq!(sorted(due(&mut ledger, at(10))), ["poll m1-1", "poll m1-2"]);
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn listings_are_given_up_where_single_calls_are_cheaper() {
             words = due(&mut ledger, at(5));
         }
         assert_eq!(pages, most, "{total:?}");
-        assert!(words.len() > 50 && words.iter().all(|word| word.starts_with("look at")), "{words:?}");
+        assert!(words.len() > 50 && words.iter().all(|word| word.starts_with("poll")), "{words:?}");
     }
 }
 
@@ -172,7 +172,7 @@ fn refused_listings_leave_single_calls() {
     due(&mut ledger, at(4));
     ledger.apply(at(5), Fact::ListingRefused);
     let words = due(&mut ledger, at(5));
-    assert!(words.len() > 50 && words.iter().all(|word| word.starts_with("look at")), "{words:?}");
+    assert!(words.len() > 50 && words.iter().all(|word| word.starts_with("poll")), "{words:?}");
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn merged_tasks_are_never_listed() {
     let merged = JobRow::new(media("m1"), SubmissionStatus::Success, ids, &urls.join(","));
     ledger.apply(at(2), looked_up("J", vec![merged]));
     let words = due(&mut ledger, at(4));
-    assert!(words.len() == 30 && words.iter().all(|word| word.starts_with("look at")), "{words:?}");
+    assert!(words.len() == 30 && words.iter().all(|word| word.starts_with("poll")), "{words:?}");
 }
 
 #[test]

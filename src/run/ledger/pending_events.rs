@@ -17,14 +17,14 @@ const MOST_BYTES: usize = 8 * 1024 * 1024;
 const OLDEST: Duration = Duration::from_secs(600);
 
 #[derive(Debug, Default)]
-pub(super) struct Strangers {
+pub(super) struct PendingEvents {
     by_job: HashMap<JobId, Vec<MediaRefreshEvent>>,
     arrivals: VecDeque<(Moment, JobId)>,
     count: usize,
     bytes: usize,
 }
 
-impl Strangers {
+impl PendingEvents {
     /// Keeps an event; says how many were dropped for it. One that is here already is not kept twice: a shared queue
     /// brings the same message again and again.
     pub(super) fn keep(&mut self, now: Moment, event: MediaRefreshEvent) -> u64 {
