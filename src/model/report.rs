@@ -219,20 +219,12 @@ impl Summary {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Calls {
-    api_calls: BTreeMap<String, u64>,
-    retries: BTreeMap<String, u64>,
-    throttled: BTreeMap<String, u64>,
+    pub(crate) api_calls: BTreeMap<String, u64>,
+    pub(crate) retries: BTreeMap<String, u64>,
+    pub(crate) throttled: BTreeMap<String, u64>,
 }
 
 impl Calls {
-    pub(crate) fn new(
-        api_calls: BTreeMap<String, u64>,
-        retries: BTreeMap<String, u64>,
-        throttled: BTreeMap<String, u64>,
-    ) -> Self {
-        Self { api_calls, retries, throttled }
-    }
-
     /// Adds those of another process.
     pub(crate) fn add(&mut self, other: &Self) {
         let add = |sums: &mut BTreeMap<String, u64>, more: &BTreeMap<String, u64>| {

@@ -2,11 +2,12 @@
 //!
 //! Facts go in through [`Ledger::apply`], due work comes out of [`Ledger::due`]. Everything a race can do (events
 //! early, twice, late, forged, never; lookups empty, tasks not visible) is a sequence of facts, so every race is a
-//! table test here. Applying a fact or taking work costs O(log n): nothing walks over all rows.
+//! table test here. Applying a fact or taking work costs O(log n): only what ends all submissions or all
+//! lookups, and what begins a run, walks over all rows.
 //!
 //! A media goes *planned* → *submitted* (a job id came back) → *accepted* (an event or a lookup named its tasks) →
 //! *complete* or *failed*. What ends it is one pure function (`verdict`), given anew for each media that a fact touches: what was
-//! named (`named`) against what was shown (`rows`). An event is a hint: it starts the looks at its tasks at once, and one
+//! named (`named`) against what was shown (`rows`). An event is a hint: it starts the polls of its tasks at once, and one
 //! lookup a job confirms what it said. Where they differ the lookup wins.
 
 mod batches;

@@ -10,7 +10,10 @@ mod intervals;
 mod planner;
 mod queue;
 mod rounds;
+mod samples;
+mod tasks;
 
 pub(super) use intervals::{Intervals, Polled};
-pub(super) use planner::{Counts, Planner, Poll, TaskView, Tasks};
+pub(super) use planner::{Planner, Poll};
 pub(super) use queue::Queue;
+pub(super) use tasks::{Counts, TaskView, Tasks};

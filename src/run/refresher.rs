@@ -199,7 +199,7 @@ impl Refresher {
     }
 
     /// Asks the service once about everything in a stored run that is open, and writes down what it says. Nothing is
-    /// submitted. Cancel safe: what was heard by then is in the journal.
+    /// submitted. Cancel safe: what was known by then is in the journal.
     ///
     /// # Errors
     ///

@@ -12,40 +12,36 @@ use crate::model::Calls;
 use crate::run::observer::Notice;
 use crate::vod::CallWatch;
 
-/// Shared by the calls of a run. Notices go to the loop, so that the observer hears them in one order.
+/// Shared by the calls of a run. Notices go to the loop, so that the observer gets them in one order.
 pub(super) struct CallLog {
-    calls: Counts,
-    retries: Counts,
-    throttled: Counts,
-    /// Why the last attempt failed, of actions that have not gone well since.
-    troubles: Mutex<BTreeMap<&'static str, String>>,
+    log: Mutex<Log>,
     notices: UnboundedSender<Notice>,
+}
+
+#[derive(Default)]
+struct Log {
+    calls: Calls,
+    /// Why the last attempt failed, of actions that have not gone well since.
+    troubles: BTreeMap<&'static str, String>,
 }
 
 impl CallLog {
     pub(super) fn new() -> (Arc<Self>, UnboundedReceiver<Notice>) {
         let (notices, receiver) = unbounded_channel();
-        let log = Self {
-            calls: Counts::default(),
-            retries: Counts::default(),
-            throttled: Counts::default(),
-            troubles: Mutex::default(),
-            notices,
-        };
-        (Arc::new(log), receiver)
+        (Arc::new(Self { log: Mutex::default(), notices }), receiver)
     }
 
     pub(super) fn counted(&self) -> Calls {
-        Calls::new(self.calls.by_action(), self.retries.by_action(), self.throttled.by_action())
+        self.lock().calls.clone()
     }
 
     /// What did not go well up to now, in words.
     pub(super) fn troubles(&self) -> Vec<String> {
-        self.lock_troubles().values().map(|why| format!("failing when the run ended: {why}")).collect()
+        self.lock().troubles.values().map(|why| format!("failing when the run ended: {why}")).collect()
     }
 
-    fn lock_troubles(&self) -> MutexGuard<'_, BTreeMap<&'static str, String>> {
-        self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn send(&self, notice: Notice) {
@@ -54,34 +50,30 @@ impl CallLog {
     }
 }
 
-/// How often something happened, by action.
-#[derive(Default)]
-struct Counts(Mutex<BTreeMap<&'static str, u64>>);
-
-impl Counts {
-    fn add(&self, action: &'static str) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(action).or_default() += 1;
-    }
-
-    fn by_action(&self) -> BTreeMap<String, u64> {
-        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.iter().map(|(action, count)| ((*action).to_owned(), *count)).collect()
+/// Counts one more of an action.
+fn add(counts: &mut BTreeMap<String, u64>, action: &str) {
+    if let Some(count) = counts.get_mut(action) {
+        *count += 1;
+    } else {
+        counts.insert(action.to_owned(), 1);
     }
 }
 
 impl CallWatch for CallLog {
     fn calling(&self, action: &'static str) {
-        self.calls.add(action);
+        add(&mut self.lock().calls.api_calls, action);
     }
 
     fn throttled(&self, action: &'static str) {
-        self.throttled.add(action);
+        add(&mut self.lock().calls.throttled, action);
     }
 
     fn retrying(&self, error: &Error, attempt: u32, wait: Duration) {
         let action = error.action().unwrap_or("call");
-        self.retries.add(action);
-        self.lock_troubles().insert(action, error.to_string());
+        let mut log = self.lock();
+        add(&mut log.calls.retries, action);
+        log.troubles.insert(action, error.to_string());
+        drop(log);
         self.send(Notice::Retrying {
             action,
             attempt,
@@ -91,7 +83,7 @@ impl CallWatch for CallLog {
     }
 
     fn went_well(&self, action: &'static str) {
-        self.lock_troubles().remove(action);
+        self.lock().troubles.remove(action);
     }
 
     fn clock_corrected(&self, ours: DateTime<Utc>, theirs: DateTime<Utc>) {

@@ -179,7 +179,7 @@ impl Driver<'_> {
             Ok(answer) => answer,
             // It may be the filter: no run ends for that. What else is wrong, the next call will say.
             Err(_) if is_narrowed => return facts.push(Fact::ListingRefused),
-            // Single looks may still be allowed; if they are not, they will say so.
+            // Single polls may still be allowed; if they are not, they will say so.
             Err(error) => match error.kind() {
                 ErrorKind::Rejected | ErrorKind::Refused | ErrorKind::NotFound | ErrorKind::Quota => {
                     return facts.push(Fact::ListingRefused);

@@ -12,7 +12,7 @@ use crate::model::{Fact, Moment, Order, Report};
 use crate::run::ledger::{Slots, Work};
 use crate::run::observer::Notice;
 
-/// The last looks fall on the deadline; their answers may take so long.
+/// The last polls fall on the deadline; their answers may take so long.
 const LAST_POLL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Calls of each kind that may be in flight at once. The pace of the client is the real limit.
 const SLOTS: Slots = Slots { submit: 8, query_job: 8, poll_task: 16 };
@@ -204,7 +204,7 @@ impl Driver<'_> {
     }
 
     fn slots(&self) -> Slots {
-        // From the deadline on, only last looks are worth starting; one that only asks submits nothing.
+        // From the deadline on, only last polls are worth starting; one that only asks submits nothing.
         let may_submit = !self.once && self.now() < self.deadline;
         let submit = if may_submit { SLOTS.submit } else { self.in_flight.submit };
         Slots {

@@ -1,4 +1,4 @@
-//! Events: hints that start the looks at tasks, until a lookup confirms them.
+//! Events: hints that start the polls of tasks, until a lookup confirms them.
 
 use std::time::Duration;
 
@@ -40,10 +40,10 @@ impl Ledger {
         }
     }
 
-    /// An event of one of our jobs: a hint that starts the looks at its tasks.
+    /// An event of one of our jobs: a hint that starts the polls of its tasks.
     fn event_of_job(&mut self, now: Moment, job: u32, event: MediaRefreshEvent) {
         let Some(row) = &event.row else {
-            // It names no media: all it tells is that looking up is worth while.
+            // It names no media: all it tells is that a lookup is worth while.
             return self.query_now(now, job);
         };
         let is_known = self.media_index.contains_key(&(job, row.media.clone()));

@@ -1,4 +1,4 @@
-//! Jobs: when they are looked up, what a lookup brings, and how long one waits for what does not show.
+//! Jobs: when they are queried, what a lookup brings, and how long the run waits for what no lookup shows.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,13 +8,13 @@ use super::rows::{JobEntry, MediaEntry};
 use super::settings::{CONFIRM_GRACE, GRACE, is_grace_over};
 use super::state::Ledger;
 use super::work::Work;
-use crate::ids::{JobId, MediaId};
+use crate::ids::JobId;
 use crate::model::{Fact, Fault, LookupAfter, MediaState, Moment, ReportedError, code};
 use crate::run::observer::Notice;
 use crate::run::polling::{Intervals, Polled};
 use crate::vod::JobRow;
 
-/// First and longest wait between two lookups of one job; who wants longer ones between looks at tasks gets them here too.
+/// First and longest wait between two lookups of one job; who wants longer ones between polls of tasks gets them here too.
 const LOOKUP_FIRST: Duration = Duration::from_secs(2);
 const LOOKUP_CAP: Duration = Duration::from_secs(15);
 
@@ -54,42 +54,6 @@ impl Ledger {
             error: None,
         });
         number
-    }
-
-    /// Puts a media into a job.
-    pub(super) fn join(&mut self, job: u32, media: u32) {
-        let entry = &mut self.media[media as usize];
-        entry.job = Some(job);
-        self.media_index.insert((job, entry.id.clone()), media);
-        let job = &mut self.jobs[job as usize];
-        job.media.push(media);
-        job.without_event += 1;
-        job.unconfirmed += 1;
-    }
-
-    /// The media of a job; one that a job of others turned out to have is new. `None` for one that was not asked for.
-    pub(super) fn media_of_job(&mut self, job: u32, id: &MediaId) -> Option<u32> {
-        if let Some(&media) = self.media_index.get(&(job, id.clone())) {
-            return Some(media);
-        }
-        if !self.jobs[job as usize].open {
-            return None;
-        }
-        let media = match self.unplaced.remove(id) {
-            Some(media) => media,
-            None => self.add_media(id.clone()),
-        };
-        self.progress.submitted += 1;
-        self.join(job, media);
-        Some(media)
-    }
-
-    pub(super) fn add_media(&mut self, id: MediaId) -> u32 {
-        self.media.push(MediaEntry::new(id, None));
-        self.open_media += 1;
-        self.unconfirmed += 1;
-        self.progress.media += 1;
-        self.media.len() as u32 - 1
     }
 
     /// Plans the first lookup of a job, or the end of its grace where there are no lookups.
@@ -230,7 +194,7 @@ impl Ledger {
         })
     }
 
-    /// A lookup more as long as something about the job is not settled.
+    /// Plans another lookup as long as something about the job is not settled.
     fn plan_next_lookup(&mut self, now: Moment, job: u32) {
         let entry = &self.jobs[job as usize];
         let is_open = entry.unconfirmed > 0 || entry.open && entry.error.is_none();
@@ -295,7 +259,7 @@ impl Ledger {
     }
 
     /// No lookup will say better than what is known of a job: what lookups have named is settled, and what only an event
-    /// told of stands on that.
+    /// told of is taken as it said.
     fn do_without_lookups(&mut self, now: Moment, job: u32, only_signed: bool, why: &str) {
         for media in self.jobs[job as usize].media.clone() {
             let entry = &self.media[media as usize];

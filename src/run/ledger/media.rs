@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::named::{Certainty, UrlKey};
+use super::rows::MediaEntry;
 use super::state::Ledger;
 use crate::event::Source;
 use crate::ids::{JobId, MediaId, TaskId};
@@ -11,6 +12,42 @@ use crate::run::observer::Notice;
 use crate::vod::{JobRow, SubmissionStatus, host};
 
 impl Ledger {
+    /// Puts a media into a job.
+    pub(super) fn join(&mut self, job: u32, media: u32) {
+        let entry = &mut self.media[media as usize];
+        entry.job = Some(job);
+        self.media_index.insert((job, entry.id.clone()), media);
+        let job = &mut self.jobs[job as usize];
+        job.media.push(media);
+        job.without_event += 1;
+        job.unconfirmed += 1;
+    }
+
+    /// The media of a job; one that a job of others turned out to have is new. `None` for one that was not asked for.
+    pub(super) fn media_of_job(&mut self, job: u32, id: &MediaId) -> Option<u32> {
+        if let Some(&media) = self.media_index.get(&(job, id.clone())) {
+            return Some(media);
+        }
+        if !self.jobs[job as usize].open {
+            return None;
+        }
+        let media = match self.unplaced.remove(id) {
+            Some(media) => media,
+            None => self.add_media(id.clone()),
+        };
+        self.progress.submitted += 1;
+        self.join(job, media);
+        Some(media)
+    }
+
+    pub(super) fn add_media(&mut self, id: MediaId) -> u32 {
+        self.media.push(MediaEntry::new(id));
+        self.open_media += 1;
+        self.unconfirmed += 1;
+        self.progress.media += 1;
+        self.media.len() as u32 - 1
+    }
+
     /// Takes in what a lookup says of a media; says whether it names more than before.
     pub(super) fn media_queried(&mut self, now: Moment, media: u32, row: JobRow) -> bool {
         // Of jobs of others, nobody told us before.

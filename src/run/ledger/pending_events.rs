@@ -69,7 +69,7 @@ impl PendingEvents {
         events
     }
 
-    /// The job whose events carry this mark; of several the one that was heard of first.
+    /// The job whose events carry this mark; of several the one that came first.
     pub(super) fn job_of(&self, is_marked: impl Fn(&MediaRefreshEvent) -> bool) -> Option<JobId> {
         let is_marked =
             |job: &&JobId| self.by_job.get(*job).is_some_and(|events| events.iter().any(&is_marked));

@@ -8,7 +8,7 @@ use crate::error::ErrorKind;
 use crate::model::{Fact, Fault, Moment, code};
 
 impl Ledger {
-    /// Whether a fact would change what is known. A look that shows what the last one
+    /// Whether a fact would change what is known. A poll that shows what the last one
     /// showed is not written down, unless it brings the end nearer.
     pub(crate) fn is_news(&self, fact: &Fact) -> bool {
         match fact {
@@ -53,7 +53,7 @@ impl Ledger {
         }
     }
 
-    /// Whether a task is open that nobody has looked at since the run was opened. A walk over all: ask when idle.
+    /// Whether a task is open that was not polled since the run was opened. It walks over all tasks: ask when idle.
     pub(crate) fn has_unasked(&self) -> bool {
         let unasked = |task: &TaskEntry| {
             task.ended_at.is_none() && task.first_poll.is_none() && !task.owners.is_empty()
@@ -64,7 +64,7 @@ impl Ledger {
     /// Carries a run on after a break, at `now` and until `deadline`.
     ///
     /// What was in flight is lost: a submission without an answer has an unknown outcome, everything else is asked
-    /// again at once. Graces begin anew, since nobody looked meanwhile. What another account than the first does not find
+    /// again at once. Graces begin anew, since nobody asked meanwhile. What another account than the first does not find
     /// (`may_be_foreign`) proves nothing.
     pub(crate) fn reopen(&mut self, now: Moment, deadline: Moment, may_be_foreign: bool) {
         self.settings.may_be_foreign = may_be_foreign;

@@ -37,7 +37,7 @@ pub(super) enum BatchState {
     Done,
 }
 
-/// A job and how it is looked up.
+/// A job and how it is queried.
 #[derive(Debug)]
 pub(super) struct JobEntry {
     pub(super) id: JobId,
@@ -73,7 +73,7 @@ pub(super) struct MediaEntry {
     /// The last verdict; `Unfinished` until there is one.
     pub(super) state: MediaState,
     pub(super) error: Option<Box<ReportedError>>,
-    /// The looks that the last verdict asked for.
+    /// The polls that the last verdict asked for.
     pub(super) wanted: Wanted,
     /// Whether it was counted as decided.
     pub(super) was_confirmed: bool,
@@ -111,10 +111,10 @@ impl EventSeen {
 }
 
 impl MediaEntry {
-    pub(super) fn new(id: MediaId, job: Option<u32>) -> Self {
+    pub(super) fn new(id: MediaId) -> Self {
         Self {
             id,
-            job,
+            job: None,
             named: Named::default(),
             refused: None,
             state: MediaState::Unfinished,
@@ -154,7 +154,7 @@ impl MediaEntry {
     }
 }
 
-/// The looks that a media needs.
+/// The polls that a media needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
     /// None: it has ended, or what is missing is the word of a lookup.
@@ -180,15 +180,15 @@ pub(super) struct TaskEntry {
     pub(super) rows: Box<[Row]>,
     pub(super) known_since: Moment,
     pub(super) first_poll: Option<Moment>,
-    /// The last look that showed it unfinished.
+    /// The last poll that showed it unfinished.
     pub(super) unfinished_at: Option<Moment>,
     pub(super) ended_at: Option<Moment>,
     pub(super) polls: u32,
-    /// Looks in a row that showed the same.
+    /// Polls in a row that showed the same.
     pub(super) steady: u8,
     /// Rows that the service counts; 0 where it did not say.
     pub(super) total: u32,
-    /// Why it will not be looked at any more.
+    /// Why it will not be polled any more.
     pub(super) error: Option<Box<ReportedError>>,
 }
 
@@ -328,10 +328,10 @@ impl TaskEntry {
     }
 }
 
-/// More different words than this are a service gone mad: they are not told.
+/// More different words than this are a service gone mad: they are not reported.
 const MOST_UNKNOWN_WORDS: usize = 20;
 
-/// Status words that are not documented: each is told once.
+/// Status words that are not documented: each is reported once.
 #[derive(Debug, Default)]
 pub(super) struct UnknownWords(HashSet<Box<str>>);
 

@@ -26,13 +26,13 @@ pub struct Settings {
     pub task_type: Option<TaskType>,
     /// Whether events can come in.
     pub has_events: bool,
-    /// When jobs are looked up.
+    /// When jobs are queried.
     pub lookup: LookupAfter,
-    /// First wait between two looks.
+    /// First wait between two polls.
     pub poll_first: Duration,
-    /// Longest wait between two looks.
+    /// Longest wait between two polls.
     pub poll_cap: Duration,
-    /// The last look falls here.
+    /// The last poll falls here.
     pub deadline: Moment,
     /// Whether a batch with an unknown outcome is sent again.
     pub resubmit: bool,

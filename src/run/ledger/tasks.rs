@@ -1,4 +1,4 @@
-//! Tasks: attached to media, looked at as long as a media wants it.
+//! Tasks: attached to media, polled as long as a media needs it.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -18,7 +18,7 @@ const MOST_UNCLEAR: u32 = 3;
 const UNCLEAR_FOR: Duration = Duration::from_secs(120);
 
 impl Ledger {
-    /// Lets `media` wait for a task, and plans the first look if it is new.
+    /// Lets `media` wait for a task, and plans the first poll if it is new.
     pub(super) fn attach(&mut self, now: Moment, media: u32, id: TaskId) -> bool {
         let task = self.task_number(&id).unwrap_or_else(|| self.new_task(now, id));
         let entry = &mut self.tasks[task as usize];
@@ -200,7 +200,7 @@ impl Ledger {
         }
     }
 
-    /// Ends a task that no media wants to be looked at, and takes one up again that a media does.
+    /// Ends a task that no media needs polled, and takes one up again that a media does.
     fn refresh_task(&mut self, now: Moment, task: u32) {
         let is_wanted = self.is_wanted(task);
         let entry = &mut self.tasks[task as usize];
@@ -238,7 +238,7 @@ impl Ledger {
         }
     }
 
-    /// Whether a look at a task could bring a media nearer to its verdict.
+    /// Whether a poll of a task could bring a media nearer to its verdict.
     fn is_wanted(&self, task: u32) -> bool {
         let entry = &self.tasks[task as usize];
         entry.error.is_none()

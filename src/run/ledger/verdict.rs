@@ -9,7 +9,7 @@ use super::settings::{GRACE, is_grace_over};
 use crate::model::{MediaState, Moment, ReportedError, code};
 use crate::vod::TaskStatus;
 
-/// So many looks in a row must have shown a task unchanged before rows that match no named URL stand for one: the row that
+/// So many polls in a row must have shown a task unchanged before rows that match no named URL stand for one: the row that
 /// has it may only not be shown yet.
 pub(super) const STEADY: u8 = 3;
 
@@ -127,7 +127,7 @@ fn no_tasks() -> ReportedError {
     )
 }
 
-/// Whether what looks at a task did not show counts as not there.
+/// Whether what polls of a task did not show counts as not there.
 fn grace_is_over(task: &TaskEntry, now: Moment) -> bool {
     task.first_poll.is_some_and(|first| is_grace_over(now, first, task.polls))
 }

@@ -25,7 +25,7 @@ pub(crate) struct TaskTimes {
     pub(crate) early: Duration,
     /// Most have ended by then.
     pub(crate) late: Duration,
-    /// How far ends lie apart: looking more often than this tells little.
+    /// How far ends lie apart: polling more often than this tells little.
     pub(crate) spread: Duration,
 }
 

@@ -9,16 +9,17 @@
 //! That a listing does not show a task proves nothing about it: it is polled alone. A listing may also be behind, so a task
 //! that it shows as running for longer than tasks here take is polled alone now and then.
 //!
-//! Before any task of a run has ended, a few *samples* are polled and the others wait: listing thousands of tasks that can't
-//! be done yet tells nothing.
+//! Before any task of a run has ended, a few samples are polled and the others wait (`samples.rs`).
 
 use std::time::Duration;
 
 use super::estimate::DurationEstimate;
 use super::filters::{ListFilters, PAGE, View};
-use super::intervals::{Intervals, Polled};
+use super::intervals::Intervals;
 use super::queue::Queue;
-use super::rounds::Round;
+use super::rounds::{End, Round};
+use super::samples::{Waiting, is_sample, place_of_sample};
+use super::tasks::{Counts, TaskView, Tasks, polled};
 use crate::model::{Fact, Moment};
 use crate::vod::{TaskFilter, TaskRow};
 
@@ -28,16 +29,8 @@ const FEWEST_TO_LIST: u64 = 20;
 const LIST_GAIN: u64 = 3;
 /// Rounds that showed nothing of ours before listings are given up.
 const MOST_EMPTY_ROUNDS: u32 = 2;
-/// A task that is younger may not be listed yet: windows end with the second, and creation is asynchronous.
-const LISTED_AFTER: Duration = Duration::from_secs(3);
 /// Of so many polls of a task that is overdue, one is of it alone.
 const CHECK_EVERY: u32 = 16;
-/// Every so many tasks there is a sample, and so many at most.
-const SAMPLE_EVERY: u32 = 16;
-const SAMPLES: u32 = 5;
-/// How long the others wait for the end of a sample, in caps of the interval; doubled each time.
-const PATIENCE: u32 = 4;
-
 /// The next call.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Poll {
@@ -45,45 +38,6 @@ pub(crate) enum Poll {
     Task(u32),
     /// List a page, from 1, of what the filter leaves.
     Page(u32, Option<TaskFilter>),
-}
-
-/// What the planner must know of the tasks. They are numbered from 0.
-pub(crate) trait Tasks {
-    fn counts(&self) -> Counts;
-    fn task(&self, number: u32) -> TaskView;
-    /// The task of which the row of a listing may tell all.
-    fn of_row(&self, row: &TaskRow) -> Option<u32>;
-}
-
-/// What is known of all tasks together.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Counts {
-    pub(crate) known: u64,
-    pub(crate) open: u64,
-    /// Whether no more can become known.
-    pub(crate) are_all_known: bool,
-    /// Whether the run has not been away: a task is as old as the answer to its submission.
-    pub(crate) is_fresh: bool,
-}
-
-/// What is known of one task.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct TaskView {
-    pub(crate) is_open: bool,
-    /// Whether the single row of a listing can tell all about it.
-    pub(crate) is_listable: bool,
-    pub(crate) known_since: Moment,
-    /// How long ago it was submitted; `None` where the run did not do it, or was away since.
-    pub(crate) age: Option<Duration>,
-    /// Answers about it so far.
-    pub(crate) polls: u32,
-}
-
-impl TaskView {
-    /// Whether a listing that began then should show it.
-    fn is_listed_since(&self, began: Moment) -> bool {
-        self.known_since + LISTED_AFTER <= began
-    }
 }
 
 /// How one task is polled.
@@ -121,23 +75,7 @@ pub(crate) struct Planner {
     are_too_many: bool,
     empty_rounds: u32,
     is_given_up: bool,
-    /// While nothing has ended: tasks that wait for a sample, until when, and how long that is. The first is due then.
-    waiting: Vec<u32>,
-    patience: Option<(Moment, Duration)>,
-}
-
-/// How a round ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    /// It showed all that it can show.
-    Whole,
-    /// It takes more calls than polling one by one.
-    Dear,
-    /// A narrowed one takes fewer pages.
-    Wide,
-    Refused,
-    /// Its filter does not hold for all of ours any more.
-    Overtaken,
+    waiting: Waiting,
 }
 
 impl Planner {
@@ -158,8 +96,7 @@ impl Planner {
             are_too_many: false,
             empty_rounds: 0,
             is_given_up: false,
-            waiting: Vec::new(),
-            patience: None,
+            waiting: Waiting::default(),
         }
     }
 
@@ -513,14 +450,9 @@ impl Planner {
         (self.view, self.total) = (view, None);
     }
 
-    /// Whether no task has ended yet, of a run that would know.
-    fn awaits_first_end(&self, tasks: &dyn Tasks) -> bool {
-        tasks.counts().is_fresh && !self.estimate.knows_any()
-    }
-
     /// Whether a task is polled for others as well, as long as none has ended.
     fn is_sample(&self, tasks: &dyn Tasks, task: u32) -> bool {
-        task.is_multiple_of(SAMPLE_EVERY) && task / SAMPLE_EVERY < SAMPLES && self.awaits_first_end(tasks)
+        is_sample(task) && self.awaits_first_end(tasks)
     }
 
     /// When to poll a sample; `None` for any other task.
@@ -528,8 +460,12 @@ impl Planner {
         if !self.is_sample(tasks, task) || self.next_view(tasks).is_none() {
             return None;
         }
-        let place = f64::from(task / SAMPLE_EVERY) / f64::from(SAMPLES);
-        self.intervals.next_sample(now, tasks.task(task).age?, place)
+        self.intervals.next_sample(now, tasks.task(task).age?, place_of_sample(task))
+    }
+
+    /// Whether no task has ended yet, of a run that would know.
+    fn awaits_first_end(&self, tasks: &dyn Tasks) -> bool {
+        tasks.counts().is_fresh && !self.estimate.knows_any()
     }
 
     /// Lets a task wait for the samples, unless something has ended or they take too long.
@@ -537,32 +473,22 @@ impl Planner {
         if !self.awaits_first_end(tasks) {
             return false;
         }
-        let first = self.intervals.cap * PATIENCE;
-        let (until, waited) = *self.patience.get_or_insert((now + first, first));
-        let until = until.min(self.intervals.deadline);
-        if until <= now {
-            self.patience = Some((now + waited * 2, waited * 2));
+        let Some(until) = self.waiting.wait_until(now, &self.intervals) else {
             self.release(now, tasks);
             return false;
-        }
-        if self.waiting.is_empty() {
+        };
+        if self.waiting.add(task) {
             self.plan(task, until);
         }
-        self.waiting.push(task);
         true
     }
 
     /// Those that waited may be polled.
     fn release(&mut self, now: Moment, tasks: &dyn Tasks) {
-        for task in std::mem::take(&mut self.waiting) {
+        for task in self.waiting.take() {
             if tasks.task(task).is_open {
                 self.plan(task, now);
             }
         }
     }
-}
-
-fn polled(tasks: &dyn Tasks, task: u32) -> Polled {
-    let TaskView { age, polls, .. } = tasks.task(task);
-    Polled { age, polls, who: u64::from(task) << 1 }
 }

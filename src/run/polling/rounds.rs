@@ -34,6 +34,20 @@ pub(super) struct Round {
     shown: Vec<(u32, TaskRow)>,
 }
 
+/// How a round ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// It showed all that it can show.
+    Whole,
+    /// It takes more calls than polling one by one.
+    Dear,
+    /// A narrowed one takes fewer pages.
+    Wide,
+    Refused,
+    /// Its filter does not hold for all of ours any more.
+    Overtaken,
+}
+
 impl Round {
     pub(super) fn new(number: u32, view: View, filter: Option<TaskFilter>, began: Moment) -> Self {
         Self {
