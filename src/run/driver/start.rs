@@ -12,13 +12,13 @@ use crate::model::{Moment, Order, RefreshRequest, Report, RunRecord, StoredRun, 
 use crate::run::batch;
 use crate::run::setup::Setup;
 
-pub(in crate::run) async fn refresh(setup: &Setup, request: &RefreshRequest) -> Result<Report> {
+pub(crate) async fn refresh(setup: &Setup, request: &RefreshRequest) -> Result<Report> {
     let run = RunId::fresh();
     batch::check(request, &run)?;
     begin(setup, run, Order::Refresh(request.clone())).await
 }
 
-pub(in crate::run) async fn wait(setup: &Setup, request: &WaitRequest) -> Result<Report> {
+pub(crate) async fn wait(setup: &Setup, request: &WaitRequest) -> Result<Report> {
     request.check()?;
     begin(setup, RunId::fresh(), Order::Wait(request.clone())).await
 }
@@ -42,7 +42,7 @@ async fn begin(setup: &Setup, run: RunId, order: Order) -> Result<Report> {
 }
 
 /// Carries a stored run on; with `once`, asks about everything that is open once, and ends.
-pub(in crate::run) async fn resume(setup: &Setup, stored: StoredRun, once: bool) -> Result<Report> {
+pub(crate) async fn resume(setup: &Setup, stored: StoredRun, once: bool) -> Result<Report> {
     let key = KeyMark::of(&setup.client.credential().await?.key_id);
     still_open(&stored)?;
     let journal = RunJournal::resume(setup.journal.clone(), &stored.record.run).await?;

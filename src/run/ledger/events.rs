@@ -163,7 +163,7 @@ impl Ledger {
     fn query_now(&mut self, now: Moment, job: u32) {
         let entry = &self.jobs[job as usize];
         // Lookups that already follow each other keep their pace.
-        if self.can_query_jobs() && !entry.looking && entry.lookups == 0 {
+        if self.can_query_jobs() && !entry.is_queried && entry.lookups == 0 {
             self.plan_lookup(job, now);
         }
     }

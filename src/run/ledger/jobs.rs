@@ -43,7 +43,7 @@ impl Ledger {
             submitted_at: None,
             known_since: now,
             due: None,
-            looking: false,
+            is_queried: false,
             lookups: 0,
             first_lookup: None,
             without_event: 0,
@@ -83,7 +83,7 @@ impl Ledger {
         let job = &mut self.jobs[number as usize];
         job.due = None;
         if can_query_jobs {
-            job.looking = true;
+            job.is_queried = true;
             job.first_lookup.get_or_insert(now);
             return Work::QueryJob { job: job.id.clone() };
         }
@@ -99,7 +99,7 @@ impl Ledger {
         let Some(&job) = self.job_index.get(id) else { return };
         self.unclear.remove(id.as_str());
         let entry = &mut self.jobs[job as usize];
-        entry.looking = false;
+        entry.is_queried = false;
         entry.lookups += 1;
         let (first_lookup, known) = (*entry.first_lookup.get_or_insert(now), entry.media.len());
         let mut is_changed = false;
@@ -248,7 +248,7 @@ impl Ledger {
             error.code, error.message
         ));
         for job in 0..self.jobs.len() as u32 {
-            self.jobs[job as usize].looking = false;
+            self.jobs[job as usize].is_queried = false;
             self.do_without_lookups(now, job, false, "not confirmed by a lookup: lookups are refused");
             let entry = &self.jobs[job as usize];
             if entry.unconfirmed > 0 || entry.open {
@@ -296,7 +296,7 @@ impl Ledger {
     pub(super) fn lookup_failed(&mut self, now: Moment, id: &JobId, error: &ReportedError) {
         let Some(&job) = self.job_index.get(id) else { return };
         let entry = &mut self.jobs[job as usize];
-        (entry.looking, entry.due) = (false, None);
+        (entry.is_queried, entry.due) = (false, None);
         let why = format!("not confirmed: lookups fail ({}: {})", error.code, error.message);
         self.do_without_lookups(now, job, true, &why);
         self.warn(format!(
@@ -308,7 +308,7 @@ impl Ledger {
     /// A job was answered with a code that nobody knows.
     pub(super) fn job_unclear(&mut self, now: Moment, id: &JobId, fault: Fault) {
         let Some(&job) = self.job_index.get(id) else { return };
-        self.jobs[job as usize].looking = false;
+        self.jobs[job as usize].is_queried = false;
         if self.is_clear_by_now(now, id.as_str(), &fault) {
             let job = id.clone();
             return self.follow_ups.push(match self.events_suffice(id) {

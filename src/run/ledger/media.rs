@@ -240,7 +240,7 @@ impl Ledger {
         }
     }
 
-    /// Counts a media as decided or not, after its naming changed.
+    /// Counts a media as confirmed or not, after its naming changed.
     fn recount_unconfirmed(&mut self, media: u32) {
         let entry = &mut self.media[media as usize];
         let is_confirmed = entry.is_confirmed();

@@ -91,7 +91,7 @@ impl Ledger {
         }
         for job in 0..self.jobs.len() as u32 {
             let entry = &mut self.jobs[job as usize];
-            (entry.known_since, entry.first_lookup, entry.looking) = (now, None, false);
+            (entry.known_since, entry.first_lookup, entry.is_queried) = (now, None, false);
             entry.changed_at = now;
             if entry.unconfirmed == 0 && !entry.open {
                 continue;

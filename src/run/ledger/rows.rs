@@ -46,7 +46,8 @@ pub(super) struct JobEntry {
     pub(super) submitted_at: Option<Moment>,
     pub(super) known_since: Moment,
     pub(super) due: Option<Moment>,
-    pub(super) looking: bool,
+    /// A query of it is out.
+    pub(super) is_queried: bool,
     pub(super) lookups: u32,
     pub(super) first_lookup: Option<Moment>,
     /// Media without an event.
@@ -75,7 +76,7 @@ pub(super) struct MediaEntry {
     pub(super) error: Option<Box<ReportedError>>,
     /// The polls that the last verdict asked for.
     pub(super) wanted: Wanted,
-    /// Whether it was counted as decided.
+    /// Whether it was counted as confirmed.
     pub(super) was_confirmed: bool,
     /// What an event said, until a lookup says better.
     pub(super) event_seen: Option<Box<EventSeen>>,
