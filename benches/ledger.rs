@@ -16,12 +16,12 @@ use criterion::{BenchmarkId, Criterion};
 use vod_refresh::event::{Decoded, Source, decode};
 use vod_refresh::ids::RunId;
 use vod_refresh::run::Batch;
-use vod_refresh::run::ledger::{Fact, Ledger, Moment, Room, Settings};
+use vod_refresh::run::ledger::{Fact, Ledger, Moment, Settings, Slots};
 use vod_refresh::vod::{JobRow, SubmissionStatus, TaskRow, TaskStatus};
 use vod_refresh::{JobId, MediaId, TaskId, TaskType};
 
 const TASKS_PER_MEDIA: usize = 20;
-const ROOM: Room = Room { submit: 8, look_up: 8, look: 16 };
+const SLOTS: Slots = Slots { submit: 8, query_job: 8, poll_task: 16 };
 
 /// One run, whose facts are made when they are needed: what a fact takes must not pass for what the ledger takes.
 struct Run {
@@ -70,7 +70,7 @@ impl Run {
         });
         let events = (0..count).map(|n| self.event(n));
         let rounds = [TaskStatus::Refreshing, TaskStatus::Complete].into_iter().flat_map(move |status| {
-            let lookups = (0..batches).map(move |batch| Fact::LookedUp {
+            let lookups = (0..batches).map(move |batch| Fact::JobQueried {
                 job: job(batch * 20),
                 rows: (batch * 20..(batch * 20 + 20).min(count)).map(|n| self.row(n)).collect(),
             });
@@ -120,7 +120,7 @@ impl Run {
                 if n % 16 == 0 {
                     // Between two lookups lie more than three seconds, also in the smallest run.
                     now = now + Duration::from_millis(30);
-                    while ledger.due(now, ROOM).is_some() {}
+                    while ledger.due(now, SLOTS).is_some() {}
                     drop(ledger.take_notices());
                 }
                 ledger.apply(now, fact);

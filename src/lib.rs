@@ -52,6 +52,7 @@ pub mod event;
 pub mod fuzz;
 pub mod ids;
 pub mod journal;
+mod model;
 pub mod net;
 pub mod run;
 pub mod smq;

@@ -4,12 +4,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
 use serde::de::DeserializeOwned;
 
-use super::{Order, RunRecord, RunSummary, StoredRun};
 use crate::ids::RunId;
+use crate::model::{Calls, Fact, Moment, Order, Outcome, RunRecord, RunSummary, StoredRun};
 use crate::net::clock::to_wire;
-use crate::run::Outcome;
-use crate::run::counts::Calls;
-use crate::run::ledger::{Fact, Moment};
 
 pub(super) fn insert_run(connection: &mut Connection, record: &RunRecord) -> rusqlite::Result<()> {
     let (task_type, media) = match &record.order {

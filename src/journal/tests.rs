@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::ids::{JobId, MediaId};
+use crate::model::{RefreshRequest, RunOptions, WaitRequest};
 use crate::net::clock::{Clock as _, SystemClock};
+use crate::vod::TaskType;
 
 fn record(run: &RunId, second: i64) -> RunRecord {
     RunRecord {
@@ -243,11 +245,11 @@ async fn calls_of_each_process_that_drove_a_run_are_added_up() {
     journal.begin(record.clone()).await.unwrap();
     let counts = |pairs: &[(&str, u64)]| pairs.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect();
     for (outcome, looks) in [(None, 2), (Some(Outcome::Complete), 5)] {
-        let calls = Calls::new(
-            counts(&[("Look", looks), ("Submit", 1)]),
-            counts(&[("Look", 1)]),
-            counts(&[("Submit", 3)]),
-        );
+        let calls = Calls {
+            api_calls: counts(&[("Look", looks), ("Submit", 1)]),
+            retries: counts(&[("Look", 1)]),
+            throttled: counts(&[("Submit", 3)]),
+        };
         journal.finish(&record.run, outcome, record.started_at, calls).await.unwrap();
     }
     let summary = journal.load(Some(record.run)).await.unwrap().unwrap().report().summary;

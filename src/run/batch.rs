@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::request::RefreshRequest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Correlation;
 use crate::ids::{MediaId, RunId};
+use crate::model::RefreshRequest;
 use crate::vod::{MAX_MEDIA_PER_CALL, RefreshMediaPlayUrls};
 
 /// Most bytes of `UserData.Extend`, our mark included. Source: "UserData" of the VOD API.

@@ -11,13 +11,15 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Notice, Observer, Progress, Refresher, Report};
+use super::observer::{Notice, Observer, Progress};
+use super::setup::Setup;
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::Report;
 
-/// A run under way, made by [`Refresher::start_refresh`] and its siblings. Awaited, it gives the report.
+/// A run under way, made by [`Refresher::start_refresh`](crate::Refresher::start_refresh) and its siblings. Awaited, it gives the report.
 ///
 /// It goes on whether or not anybody awaits it. Cancel safety: awaiting `&mut run` in a `select!` loses nothing;
-/// dropping the handle ends the run at its next step, without a report, as dropping [`Refresher::refresh`] does.
+/// dropping the handle ends the run at its next step, without a report, as dropping [`Refresher::refresh`](crate::Refresher::refresh) does.
 /// [`stop`](Self::stop) is the orderly way.
 ///
 /// # Errors
@@ -32,7 +34,7 @@ pub struct Run {
 
 impl Run {
     /// Ends the run early, in order: no batch is submitted any more, calls in flight get 1.5 s, and the report,
-    /// [`Interrupted`](super::Outcome::Interrupted), says what is known. Remote work goes on. Returns at once.
+    /// [`Interrupted`](crate::Outcome::Interrupted), says what is known. Remote work goes on. Returns at once.
     pub fn stop(&self) {
         self.stop.cancel();
     }
@@ -90,29 +92,26 @@ impl Stream for Steps {
     }
 }
 
-/// Starts `work` on a refresher that tells a stream, beside the observer it has.
-pub(super) fn start<F, W>(refresher: &Refresher, work: F) -> (Run, Steps)
+/// Starts `work` with a setup that tells a stream, beside the observer it has.
+pub(super) fn start<F, W>(setup: &Setup, work: F) -> (Run, Steps)
 where
-    F: FnOnce(Refresher) -> W,
+    F: FnOnce(Setup) -> W,
     W: Future<Output = Result<Report>> + Send + 'static,
 {
     let (sender, receiver) = unbounded_channel();
-    let stop = refresher.stop.child_token();
-    let watched = Refresher {
-        observer: Arc::new(Teller { observer: refresher.observer.clone(), steps: sender }),
-        stop: stop.clone(),
-        ..refresher.clone()
-    };
+    let stop = setup.stop.child_token();
+    let observer = Arc::new(StepSender { observer: setup.observer.clone(), steps: sender });
+    let watched = Setup { observer, stop: stop.clone(), ..setup.clone() };
     let task = AbortOnDropHandle::new(tokio::spawn(work(watched)));
     (Run { task, stop }, Steps(receiver))
 }
 
-struct Teller {
+struct StepSender {
     observer: Arc<dyn Observer>,
     steps: UnboundedSender<Step>,
 }
 
-impl Observer for Teller {
+impl Observer for StepSender {
     fn notice(&self, notice: &Notice, progress: &Progress) {
         self.observer.notice(notice, progress);
         if !self.steps.is_closed() {

@@ -2,329 +2,36 @@
 //!
 //! Facts go in through [`Ledger::apply`], due work comes out of [`Ledger::due`]. Everything a race can do (events
 //! early, twice, late, forged, never; lookups empty, tasks not visible) is a sequence of facts, so every race is a
-//! table test here. Applying a fact or taking work costs O(log n): nothing walks over all rows.
+//! table test here. Applying a fact or taking work costs O(log n): only what ends all submissions or all
+//! lookups, and what begins a run, walks over all rows.
 //!
 //! A media goes *planned* → *submitted* (a job id came back) → *accepted* (an event or a lookup named its tasks) →
 //! *complete* or *failed*. What ends it is one pure function (`verdict`), given anew for each media that a fact touches: what was
-//! named (`named`) against what was shown (`rows`). An event is a hint: it starts the looks at its tasks at once, and one
+//! named (`named`) against what was shown (`rows`). An event is a hint: it starts the polls of its tasks at once, and one
 //! lookup a job confirms what it said. Where they differ the lookup wins.
 
 mod batches;
-mod due;
 mod events;
-mod facts;
 mod jobs;
-mod listing;
 mod media;
 mod named;
-mod narrow;
-mod pages;
+mod pending_events;
 mod reopen;
-mod rounds;
 mod rows;
 mod settings;
-mod stale;
-mod stand_in;
-mod strangers;
+mod state;
+mod task_table;
 mod tasks;
 mod verdict;
 mod view;
-mod words;
+mod work;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
-use std::hash::RandomState;
-use std::time::Duration;
-
-use hashbrown::HashTable;
-
-pub use super::plan::Moment;
-pub use facts::{Fact, Fault, Room, Work};
-pub(crate) use named::UrlKey;
+pub use crate::model::{Fact, Fault, Moment};
+#[cfg(test)]
+pub(crate) use settings::GRACE;
 pub use settings::Settings;
-pub(super) use view::sums;
-
-use super::batch::Batch;
-use super::observer::{Notice, Progress};
-use super::plan::Polling;
-use super::request::WaitRequest;
-use crate::event::{Claim, MediaRefreshEvent};
-use crate::ids::{JobId, MediaId};
-use crate::vod::TaskType;
-use due::Queue;
-use listing::Listing;
-use rows::{BatchEntry, BatchState, JobEntry, MediaEntry, TaskEntry};
-use strangers::Strangers;
-use tasks::Unclear;
-use words::Words;
-
-/// How long a task or a job may stay invisible before it counts as failed. Creation is asynchronous at the service.
-pub(crate) const GRACE: Duration = Duration::from_secs(600);
-/// So many answers must have come within the grace before what they did not show counts as not there.
-const ANSWERS_OF_A_GRACE: u32 = 3;
-/// How long lookups may stay empty before an event stands unconfirmed.
-const CONFIRM_GRACE: Duration = Duration::from_secs(60);
-
-/// What is known about a run.
-#[derive(Debug)]
-pub struct Ledger {
-    settings: Settings,
-    polling: Polling,
-    media: Vec<MediaEntry>,
-    batches: Vec<BatchEntry>,
-    jobs: Vec<JobEntry>,
-    tasks: Vec<TaskEntry>,
-    job_index: HashMap<JobId, u32>,
-    /// A media id can stand in two jobs of others, so the job is part of the key.
-    media_index: HashMap<(u32, MediaId), u32>,
-    /// Hash and row of each task. The ids stand in the rows; with the hash here, growing touches none of them.
-    task_index: HashTable<(u32, u32)>,
-    task_hash: RandomState,
-    submit_queue: Queue,
-    lookup_queue: Queue,
-    look_queue: Queue,
-    strangers: Strangers,
-    listing: Listing,
-    lookups_refused: bool,
-    open_batches: u32,
-    open_media: u32,
-    /// Media whose tasks are not known for good: the service may list tasks of theirs that we do not know yet.
-    undecided: u32,
-    /// Jobs of others whose media may not all be known yet.
-    open_jobs: u32,
-    /// Whether the caller said which media the jobs of others have, or how many.
-    knows_media: bool,
-    expect: usize,
-    /// Media that one of several jobs must have, until a lookup shows which.
-    unplaced: HashMap<MediaId, u32>,
-    /// Facts that time or a whole round of listings brought about, to be written down and applied.
-    notes: Vec<Fact>,
-    /// Ids about which the service answers with codes that nobody knows.
-    unclear: HashMap<String, Unclear>,
-    words: Words,
-    /// The run has not been away: a task is as old as the answer to its submission.
-    is_fresh: bool,
-    /// When the newest task became known.
-    last_known: Moment,
-    progress: Progress,
-    events: EventCounts,
-    notices: Vec<Notice>,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct EventCounts {
-    pub(crate) accepted: u64,
-    pub(crate) repeated: u64,
-    pub(crate) foreign: u64,
-}
-
-/// Whether the service has had the whole grace to show something that it was asked for since then, and answered.
-fn is_grace_over(now: Moment, since: Moment, answers: u32) -> bool {
-    answers >= ANSWERS_OF_A_GRACE && now.since(since) >= GRACE
-}
-
-impl Ledger {
-    /// A ledger for batches that are to be submitted.
-    pub fn for_batches(settings: Settings, batches: Vec<Batch>) -> Self {
-        let mut ledger = Self::empty(settings);
-        for batch in batches {
-            ledger.plan(batch);
-        }
-        ledger.is_fresh = true;
-        ledger
-    }
-
-    /// A ledger for jobs that somebody else submitted.
-    pub fn for_jobs(settings: Settings, request: &WaitRequest) -> Self {
-        let mut ledger = Self::empty(settings);
-        for job in &request.jobs {
-            ledger.follow(job.clone());
-        }
-        ledger.knows_media = !request.media.is_empty() || request.expect.is_some();
-        ledger.expect = request.expect.unwrap_or(0) as usize;
-        for id in &request.media {
-            let media = ledger.add_media(id.clone());
-            ledger.unplaced.insert(id.clone(), media);
-            if request.jobs.len() == 1 {
-                ledger.media_of_job(0, id);
-            }
-        }
-        ledger
-    }
-
-    fn empty(settings: Settings) -> Self {
-        let polling = Polling {
-            first: settings.poll_first,
-            cap: settings.poll_cap.max(settings.poll_first),
-            deadline: settings.deadline,
-            seed: settings.seed,
-        };
-        Self {
-            settings,
-            polling,
-            media: Vec::new(),
-            batches: Vec::new(),
-            jobs: Vec::new(),
-            tasks: Vec::new(),
-            job_index: HashMap::new(),
-            media_index: HashMap::new(),
-            task_index: HashTable::new(),
-            task_hash: RandomState::new(),
-            submit_queue: Queue::default(),
-            lookup_queue: Queue::default(),
-            look_queue: Queue::default(),
-            strangers: Strangers::default(),
-            listing: Listing::default(),
-            lookups_refused: false,
-            open_batches: 0,
-            open_media: 0,
-            undecided: 0,
-            open_jobs: 0,
-            knows_media: false,
-            expect: 0,
-            unplaced: HashMap::new(),
-            notes: Vec::new(),
-            unclear: HashMap::new(),
-            words: Words::default(),
-            is_fresh: false,
-            last_known: Moment::START,
-            progress: Progress::default(),
-            events: EventCounts::default(),
-            notices: Vec::new(),
-        }
-    }
-
-    /// Takes a fact in. A fact that tells nothing new changes nothing. What follows from it is in
-    /// [`take_notes`](Self::take_notes).
-    pub fn apply(&mut self, now: Moment, fact: Fact) {
-        match fact {
-            Fact::Submitting { batch } => self.submitting(batch),
-            Fact::Withdrawn { batch } => self.withdrawn(now, batch),
-            Fact::Submitted { batch, job, not_found, forbidden, request_id } => {
-                self.submitted(now, batch, job, &not_found, &forbidden, request_id);
-            }
-            Fact::NotSubmitted { batch, fault } => self.not_submitted(now, batch, &fault),
-            Fact::OutcomeUnknown { batch, fault } => self.outcome_unknown(now, batch, &fault),
-            Fact::Halted { fault } => self.halted(now, &fault),
-            Fact::Event(event) => self.event(now, *event),
-            Fact::LookedUp { job, rows } => self.looked_up(now, &job, rows),
-            Fact::LookupsRefused { fault } => self.lookups_are_refused(now, &fault),
-            Fact::JobRefused { job, fault } => self.job_failed(now, &job, &fault.error),
-            Fact::JobUnclear { job, fault } => self.job_unclear(now, &job, fault),
-            Fact::JobClosed { job } => self.job_closed(&job),
-            Fact::LookupFailed { job, fault } => self.lookup_failed(now, &job, &fault.error),
-            Fact::GraceOver { job } => self.grace_over(&job),
-            Fact::Unshown { job, heard, unheard } => self.unshown(now, &job, heard, unheard),
-            Fact::NotShown { job, media } => self.not_shown(now, &job, &media),
-            Fact::TaskSeen { task, rows, total } => self.task_seen(now, &task, rows, total),
-            Fact::TaskUnclear { task, fault } => self.task_unclear(now, &task, fault),
-            Fact::Listed { page, rows, total } => self.listed(now, page, rows, total),
-            Fact::ListingRefused => self.listing_refused(now),
-            Fact::TaskRefused { task, fault } => self.task_refused(now, &task, fault),
-        }
-    }
-
-    /// Takes one piece of work that is due, if there is room for its kind.
-    pub fn due(&mut self, now: Moment, room: Room) -> Option<Work> {
-        if room.submit > 0
-            && let Some(work) = self.due_batch(now)
-        {
-            return Some(work);
-        }
-        if room.look_up > 0
-            && let Some(work) = self.due_job(now)
-        {
-            return Some(work);
-        }
-        if room.look > 0 { self.due_task(now) } else { None }
-    }
-
-    /// When the next work will be due, of the kinds that there is room for.
-    pub fn next_at(&mut self, room: Room) -> Option<Moment> {
-        let batches = &self.batches;
-        let jobs = &self.jobs;
-        let tasks = &self.tasks;
-        let submit =
-            self.submit_queue.peek(|n, at| batches[n as usize].due == Some(at)).filter(|_| room.submit > 0);
-        let look_up =
-            self.lookup_queue.peek(|n, at| jobs[n as usize].due == Some(at)).filter(|_| room.look_up > 0);
-        let look = self.look_queue.peek(|n, at| tasks[n as usize].due == Some(at)).filter(|_| room.look > 0);
-        submit.into_iter().chain(look_up).chain(look).min()
-    }
-
-    /// Whose an event is that was [applied](Self::apply) just now.
-    ///
-    /// Ours: about one of our media, or with this run's mark, which nobody else writes. While a submit answer is out
-    /// that may name its job, nobody can tell; the ledger then keeps a copy.
-    pub fn claim(&self, event: &MediaRefreshEvent) -> Claim {
-        let marked = event.correlation.as_ref().is_some_and(|mark| mark.run == self.settings.run);
-        let ours = match (self.job_index.get(&event.job), &event.row) {
-            (None, _) => marked,
-            (Some(_), None) => true,
-            (Some(job), Some(row)) => marked || self.media_index.contains_key(&(*job, row.media.clone())),
-        };
-        match ours {
-            true => Claim::Ours,
-            false if self.open_batches > 0 && !self.job_index.contains_key(&event.job) => Claim::Undecided,
-            false => Claim::Foreign,
-        }
-    }
-
-    /// Whether every media has its verdict.
-    pub fn is_settled(&self) -> bool {
-        self.open_media == 0 && self.open_jobs == 0 && self.open_batches == 0
-    }
-
-    /// Batches without an answer.
-    pub(crate) fn open_batches(&self) -> u32 {
-        self.open_batches
-    }
-
-    /// Whether every batch was answered or given up.
-    pub fn is_submitted(&self) -> bool {
-        self.open_batches == 0
-    }
-
-    /// Where the run stands.
-    pub fn progress(&self) -> Progress {
-        let late = self.listing.expected().map(|expected| expected.late);
-        let task_time_ms = late.map(|late| u64::try_from(late.as_millis()).unwrap_or(u64::MAX));
-        Progress { task_time_ms, ..self.progress }
-    }
-
-    /// The media of a batch.
-    pub fn batch(&self, batch: u32) -> &[MediaId] {
-        self.batches.get(batch as usize).map_or(&[], |entry| &entry.batch.media)
-    }
-
-    /// Batches that were handed out and not answered.
-    pub(super) fn sending(&self) -> Vec<u32> {
-        let sending = |entry: &BatchEntry| entry.state == BatchState::Sending;
-        (0..).zip(&self.batches).filter(|(_, entry)| sending(entry)).map(|(number, _)| number).collect()
-    }
-
-    /// Purge or prefetch; of jobs of others as their rows tell.
-    pub(super) fn task_type(&self) -> Option<TaskType> {
-        self.settings.task_type
-    }
-
-    /// Facts that follow from those that were applied, and from time: they are to be written down and applied at once.
-    pub fn take_notes(&mut self) -> Vec<Fact> {
-        std::mem::take(&mut self.notes)
-    }
-
-    /// What happened since the last call, for people.
-    pub fn take_notices(&mut self) -> Vec<Notice> {
-        std::mem::take(&mut self.notices)
-    }
-
-    pub(crate) fn event_counts(&self) -> EventCounts {
-        self.events
-    }
-
-    fn warn(&mut self, message: String) {
-        self.notices.push(Notice::Warning { message });
-    }
-}
+pub use state::Ledger;
+pub use work::{Slots, Work};

@@ -3,13 +3,13 @@
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 
-use super::report::{MediaState, Outcome, ReportedError};
 use crate::event::Source;
 use crate::ids::{JobId, MediaId, RequestId, RunId, TaskId};
+use crate::model::{MediaState, Outcome, ReportedError};
 use crate::net::clock::to_wire;
 use crate::vod::{TaskStatus, TaskType};
 
-/// Hears what happens. Called from the run's own task: return quickly.
+/// Receives what happens. Called from the run's own task: return quickly.
 pub trait Observer: Send + Sync {
     /// Something happened; `progress` is where the run stands after it.
     fn notice(&self, notice: &Notice, progress: &Progress);
@@ -117,7 +117,7 @@ pub enum Notice {
         /// How it came.
         source: Source,
     },
-    /// No event came in time; the job is looked up instead.
+    /// No event came in time; the job is queried instead.
     NoEvent {
         /// The job.
         job_id: JobId,

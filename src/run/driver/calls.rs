@@ -5,25 +5,20 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::task::JoinError;
 
-use super::{Driver, HISTORY};
+use super::state::{Done, Driver};
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::ids::{JobId, RequestId, TaskId};
-use crate::journal::Order;
+use crate::model::{Fact, Fault, Order};
 use crate::run::batch::submission;
-use crate::run::ledger::{Fact, Fault, Work};
+use crate::run::ledger::Work;
 use crate::run::observer::Notice;
 use crate::vod::{JobRow, RefreshMediaPlayUrls, Submission, TaskPage, TaskRows, is_about_task};
 
 /// Tasks may be dated a little before the call that made them: clocks differ by a second or two.
 const WINDOW_MARGIN: Duration = Duration::from_secs(120);
 
-/// A call that came back.
-pub(super) enum Done {
-    Submitted(u32, Result<Submission>),
-    LookedUp(JobId, Result<Vec<JobRow>>),
-    Looked(TaskId, Result<TaskRows>),
-    Listed { page: u32, is_narrowed: bool, answer: Result<TaskPage> },
-}
+/// The service forgets tasks after so long. Source: "DescribeVodRefreshTasks", `StartTime`.
+pub(super) const HISTORY: Duration = Duration::from_secs(3 * 86_400);
 
 impl Driver<'_> {
     /// Starts the call for a piece of work.
@@ -37,31 +32,31 @@ impl Driver<'_> {
                     Done::Submitted(batch, client.refresh_media_play_urls(&request).await)
                 });
             }
-            Work::LookUp { job } => {
-                self.in_flight.look_up += 1;
+            Work::QueryJob { job } => {
+                self.in_flight.query_job += 1;
                 self.calls.spawn(async move {
                     let rows = client.get_media_refresh_jobs(&job).await;
-                    Done::LookedUp(job, rows)
+                    Done::JobQueried(job, rows)
                 });
             }
-            Work::Look { task } => {
-                self.in_flight.look += 1;
-                let is_enough = self.ledger.is_enough(&task);
+            Work::PollTask { task } => {
+                self.in_flight.poll_task += 1;
+                let needs_no_more_pages = self.ledger.needs_no_more_pages(&task);
                 self.calls.spawn(async move {
-                    let rows = client.task_rows(&task, is_enough).await;
-                    Done::Looked(task, rows)
+                    let rows = client.task_rows(&task, needs_no_more_pages).await;
+                    Done::TaskPolled(task, rows)
                 });
             }
-            Work::List { page, filter } => {
-                self.in_flight.look += 1;
+            Work::ListTasks { page, filter } => {
+                self.in_flight.poll_task += 1;
                 let window = self.window();
                 self.calls.spawn(async move {
                     let answer = client.list_refresh_tasks(window, filter.as_ref(), page).await;
-                    Done::Listed { page, is_narrowed: filter.is_some(), answer }
+                    Done::TasksListed { page, is_narrowed: filter.is_some(), answer }
                 });
             }
             // Notes are facts: the loop applies them itself.
-            Work::Note(_) => {}
+            Work::Apply(_) => {}
         }
     }
 
@@ -92,16 +87,16 @@ impl Driver<'_> {
                 self.in_flight.submit -= 1;
                 self.submitted(batch, answer, facts);
             }
-            Done::LookedUp(job, answer) => {
-                self.in_flight.look_up -= 1;
-                facts.extend(self.looked_up(job, answer));
+            Done::JobQueried(job, answer) => {
+                self.in_flight.query_job -= 1;
+                facts.extend(self.job_queried(job, answer));
             }
-            Done::Looked(task, answer) => {
-                self.in_flight.look -= 1;
-                facts.extend(self.looked(task, answer));
+            Done::TaskPolled(task, answer) => {
+                self.in_flight.poll_task -= 1;
+                facts.extend(self.task_polled(task, answer));
             }
-            Done::Listed { page, is_narrowed, answer } => {
-                self.in_flight.look -= 1;
+            Done::TasksListed { page, is_narrowed, answer } => {
+                self.in_flight.poll_task -= 1;
                 self.listed(page, is_narrowed, answer, facts);
             }
         }
@@ -110,7 +105,7 @@ impl Driver<'_> {
     fn submitted(&mut self, batch: u32, answer: Result<Submission>, facts: &mut Vec<Fact>) {
         let error = match answer {
             Ok(Submission { job, not_found, forbidden, unrecognised, request_id }) => {
-                self.tell_of_unrecognised(&unrecognised, request_id.as_ref());
+                self.warn_of_unrecognised(&unrecognised, request_id.as_ref());
                 return facts.push(Fact::Submitted { batch, job, not_found, forbidden, request_id });
             }
             Err(error) => error,
@@ -131,20 +126,20 @@ impl Driver<'_> {
     }
 
     /// Ids that the service refused and nobody asked for may be ours in another spelling: they are looked for in the lookup.
-    fn tell_of_unrecognised(&self, ids: &[String], request_id: Option<&RequestId>) {
+    fn warn_of_unrecognised(&self, ids: &[String], request_id: Option<&RequestId>) {
         if !ids.is_empty() {
             let (count, first) = (ids.len(), &ids[0]);
             let under = request_id.map(|id| format!(" (request id {id})")).unwrap_or_default();
             let message = format!(
                 "the service refuses {count} media that were not asked for, the first is `{first}`{under}: what the lookup shows counts"
             );
-            self.tell(&Notice::Warning { message });
+            self.notify(&Notice::Warning { message });
         }
     }
 
-    fn looked_up(&mut self, job: JobId, answer: Result<Vec<JobRow>>) -> Option<Fact> {
+    fn job_queried(&mut self, job: JobId, answer: Result<Vec<JobRow>>) -> Option<Fact> {
         match answer {
-            Ok(rows) => Some(Fact::LookedUp { job, rows }),
+            Ok(rows) => Some(Fact::JobQueried { job, rows }),
             Err(error) if self.events.is_some() && is_denial(&error) => {
                 Some(Fact::LookupsRefused { fault: (&error).into() })
             }
@@ -165,7 +160,7 @@ impl Driver<'_> {
         self.events.is_some() && !self.soft_stop.is_cancelled() && self.ledger.events_suffice(job)
     }
 
-    fn looked(&mut self, task: TaskId, answer: Result<TaskRows>) -> Option<Fact> {
+    fn task_polled(&mut self, task: TaskId, answer: Result<TaskRows>) -> Option<Fact> {
         match answer {
             Ok(TaskRows { rows, total }) => Some(Fact::TaskSeen { task, rows, total }),
             Err(error) if error.kind() == ErrorKind::Rejected => {
@@ -184,7 +179,7 @@ impl Driver<'_> {
             Ok(answer) => answer,
             // It may be the filter: no run ends for that. What else is wrong, the next call will say.
             Err(_) if is_narrowed => return facts.push(Fact::ListingRefused),
-            // Single looks may still be allowed; if they are not, they will say so.
+            // Single polls may still be allowed; if they are not, they will say so.
             Err(error) => match error.kind() {
                 ErrorKind::Rejected | ErrorKind::Refused | ErrorKind::NotFound | ErrorKind::Quota => {
                     return facts.push(Fact::ListingRefused);

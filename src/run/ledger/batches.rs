@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use super::rows::{BatchEntry, BatchState};
-use super::{Fact, Fault, Ledger, Moment, Work};
+use super::state::Ledger;
+use super::work::Work;
 use crate::error::ErrorKind;
 use crate::ids::{JobId, RequestId};
+use crate::model::{Fact, Fault, MediaState, Moment, ReportedError, code};
 use crate::run::batch::Batch;
 use crate::run::observer::Notice;
-use crate::run::report::{MediaState, ReportedError};
 
 /// A batch whose answer got lost so often is given up: something is wrong that sending does not mend.
 const MOST_LOST: u32 = 3;
@@ -35,7 +36,7 @@ impl Ledger {
         if entry.state == BatchState::Unknown {
             if !self.settings.resubmit || entry.lost >= MOST_LOST {
                 let fault = entry.fault.clone().unwrap_or_else(|| outcome_unknown("no answer came"));
-                return Work::Note(Fact::NotSubmitted { batch: number, fault });
+                return Work::Apply(Fact::NotSubmitted { batch: number, fault });
             }
             if let Some(task_type) = self.settings.task_type {
                 let media = entry.batch.media.len() as u64;
@@ -84,17 +85,17 @@ impl Ledger {
             self.progress.submitted += 1;
             if listed(not_found) {
                 missing += 1;
-                let error = ReportedError::new("NonExistMediaId", "the service does not know this media");
+                let error = ReportedError::new(code::NOT_EXISTING, "the service does not know this media");
                 self.refuse(now, media, MediaState::NotFound, with_request(error, &request_id));
             } else if listed(forbidden) {
                 denied += 1;
-                let error =
-                    ReportedError::new("ForbiddenMediaId", "these credentials may not use this media");
+                let error = ReportedError::new(code::FORBIDDEN, "these credentials may not use this media");
                 self.refuse(now, media, MediaState::Forbidden, with_request(error, &request_id));
             } else if let Some(job) = job_number {
                 self.join(job, media);
             } else {
-                let error = ReportedError::new("NoJobId", "the service took the call and gave no job id");
+                let error =
+                    ReportedError::new(code::NO_JOB_ID, "the service took the call and gave no job id");
                 self.refuse(now, media, MediaState::NotSubmitted, with_request(error, &request_id));
             }
         }
@@ -107,9 +108,9 @@ impl Ledger {
         });
         if let (Some(job), Some(number)) = (job, job_number) {
             self.begin_waiting(now, number);
-            self.hear_strangers(now, &job);
+            self.apply_pending_events(now, &job);
         }
-        self.forget_strangers();
+        self.drop_pending_events();
     }
 
     pub(super) fn not_submitted(&mut self, now: Moment, number: u32, fault: &Fault) {
@@ -123,7 +124,7 @@ impl Ledger {
         entry.fault = Some(fault.clone());
         let media = entry.batch.media.len() as u64;
         self.notices.push(Notice::NotSubmitted { media, error: fault.error.clone() });
-        self.forget_strangers();
+        self.drop_pending_events();
     }
 
     pub(super) fn outcome_unknown(&mut self, now: Moment, number: u32, fault: &Fault) {
@@ -153,7 +154,7 @@ impl Ledger {
         let is_ours = |event: &crate::event::MediaRefreshEvent| {
             event.correlation.as_ref().is_some_and(|mark| mark.run == run && mark.batch == number)
         };
-        if let Some(job) = self.strangers.job_of(is_ours) {
+        if let Some(job) = self.pending_events.job_of(is_ours) {
             self.adopt(now, number, job);
         }
     }
@@ -209,15 +210,15 @@ impl Ledger {
     }
 
     /// Events of unknown jobs are kept while a submit answer may still name their job.
-    fn forget_strangers(&mut self) {
+    fn drop_pending_events(&mut self) {
         if self.open_batches == 0 {
-            self.events.foreign += self.strangers.clear();
+            self.events.foreign += self.pending_events.clear();
         }
     }
 }
 
 fn outcome_unknown(message: &str) -> Fault {
-    Fault::new(ErrorKind::Unavailable, "OutcomeUnknown", message)
+    Fault::new(ErrorKind::Unavailable, code::OUTCOME_UNKNOWN, message)
 }
 
 fn with_request(mut error: ReportedError, request_id: &Option<RequestId>) -> ReportedError {

@@ -1,19 +1,20 @@
-//! Jobs: when they are looked up, what a lookup brings, and how long one waits for what does not show.
+//! Jobs: when they are queried, what a lookup brings, and how long the run waits for what no lookup shows.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use super::named::Certainty;
 use super::rows::{JobEntry, MediaEntry};
-use super::{CONFIRM_GRACE, Fact, Fault, GRACE, Ledger, Moment, Work, is_grace_over};
-use crate::ids::{JobId, MediaId};
+use super::settings::{CONFIRM_GRACE, GRACE, is_grace_over};
+use super::state::Ledger;
+use super::work::Work;
+use crate::ids::JobId;
+use crate::model::{Fact, Fault, LookupAfter, MediaState, Moment, ReportedError, code};
 use crate::run::observer::Notice;
-use crate::run::plan::{Looked, Polling};
-use crate::run::report::{MediaState, ReportedError};
-use crate::run::request::LookupAfter;
+use crate::run::polling::{Intervals, Polled};
 use crate::vod::JobRow;
 
-/// First and longest wait between two lookups of one job; who wants longer ones between looks at tasks gets them here too.
+/// First and longest wait between two lookups of one job; who wants longer ones between polls of tasks gets them here too.
 const LOOKUP_FIRST: Duration = Duration::from_secs(2);
 const LOOKUP_CAP: Duration = Duration::from_secs(15);
 
@@ -42,53 +43,17 @@ impl Ledger {
             submitted_at: None,
             known_since: now,
             due: None,
-            looking: false,
+            is_queried: false,
             lookups: 0,
             first_lookup: None,
-            unheard: 0,
-            undecided: 0,
+            without_event: 0,
+            unconfirmed: 0,
             changed_at: now,
             open: false,
-            told_no_event: false,
+            has_noticed_no_event: false,
             error: None,
         });
         number
-    }
-
-    /// Puts a media into a job.
-    pub(super) fn join(&mut self, job: u32, media: u32) {
-        let entry = &mut self.media[media as usize];
-        entry.job = Some(job);
-        self.media_index.insert((job, entry.id.clone()), media);
-        let job = &mut self.jobs[job as usize];
-        job.media.push(media);
-        job.unheard += 1;
-        job.undecided += 1;
-    }
-
-    /// The media of a job; one that a job of others turned out to have is new. `None` for one that was not asked for.
-    pub(super) fn media_of_job(&mut self, job: u32, id: &MediaId) -> Option<u32> {
-        if let Some(&media) = self.media_index.get(&(job, id.clone())) {
-            return Some(media);
-        }
-        if !self.jobs[job as usize].open {
-            return None;
-        }
-        let media = match self.unplaced.remove(id) {
-            Some(media) => media,
-            None => self.add_media(id.clone()),
-        };
-        self.progress.submitted += 1;
-        self.join(job, media);
-        Some(media)
-    }
-
-    pub(super) fn add_media(&mut self, id: MediaId) -> u32 {
-        self.media.push(MediaEntry::new(id, None));
-        self.open_media += 1;
-        self.undecided += 1;
-        self.progress.media += 1;
-        self.media.len() as u32 - 1
     }
 
     /// Plans the first lookup of a job, or the end of its grace where there are no lookups.
@@ -101,7 +66,7 @@ impl Ledger {
         self.plan_lookup(job, at);
     }
 
-    pub(super) fn can_look_up(&self) -> bool {
+    pub(super) fn can_query_jobs(&self) -> bool {
         !self.lookups_refused && self.settings.lookup != LookupAfter::Never
     }
 
@@ -114,33 +79,33 @@ impl Ledger {
     }
 
     pub(super) fn take_job(&mut self, now: Moment, number: u32) -> Work {
-        let can_look_up = self.can_look_up();
+        let can_query_jobs = self.can_query_jobs();
         let job = &mut self.jobs[number as usize];
         job.due = None;
-        if can_look_up {
-            job.looking = true;
+        if can_query_jobs {
+            job.is_queried = true;
             job.first_lookup.get_or_insert(now);
-            return Work::LookUp { job: job.id.clone() };
+            return Work::QueryJob { job: job.id.clone() };
         }
         let is_unchanged = now.since(job.changed_at) >= self.settings.close && !self.knows_media;
-        Work::Note(if job.open && !job.media.is_empty() && is_unchanged {
+        Work::Apply(if job.open && !job.media.is_empty() && is_unchanged {
             Fact::JobClosed { job: job.id.clone() }
         } else {
             Fact::GraceOver { job: job.id.clone() }
         })
     }
 
-    pub(super) fn looked_up(&mut self, now: Moment, id: &JobId, rows: Vec<JobRow>) {
+    pub(super) fn job_queried(&mut self, now: Moment, id: &JobId, rows: Vec<JobRow>) {
         let Some(&job) = self.job_index.get(id) else { return };
         self.unclear.remove(id.as_str());
         let entry = &mut self.jobs[job as usize];
-        entry.looking = false;
+        entry.is_queried = false;
         entry.lookups += 1;
         let (first_lookup, known) = (*entry.first_lookup.get_or_insert(now), entry.media.len());
         let mut is_changed = false;
         for row in merged(rows) {
             match self.media_of_job(job, &row.media) {
-                Some(media) => is_changed |= self.looked_up_media(now, media, row),
+                Some(media) => is_changed |= self.media_queried(now, media, row),
                 None => {
                     tracing::debug!(job_id = %id, media_id = %row.media, "a row of a media that was not asked for");
                 }
@@ -149,17 +114,17 @@ impl Ledger {
         if is_changed || self.jobs[job as usize].media.len() > known {
             self.jobs[job as usize].changed_at = now;
         }
-        self.tell_of_missing_events(job);
+        self.notice_missing_events(job);
         self.note_what_lapsed(now, job, first_lookup);
         self.close_if_whole(now, job);
         self.plan_next_lookup(now, job);
     }
 
-    fn tell_of_missing_events(&mut self, job: u32) {
+    fn notice_missing_events(&mut self, job: u32) {
         let entry = &mut self.jobs[job as usize];
-        if self.settings.has_events && entry.unheard > 0 && !entry.told_no_event {
-            entry.told_no_event = true;
-            let (job_id, media) = (entry.id.clone(), u64::from(entry.unheard));
+        if self.settings.has_events && entry.without_event > 0 && !entry.has_noticed_no_event {
+            entry.has_noticed_no_event = true;
+            let (job_id, media) = (entry.id.clone(), u64::from(entry.without_event));
             self.notices.push(Notice::NoEvent { job_id, media });
         }
     }
@@ -172,28 +137,29 @@ impl Ledger {
         let may_stand = now.since(first_lookup) >= CONFIRM_GRACE;
         let unshown =
             || entry.media.iter().map(|media| &self.media[*media as usize]).filter(|m| m.is_silent());
-        let heard = may_stand && unshown().any(MediaEntry::has_signed_word);
-        let unheard = is_over && (entry.media.is_empty() || unshown().any(|media| !media.has_signed_word()));
-        if (heard || unheard) && !self.settings.may_be_foreign {
-            self.notes.push(Fact::Unshown { job: entry.id.clone(), heard, unheard });
+        let with_event = may_stand && unshown().any(MediaEntry::has_signed_event);
+        let without_event =
+            is_over && (entry.media.is_empty() || unshown().any(|media| !media.has_signed_event()));
+        if (with_event || without_event) && !self.settings.may_be_foreign {
+            self.follow_ups.push(Fact::Unshown { job: entry.id.clone(), with_event, without_event });
         }
     }
 
     /// Ends the waiting for what did not show up in time.
-    pub(super) fn unshown(&mut self, now: Moment, id: &JobId, heard: bool, unheard: bool) {
+    pub(super) fn unshown(&mut self, now: Moment, id: &JobId, with_event: bool, without_event: bool) {
         let Some(&job) = self.job_index.get(id) else { return };
         for media in self.jobs[job as usize].media.clone() {
             let entry = &self.media[media as usize];
             if !entry.is_silent() {
                 continue;
             }
-            if heard && entry.has_signed_word() {
-                self.stand_on_event(now, media, "not confirmed: lookups do not show this media");
-            } else if unheard && !entry.has_signed_word() {
+            if with_event && entry.has_signed_event() {
+                self.trust_event(now, media, "not confirmed: lookups do not show this media");
+            } else if without_event && !entry.has_signed_event() {
                 self.refuse(now, media, MediaState::Failed, job_not_found());
             }
         }
-        if unheard && self.jobs[job as usize].media.is_empty() {
+        if without_event && self.jobs[job as usize].media.is_empty() {
             return self.job_failed(now, id, &job_not_found());
         }
         self.plan_next_lookup(now, job);
@@ -210,7 +176,7 @@ impl Ledger {
                 (0..self.jobs.len() as u32).for_each(|job| self.close_job(job));
             }
         } else if !entry.media.is_empty()
-            && entry.undecided == 0
+            && entry.unconfirmed == 0
             && now.since(entry.changed_at) >= self.settings.close
         {
             self.close_job(job);
@@ -228,11 +194,11 @@ impl Ledger {
         })
     }
 
-    /// A lookup more as long as something about the job is not settled.
+    /// Plans another lookup as long as something about the job is not settled.
     fn plan_next_lookup(&mut self, now: Moment, job: u32) {
         let entry = &self.jobs[job as usize];
-        let is_open = entry.undecided > 0 || entry.open && entry.error.is_none();
-        if !self.can_look_up() || !is_open {
+        let is_open = entry.unconfirmed > 0 || entry.open && entry.error.is_none();
+        if !self.can_query_jobs() || !is_open {
             return;
         }
         let media = entry.media.iter().map(|media| &self.media[*media as usize]);
@@ -240,12 +206,13 @@ impl Ledger {
         let settles = named.filter_map(|media| media.named.since).map(|since| since + self.settings.settle);
         let closes = (entry.open && !self.knows_media).then(|| entry.changed_at + self.settings.close);
         let quick = settles.max().or(closes).filter(|at| *at > now && now < self.settings.deadline);
-        let is_unnamed = |media: &MediaEntry| !media.is_decided() && media.named.certainty < Certainty::Named;
+        let is_unnamed =
+            |media: &MediaEntry| !media.is_confirmed() && media.named.certainty < Certainty::Named;
         // Tasks have even numbers to the jitter, jobs odd ones.
-        let looked = Looked { age: None, looks: entry.lookups, who: u64::from(job) << 1 | 1 };
-        let cap = LOOKUP_CAP.max(self.polling.cap);
-        let pace = Polling { first: LOOKUP_FIRST, cap, ..self.polling };
-        let slow = pace.next_look(now, looked, None);
+        let polled = Polled { age: None, polls: entry.lookups, who: u64::from(job) << 1 | 1 };
+        let tasks = self.planner.intervals();
+        let pace = Intervals { first: LOOKUP_FIRST, cap: LOOKUP_CAP.max(tasks.cap), ..*tasks };
+        let slow = pace.next_poll(now, polled, None);
         let slow =
             slow.filter(|_| quick.is_none() || entry.media.is_empty() || media.clone().any(is_unnamed));
         let quick = quick.map(|at| at.min(self.settings.deadline));
@@ -263,7 +230,7 @@ impl Ledger {
 
     pub(super) fn close_job(&mut self, job: u32) {
         let entry = &mut self.jobs[job as usize];
-        if entry.undecided == 0 {
+        if entry.unconfirmed == 0 {
             entry.due = None;
         }
         if std::mem::take(&mut entry.open) {
@@ -281,10 +248,10 @@ impl Ledger {
             error.code, error.message
         ));
         for job in 0..self.jobs.len() as u32 {
-            self.jobs[job as usize].looking = false;
+            self.jobs[job as usize].is_queried = false;
             self.do_without_lookups(now, job, false, "not confirmed by a lookup: lookups are refused");
             let entry = &self.jobs[job as usize];
-            if entry.undecided > 0 || entry.open {
+            if entry.unconfirmed > 0 || entry.open {
                 let since = entry.known_since;
                 self.plan_lookup(job, (since + GRACE).max(now));
             }
@@ -292,20 +259,20 @@ impl Ledger {
     }
 
     /// No lookup will say better than what is known of a job: what lookups have named is settled, and what only an event
-    /// told of stands on that.
+    /// told of is taken as it said.
     fn do_without_lookups(&mut self, now: Moment, job: u32, only_signed: bool, why: &str) {
         for media in self.jobs[job as usize].media.clone() {
             let entry = &self.media[media as usize];
-            if entry.is_decided() {
+            if entry.is_confirmed() {
                 continue;
             }
             match entry.named.certainty {
                 Certainty::Named => self.settle(now, media),
-                Certainty::Unshown if !only_signed || entry.has_signed_word() => {
-                    self.stand_on_event(now, media, why);
+                Certainty::Unshown if !only_signed || entry.has_signed_event() => {
+                    self.trust_event(now, media, why);
                 }
-                Certainty::Pending if entry.has_signed_word() && !only_signed => {
-                    self.stand_on_event(now, media, why);
+                Certainty::Pending if entry.has_signed_event() && !only_signed => {
+                    self.trust_event(now, media, why);
                 }
                 Certainty::Unshown | Certainty::Pending | Certainty::Settled => {}
             }
@@ -317,19 +284,19 @@ impl Ledger {
     pub(crate) fn events_suffice(&self, id: &JobId) -> bool {
         let Some(&job) = self.job_index.get(id) else { return false };
         let entry = &self.jobs[job as usize];
-        let is_told = |media: &MediaEntry| {
-            media.is_decided()
+        let is_known = |media: &MediaEntry| {
+            media.is_confirmed()
                 || media.named.certainty == Certainty::Named
-                || media.is_silent() && media.has_signed_word()
+                || media.is_silent() && media.has_signed_event()
         };
-        !entry.open && entry.media.iter().all(|media| is_told(&self.media[*media as usize]))
+        !entry.open && entry.media.iter().all(|media| is_known(&self.media[*media as usize]))
     }
 
     /// Takes the events of a job for the truth, since no lookup gets through.
     pub(super) fn lookup_failed(&mut self, now: Moment, id: &JobId, error: &ReportedError) {
         let Some(&job) = self.job_index.get(id) else { return };
         let entry = &mut self.jobs[job as usize];
-        (entry.looking, entry.due) = (false, None);
+        (entry.is_queried, entry.due) = (false, None);
         let why = format!("not confirmed: lookups fail ({}: {})", error.code, error.message);
         self.do_without_lookups(now, job, true, &why);
         self.warn(format!(
@@ -341,10 +308,10 @@ impl Ledger {
     /// A job was answered with a code that nobody knows.
     pub(super) fn job_unclear(&mut self, now: Moment, id: &JobId, fault: Fault) {
         let Some(&job) = self.job_index.get(id) else { return };
-        self.jobs[job as usize].looking = false;
+        self.jobs[job as usize].is_queried = false;
         if self.is_clear_by_now(now, id.as_str(), &fault) {
             let job = id.clone();
-            return self.notes.push(match self.events_suffice(id) {
+            return self.follow_ups.push(match self.events_suffice(id) {
                 true => Fact::LookupFailed { job, fault },
                 false => Fact::JobRefused { job, fault },
             });
@@ -361,8 +328,8 @@ impl Ledger {
         if !entry.media.is_empty() && entry.media.iter().all(|media| self.media[*media as usize].ended()) {
             return self.close_job(job);
         }
-        if entry.media.is_empty() || entry.undecided > 0 {
-            let what = match entry.undecided {
+        if entry.media.is_empty() || entry.unconfirmed > 0 {
+            let what = match entry.unconfirmed {
                 0 => format!("job {id}"),
                 media => format!("{media} media of job {id}"),
             };
@@ -415,7 +382,7 @@ fn merged(rows: Vec<JobRow>) -> Vec<JobRow> {
 
 fn job_not_found() -> ReportedError {
     ReportedError::new(
-        "JobNotFound",
+        code::JOB_NOT_FOUND,
         format!("no lookup has shown it within {} minutes", GRACE.as_secs() / 60),
     )
 }

@@ -3,22 +3,59 @@
 use std::collections::HashSet;
 
 use super::named::{Certainty, UrlKey};
-use super::{Fact, Ledger, Moment};
+use super::rows::MediaEntry;
+use super::state::Ledger;
 use crate::event::Source;
 use crate::ids::{JobId, MediaId, TaskId};
+use crate::model::{Fact, MediaState, Moment, ReportedError, code};
 use crate::run::observer::Notice;
-use crate::run::report::{MediaState, ReportedError};
 use crate::vod::{JobRow, SubmissionStatus, host};
 
 impl Ledger {
+    /// Puts a media into a job.
+    pub(super) fn join(&mut self, job: u32, media: u32) {
+        let entry = &mut self.media[media as usize];
+        entry.job = Some(job);
+        self.media_index.insert((job, entry.id.clone()), media);
+        let job = &mut self.jobs[job as usize];
+        job.media.push(media);
+        job.without_event += 1;
+        job.unconfirmed += 1;
+    }
+
+    /// The media of a job; one that a job of others turned out to have is new. `None` for one that was not asked for.
+    pub(super) fn media_of_job(&mut self, job: u32, id: &MediaId) -> Option<u32> {
+        if let Some(&media) = self.media_index.get(&(job, id.clone())) {
+            return Some(media);
+        }
+        if !self.jobs[job as usize].open {
+            return None;
+        }
+        let media = match self.unplaced.remove(id) {
+            Some(media) => media,
+            None => self.add_media(id.clone()),
+        };
+        self.progress.submitted += 1;
+        self.join(job, media);
+        Some(media)
+    }
+
+    pub(super) fn add_media(&mut self, id: MediaId) -> u32 {
+        self.media.push(MediaEntry::new(id));
+        self.open_media += 1;
+        self.unconfirmed += 1;
+        self.progress.media += 1;
+        self.media.len() as u32 - 1
+    }
+
     /// Takes in what a lookup says of a media; says whether it names more than before.
-    pub(super) fn looked_up_media(&mut self, now: Moment, media: u32, row: JobRow) -> bool {
+    pub(super) fn media_queried(&mut self, now: Moment, media: u32, row: JobRow) -> bool {
         // Of jobs of others, nobody told us before.
         self.settings.task_type = self.settings.task_type.or(row.task_type);
         if self.media[media as usize].refused.is_some() {
             return false;
         }
-        self.tell_of_odd_row(media, &row);
+        self.warn_of_odd_row(media, &row);
         if row.status == SubmissionStatus::Fail {
             self.refused_by_lookup(now, media, &row);
             return true;
@@ -58,7 +95,7 @@ impl Ledger {
         }
         if grown || self.media[media as usize].named.certainty != was {
             self.naming_changed(now, media);
-            self.recount_undecided(media);
+            self.recount_unconfirmed(media);
         }
         grown
     }
@@ -67,7 +104,7 @@ impl Ledger {
     pub(super) fn name(&mut self, now: Moment, media: u32, tasks: Vec<TaskId>, urls: &[String]) -> bool {
         let mut grown = self.media[media as usize].named.urls.add(urls);
         if grown {
-            urls.iter().for_each(|url| self.listing.narrowing.learn_domain(host(url)));
+            urls.iter().for_each(|url| self.planner.filters().learn_domain(host(url)));
         }
         for task in tasks {
             grown |= self.attach(now, media, task);
@@ -76,11 +113,11 @@ impl Ledger {
     }
 
     /// Warns once of a status word that nobody knows, and of a list that can't be read.
-    pub(super) fn tell_of_odd_row(&mut self, media: u32, row: &JobRow) {
+    pub(super) fn warn_of_odd_row(&mut self, media: u32, row: &JobRow) {
         let entry = &self.media[media as usize];
         let job = entry.job.map_or_else(String::new, |job| self.jobs[job as usize].id.to_string());
         if let SubmissionStatus::Pending(Some(word)) = &row.status
-            && self.words.is_new(word)
+            && self.unknown_words.is_new(word)
         {
             self.warn(format!(
                 "job {job} shows media {} with the status `{word}`: waiting for `success` or `fail`",
@@ -99,12 +136,12 @@ impl Ledger {
     /// said the same.
     fn compare_with_event(&mut self, media: u32, row: &JobRow) -> Option<Source> {
         let entry = &self.media[media as usize];
-        let heard = entry.heard.as_deref()?;
+        let event_seen = entry.event_seen.as_deref()?;
         let named: HashSet<&TaskId> = row.tasks.iter().collect();
         let known: Vec<&TaskId> =
             entry.named.tasks.iter().map(|task| &self.tasks[*task as usize].id).collect();
-        if heard.success && self.is_just_what_is_named(media, row) {
-            return Some(heard.source);
+        if event_seen.success && self.is_just_what_is_named(media, row) {
+            return Some(event_seen.source);
         }
         let list = |ids: &[&TaskId]| match ids.len() {
             0 => "no task".to_owned(),
@@ -137,9 +174,9 @@ impl Ledger {
     /// The service says that it could not hand a media to the CDN.
     fn refused_by_lookup(&mut self, now: Moment, media: u32, row: &JobRow) {
         let entry = &self.media[media as usize];
-        let heard = entry.heard.as_deref();
-        let differs = heard.is_some_and(|heard| heard.success);
-        let source = heard.filter(|_| !differs).map_or(Source::Lookup, |heard| heard.source);
+        let event_seen = entry.event_seen.as_deref();
+        let differs = event_seen.is_some_and(|event_seen| event_seen.success);
+        let source = event_seen.filter(|_| !differs).map_or(Source::Lookup, |event_seen| event_seen.source);
         if differs {
             let id = &entry.id;
             self.warn(format!("an event says that media {id} was handed to the CDN, the lookup says that it was not; the lookup counts"));
@@ -153,13 +190,19 @@ impl Ledger {
     }
 
     /// Takes what an event said of a media for the truth, since no lookup will say better.
-    pub(super) fn stand_on_event(&mut self, now: Moment, media: u32, why: &str) {
+    pub(super) fn trust_event(&mut self, now: Moment, media: u32, why: &str) {
         let entry = &mut self.media[media as usize];
-        let Some(heard) = entry.heard.as_deref().filter(|heard| heard.tells()) else { return };
-        entry.confirmed_by = Some(heard.source);
+        let Some(event_seen) = entry.event_seen.as_deref().filter(|event_seen| event_seen.is_conclusive())
+        else {
+            return;
+        };
+        entry.confirmed_by = Some(event_seen.source);
         entry.note = Some(why.into());
-        if !heard.success {
-            let error = heard.failure.clone().unwrap_or_else(|| ReportedError::new("SubmissionFailed", why));
+        if !event_seen.success {
+            let error = event_seen
+                .failure
+                .clone()
+                .unwrap_or_else(|| ReportedError::new(code::SUBMISSION_FAILED, why));
             return self.refuse(now, media, MediaState::Failed, error);
         }
         self.accepted(now, media);
@@ -170,14 +213,14 @@ impl Ledger {
     pub(super) fn settle(&mut self, now: Moment, media: u32) {
         self.media[media as usize].named.certainty = Certainty::Settled;
         self.naming_changed(now, media);
-        self.recount_undecided(media);
+        self.recount_unconfirmed(media);
     }
 
     /// The service's own word ends a media.
     pub(super) fn refuse(&mut self, now: Moment, media: u32, state: MediaState, error: ReportedError) {
         self.media[media as usize].refused = Some(Box::new((state, error)));
         self.naming_changed(now, media);
-        self.recount_undecided(media);
+        self.recount_unconfirmed(media);
     }
 
     /// The tasks of a media are known.
@@ -197,18 +240,19 @@ impl Ledger {
         }
     }
 
-    /// Counts a media as decided or not, after its naming changed.
-    fn recount_undecided(&mut self, media: u32) {
+    /// Counts a media as confirmed or not, after its naming changed.
+    fn recount_unconfirmed(&mut self, media: u32) {
         let entry = &mut self.media[media as usize];
-        let is_decided = entry.is_decided();
-        if std::mem::replace(&mut entry.was_decided, is_decided) == is_decided {
+        let is_confirmed = entry.is_confirmed();
+        if std::mem::replace(&mut entry.was_confirmed, is_confirmed) == is_confirmed {
             return;
         }
-        let count =
-            |undecided: &mut u32| *undecided = if is_decided { *undecided - 1 } else { *undecided + 1 };
-        count(&mut self.undecided);
+        let count = |unconfirmed: &mut u32| {
+            *unconfirmed = if is_confirmed { *unconfirmed - 1 } else { *unconfirmed + 1 }
+        };
+        count(&mut self.unconfirmed);
         if let Some(job) = entry.job {
-            count(&mut self.jobs[job as usize].undecided);
+            count(&mut self.jobs[job as usize].unconfirmed);
         }
     }
 
@@ -217,8 +261,8 @@ impl Ledger {
         let entry = &self.media[media as usize];
         let Some(job) = entry.job.filter(|_| !self.settings.may_be_foreign) else { return };
         let note = Fact::NotShown { job: self.jobs[job as usize].id.clone(), media: entry.id.clone() };
-        if !self.notes.contains(&note) {
-            self.notes.push(note);
+        if !self.follow_ups.contains(&note) {
+            self.follow_ups.push(note);
         }
     }
 
@@ -267,7 +311,7 @@ impl Ledger {
 
 pub(super) fn failure_of(row: &JobRow) -> ReportedError {
     ReportedError::new(
-        row.error_code.clone().unwrap_or_else(|| "SubmissionFailed".into()),
+        row.error_code.clone().unwrap_or_else(|| code::SUBMISSION_FAILED.into()),
         row.error_message.clone().unwrap_or_else(|| "the service could not hand the URLs to the CDN".into()),
     )
 }

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::LazyLock;
 
-use super::Moment;
+use crate::model::Moment;
 use crate::vod::normal_form;
 
 /// Stands for the normal form of a URL. Two URLs are taken for one where their keys are equal: 64 bits, keyed anew in each

@@ -2,12 +2,13 @@
 
 use super::rows::{BatchState, TaskEntry};
 use super::settings::SETTLE;
+use super::state::Ledger;
 use super::verdict::STEADY;
-use super::{Fact, Fault, Ledger, Moment};
 use crate::error::ErrorKind;
+use crate::model::{Fact, Fault, Moment, code};
 
 impl Ledger {
-    /// Whether a fact would change what is known. A look that shows what the last one
+    /// Whether a fact would change what is known. A poll that shows what the last one
     /// showed is not written down, unless it brings the end nearer.
     pub(crate) fn is_news(&self, fact: &Fact) -> bool {
         match fact {
@@ -18,14 +19,14 @@ impl Ledger {
                 self.batches.get(*batch as usize).is_some_and(|entry| entry.state != BatchState::Done)
             }
             Fact::Event(event) => match self.job_index.get(&event.job) {
-                None => self.open_batches > 0 && !self.strangers.holds(event),
+                None => self.open_batches > 0 && !self.pending_events.holds(event),
                 Some(&job) => event.row.as_ref().is_none_or(|row| {
                     let media = self.media_index.get(&(job, row.media.clone()));
-                    media.is_none_or(|media| self.tells_something(*media, event))
+                    media.is_none_or(|media| self.adds_anything(*media, event))
                 }),
             },
-            Fact::LookedUp { job, rows } => self.job_index.get(job).is_some_and(|job| {
-                let open = self.jobs[*job as usize].undecided > 0 || self.jobs[*job as usize].open;
+            Fact::JobQueried { job, rows } => self.job_index.get(job).is_some_and(|job| {
+                let open = self.jobs[*job as usize].unconfirmed > 0 || self.jobs[*job as usize].open;
                 open && !rows.is_empty()
             }),
             Fact::TaskSeen { task, rows, .. } => self.task_number(task).is_some_and(|task| {
@@ -38,7 +39,7 @@ impl Ledger {
             }),
             // Where a listing stands is not worth knowing after a break, nor which filter the service did not take.
             Fact::Listed { .. } | Fact::TaskUnclear { .. } | Fact::JobUnclear { .. } => false,
-            Fact::ListingRefused => !self.listing.is_given_up() && !self.listing.is_narrowed(),
+            Fact::ListingRefused => self.planner.would_give_up(),
             Fact::OutcomeUnknown { .. }
             | Fact::Halted { .. }
             | Fact::LookupsRefused { .. }
@@ -52,10 +53,10 @@ impl Ledger {
         }
     }
 
-    /// Whether a task is open that nobody has looked at since the run was opened. A walk over all: ask when idle.
+    /// Whether a task is open that was not polled since the run was opened. It walks over all tasks: ask when idle.
     pub(crate) fn has_unasked(&self) -> bool {
         let unasked = |task: &TaskEntry| {
-            task.ended_at.is_none() && task.first_look.is_none() && !task.owners.is_empty()
+            task.ended_at.is_none() && task.first_poll.is_none() && !task.owners.is_empty()
         };
         self.tasks.iter().any(unasked)
     }
@@ -63,19 +64,20 @@ impl Ledger {
     /// Carries a run on after a break, at `now` and until `deadline`.
     ///
     /// What was in flight is lost: a submission without an answer has an unknown outcome, everything else is asked
-    /// again at once. Graces begin anew, since nobody looked meanwhile. What another account than the first does not find
+    /// again at once. Graces begin anew, since nobody asked meanwhile. What another account than the first does not find
     /// (`may_be_foreign`) proves nothing.
     pub(crate) fn reopen(&mut self, now: Moment, deadline: Moment, may_be_foreign: bool) {
         self.settings.may_be_foreign = may_be_foreign;
         self.settings.settle = SETTLE;
         self.is_fresh = false;
         self.settings.deadline = deadline;
-        self.polling.deadline = deadline;
+        self.planner.set_deadline(deadline);
         self.lookups_refused = false;
-        self.notes.clear();
+        self.follow_ups.clear();
         self.unclear.clear();
-        let lost =
-            || Fault::new(ErrorKind::Unavailable, "OutcomeUnknown", "the run ended before the answer came");
+        let lost = || {
+            Fault::new(ErrorKind::Unavailable, code::OUTCOME_UNKNOWN, "the run ended before the answer came")
+        };
         for batch in 0..self.batches.len() as u32 {
             match self.batches[batch as usize].state {
                 BatchState::Sending => {
@@ -89,12 +91,12 @@ impl Ledger {
         }
         for job in 0..self.jobs.len() as u32 {
             let entry = &mut self.jobs[job as usize];
-            (entry.known_since, entry.first_lookup, entry.looking) = (now, None, false);
+            (entry.known_since, entry.first_lookup, entry.is_queried) = (now, None, false);
             entry.changed_at = now;
-            if entry.undecided == 0 && !entry.open {
+            if entry.unconfirmed == 0 && !entry.open {
                 continue;
             }
-            if self.can_look_up() {
+            if self.can_query_jobs() {
                 self.plan_lookup(job, now);
             } else {
                 self.begin_waiting(now, job);
@@ -102,9 +104,9 @@ impl Ledger {
         }
         for task in 0..self.tasks.len() as u32 {
             let entry = &mut self.tasks[task as usize];
-            (entry.first_look, entry.looks) = (None, 0);
+            (entry.first_poll, entry.polls) = (None, 0);
             if entry.ended_at.is_none() && !entry.owners.is_empty() {
-                self.plan_look(task, now);
+                self.planner.plan(task, now);
             }
         }
     }

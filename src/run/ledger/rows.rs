@@ -1,21 +1,15 @@
 //! The rows of the ledger. Small: a run may have 200,000 tasks.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::super::batch::Batch;
-use super::super::report::{MediaState, ReportedError};
 use super::named::{Certainty, Named, UrlKey};
-use super::verdict::Wanted;
-use super::{Fault, Moment};
 use crate::event::Source;
 use crate::ids::{JobId, MediaId, TaskId};
+use crate::model::{Fault, MediaState, Moment, ReportedError};
+use crate::run::batch::Batch;
 use crate::vod::{TaskRow, TaskStatus};
-
-/// A task that is younger may not be listed yet: windows end with the second, and creation is asynchronous.
-const FRESH: Duration = Duration::from_secs(3);
 
 /// A batch on its way to the service.
 #[derive(Debug)]
@@ -43,7 +37,7 @@ pub(super) enum BatchState {
     Done,
 }
 
-/// A job and how it is looked up.
+/// A job and how it is queried.
 #[derive(Debug)]
 pub(super) struct JobEntry {
     pub(super) id: JobId,
@@ -52,18 +46,19 @@ pub(super) struct JobEntry {
     pub(super) submitted_at: Option<Moment>,
     pub(super) known_since: Moment,
     pub(super) due: Option<Moment>,
-    pub(super) looking: bool,
+    /// A query of it is out.
+    pub(super) is_queried: bool,
     pub(super) lookups: u32,
     pub(super) first_lookup: Option<Moment>,
     /// Media without an event.
-    pub(super) unheard: u32,
+    pub(super) without_event: u32,
     /// Media of which it is not settled which tasks they have.
-    pub(super) undecided: u32,
+    pub(super) unconfirmed: u32,
     /// When its rows last changed.
     pub(super) changed_at: Moment,
     /// Of others: more media may show up.
     pub(super) open: bool,
-    pub(super) told_no_event: bool,
+    pub(super) has_noticed_no_event: bool,
     /// Why no media of it is known.
     pub(super) error: Option<Box<ReportedError>>,
 }
@@ -79,12 +74,12 @@ pub(super) struct MediaEntry {
     /// The last verdict; `Unfinished` until there is one.
     pub(super) state: MediaState,
     pub(super) error: Option<Box<ReportedError>>,
-    /// The looks that the last verdict asked for.
+    /// The polls that the last verdict asked for.
     pub(super) wanted: Wanted,
-    /// Whether it was counted as decided.
-    pub(super) was_decided: bool,
+    /// Whether it was counted as confirmed.
+    pub(super) was_confirmed: bool,
     /// What an event said, until a lookup says better.
-    pub(super) heard: Option<Box<Heard>>,
+    pub(super) event_seen: Option<Box<EventSeen>>,
     /// Whether its tasks were accepted.
     pub(super) accepted: bool,
     pub(super) confirmed_by: Option<Source>,
@@ -95,7 +90,7 @@ pub(super) struct MediaEntry {
 
 /// What an event said of a media.
 #[derive(Debug)]
-pub(super) struct Heard {
+pub(super) struct EventSeen {
     pub(super) source: Source,
     pub(super) signed: bool,
     /// An event named tasks; it outranks a failure, because tasks can be asked about.
@@ -105,29 +100,29 @@ pub(super) struct Heard {
     pub(super) is_unread: bool,
 }
 
-impl Heard {
+impl EventSeen {
     pub(super) fn new(source: Source, signed: bool) -> Self {
         Self { source, signed, success: false, failure: None, is_unread: false }
     }
 
     /// Whether it can stand for a verdict. An event with a status word that nobody knows can't, nor one that can't be read.
-    pub(super) fn tells(&self) -> bool {
+    pub(super) fn is_conclusive(&self) -> bool {
         !self.is_unread && (self.success || self.failure.is_some())
     }
 }
 
 impl MediaEntry {
-    pub(super) fn new(id: MediaId, job: Option<u32>) -> Self {
+    pub(super) fn new(id: MediaId) -> Self {
         Self {
             id,
-            job,
+            job: None,
             named: Named::default(),
             refused: None,
             state: MediaState::Unfinished,
             error: None,
             wanted: Wanted::Nothing,
-            was_decided: false,
-            heard: None,
+            was_confirmed: false,
+            event_seen: None,
             accepted: false,
             confirmed_by: None,
             named_at: None,
@@ -136,7 +131,7 @@ impl MediaEntry {
     }
 
     /// Whether it is settled which tasks and URLs it has, or that it has none.
-    pub(super) fn is_decided(&self) -> bool {
+    pub(super) fn is_confirmed(&self) -> bool {
         self.refused.is_some() || self.named.certainty == Certainty::Settled
     }
 
@@ -151,13 +146,31 @@ impl MediaEntry {
     }
 
     /// Whether an event of a known sender can stand for a verdict.
-    pub(super) fn has_signed_word(&self) -> bool {
-        self.heard.as_deref().is_some_and(|heard| heard.signed && heard.tells())
+    pub(super) fn has_signed_event(&self) -> bool {
+        self.event_seen.as_deref().is_some_and(|event_seen| event_seen.signed && event_seen.is_conclusive())
     }
 
     pub(super) fn ended(&self) -> bool {
         self.state != MediaState::Unfinished
     }
+}
+
+/// The polls that a media needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// None: it has ended, or what is missing is the word of a lookup.
+    Nothing,
+    /// At tasks that were not shown, or not shown as ended.
+    Running,
+    /// At all of its tasks: what they showed has ended, and not everything named was among it.
+    All,
+}
+
+/// Answers about one id that had a code which nobody knows, one after the other.
+#[derive(Debug)]
+pub(super) struct Unclear {
+    pub(super) first: Moment,
+    pub(super) count: u32,
 }
 
 /// A task and its rows.
@@ -166,38 +179,18 @@ pub(super) struct TaskEntry {
     pub(super) id: TaskId,
     pub(super) owners: Owners,
     pub(super) rows: Box<[Row]>,
-    pub(super) due: Option<Moment>,
     pub(super) known_since: Moment,
-    pub(super) first_look: Option<Moment>,
-    /// The last look that showed it unfinished.
+    pub(super) first_poll: Option<Moment>,
+    /// The last poll that showed it unfinished.
     pub(super) unfinished_at: Option<Moment>,
     pub(super) ended_at: Option<Moment>,
-    pub(super) looks: u32,
-    /// Looks in a row that showed the same.
+    pub(super) polls: u32,
+    /// Polls in a row that showed the same.
     pub(super) steady: u8,
     /// Rows that the service counts; 0 where it did not say.
     pub(super) total: u32,
-    /// The last round of listings that showed it.
-    pub(super) shown_in: u32,
-    /// The page on which a listing showed it, from 1; 0 for none.
-    pub(super) page: u16,
-    /// The next look is at it alone, whatever a listing might cost.
-    pub(super) alone: bool,
-    /// Why the look that is on, if one is, is at it alone.
-    pub(super) asked: Asked,
-    /// Why it will not be looked at any more.
+    /// Why it will not be polled any more.
     pub(super) error: Option<Box<ReportedError>>,
-}
-
-/// Why a task is asked for alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Asked {
-    #[default]
-    Plainly,
-    /// Listings show it as running for longer than tasks take.
-    Overdue,
-    /// A listing of running tasks did not show it.
-    Missed,
 }
 
 /// The media that a task works for. URLs of one domain and second are merged into one task id, so there may be
@@ -288,26 +281,16 @@ impl TaskEntry {
         Self {
             id,
             known_since: now,
-            shown_in: 0,
-            page: 0,
-            alone: false,
-            asked: Asked::Plainly,
             owners: Owners::default(),
             rows: Box::default(),
-            due: None,
-            first_look: None,
+            first_poll: None,
             unfinished_at: None,
             ended_at: None,
-            looks: 0,
+            polls: 0,
             steady: 0,
             total: 0,
             error: None,
         }
-    }
-
-    /// Whether a listing that began at `began` may not show it yet.
-    pub(super) fn is_fresh(&self, began: Moment) -> bool {
-        self.known_since + FRESH > began
     }
 
     /// Whether it has shown fewer rows than the service counts.
@@ -343,5 +326,19 @@ impl TaskEntry {
             new.splice(0..0, kept.filter(|old| !answered.contains(&old.key)));
         }
         self.rows = new.into();
+    }
+}
+
+/// More different words than this are a service gone mad: they are not reported.
+const MOST_UNKNOWN_WORDS: usize = 20;
+
+/// Status words that are not documented: each is reported once.
+#[derive(Debug, Default)]
+pub(super) struct UnknownWords(HashSet<Box<str>>);
+
+impl UnknownWords {
+    /// Whether a word was not met before, and is worth telling.
+    pub(super) fn is_new(&mut self, word: &str) -> bool {
+        !self.0.contains(word) && self.0.len() < MOST_UNKNOWN_WORDS && self.0.insert(word.into())
     }
 }

@@ -2,10 +2,16 @@
 
 use std::time::Duration;
 
-use super::Moment;
 use crate::ids::RunId;
-use crate::run::request::LookupAfter;
+use crate::model::{LookupAfter, Moment};
 use crate::vod::TaskType;
+
+/// How long a task or a job may stay invisible before it counts as failed. Creation is asynchronous at the service.
+pub(crate) const GRACE: Duration = Duration::from_secs(600);
+/// So many answers must have come within the grace before what they did not show counts as not there.
+const ANSWERS_OF_A_GRACE: u32 = 3;
+/// How long lookups may stay empty before an event stands unconfirmed.
+pub(super) const CONFIRM_GRACE: Duration = Duration::from_secs(60);
 
 /// Lookups that say the same for so long are believed to name all, unless a run is told otherwise.
 pub(super) const SETTLE: Duration = Duration::from_secs(3);
@@ -20,13 +26,13 @@ pub struct Settings {
     pub task_type: Option<TaskType>,
     /// Whether events can come in.
     pub has_events: bool,
-    /// When jobs are looked up.
+    /// When jobs are queried.
     pub lookup: LookupAfter,
-    /// First wait between two looks.
+    /// First wait between two polls.
     pub poll_first: Duration,
-    /// Longest wait between two looks.
+    /// Longest wait between two polls.
     pub poll_cap: Duration,
-    /// The last look falls here.
+    /// The last poll falls here.
     pub deadline: Moment,
     /// Whether a batch with an unknown outcome is sent again.
     pub resubmit: bool,
@@ -64,4 +70,9 @@ impl Settings {
             may_be_foreign: false,
         }
     }
+}
+
+/// Whether the service has had the whole grace to show something that it was asked for since then, and answered.
+pub(super) fn is_grace_over(now: Moment, since: Moment, answers: u32) -> bool {
+    answers >= ANSWERS_OF_A_GRACE && now.since(since) >= GRACE
 }

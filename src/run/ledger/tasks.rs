@@ -1,32 +1,24 @@
-//! Tasks: attached to media, looked at as long as a media wants it.
+//! Tasks: attached to media, polled as long as a media needs it.
 
 use std::collections::HashSet;
-use std::hash::BuildHasher as _;
 use std::time::Duration;
 
 use super::named::UrlKey;
-use super::rows::{Owners, TaskEntry};
-use super::verdict::{Evidence, Verdict, Wanted, verdict};
-use super::{Fact, Fault, Ledger, Moment};
+use super::rows::{Owners, TaskEntry, Unclear, Wanted};
+use super::state::Ledger;
+use super::verdict::{Evidence, Verdict, verdict};
 use crate::ids::TaskId;
+use crate::model::{Fact, Fault, MediaState, Moment};
 use crate::run::observer::Notice;
-use crate::run::plan::Looked;
-use crate::run::report::MediaState;
+use crate::run::polling::Tasks as _;
 use crate::vod::{TaskRow, TaskStatus};
 
 /// So many answers with a code that nobody knows, over so long, are the service's word about an id.
 const MOST_UNCLEAR: u32 = 3;
 const UNCLEAR_FOR: Duration = Duration::from_secs(120);
 
-/// Answers about one id that had a code which nobody knows, one after the other.
-#[derive(Debug)]
-pub(super) struct Unclear {
-    first: Moment,
-    count: u32,
-}
-
 impl Ledger {
-    /// Lets `media` wait for a task, and plans the first look if it is new.
+    /// Lets `media` wait for a task, and plans the first poll if it is new.
     pub(super) fn attach(&mut self, now: Moment, media: u32, id: TaskId) -> bool {
         let task = self.task_number(&id).unwrap_or_else(|| self.new_task(now, id));
         let entry = &mut self.tasks[task as usize];
@@ -39,7 +31,7 @@ impl Ledger {
             self.progress.tasks += 1;
             self.progress.tasks_ended += u64::from(self.tasks[task as usize].ended_at.is_some());
             if self.tasks[task as usize].ended_at.is_none() {
-                self.plan_first_look(now, task);
+                self.plan_first_poll(now, task);
             }
         }
         true
@@ -47,22 +39,16 @@ impl Ledger {
 
     /// The row of a task.
     pub(super) fn task_number(&self, id: &TaskId) -> Option<u32> {
-        let hash = self.hash_of(id);
-        let same = |entry: &(u32, u32)| entry.0 == hash && self.tasks[entry.1 as usize].id == *id;
-        self.task_index.find(spread(hash), same).map(|entry| entry.1)
+        self.task_index.find(&self.tasks, id)
     }
 
     fn new_task(&mut self, now: Moment, id: TaskId) -> u32 {
-        let (number, hash) = (self.tasks.len() as u32, self.hash_of(&id));
+        let number = self.tasks.len() as u32;
+        self.task_index.insert(&id, number);
         self.tasks.push(TaskEntry::new(id, now));
+        self.planner.add_task();
         self.last_known = now;
-        self.task_index.insert_unique(spread(hash), (hash, number), |entry| spread(entry.0));
         number
-    }
-
-    fn hash_of(&self, id: &TaskId) -> u32 {
-        // The low half will do: the id itself is compared as well.
-        self.task_hash.hash_one(id) as u32
     }
 
     /// Takes tasks from a media: they turned out not to be its own.
@@ -75,8 +61,7 @@ impl Ledger {
             }
             entry.owners.remove(media);
             if entry.owners.is_empty() {
-                entry.due = None;
-                self.listing.forget(entry);
+                self.planner.drop_task(*task);
                 self.progress.tasks -= 1;
                 self.progress.tasks_ended -= u64::from(entry.ended_at.is_some());
             }
@@ -92,19 +77,19 @@ impl Ledger {
         }
         self.learn_words(task, &rows);
         let entry = &mut self.tasks[task as usize];
-        entry.looks += 1;
-        entry.first_look.get_or_insert(now);
+        entry.polls += 1;
+        entry.first_poll.get_or_insert(now);
         if let Some(total) = total {
             entry.total = u32::try_from(total).unwrap_or(u32::MAX);
         }
         let runs = rows.is_empty() || rows.iter().any(|row| !row.status.is_final());
-        self.listing.answered(std::mem::take(&mut entry.asked), !runs);
+        self.planner.answered(task, !runs);
         if !rows.is_empty() {
             entry.merge(rows);
         }
         self.task_changed(now, task);
         if self.tasks[task as usize].ended_at.is_none() {
-            self.look_again(now, task);
+            self.plan_next_poll(now, task);
         }
     }
 
@@ -112,7 +97,7 @@ impl Ledger {
     fn learn_words(&mut self, task: u32, rows: &[TaskRow]) {
         for row in rows {
             if let TaskStatus::Other(word) = &row.status
-                && self.words.is_new(word)
+                && self.unknown_words.is_new(word)
             {
                 let (id, url) = (&row.task, &row.object_path);
                 let warning = format!(
@@ -120,14 +105,14 @@ impl Ledger {
                 );
                 self.warn(warning);
             }
-            let narrowing = &mut self.listing.narrowing;
-            let Some(word) = row.object_type.as_deref().filter(|word| !narrowing.knows_type(word)) else {
+            let filters = self.planner.filters();
+            let Some(word) = row.object_type.as_deref().filter(|word| !filters.knows_type(word)) else {
                 continue;
             };
             let key = UrlKey::of(&row.object_path);
             let mut owners = self.tasks[task as usize].owners.all();
             if owners.any(|owner| self.media[owner as usize].named.urls.place(key).is_some()) {
-                narrowing.learn_type(word);
+                filters.learn_type(word);
             }
         }
     }
@@ -145,11 +130,11 @@ impl Ledger {
     pub(super) fn task_unclear(&mut self, now: Moment, id: &TaskId, fault: Fault) {
         let Some(task) = self.task_number(id) else { return };
         if self.is_clear_by_now(now, id.as_str(), &fault) {
-            self.notes.push(Fact::TaskRefused { task: id.clone(), fault });
+            self.follow_ups.push(Fact::TaskRefused { task: id.clone(), fault });
         }
         if self.tasks[task as usize].ended_at.is_none() {
-            self.tasks[task as usize].looks += 1;
-            self.look_again(now, task);
+            self.tasks[task as usize].polls += 1;
+            self.plan_next_poll(now, task);
         }
     }
 
@@ -215,16 +200,16 @@ impl Ledger {
         }
     }
 
-    /// Ends a task that no media wants to be looked at, and takes one up again that a media does.
+    /// Ends a task that no media needs polled, and takes one up again that a media does.
     fn refresh_task(&mut self, now: Moment, task: u32) {
         let is_wanted = self.is_wanted(task);
         let entry = &mut self.tasks[task as usize];
         match (is_wanted, entry.ended_at) {
-            (true, None) => entry.unfinished_at = entry.first_look.and(Some(now)),
+            (true, None) => entry.unfinished_at = entry.first_poll.and(Some(now)),
             (true, Some(_)) => {
                 entry.ended_at = None;
                 self.progress.tasks_ended -= 1;
-                self.plan_first_look(now, task);
+                self.plan_first_poll(now, task);
             }
             (false, None) if !entry.owners.is_empty() => self.end_task(now, task),
             (false, _) => {}
@@ -233,7 +218,7 @@ impl Ledger {
 
     /// Tells when so many rows of a task were read that no page more is needed: all URLs are there of the media that it works
     /// for, or one of them where each task has one.
-    pub(crate) fn is_enough(&self, task: &TaskId) -> impl Fn(&[TaskRow]) -> bool + Send + use<> {
+    pub(crate) fn needs_no_more_pages(&self, task: &TaskId) -> impl Fn(&[TaskRow]) -> bool + Send + use<> {
         let owners = self.task_number(task).map(|task| &self.tasks[task as usize].owners);
         let named = |owner: u32| &self.media[owner as usize].named;
         // Where a URL of the media is missing, it may stand on a later page of any of its tasks.
@@ -253,7 +238,7 @@ impl Ledger {
         }
     }
 
-    /// Whether a look at a task could bring a media nearer to its verdict.
+    /// Whether a poll of a task could bring a media nearer to its verdict.
     fn is_wanted(&self, task: u32) -> bool {
         let entry = &self.tasks[task as usize];
         entry.error.is_none()
@@ -275,13 +260,13 @@ impl Ledger {
     fn end_task(&mut self, now: Moment, task: u32) {
         let entry = &mut self.tasks[task as usize];
         entry.ended_at = Some(now);
-        entry.due = None;
-        self.listing.forget(entry);
+        self.planner.drop_task(task);
         self.progress.tasks_ended += 1;
         let entry = &self.tasks[task as usize];
         let has_ended = !entry.rows.is_empty() && entry.rows.iter().all(|row| row.status.is_final());
-        if has_ended && let Some(took) = self.age(now, task) {
-            self.learn(now, took);
+        let (planner, tasks) = self.planner(now);
+        if has_ended && let Some(took) = tasks.task(task).age {
+            planner.ended_after(now, &tasks, took);
         }
         let entry = &self.tasks[task as usize];
         if !has_ended && entry.error.is_none() {
@@ -301,36 +286,13 @@ impl Ledger {
         });
     }
 
-    fn plan_first_look(&mut self, now: Moment, task: u32) {
-        if self.tasks[task as usize].due.is_some() {
-            return;
-        }
-        let plain = self.polling.first_look(now, self.looked(now, task), self.listing.expected());
-        self.plan_look(task, self.next_stand_in(now, task).unwrap_or(plain));
+    fn plan_first_poll(&mut self, now: Moment, task: u32) {
+        let (planner, tasks) = self.planner(now);
+        planner.plan_first(now, &tasks, task);
     }
 
-    fn look_again(&mut self, now: Moment, task: u32) {
-        let (looked, expected) = (self.looked(now, task), self.listing.expected());
-        let plain = self.polling.next_look(now, looked, expected);
-        if let Some(at) = self.next_stand_in(now, task).or(plain) {
-            self.plan_look(task, at);
-        }
+    fn plan_next_poll(&mut self, now: Moment, task: u32) {
+        let (planner, tasks) = self.planner(now);
+        planner.plan_next(now, &tasks, task);
     }
-
-    fn looked(&self, now: Moment, task: u32) -> Looked {
-        let looks = self.tasks[task as usize].looks;
-        Looked { age: self.age(now, task), looks, who: u64::from(task) << 1 }
-    }
-
-    /// How long ago a task was submitted; `None` where the run did not do it, or was away since.
-    pub(super) fn age(&self, now: Moment, task: u32) -> Option<Duration> {
-        let owner = self.tasks[task as usize].owners.only().filter(|_| self.is_fresh)?;
-        let job = self.media[owner as usize].job?;
-        Some(now.since(self.jobs[job as usize].known_since))
-    }
-}
-
-/// A table looks at both ends of a hash.
-fn spread(hash: u32) -> u64 {
-    crate::net::rng::mix(u64::from(hash))
 }

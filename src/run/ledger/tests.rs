@@ -9,15 +9,18 @@ mod tasks;
 mod verdict;
 mod world;
 
-use super::*;
-use crate::error::ErrorKind;
-use crate::event::{Correlation, Source};
-use crate::ids::{RunId, TaskId};
-use crate::run::report::MediaState;
-use crate::run::request::{LookupAfter, WaitRequest};
-use crate::vod::{JobRow, SubmissionStatus, TaskRow, TaskStatus};
+use std::time::Duration;
 
-const ROOM: Room = Room { submit: 100, look_up: 100, look: 100 };
+use super::{Ledger, Settings, Slots, Work};
+use crate::error::ErrorKind;
+use crate::event::{Claim, Correlation, MediaRefreshEvent, Source};
+use crate::ids::{JobId, MediaId, RunId, TaskId};
+use crate::model::{Fact, Fault, LookupAfter, MediaState, Moment, WaitRequest};
+use crate::run::batch::Batch;
+use crate::run::observer::Notice;
+use crate::vod::{JobRow, SubmissionStatus, TaskRow, TaskStatus, TaskType};
+
+const SLOTS: Slots = Slots { submit: 100, query_job: 100, poll_task: 100 };
 
 fn at(seconds: u64) -> Moment {
     Moment::after(Duration::from_secs(seconds))
@@ -49,7 +52,7 @@ fn settings(has_events: bool) -> Settings {
 fn ledger(has_events: bool, ids: &[&str]) -> Ledger {
     let ids: Vec<MediaId> = ids.iter().map(|id| media(id)).collect();
     let mut ledger = Ledger::for_batches(settings(has_events), Batch::split(&ids));
-    while ledger.due(at(0), Room { submit: 9, look_up: 0, look: 0 }).is_some() {}
+    while ledger.due(at(0), Slots { submit: 9, query_job: 0, poll_task: 0 }).is_some() {}
     ledger
 }
 
@@ -83,7 +86,7 @@ fn event(job_id: &str, row: JobRow) -> Fact {
 }
 
 fn looked_up(job_id: &str, rows: Vec<JobRow>) -> Fact {
-    Fact::LookedUp { job: job(job_id), rows }
+    Fact::JobQueried { job: job(job_id), rows }
 }
 
 /// The job J of others.
@@ -114,7 +117,7 @@ fn lost(batch: u32) -> Fact {
 fn noted(ledger: &mut Ledger, now: Moment) -> Vec<String> {
     let mut words = Vec::new();
     loop {
-        let notes = ledger.take_notes();
+        let notes = ledger.take_follow_ups();
         if notes.is_empty() {
             return words;
         }
@@ -128,18 +131,18 @@ fn noted(ledger: &mut Ledger, now: Moment) -> Vec<String> {
 /// Everything that is due at `now`, in the order it comes out.
 fn due(ledger: &mut Ledger, now: Moment) -> Vec<String> {
     let mut words = noted(ledger, now);
-    while let Some(work) = ledger.due(now, ROOM) {
+    while let Some(work) = ledger.due(now, SLOTS) {
         words.push(match work {
             Work::Submit { batch } => format!("submit {batch}"),
-            Work::LookUp { job } => format!("look up {job}"),
-            Work::Look { task } => format!("look at {task}"),
-            Work::List { page, filter: None } => format!("list page {page}"),
-            Work::List { page, filter: Some(filter) } => {
+            Work::QueryJob { job } => format!("query {job}"),
+            Work::PollTask { task } => format!("poll {task}"),
+            Work::ListTasks { page, filter: None } => format!("list page {page}"),
+            Work::ListTasks { page, filter: Some(filter) } => {
                 let domain = filter.domain.as_deref().unwrap_or("any");
                 let status = filter.status.as_ref().map_or("any", TaskStatus::as_str);
                 format!("list page {page} of {} on {domain}, {status}", filter.object_type)
             }
-            Work::Note(fact) => {
+            Work::Apply(fact) => {
                 ledger.apply(now, fact);
                 "note".to_owned()
             }
@@ -168,12 +171,12 @@ fn the_walk_of_one_media_without_events() {
     let mut ledger = Ledger::for_batches(settings(false), Batch::split(&[media("m1")]));
     assert_eq!(due(&mut ledger, at(0)), ["submit 0"]);
     ledger.apply(at(1), submitted("J"));
-    assert_eq!(due(&mut ledger, at(1)), ["look up J"]);
+    assert_eq!(due(&mut ledger, at(1)), ["query J"]);
     ledger.apply(at(2), looked_up("J", vec![success("m1", &["T1"])]));
-    assert_eq!(due(&mut ledger, at(4)), ["look at T1"]);
+    assert_eq!(due(&mut ledger, at(4)), ["poll T1"]);
     ledger.apply(at(4), seen("T1", TaskStatus::Refreshing));
     assert!(due(&mut ledger, at(5)).is_empty());
-    assert_eq!(due(&mut ledger, at(7)), ["look at T1"]);
+    assert_eq!(due(&mut ledger, at(7)), ["poll T1"]);
     assert!(!ledger.is_settled());
     ledger.apply(at(6), seen("T1", TaskStatus::Complete));
     assert!(ledger.is_settled());

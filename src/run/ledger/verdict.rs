@@ -4,12 +4,12 @@ use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 
 use super::named::Certainty;
-use super::rows::{JobEntry, MediaEntry, Row, TaskEntry};
-use super::{GRACE, Moment, is_grace_over};
-use crate::run::report::{MediaState, ReportedError};
+use super::rows::{JobEntry, MediaEntry, Row, TaskEntry, Wanted};
+use super::settings::{GRACE, is_grace_over};
+use crate::model::{MediaState, Moment, ReportedError, code};
 use crate::vod::TaskStatus;
 
-/// So many looks in a row must have shown a task unchanged before rows that match no named URL stand for one: the row that
+/// So many polls in a row must have shown a task unchanged before rows that match no named URL stand for one: the row that
 /// has it may only not be shown yet.
 pub(super) const STEADY: u8 = 3;
 
@@ -31,17 +31,6 @@ pub(super) enum Verdict {
     Lapsed,
     /// The media has ended so.
     Ended(MediaState, Option<ReportedError>),
-}
-
-/// The looks that a media needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wanted {
-    /// None: it has ended, or what is missing is the word of a lookup.
-    Nothing,
-    /// At tasks that were not shown, or not shown as ended.
-    Running,
-    /// At all of its tasks: what they showed has ended, and not everything named was among it.
-    All,
 }
 
 /// All that a verdict rests on.
@@ -137,12 +126,15 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: u32, now: Moment) -> Verdic
 }
 
 fn no_tasks() -> ReportedError {
-    ReportedError::new("NoPlayUrls", "the service named no task: no playback URL fits, and nothing was done")
+    ReportedError::new(
+        code::NO_PLAY_URLS,
+        "the service named no task: no playback URL fits, and nothing was done",
+    )
 }
 
-/// Whether what looks at a task did not show counts as not there.
+/// Whether what polls of a task did not show counts as not there.
 fn grace_is_over(task: &TaskEntry, now: Moment) -> bool {
-    task.first_look.is_some_and(|first| is_grace_over(now, first, task.looks))
+    task.first_poll.is_some_and(|first| is_grace_over(now, first, task.polls))
 }
 
 /// What was named and not shown.
@@ -157,11 +149,11 @@ impl Lack<'_> {
         let minutes = GRACE.as_secs() / 60;
         match self {
             Self::Task(task) => ReportedError::new(
-                "TaskNotFound",
+                code::TASK_NOT_FOUND,
                 format!("the service has shown nothing of task {} for {minutes} minutes", task.id),
             ),
             Self::Rows(task) => ReportedError::new(
-                "UrlNotShown",
+                code::URL_NOT_SHOWN,
                 format!(
                     "the service counts {} URLs of task {} and has shown {} for {minutes} minutes",
                     task.total,
@@ -170,7 +162,7 @@ impl Lack<'_> {
                 ),
             ),
             Self::Url(place) => ReportedError::new(
-                "UrlNotShown",
+                code::URL_NOT_SHOWN,
                 format!("no task of it has shown {} for {minutes} minutes", media.named.urls.spelling(place)),
             ),
         }
@@ -214,14 +206,17 @@ impl<'a> Tally<'a> {
         if self.failed > 0 {
             let why = self.first.and_then(|row| row.description.as_deref());
             let (failed, all, why) = (self.failed, self.all, why.unwrap_or("the CDN gave no reason"));
-            return Some(ReportedError::new("TaskFailed", format!("{failed} of {all} tasks failed: {why}")));
+            return Some(ReportedError::new(
+                code::TASK_FAILED,
+                format!("{failed} of {all} tasks failed: {why}"),
+            ));
         }
         (self.unmatched > 0).then(|| {
             let urls = self.unmatched;
             let why = format!(
                 "{urls} of its URLs match no row, and the rows that may stand for them ended differently"
             );
-            ReportedError::new("UrlNotMatched", why)
+            ReportedError::new(code::URL_NOT_MATCHED, why)
         })
     }
 }
@@ -235,8 +230,8 @@ impl<'a> Evidence<'a> {
     /// Tells whether another media of the same job was shown, and it is not settled which tasks and URLs it has.
     fn has_undecided_sibling(self, media: u32) -> bool {
         let is_undecided = |sibling: &MediaEntry| {
-            let is_unread = sibling.heard.as_deref().is_some_and(|heard| heard.is_unread);
-            !sibling.is_decided() && (sibling.is_shown() || is_unread)
+            let is_unread = sibling.event_seen.as_deref().is_some_and(|event| event.is_unread);
+            !sibling.is_confirmed() && (sibling.is_shown() || is_unread)
         };
         let job = self.media[media as usize].job;
         let mut siblings = job.into_iter().flat_map(|job| &self.jobs[job as usize].media);

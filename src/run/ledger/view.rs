@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 
 use super::rows::{Row, TaskEntry};
-use super::{Ledger, Moment};
-use crate::run::report::{MediaReport, MediaState, Summary, TaskReport};
+use super::state::Ledger;
+use crate::model::{MediaReport, MediaState, Moment, TaskReport};
 use crate::vod::TaskStatus;
 
 impl Ledger {
@@ -33,7 +33,7 @@ impl Ledger {
 
     /// Why nothing is known of what no event told of, where that is by choice or for want of a permission.
     fn why_silent(&self) -> Option<String> {
-        (!self.can_look_up()).then(|| format!("no event has told of it, and {}", self.why_no_lookups()))
+        (!self.can_query_jobs()).then(|| format!("no event has told of it, and {}", self.why_no_lookups()))
     }
 
     fn media_report(&self, number: u32, started_at: DateTime<Utc>) -> MediaReport {
@@ -41,7 +41,7 @@ impl Ledger {
         let tasks = media.named.tasks.iter().map(|task| &self.tasks[*task as usize]);
         let job = media.job.map(|job| &self.jobs[job as usize]);
         let time = |moment: Moment| started_at + moment.since_start();
-        let is_silent = job.is_some() && media.is_silent() && media.heard.is_none();
+        let is_silent = job.is_some() && media.is_silent() && media.event_seen.is_none();
         let counts = self.evidence().counting(number);
         MediaReport {
             media_id: Some(media.id.clone()),
@@ -104,25 +104,4 @@ impl Ledger {
             description: error,
         }]
     }
-}
-
-/// The sums of a report that follow from its media.
-pub(crate) fn sums(media: &[MediaReport]) -> Summary {
-    let mut summary = Summary { media: media.len() as u64, ..Summary::default() };
-    for entry in media {
-        match entry.state {
-            MediaState::Complete => summary.media_complete += 1,
-            MediaState::Unfinished => summary.media_unfinished += 1,
-            _ => summary.media_failed += 1,
-        }
-        for task in &entry.tasks {
-            summary.tasks += 1;
-            match &task.status {
-                Some(TaskStatus::Complete) => summary.tasks_complete += 1,
-                Some(TaskStatus::Failed) => summary.tasks_failed += 1,
-                _ => summary.tasks_unfinished += 1,
-            }
-        }
-    }
-    summary
 }

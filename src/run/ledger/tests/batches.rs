@@ -12,7 +12,7 @@ fn a_lost_answer_is_learned_from_an_event_with_our_mark() {
         let (first, second) = if event_first { (told, lost(0)) } else { (lost(0), told) };
         ledger.apply(at(1), first);
         ledger.apply(at(2), second);
-        assert_eq!(due(&mut ledger, at(100)), ["look up J", "look at T1"], "not sent again");
+        assert_eq!(due(&mut ledger, at(100)), ["query J", "poll T1"], "not sent again");
     }
 }
 
@@ -75,7 +75,7 @@ fn an_answer_without_a_job_id_is_no_submission() {
 fn a_halt_gives_up_what_was_not_sent_and_keeps_what_was() {
     let ids: Vec<MediaId> = (0..45).map(|n| media(&format!("m{n}"))).collect();
     let mut ledger = Ledger::for_batches(settings(false), Batch::split(&ids));
-    assert!(matches!(ledger.due(at(0), ROOM), Some(Work::Submit { batch: 0 })));
+    assert!(matches!(ledger.due(at(0), SLOTS), Some(Work::Submit { batch: 0 })));
     ledger.apply(at(1), submitted("J"));
     ledger.apply(
         at(1),

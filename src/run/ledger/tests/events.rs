@@ -7,9 +7,9 @@ fn an_event_starts_the_looks_and_one_lookup_confirms_a_job() {
     let mut ledger = ledger(true, &["m1", "m2"]);
     ledger.apply(at(1), submitted("J"));
     ledger.apply(at(4), event("J", success("m1", &["T1"])));
-    assert_eq!(due(&mut ledger, at(4)), ["look at T1"]);
+    assert_eq!(due(&mut ledger, at(4)), ["poll T1"]);
     ledger.apply(at(5), event("J", success("m2", &["T2"])));
-    assert_eq!(due(&mut ledger, at(5)), ["look up J", "look at T2"]);
+    assert_eq!(due(&mut ledger, at(5)), ["query J", "poll T2"]);
     ledger.apply(at(5), seen("T1", TaskStatus::Complete));
     ledger.apply(at(5), seen("T2", TaskStatus::Complete));
     assert!(!ledger.is_settled(), "an event alone is no proof");
@@ -115,8 +115,8 @@ fn an_event_ahead_of_the_submit_answer_is_matched() {
     ledger.apply(at(1), event("other", success("mX", &["T9"])));
     assert!(due(&mut ledger, at(1)).is_empty());
     ledger.apply(at(2), submitted("J"));
-    assert_eq!(due(&mut ledger, at(2)), ["look up J"]);
-    assert_eq!(due(&mut ledger, at(5)), ["look at T1"]);
+    assert_eq!(due(&mut ledger, at(2)), ["query J"]);
+    assert_eq!(due(&mut ledger, at(5)), ["poll T1"]);
     assert_eq!((ledger.events.accepted, ledger.events.foreign), (1, 1));
 }
 

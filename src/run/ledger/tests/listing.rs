@@ -1,12 +1,13 @@
 //! When tasks are looked at, and when they are listed.
 
 use super::*;
+use crate::run::polling::Tasks as _;
 
 /// A run whose first two media have 30 tasks each, submitted at 1 s and known at 2 s; nothing is known of the others yet.
 pub(super) fn sixty_tasks_of(ids: &[&str]) -> Ledger {
     let mut ledger = ledger(false, ids);
     ledger.apply(at(1), submitted("J"));
-    assert_eq!(due(&mut ledger, at(1)), ["look up J"]);
+    assert_eq!(due(&mut ledger, at(1)), ["query J"]);
     let row = |id: &str| {
         let ids: Vec<TaskId> = (0..30).map(|n| task(&format!("{id}-{n}"))).collect();
         let urls: Vec<String> = ids.iter().map(|id| format!("https://a/{id}")).collect();
@@ -19,12 +20,12 @@ pub(super) fn sixty_tasks_of(ids: &[&str]) -> Ledger {
 /// Sixty tasks, of which those that stand in for the others were looked at; one of them has ended at 4 s.
 fn sixty_tasks() -> Ledger {
     let mut ledger = sixty_tasks_of(&["m1", "m2"]);
-    assert_eq!(sorted(due(&mut ledger, at(4))), STAND_INS);
+    assert_eq!(sorted(due(&mut ledger, at(4))), SAMPLES);
     ledger.apply(at(4), seen("m1-0", TaskStatus::Complete));
     ledger
 }
 
-pub(super) const STAND_INS: [&str; 4] = ["look at m1-0", "look at m1-16", "look at m2-18", "look at m2-2"];
+pub(super) const SAMPLES: [&str; 4] = ["poll m1-0", "poll m1-16", "poll m2-18", "poll m2-2"];
 
 pub(super) fn sorted(mut words: Vec<String>) -> Vec<String> {
     words.sort();
@@ -57,10 +58,11 @@ pub(super) fn rows_of(media: &str, tasks: std::ops::Range<u32>, status: &TaskSta
 
 #[test]
 fn a_listed_row_of_somebody_elses_url_does_not_stand_for_our_task() {
-    let ledger = sixty_tasks();
+    let mut ledger = sixty_tasks();
+    let (_, tasks) = ledger.planner(at(4));
     let row = |url: &str| TaskRow::new(task("m1-1"), url, TaskStatus::Complete);
-    assert!(ledger.listed_task(&row("http://A/m1-1")).is_some());
-    assert!(ledger.listed_task(&row("https://other/m1-1")).is_none());
+    assert!(tasks.of_row(&row("http://A/m1-1")).is_some());
+    assert!(tasks.of_row(&row("https://other/m1-1")).is_none());
 }
 
 #[test]
@@ -70,7 +72,7 @@ fn nothing_is_asked_before_a_task_can_be_done() {
     due(&mut ledger, at(1));
     ledger.apply(at(2), looked_up("J", vec![success("m1", &["T1"])]));
     assert!(due(&mut ledger, at(2)).is_empty());
-    assert_eq!(due(&mut ledger, at(4)), ["look at T1"]);
+    assert_eq!(due(&mut ledger, at(4)), ["poll T1"]);
 }
 
 #[test]
@@ -78,9 +80,9 @@ fn tasks_of_a_job_of_others_are_looked_at_at_once() {
     let mut settings = settings(false);
     settings.task_type = None;
     let mut ledger = of_job(settings);
-    assert_eq!(due(&mut ledger, at(0)), ["look up J"]);
+    assert_eq!(due(&mut ledger, at(0)), ["query J"]);
     ledger.apply(at(1), looked_up("J", vec![success("m1", &["T1"])]));
-    assert_eq!(due(&mut ledger, at(1)), ["look at T1"]);
+    assert_eq!(due(&mut ledger, at(1)), ["poll T1"]);
 }
 
 #[test]
@@ -89,8 +91,8 @@ fn as_long_as_nothing_has_ended_a_few_stand_in_for_the_others() {
     let mut looks = Vec::new();
     for now in 2..30 {
         for word in due(&mut ledger, at(now)) {
-            assert!(STAND_INS.contains(&&*word), "{word}");
-            ledger.apply(at(now), seen(word.trim_start_matches("look at "), TaskStatus::Refreshing));
+            assert!(SAMPLES.contains(&&*word), "{word}");
+            ledger.apply(at(now), seen(word.trim_start_matches("poll "), TaskStatus::Refreshing));
             looks.push(now);
         }
     }
@@ -106,7 +108,7 @@ fn those_that_stand_in_may_be_slower_than_the_others() {
     for now in 2..400 {
         let mut words = due(&mut ledger, at(now));
         while let Some(word) = words.pop() {
-            if let Some(id) = word.strip_prefix("look at ") {
+            if let Some(id) = word.strip_prefix("poll ") {
                 ledger.apply(at(now), seen(id, TaskStatus::Refreshing));
                 continue;
             }
@@ -144,48 +146,7 @@ fn a_task_that_a_round_should_have_shown_is_asked_for_alone() {
     round(&mut ledger, at(4));
     assert!(due(&mut ledger, at(4)).is_empty(), "they may be too fresh to be listed");
     round(&mut ledger, at(9));
-    assert_eq!(sorted(due(&mut ledger, at(10))), ["look at m1-1", "look at m1-2"]);
-}
-
-/// A first round over six pages, of which the second and the fourth have open tasks then.
-fn two_of_six_pages() -> Ledger {
-    let mut ledger = sixty_tasks();
-    assert_eq!(due(&mut ledger, at(4)), ["list page 2"]);
-    for page in [2, 1, 3, 4] {
-        let rows = match page {
-            2 => rows_of("m2", 0..30, &TaskStatus::Refreshing),
-            3 => rows_of("m1", 0..10, &TaskStatus::Complete),
-            4 => rows_of("m1", 10..30, &TaskStatus::Refreshing),
-            _ => vec![],
-        };
-        ledger.apply(at(5), listed(page, rows, 50, 300));
-        let next = [("list page 1", 2), ("list page 3", 1), ("list page 4", 3)];
-        let next: Vec<&str> =
-            next.iter().filter(|(_, after)| *after == page).map(|(word, _)| *word).collect();
-        assert_eq!(due(&mut ledger, at(5)), next);
-    }
-    ledger
-}
-
-#[test]
-fn a_later_round_asks_only_for_pages_on_which_open_tasks_stood() {
-    let mut ledger = two_of_six_pages();
-    assert_eq!(due(&mut ledger, at(9)), ["list page 4"]);
-    ledger.apply(at(9), listed(4, rows_of("m1", 10..30, &TaskStatus::Complete), 50, 300));
-    assert_eq!(due(&mut ledger, at(9)), ["list page 2"]);
-    ledger.apply(at(9), listed(2, rows_of("m2", 0..30, &TaskStatus::Complete), 50, 300));
-    due(&mut ledger, at(9));
-    assert!(ledger.is_settled());
-}
-
-#[test]
-fn a_task_that_has_left_its_page_is_found_again() {
-    let mut ledger = two_of_six_pages();
-    for page in [4, 2] {
-        assert_eq!(due(&mut ledger, at(9)), [format!("list page {page}")]);
-        ledger.apply(at(9), listed(page, vec![], 50, 300));
-    }
-    assert_eq!(due(&mut ledger, at(13)), ["list page 6"], "nothing stood where it was: all pages again");
+    assert_eq!(sorted(due(&mut ledger, at(10))), ["poll m1-1", "poll m1-2"]);
 }
 
 #[test]
@@ -201,7 +162,7 @@ fn listings_are_given_up_where_single_calls_are_cheaper() {
             words = due(&mut ledger, at(5));
         }
         assert_eq!(pages, most, "{total:?}");
-        assert!(words.len() > 50 && words.iter().all(|word| word.starts_with("look at")), "{words:?}");
+        assert!(words.len() > 50 && words.iter().all(|word| word.starts_with("poll")), "{words:?}");
     }
 }
 
@@ -211,7 +172,7 @@ fn refused_listings_leave_single_calls() {
     due(&mut ledger, at(4));
     ledger.apply(at(5), Fact::ListingRefused);
     let words = due(&mut ledger, at(5));
-    assert!(words.len() > 50 && words.iter().all(|word| word.starts_with("look at")), "{words:?}");
+    assert!(words.len() > 50 && words.iter().all(|word| word.starts_with("poll")), "{words:?}");
 }
 
 #[test]
@@ -224,7 +185,7 @@ fn merged_tasks_are_never_listed() {
     let merged = JobRow::new(media("m1"), SubmissionStatus::Success, ids, &urls.join(","));
     ledger.apply(at(2), looked_up("J", vec![merged]));
     let words = due(&mut ledger, at(4));
-    assert!(words.len() == 30 && words.iter().all(|word| word.starts_with("look at")), "{words:?}");
+    assert!(words.len() == 30 && words.iter().all(|word| word.starts_with("poll")), "{words:?}");
 }
 
 #[test]

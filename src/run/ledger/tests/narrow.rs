@@ -1,6 +1,6 @@
 //! Narrowed listings: when they come, and what becomes of a filter that misbehaves.
 
-use super::listing::{STAND_INS, among_others, listed, rows_of, sixty_tasks_of, sorted};
+use super::listing::{SAMPLES, among_others, listed, rows_of, sixty_tasks_of, sorted};
 use super::*;
 
 const OURS: &str = "of file on a, any";
@@ -9,7 +9,7 @@ const RUNNING: &str = "of file on a, Refreshing";
 /// Sixty tasks, whose object type a single look has shown; one of them has ended at 4 s.
 fn sixty_tasks() -> Ledger {
     let mut ledger = sixty_tasks_of(&["m1", "m2"]);
-    assert_eq!(sorted(due(&mut ledger, at(4))), STAND_INS);
+    assert_eq!(sorted(due(&mut ledger, at(4))), SAMPLES);
     ledger.apply(at(4), seen_as("file", "m1-0", TaskStatus::Complete));
     ledger
 }
@@ -23,7 +23,7 @@ fn amid_others() -> Ledger {
 }
 
 fn are_singles(words: &[String]) -> bool {
-    words.len() > 50 && words.iter().all(|word| word.starts_with("look at"))
+    words.len() > 50 && words.iter().all(|word| word.starts_with("poll"))
 }
 
 #[test]
@@ -34,7 +34,9 @@ fn a_round_that_meets_many_of_others_goes_on_without_them() {
     assert_eq!(due(&mut ledger, at(5)), [format!("list page 1 {OURS}")]);
     ledger.apply(at(6), listed(1, rows_of("m2", 0..30, &TaskStatus::Refreshing), 50, 60));
     assert!(due(&mut ledger, at(6)).is_empty());
-    assert_eq!(due(&mut ledger, at(9)), [format!("list page 1 {OURS}")], "by place");
+    assert_eq!(due(&mut ledger, at(9)), [format!("list page 2 {OURS}")]);
+    ledger.apply(at(9), listed(2, rows_of("m1", 0..30, &TaskStatus::Complete), 10, 60));
+    assert_eq!(due(&mut ledger, at(9)), [format!("list page 1 {OURS}")]);
     ledger.apply(at(9), listed(1, rows_of("m2", 0..30, &TaskStatus::Complete), 50, 60));
     due(&mut ledger, at(9));
     assert!(ledger.is_settled());
@@ -49,7 +51,7 @@ fn a_round_that_is_dense_with_ours_is_not_cut_short() {
 }
 
 #[test]
-fn places_of_one_view_mean_nothing_in_another() {
+fn a_whole_round_that_narrowing_would_shorten_is_followed_by_a_narrowed_one() {
     let mut ledger = sixty_tasks();
     assert_eq!(due(&mut ledger, at(4)), ["list page 2"]);
     for page in [2, 1, 3, 4, 5] {
@@ -66,7 +68,7 @@ fn places_of_one_view_mean_nothing_in_another() {
     }
     let words = sorted(due(&mut ledger, at(9)));
     assert!(words.contains(&format!("list page 2 {OURS}")), "two pages instead of four or five: {words:?}");
-    assert!(!words.iter().any(|word| word.starts_with("look at")), "no place is known yet: {words:?}");
+    assert!(!words.iter().any(|word| word.starts_with("poll")), "{words:?}");
 }
 
 #[test]
@@ -95,7 +97,7 @@ fn a_filter_that_is_refused_costs_one_call_and_is_not_written_down() {
 
 #[test]
 fn a_filter_that_hides_some_is_left_out_unless_it_is_a_few() {
-    for (shown, next) in [(0..20, "list page 2"), (0..29, "look at m2-29")] {
+    for (shown, next) in [(0..20, "list page 2"), (0..29, "poll m2-29")] {
         let mut ledger = amid_others();
         assert_eq!(due(&mut ledger, at(5)), [format!("list page 2 {OURS}")]);
         ledger.apply(at(6), listed(2, rows_of("m1", 0..30, &TaskStatus::Refreshing), 10, 60));
@@ -112,8 +114,8 @@ fn where_all_tasks_are_too_many_single_looks_tell_how_to_narrow() {
     ledger.apply(at(4), seen("m1-0", TaskStatus::Complete));
     assert_eq!(due(&mut ledger, at(4)), ["list page 2"]);
     ledger.apply(at(5), listed(2, vec![], 50, 5_000));
-    let one = Room { submit: 0, look_up: 0, look: 1 };
-    assert!(matches!(ledger.due(at(5), one), Some(Work::Look { .. })), "no type is known");
+    let one = Slots { submit: 0, query_job: 0, poll_task: 1 };
+    assert!(matches!(ledger.due(at(5), one), Some(Work::PollTask { .. })), "no type is known");
     ledger.apply(at(5), seen_as("path", "m1-1", TaskStatus::Refreshing));
     assert_eq!(due(&mut ledger, at(5)), ["list page 2 of path on a, any"]);
 }
@@ -147,7 +149,7 @@ fn where_others_are_like_ours_only_the_running_ones_are_listed() {
     ledger.apply(at(6), listed(1, rows_of("m2", 3..30, &TaskStatus::Refreshing), 50, 60));
     let ended = ledger.progress().tasks_ended;
     assert_eq!(ended, 1, "absence proves nothing");
-    assert_eq!(sorted(due(&mut ledger, at(6))), ["look at m2-0", "look at m2-1"]);
+    assert_eq!(sorted(due(&mut ledger, at(6))), ["poll m2-0", "poll m2-1"]);
     for id in ["m2-0", "m2-1"] {
         ledger.apply(at(6), seen_as("file", id, TaskStatus::Complete));
     }
@@ -163,9 +165,9 @@ fn running_tasks_that_are_not_shown_end_such_listings() {
     assert_eq!(due(&mut ledger, at(6)), [format!("list page 1 {RUNNING}")]);
     ledger.apply(at(6), listed(1, rows_of("m1", 1..30, &TaskStatus::Refreshing), 40, 40));
     let asked = due(&mut ledger, at(6));
-    assert!(asked.len() > 20 && asked.iter().all(|word| word.starts_with("look at m2")), "{asked:?}");
+    assert!(asked.len() > 20 && asked.iter().all(|word| word.starts_with("poll m2")), "{asked:?}");
     for word in &asked {
-        ledger.apply(at(7), seen_as("file", word.trim_start_matches("look at "), TaskStatus::Pending));
+        ledger.apply(at(7), seen_as("file", word.trim_start_matches("poll "), TaskStatus::Pending));
     }
     let words: Vec<String> = (8..60).flat_map(|now| due(&mut ledger, at(now))).collect();
     assert!(are_singles(&words), "{words:?}");
@@ -203,35 +205,4 @@ fn a_filter_that_does_not_fit_all_of_ours_any_more_is_replaced_in_mid_round() {
         let words = due(&mut ledger, at(5));
         assert!(words.contains(&next.to_owned()), "{words:?}");
     }
-}
-
-#[test]
-fn a_listing_of_running_tasks_leaves_their_places_alone() {
-    let mut ledger = amid_others();
-    for page in [2, 1, 3, 4, 5, 6] {
-        let now = at(5);
-        assert_eq!(due(&mut ledger, now), [format!("list page {page} {OURS}")]);
-        let first = (page - 1) * 5;
-        let mut rows = rows_of("m1", first..first + 5, &TaskStatus::Refreshing);
-        rows.extend(rows_of("m2", first..first + 5, &TaskStatus::Refreshing));
-        ledger.apply(now, listed(page, rows, 50, 300));
-    }
-    due(&mut ledger, at(5));
-    // Four on each page stay open.
-    for page in 0..6 {
-        for n in page * 5 + 2..page * 5 + 5 {
-            ledger.apply(at(6), seen(&format!("m1-{n}"), TaskStatus::Complete));
-            ledger.apply(at(6), seen(&format!("m2-{n}"), TaskStatus::Complete));
-        }
-    }
-    let places = |ledger: &Ledger| (ledger.listing.pages.used(), ledger.listing.pages.placed());
-    assert_eq!(places(&ledger), (6, 23));
-    // As if such a round had been before, and had brought no single call.
-    ledger.listing.narrowing.tail_ended(0);
-    let words: Vec<String> = (7..60).flat_map(|now| due(&mut ledger, at(now))).collect();
-    assert_eq!(words, [format!("list page 1 {RUNNING}")], "six pages are dear for so few");
-    let open = |media: &str, page: u32| rows_of(media, page * 5..page * 5 + 2, &TaskStatus::Refreshing);
-    let rows: Vec<TaskRow> = (0..6).flat_map(|page| [open("m1", page), open("m2", page)].concat()).collect();
-    ledger.apply(at(60), listed(1, rows, 24, 24));
-    assert_eq!(places(&ledger), (6, 23));
 }

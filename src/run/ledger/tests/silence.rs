@@ -29,7 +29,7 @@ fn nothing_to_be_seen_ends_after_ten_minutes() {
     by_task.apply(at(602), nothing());
     assert_eq!(state(&by_task).0, "unfinished");
     by_task.apply(at(603), nothing());
-    assert_eq!(due(&mut by_task, at(603)), ["note", "look up J"]);
+    assert_eq!(due(&mut by_task, at(603)), ["note", "query J"]);
     assert_eq!(state(&by_task), ("failed", Some("TaskNotFound".into())));
 }
 
@@ -85,17 +85,17 @@ fn a_job_of_others_has_all_its_media_when_its_rows_have_not_changed_for_ten_seco
         let all = [success("m1", &["T1"]), success("m2", &["T2"]), success("m3", &["T3"])];
         looked_up("J", all[..count].to_vec())
     };
-    assert_eq!(due(&mut ledger, at(0)), ["look up J"]);
+    assert_eq!(due(&mut ledger, at(0)), ["query J"]);
     ledger.apply(at(1), rows(1));
-    assert_eq!(due(&mut ledger, at(1)), ["look at T1"]);
+    assert_eq!(due(&mut ledger, at(1)), ["poll T1"]);
     ledger.apply(at(2), seen("T1", TaskStatus::Complete));
     assert_eq!(due(&mut ledger, at(10)), Vec::<String>::new());
     assert!(!ledger.is_settled());
-    assert_eq!(due(&mut ledger, at(11)), ["look up J"]);
+    assert_eq!(due(&mut ledger, at(11)), ["query J"]);
     ledger.apply(at(11), rows(2));
-    assert_eq!(due(&mut ledger, at(11)), ["look at T2"]);
+    assert_eq!(due(&mut ledger, at(11)), ["poll T2"]);
     ledger.apply(at(12), seen("T2", TaskStatus::Complete));
-    assert_eq!(due(&mut ledger, at(21)), ["look up J"]);
+    assert_eq!(due(&mut ledger, at(21)), ["query J"]);
     ledger.apply(at(21), rows(2));
     assert!(ledger.is_settled());
     assert_eq!(states(&ledger).len(), 2);
@@ -123,11 +123,11 @@ fn a_job_of_which_the_media_are_named_or_counted_is_waited_for_until_they_are_sh
 fn a_job_whose_media_are_all_shown_is_looked_up_until_they_are_decided() {
     let asked = WaitRequest::new([job("J1"), job("J2")]).with_media([media("m1"), media("m2")]);
     let mut ledger = Ledger::for_jobs(settings(false), &asked);
-    assert_eq!(due(&mut ledger, at(0)), ["look up J1", "look up J2"]);
+    assert_eq!(due(&mut ledger, at(0)), ["query J1", "query J2"]);
     ledger.apply(at(1), looked_up("J2", vec![row("m2", SubmissionStatus::Pending(None), &[])]));
     ledger.apply(at(1), looked_up("J1", vec![success("m1", &["T1"])]));
     ledger.apply(at(2), seen("T1", TaskStatus::Complete));
-    assert!(due(&mut ledger, at(30)).contains(&"look up J2".to_owned()));
+    assert!(due(&mut ledger, at(30)).contains(&"query J2".to_owned()));
     ledger.apply(at(31), looked_up("J2", vec![success("m2", &["T2"])]));
     ledger.apply(at(32), seen("T2", TaskStatus::Complete));
     assert!(ledger.is_settled());

@@ -47,11 +47,7 @@ fn two_share_t() -> Ledger {
 #[test]
 fn one_task_may_work_for_several_media() {
     let mut ledger = two_share_t();
-    assert_eq!(
-        due(&mut ledger, at(4)),
-        ["look up J", "look at T"],
-        "the lookup was due before it was answered"
-    );
+    assert_eq!(due(&mut ledger, at(4)), ["query J", "poll T"], "the lookup was due before it was answered");
     let row = |url: &str, status| TaskRow::new(task("T"), url, status);
     let rows = vec![row("https://a/1", TaskStatus::Failed), row("https://a/2", TaskStatus::Complete)];
     ledger.apply(at(3), Fact::TaskSeen { task: task("T"), rows, total: None });
@@ -62,11 +58,11 @@ fn one_task_may_work_for_several_media() {
 fn rows_of_another_media_do_not_stand_for_those_that_are_not_shown_yet() {
     let mut ledger = two_share_t();
     let row = |url: &str, status| TaskRow::new(task("T"), url, status);
-    let strangers = || (0..3).map(|n| row(&format!("https://b/{n}"), TaskStatus::Failed));
-    let rows = strangers().chain([row("https://a/2", TaskStatus::Complete)]).collect();
+    let pending_events = || (0..3).map(|n| row(&format!("https://b/{n}"), TaskStatus::Failed));
+    let rows = pending_events().chain([row("https://a/2", TaskStatus::Complete)]).collect();
     ledger.apply(at(4), Fact::TaskSeen { task: task("T"), rows, total: None });
     assert_eq!(states(&ledger).iter().map(|s| s.1).collect::<Vec<_>>(), ["unfinished", "complete"]);
-    let rows = strangers().chain([row("https://a/1", TaskStatus::Complete)]).collect();
+    let rows = pending_events().chain([row("https://a/1", TaskStatus::Complete)]).collect();
     ledger.apply(at(7), Fact::TaskSeen { task: task("T"), rows, total: None });
     assert_eq!(states(&ledger).iter().map(|s| s.1).collect::<Vec<_>>(), ["complete", "complete"]);
 }

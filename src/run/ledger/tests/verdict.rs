@@ -12,13 +12,13 @@ fn rows(texts: &[&str]) -> Vec<TaskRow> {
 }
 
 /// The media m1 with these tasks and URLs; each task is shown as often as told.
-fn verdict_on(tasks: &[&str], urls: &str, shown: &[&str], looks: u32) -> (&'static str, Option<String>) {
+fn verdict_on(tasks: &[&str], urls: &str, shown: &[&str], polls: u32) -> (&'static str, Option<String>) {
     let mut ledger = ledger(false, &["m1"]);
     ledger.apply(at(1), submitted("J"));
     let ids = tasks.iter().map(|id| task(id)).collect();
     let named = JobRow::new(media("m1"), SubmissionStatus::Success, ids, urls);
     ledger.apply(at(2), looked_up("J", vec![named]));
-    for look in 0..looks {
+    for look in 0..polls {
         for id in tasks {
             let rows = rows(shown).into_iter().filter(|row| row.task == task(id)).collect();
             ledger.apply(at(4 + u64::from(look)), Fact::TaskSeen { task: task(id), rows, total: None });

@@ -160,16 +160,16 @@ impl World {
     fn answer(&self, work: Work) -> Vec<Fact> {
         match work {
             Work::Submit { batch } => vec![self.submission(batch)],
-            Work::LookUp { job } => vec![looked_up(job.as_str(), self.rows_of(job.as_str()))],
-            Work::Look { task } => {
+            Work::QueryJob { job } => vec![looked_up(job.as_str(), self.rows_of(job.as_str()))],
+            Work::PollTask { task } => {
                 self.queries.update(|n| n + 1);
                 vec![self.shown(task.as_str())]
             }
-            Work::List { page, filter } => {
+            Work::ListTasks { page, filter } => {
                 self.queries.update(|n| n + 1);
                 self.page(page, filter)
             }
-            Work::Note(fact) => vec![fact],
+            Work::Apply(fact) => vec![fact],
         }
     }
 
@@ -230,7 +230,7 @@ fn said(ledger: &Ledger) -> Said {
 /// Lets a run go its way: whatever is due is answered with the truth, time passes until all is settled.
 fn settle(world: &World, ledger: &mut Ledger, mut now: Moment) {
     for _ in 0..10_000 {
-        while let Some(work) = ledger.due(now, ROOM) {
+        while let Some(work) = ledger.due(now, SLOTS) {
             for fact in world.answer(work) {
                 ledger.apply(now, fact);
             }
@@ -239,7 +239,7 @@ fn settle(world: &World, ledger: &mut Ledger, mut now: Moment) {
         if ledger.is_settled() {
             return;
         }
-        now = ledger.next_at(ROOM).expect("an open run has something to do").max(now);
+        now = ledger.next_at(SLOTS).expect("an open run has something to do").max(now);
     }
     panic!("the run does not settle");
 }
@@ -266,7 +266,7 @@ proptest! {
         let world = World::new(fates, shaken_listings);
 
         let mut shaken = new_run(&world, has_events);
-        let mut sends: Vec<Work> = std::iter::from_fn(|| shaken.due(at(0), ROOM)).collect();
+        let mut sends: Vec<Work> = std::iter::from_fn(|| shaken.due(at(0), SLOTS)).collect();
         let facts = world.facts();
         for (n, (pick, times)) in picks.iter().enumerate() {
             // Submit answers come at any point among the rest.

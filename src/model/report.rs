@@ -192,6 +192,59 @@ pub struct Summary {
     pub events_foreign: u64,
 }
 
+impl Summary {
+    /// The sums that follow from the media of a report.
+    pub(crate) fn of(media: &[MediaReport]) -> Self {
+        let mut summary = Self { media: media.len() as u64, ..Self::default() };
+        for entry in media {
+            match entry.state {
+                MediaState::Complete => summary.media_complete += 1,
+                MediaState::Unfinished => summary.media_unfinished += 1,
+                _ => summary.media_failed += 1,
+            }
+            for task in &entry.tasks {
+                summary.tasks += 1;
+                match &task.status {
+                    Some(TaskStatus::Complete) => summary.tasks_complete += 1,
+                    Some(TaskStatus::Failed) => summary.tasks_failed += 1,
+                    _ => summary.tasks_unfinished += 1,
+                }
+            }
+        }
+        summary
+    }
+}
+
+/// How often the service was called, by action.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Calls {
+    pub(crate) api_calls: BTreeMap<String, u64>,
+    pub(crate) retries: BTreeMap<String, u64>,
+    pub(crate) throttled: BTreeMap<String, u64>,
+}
+
+impl Calls {
+    /// Adds those of another process.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let add = |sums: &mut BTreeMap<String, u64>, more: &BTreeMap<String, u64>| {
+            for (action, count) in more {
+                *sums.entry(action.clone()).or_default() += count;
+            }
+        };
+        add(&mut self.api_calls, &other.api_calls);
+        add(&mut self.retries, &other.retries);
+        add(&mut self.throttled, &other.throttled);
+    }
+
+    pub(crate) fn fill(self, summary: &mut Summary) {
+        summary.api_calls = self.api_calls;
+        summary.retries = self.retries.values().sum();
+        summary.retries_by_action = self.retries;
+        summary.throttled = self.throttled;
+    }
+}
+
 /// One media.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -256,22 +309,7 @@ pub struct TaskReport {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ReportedError {
-    /// The service's code, or one of ours, which say of a media:
-    ///
-    /// | code | what |
-    /// |---|---|
-    /// | `NonExistMediaId`, `ForbiddenMediaId` | the service does not know it, or keeps it from these credentials |
-    /// | `NoJobId` | the service took the call and named no job |
-    /// | `OutcomeUnknown` | the answer to its submission was lost |
-    /// | `Timeout`, `Interrupted`, `FailFast` | the run ended before it was sent |
-    /// | `SubmissionFailed` | it could not be handed to the CDN, and the service gave no code |
-    /// | `NoPlayUrls` | no playback URL fits: nothing was done |
-    /// | `JobNotFound`, `TaskNotFound` | the service showed nothing of the job or of a task for ten minutes |
-    /// | `UrlNotShown` | a URL that was named stood in no row of its tasks for ten minutes |
-    /// | `UrlNotMatched` | rows that may stand for its URLs match none of them, and ended differently |
-    /// | `TaskFailed` | the CDN could not do some of its URLs |
-    ///
-    /// An error without a code has its [`ErrorKind`] here.
+    /// The service's code, one of [`codes`](super::code) of our own, or the name of the [`ErrorKind`].
     pub code: String,
     /// The text that goes with it.
     pub message: String,

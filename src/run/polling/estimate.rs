@@ -1,18 +1,18 @@
-//! What a run has learned of how long its tasks take. Pure.
+//! An estimate of how long the tasks of a run take. Pure.
 //!
 //! A running mean and a running deviation, as TCP keeps of its round trips: two numbers, and a change of pace is
 //! noticed after a few tasks. Purges and prefetches never mix: a run does one of them.
 
 use std::time::Duration;
 
-/// So many ends make a rule; one may be an outlier.
-const ENOUGH: u32 = 3;
+/// An estimate needs so many ends; one may be an outlier.
+const MIN_ENDS: u32 = 3;
 /// The weight of what was known before is bounded by so many ends.
 const MEMORY: u32 = 50;
 
 /// How long tasks of this run take, from the answer to their submission to our seeing their end.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Learned {
+pub(crate) struct DurationEstimate {
     ended: u32,
     mean: f64,
     deviation: f64,
@@ -20,16 +20,16 @@ pub(crate) struct Learned {
 
 /// When a task is likely to end, counted from its submission.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Expected {
+pub(crate) struct TaskTimes {
     /// Hardly any task ends before.
     pub(crate) early: Duration,
     /// Most have ended by then.
     pub(crate) late: Duration,
-    /// How far ends lie apart: looking more often than this tells little.
+    /// How far ends lie apart: polling more often than this tells little.
     pub(crate) spread: Duration,
 }
 
-impl Learned {
+impl DurationEstimate {
     /// Another task took so long.
     pub(crate) fn learn(&mut self, took: Duration) {
         let took = took.as_secs_f64();
@@ -43,14 +43,14 @@ impl Learned {
     }
 
     /// Whether any task has ended.
-    pub(crate) fn anything(&self) -> bool {
+    pub(crate) fn knows_any(&self) -> bool {
         self.ended > 0
     }
 
     /// When tasks end; `None` until enough of them did.
-    pub(crate) fn expected(&self) -> Option<Expected> {
+    pub(crate) fn times(&self) -> Option<TaskTimes> {
         let seconds = |s: f64| Duration::from_secs_f64(s.max(0.0));
-        (self.ended >= ENOUGH).then(|| Expected {
+        (self.ended >= MIN_ENDS).then(|| TaskTimes {
             early: seconds(self.mean - 2.0 * self.deviation),
             late: seconds(self.mean + 2.0 * self.deviation),
             spread: seconds(self.deviation),
@@ -62,12 +62,12 @@ impl Learned {
 mod tests {
     use super::*;
 
-    fn of(seconds: &[u64]) -> Option<Expected> {
-        let mut learned = Learned::default();
+    fn of(seconds: &[u64]) -> Option<TaskTimes> {
+        let mut estimate = DurationEstimate::default();
         for s in seconds {
-            learned.learn(Duration::from_secs(*s));
+            estimate.learn(Duration::from_secs(*s));
         }
-        learned.expected()
+        estimate.times()
     }
 
     #[test]
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn tasks_of_one_length_are_expected_at_their_end() {
-        let Expected { early, late, spread } = of(&[20; 30]).unwrap();
+        let TaskTimes { early, late, spread } = of(&[20; 30]).unwrap();
         assert!(early > Duration::from_secs(18) && late < Duration::from_secs(22), "{early:?} to {late:?}");
         assert!(spread < Duration::from_secs(1), "{spread:?}");
     }
@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn tasks_of_many_lengths_are_expected_at_any_time() {
         let seconds: Vec<u64> = (0..60).map(|n| 60 + n * 37 % 240).collect();
-        let Expected { early, late, .. } = of(&seconds).unwrap();
+        let TaskTimes { early, late, .. } = of(&seconds).unwrap();
         assert!(early < Duration::from_secs(80) && late > Duration::from_secs(280), "{early:?} to {late:?}");
     }
 

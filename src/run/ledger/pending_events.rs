@@ -5,9 +5,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use super::Moment;
 use crate::event::MediaRefreshEvent;
 use crate::ids::JobId;
+use crate::model::Moment;
 
 /// Most events that are kept; the oldest go first.
 const MOST: usize = 1_000;
@@ -17,14 +17,14 @@ const MOST_BYTES: usize = 8 * 1024 * 1024;
 const OLDEST: Duration = Duration::from_secs(600);
 
 #[derive(Debug, Default)]
-pub(super) struct Strangers {
+pub(super) struct PendingEvents {
     by_job: HashMap<JobId, Vec<MediaRefreshEvent>>,
     arrivals: VecDeque<(Moment, JobId)>,
     count: usize,
     bytes: usize,
 }
 
-impl Strangers {
+impl PendingEvents {
     /// Keeps an event; says how many were dropped for it. One that is here already is not kept twice: a shared queue
     /// brings the same message again and again.
     pub(super) fn keep(&mut self, now: Moment, event: MediaRefreshEvent) -> u64 {
@@ -69,7 +69,7 @@ impl Strangers {
         events
     }
 
-    /// The job whose events carry this mark; of several the one that was heard of first.
+    /// The job whose events carry this mark; of several the one that came first.
     pub(super) fn job_of(&self, is_marked: impl Fn(&MediaRefreshEvent) -> bool) -> Option<JobId> {
         let is_marked =
             |job: &&JobId| self.by_job.get(*job).is_some_and(|events| events.iter().any(&is_marked));

@@ -7,17 +7,16 @@ use tokio::time::sleep;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
-use crate::journal::{Journal, RunLock, RunRecord, StoredRun};
-use crate::run::counts::Calls;
-use crate::run::ledger::{Fact, Ledger, Moment};
-use crate::run::{Outcome, Refresher};
+use crate::journal::{Journal, RunLock};
+use crate::model::{Calls, Fact, Moment, Outcome, RunRecord, StoredRun};
+use crate::run::ledger::Ledger;
 
 /// How often a lock that is held is tried again, and after what pause: a second in all.
 const LOCK_TRIES: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// Where the facts of a run are kept, if anywhere.
-pub(super) struct Diary {
+pub(super) struct RunJournal {
     journal: Option<Journal>,
     /// The journal failed in mid-run.
     lost: bool,
@@ -26,19 +25,18 @@ pub(super) struct Diary {
     notes: Vec<String>,
 }
 
-impl Diary {
+impl RunJournal {
     /// Writes a new run down. A journal that can't be used is found out here, before anything is submitted.
-    pub(super) async fn begin(refresher: &Refresher, record: &RunRecord) -> Result<Self> {
-        let diary = Self::resume(refresher, &record.run).await?;
-        if let Some(journal) = &diary.journal {
+    pub(super) async fn begin(journal: Option<Journal>, record: &RunRecord) -> Result<Self> {
+        let this = Self::resume(journal, &record.run).await?;
+        if let Some(journal) = &this.journal {
             journal.begin(record.clone()).await?;
         }
-        Ok(diary)
+        Ok(this)
     }
 
     /// Takes the right to drive a run that is written down already.
-    pub(super) async fn resume(refresher: &Refresher, run: &RunId) -> Result<Self> {
-        let journal = refresher.journal.clone();
+    pub(super) async fn resume(journal: Option<Journal>, run: &RunId) -> Result<Self> {
         let lock = match &journal {
             None => None,
             Some(journal) => Some(lock(journal, run).await?),
@@ -47,7 +45,7 @@ impl Diary {
     }
 
     /// Whether the run can be carried on from here.
-    pub(super) fn keeps(&self) -> bool {
+    pub(super) fn can_resume(&self) -> bool {
         self.journal.is_some() && !self.lost
     }
 

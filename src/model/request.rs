@@ -47,7 +47,7 @@ impl RefreshRequest {
     }
 
     /// Adds the caller's own text. As JSON, with the run's mark around it, it has room for
-    /// [`MAX_EXTEND_BYTES`](super::MAX_EXTEND_BYTES); a longer one is [`ErrorKind::Usage`](crate::ErrorKind::Usage) when
+    /// [`MAX_EXTEND_BYTES`](crate::run::MAX_EXTEND_BYTES); a longer one is [`ErrorKind::Usage`](crate::ErrorKind::Usage) when
     /// the run begins.
     #[must_use]
     pub fn with_extend(mut self, text: impl Into<String>) -> Self {

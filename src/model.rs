@@ -1,0 +1,16 @@
+//! What a run was asked to do, what is known of it, and how it ended: the plain values that the journal writes and the ledger
+//! works on. They know neither.
+
+pub mod code;
+mod fact;
+mod moment;
+mod record;
+mod report;
+mod request;
+
+pub use fact::{Fact, Fault};
+pub use moment::Moment;
+pub use record::{Order, RunRecord, RunSummary, StoredRun};
+pub(crate) use report::Calls;
+pub use report::{MediaReport, MediaState, Outcome, Report, ReportedError, SCHEMA, Summary, TaskReport};
+pub use request::{LookupAfter, RefreshRequest, RunOptions, WaitRequest};

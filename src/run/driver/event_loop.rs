@@ -1,0 +1,228 @@
+//! The one loop of a run: hand out what is due, wait for what comes, write it down, apply it.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::calls::HISTORY;
+use super::state::{Driver, End, Wake};
+use crate::error::Result;
+use crate::event::{InboxMessage, Subscription};
+use crate::model::{Fact, Moment, Order, Report};
+use crate::run::ledger::{Slots, Work};
+use crate::run::observer::Notice;
+
+/// The last polls fall on the deadline; their answers may take so long.
+const LAST_POLL_TIMEOUT: Duration = Duration::from_secs(1);
+/// Calls of each kind that may be in flight at once. The pace of the client is the real limit.
+const SLOTS: Slots = Slots { submit: 8, query_job: 8, poll_task: 16 };
+
+impl Driver<'_> {
+    pub(super) async fn run(mut self) -> Result<Report> {
+        let jobs = match &self.record.order {
+            Order::Refresh(_) => 0,
+            Order::Wait(request) => request.jobs.len(),
+        };
+        if !self.once {
+            self.notify(&Notice::Started {
+                run_id: self.record.run.clone(),
+                task_type: self.ledger.task_type(),
+                media: self.ledger.progress().media,
+                batches: u64::from(self.ledger.open_batches()),
+                jobs: jobs as u64,
+            });
+        }
+        if self.age >= HISTORY {
+            let message = format!(
+                "this run began {} hours ago; the service keeps its history for {} days, so what ended before may not be found",
+                self.age.as_secs() / 3_600,
+                HISTORY.as_secs() / 86_400
+            );
+            self.notify(&Notice::Warning { message });
+        }
+        if let Some(message) = self.warning.take() {
+            self.notify(&Notice::Warning { message });
+        }
+        let end = self.drive().await;
+        let end = self.wind_down(end).await;
+        Ok(self.report(end).await)
+    }
+
+    /// Runs until there is nothing left to do or nothing more can be done.
+    async fn drive(&mut self) -> End {
+        loop {
+            self.hand_out().await;
+            self.notify_all();
+            if let Some(end) = self.ended() {
+                return end;
+            }
+            let at = self.wake_at();
+            let wake = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => Wake::Stopped,
+                Some(done) = self.calls.join_next() => Wake::Done(done),
+                Some(message) = next_message(&mut self.events) => Wake::Message(message),
+                Some(notice) = self.notices.recv() => Wake::Notice(notice),
+                () = sleep_until(at) => Wake::Time,
+            };
+            if matches!(wake, Wake::Stopped) {
+                return End::Stopped;
+            }
+            self.take_in(wake).await;
+        }
+    }
+
+    /// Takes in what woke the loop and what else is there by now: what came together is written down together.
+    pub(super) async fn take_in(&mut self, wake: Wake) {
+        let (mut facts, mut messages, mut deliveries) = (Vec::new(), Vec::new(), Vec::new());
+        match wake {
+            Wake::Done(done) => self.done(done, &mut facts),
+            Wake::Message(first) => messages.push(first),
+            Wake::Notice(notice) => self.notify(&notice),
+            Wake::Stopped | Wake::Time => return,
+        }
+        while let Some(done) = self.calls.try_join_next() {
+            self.done(done, &mut facts);
+        }
+        while let Some(next) = self.events.as_mut().and_then(|events| events.messages.try_recv().ok()) {
+            messages.push(next);
+        }
+        for message in messages {
+            match message {
+                InboxMessage::Event { event: received, recorded } => {
+                    let mut event = received.clone();
+                    // A service that repeats a request in its text may do so in an event as well.
+                    event.row.iter_mut().for_each(|row| row.hide(|text| self.client.hidden(text)));
+                    facts.push(Fact::Event(event));
+                    deliveries.push((received, recorded));
+                }
+                InboxMessage::Warning(message) => self.notify(&Notice::Warning { message }),
+            }
+        }
+        self.write_and_apply(facts).await;
+        for (event, recorded) in deliveries {
+            // Asked after it was applied: only then is it known whose it is. The receiver may have stopped waiting; the
+            // event counts all the same.
+            let _ = recorded.send(self.ledger.claim(&event));
+        }
+    }
+
+    /// Writes facts down, then applies them; and so those that follow from them.
+    pub(super) async fn write_and_apply(&mut self, mut facts: Vec<Fact>) {
+        while !facts.is_empty() {
+            let now = self.now();
+            if let Some(lost) = self.journal.write(&self.record.run, now, &self.ledger, &facts).await {
+                self.notify(&Notice::Warning { message: lost });
+            }
+            for fact in facts {
+                self.ledger.apply(now, fact);
+            }
+            facts = self.ledger.take_follow_ups();
+        }
+    }
+
+    /// Takes all the work that is due and for which there is room.
+    async fn hand_out(&mut self) {
+        let now = self.now();
+        if now >= self.deadline + LAST_POLL_TIMEOUT || self.fatal.is_some() {
+            return;
+        }
+        loop {
+            let (mut facts, mut calls, mut slots) = (Vec::new(), Vec::new(), self.slots());
+            while let Some(work) = self.ledger.due(now, slots) {
+                match work {
+                    Work::Apply(fact) => facts.push(fact),
+                    Work::Submit { batch } => {
+                        slots.submit -= 1;
+                        facts.push(Fact::Submitting { batch });
+                        calls.push(work);
+                    }
+                    Work::QueryJob { .. } => {
+                        slots.query_job -= 1;
+                        calls.push(work);
+                    }
+                    Work::PollTask { .. } | Work::ListTasks { .. } => {
+                        slots.poll_task -= 1;
+                        calls.push(work);
+                    }
+                }
+            }
+            if facts.is_empty() && calls.is_empty() {
+                return;
+            }
+            self.write_and_apply(facts).await;
+            for work in calls {
+                self.begin(work);
+            }
+        }
+    }
+
+    fn ended(&mut self) -> Option<End> {
+        let failed = self.ledger.progress().failed > 0;
+        if self.ledger.is_settled() {
+            return Some(End::Settled);
+        }
+        if let Some(error) = self.fatal.take() {
+            return Some(End::Fatal(error));
+        }
+        let now = self.now();
+        if self.once {
+            let rested = self.calls.is_empty() && self.ledger.next_at(self.slots()).is_none_or(|at| at > now);
+            let asked = rested && !self.ledger.has_unasked();
+            return (asked || now >= self.deadline + LAST_POLL_TIMEOUT).then_some(End::Checked);
+        }
+        if self.options.fail_fast && failed {
+            return Some(End::FailedFast);
+        }
+        if !self.options.wait && self.ledger.is_submitted() {
+            return Some(End::Submitted);
+        }
+        let last_words = now < self.deadline + LAST_POLL_TIMEOUT && !self.calls.is_empty();
+        (now >= self.deadline && !last_words).then_some(End::Deadline)
+    }
+
+    /// When the loop must look again, though nothing happens before.
+    fn wake_at(&mut self) -> Instant {
+        let now = self.now();
+        let over = if now < self.deadline { self.deadline } else { self.deadline + LAST_POLL_TIMEOUT };
+        let slots = self.slots();
+        let due = self.ledger.next_at(slots).filter(|_| now < self.deadline);
+        self.anchor + due.map_or(over, |at| at.min(over)).since(Moment::after(self.age))
+    }
+
+    pub(super) fn notify_all(&mut self) {
+        while let Ok(notice) = self.notices.try_recv() {
+            self.notify(&notice);
+        }
+        for notice in self.ledger.take_notices() {
+            self.notify(&notice);
+        }
+    }
+
+    pub(super) fn notify(&self, notice: &Notice) {
+        self.observer.notice(notice, &self.ledger.progress());
+    }
+
+    fn slots(&self) -> Slots {
+        // From the deadline on, only last polls are worth starting; one that only asks submits nothing.
+        let may_submit = !self.once && self.now() < self.deadline;
+        let submit = if may_submit { SLOTS.submit } else { self.in_flight.submit };
+        Slots {
+            submit: submit - self.in_flight.submit,
+            query_job: SLOTS.query_job - self.in_flight.query_job,
+            poll_task: SLOTS.poll_task - self.in_flight.poll_task,
+        }
+    }
+
+    pub(super) fn now(&self) -> Moment {
+        Moment::after(self.age + self.anchor.elapsed())
+    }
+}
+
+/// The next event or warning; never, where there is no inbox.
+async fn next_message(events: &mut Option<Subscription>) -> Option<InboxMessage> {
+    match events {
+        Some(subscription) => subscription.messages.recv().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,111 @@
+//! The report of a run, and its outcome.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+
+use super::state::End;
+use super::stored::{LOST, replayed};
+use crate::error::ErrorKind;
+use crate::model::{
+    Calls, MediaReport, MediaState, Outcome, Report, RunRecord, SCHEMA, StoredRun, Summary, TaskReport,
+};
+use crate::run::ledger::Ledger;
+use crate::vod::TaskStatus;
+
+impl StoredRun {
+    /// What is known of the run, as a report. Nobody is asked.
+    pub fn report(&self) -> Report {
+        // Nothing is polled, so nothing is left to chance.
+        let ledger = replayed(self, 0);
+        let started_at = self.record.started_at;
+        let finished_at = self.facts.last().map_or(started_at, |(at, _)| started_at + at.since_start());
+        let outcome = self.outcome.unwrap_or(Outcome::Unfinished);
+        let media = ledger.media_reports(started_at);
+        Report {
+            notes: if self.lost { vec![LOST.to_owned()] } else { Vec::new() },
+            resumable: self.outcome.is_none() && !self.lost,
+            ..report(&self.record, &ledger, media, outcome, finished_at, self.calls.clone())
+        }
+    }
+}
+
+/// The report on these media, which can't be resumed and has no notes.
+pub(super) fn report(
+    record: &RunRecord,
+    ledger: &Ledger,
+    media: Vec<MediaReport>,
+    outcome: Outcome,
+    finished_at: DateTime<Utc>,
+    calls: Calls,
+) -> Report {
+    let mut summary = Summary::of(&media);
+    calls.fill(&mut summary);
+    let events = ledger.event_counts();
+    summary.events_accepted = events.accepted;
+    summary.events_repeated = events.repeated;
+    summary.events_foreign = events.foreign;
+    // Where nothing was submitted at all, the first reason is that of the run.
+    let fault = ledger.submit_faults().next().filter(|_| is_unsent(&media));
+    Report {
+        schema: SCHEMA,
+        run_id: record.run.clone(),
+        task_type: ledger.task_type(),
+        outcome,
+        started_at: record.started_at,
+        finished_at,
+        extend: record.extend(),
+        summary,
+        error: fault.map(|fault| fault.error.clone()),
+        resumable: false,
+        notes: Vec::new(),
+        media,
+    }
+}
+
+/// The outcome of a run that ended so.
+pub(super) fn outcome(ledger: &Ledger, media: &[MediaReport], end: &End) -> Outcome {
+    let failed = media.iter().filter(|entry| entry.state.is_failure()).count();
+    match end {
+        End::Stopped => Outcome::Interrupted,
+        End::Checked => Outcome::Unfinished,
+        End::Deadline => Outcome::Timeout,
+        End::Submitted if failed == 0 => Outcome::Submitted,
+        End::Fatal(error) if failed < media.len() || media.is_empty() => lost_sight(media, error.kind()),
+        End::Settled | End::Submitted | End::FailedFast | End::Fatal(_) => {
+            // A media with one failed URL is failed; but where any URL is done, not everything failed.
+            let any_done = || media.iter().any(|entry| has_done_url(&entry.tasks));
+            match failed {
+                0 => Outcome::Complete,
+                n if n < media.len() || any_done() => Outcome::Partial,
+                // Nothing was submitted at all: the reason decides. Else everything failed.
+                _ => {
+                    let reason = ledger.submit_faults().next().filter(|_| is_unsent(media));
+                    reason.map_or(Outcome::Failed, |fault| Outcome::of(fault.kind))
+                }
+            }
+        }
+    }
+}
+
+fn is_unsent(media: &[MediaReport]) -> bool {
+    media.iter().all(|entry| entry.state == MediaState::NotSubmitted)
+}
+
+/// Whether all rows of any one URL are Complete. A URL may stand in several, which end differently.
+fn has_done_url(tasks: &[TaskReport]) -> bool {
+    let is_done = |task: &TaskReport| task.status == Some(TaskStatus::Complete);
+    let undone: HashSet<_> = tasks.iter().filter(|task| !is_done(task)).map(|task| &task.url).collect();
+    tasks.iter().any(|task| is_done(task) && !undone.contains(&task.url))
+}
+
+/// Following up became impossible. Outcomes which say that nothing was submitted, or that everything failed, are kept
+/// for runs of which that is true: scripts submit again where they read them.
+fn lost_sight(media: &[MediaReport], kind: ErrorKind) -> Outcome {
+    // Jobs that are waited for were submitted by others.
+    let submitted = media.iter().any(|entry| entry.submitted_at.is_some() || entry.job_id.is_some());
+    match Outcome::of(kind) {
+        Outcome::Config | Outcome::Quota | Outcome::Failed if submitted => Outcome::Unavailable,
+        outcome => outcome,
+    }
+}

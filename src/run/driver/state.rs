@@ -1,0 +1,118 @@
+//! What the driver of a run holds, and the words in which its parts speak to each other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::call_log::CallLog;
+use super::run_journal::RunJournal;
+use crate::error::{Error, Result};
+use crate::event::{Inbox, InboxMessage, Subscription};
+use crate::ids::{JobId, TaskId};
+use crate::model::{Moment, RunOptions, RunRecord};
+use crate::run::ledger::{Ledger, Slots};
+use crate::run::observer::{Notice, Observer};
+use crate::run::setup::Setup;
+use crate::vod::{JobRow, Submission, TaskPage, TaskRows, VodClient};
+
+pub(super) struct Driver<'a> {
+    pub(super) options: &'a RunOptions,
+    pub(super) observer: &'a dyn Observer,
+    pub(super) stop: &'a CancellationToken,
+    pub(super) client: VodClient,
+    pub(super) record: RunRecord,
+    pub(super) ledger: Ledger,
+    pub(super) journal: RunJournal,
+    pub(super) events: Option<Subscription>,
+    pub(super) rejected_before: u64,
+    pub(super) calls: JoinSet<Done>,
+    pub(super) in_flight: Slots,
+    /// Ends the waits of calls in flight, not the calls.
+    pub(super) soft_stop: CancellationToken,
+    pub(super) call_log: Arc<CallLog>,
+    pub(super) notices: UnboundedReceiver<Notice>,
+    /// When this process began, and how old the run was then.
+    pub(super) anchor: Instant,
+    pub(super) age: Duration,
+    pub(super) deadline: Moment,
+    pub(super) fatal: Option<Error>,
+    /// Ask about everything that is open once, then end.
+    pub(super) once: bool,
+    /// What a person should know from the beginning.
+    pub(super) warning: Option<String>,
+}
+
+/// Why the loop woke up.
+pub(super) enum Wake {
+    Stopped,
+    Done(Result<Done, JoinError>),
+    Message(InboxMessage),
+    Notice(Notice),
+    Time,
+}
+
+/// A call that came back.
+pub(super) enum Done {
+    Submitted(u32, Result<Submission>),
+    JobQueried(JobId, Result<Vec<JobRow>>),
+    TaskPolled(TaskId, Result<TaskRows>),
+    TasksListed { page: u32, is_narrowed: bool, answer: Result<TaskPage> },
+}
+
+/// How the loop ended.
+pub(super) enum End {
+    /// Every media has its verdict.
+    Settled,
+    /// Every batch is submitted, and nobody wants to wait.
+    Submitted,
+    /// Everything that is open was asked about once.
+    Checked,
+    /// The deadline passed.
+    Deadline,
+    /// Stopped from outside.
+    Stopped,
+    /// Something failed, and that was to be the end.
+    FailedFast,
+    /// Following up became impossible.
+    Fatal(Error),
+}
+
+impl<'a> Driver<'a> {
+    pub(super) fn new(
+        setup: &'a Setup,
+        record: RunRecord,
+        ledger: Ledger,
+        journal: RunJournal,
+        age: Duration,
+    ) -> Self {
+        let (call_log, notices) = CallLog::new();
+        let soft_stop = CancellationToken::new();
+        Self {
+            options: &setup.options,
+            observer: &*setup.observer,
+            stop: &setup.stop,
+            client: setup.client.watched(soft_stop.clone(), call_log.clone()),
+            record,
+            ledger,
+            journal,
+            // Before the first submission, or an early event is lost.
+            events: setup.inbox.as_ref().map(Inbox::subscribe),
+            rejected_before: setup.inbox.as_ref().map_or(0, |inbox| inbox.rejected()),
+            calls: JoinSet::new(),
+            in_flight: Slots { submit: 0, query_job: 0, poll_task: 0 },
+            soft_stop,
+            call_log,
+            notices,
+            anchor: Instant::now(),
+            age,
+            deadline: Moment::after(age) + setup.options.timeout,
+            fatal: None,
+            once: false,
+            warning: None,
+        }
+    }
+}

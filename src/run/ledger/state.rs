@@ -1,0 +1,330 @@
+//! What the ledger knows, and its two ends: facts in, work out.
+
+use std::collections::HashMap;
+
+use super::pending_events::PendingEvents;
+use super::rows::{BatchEntry, BatchState, JobEntry, MediaEntry, TaskEntry, Unclear, UnknownWords};
+use super::settings::Settings;
+use super::task_table::{TaskIndex, TaskTable};
+use super::work::{Slots, Work};
+use crate::event::{Claim, MediaRefreshEvent};
+use crate::ids::{JobId, MediaId};
+use crate::model::{Fact, Moment, WaitRequest};
+use crate::run::batch::Batch;
+use crate::run::observer::{Notice, Progress};
+use crate::run::polling::{Counts, Intervals, Planner, Poll, Queue};
+use crate::vod::TaskType;
+
+/// What is known about a run.
+#[derive(Debug)]
+pub struct Ledger {
+    pub(super) settings: Settings,
+    pub(super) planner: Planner,
+    pub(super) media: Vec<MediaEntry>,
+    pub(super) batches: Vec<BatchEntry>,
+    pub(super) jobs: Vec<JobEntry>,
+    pub(super) tasks: Vec<TaskEntry>,
+    pub(super) job_index: HashMap<JobId, u32>,
+    /// A media id can stand in two jobs of others, so the job is part of the key.
+    pub(super) media_index: HashMap<(u32, MediaId), u32>,
+    pub(super) task_index: TaskIndex,
+    pub(super) submit_queue: Queue,
+    pub(super) lookup_queue: Queue,
+    pub(super) pending_events: PendingEvents,
+    pub(super) lookups_refused: bool,
+    pub(super) open_batches: u32,
+    pub(super) open_media: u32,
+    /// Media whose tasks are not known for good: the service may list tasks of theirs that we do not know yet.
+    pub(super) unconfirmed: u32,
+    /// Jobs of others whose media may not all be known yet.
+    pub(super) open_jobs: u32,
+    /// Whether the caller said which media the jobs of others have, or how many.
+    pub(super) knows_media: bool,
+    pub(super) expect: usize,
+    /// Media that one of several jobs must have, until a lookup shows which.
+    pub(super) unplaced: HashMap<MediaId, u32>,
+    /// Facts that time or a whole round of listings brought about, to be written down and applied.
+    pub(super) follow_ups: Vec<Fact>,
+    /// Ids about which the service answers with codes that nobody knows.
+    pub(super) unclear: HashMap<String, Unclear>,
+    pub(super) unknown_words: UnknownWords,
+    /// The run has not been away: a task is as old as the answer to its submission.
+    pub(super) is_fresh: bool,
+    /// When the newest task became known.
+    pub(super) last_known: Moment,
+    pub(super) progress: Progress,
+    pub(super) events: EventCounts,
+    pub(super) notices: Vec<Notice>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct EventCounts {
+    pub(crate) accepted: u64,
+    pub(crate) repeated: u64,
+    pub(crate) foreign: u64,
+}
+
+impl Ledger {
+    /// A ledger for batches that are to be submitted.
+    pub fn for_batches(settings: Settings, batches: Vec<Batch>) -> Self {
+        let mut ledger = Self::empty(settings);
+        for batch in batches {
+            ledger.plan(batch);
+        }
+        ledger.is_fresh = true;
+        ledger
+    }
+
+    /// A ledger for jobs that somebody else submitted.
+    pub fn for_jobs(settings: Settings, request: &WaitRequest) -> Self {
+        let mut ledger = Self::empty(settings);
+        for job in &request.jobs {
+            ledger.follow(job.clone());
+        }
+        ledger.knows_media = !request.media.is_empty() || request.expect.is_some();
+        ledger.expect = request.expect.unwrap_or(0) as usize;
+        for id in &request.media {
+            let media = ledger.add_media(id.clone());
+            ledger.unplaced.insert(id.clone(), media);
+            if request.jobs.len() == 1 {
+                ledger.media_of_job(0, id);
+            }
+        }
+        ledger
+    }
+
+    fn empty(settings: Settings) -> Self {
+        let intervals = Intervals {
+            first: settings.poll_first,
+            cap: settings.poll_cap.max(settings.poll_first),
+            deadline: settings.deadline,
+            seed: settings.seed,
+        };
+        Self {
+            settings,
+            planner: Planner::new(intervals),
+            media: Vec::new(),
+            batches: Vec::new(),
+            jobs: Vec::new(),
+            tasks: Vec::new(),
+            job_index: HashMap::new(),
+            media_index: HashMap::new(),
+            task_index: TaskIndex::default(),
+            submit_queue: Queue::default(),
+            lookup_queue: Queue::default(),
+            pending_events: PendingEvents::default(),
+            lookups_refused: false,
+            open_batches: 0,
+            open_media: 0,
+            unconfirmed: 0,
+            open_jobs: 0,
+            knows_media: false,
+            expect: 0,
+            unplaced: HashMap::new(),
+            follow_ups: Vec::new(),
+            unclear: HashMap::new(),
+            unknown_words: UnknownWords::default(),
+            is_fresh: false,
+            last_known: Moment::START,
+            progress: Progress::default(),
+            events: EventCounts::default(),
+            notices: Vec::new(),
+        }
+    }
+
+    /// Takes a fact in. A fact that tells nothing new changes nothing. What follows from it is in
+    /// [`take_follow_ups`](Self::take_follow_ups).
+    pub fn apply(&mut self, now: Moment, fact: Fact) {
+        match fact {
+            Fact::Submitting { batch } => self.submitting(batch),
+            Fact::Withdrawn { batch } => self.withdrawn(now, batch),
+            Fact::Submitted { batch, job, not_found, forbidden, request_id } => {
+                self.submitted(now, batch, job, &not_found, &forbidden, request_id);
+            }
+            Fact::NotSubmitted { batch, fault } => self.not_submitted(now, batch, &fault),
+            Fact::OutcomeUnknown { batch, fault } => self.outcome_unknown(now, batch, &fault),
+            Fact::Halted { fault } => self.halted(now, &fault),
+            Fact::Event(event) => self.event(now, *event),
+            Fact::JobQueried { job, rows } => self.job_queried(now, &job, rows),
+            Fact::LookupsRefused { fault } => self.lookups_are_refused(now, &fault),
+            Fact::JobRefused { job, fault } => self.job_failed(now, &job, &fault.error),
+            Fact::JobUnclear { job, fault } => self.job_unclear(now, &job, fault),
+            Fact::JobClosed { job } => self.job_closed(&job),
+            Fact::LookupFailed { job, fault } => self.lookup_failed(now, &job, &fault.error),
+            Fact::GraceOver { job } => self.grace_over(&job),
+            Fact::Unshown { job, with_event, without_event } => {
+                self.unshown(now, &job, with_event, without_event)
+            }
+            Fact::NotShown { job, media } => self.not_shown(now, &job, &media),
+            Fact::TaskSeen { task, rows, total } => self.task_seen(now, &task, rows, total),
+            Fact::TaskUnclear { task, fault } => self.task_unclear(now, &task, fault),
+            Fact::Listed { page, rows, total } => {
+                let (planner, tasks) = self.planner(now);
+                let facts = planner.listed(now, &tasks, page, rows, total);
+                self.follow_ups.extend(facts);
+            }
+            Fact::ListingRefused => {
+                let (planner, tasks) = self.planner(now);
+                planner.refused(now, &tasks);
+            }
+            Fact::TaskRefused { task, fault } => self.task_refused(now, &task, fault),
+        }
+    }
+
+    /// Takes one piece of work that is due, if there is room for its kind.
+    pub fn due(&mut self, now: Moment, slots: Slots) -> Option<Work> {
+        if slots.submit > 0
+            && let Some(work) = self.due_batch(now)
+        {
+            return Some(work);
+        }
+        if slots.query_job > 0
+            && let Some(work) = self.due_job(now)
+        {
+            return Some(work);
+        }
+        if slots.poll_task > 0 { self.due_task(now) } else { None }
+    }
+
+    /// When the next work will be due, of the kinds that there is room for.
+    pub fn next_at(&mut self, slots: Slots) -> Option<Moment> {
+        let batches = &self.batches;
+        let jobs = &self.jobs;
+        let submit =
+            self.submit_queue.peek(|n, at| batches[n as usize].due == Some(at)).filter(|_| slots.submit > 0);
+        let look_up =
+            self.lookup_queue.peek(|n, at| jobs[n as usize].due == Some(at)).filter(|_| slots.query_job > 0);
+        let look = self.planner.next_at().filter(|_| slots.poll_task > 0);
+        submit.into_iter().chain(look_up).chain(look).min()
+    }
+
+    /// Whose an event is that was [applied](Self::apply) just now.
+    ///
+    /// Ours: about one of our media, or with this run's mark, which nobody else writes. While a submit answer is out
+    /// that may name its job, nobody can tell; the ledger then keeps a copy.
+    pub fn claim(&self, event: &MediaRefreshEvent) -> Claim {
+        let marked = event.correlation.as_ref().is_some_and(|mark| mark.run == self.settings.run);
+        let ours = match (self.job_index.get(&event.job), &event.row) {
+            (None, _) => marked,
+            (Some(_), None) => true,
+            (Some(job), Some(row)) => marked || self.media_index.contains_key(&(*job, row.media.clone())),
+        };
+        match ours {
+            true => Claim::Ours,
+            false if self.open_batches > 0 && !self.job_index.contains_key(&event.job) => Claim::Undecided,
+            false => Claim::Foreign,
+        }
+    }
+
+    /// Whether every media has its verdict.
+    pub fn is_settled(&self) -> bool {
+        self.open_media == 0 && self.open_jobs == 0 && self.open_batches == 0
+    }
+
+    /// Batches without an answer.
+    pub(crate) fn open_batches(&self) -> u32 {
+        self.open_batches
+    }
+
+    /// Whether every batch was answered or given up.
+    pub fn is_submitted(&self) -> bool {
+        self.open_batches == 0
+    }
+
+    /// Where the run stands.
+    pub fn progress(&self) -> Progress {
+        let longest = self.planner.longest_usual();
+        let task_time_ms = longest.map(|late| u64::try_from(late.as_millis()).unwrap_or(u64::MAX));
+        Progress { task_time_ms, ..self.progress }
+    }
+
+    /// The media of a batch.
+    pub fn batch(&self, batch: u32) -> &[MediaId] {
+        self.batches.get(batch as usize).map_or(&[], |entry| &entry.batch.media)
+    }
+
+    /// Batches that were handed out and not answered.
+    pub(crate) fn sending(&self) -> Vec<u32> {
+        let sending = |entry: &BatchEntry| entry.state == BatchState::Sending;
+        (0..).zip(&self.batches).filter(|(_, entry)| sending(entry)).map(|(number, _)| number).collect()
+    }
+
+    /// Purge or prefetch; of jobs of others as their rows tell.
+    pub(crate) fn task_type(&self) -> Option<TaskType> {
+        self.settings.task_type
+    }
+
+    /// Facts that follow from those that were applied, and from time: they are to be written down and applied at once.
+    pub fn take_follow_ups(&mut self) -> Vec<Fact> {
+        std::mem::take(&mut self.follow_ups)
+    }
+
+    /// What happened since the last call, for people.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    pub(crate) fn event_counts(&self) -> EventCounts {
+        self.events
+    }
+
+    pub(super) fn warn(&mut self, message: String) {
+        self.notices.push(Notice::Warning { message });
+    }
+
+    fn due_batch(&mut self, now: Moment) -> Option<Work> {
+        let batches = &self.batches;
+        let batch = self.submit_queue.pop(now, |n, at| batches[n as usize].due == Some(at))?;
+        Some(self.take_batch(batch))
+    }
+
+    fn due_job(&mut self, now: Moment) -> Option<Work> {
+        let jobs = &self.jobs;
+        let job = self.lookup_queue.pop(now, |n, at| jobs[n as usize].due == Some(at))?;
+        Some(self.take_job(now, job))
+    }
+
+    fn due_task(&mut self, now: Moment) -> Option<Work> {
+        let (planner, tasks) = self.planner(now);
+        Some(match planner.due(now, &tasks)? {
+            Poll::Task(task) => Work::PollTask { task: self.tasks[task as usize].id.clone() },
+            Poll::Page(page, filter) => Work::ListTasks { page, filter },
+        })
+    }
+
+    /// The planner, and the tasks as it sees them.
+    pub(super) fn planner(&mut self, now: Moment) -> (&mut Planner, TaskTable<'_>) {
+        let Progress { tasks, tasks_ended, .. } = self.progress;
+        let counts = Counts {
+            known: tasks,
+            open: tasks - tasks_ended,
+            are_all_known: self.unconfirmed == 0,
+            is_fresh: self.is_fresh,
+        };
+        let table = TaskTable {
+            media: &self.media,
+            jobs: &self.jobs,
+            tasks: &self.tasks,
+            index: &self.task_index,
+            now,
+            counts,
+            is_own: !self.batches.is_empty(),
+        };
+        (&mut self.planner, table)
+    }
+
+    /// When the newest task of this run became known; `None` as long as more may come.
+    pub(crate) fn complete_since(&self) -> Option<Moment> {
+        (self.open_batches == 0 && self.unconfirmed == 0).then_some(self.last_known)
+    }
+
+    pub(super) fn plan_batch(&mut self, batch: u32, at: Moment) {
+        self.batches[batch as usize].due = Some(at);
+        self.submit_queue.push(at, batch);
+    }
+
+    pub(super) fn plan_lookup(&mut self, job: u32, at: Moment) {
+        self.jobs[job as usize].due = Some(at);
+        self.lookup_queue.push(at, job);
+    }
+}

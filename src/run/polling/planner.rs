@@ -1,0 +1,494 @@
+//! The planner: which call comes next.
+//!
+//! A task has a time at which it is due. Then it is polled alone, or a *round* begins that lists the time window of the run,
+//! 50 rows a page, and the task waits for it as all that come up meanwhile. A round costs as many calls as there are pages;
+//! polling costs as many as there are tasks. Where other people's tasks make many pages, rounds are narrowed to tasks like
+//! ours; where few tasks are open among many, to those that run (`filters.rs`). Where single calls are cheaper all the same,
+//! listings are given up.
+//!
+//! That a listing does not show a task proves nothing about it: it is polled alone. A listing may also be behind, so a task
+//! that it shows as running for longer than tasks here take is polled alone now and then.
+//!
+//! Before any task of a run has ended, a few samples are polled and the others wait (`samples.rs`).
+
+use std::time::Duration;
+
+use super::estimate::DurationEstimate;
+use super::filters::{ListFilters, PAGE, View};
+use super::intervals::Intervals;
+use super::queue::Queue;
+use super::rounds::{End, Round};
+use super::samples::{Waiting, is_sample, place_of_sample};
+use super::tasks::{Counts, TaskView, Tasks, polled};
+use crate::model::{Fact, Moment};
+use crate::vod::{TaskFilter, TaskRow};
+
+/// Fewer open tasks than this are polled one by one.
+const FEWEST_TO_LIST: u64 = 20;
+/// A listing must be so many times cheaper than single calls before it is worth its lesser detail.
+const LIST_GAIN: u64 = 3;
+/// Rounds that showed nothing of ours before listings are given up.
+const MOST_EMPTY_ROUNDS: u32 = 2;
+/// Of so many polls of a task that is overdue, one is of it alone.
+const CHECK_EVERY: u32 = 16;
+/// The next call.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Poll {
+    /// Query this task.
+    Task(u32),
+    /// List a page, from 1, of what the filter leaves.
+    Page(u32, Option<TaskFilter>),
+}
+
+/// How one task is polled.
+#[derive(Debug, Clone, Copy, Default)]
+struct TaskPolls {
+    due: Option<Moment>,
+    /// The last round that showed it.
+    listed_in: u32,
+    /// The next poll is of it alone, whatever a listing might cost.
+    alone: bool,
+    /// It is being polled because a round of running tasks did not show it.
+    is_missed: bool,
+}
+
+/// Decides how the tasks of a run are polled.
+#[derive(Debug)]
+pub(crate) struct Planner {
+    intervals: Intervals,
+    estimate: DurationEstimate,
+    queue: Queue,
+    tasks: Vec<TaskPolls>,
+    round: Option<Round>,
+    rounds: u32,
+    /// The next round begins here at the earliest: tasks that come up together are listed together.
+    next_round: Option<Moment>,
+    /// Tasks that came up while the round is on.
+    held: Vec<u32>,
+    /// What whole rounds list, and how many rows the service counted in the last one.
+    view: View,
+    total: Option<u64>,
+    filters: ListFilters,
+    /// The last round, if it listed running tasks to the end, and when it began: what it did not show is polled alone.
+    running_round: Option<(u32, Moment)>,
+    /// Everybody's tasks are too many to list; narrowed listings may do.
+    are_too_many: bool,
+    empty_rounds: u32,
+    is_given_up: bool,
+    waiting: Waiting,
+}
+
+impl Planner {
+    pub(crate) fn new(intervals: Intervals) -> Self {
+        Self {
+            intervals,
+            estimate: DurationEstimate::default(),
+            queue: Queue::default(),
+            tasks: Vec::new(),
+            round: None,
+            rounds: 0,
+            next_round: None,
+            held: Vec::new(),
+            view: View::All,
+            total: None,
+            filters: ListFilters::default(),
+            running_round: None,
+            are_too_many: false,
+            empty_rounds: 0,
+            is_given_up: false,
+            waiting: Waiting::default(),
+        }
+    }
+
+    pub(crate) fn intervals(&self) -> &Intervals {
+        &self.intervals
+    }
+
+    pub(crate) fn filters(&mut self) -> &mut ListFilters {
+        &mut self.filters
+    }
+
+    /// How long nearly all tasks take, once enough of them have ended.
+    pub(crate) fn longest_usual(&self) -> Option<Duration> {
+        self.estimate.times().map(|times| times.late)
+    }
+
+    /// Whether a refusal of the listing that is on means listings of any kind.
+    pub(crate) fn would_give_up(&self) -> bool {
+        !self.is_given_up && self.round.as_ref().is_none_or(|round| round.view == View::All)
+    }
+
+    pub(crate) fn set_deadline(&mut self, deadline: Moment) {
+        self.intervals.deadline = deadline;
+    }
+
+    /// Adds the next task.
+    pub(crate) fn add_task(&mut self) {
+        self.tasks.push(TaskPolls::default());
+    }
+
+    /// Plans a poll of a task.
+    pub(crate) fn plan(&mut self, task: u32, at: Moment) {
+        self.tasks[task as usize].due = Some(at);
+        self.queue.push(at, task);
+    }
+
+    /// Plans the first poll of a task, unless one is planned.
+    pub(crate) fn plan_first(&mut self, now: Moment, tasks: &dyn Tasks, task: u32) {
+        if self.tasks[task as usize].due.is_none() {
+            let first = self.intervals.first_poll(now, polled(tasks, task), self.estimate.times());
+            self.plan(task, self.next_sample(now, tasks, task).unwrap_or(first));
+        }
+    }
+
+    /// Plans another poll of a task that was just seen running, if the deadline leaves time for one.
+    pub(crate) fn plan_next(&mut self, now: Moment, tasks: &dyn Tasks, task: u32) {
+        let next = self.intervals.next_poll(now, polled(tasks, task), self.estimate.times());
+        if let Some(at) = self.next_sample(now, tasks, task).or(next) {
+            self.plan(task, at);
+        }
+    }
+
+    /// Polls a task no more.
+    pub(crate) fn drop_task(&mut self, task: u32) {
+        self.tasks[task as usize].due = None;
+    }
+
+    /// A task has ended, so long after it was submitted.
+    pub(crate) fn ended_after(&mut self, now: Moment, tasks: &dyn Tasks, took: Duration) {
+        self.estimate.learn(took);
+        self.release(now, tasks);
+    }
+
+    /// A poll of one task was answered.
+    pub(crate) fn answered(&mut self, task: u32, has_ended: bool) {
+        if std::mem::take(&mut self.tasks[task as usize].is_missed) {
+            self.filters.missed_one_answered(has_ended);
+            self.running_round = self.running_round.filter(|_| !self.filters.is_running_off());
+        }
+    }
+
+    /// When the next task is due.
+    pub(crate) fn next_at(&mut self) -> Option<Moment> {
+        let polls = &self.tasks;
+        self.queue.peek(|task, at| polls[task as usize].due == Some(at))
+    }
+
+    /// Takes the next call that is due.
+    pub(crate) fn due(&mut self, now: Moment, tasks: &dyn Tasks) -> Option<Poll> {
+        if let Some(page) = self.due_page(now, tasks) {
+            return Some(page);
+        }
+        loop {
+            let polls = &self.tasks;
+            let task = self.queue.pop(now, |task, at| polls[task as usize].due == Some(at))?;
+            self.tasks[task as usize].due = None;
+            if let Some(poll) = self.poll_or_list(now, tasks, task) {
+                return Some(poll);
+            }
+        }
+    }
+
+    /// A task is due: polls it alone, begins a round, or lets it wait for the round that is on.
+    fn poll_or_list(&mut self, now: Moment, tasks: &dyn Tasks, task: u32) -> Option<Poll> {
+        let is_on = self.round.is_some();
+        if !is_on && self.are_too_many && self.narrowing_saves(tasks, self.pages_of(tasks, View::All)) {
+            // Single polls have told by now what narrows a listing.
+            self.switch(View::Ours);
+        }
+        let view = tasks.task(task);
+        let is_missed = self.is_missed(&view, task);
+        let alone =
+            !view.is_listable || self.tasks[task as usize].alone || is_missed || self.is_overdue(&view);
+        if alone || !is_on && self.next_view(tasks).is_none() || self.is_sample(tasks, task) {
+            if is_missed {
+                self.filters.missed_one();
+            }
+            let polls = &mut self.tasks[task as usize];
+            (polls.alone, polls.is_missed) = (false, is_missed);
+            return Some(Poll::Task(task));
+        }
+        if is_on {
+            self.held.push(task);
+            return None;
+        }
+        if self.waits_for_samples(now, tasks, task) {
+            return None;
+        }
+        if let Some(next) = self.next_round.filter(|next| *next > now) {
+            self.plan(task, next);
+            return None;
+        }
+        self.held.push(task);
+        self.begin_round(now, tasks);
+        self.due_page(now, tasks)
+    }
+
+    /// Whether the last round listed the running tasks, and should have shown this one.
+    fn is_missed(&self, view: &TaskView, task: u32) -> bool {
+        let listed_in = self.tasks[task as usize].listed_in;
+        view.is_listable
+            && !self.tasks[task as usize].alone
+            && self
+                .running_round
+                .is_some_and(|(number, began)| listed_in < number && view.is_listed_since(began))
+    }
+
+    /// Whether it is time to see if listings are behind: they show the task as running for longer than tasks take.
+    fn is_overdue(&self, view: &TaskView) -> bool {
+        view.polls % CHECK_EVERY == CHECK_EVERY - 1
+            && self.estimate.times().zip(view.age).is_some_and(|(times, age)| age > times.early + times.late)
+    }
+
+    /// What the next round would list; `None` where single calls are cheaper.
+    fn next_view(&self, tasks: &dyn Tasks) -> Option<View> {
+        let open = tasks.counts().open;
+        if open < FEWEST_TO_LIST {
+            return None;
+        }
+        let pages = self.pages_of(tasks, self.view);
+        let is_out = self.is_given_up || self.are_too_many && self.view == View::All;
+        let whole = (!is_out && pages * LIST_GAIN <= open).then_some(self.view);
+        let otherwise = if whole.is_some() { pages } else { open };
+        if self.filters.running_pays(open, otherwise) { Some(View::Running) } else { whole }
+    }
+
+    /// The pages that a round is likely to take.
+    fn pages_of(&self, tasks: &dyn Tasks, view: View) -> u64 {
+        let Counts { known, open, .. } = tasks.counts();
+        match view {
+            View::Running => self.filters.running_pages(open),
+            _ if view != self.view => known.div_ceil(PAGE),
+            _ => self.total.unwrap_or(0).max(known).div_ceil(PAGE),
+        }
+    }
+
+    /// Whether listing tasks like ours takes clearly fewer calls than so many pages of all tasks.
+    fn narrowing_saves(&self, tasks: &dyn Tasks, pages: u64) -> bool {
+        let narrowed = self.pages_of(tasks, View::Ours);
+        self.view == View::All && self.filters.is_possible() && narrowed + narrowed.div_ceil(4) < pages
+    }
+
+    fn begin_round(&mut self, now: Moment, tasks: &dyn Tasks) {
+        if self.view == View::Ours && !self.filters.is_possible() {
+            self.widen(now);
+        }
+        let view = self.next_view(tasks).unwrap_or(self.view);
+        self.running_round = None;
+        self.rounds += 1;
+        let round = Round::new(self.rounds, view, self.filters.filter(view), now);
+        self.round = Some(round.starting_at(self.pages_of(tasks, view), tasks.counts().open));
+    }
+
+    /// Takes the next page of a round that is on.
+    fn due_page(&mut self, now: Moment, tasks: &dyn Tasks) -> Option<Poll> {
+        let round = self.round.as_mut()?;
+        if !std::mem::take(&mut round.is_due) {
+            return None;
+        }
+        let filter = self.filters.filter(round.view);
+        if filter != round.filter {
+            self.end_round(now, tasks, End::Overtaken);
+            return None;
+        }
+        Some(Poll::Page(u32::from(round.page), filter))
+    }
+
+    /// A page came, with rows of open or ended tasks of this run and of others. Returns the facts that a round which is over
+    /// has brought.
+    pub(crate) fn listed(
+        &mut self,
+        now: Moment,
+        tasks: &dyn Tasks,
+        page: u32,
+        page_rows: Vec<TaskRow>,
+        total: Option<u64>,
+    ) -> Vec<Fact> {
+        let Some(round) = self.round.as_mut().filter(|round| u32::from(round.page) == page) else {
+            return Vec::new();
+        };
+        let (rows, newest) = (page_rows.len() as u64, page_rows.first().and_then(|row| row.created_at));
+        for row in page_rows {
+            let Some(task) = tasks.of_row(&row) else { continue };
+            let polls = &mut self.tasks[task as usize];
+            round.seen += u64::from(std::mem::replace(&mut polls.listed_in, round.number) != round.number);
+            round.show(task, row);
+        }
+        let (view, following) = (round.view, round.next_page(rows, newest, total));
+        match view {
+            View::Running => self.filters.running_total = total,
+            View::All | View::Ours => self.total = total.or(self.total),
+        }
+        let Some(page) = following else { return self.end_round(now, tasks, End::Whole) };
+        let pages = total.map_or_else(|| self.pages_of(tasks, view), |total| total.div_ceil(PAGE));
+        let Some(round) = self.round.as_mut() else { return Vec::new() };
+        let (read, open, left) = (round.read, round.open, round.pages_left(pages));
+        (round.page, round.is_due) = (page, true);
+        if view == View::All && self.narrowing_saves(tasks, left) {
+            self.end_round(now, tasks, End::Wide)
+        } else if read.max(pages) * LIST_GAIN > open {
+            self.end_round(now, tasks, End::Dear)
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// The service does not give listings, or not such narrow ones.
+    pub(crate) fn refused(&mut self, now: Moment, tasks: &dyn Tasks) {
+        self.end_round(now, tasks, End::Refused);
+    }
+
+    /// What came up during the round is due again; what a whole round should have shown and did not, alone.
+    fn end_round(&mut self, now: Moment, tasks: &dyn Tasks, end: End) -> Vec<Fact> {
+        let Intervals { first, cap, .. } = self.intervals;
+        self.next_round =
+            Some(now + self.estimate.times().map_or(first, |times| times.spread.clamp(first, cap)));
+        let held = std::mem::take(&mut self.held);
+        let held: Vec<(u32, TaskView)> = held
+            .into_iter()
+            .map(|task| (task, tasks.task(task)))
+            .filter(|(task, view)| view.is_open && self.tasks[*task as usize].due.is_none())
+            .collect();
+        let Some(mut round) = self.round.take() else {
+            // Refused without one, in a journal.
+            self.is_given_up = true;
+            return Vec::new();
+        };
+        let is_shown = |planner: &Self, task: u32| planner.tasks[task as usize].listed_in == round.number;
+        let is_missed = |planner: &Self, task: u32, view: &TaskView| {
+            end == End::Whole && !is_shown(planner, task) && view.is_listed_since(round.began)
+        };
+        let missed = held.iter().filter(|(task, view)| is_missed(self, *task, view)).count() as u64;
+        let polls_missed = self.judge(now, tasks, &round, end, missed);
+        for (task, view) in held {
+            self.tasks[task as usize].alone = polls_missed && is_missed(self, task, &view);
+            // What a whole round has shown goes on with the facts of it.
+            if end != End::Whole || !is_shown(self, task) {
+                self.plan(task, now);
+            }
+        }
+        if end == End::Whole { round.facts() } else { Vec::new() }
+    }
+
+    /// What a round tells about the rounds to come. Returns whether the tasks that it missed are polled alone now.
+    fn judge(&mut self, now: Moment, tasks: &dyn Tasks, round: &Round, end: End, missed: u64) -> bool {
+        // What looks like others' may be of our own media, as long as not all of their tasks are known.
+        let is_dear = end == End::Dear && tasks.counts().are_all_known;
+        if round.view != View::All && round.seen > 0 {
+            self.filters.has_shown();
+        }
+        // What takes the place of such a round need not wait.
+        let is_replaced = match (round.view, end) {
+            (View::All, End::Whole) => {
+                self.empty_rounds = if missed > 0 && round.seen == 0 { self.empty_rounds + 1 } else { 0 };
+                self.is_given_up |= self.empty_rounds >= MOST_EMPTY_ROUNDS;
+                if self.narrowing_saves(tasks, self.pages_of(tasks, View::All)) {
+                    self.switch(View::Ours);
+                }
+                false
+            }
+            (View::All, End::Wide) => {
+                self.switch(View::Ours);
+                true
+            }
+            (View::All, End::Refused) => {
+                self.is_given_up = true;
+                self.filters.give_up();
+                false
+            }
+            (View::All, End::Dear) if self.filters.may_become_possible() => {
+                self.are_too_many |= is_dear;
+                is_dear
+            }
+            (View::All | View::Ours, End::Dear) => {
+                self.is_given_up |= is_dear;
+                is_dear
+            }
+            (View::Ours, End::Refused) => {
+                self.filters.give_up();
+                self.widen(now);
+                true
+            }
+            (View::Ours, End::Whole) if self.filters.hides_ours(round.seen, missed) => {
+                self.widen(now);
+                return false;
+            }
+            (View::Ours, End::Whole) => false,
+            (View::Running, End::Whole) if round.seen > 0 => {
+                self.running_round = Some((round.number, round.began));
+                self.filters.running_ended(round.open);
+                return false;
+            }
+            (View::Running, End::Whole) => {
+                self.filters.hides_running();
+                self.next_round = Some(now);
+                return false;
+            }
+            (View::Running, End::Dear | End::Refused) => {
+                self.filters.give_up_running();
+                true
+            }
+            // The next round finds out what holds now.
+            (_, End::Overtaken | End::Wide) => true,
+        };
+        if is_replaced {
+            self.next_round = Some(now);
+        }
+        true
+    }
+
+    /// A filter is not used any more: the next round comes at once, with another one or none.
+    fn widen(&mut self, now: Moment) {
+        let is_narrow = self.filters.is_possible();
+        self.is_given_up |= self.are_too_many && !is_narrow;
+        self.switch(if is_narrow { View::Ours } else { View::All });
+        self.next_round = Some(now);
+    }
+
+    /// Whole rounds list something else from now on.
+    fn switch(&mut self, view: View) {
+        (self.view, self.total) = (view, None);
+    }
+
+    /// Whether a task is polled for others as well, as long as none has ended.
+    fn is_sample(&self, tasks: &dyn Tasks, task: u32) -> bool {
+        is_sample(task) && self.awaits_first_end(tasks)
+    }
+
+    /// When to poll a sample; `None` for any other task.
+    fn next_sample(&self, now: Moment, tasks: &dyn Tasks, task: u32) -> Option<Moment> {
+        if !self.is_sample(tasks, task) || self.next_view(tasks).is_none() {
+            return None;
+        }
+        self.intervals.next_sample(now, tasks.task(task).age?, place_of_sample(task))
+    }
+
+    /// Whether no task has ended yet, of a run that would know.
+    fn awaits_first_end(&self, tasks: &dyn Tasks) -> bool {
+        tasks.counts().is_fresh && !self.estimate.knows_any()
+    }
+
+    /// Lets a task wait for the samples, unless something has ended or they take too long.
+    fn waits_for_samples(&mut self, now: Moment, tasks: &dyn Tasks, task: u32) -> bool {
+        if !self.awaits_first_end(tasks) {
+            return false;
+        }
+        let Some(until) = self.waiting.wait_until(now, &self.intervals) else {
+            self.release(now, tasks);
+            return false;
+        };
+        if self.waiting.add(task) {
+            self.plan(task, until);
+        }
+        true
+    }
+
+    /// Those that waited may be polled.
+    fn release(&mut self, now: Moment, tasks: &dyn Tasks) {
+        for task in self.waiting.take() {
+            if tasks.task(task).is_open {
+                self.plan(task, now);
+            }
+        }
+    }
+}

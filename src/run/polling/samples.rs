@@ -1,0 +1,56 @@
+//! Before any task of a run has ended, a few *samples* are polled and the others wait: listing thousands of tasks that can't
+//! be done yet tells nothing.
+
+use std::time::Duration;
+
+use super::intervals::Intervals;
+use crate::model::Moment;
+
+/// Every so many tasks there is a sample, and so many at most.
+const SAMPLE_EVERY: u32 = 16;
+const SAMPLES: u32 = 5;
+/// How long the others wait for the end of a sample, in caps of the interval; doubled each time.
+const PATIENCE: u32 = 4;
+const LONGEST_PATIENCE: Duration = Duration::from_secs(120);
+
+/// Whether a task is a sample.
+pub(super) fn is_sample(task: u32) -> bool {
+    task.is_multiple_of(SAMPLE_EVERY) && task / SAMPLE_EVERY < SAMPLES
+}
+
+/// Its turn among the samples, from 0.0 to nearly 1.0.
+pub(super) fn place_of_sample(task: u32) -> f64 {
+    f64::from(task / SAMPLE_EVERY) / f64::from(SAMPLES)
+}
+
+/// Tasks that wait for a sample to end. The first of them is due when the wait is over.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    tasks: Vec<u32>,
+    /// Until when they wait, and how long that is.
+    patience: Option<(Moment, Duration)>,
+}
+
+impl Waiting {
+    /// Until when tasks wait; `None` if that time is over, and the next wait begins.
+    pub(super) fn wait_until(&mut self, now: Moment, intervals: &Intervals) -> Option<Moment> {
+        let first = (intervals.cap * PATIENCE).min(LONGEST_PATIENCE);
+        let (until, waited) = *self.patience.get_or_insert((now + first, first));
+        let until = until.min(intervals.deadline);
+        if until <= now {
+            self.patience = Some((now + waited * 2, waited * 2));
+            return None;
+        }
+        Some(until)
+    }
+
+    /// Adds a task; says whether it is the first.
+    pub(super) fn add(&mut self, task: u32) -> bool {
+        self.tasks.push(task);
+        self.tasks.len() == 1
+    }
+
+    pub(super) fn take(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.tasks)
+    }
+}
