@@ -49,6 +49,7 @@ pub mod emulator;
 pub mod error;
 pub mod event;
 #[cfg(any(test, fuzzing))]
+#[path = "../tests/decoders/mod.rs"]
 pub mod fuzz;
 pub mod ids;
 pub mod journal;

@@ -17,6 +17,7 @@ mod examples;
 mod fire;
 #[cfg(target_os = "linux")]
 mod hangup;
+mod imports;
 mod kills;
 mod limits;
 #[cfg(target_os = "linux")]
