@@ -77,16 +77,10 @@ fn erase_lines(lines: usize) -> String {
     if lines == 0 { String::new() } else { format!("{ERASE_REST}\n").repeat(lines) + &up(lines) }
 }
 
-/// Returns columns and rows of the terminal on stderr; `None` if it is none, or on this system nobody knows.
+/// Returns columns and rows of the terminal on stderr; `None` if it is none, or has no size.
 pub(crate) fn size() -> Option<(usize, usize)> {
-    #[cfg(unix)]
-    if let Ok(size) = rustix::termios::tcgetwinsize(std::io::stderr())
-        && size.ws_col > 0
-        && size.ws_row > 0
-    {
-        return Some((usize::from(size.ws_col), usize::from(size.ws_row)));
-    }
-    None
+    let (width, height) = terminal_size::terminal_size_of(std::io::stderr())?;
+    (width.0 > 0 && height.0 > 0).then_some((width.0.into(), height.0.into()))
 }
 
 /// Whether the terminal on stderr listens to this process: not after Ctrl-Z and `bg`.

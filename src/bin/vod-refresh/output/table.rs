@@ -1,45 +1,82 @@
-//! Tables and wrapped lines for terminals and logs.
+//! Columns and wrapped lines for terminals and logs, measured in the columns that a text takes on a terminal.
 
-use comfy_table::{ContentArrangement, Table, presets};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use crate::formatting::escape_control;
 
 /// Lines are not made narrower than this.
-const NARROWEST: u16 = 12;
+const NARROWEST: usize = 12;
+/// Blanks between two columns.
+const GAP: usize = 2;
 
 /// Returns the width of the terminal on stdout, if it is one that has a width.
 pub(crate) fn terminal_width() -> Option<u16> {
     // A terminal that was never given a size has 0 columns.
-    Table::new().width().filter(|&width| width > 0)
+    terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| width.0).filter(|width| *width > 0)
 }
 
 /// Returns a table without colours or frames.
 pub(crate) fn plain<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
-    let mut table = bare();
-    table.set_header(head).add_rows(rows.map(|row| row.map(|cell| escape_control(&cell))));
-    set_gap(&mut table, 2);
-    table.to_string().lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    let rows: Vec<[String; N]> = rows.map(|row| row.map(|cell| escape_control(&cell))).collect();
+    let widths = widths(rows.iter().map(|row| row.each_ref().map(String::as_str)).chain([head]));
+    let rows = rows.iter().map(|row| row.each_ref().map(String::as_str));
+    [head]
+        .into_iter()
+        .chain(rows)
+        .map(|row| format!("{}\n", line(row, widths, |_, text| text.to_owned())))
+        .collect()
 }
 
-/// Returns `text` in lines that are no wider than `width`, cut at blanks.
-pub(super) fn wrap(text: &str, width: u16) -> Vec<String> {
-    let mut table = bare();
-    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width.max(NARROWEST));
-    table.add_row([text]);
-    set_gap(&mut table, 0);
-    table.lines().map(|line| line.trim_end().to_owned()).collect()
+/// Returns how wide each column is.
+pub(super) fn widths<'a, const N: usize>(rows: impl Iterator<Item = [&'a str; N]>) -> [usize; N] {
+    rows.fold([0; N], |mut widths, row| {
+        widths.iter_mut().zip(row).for_each(|(width, text)| *width = text.width().max(*width));
+        widths
+    })
 }
 
-/// Returns an empty table without colours or frames.
-pub(super) fn bare() -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).force_no_tty();
-    table
+/// Returns how wide lines of such columns are.
+pub(super) fn line_width(widths: &[usize]) -> usize {
+    widths.iter().sum::<usize>() + GAP * (widths.len() - 1)
 }
 
-/// Puts `gap` blanks behind each column.
-pub(super) fn set_gap(table: &mut Table, gap: u16) {
-    for column in table.column_iter_mut() {
-        column.set_padding((0, gap));
+/// Returns a row as a line; `paint` may colour a cell by its column.
+pub(super) fn line<const N: usize>(
+    row: [&str; N],
+    widths: [usize; N],
+    paint: impl Fn(usize, &str) -> String,
+) -> String {
+    let mut line = String::new();
+    for (column, text) in row.into_iter().enumerate() {
+        line.push_str(&paint(column, text));
+        line.extend(std::iter::repeat_n(' ', widths[column] - text.width() + GAP));
     }
+    line.truncate(line.trim_end().len());
+    line
+}
+
+/// Returns `text` in lines that are no wider than `width`, cut at blanks. A word that is wider is cut where it must be.
+pub(super) fn wrap(text: &str, width: u16) -> Vec<String> {
+    let width = usize::from(width).max(NARROWEST);
+    let mut lines = vec![String::new()];
+    let mut used = 0;
+    for word in text.split(' ') {
+        if used > 0 && used + 1 + word.width() > width {
+            lines.push(String::new());
+            used = 0;
+        } else if used > 0 {
+            lines.last_mut().into_iter().for_each(|line| line.push(' '));
+            used += 1;
+        }
+        for c in word.chars() {
+            let columns = c.width().unwrap_or(0);
+            if used + columns > width {
+                lines.push(String::new());
+                used = 0;
+            }
+            lines.last_mut().into_iter().for_each(|line| line.push(c));
+            used += columns;
+        }
+    }
+    lines
 }

@@ -5,10 +5,8 @@
 
 use std::collections::HashMap;
 
-use comfy_table::{Cell, Color, ContentArrangement};
-
 use super::report_view::{MediaView, Rank, ReportView, TaskView, error_of_run, summary_line};
-use super::table::{bare, set_gap, wrap};
+use super::table::{line, line_width, widths, wrap};
 use crate::formatting::{count, escape_control};
 
 /// Beyond so many rows, those that ended well are summed up, and of those under way some are shown.
@@ -133,31 +131,19 @@ fn wide(rows: &[Row], style: Style) -> Option<String> {
     if rows.is_empty() {
         return Some(String::new());
     }
-    let mut table = bare();
-    if style.colour {
-        table.enforce_styling();
-    }
-    if let Some(width) = style.width {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-    }
-    table.set_header(["MEDIA", "STATE", "TASK", "URL", "WHY"]);
-    for row in rows {
-        let word = |text: &str| Cell::new(text).fg(colour(row.rank));
-        let [media, url, why] = [&row.media, &row.url, &row.why].map(Cell::new);
-        table.add_row([media, word(row.state), word(&row.task), url, why]);
-    }
-    set_gap(&mut table, 2);
-    if let Some(last) = table.column_iter_mut().last() {
-        last.set_padding((0, 0));
-    }
-    let drawn = table.to_string();
-    let lines: Vec<&str> = drawn.lines().collect();
-    if lines.len() != rows.len() + 1 {
+    let head = ["MEDIA", "STATE", "TASK", "URL", "WHY"];
+    let cells = rows.iter().map(|row| [&row.media, row.state, &row.task, &row.url, &row.why]);
+    let widths = widths(cells.clone().chain([head]));
+    if style.width.is_some_and(|width| line_width(&widths) > usize::from(width)) {
         return None;
     }
-    let mut text = format!("{}\n", lines[0].trim_end());
-    for (n, line) in lines[1..].iter().enumerate() {
-        text.push_str(line.trim_end());
+    let mut text = format!("{}\n", line(head, widths, |_, text| text.to_owned()));
+    for (n, (row, cells)) in rows.iter().zip(cells).enumerate() {
+        let paint = |column, text: &str| match column {
+            1 | 2 => painted(text, row.rank, style),
+            _ => text.to_owned(),
+        };
+        text.push_str(&line(cells, widths, paint));
         text.push('\n');
         text.push_str(&hint_below(rows, n, style.width));
     }
@@ -215,14 +201,6 @@ fn hint_below(rows: &[Row], n: usize, width: Option<u16>) -> String {
     let Some(hint) = rows[n].hint.filter(|hint| next != Some(*hint)) else { return String::new() };
     let width = width.map_or(u16::MAX, |width| width.max(NARROWEST) - LEAD.len() as u16);
     format!("{LEAD}{}\n", wrap(hint, width).join(&format!("\n{:1$}", "", LEAD.len())))
-}
-
-fn colour(rank: Rank) -> Color {
-    match rank {
-        Rank::Failed => Color::Red,
-        Rank::Unfinished => Color::Yellow,
-        Rank::Complete => Color::Green,
-    }
 }
 
 fn painted(word: &str, rank: Rank, style: Style) -> String {
