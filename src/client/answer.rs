@@ -83,7 +83,7 @@ fn error_of<A: Api>(
     if code == "SignatureDoesNotMatch" {
         text.push_str(&explain_signature::<A>(servers_text, sent));
     }
-    let wait = requested_wait(response.headers(), sent.now).into_iter().chain(fault.wait).max();
+    let wait = requested_wait(response.headers(), sent.now).max(fault.wait);
     let error = Error::new(fault.kind, text)
         .with_fate(fault.fate)
         .with_request_id(RequestId::new(&request_id).ok().or(header_id))
