@@ -323,6 +323,20 @@ mod tests {
     }
 
     #[test]
+    fn a_round_by_places_goes_on_however_many_pages_there_are() {
+        let mut listings = on_six_pages(40);
+        let mut round = listings.begin_round(Moment::START, counts(350, 40));
+        for page in [5, 4, 3, 2, 1] {
+            assert_eq!(listings.read_page(counts(350, 40), &mut round, 50, None, Some(5_000)), None);
+            assert_eq!(round.page, page);
+        }
+        let end = listings.read_page(counts(350, 40), &mut round, 50, None, Some(5_000));
+        assert_eq!(end, Some(End::Whole));
+        listings.judge(counts(350, 40), &round, End::Whole, 0);
+        assert_eq!((listings.view, places(&listings)), (View::All, (6, 40)), "seven pages would be no gain");
+    }
+
+    #[test]
     fn a_round_of_running_tasks_leaves_their_places_alone() {
         let mut listings = on_six_pages(23);
         // As if such a round had been before, and had brought no single call.

@@ -191,6 +191,17 @@ fn a_task_that_has_left_its_page_is_found_again() {
 }
 
 #[test]
+fn a_task_without_a_place_is_polled_alone_where_the_others_have_one() {
+    let mut ledger = two_of_six_pages();
+    assert_eq!(due(&mut ledger, at(9)), ["list page 4"]);
+    ledger.apply(at(9), listed(4, rows_of("m1", 10..29, &TaskStatus::Refreshing), 50, 300));
+    assert_eq!(due(&mut ledger, at(9)), ["list page 2"]);
+    ledger.apply(at(9), listed(2, rows_of("m2", 0..30, &TaskStatus::Refreshing), 50, 300));
+    assert!(due(&mut ledger, at(9)).is_empty(), "not before the next round may begin");
+    assert_eq!(sorted(due(&mut ledger, at(15))), ["list page 4", "poll m1-29"]);
+}
+
+#[test]
 fn listings_are_given_up_where_single_calls_are_cheaper() {
     for (total, most) in [(Some(5_000), 1), (None, 20)] {
         let mut ledger = sixty_tasks();
