@@ -7,6 +7,8 @@
 mod estimate;
 mod filters;
 mod intervals;
+mod listings;
+mod page_places;
 mod planner;
 mod queue;
 mod rounds;

@@ -102,6 +102,19 @@ async fn a_tail_of_slow_tasks_is_listed_by_its_status() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_filters_are_refused_a_slow_tail_is_listed_on_the_pages_where_it_stands() {
+    // A hundred slow tasks, four to a media, on about a third of the eighty pages.
+    let slow = MediaScript { task_duration: Some(Duration::from_secs(600)), ..MediaScript::default() };
+    let cloud = cloud(Filtering::Refused).with_urls_per_media(4);
+    let ids = (0..1_000).step_by(40).map(|n| format!("m{n}"));
+    let bed = Bed::new(ids.fold(cloud, |cloud, id| cloud.with_media(id, slow.clone())));
+    let report = bed.refresh((0..1_000).map(|n| format!("m{n}"))).await;
+    assert_eq!((report.outcome, report.summary.tasks_complete), (Outcome::Complete, 4_000));
+    let looks = bed.cloud.count(ACTION);
+    assert!(looks < 1_200, "{looks} task queries; polling each alone takes 2,700");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_filter_that_misbehaves_ends_no_run() {
     for filtering in
         [Filtering::ShowsNothing, Filtering::KnowsNoDomain, Filtering::HidesHalf, Filtering::Ignored]

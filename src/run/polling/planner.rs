@@ -3,7 +3,7 @@
 //! A task has a time at which it is due. Then it is polled alone, or a *round* begins that lists the time window of the run,
 //! 50 rows a page, and the task waits for it as all that come up meanwhile. A round costs as many calls as there are pages;
 //! polling costs as many as there are tasks. Where other people's tasks make many pages, rounds are narrowed to tasks like
-//! ours; where few tasks are open among many, to those that run (`filters.rs`). Where single calls are cheaper all the same,
+//! ours; where few tasks are open among many, to those that run (`listings.rs`). Where single calls are cheaper all the same,
 //! listings are given up.
 //!
 //! That a listing does not show a task proves nothing about it: it is polled alone. A listing may also be behind, so a task
@@ -14,23 +14,19 @@
 use std::time::Duration;
 
 use super::estimate::DurationEstimate;
-use super::filters::{ListFilters, PAGE, View};
+use super::filters::{ListFilters, View};
 use super::intervals::Intervals;
+use super::listings::Listings;
 use super::queue::Queue;
 use super::rounds::{End, Round};
 use super::samples::{Waiting, is_sample, place_of_sample};
-use super::tasks::{Counts, TaskView, Tasks, polled};
+use super::tasks::{TaskView, Tasks, polled};
 use crate::model::{Fact, Moment};
 use crate::vod::{TaskFilter, TaskRow};
 
-/// Fewer open tasks than this are polled one by one.
-const FEWEST_TO_LIST: u64 = 20;
-/// A listing must be so many times cheaper than single calls before it is worth its lesser detail.
-const LIST_GAIN: u64 = 3;
-/// Rounds that showed nothing of ours before listings are given up.
-const MOST_EMPTY_ROUNDS: u32 = 2;
 /// Of so many polls of a task that is overdue, one is of it alone.
 const CHECK_EVERY: u32 = 16;
+
 /// The next call.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Poll {
@@ -60,21 +56,11 @@ pub(crate) struct Planner {
     queue: Queue,
     tasks: Vec<TaskPolls>,
     round: Option<Round>,
-    rounds: u32,
     /// The next round begins here at the earliest: tasks that come up together are listed together.
     next_round: Option<Moment>,
     /// Tasks that came up while the round is on.
     held: Vec<u32>,
-    /// What whole rounds list, and how many rows the service counted in the last one.
-    view: View,
-    total: Option<u64>,
-    filters: ListFilters,
-    /// The last round, if it listed running tasks to the end, and when it began: what it did not show is polled alone.
-    running_round: Option<(u32, Moment)>,
-    /// Everybody's tasks are too many to list; narrowed listings may do.
-    are_too_many: bool,
-    empty_rounds: u32,
-    is_given_up: bool,
+    listings: Listings,
     waiting: Waiting,
 }
 
@@ -86,16 +72,9 @@ impl Planner {
             queue: Queue::default(),
             tasks: Vec::new(),
             round: None,
-            rounds: 0,
             next_round: None,
             held: Vec::new(),
-            view: View::All,
-            total: None,
-            filters: ListFilters::default(),
-            running_round: None,
-            are_too_many: false,
-            empty_rounds: 0,
-            is_given_up: false,
+            listings: Listings::new(),
             waiting: Waiting::default(),
         }
     }
@@ -105,7 +84,7 @@ impl Planner {
     }
 
     pub(crate) fn filters(&mut self) -> &mut ListFilters {
-        &mut self.filters
+        &mut self.listings.filters
     }
 
     /// How long nearly all tasks take, once enough of them have ended.
@@ -115,7 +94,7 @@ impl Planner {
 
     /// Whether a refusal of the listing that is on means listings of any kind.
     pub(crate) fn would_give_up(&self) -> bool {
-        !self.is_given_up && self.round.as_ref().is_none_or(|round| round.view == View::All)
+        !self.listings.is_given_up && self.round.as_ref().is_none_or(|round| round.view == View::All)
     }
 
     pub(crate) fn set_deadline(&mut self, deadline: Moment) {
@@ -152,6 +131,7 @@ impl Planner {
     /// Polls a task no more.
     pub(crate) fn drop_task(&mut self, task: u32) {
         self.tasks[task as usize].due = None;
+        self.listings.forget(task);
     }
 
     /// A task has ended, so long after it was submitted.
@@ -163,8 +143,7 @@ impl Planner {
     /// A poll of one task was answered.
     pub(crate) fn answered(&mut self, task: u32, has_ended: bool) {
         if std::mem::take(&mut self.tasks[task as usize].is_missed) {
-            self.filters.missed_one_answered(has_ended);
-            self.running_round = self.running_round.filter(|_| !self.filters.is_running_off());
+            self.listings.missed_one_answered(has_ended);
         }
     }
 
@@ -191,18 +170,21 @@ impl Planner {
 
     /// A task is due: polls it alone, begins a round, or lets it wait for the round that is on.
     fn poll_or_list(&mut self, now: Moment, tasks: &dyn Tasks, task: u32) -> Option<Poll> {
-        let is_on = self.round.is_some();
-        if !is_on && self.are_too_many && self.narrowing_saves(tasks, self.pages_of(tasks, View::All)) {
-            // Single polls have told by now what narrows a listing.
-            self.switch(View::Ours);
+        let (is_on, counts) = (self.round.is_some(), tasks.counts());
+        if !is_on {
+            self.listings.narrow_if_too_many(counts);
         }
         let view = tasks.task(task);
         let is_missed = self.is_missed(&view, task);
-        let alone =
-            !view.is_listable || self.tasks[task as usize].alone || is_missed || self.is_overdue(&view);
-        if alone || !is_on && self.next_view(tasks).is_none() || self.is_sample(tasks, task) {
+        let may_begin = self.next_round.is_none_or(|next| next <= now);
+        let alone = !view.is_listable
+            || self.tasks[task as usize].alone
+            || is_missed
+            || self.is_overdue(&view)
+            || may_begin && self.listings.leaves_out(counts, task);
+        if alone || !is_on && self.listings.next_view(counts).is_none() || self.is_sample(tasks, task) {
             if is_missed {
-                self.filters.missed_one();
+                self.listings.filters.missed_one();
             }
             let polls = &mut self.tasks[task as usize];
             (polls.alone, polls.is_missed) = (false, is_missed);
@@ -220,7 +202,7 @@ impl Planner {
             return None;
         }
         self.held.push(task);
-        self.begin_round(now, tasks);
+        self.round = Some(self.listings.begin_round(now, counts));
         self.due_page(now, tasks)
     }
 
@@ -230,6 +212,7 @@ impl Planner {
         view.is_listable
             && !self.tasks[task as usize].alone
             && self
+                .listings
                 .running_round
                 .is_some_and(|(number, began)| listed_in < number && view.is_listed_since(began))
     }
@@ -240,53 +223,13 @@ impl Planner {
             && self.estimate.times().zip(view.age).is_some_and(|(times, age)| age > times.early + times.late)
     }
 
-    /// What the next round would list; `None` where single calls are cheaper.
-    fn next_view(&self, tasks: &dyn Tasks) -> Option<View> {
-        let open = tasks.counts().open;
-        if open < FEWEST_TO_LIST {
-            return None;
-        }
-        let pages = self.pages_of(tasks, self.view);
-        let is_out = self.is_given_up || self.are_too_many && self.view == View::All;
-        let whole = (!is_out && pages * LIST_GAIN <= open).then_some(self.view);
-        let otherwise = if whole.is_some() { pages } else { open };
-        if self.filters.running_pays(open, otherwise) { Some(View::Running) } else { whole }
-    }
-
-    /// The pages that a round is likely to take.
-    fn pages_of(&self, tasks: &dyn Tasks, view: View) -> u64 {
-        let Counts { known, open, .. } = tasks.counts();
-        match view {
-            View::Running => self.filters.running_pages(open),
-            _ if view != self.view => known.div_ceil(PAGE),
-            _ => self.total.unwrap_or(0).max(known).div_ceil(PAGE),
-        }
-    }
-
-    /// Whether listing tasks like ours takes clearly fewer calls than so many pages of all tasks.
-    fn narrowing_saves(&self, tasks: &dyn Tasks, pages: u64) -> bool {
-        let narrowed = self.pages_of(tasks, View::Ours);
-        self.view == View::All && self.filters.is_possible() && narrowed + narrowed.div_ceil(4) < pages
-    }
-
-    fn begin_round(&mut self, now: Moment, tasks: &dyn Tasks) {
-        if self.view == View::Ours && !self.filters.is_possible() {
-            self.widen(now);
-        }
-        let view = self.next_view(tasks).unwrap_or(self.view);
-        self.running_round = None;
-        self.rounds += 1;
-        let round = Round::new(self.rounds, view, self.filters.filter(view), now);
-        self.round = Some(round.starting_at(self.pages_of(tasks, view), tasks.counts().open));
-    }
-
     /// Takes the next page of a round that is on.
     fn due_page(&mut self, now: Moment, tasks: &dyn Tasks) -> Option<Poll> {
         let round = self.round.as_mut()?;
         if !std::mem::take(&mut round.is_due) {
             return None;
         }
-        let filter = self.filters.filter(round.view);
+        let filter = self.listings.filters.filter(round.view);
         if filter != round.filter {
             self.end_round(now, tasks, End::Overtaken);
             return None;
@@ -312,25 +255,11 @@ impl Planner {
             let Some(task) = tasks.of_row(&row) else { continue };
             let polls = &mut self.tasks[task as usize];
             round.seen += u64::from(std::mem::replace(&mut polls.listed_in, round.number) != round.number);
+            self.listings.note_place(round, task);
             round.show(task, row);
         }
-        let (view, following) = (round.view, round.next_page(rows, newest, total));
-        match view {
-            View::Running => self.filters.running_total = total,
-            View::All | View::Ours => self.total = total.or(self.total),
-        }
-        let Some(page) = following else { return self.end_round(now, tasks, End::Whole) };
-        let pages = total.map_or_else(|| self.pages_of(tasks, view), |total| total.div_ceil(PAGE));
-        let Some(round) = self.round.as_mut() else { return Vec::new() };
-        let (read, open, left) = (round.read, round.open, round.pages_left(pages));
-        (round.page, round.is_due) = (page, true);
-        if view == View::All && self.narrowing_saves(tasks, left) {
-            self.end_round(now, tasks, End::Wide)
-        } else if read.max(pages) * LIST_GAIN > open {
-            self.end_round(now, tasks, End::Dear)
-        } else {
-            Vec::new()
-        }
+        let end = self.listings.read_page(tasks.counts(), round, rows, newest, total);
+        end.map_or_else(Vec::new, |end| self.end_round(now, tasks, end))
     }
 
     /// The service does not give listings, or not such narrow ones.
@@ -351,103 +280,32 @@ impl Planner {
             .collect();
         let Some(mut round) = self.round.take() else {
             // Refused without one, in a journal.
-            self.is_given_up = true;
+            self.listings.is_given_up = true;
             return Vec::new();
         };
         let is_shown = |planner: &Self, task: u32| planner.tasks[task as usize].listed_in == round.number;
         let is_missed = |planner: &Self, task: u32, view: &TaskView| {
-            end == End::Whole && !is_shown(planner, task) && view.is_listed_since(round.began)
+            end == End::Whole
+                && !round.is_by_places
+                && !is_shown(planner, task)
+                && view.is_listed_since(round.began)
         };
         let missed = held.iter().filter(|(task, view)| is_missed(self, *task, view)).count() as u64;
-        let polls_missed = self.judge(now, tasks, &round, end, missed);
+        let judgement = self.listings.judge(tasks.counts(), &round, end, missed);
+        if judgement.is_replaced {
+            self.next_round = Some(now);
+        }
         for (task, view) in held {
-            self.tasks[task as usize].alone = polls_missed && is_missed(self, task, &view);
+            if round.is_by_places && !is_shown(self, task) {
+                self.listings.forget(task);
+            }
+            self.tasks[task as usize].alone = judgement.polls_missed && is_missed(self, task, &view);
             // What a whole round has shown goes on with the facts of it.
             if end != End::Whole || !is_shown(self, task) {
                 self.plan(task, now);
             }
         }
         if end == End::Whole { round.facts() } else { Vec::new() }
-    }
-
-    /// What a round tells about the rounds to come. Returns whether the tasks that it missed are polled alone now.
-    fn judge(&mut self, now: Moment, tasks: &dyn Tasks, round: &Round, end: End, missed: u64) -> bool {
-        // What looks like others' may be of our own media, as long as not all of their tasks are known.
-        let is_dear = end == End::Dear && tasks.counts().are_all_known;
-        if round.view != View::All && round.seen > 0 {
-            self.filters.has_shown();
-        }
-        // What takes the place of such a round need not wait.
-        let is_replaced = match (round.view, end) {
-            (View::All, End::Whole) => {
-                self.empty_rounds = if missed > 0 && round.seen == 0 { self.empty_rounds + 1 } else { 0 };
-                self.is_given_up |= self.empty_rounds >= MOST_EMPTY_ROUNDS;
-                if self.narrowing_saves(tasks, self.pages_of(tasks, View::All)) {
-                    self.switch(View::Ours);
-                }
-                false
-            }
-            (View::All, End::Wide) => {
-                self.switch(View::Ours);
-                true
-            }
-            (View::All, End::Refused) => {
-                self.is_given_up = true;
-                self.filters.give_up();
-                false
-            }
-            (View::All, End::Dear) if self.filters.may_become_possible() => {
-                self.are_too_many |= is_dear;
-                is_dear
-            }
-            (View::All | View::Ours, End::Dear) => {
-                self.is_given_up |= is_dear;
-                is_dear
-            }
-            (View::Ours, End::Refused) => {
-                self.filters.give_up();
-                self.widen(now);
-                true
-            }
-            (View::Ours, End::Whole) if self.filters.hides_ours(round.seen, missed) => {
-                self.widen(now);
-                return false;
-            }
-            (View::Ours, End::Whole) => false,
-            (View::Running, End::Whole) if round.seen > 0 => {
-                self.running_round = Some((round.number, round.began));
-                self.filters.running_ended(round.open);
-                return false;
-            }
-            (View::Running, End::Whole) => {
-                self.filters.hides_running();
-                self.next_round = Some(now);
-                return false;
-            }
-            (View::Running, End::Dear | End::Refused) => {
-                self.filters.give_up_running();
-                true
-            }
-            // The next round finds out what holds now.
-            (_, End::Overtaken | End::Wide) => true,
-        };
-        if is_replaced {
-            self.next_round = Some(now);
-        }
-        true
-    }
-
-    /// A filter is not used any more: the next round comes at once, with another one or none.
-    fn widen(&mut self, now: Moment) {
-        let is_narrow = self.filters.is_possible();
-        self.is_given_up |= self.are_too_many && !is_narrow;
-        self.switch(if is_narrow { View::Ours } else { View::All });
-        self.next_round = Some(now);
-    }
-
-    /// Whole rounds list something else from now on.
-    fn switch(&mut self, view: View) {
-        (self.view, self.total) = (view, None);
     }
 
     /// Whether a task is polled for others as well, as long as none has ended.
@@ -457,7 +315,7 @@ impl Planner {
 
     /// When to poll a sample; `None` for any other task.
     fn next_sample(&self, now: Moment, tasks: &dyn Tasks, task: u32) -> Option<Moment> {
-        if !self.is_sample(tasks, task) || self.next_view(tasks).is_none() {
+        if !self.is_sample(tasks, task) || self.listings.next_view(tasks.counts()).is_none() {
             return None;
         }
         self.intervals.next_sample(now, tasks.task(task).age?, place_of_sample(task))

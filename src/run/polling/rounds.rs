@@ -6,6 +6,7 @@
 use chrono::{DateTime, Utc};
 
 use super::filters::{PAGE, View};
+use super::page_places::PagePlaces;
 use crate::model::{Fact, Moment};
 use crate::vod::{TaskFilter, TaskRow};
 
@@ -20,7 +21,9 @@ pub(super) struct Round {
     /// The page that is asked for, and whether it still has to be handed out.
     pub(super) page: u16,
     pub(super) is_due: bool,
-    /// Tasks that were open when it began; those that it has shown; pages read.
+    /// Only pages on which open tasks stood are asked for.
+    pub(super) is_by_places: bool,
+    /// Tasks that it should show; those that it has shown; pages read.
     pub(super) open: u64,
     pub(super) seen: u64,
     pub(super) read: u64,
@@ -57,6 +60,7 @@ impl Round {
             began,
             page: 1,
             is_due: true,
+            is_by_places: false,
             open: 0,
             seen: 0,
             read: 0,
@@ -74,6 +78,11 @@ impl Round {
         Self { page, end: page, open, ..self }
     }
 
+    /// Sets the last page on which open tasks stood, and how many stood on such pages.
+    pub(super) fn by_places(self, page: u16, open: u64) -> Self {
+        Self { is_by_places: true, ..self.starting_at(u64::from(page), open) }
+    }
+
     /// Takes a row of a task of ours.
     pub(super) fn show(&mut self, task: u32, row: TaskRow) {
         self.newest = self.newest.max(row.created_at);
@@ -83,11 +92,15 @@ impl Round {
     /// The page that follows the one that was just read, which had `rows` rows; `None` after the last.
     pub(super) fn next_page(
         &mut self,
+        places: &PagePlaces,
         rows: u64,
         newest_on_page: Option<DateTime<Utc>>,
         total: Option<u64>,
     ) -> Option<u16> {
         self.read += 1;
+        if self.is_by_places {
+            return places.last_before(self.page);
+        }
         if self.page >= self.end {
             self.end = self.page;
             self.has_more = rows >= PAGE && total.is_none_or(|total| u64::from(self.page) * PAGE < total);

@@ -149,6 +149,58 @@ fn a_task_that_a_round_should_have_shown_is_asked_for_alone() {
     assert_eq!(sorted(due(&mut ledger, at(10))), ["poll m1-1", "poll m1-2"]);
 }
 
+/// A first round over six pages, of which the second and the fourth have open tasks then.
+fn two_of_six_pages() -> Ledger {
+    let mut ledger = sixty_tasks();
+    assert_eq!(due(&mut ledger, at(4)), ["list page 2"]);
+    for page in [2, 1, 3, 4] {
+        let rows = match page {
+            2 => rows_of("m2", 0..30, &TaskStatus::Refreshing),
+            3 => rows_of("m1", 0..10, &TaskStatus::Complete),
+            4 => rows_of("m1", 10..30, &TaskStatus::Refreshing),
+            _ => vec![],
+        };
+        ledger.apply(at(5), listed(page, rows, 50, 300));
+        let next = [("list page 1", 2), ("list page 3", 1), ("list page 4", 3)];
+        let next: Vec<&str> =
+            next.iter().filter(|(_, after)| *after == page).map(|(word, _)| *word).collect();
+        assert_eq!(due(&mut ledger, at(5)), next);
+    }
+    ledger
+}
+
+#[test]
+fn a_later_round_asks_only_for_pages_on_which_open_tasks_stood() {
+    let mut ledger = two_of_six_pages();
+    assert_eq!(due(&mut ledger, at(9)), ["list page 4"]);
+    ledger.apply(at(9), listed(4, rows_of("m1", 10..30, &TaskStatus::Complete), 50, 300));
+    assert_eq!(due(&mut ledger, at(9)), ["list page 2"]);
+    ledger.apply(at(9), listed(2, rows_of("m2", 0..30, &TaskStatus::Complete), 50, 300));
+    due(&mut ledger, at(9));
+    assert!(ledger.is_settled());
+}
+
+#[test]
+fn a_task_that_has_left_its_page_is_found_again() {
+    let mut ledger = two_of_six_pages();
+    for page in [4, 2] {
+        assert_eq!(due(&mut ledger, at(9)), [format!("list page {page}")]);
+        ledger.apply(at(9), listed(page, vec![], 50, 300));
+    }
+    assert_eq!(due(&mut ledger, at(13)), ["list page 6"], "nothing stood where it was: all pages again");
+}
+
+#[test]
+fn a_task_without_a_place_is_polled_alone_where_the_others_have_one() {
+    let mut ledger = two_of_six_pages();
+    assert_eq!(due(&mut ledger, at(9)), ["list page 4"]);
+    ledger.apply(at(9), listed(4, rows_of("m1", 10..29, &TaskStatus::Refreshing), 50, 300));
+    assert_eq!(due(&mut ledger, at(9)), ["list page 2"]);
+    ledger.apply(at(9), listed(2, rows_of("m2", 0..30, &TaskStatus::Refreshing), 50, 300));
+    assert!(due(&mut ledger, at(9)).is_empty(), "not before the next round may begin");
+    assert_eq!(sorted(due(&mut ledger, at(15))), ["list page 4", "poll m1-29"]);
+}
+
 #[test]
 fn listings_are_given_up_where_single_calls_are_cheaper() {
     for (total, most) in [(Some(5_000), 1), (None, 20)] {
