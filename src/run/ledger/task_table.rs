@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use hashbrown::HashTable;
 
 use super::named::UrlKey;
-use super::rows::{JobEntry, MediaEntry, TaskEntry};
+use super::rows::{JobEntry, MediaEntry, TaskEntry, Wanted};
 use crate::ids::TaskId;
 use crate::run::polling::{Counts, TaskView, Tasks};
 use crate::vod::TaskRow;
@@ -63,7 +63,7 @@ impl Tasks for TaskTable<'_> {
         let job = owner.and_then(|owner| owner.job).filter(|_| self.counts.is_fresh);
         TaskView {
             is_open: entry.ended_at.is_none() && !entry.owners.is_empty(),
-            is_listable: self.is_own && owner.is_some_and(|owner| owner.named.has_one_url_a_task()),
+            is_listable: self.is_own && owner.is_some_and(is_listable),
             known_since: entry.known_since,
             age: job.map(|job| self.now.since(self.jobs[job as usize].known_since)),
             polls: entry.polls,
@@ -76,8 +76,14 @@ impl Tasks for TaskTable<'_> {
         let task = self.index.find(self.tasks, &row.task)?;
         let entry = &self.tasks[task as usize];
         let owner = entry.owners.only().filter(|_| entry.rows.len() <= 1 && entry.ended_at.is_none())?;
-        let named = &self.media[owner as usize].named;
-        let is_named = named.urls.place(UrlKey::of(&row.object_path)).is_some();
-        (named.has_one_url_a_task() && is_named).then_some(task)
+        let media = &self.media[owner as usize];
+        let is_named = media.named.urls.place(UrlKey::of(&row.object_path)).is_some();
+        (is_listable(media) && is_named).then_some(task)
     }
+}
+
+/// Whether one row of a listing tells all about a task of this media. Where a URL of it is missing, the other rows of its tasks
+/// count as well.
+fn is_listable(media: &MediaEntry) -> bool {
+    media.named.has_one_url_a_task() && media.wanted != Wanted::All
 }
