@@ -89,7 +89,7 @@ fn push(open: &mut [Element], text: &str) {
 }
 
 /// What an entity stands for: the five of XML and numbers; all others are a replacement character.
-pub(crate) fn resolved(entity: &BytesRef<'_>) -> char {
+fn resolved(entity: &BytesRef<'_>) -> char {
     match &**entity {
         "amp" => '&',
         "lt" => '<',

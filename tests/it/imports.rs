@@ -211,9 +211,13 @@ fn circles(arrows: &BTreeMap<&str, BTreeSet<&str>>) -> BTreeSet<Vec<String>> {
     reach.keys().filter_map(circle).collect()
 }
 
+fn room_of(file: &str) -> &str {
+    file.split(['/', '.']).nth(1).unwrap()
+}
+
 /// The place of a file's room in the order; `None` for those that gather everything.
 fn rank(file: &str) -> Option<usize> {
-    let room = file.trim_start_matches("src/").split(['/', '.']).next()?;
+    let room = room_of(file);
     ORDER.split('→').position(|step| step.contains(&format!("`{room}`")))
 }
 
@@ -251,8 +255,7 @@ fn rooms_import_from_rooms_below_them() {
     for (file, targets) in arrows_of(&sources) {
         for target in targets {
             let (Some(from), Some(to)) = (rank(file), rank(target)) else { continue };
-            let is_same_room = file.split(['/', '.']).nth(1) == target.split(['/', '.']).nth(1);
-            if from > to || from == to && !is_same_room {
+            if from > to || from == to && room_of(file) != room_of(target) {
                 wrong.push(format!("{file} -> {target}"));
             }
         }
