@@ -74,6 +74,20 @@ fn replaced(text: &str, part: &str) -> String {
     shown + &text[from..]
 }
 
+/// Splits a message before the text that the service signed, which holds key id, token or receipt handle: none of that goes
+/// into an error. The second part is that text, if the message has it.
+pub(crate) fn split_at_string_to_sign(message: &str) -> (&str, Option<&str>) {
+    let lower = message.to_ascii_lowercase();
+    let marker = ["server string to sign", "string to sign"].into_iter().find(|text| lower.contains(text));
+    let Some((marker, start)) = marker.and_then(|marker| Some((marker, lower.find(marker)?))) else {
+        return (message.trim_end_matches(ENDS), None);
+    };
+    let signed = message[start + marker.len()..].strip_prefix(" is:").map(str::trim);
+    (message[..start].trim_end_matches(ENDS), signed)
+}
+
+const ENDS: [char; 5] = [' ', ',', ';', ':', '.'];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,5 +116,16 @@ mod tests {
         let error = Error::new(ErrorKind::Rejected, "m").with_code("Bad.TOKENMARK").with_request_id(id);
         let error = masked(error, &secrets_of(&credential, None));
         assert_eq!(error.to_string(), "Bad.<secret>: m");
+    }
+
+    #[test]
+    fn what_was_signed_is_cut_off_a_message() {
+        for (message, shown, signed) in [
+            ("Not matched. Server string to sign is: GET&%2F ", "Not matched", Some("GET&%2F")),
+            ("Not matched, string to sign: GET", "Not matched", None),
+            ("Not matched.", "Not matched", None),
+        ] {
+            assert_eq!(split_at_string_to_sign(message), (shown, signed), "{message}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use http::{HeaderMap, Response};
 
 use super::api::{Api, Envelope};
-use super::text::{describe_foreign, header, split_at_string_to_sign};
+use super::text::{describe_foreign, header};
 use crate::auth::{Credential, redact};
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::ids::RequestId;
@@ -71,7 +71,7 @@ fn error_of<A: Api>(
     let Envelope { code, message, request_id, denied } = envelope;
     let status = response.status().as_u16();
     let fault = A::classify(&code, status, sent.is_read);
-    let (shown, servers_text) = split_at_string_to_sign(&message);
+    let (shown, servers_text) = redact::split_at_string_to_sign(&message);
     let mut text = match (code.is_empty(), message.is_empty()) {
         (true, _) => describe_foreign(response, &message, sent.secrets),
         (false, true) => format!("HTTP {status} without a message"),

@@ -35,20 +35,6 @@ pub(crate) fn quoted(text: &str, hidden: impl Fn(&str) -> Option<String>) -> Str
     shown
 }
 
-/// Splits a message before the text that the service signed, which holds key id, token or receipt handle: none of that goes
-/// into an error. The second part is that text, if the message has it.
-pub(super) fn split_at_string_to_sign(message: &str) -> (&str, Option<&str>) {
-    let lower = message.to_ascii_lowercase();
-    let marker = ["server string to sign", "string to sign"].into_iter().find(|text| lower.contains(text));
-    let Some((marker, start)) = marker.and_then(|marker| Some((marker, lower.find(marker)?))) else {
-        return (message.trim_end_matches(ENDS), None);
-    };
-    let signed = message[start + marker.len()..].strip_prefix(" is:").map(str::trim);
-    (message[..start].trim_end_matches(ENDS), signed)
-}
-
-const ENDS: [char; 5] = [' ', ',', ';', ':', '.'];
-
 /// Describes an answer that does not come from the service: its status, where it points to, and what kind of body it has.
 /// Little of it is quoted, since it may hold anything. `message` is what its JSON says, if it is JSON that says something.
 pub(super) fn describe_foreign(response: &Response<Bytes>, message: &str, secrets: &[&str]) -> String {
@@ -61,7 +47,7 @@ pub(super) fn describe_foreign(response: &Response<Bytes>, message: &str, secret
     let body = without_byte_order_mark(response.body());
     let name = match message {
         "" => title(body).map(|title| format!(", titled \"{}\"", quoted(&title))),
-        message => Some(format!(", that says \"{}\"", quoted(split_at_string_to_sign(message).0))),
+        message => Some(format!(", that says \"{}\"", quoted(redact::split_at_string_to_sign(message).0))),
     };
     format!("HTTP {status}{to} with {}{}", kind_of_body(body), name.unwrap_or_default())
 }
@@ -120,17 +106,6 @@ mod tests {
         for long in ["é".repeat(81), "\u{7}".repeat(1_000)] {
             let shown = quoted(&long);
             assert!(shown.chars().count() == 80 && shown.ends_with('…'), "{shown}");
-        }
-    }
-
-    #[test]
-    fn what_was_signed_is_cut_off_a_message() {
-        for (message, shown, signed) in [
-            ("Not matched. Server string to sign is: GET&%2F ", "Not matched", Some("GET&%2F")),
-            ("Not matched, string to sign: GET", "Not matched", None),
-            ("Not matched.", "Not matched", None),
-        ] {
-            assert_eq!(split_at_string_to_sign(message), (shown, signed), "{message}");
         }
     }
 }

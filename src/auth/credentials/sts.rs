@@ -205,9 +205,7 @@ fn read(answer: &http::Response<Bytes>, secrets: &[&str]) -> Result<Credential> 
 
 /// What the service says, without what it may repeat: the text that was signed holds the source's token.
 fn presentable(message: &str, secrets: &[&str]) -> String {
-    let lower = message.to_ascii_lowercase();
-    let end = lower.find("server string to sign").unwrap_or(message.len());
-    let shown = message[..end].trim_end_matches([' ', ',', ';', ':', '.']);
+    let (shown, _) = redact::split_at_string_to_sign(message);
     let hidden = redact::hidden(shown, secrets.iter().copied());
     hidden.as_deref().unwrap_or(shown).chars().take(MAX_MESSAGE).collect()
 }
