@@ -73,7 +73,6 @@ async fn main() {
 fn cloud(url: &str) -> Emulator {
     let mut options = HttpOptions::default();
     options.proxy_from_environment = false;
-    options.plain_http_only = true;
     let scenario = Scenario::new()
         .with(|scenario| scenario.seed = Some(1))
         // The service's own pace would be measured instead of the receiver's.

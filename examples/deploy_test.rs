@@ -57,7 +57,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// What the script does, in Rust.
 async fn call(endpoint: &str) -> Result<&'static str, Box<dyn std::error::Error>> {
     let mut http = HttpOptions::default();
-    http.plain_http_only = true;
     http.proxy_from_environment = false;
     let client = VodClient::builder(Arc::new(StaticCredentials(Credential::new("testid", "testsecret"))))
         .with_endpoint(endpoint)

@@ -3,13 +3,16 @@
 pub mod clock;
 pub mod transport;
 
+mod connector;
 pub(crate) mod endpoint;
 mod http_transport;
 pub(crate) mod pace;
+mod proxies;
 pub(crate) mod retry;
 pub(crate) mod rng;
 pub(crate) mod serve;
 pub(crate) mod service_time;
+mod tls;
 pub(crate) mod xml;
 
 pub use http_transport::{HttpOptions, HttpTransport, MAX_ANSWER_BYTES};

@@ -56,7 +56,7 @@ impl<S> ClientBuilder<S> {
         self
     }
 
-    /// Another transport than reqwest's: the emulator in process, or your own. For a queue it must bear 35 s of silence.
+    /// Another transport than [`HttpTransport`]: the emulator in process, or your own. For a queue it must bear 35 s of silence.
     pub fn with_transport(mut self, transport: impl Transport + 'static) -> Self {
         self.transport = Some(Arc::new(transport));
         self
@@ -79,17 +79,12 @@ impl<S> ClientBuilder<S> {
 
     /// Makes the transport, unless it was given one, and the shared part of a client. `longest_silence` is the least that the
     /// read timeout may be.
-    pub(crate) fn connect<A: Api>(
-        self,
-        api: A,
-        plain_http_only: bool,
-        longest_silence: Duration,
-    ) -> Result<Arc<Core<A>>> {
+    pub(crate) fn connect<A: Api>(self, api: A, longest_silence: Duration) -> Result<Arc<Core<A>>> {
         let transport = match self.transport {
             Some(transport) => transport,
             None => {
                 let read_timeout = self.http.read_timeout.max(longest_silence);
-                Arc::new(HttpTransport::new(&HttpOptions { read_timeout, plain_http_only, ..self.http })?)
+                Arc::new(HttpTransport::new(&HttpOptions { read_timeout, ..self.http })?)
             }
         };
         Ok(Arc::new(Core {

@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::net::retry::{Budget, Retry};
 use crate::net::rng::Jitter;
 use crate::net::service_time::{Corrected, ServiceTime};
-use crate::net::transport::{BoxFuture, Transport, send_within};
+use crate::net::transport::{BoxFuture, NewConnection, Transport, send_within};
 
 /// Learns what a client does on the way to its answers.
 pub(crate) trait CallObserver: Send + Sync {
@@ -137,7 +137,11 @@ impl<A: Api> Core<A> {
             credential = prepared => credential?,
         };
         *self.last_credential.lock().unwrap_or_else(PoisonError::into_inner) = Some(credential.clone());
-        let Signed { request, string_to_sign } = self.api.sign(operation, &credential, self.time.now())?;
+        let Signed { mut request, string_to_sign } =
+            self.api.sign(operation, &credential, self.time.now())?;
+        if !call.idempotent {
+            request.extensions_mut().insert(NewConnection);
+        }
         observer.calling(action);
         let response = send_within(&*self.transport, request, call.attempt_timeout)
             .await

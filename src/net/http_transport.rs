@@ -1,14 +1,21 @@
-//! [`Transport`] over real sockets: reqwest with its URL-bearing errors made safe.
+//! [`Transport`] over real sockets: a pool of HTTP/1.1 connections.
 
-use std::error::Error as _;
-use std::sync::Arc;
+use std::error::Error as StdError;
+use std::future::Future;
+use std::io::Read as _;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use hyper_util::client::proxy::matcher::Matcher;
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use super::transport::{BoxFuture, Phase, Transport, TransportError, TransportResult, host_of};
-use crate::error::{Error, ErrorKind, Result};
+use super::connector::{Connector, wants_login};
+use super::transport::{
+    BoxFuture, NewConnection, Phase, Transport, TransportError, TransportResult, host_of,
+};
+use crate::error::Result;
 
 /// Idle connections are dropped before the server does it: its side closes them after about ten seconds.
 const IDLE: Duration = Duration::from_secs(8);
@@ -21,18 +28,17 @@ pub const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct HttpOptions {
-    /// Longest wait for name lookup, TCP and TLS handshake together.
+    /// Longest wait for name lookup, TCP, proxy and TLS handshake together.
     pub connect_timeout: Duration,
     /// Longest silence while waiting for the answer or between two pieces of it.
     pub read_timeout: Duration,
-    /// Certificates (PEM) to trust beside the system's.
+    /// Certificates (PEM) to trust beside the system's: of authorities, or a server's own.
     pub extra_roots: Vec<Vec<u8>>,
-    /// Whether `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` count.
+    /// Whether `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` count, as they do for curl. This machine is never called
+    /// through a proxy.
     pub proxy_from_environment: bool,
     /// Longest body of an answer, in bytes, after it is decompressed; [`MAX_ANSWER_BYTES`] by default.
     pub max_answer_bytes: usize,
-    /// No TLS will be needed: skips loading the system's certificates, and works where there are none.
-    pub plain_http_only: bool,
 }
 
 impl Default for HttpOptions {
@@ -43,19 +49,20 @@ impl Default for HttpOptions {
             extra_roots: Vec::new(),
             proxy_from_environment: true,
             max_answer_bytes: MAX_ANSWER_BYTES,
-            plain_http_only: false,
         }
     }
 }
 
 /// HTTP/1.1 over TCP and TLS, connections reused. The cryptography is ring's, unless the program has installed another
-/// provider of `rustls` before. Redirects are not followed: a signature is for one host. Bodies
-/// may come compressed with gzip.
+/// provider of `rustls` before. Redirects are not followed: a signature is for one host. Bodies may come compressed with gzip.
+/// Certificates are read at the first call over TLS.
 #[derive(Debug, Clone)]
 pub struct HttpTransport {
-    client: reqwest::Client,
-    /// Which proxy a call goes through; the client reads the same variables and does not tell.
-    proxies: Option<Arc<Matcher>>,
+    pool: Client<Connector, Full<Bytes>>,
+    /// Keeps no connection.
+    without_pool: Client<Connector, Full<Bytes>>,
+    connector: Connector,
+    read_timeout: Duration,
     max_answer_bytes: usize,
 }
 
@@ -64,106 +71,113 @@ impl HttpTransport {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if a certificate is none, or the system's trust store can't be read.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if a certificate is none.
     pub fn new(options: &HttpOptions) -> Result<Self> {
-        // Does nothing where the program has installed another provider before.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("vod-refresh/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(options.connect_timeout)
-            .read_timeout(options.read_timeout)
-            .pool_idle_timeout(IDLE)
-            .redirect(reqwest::redirect::Policy::none())
-            // Each attempt is signed anew; a resend below us would use a nonce twice.
-            .retry(reqwest::retry::never())
-            .tcp_nodelay(true);
-        if !options.proxy_from_environment {
-            builder = builder.no_proxy();
-        }
-        let no_certificate = || Error::new(ErrorKind::Config, "the CA file holds no PEM certificate");
-        let mut roots = Vec::new();
-        for pem in &options.extra_roots {
-            let certificates = reqwest::Certificate::from_pem_bundle(pem)
-                .map_err(|error| no_certificate().with_source(error))?;
-            if certificates.is_empty() {
-                return Err(no_certificate());
+        let connector = Connector::new(options)?;
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE);
+        Ok(Self {
+            pool: builder.build(connector.clone()),
+            without_pool: builder.pool_max_idle_per_host(0).build(connector.clone()),
+            connector,
+            read_timeout: options.read_timeout,
+            max_answer_bytes: options.max_answer_bytes,
+        })
+    }
+
+    /// Waits for a part of the answer.
+    async fn wait<T, E: StdError + 'static>(
+        &self,
+        phase: Phase,
+        uri: &http::Uri,
+        part: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, TransportError> {
+        match tokio::time::timeout(self.read_timeout, part).await {
+            Ok(part) => part.map_err(|why| failure(&why, phase, uri)),
+            Err(_) => {
+                let late = TransportError::new(phase, host_of(uri), String::new());
+                Err(TransportError { timed_out: true, ..late })
             }
-            roots.extend(certificates);
         }
-        builder = if options.plain_http_only {
-            builder.tls_certs_only(roots)
-        } else {
-            builder.tls_certs_merge(roots)
+    }
+
+    async fn send(&self, mut request: http::Request<Bytes>) -> TransportResult {
+        let uri = request.uri().clone();
+        let client = match request.extensions_mut().remove::<NewConnection>() {
+            Some(NewConnection) => &self.without_pool,
+            None => &self.pool,
         };
-        let client = builder.build().map_err(|e| {
-            Error::new(ErrorKind::Config, "the HTTP client can't be set up").with_source(e.without_url())
-        })?;
-        let proxies = options.proxy_from_environment.then(|| Arc::new(Matcher::from_env()));
-        Ok(Self { client, proxies, max_answer_bytes: options.max_answer_bytes })
+        let headers = request.headers_mut();
+        let agent = concat!("vod-refresh/", env!("CARGO_PKG_VERSION"));
+        headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(agent));
+        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+        headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("gzip"));
+        // A proxy reads requests in plain text itself; the others get their login where the tunnel is asked for.
+        let forwarding = self.connector.proxy_of(&uri)?;
+        let forwarding = forwarding.filter(|proxy| proxy.is_http() && uri.scheme_str() == Some("http"));
+        if let Some(login) = forwarding.and_then(|proxy| proxy.login.basic_auth()) {
+            headers.insert(PROXY_AUTHORIZATION, login.clone());
+        }
+        let answer = self.wait(Phase::Answer, &uri, client.request(request.map(Full::new))).await?;
+        let (head, mut body) = answer.into_parts();
+        if let Some(proxy) = forwarding
+            && head.status == http::StatusCode::PROXY_AUTHENTICATION_REQUIRED
+        {
+            return Err(wants_login(proxy, &uri));
+        }
+        let mut bytes = BytesMut::new();
+        while let Some(frame) = self.wait(Phase::Body, &uri, async { body.frame().await.transpose() }).await?
+        {
+            let Ok(piece) = frame.into_data() else { continue };
+            if bytes.len() + piece.len() > self.max_answer_bytes {
+                return Err(self.too_long(&uri));
+            }
+            bytes.extend_from_slice(&piece);
+        }
+        let mut bytes = bytes.freeze();
+        if head
+            .headers
+            .get(CONTENT_ENCODING)
+            .is_some_and(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"gzip"))
+        {
+            bytes = self.decompressed(&bytes, &uri)?;
+        }
+        Ok(http::Response::from_parts(head, bytes))
+    }
+
+    fn decompressed(&self, bytes: &[u8], uri: &http::Uri) -> Result<Bytes, TransportError> {
+        let mut text = Vec::new();
+        let limit = self.max_answer_bytes as u64 + 1;
+        let read = flate2::read::MultiGzDecoder::new(bytes).take(limit).read_to_end(&mut text);
+        read.map_err(|why| TransportError::new(Phase::Body, host_of(uri), why.to_string()))?;
+        if text.len() > self.max_answer_bytes { Err(self.too_long(uri)) } else { Ok(text.into()) }
+    }
+
+    fn too_long(&self, uri: &http::Uri) -> TransportError {
+        TransportError::new(
+            Phase::TooLong,
+            host_of(uri),
+            format!("more than {} bytes", self.max_answer_bytes),
+        )
     }
 }
 
 impl Transport for HttpTransport {
     fn send(&self, request: http::Request<Bytes>) -> BoxFuture<'_, TransportResult> {
-        Box::pin(async move {
-            let uri = request.uri().clone();
-            let failed =
-                |error: reqwest::Error, phase| convert(error, phase, host_of(&uri), self.proxy_of(&uri));
-            let request = reqwest::Request::try_from(request).map_err(|e| failed(e, Phase::Connect))?;
-            let mut answer = self.client.execute(request).await.map_err(|e| failed(e, Phase::Answer))?;
-            let mut head = http::Response::new(Bytes::new());
-            *head.status_mut() = answer.status();
-            std::mem::swap(head.headers_mut(), answer.headers_mut());
-            let mut body = BytesMut::new();
-            while let Some(piece) = answer.chunk().await.map_err(|e| failed(e, Phase::Body))? {
-                if body.len() + piece.len() > self.max_answer_bytes {
-                    let message = format!("more than {} bytes", self.max_answer_bytes);
-                    return Err(TransportError::new(Phase::TooLong, host_of(&uri), message));
-                }
-                body.extend_from_slice(&piece);
-            }
-            Ok(head.map(|_| body.freeze()))
-        })
+        Box::pin(self.send(request))
     }
 }
 
-impl HttpTransport {
-    /// Host and port of the proxy that a call to `uri` goes through, without what stands before them: a password, perhaps.
-    fn proxy_of(&self, uri: &http::Uri) -> Option<String> {
-        let proxy = self.proxies.as_ref()?.intercept(uri)?;
-        let (host, port) = (proxy.uri().host()?, proxy.uri().port());
-        Some(port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
-    }
-}
-
-/// Keeps what a person needs and drops the URL, whose query is signed.
-fn convert(error: reqwest::Error, phase: Phase, host: String, proxy: Option<String>) -> TransportError {
-    let error = error.without_url();
+/// Why a call to `uri` failed: what the connector said, or the innermost cause. Neither holds the URL, whose query is signed.
+fn failure(why: &(dyn StdError + 'static), phase: Phase, uri: &http::Uri) -> TransportError {
     let mut message = String::new();
-    let mut trust = false;
-    let mut source = error.source();
-    while let Some(cause) = source {
-        message = cause.to_string();
-        trust |= message.contains("invalid peer certificate");
-        source = cause.source();
+    let mut cause = Some(why);
+    while let Some(this) = cause {
+        if let Some(connecting) = this.downcast_ref::<TransportError>() {
+            return connecting.clone();
+        }
+        message = this.to_string();
+        cause = this.source();
     }
-    let timed_out = error.is_timeout();
-    let phase = match phase {
-        _ if trust => Phase::Trust,
-        Phase::Answer if error.is_connect() || error.is_builder() => Phase::Connect,
-        phase => phase,
-    };
-    if timed_out {
-        // "operation timed out" says no more than the phase does.
-        message.clear();
-    }
-    if message.contains("InvalidContentType") {
-        message = format!("it does not speak TLS; is it `http://`? ({message})");
-    }
-    if let Some(proxy) = proxy.filter(|_| phase == Phase::Connect) {
-        // Nobody connects to the host itself, so it is the proxy that failed, or refused to go on.
-        let why = if message.is_empty() { String::new() } else { format!(": {message}") };
-        message = format!("through the proxy {proxy}{why}");
-    }
-    TransportError { phase, timed_out, host, message }
+    TransportError::new(phase, host_of(uri), message)
 }

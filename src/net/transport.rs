@@ -44,6 +44,11 @@ impl<T: Transport + ?Sized> Transport for Arc<T> {
     }
 }
 
+/// Marks a request, as an extension of it, that must not go out on a connection which was used before: the peer may be about
+/// to close that one, and then nobody knows whether the request was acted upon.
+#[derive(Debug, Clone, Copy)]
+pub struct NewConnection;
+
 /// Where a request got stuck.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -52,6 +57,8 @@ pub enum Phase {
     Connect,
     /// The peer's certificate is not trusted: the request never left.
     Trust,
+    /// The proxy's variable holds no address, or the proxy wants another login: the request never left.
+    Proxy,
     /// The request was on its way, no answer began.
     Answer,
     /// The answer began and broke off.
@@ -82,15 +89,16 @@ impl TransportError {
     /// Whether the peer may have acted on the request.
     pub fn fate(&self) -> Fate {
         match self.phase {
-            Phase::Connect | Phase::Trust => Fate::NotActed,
+            Phase::Connect | Phase::Trust | Phase::Proxy => Fate::NotActed,
             Phase::Answer | Phase::Body | Phase::TooLong => Fate::Unknown,
         }
     }
 
-    /// What a caller can do about it. An untrusted certificate stays untrusted: no retry, and it is ours to configure.
+    /// What a caller can do about it. An untrusted certificate stays untrusted, as a password stays wrong: no retry, and it is
+    /// the user's to configure.
     pub(crate) fn kind(&self) -> ErrorKind {
         match self.phase {
-            Phase::Trust => ErrorKind::Config,
+            Phase::Trust | Phase::Proxy => ErrorKind::Config,
             Phase::TooLong => ErrorKind::Garbled,
             Phase::Connect | Phase::Answer | Phase::Body => ErrorKind::Unavailable,
         }
@@ -125,6 +133,7 @@ impl fmt::Display for TransportError {
         match (self.phase, self.timed_out) {
             (Phase::Connect, true) => write!(f, "no connection to {host} in time")?,
             (Phase::Connect, false) => write!(f, "cannot connect to {host}")?,
+            (Phase::Proxy, _) => write!(f, "the proxy for {host} can't be used")?,
             (Phase::Trust, _) => write!(f, "the TLS certificate of {host} is not trusted")?,
             (Phase::Answer, true) => write!(f, "{host} took the request and did not answer in time")?,
             (Phase::Answer, false) => write!(f, "the connection to {host} broke before the answer")?,

@@ -47,8 +47,7 @@ impl ClientBuilder<QueueSettings> {
     /// used. No connection is made yet.
     pub fn build(self) -> Result<QueueClient> {
         let url = QueueUrl::parse(&self.settings.url, self.allow_http)?;
-        let plain_http_only = url.origin().starts_with("http://");
-        self.connect(Queue { url }, plain_http_only, LONGEST_SILENCE).map(QueueClient)
+        self.connect(Queue { url }, LONGEST_SILENCE).map(QueueClient)
     }
 }
 

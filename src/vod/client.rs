@@ -103,11 +103,10 @@ impl ClientBuilder<VodSettings> {
             (None, Some(_)) => endpoint.clone(),
             (None, None) => endpoint_of_region(TASK_REGION)?,
         };
-        let plain_http_only = [&endpoint, &task_endpoint].iter().all(|e| e.starts_with("http://"));
         let (signature, pacers) = (settings.signature, actions::pacers(settings.max_rps));
         let api = Vod { endpoint, task_endpoint, signature, pacers };
         Ok(VodClient {
-            core: self.connect(api, plain_http_only, Duration::ZERO)?,
+            core: self.connect(api, Duration::ZERO)?,
             stop: CancellationToken::new(),
             observer: Arc::new(()),
             patience: Duration::MAX,

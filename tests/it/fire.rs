@@ -65,7 +65,6 @@ impl Fort {
     async fn genuine(&self, body: impl Into<Bytes>) -> Duration {
         let mut options = HttpOptions::default();
         options.proxy_from_environment = false;
-        options.plain_http_only = true;
         let (timestamp, signature) = signature(self.address);
         let request = http::Request::post(url(self.address))
             .header("x-vod-timestamp", timestamp)

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use vod_refresh::error::Fate;
-use vod_refresh::net::transport::{Phase, Transport, TransportError};
+use vod_refresh::net::transport::{NewConnection, Phase, Transport, TransportError};
 use vod_refresh::net::{HttpOptions, HttpTransport};
+use vod_refresh::vod::RefreshMediaPlayUrls;
+use vod_refresh::{Credential, JobId, MediaId, StaticCredentials, TaskType, VodClient};
 
 use crate::raw::{FINE, Nobody, RawServer, Then};
 
 fn options() -> HttpOptions {
     let mut options = HttpOptions::default();
     options.proxy_from_environment = false;
-    options.plain_http_only = true;
     options.read_timeout = Duration::from_millis(400);
     options
 }
@@ -137,4 +138,37 @@ async fn redirects_are_answers_like_any_other() {
     let answer = ask(&transport(), &server.url()).await.unwrap();
     assert_eq!(answer.status(), 302);
     assert!(elsewhere.requests().is_empty(), "a signature went to another host");
+}
+
+#[tokio::test]
+async fn h05_a_request_that_must_not_be_lost_goes_out_on_a_connection_of_its_own() {
+    let server = RawServer::start([Then::say(FINE)]);
+    let transport = transport();
+    for _ in 0..3 {
+        let request = http::Request::get(server.url()).extension(NewConnection).body(Bytes::new()).unwrap();
+        assert_eq!(transport.send(request).await.unwrap().body(), "fine");
+        assert_eq!(ask(&transport, &server.url()).await.unwrap().body(), "fine");
+    }
+    let connections: Vec<_> = server.requests().iter().map(|request| request.connection).collect();
+    assert_eq!(connections, [0, 1, 2, 1, 3, 1]);
+}
+
+#[tokio::test]
+async fn h05_submissions_do_so_and_reads_share_connections() {
+    let job = r#"{"RequestId":"R","MediaRefreshJobId":"J","MediaRefreshJobs":[]}"#;
+    let server = RawServer::start([Then::json(job)]);
+    let client = VodClient::builder(StaticCredentials(Credential::new("testid", "testsecret")))
+        .with_endpoint(server.url())
+        .build()
+        .unwrap();
+    let request = RefreshMediaPlayUrls::new(TaskType::Refresh, vec![MediaId::new("m1").unwrap()]);
+    for _ in 0..3 {
+        client.refresh_media_play_urls(&request).await.unwrap();
+        client.get_media_refresh_jobs(&JobId::new("J").unwrap()).await.unwrap();
+    }
+    let connections_of = |action: &str| {
+        let mine = server.requests().into_iter().filter(|request| request.text.contains(action));
+        mine.map(|request| request.connection).collect::<std::collections::BTreeSet<_>>().len()
+    };
+    assert_eq!((connections_of("RefreshMediaPlayUrls"), connections_of("GetMediaRefreshJobs")), (3, 1));
 }

@@ -27,7 +27,6 @@ impl Cloud {
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let mut options = HttpOptions::default();
         options.proxy_from_environment = false;
-        options.plain_http_only = true;
         let transport = HttpTransport::new(&options).unwrap();
         let emulator = Emulator::new(scenario.with(|scenario| scenario.seed = Some(1)))
             .with_event_transport(Arc::new(transport));

@@ -1,7 +1,7 @@
 //! A server that speaks bytes: what no emulator of a whole service would do to a connection.
 
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -111,6 +111,61 @@ impl Nobody {
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
+}
+
+/// A server between a client and `upstream`.
+pub(crate) struct Relay {
+    pub(crate) address: SocketAddr,
+}
+
+impl Relay {
+    /// Does `greet` with each new connection, then passes bytes on both ways. Closes a connection that was silent for so long
+    /// after an answer.
+    pub(crate) fn start(
+        upstream: SocketAddr,
+        patience: Duration,
+        greet: impl Fn(&mut TcpStream) -> std::io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let greet = Arc::new(greet);
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let (mut client, greet) = (client.unwrap(), Arc::clone(&greet));
+                std::thread::spawn(move || {
+                    // A client that left in the middle is no matter here.
+                    let _ = greet(&mut client).and_then(|()| pass_on(&client, upstream, patience));
+                });
+            }
+        });
+        Self { address }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+fn pass_on(client: &TcpStream, upstream: SocketAddr, patience: Duration) -> std::io::Result<()> {
+    let server = TcpStream::connect(upstream)?;
+    server.set_read_timeout(Some(patience))?;
+    let (mut from, mut to) = (client.try_clone()?, server.try_clone()?);
+    std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+    let (mut from, mut to) = (server.try_clone()?, client.try_clone()?);
+    let (mut piece, mut answered) = ([0; 16_384], false);
+    loop {
+        match from.read(&mut piece) {
+            Ok(0) => break,
+            Ok(read) => {
+                to.write_all(&piece[..read])?;
+                answered = true;
+            }
+            Err(why) if why.kind() == ErrorKind::WouldBlock && !answered => {}
+            Err(_) => break,
+        }
+    }
+    client.shutdown(Shutdown::Both)?;
+    server.shutdown(Shutdown::Both)
 }
 
 fn serve(

@@ -258,7 +258,6 @@ impl Environment {
 /// that were given count.
 fn use_no_proxy(options: &mut HttpOptions) {
     options.proxy_from_environment = false;
-    options.plain_http_only = true;
 }
 
 impl fmt::Debug for Environment {

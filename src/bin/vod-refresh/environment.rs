@@ -16,7 +16,6 @@ pub(crate) mod variable {
     pub(crate) const ENDPOINT: &str = "VOD_REFRESH_ENDPOINT";
     pub(crate) const TASK_ENDPOINT: &str = "VOD_REFRESH_TASK_ENDPOINT";
     pub(crate) const CALLBACK_KEY: &str = "VOD_REFRESH_CALLBACK_AUTH_KEY";
-    pub(crate) const CA_FILE: &str = "SSL_CERT_FILE";
     pub(crate) const JOURNAL: &str = "VOD_REFRESH_JOURNAL";
     pub(crate) const STATE_HOME: &str = "XDG_STATE_HOME";
     pub(crate) const HOME: &str = "HOME";

@@ -89,23 +89,20 @@ fn http_options(connection: &ConnectionArgs, environment: &Environment) -> Resul
     let mut http = HttpOptions::default();
     http.proxy_from_environment = environment.has_proxies();
     if let Some(path) = &connection.ca_file {
-        http.extra_roots.push(certificates(path, "--ca-file")?);
-    } else if let Some(path) = environment.variable(variable::CA_FILE) {
-        http.extra_roots.push(certificates(Path::new(&path), variable::CA_FILE)?);
+        http.extra_roots.push(certificates(path)?);
     }
     Ok(http)
 }
 
-/// The PEM file at `path`, which `source` names.
-fn certificates(path: &Path, source: &str) -> Result<Vec<u8>> {
+/// The PEM file at `path`. The library reads `SSL_CERT_FILE` itself, where TLS is spoken.
+fn certificates(path: &Path) -> Result<Vec<u8>> {
     let cannot = |what: &str| {
         let name = shown(path);
-        Error::new(ErrorKind::Config, format!("cannot {what} the CA file {name} of `{source}`"))
+        Error::new(ErrorKind::Config, format!("cannot {what} the CA file {name} of `--ca-file`"))
     };
     let pem = std::fs::read(path).map_err(|why| cannot("read").with_source(why))?;
     // Tried on its own here, where its name is known.
     let mut alone = HttpOptions::default();
-    alone.plain_http_only = true;
     alone.extra_roots.push(pem.clone());
     HttpTransport::new(&alone).map_err(|why| cannot("use").with_source(why))?;
     Ok(pem)

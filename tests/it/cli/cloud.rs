@@ -145,6 +145,5 @@ impl Transport for Proxy {
 pub(super) fn plain_http() -> HttpTransport {
     let mut options = HttpOptions::default();
     options.proxy_from_environment = false;
-    options.plain_http_only = true;
     HttpTransport::new(&options).unwrap()
 }

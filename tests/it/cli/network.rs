@@ -1,16 +1,17 @@
 //! The way to the service: proxies, names with a dead address, servers that go silent.
 
-use std::net::Ipv6Addr;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv6Addr, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpSocket;
 use vod_refresh::emulator::{Fault, FaultRule};
 
 use super::cloud::{Cloud, SUBMIT};
 use super::scenes::quick;
 use super::shell::Shell;
-use crate::raw::{Nobody, RawServer, Then};
+use crate::raw::{Nobody, RawServer, Relay, Then};
 
 const REFUSING: &str = "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n";
 
@@ -51,6 +52,96 @@ fn what_no_proxy_names_is_called_directly() {
     assert!(proxy.requests().is_empty(), "{:?}", proxy.requests());
 }
 
+/// A SOCKS5 proxy in front of the cloud, whatever host is asked for; with `login` it wants that user name and password.
+fn socks(cloud: &Cloud, login: Option<(&'static str, &'static str)>) -> Relay {
+    Relay::start(cloud.address(), Duration::from_secs(10), move |client: &mut TcpStream| {
+        let mut read = |count: usize| {
+            let mut bytes = vec![0; count];
+            client.read_exact(&mut bytes).map(|()| bytes)
+        };
+        let count = read(2)?[1];
+        read(count.into())?;
+        client.write_all(&[5, if login.is_some() { 2 } else { 0 }])?;
+        if let Some((user, password)) = login {
+            client.read_exact(&mut [0])?;
+            let mut text = || {
+                let mut bytes = vec![0; 1];
+                client.read_exact(&mut bytes)?;
+                bytes.resize(bytes[0].into(), 0);
+                client.read_exact(&mut bytes).map(|()| bytes)
+            };
+            let is_right = text()? == user.as_bytes() && text()? == password.as_bytes();
+            client.write_all(&[1, if is_right { 0 } else { 1 }])?;
+        }
+        let mut head = [0; 5];
+        client.read_exact(&mut head)?;
+        assert_eq!((head[1], head[3]), (1, 3), "no call by host name");
+        client.read_exact(&mut vec![0; usize::from(head[4]) + 2])?;
+        client.write_all(&[5, 0, 0, 1, 127, 0, 0, 1, 0, 80])
+    })
+}
+
+#[test]
+fn h21_a_whole_run_goes_through_a_socks_proxy() {
+    let cloud = Cloud::new(quick());
+    for (login, user) in [(None, ""), (Some(("me", "GeheimMark")), "me:GeheimMark@")] {
+        let proxy = socks(&cloud, login);
+        let line = "refresh m1 --endpoint http://vod.example.test --allow-http --poll-interval 100ms";
+        cloud.shell(line).env("all_proxy", format!("socks5h://{user}{}", proxy.address)).run().exits(0);
+    }
+    assert_eq!(cloud.count(SUBMIT), 2);
+}
+
+/// The whole word of a proxy that wants another password is there at once; it does not change by asking again.
+#[test]
+fn h21_a_login_that_a_proxy_refuses_ends_the_run_at_once() {
+    let cloud = Cloud::new(quick());
+    let refused = "HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n";
+    let http = RawServer::start([Then::say(refused)]);
+    let socks = socks(&cloud, Some(("me", "another")));
+    let plain = "http://vod.example.test --allow-http";
+    for (endpoint, address) in [
+        (plain, format!("http://me:GeheimMark@{}", http.address)),
+        ("https://vod.example.test", format!("http://me:GeheimMark@{}", http.address)),
+        (plain, format!("socks5h://me:GeheimMark@{}", socks.address)),
+        (plain, format!("socks5h://{}", socks.address)),
+    ] {
+        let started = tokio::time::Instant::now();
+        let run =
+            cloud.shell("refresh m1").words(&format!("--endpoint {endpoint}")).env("ALL_PROXY", address);
+        run.run().exits(3).says("wants another user name or password").does_not_say("GeheimMark");
+        assert!(started.elapsed() < Duration::from_secs(5), "it was asked again");
+    }
+    assert_eq!(http.requests().len(), 2);
+}
+
+#[test]
+fn h22_a_proxy_variable_is_named_where_it_is_malformed_and_counts() {
+    let cloud = Cloud::new(quick());
+    let bad = "ftp://me:GeheimMark@proxy";
+    // This machine is never called through a proxy.
+    cloud.shell("refresh m1 --poll-interval 100ms").env("HTTP_PROXY", bad).run().exits(0);
+    let run =
+        cloud.shell("refresh m1 --endpoint http://vod.example.test --allow-http").env("HTTP_PROXY", bad);
+    run.run().exits(3).says("HTTP_PROXY").does_not_say("GeheimMark");
+    // Nothing listens at the address of documentation, but nobody is asked for it, either.
+    let proxy = RawServer::start([Then::say_and_close(REFUSING)]);
+    let run = cloud.shell("refresh m1 --endpoint http://192.0.2.1 --allow-http --timeout 1s");
+    run.env("HTTP_PROXY", proxy.url()).env("NO_PROXY", "192.0.2.1:80").run();
+    assert!(proxy.requests().is_empty(), "{:?}", proxy.requests());
+}
+
+#[test]
+fn h05_connections_that_are_closed_after_each_answer_lose_no_media_and_send_none_twice() {
+    let cloud = Cloud::new(quick());
+    let closing = Relay::start(cloud.address(), Duration::from_millis(30), |_| Ok(()));
+    let media: Vec<String> = (0..60).map(|n| format!("m{n}")).collect();
+    let line = format!("refresh {} --poll-interval 100ms --output json", media.join(" "));
+    let run = cloud.shell(&line).words(&format!("--endpoint {}", closing.url())).run().exits(0);
+    assert_eq!(run.report()["summary"]["media_complete"], 60);
+    assert_eq!(cloud.count(SUBMIT), 3, "a batch was sent twice");
+}
+
 /// C34 (d)
 #[test]
 fn a_name_with_a_dead_ipv6_address_is_reached_by_its_ipv4_address() {
@@ -80,13 +171,13 @@ fn a_name_with_a_dead_ipv6_address_is_reached_by_its_ipv4_address() {
 }
 
 /// Holds `[::1]:port` in a state in which a new connection gets no answer at all: nobody accepts, the queue is full.
-async fn dead_end(port: u16) -> Option<(tokio::net::TcpListener, Vec<TcpStream>)> {
+async fn dead_end(port: u16) -> Option<(tokio::net::TcpListener, Vec<tokio::net::TcpStream>)> {
     let socket = TcpSocket::new_v6().ok()?;
     socket.bind((Ipv6Addr::LOCALHOST, port).into()).ok()?;
     let listener = socket.listen(1).ok()?;
     let mut waiting = Vec::new();
     for _ in 0..32 {
-        let connect = TcpStream::connect((Ipv6Addr::LOCALHOST, port));
+        let connect = tokio::net::TcpStream::connect((Ipv6Addr::LOCALHOST, port));
         match tokio::time::timeout(Duration::from_millis(300), connect).await {
             Ok(Ok(stream)) => waiting.push(stream),
             Ok(Err(_)) => return None,

@@ -64,7 +64,6 @@ pub(super) fn event_transport() -> Result<HttpTransport, Error> {
     options.proxy_from_environment = false;
     HttpTransport::new(&options).or_else(|_| {
         // No trust store on this machine: plain HTTP still works.
-        options.plain_http_only = true;
         HttpTransport::new(&options)
     })
 }
