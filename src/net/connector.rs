@@ -18,7 +18,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
-use super::http_transport::HttpOptions;
 use super::proxies::{Proxies, Proxy};
 use super::tls::client_config;
 use super::transport::{BoxFuture, Phase, TransportError, host_of};
@@ -39,16 +38,17 @@ struct Shared {
 }
 
 impl Connector {
-    /// Reads the certificates and the variables of proxies.
+    /// Reads the certificates of `roots` (PEM), and the variables of proxies where they count. A connection that is not there
+    /// within `timeout` is given up.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Config`] if a certificate is none.
-    pub(super) fn new(options: &HttpOptions) -> Result<Self> {
+    pub(super) fn new(roots: &[Vec<u8>], has_proxies: bool, timeout: Duration) -> Result<Self> {
         use rustls::pki_types::pem::PemObject as _;
         let no_certificate = || Error::new(ErrorKind::Config, "the CA file holds no PEM certificate");
         let mut given_roots = Vec::new();
-        for pem in &options.extra_roots {
+        for pem in roots {
             let found: Vec<_> = CertificateDer::pem_slice_iter(pem)
                 .collect::<Result<_, _>>()
                 .map_err(|error| no_certificate().with_source(error))?;
@@ -60,10 +60,8 @@ impl Connector {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        let proxies = options
-            .proxy_from_environment
-            .then(|| Proxies::read(|name| std::env::var_os(name).map(|v| v.to_string_lossy().into_owned())));
-        let timeout = options.connect_timeout;
+        let variable = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        let proxies = has_proxies.then(|| Proxies::read(variable));
         Ok(Self(Arc::new(Shared { tcp, proxies, given_roots, tls: OnceLock::new(), timeout })))
     }
 

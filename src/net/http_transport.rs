@@ -73,7 +73,8 @@ impl HttpTransport {
     ///
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if a certificate is none.
     pub fn new(options: &HttpOptions) -> Result<Self> {
-        let connector = Connector::new(options)?;
+        let HttpOptions { extra_roots, proxy_from_environment, connect_timeout, .. } = options;
+        let connector = Connector::new(extra_roots, *proxy_from_environment, *connect_timeout)?;
         let mut builder = Client::builder(TokioExecutor::new());
         builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE);
         Ok(Self {
