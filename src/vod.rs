@@ -13,6 +13,7 @@ mod fault;
 mod get_media_refresh_jobs;
 mod lenient;
 mod message_callback;
+mod object_caches;
 mod play_url;
 mod refresh_media_play_urls;
 mod service;
@@ -25,6 +26,9 @@ pub use get_media_refresh_jobs::{JobRow, SubmissionStatus};
 pub use message_callback::{
     ALL_EVENTS, CallbackType, DEFAULT_APP_ID, MAX_AUTH_KEY_CHARS, MAX_CALLBACK_URL_BYTES, MessageCallback,
     REFRESH_EVENT,
+};
+pub use object_caches::{
+    Area, MAX_URLS_TO_PRELOAD, MAX_URLS_TO_REFRESH, ObjectAction, ObjectTasks, ObjectType,
 };
 pub use refresh_media_play_urls::{
     Filters, MAX_MEDIA_PER_CALL, RefreshMediaPlayUrls, ResultType, Submission, TaskType,

@@ -53,6 +53,10 @@ pub(super) static QUERY_TASKS: Action =
     Action { name: "DescribeVodRefreshTasks", host: Host::Tasks, per_second: 5.0, is_limit: false, ..USUAL };
 pub(super) static QUERY_QUOTA: Action =
     Action { name: "DescribeVodRefreshQuota", host: Host::Tasks, ..USUAL };
+pub(super) static REFRESH_OBJECTS: Action =
+    Action { name: "RefreshVodObjectCaches", host: Host::Tasks, idempotent: false, is_limit: false, ..USUAL };
+pub(super) static PRELOAD_OBJECTS: Action =
+    Action { name: "PreloadVodObjectCaches", host: Host::Tasks, idempotent: false, is_limit: false, ..USUAL };
 pub(super) static GET_CALLBACK: Action = Action { name: "GetMessageCallback", ..USUAL };
 pub(super) static SET_CALLBACK: Action = Action { name: "SetMessageCallback", per_second: 15.0, ..USUAL };
 pub(super) static DELETE_CALLBACK: Action = Action { name: "DeleteMessageCallback", ..USUAL };
@@ -66,7 +70,16 @@ pub(super) fn pacers(max_rps: Option<u32>) -> HashMap<&'static str, Pacer> {
         let ceiling = if action.is_limit { first } else { cap };
         (action.name, Pacer::new(first, ceiling))
     };
-    let all =
-        [&SUBMIT, &QUERY_JOB, &QUERY_TASKS, &QUERY_QUOTA, &GET_CALLBACK, &SET_CALLBACK, &DELETE_CALLBACK];
+    let all = [
+        &SUBMIT,
+        &QUERY_JOB,
+        &QUERY_TASKS,
+        &QUERY_QUOTA,
+        &REFRESH_OBJECTS,
+        &PRELOAD_OBJECTS,
+        &GET_CALLBACK,
+        &SET_CALLBACK,
+        &DELETE_CALLBACK,
+    ];
     all.into_iter().map(pacer).collect()
 }

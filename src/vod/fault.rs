@@ -43,7 +43,8 @@ fn known(code: &str) -> Option<Fault> {
         "invalidaction.notfound" | "invalidapi.notfound" | "invalidproduct.notfound" | "invalidversion" => {
             Fault::of(Rejected)
         }
-        _ if family("invaliddomain") => Fault::of(Rejected),
+        // The domain is none of VOD's, of the account's, or out of service. Source: "RefreshVodObjectCaches" of the VOD API.
+        _ if family("invaliddomain") || lower == "illegaloperation" => Fault::of(Rejected),
         _ if family("internalerror") || lower == "internal error" => Fault::of(Unavailable),
         "notfound" => Fault::of(NotFound),
         _ if lower.ends_with(".notfound") || lower.ends_with(".notexist") => Fault::of(NotFound),
@@ -58,8 +59,15 @@ fn known(code: &str) -> Option<Fault> {
 
 /// Families that name the parameter they refuse. Source: "DescribeVodRefreshTasks" of the VOD API, and its twins of the
 /// CDN API.
-const REFUSED_PARAMETERS: [&str; 5] =
-    ["invalidtaskid", "invalidstarttime", "invalidendtime", "invalidstatus", "invalidobjecttype"];
+const REFUSED_PARAMETERS: [&str; 7] = [
+    "invalidtaskid",
+    "invalidstarttime",
+    "invalidendtime",
+    "invalidstatus",
+    "invalidobjecttype",
+    "invalidobjectpath",
+    "invalidextensivedomain",
+];
 
 fn is_of_family(lower: &str, prefix: &str) -> bool {
     lower.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
@@ -99,6 +107,9 @@ mod tests {
             ("OperationDenied.Suspended", 403, Refused),
             ("InvalidAction.NotFound", 404, Rejected),
             ("InvalidDomain.NotFound", 404, Rejected),
+            ("InvalidDomain.Configure_failed", 500, Rejected),
+            ("IllegalOperation", 403, Rejected),
+            ("InvalidObjectPath.Malformed", 400, Rejected),
             ("InvalidParameter", 400, Rejected),
             ("MissingParameter.ObjectType", 400, Rejected),
             ("InvalidTaskId.Malformed", 400, Rejected),
