@@ -139,6 +139,7 @@ pub(super) struct QuotaUse {
     /// Whether the day turned since the start, so that the scenario's remains count no more.
     turned: bool,
     urls: u64,
+    directories: u64,
     preloads: u64,
 }
 
@@ -148,34 +149,30 @@ impl QuotaUse {
         let today = FixedOffset::east_opt(8 * 3_600).map(|zone| now.with_timezone(&zone).date_naive());
         if self.day != today {
             let turned = self.day.is_some();
-            *self = Self { day: today, turned, urls: 0, preloads: 0 };
+            *self = Self { day: today, turned, ..Self::default() };
         }
     }
 
-    fn left(&self, quota: u64, remain: Option<u64>, used: u64) -> u64 {
-        remain.filter(|_| !self.turned).unwrap_or(quota).saturating_sub(used)
-    }
-
-    /// Takes `urls` for one submission, all or nothing.
+    /// Takes `urls` of a type for one submission, all or nothing.
     pub(super) fn take(
         &mut self,
         quota: &Quota,
-        task_type: &str,
+        object_type: &str,
         urls: u64,
         now: DateTime<Utc>,
     ) -> Result<(), Problem> {
         self.begin_day(now);
-        let preload = task_type == "Preload";
-        let left = if preload {
-            self.left(quota.preload_quota, quota.preload_remain, self.preloads)
-        } else {
-            self.left(quota.url_quota, quota.url_remain, self.urls)
+        let (word, all, remain, used) = match object_type {
+            "preload" => ("Preload", quota.preload_quota, quota.preload_remain, &mut self.preloads),
+            "directory" => ("Refresh", quota.dir_quota, quota.dir_remain, &mut self.directories),
+            _ => ("Refresh", quota.url_quota, quota.url_remain, &mut self.urls),
         };
+        let left = left(self.turned, all, remain, *used);
         if urls > left {
             let message = "The number of URLs exceeds the daily quota.";
-            return Err(Problem::new(400, format!("QuotaExceeded.{task_type}"), message));
+            return Err(Problem::new(400, format!("QuotaExceeded.{word}"), message));
         }
-        *(if preload { &mut self.preloads } else { &mut self.urls }) += urls;
+        *used += urls;
         Ok(())
     }
 
@@ -186,17 +183,22 @@ impl QuotaUse {
         let text = |number: u64| json!(number.to_string());
         let mut body = json!({
             "UrlQuota": text(quota.url_quota),
-            "UrlRemain": text(self.left(quota.url_quota, quota.url_remain, self.urls)),
+            "UrlRemain": text(left(self.turned, quota.url_quota, quota.url_remain, self.urls)),
             "DirQuota": text(quota.dir_quota),
-            "DirRemain": text(self.left(quota.dir_quota, quota.dir_remain, 0)),
+            "DirRemain": text(left(self.turned, quota.dir_quota, quota.dir_remain, self.directories)),
             "PreloadQuota": text(quota.preload_quota),
-            "PreloadRemain": text(self.left(quota.preload_quota, quota.preload_remain, self.preloads)),
+            "PreloadRemain": text(left(self.turned, quota.preload_quota, quota.preload_remain, self.preloads)),
         });
         if let Some(block) = quota.block_quota {
             body["BlockQuota"] = text(block);
             // With a small letter, as documented.
-            body["blockRemain"] = text(self.left(block, quota.block_remain, 0));
+            body["blockRemain"] = text(left(self.turned, block, quota.block_remain, 0));
         }
         body
     }
+}
+
+/// What is left of a quota. The scenario's remains count until the day turns.
+fn left(turned: bool, quota: u64, remain: Option<u64>, used: u64) -> u64 {
+    remain.filter(|_| !turned).unwrap_or(quota).saturating_sub(used)
 }

@@ -8,6 +8,8 @@ const ACTIONS: &[(&str, &[Method])] = &[
     // Documented for GET only.
     ("GetMediaRefreshJobs", &[Method::GET]),
     ("DescribeVodRefreshTasks", &[Method::GET, Method::POST]),
+    ("RefreshVodObjectCaches", &[Method::GET, Method::POST]),
+    ("PreloadVodObjectCaches", &[Method::GET, Method::POST]),
     ("DescribeVodRefreshQuota", &[Method::GET, Method::POST]),
     ("GetMessageCallback", &[Method::GET, Method::POST]),
     ("SetMessageCallback", &[Method::GET, Method::POST]),

@@ -1,6 +1,8 @@
 //! Ids that the pretend cloud hands out, each once.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+
+use chrono::{DateTime, Utc};
 
 use crate::net::rng;
 
@@ -41,6 +43,38 @@ impl Ids {
         let (high, low) = (self.number(), self.number());
         let (a, b, c) = (high >> 32, (high >> 16) & 0xFFFF, high & 0xFFF);
         format!("{a:08X}-{b:04X}-4{c:03X}-{:04X}-{:012X}", 0x8000 | (low >> 50), low & 0xFFFF_FFFF_FFFF)
+    }
+}
+
+/// So many URLs share one task id at most.
+const MOST_MERGED: usize = 2_000;
+
+/// The task ids of this second: URLs of one domain and type that come within a second share one.
+#[derive(Debug, Default)]
+pub(super) struct MergedIds {
+    second: i64,
+    /// By domain and type: the id, and how many URLs have it.
+    ids: HashMap<(String, &'static str), (String, usize)>,
+}
+
+impl MergedIds {
+    pub(super) fn id_of(
+        &mut self,
+        ids: &mut Ids,
+        domain: &str,
+        object_type: &'static str,
+        now: DateTime<Utc>,
+    ) -> String {
+        if std::mem::replace(&mut self.second, now.timestamp()) != now.timestamp() {
+            self.ids.clear();
+        }
+        let key = (domain.to_ascii_lowercase(), object_type);
+        let (id, count) = self.ids.entry(key).or_insert_with(|| (ids.task(), 0));
+        if *count == MOST_MERGED {
+            (*id, *count) = (ids.task(), 0);
+        }
+        *count += 1;
+        id.clone()
     }
 }
 

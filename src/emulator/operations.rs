@@ -2,6 +2,7 @@
 
 mod lookup;
 pub(super) mod metadata;
+mod objects;
 mod sts;
 mod submit;
 mod tasks;
@@ -32,6 +33,8 @@ pub(super) fn perform(
     let State { event_settings, scenario, quota_use, .. } = state;
     let fields = match action {
         "RefreshMediaPlayUrls" => return submit::refresh_media_play_urls(state, args, now),
+        "RefreshVodObjectCaches" => objects::refresh_vod_object_caches(state, args, now)?,
+        "PreloadVodObjectCaches" => objects::preload_vod_object_caches(state, args, now)?,
         "GetMediaRefreshJobs" => lookup::get_media_refresh_jobs(state, args, now)?,
         "DescribeVodRefreshQuota" => quota_use.describe(&scenario.quota, now),
         "GetMessageCallback" => event_settings.get(args, scenario.callback.as_ref())?,

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use super::account::{EventSettings, QuotaUse};
 use super::actions;
 use super::answer::Body;
-use super::ids::Ids;
+use super::ids::{Ids, MergedIds};
 use super::keys::Keys;
 use super::log::{Call, Log, SentEvent};
 use super::queue::store::Queue;
@@ -22,6 +22,7 @@ use crate::auth::rpc::Params;
 pub(super) struct State {
     pub(super) scenario: Scenario,
     pub(super) ids: Ids,
+    pub(super) merged_ids: MergedIds,
     pub(super) keys: Keys,
     pub(super) store: Store,
     /// There if the scenario has one, once the clock is known.
@@ -69,6 +70,7 @@ impl State {
         let media = std::mem::take(&mut scenario.media);
         Self {
             ids: Ids::new(scenario.seed, std::mem::take(&mut scenario.job_ids)),
+            merged_ids: MergedIds::default(),
             keys: Keys::default(),
             store: Store::default(),
             queue: None,
@@ -88,6 +90,12 @@ impl State {
 
     pub(super) fn script_of(&self, media: &str) -> Arc<MediaScript> {
         Arc::clone(self.scripts.get(media).unwrap_or(&self.default_script))
+    }
+
+    /// How a URL behaves that is no media's.
+    pub(super) fn script_of_url(&self, url: &str, domain: &str) -> Arc<MediaScript> {
+        let script = self.scripts.get(url).or_else(|| self.scripts.get(domain));
+        Arc::clone(script.unwrap_or(&self.default_script))
     }
 
     pub(super) fn set_media(&mut self, media: String, script: MediaScript) {

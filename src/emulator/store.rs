@@ -72,7 +72,7 @@ impl Queries {
 pub(super) struct TaskRow {
     pub(super) id: Arc<str>,
     pub(super) url: String,
-    /// `file` or `preload`.
+    /// `file`, `directory`, `preload`, or what else a call names.
     pub(super) object_type: &'static str,
     pub(super) created: DateTime<Utc>,
     pub(super) course: Course,
@@ -168,14 +168,15 @@ pub(super) struct Store {
     by_age: Vec<(DateTime<Utc>, u32)>,
     /// Whether some row may be hidden after its creation, so that a listing has to check each.
     some_hidden: bool,
-    preloads: usize,
+    /// How many tasks there are of each type.
+    of_type: HashMap<&'static str, usize>,
 }
 
 impl Store {
     pub(super) fn add_task(&mut self, row: TaskRow) {
         let Ok(place) = u32::try_from(self.tasks.len()) else { return };
         self.some_hidden |= row.hidden_queries > 0 || row.visible > row.created || !row.shown;
-        self.preloads += usize::from(row.object_type == "preload");
+        *self.of_type.entry(row.object_type).or_default() += 1;
         // Nearly always at the end, since time goes forward.
         let at = self.by_age.partition_point(|(created, _)| *created <= row.created);
         self.by_age.insert(at, (row.created, place));
@@ -253,13 +254,8 @@ impl Store {
 
     /// Whether every row passes the filters of the listing.
     fn all_fit(&self, listing: &Listing<'_>) -> bool {
-        let type_fits = match listing.object_type {
-            None => true,
-            Some("preload") => self.preloads == self.tasks.len(),
-            Some("file") => self.preloads == 0,
-            Some(_) => false,
-        };
-        type_fits
+        let of_type = |kind| self.of_type.get(kind).copied().unwrap_or_default();
+        listing.object_type.is_none_or(|kind| of_type(kind) == self.tasks.len())
             && !listing.hides_half
             && listing.url.is_none()
             && listing.domain.is_none()
@@ -308,7 +304,8 @@ impl Listing<'_> {
     }
 }
 
-fn domain_of(url: &str) -> &str {
+/// The domain of a URL, with or without a scheme.
+pub(super) fn domain_of(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.split(['/', ':', '?']).next().unwrap_or(rest)
 }

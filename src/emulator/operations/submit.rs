@@ -77,7 +77,8 @@ pub(super) fn refresh_media_play_urls(
         return Ok(Done::of(Body::Fields(body)));
     }
     let urls = accepted.iter().map(|media| url_count(state, &state.script_of(media)) as u64).sum();
-    state.quota_use.take(&state.scenario.quota, &submission.task_type, urls, now)?;
+    let object_type = object_type_of(&submission.task_type);
+    state.quota_use.take(&state.scenario.quota, object_type, urls, now)?;
     let job_id = state.ids.job();
     body["MediaRefreshJobId"] = json!(job_id);
     let early = |media: &String| {
@@ -193,8 +194,7 @@ fn open_job(
             script,
             media,
         };
-        let object_type = if submission.task_type == "Preload" { "preload" } else { "file" };
-        add_tasks(state, &row, object_type);
+        add_tasks(state, &row, object_type_of(&submission.task_type));
         if !row.script.event.lost {
             let delay = row.script.event.delay.unwrap_or(state.scenario.event_delay);
             let early = row.script.event.early.is_some();
@@ -212,6 +212,11 @@ fn open_job(
     };
     state.store.jobs.insert(job_id.to_owned(), job);
     events
+}
+
+/// What the rows of a job's tasks are called.
+fn object_type_of(task_type: &str) -> &'static str {
+    if task_type == "Preload" { "preload" } else { "file" }
 }
 
 /// How many URLs a media has: as many as [`urls_of`] gives.
@@ -252,7 +257,7 @@ fn task_ids_of(state: &mut State, script: &MediaScript, urls: usize, shared_id: 
         .collect()
 }
 
-fn add_tasks(state: &mut State, row: &MediaRow, object_type: &'static str) {
+pub(super) fn add_tasks(state: &mut State, row: &MediaRow, object_type: &'static str) {
     let script = &row.script;
     // The rows of others are shown honestly.
     let of_nobody = Arc::<MediaScript>::default();

@@ -291,3 +291,37 @@ async fn twenty_thousand_media_are_no_burden() {
     }
     assert_eq!(found, 200);
 }
+
+#[tokio::test(start_paused = true)]
+async fn urls_and_folders_are_handed_over_and_those_of_one_domain_share_a_task() {
+    let scenario = Scenario::new()
+        .with_media("off.example", MediaScript::missing())
+        .with_media("https://a.example/gone.mp4", MediaScript::forbidden())
+        .with(|scenario| (scenario.quota.url_quota, scenario.quota.dir_quota) = (3, 1));
+    let env = TestEnv::new(scenario);
+    let refresh = async |path: &str, kind: &str| {
+        let (_, body) =
+            env.call("RefreshVodObjectCaches", &[("ObjectPath", path), ("ObjectType", kind)]).await;
+        let id = body["RefreshTaskId"].as_str().map(str::to_owned);
+        id.ok_or_else(|| body["Code"].as_str().unwrap().to_owned())
+    };
+    let first = refresh("https://a.example/1.mp4\na.example/2.mp4\r\nhttps://b.example/1.mp4", "File").await;
+    let ids: Vec<String> = first.unwrap().split(',').map(str::to_owned).collect();
+    assert_eq!(ids.len(), 2);
+    let (_, rows) = env.call("DescribeVodRefreshTasks", &[("TaskId", &ids[0])]).await;
+    assert_eq!(rows["TotalCount"], 2);
+    for (path, kind, code) in [
+        ("https://a.example/3.mp4", "File", "QuotaExceeded.Refresh"),
+        ("https://off.example/1.mp4", "File", "InvalidDomain.NotFound"),
+        ("https://a.example/gone.mp4", "File", "IllegalOperation"),
+        ("https://a.example/dir", "Directory", "InvalidObjectPath.Malformed"),
+        ("https://a.example/(", "Regex", "InvalidObjectPath.Malformed"),
+        ("https://a.example/", "Folder", "InvalidObjectType.ValueNotSupported"),
+    ] {
+        assert_eq!(refresh(path, kind).await.unwrap_err(), code, "{path}");
+    }
+    let folder = refresh("https://a.example/dir/", "Directory").await.unwrap();
+    assert!(!ids.contains(&folder));
+    let (_, body) = env.call("PreloadVodObjectCaches", &[("ObjectPath", "https://a.example/1.mp4")]).await;
+    assert!(body["PreloadTaskId"].is_string(), "{body}");
+}

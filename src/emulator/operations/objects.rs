@@ -1,0 +1,121 @@
+//! `RefreshVodObjectCaches` and `PreloadVodObjectCaches`: tasks for URLs and folders. A URL behaves as the media script of its
+//! own name says, else as that of its domain.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::submit::add_tasks;
+use crate::emulator::request::{Arguments, Problem};
+use crate::emulator::scenario::MediaScript;
+use crate::emulator::state::State;
+use crate::emulator::store::{MediaRow, Queries, domain_of};
+
+/// The most URLs of one call.
+const MAX_URLS: usize = 1_000;
+
+pub(super) fn refresh_vod_object_caches(
+    state: &mut State,
+    args: Arguments<'_>,
+    now: DateTime<Utc>,
+) -> Result<Value, Problem> {
+    let object_type = match args.given("ObjectType").map(str::to_ascii_lowercase).as_deref() {
+        None | Some("file") => "file",
+        Some("directory") => "directory",
+        Some("regex") => "regex",
+        Some("ignoreparams") => "ignoreparams",
+        Some(_) => {
+            let message = "The specified ObjectType is not supported.";
+            return Err(Problem::new(400, "InvalidObjectType.ValueNotSupported", message));
+        }
+    };
+    flag(args, "Force")?;
+    let ids = open_tasks(state, args, object_type, now)?;
+    Ok(json!({ "RefreshTaskId": ids }))
+}
+
+pub(super) fn preload_vod_object_caches(
+    state: &mut State,
+    args: Arguments<'_>,
+    now: DateTime<Utc>,
+) -> Result<Value, Problem> {
+    if args.given("Area").is_some_and(|area| !["domestic", "overseas"].contains(&area)) {
+        return Err(Problem::invalid_parameter("Area", "it is neither domestic nor overseas"));
+    }
+    flag(args, "L2Preload")?;
+    let ids = open_tasks(state, args, "preload", now)?;
+    Ok(json!({ "PreloadTaskId": ids }))
+}
+
+/// Checks a parameter that is true or false. The vendor's Python SDK writes its own `True`.
+fn flag(args: Arguments<'_>, name: &str) -> Result<(), Problem> {
+    match args.given(name).map(str::to_ascii_lowercase).as_deref() {
+        None | Some("true" | "false") => Ok(()),
+        Some(_) => Err(Problem::invalid_parameter(name, "it is neither true nor false")),
+    }
+}
+
+/// Makes the tasks of all URLs, or of none; returns their ids, each once.
+fn open_tasks(
+    state: &mut State,
+    args: Arguments<'_>,
+    object_type: &'static str,
+    now: DateTime<Utc>,
+) -> Result<String, Problem> {
+    let urls: Vec<&str> = args.required("ObjectPath")?.lines().filter(|url| !url.trim().is_empty()).collect();
+    if urls.len() > MAX_URLS {
+        let message = format!("The number of URLs exceeds {MAX_URLS}.");
+        return Err(Problem::new(400, "InvalidObjectPath.Size.Malformed", message));
+    }
+    let scripts = urls.iter().map(|url| check(state, url, object_type)).collect::<Result<Vec<_>, _>>()?;
+    state.quota_use.take(&state.scenario.quota, object_type, urls.len() as u64, now)?;
+    let mut ids = Vec::new();
+    for (url, script) in urls.into_iter().zip(scripts) {
+        let id = match script.task_ids.first() {
+            Some(id) => id.clone(),
+            None => state.merged_ids.id_of(&mut state.ids, domain_of(url), object_type, now),
+        };
+        let row = MediaRow {
+            media: url.to_owned(),
+            handed: now,
+            urls: vec![url.to_owned()],
+            task_ids: vec![id.clone()],
+            script,
+            hidden_lookups: 0,
+            lookups: Queries::default(),
+        };
+        add_tasks(state, &row, object_type);
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    Ok(ids.join(","))
+}
+
+fn check(state: &State, url: &str, object_type: &str) -> Result<Arc<MediaScript>, Problem> {
+    let malformed = |why: &str| {
+        let message = format!("The specified ObjectPath is malformed: {url} {why}.");
+        Err(Problem::new(400, "InvalidObjectPath.Malformed", message))
+    };
+    let domain = domain_of(url);
+    if domain.is_empty() || !url.is_ascii() || url.contains(' ') {
+        return malformed("is no URL");
+    }
+    if object_type == "directory" && !url.ends_with('/') {
+        return malformed("does not end with a slash");
+    }
+    if object_type == "regex" && url.matches('(').count() != url.matches(')').count() {
+        return malformed("is no regular expression");
+    }
+    let script = state.script_of_url(url, domain);
+    let message = format!("The specified domain {domain} is not yours.");
+    match &*script {
+        script if script.missing => Err(Problem::new(404, "InvalidDomain.NotFound", message)),
+        script if script.forbidden => Err(Problem::new(403, "IllegalOperation", message)),
+        MediaScript { submit_fail: Some(fail), .. } => {
+            Err(Problem::new(400, &*fail.code, fail.message.clone()))
+        }
+        _ => Ok(script),
+    }
+}
