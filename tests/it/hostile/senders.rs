@@ -39,7 +39,8 @@ struct OpenPort {
 impl OpenPort {
     fn start(cloud: &Cloud, line: &str) -> Self {
         let home = Home::new();
-        let line = format!("{line} --endpoint {} --callback-listen 127.0.0.1:0 -o json", cloud.endpoint);
+        let listen = if line.contains("--callback-listen") { "" } else { " --callback-listen 127.0.0.1:0" };
+        let line = format!("{line} --endpoint {} -o json{listen}", cloud.endpoint);
         let mut child = home.start(&line.split(' ').collect::<Vec<_>>());
         let mut lines = BufReader::new(child.stderr.take().unwrap());
         let mut heard = String::new();
@@ -103,6 +104,21 @@ impl Drop for OpenPort {
             let _ = child.wait();
         }
     }
+}
+
+/// Says `words` and gives back all that is answered until the connection ends.
+fn ask(address: SocketAddr, words: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    // What is refused for its length may be cut off while it is still being sent.
+    let _ = stream.write_all(words.as_bytes());
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    answer
+}
+
+fn status(answer: &str) -> u16 {
+    answer.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or(0)
 }
 
 /// An event whose lists and texts are `rest`.
@@ -215,4 +231,98 @@ async fn h03_one_event_300_times_at_once_is_journaled_once() {
     assert_eq!((report.summary.events_accepted, report.summary.events_repeated), (1, 299));
     let facts = journal.load(Some(report.run_id)).await.unwrap().unwrap().facts;
     assert_eq!(facts.iter().filter(|(_, fact)| matches!(fact, Fact::Event(_))).count(), 1);
+}
+
+#[test]
+fn h07_a_load_balancers_questions_are_answered_and_counted_as_nothing() {
+    let cloud = Cloud::new(open_and_silent());
+    let run = OpenPort::start(&cloud, "refresh m1 --lookup-after 0s --poll-interval 200ms");
+    for question in ["GET / HTTP/1.1", "HEAD / HTTP/1.1", "GET /health HTTP/1.0"] {
+        let answer = ask(run.address, &format!("{question}\r\nhost: lb\r\nconnection: close\r\n\r\n"));
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert_eq!((status(&answer), body), (200, ""), "{question}: {head}");
+    }
+    assert_eq!(status(&ask(run.address, "PUT / HTTP/1.1\r\nhost: lb\r\nconnection: close\r\n\r\n")), 405);
+    cloud.wait_for("DescribeVodRefreshTasks", 1);
+    cloud.complete(&["m1"]);
+    let ended = run.end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let summary = &ended.json()["summary"];
+    let counts = ["events_accepted", "events_repeated", "events_foreign", "events_rejected"];
+    assert_eq!(counts.map(|name| summary[name].as_u64()), [Some(0); 4], "{summary}");
+    assert!(!ended.stderr.contains("warning"), "{}", ended.stderr);
+}
+
+#[test]
+fn h08_a_port_alone_is_reachable_over_ipv6_and_ipv4() {
+    let cloud = Cloud::new(open_and_silent());
+    let run = OpenPort::start(&cloud, "refresh m1 --callback-listen :0 --allow-unsigned-callbacks");
+    let has_ipv6 = std::net::TcpListener::bind("[::1]:0").is_ok();
+    assert_eq!(run.address.is_ipv6(), has_ipv6, "{}", run.address);
+    let hosts = ["127.0.0.1", "::1"].into_iter().take(1 + usize::from(has_ipv6));
+    let of_host = |host: &str| SocketAddr::new(host.parse().unwrap(), run.address.port());
+    // The address that was printed can be called as it stands.
+    for address in hosts.map(of_host).chain([run.address]) {
+        let question = "GET / HTTP/1.1\r\nhost: lb\r\nconnection: close\r\n\r\n";
+        assert_eq!(status(&ask(address, question)), 200, "{address}");
+    }
+}
+
+/// What a careless or hostile sender may say, and the status that it gets.
+#[test]
+fn odd_requests_each_get_their_refusal_and_the_port_stays_open() {
+    let cloud = Cloud::new(open_and_silent());
+    let run = OpenPort::start(&cloud, "refresh m1 --lookup-after 30s --poll-interval 200ms");
+    until("a job", || cloud.emulator.job_ids().len() == 1);
+    let job = cloud.emulator.job_ids().remove(0);
+    let post = "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n";
+    let headers: String = (0..200).map(|n| format!("x-{n}: y\r\n")).collect();
+    let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+    let requests = [
+        ("many headers", format!("{post}{headers}\r\n")),
+        ("a long header", format!("{post}x: {}\r\n\r\n", "y".repeat(100_000))),
+        ("chunks without an end", format!("{post}transfer-encoding: chunked\r\n\r\n{}", chunk.repeat(17))),
+        ("a length beyond all measure", format!("{post}content-length: 18446744073709551615\r\n\r\n")),
+        ("a long body that is only announced", format!("{post}content-length: 99999999\r\n\r\n")),
+        ("a body that breaks off", format!("{post}content-length: 10\r\n\r\n")),
+        ("no HTTP", "hello\r\n\r\n".to_owned()),
+    ];
+    for (what, request) in requests {
+        let answer = ask(run.address, &request);
+        // One that is still being sent when it is refused may only see the connection end.
+        assert!(matches!(status(&answer), 0 | 400..500), "{what}: {answer}");
+    }
+    let bodies = [
+        ("nothing", String::new(), 400),
+        ("not UTF-8, as a text", "\u{fffd}".to_owned(), 400),
+        ("JSON that is nested deeply", "[".repeat(500_000), 400),
+        (
+            "an event that is nested deeply",
+            event(&job, "m1", &format!(r#""TaskIds":{}"#, "[".repeat(500_000))),
+            400,
+        ),
+        ("a list in a text in a text", event(&job, "m1", r#""TaskIds":"[\"[1]\"]""#), 200),
+        ("times that no calendar has", event(&job, "m1", r#""EventTime":"99999-99-99T99:99:99Z""#), 200),
+        (
+            "numbers that no type holds",
+            event(&job, "m1", r#""TaskIds":1e999,"Extend":{"run":"r","batch":-1}"#),
+            400,
+        ),
+        (
+            "numbers that are none",
+            event(&job, "m1", r#""TaskIds":[-1,1e30],"Extend":{"batch":99999999999}"#),
+            200,
+        ),
+        ("an id of a mile", event(&"J".repeat(10_000), "m1", r#""Status":"fail""#), 400),
+        ("a media id of a mile", event(&job, &"m".repeat(10_000), r#""Status":"fail""#), 200),
+        ("a type of a mile", format!(r#"{{"EventType":"{}"}}"#, "x".repeat(900_000)), 200),
+    ];
+    for (what, body, wanted) in bodies {
+        assert_eq!(run.post(&body).0, wanted, "{what}");
+    }
+    assert!(run.peak() < MEMORY);
+    cloud.complete(&["m1"]);
+    let ended = run.end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stderr.lines().count() < 20, "{}", ended.stderr);
 }
