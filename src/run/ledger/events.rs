@@ -97,7 +97,8 @@ impl Ledger {
         } else {
             self.events.repeated += 1;
         }
-        if self.adds_anything(media, &event) {
+        let is_news = self.adds_anything(media, &event);
+        if is_news {
             self.take_event(now, media, event);
         }
         if self.can_query_jobs() {
@@ -108,7 +109,8 @@ impl Ledger {
             if entry.is_silent() || !entry.is_confirmed() && entry.has_signed_event() {
                 self.trust_event(now, media, &why);
             }
-            if self.jobs[job as usize].open {
+            // What says nothing new does not hold the job open, however often it comes.
+            if self.jobs[job as usize].open && (is_news || !is_known) {
                 self.jobs[job as usize].changed_at = now;
                 self.plan_lookup(job, now + self.settings.close);
             }
@@ -216,7 +218,8 @@ impl Ledger {
     fn query_now(&mut self, now: Moment, job: u32) {
         let entry = &self.jobs[job as usize];
         // Lookups that already follow each other keep their pace.
-        if self.can_query_jobs() && !entry.is_queried && entry.lookups == 0 {
+        let is_planned = entry.due.is_some_and(|due| due <= now);
+        if self.can_query_jobs() && !entry.is_queried && !is_planned && entry.lookups == 0 {
             self.plan_lookup(job, now);
         }
     }

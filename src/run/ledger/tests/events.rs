@@ -300,3 +300,16 @@ fn strangers_add_no_end_of_media_to_a_job_that_is_waited_for() {
     let facts = (0..1_000).map(|n| unsigned("J", success(&format!("m{n}"), &["T"])));
     assert_eq!((news(&mut ledger, facts), ledger.progress().media), (100, 100));
 }
+
+#[test]
+fn events_that_say_the_same_again_do_not_hold_a_job_of_others_open() {
+    let mut settings = settings(true);
+    settings.lookup = LookupAfter::Never;
+    let mut ledger = Ledger::for_jobs(settings, &WaitRequest::new([job("J")]));
+    for second in 1..12 {
+        ledger.apply(at(second), event("J", success("m1", &["T1"])));
+        ledger.apply(at(second), seen("T1", TaskStatus::Complete));
+        due(&mut ledger, at(second));
+    }
+    assert!(ledger.is_settled());
+}
