@@ -21,4 +21,5 @@ pub use listener::Listener;
 pub use queue::{QueueConsumer, QueueListener};
 pub use receiver::EventReceiver;
 
+pub(crate) use decode::MOST_TASKS;
 pub(crate) use inbox::{InboxMessage, Subscription};

@@ -14,6 +14,10 @@ use crate::vod::{Fields, JobRow};
 /// user guide.
 pub const EVENT_TYPE: &str = "SubmitMediaRefreshComplete";
 
+/// Most task ids of one media that an event may name, and most URLs: 20 definitions and formats with 20 segments each make
+/// 420, several streams of each some more.
+pub(crate) const MOST_TASKS: usize = 2_000;
+
 /// How the tasks of a media became known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -68,6 +72,13 @@ pub struct MediaRefreshEvent {
     pub signed: bool,
 }
 
+impl MediaRefreshEvent {
+    /// About how many bytes of memory it holds.
+    pub(crate) fn weight(&self) -> usize {
+        size_of::<Self>() + self.job.as_str().len() + self.row.as_ref().map_or(0, JobRow::weight)
+    }
+}
+
 /// What a message turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -100,7 +111,8 @@ impl fmt::Display for BadEvent {
 impl std::error::Error for BadEvent {}
 
 /// Reads one event as VOD sends it, whatever the order of its fields and the notation of its values. The caller limits its
-/// length: [`MAX_EVENT_BYTES`](super::MAX_EVENT_BYTES).
+/// length: [`MAX_EVENT_BYTES`](super::MAX_EVENT_BYTES). Of what a media can't have, only so much is read: 2,000 task ids, as many
+/// URLs, 1,024 bytes of a text; [`JobRow::unread`](crate::vod::JobRow::unread) says what was left out of the lists.
 pub fn decode(body: &[u8], source: Source) -> Result<Decoded, BadEvent> {
     let value: Value = serde_json::from_slice(without_byte_order_mark(body))
         .map_err(|e| BadEvent::NotJson(e.to_string()))?;
@@ -112,7 +124,7 @@ pub fn decode(body: &[u8], source: Source) -> Result<Decoded, BadEvent> {
     let job = fields.id("MediaRefreshJobId").and_then(|id| JobId::new(id).ok());
     Ok(Decoded::Refresh(Box::new(MediaRefreshEvent {
         job: job.ok_or(BadEvent::Field("MediaRefreshJobId"))?,
-        row: JobRow::read(fields, |_| None),
+        row: JobRow::read(fields, MOST_TASKS, |_| None),
         event_time: fields.text("EventTime").and_then(|time| time.parse().ok()),
         correlation: fields.get("Extend").and_then(correlation),
         source,
@@ -190,5 +202,21 @@ mod tests {
         assert_eq!(decode(b"{}", Source::Queue), Err(BadEvent::Field("EventType")));
         let no_job = format!(r#"{{"EventType":"{EVENT_TYPE}"}}"#);
         assert_eq!(decode(no_job.as_bytes(), Source::Queue), Err(BadEvent::Field("MediaRefreshJobId")));
+    }
+
+    #[test]
+    fn lists_are_read_up_to_their_limit_and_the_rest_is_told() {
+        let body = |tasks: usize| {
+            let list = |form: fn(usize) -> String| (0..tasks).map(form).collect::<Vec<_>>().join(",");
+            let (ids, urls) = (list(|n| format!("T{n}")), list(|n| format!("https://a.test/{n}")));
+            let lists = format!(r#""TaskIds":"{ids},T0","SuccessPlayUrls":"{urls}""#);
+            format!(r#"{{"EventType":"{EVENT_TYPE}","MediaRefreshJobId":"J","MediaId":"m",{lists}}}"#)
+        };
+        let row = event(&body(MOST_TASKS)).row.unwrap();
+        assert_eq!((row.tasks.len(), row.urls.len(), row.unread), (MOST_TASKS, MOST_TASKS, None));
+        let row = event(&body(MOST_TASKS + 1)).row.unwrap();
+        assert_eq!((row.tasks.len(), row.urls.len()), (MOST_TASKS, MOST_TASKS));
+        let told = "2002 task ids, of which 2000 are taken 2001 URLs, of which 2000 are taken";
+        assert_eq!(row.unread.as_deref(), Some(told));
     }
 }

@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use super::decode::MediaRefreshEvent;
 
-/// Events that a run may be behind; a sender waits, then has to come again.
+/// Events that a run may be behind, and KiB that they may take; a sender waits, then has to come again.
 const BACKLOG: usize = 1_024;
+const BACKLOG_KIB: usize = 16 * 1_024;
 /// The sender gives up after five seconds and should have its answer within one.
 const ANSWER_WITHIN: Duration = Duration::from_millis(900);
 
@@ -33,8 +34,8 @@ pub enum Claim {
 /// A message to one run.
 #[derive(Debug)]
 pub(crate) enum InboxMessage {
-    /// An event. The run answers through `recorded` when it has written it down.
-    Event { event: Box<MediaRefreshEvent>, recorded: oneshot::Sender<Claim> },
+    /// An event, and its share of the run's backlog. The run answers through `recorded` when it has written it down.
+    Event { event: Box<MediaRefreshEvent>, share: OwnedSemaphorePermit, recorded: oneshot::Sender<Claim> },
     /// Something about a source of events that a person should know.
     Warning(String),
 }
@@ -43,10 +44,28 @@ pub(crate) enum InboxMessage {
 #[derive(Debug, Clone, Default)]
 pub struct Inbox(Arc<Shared>);
 
+/// A run's end for receivers.
+#[derive(Debug, Clone)]
+struct Run {
+    messages: mpsc::Sender<InboxMessage>,
+    room: Arc<Semaphore>,
+}
+
+impl Run {
+    /// Hands an event over once there is room for it; `None` for a run that has ended, which is no failure.
+    async fn send(&self, event: MediaRefreshEvent) -> Option<oneshot::Receiver<Claim>> {
+        let share = event.weight().div_ceil(1_024).min(BACKLOG_KIB) as u32;
+        let share = Arc::clone(&self.room).acquire_many_owned(share).await.ok()?;
+        let (recorded, done) = oneshot::channel();
+        let message = InboxMessage::Event { event: Box::new(event), share, recorded };
+        self.messages.send(message).await.ok().map(|()| done)
+    }
+}
+
 #[derive(Debug, Default)]
 struct Shared {
     // A std mutex: the list is copied out, never held across an await.
-    runs: Mutex<Vec<mpsc::Sender<InboxMessage>>>,
+    runs: Mutex<Vec<Run>>,
     /// How many runs there are, for sources that rest while nobody waits.
     waiting: watch::Sender<usize>,
     /// Sources that ended before their time, and why: runs that begin later must be warned as well.
@@ -70,12 +89,7 @@ impl Inbox {
         let written = async {
             let mut acknowledgements = Vec::with_capacity(runs.len());
             for run in runs {
-                let (recorded, done) = oneshot::channel();
-                let message = InboxMessage::Event { event: Box::new(event.clone()), recorded };
-                // A run that has ended receives no more; that is no failure.
-                if run.send(message).await.is_ok() {
-                    acknowledgements.push(done);
-                }
+                acknowledgements.extend(run.send(event.clone()).await);
             }
             let mut best = Claim::Foreign;
             for done in acknowledgements {
@@ -110,7 +124,7 @@ impl Inbox {
             let _ = sender.try_send(InboxMessage::Warning(why.clone()));
         }
         let mut runs = lock(&self.0.runs);
-        runs.push(sender);
+        runs.push(Run { messages: sender, room: Arc::new(Semaphore::new(BACKLOG_KIB)) });
         self.0.waiting.send_replace(runs.len());
         drop(runs);
         Subscription { messages, inbox: self.clone() }
@@ -124,7 +138,7 @@ impl Inbox {
     /// Warns the runs there are. A run that is far behind misses it; it is in the log as well.
     pub(crate) fn warn(&self, message: &str) {
         for run in lock(&self.0.runs).iter() {
-            let _ = run.try_send(InboxMessage::Warning(message.to_owned()));
+            let _ = run.messages.try_send(InboxMessage::Warning(message.to_owned()));
         }
     }
 
@@ -155,7 +169,7 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         self.messages.close();
         let mut runs = lock(&self.inbox.0.runs);
-        runs.retain(|run| !run.is_closed());
+        runs.retain(|run| !run.messages.is_closed());
         self.inbox.0.waiting.send_replace(runs.len());
     }
 }

@@ -1,10 +1,11 @@
 //! An address of our own on which an [`EventReceiver`] is served.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::receiver::EventReceiver;
@@ -21,11 +22,12 @@ const BACKLOG: u32 = 4_096;
 pub struct Listener {
     address: SocketAddr,
     stop: CancellationToken,
-    task: tokio::task::JoinHandle<()>,
+    tasks: JoinSet<()>,
 }
 
 impl Listener {
-    /// Binds `address` (port 0 picks one) and starts to serve what `receiver` makes of the bound address.
+    /// Binds `address` (port 0 picks one) and starts to serve what `receiver` makes of the bound address. On `[::]` it hears IPv4
+    /// as well, and IPv4 alone, on `0.0.0.0`, where this machine has no IPv6.
     ///
     /// # Errors
     ///
@@ -37,16 +39,19 @@ impl Listener {
         let failed = |e: io::Error| {
             Error::new(ErrorKind::Config, format!("cannot listen for callbacks on {address}")).with_source(e)
         };
-        let listener = listen(address).map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+        let (first, second) = listen_on(address).map_err(failed)?;
+        let address = first.local_addr().map_err(failed)?;
         let receiver = receiver(address);
-        let stop = CancellationToken::new();
+        let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         let limits = ServeLimits::on_a_public_address(HEAD_WITHIN);
-        let task = tokio::spawn(serve(listener, limits, stop.clone(), move |request| {
+        for listener in std::iter::once(first).chain(second) {
             let receiver = receiver.clone();
-            async move { Ok(receiver.serve(request).await) }
-        }));
-        Ok(Self { address, stop, task })
+            tasks.spawn(serve(listener, limits, stop.clone(), move |request| {
+                let receiver = receiver.clone();
+                async move { Ok(receiver.serve(request).await) }
+            }));
+        }
+        Ok(Self { address, stop, tasks })
     }
 
     /// The bound address.
@@ -57,13 +62,33 @@ impl Listener {
     /// Stops listening; answers under way end within a second. Cancel safety: it stops all the same, in the background.
     pub async fn close(mut self) {
         self.stop.cancel();
-        let _ = (&mut self.task).await;
+        while self.tasks.join_next().await.is_some() {}
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
         self.stop.cancel();
+        self.tasks.detach_all();
+    }
+}
+
+/// Listens on `address`; on all interfaces over both versions of IP.
+fn listen_on(address: SocketAddr) -> io::Result<(TcpListener, Option<TcpListener>)> {
+    if address.ip() != Ipv6Addr::UNSPECIFIED {
+        return listen(address).map(|listener| (listener, None));
+    }
+    let over_ipv4 = |port| listen((Ipv4Addr::UNSPECIFIED, port).into());
+    match listen(address) {
+        Ok(listener) => {
+            // Most systems hear IPv4 on this one already; then the address is in use.
+            let port = listener.local_addr()?.port();
+            Ok((listener, over_ipv4(port).ok()))
+        }
+        Err(error) if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied) => {
+            Err(error)
+        }
+        Err(no_ipv6) => over_ipv4(address.port()).map(|listener| (listener, None)).map_err(|_| no_ipv6),
     }
 }
 

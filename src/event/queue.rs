@@ -1,11 +1,13 @@
 //! Events from a queue that others read as well.
 //!
-//! The rules, in their order of weight. A foreign message, which no run of this process claims, is never deleted, and released
-//! at once (hidden for one more second), so its owner gets it. A message of our own is deleted only after the run has
+//! The rules, in their order of weight. A foreign message, which no run of this process claims, is never deleted. If it is an
+//! event, it is released at once (hidden for one more second), so its owner gets it; what is no event at all is left alone, so
+//! that nothing that nobody can read comes round each second, and a person hears of it once. A message of our own is deleted only after the run has
 //! written it down. Nothing that the queue does can hang or fail a run: an event is a hint, lookups go on without it, and a
 //! queue that is no use is left alone with a warning. A message that no run claims *yet* is released like a foreign one: the
 //! run keeps a copy, so it misses nothing, and holding it would hide other people's events while we submit.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
@@ -15,8 +17,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::backoff::Backoff;
-use super::decode::{Decoded, Source, decode};
+use super::decode::{BadEvent, Decoded, Source, decode};
 use super::inbox::{Claim, Inbox};
+use crate::client::quoted;
 use crate::error::{Error, ErrorKind, Result};
 use crate::smq::{Deleted, MAX_MESSAGES_PER_CALL, Message, QueueClient, ReceiptHandle};
 
@@ -56,6 +59,18 @@ struct Memory {
     backoff: Backoff,
     warned_of_visibility: bool,
     warned_of_dequeues: bool,
+    /// Kinds of messages that are no events, of which a person has heard.
+    no_events: HashSet<&'static str>,
+}
+
+/// What a message turned out to be.
+enum Found {
+    /// An event that a run has claimed and written down.
+    Ours,
+    /// An event of others, or one that a run was too slow for: it had better come again.
+    Others,
+    /// No event, for this reason.
+    NoEvent(&'static str),
 }
 
 impl QueueConsumer {
@@ -158,41 +173,54 @@ impl QueueConsumer {
     /// Offers messages to the runs, releases those of others, deletes our own. Returns the pause until the next receive.
     async fn sort(&self, messages: &[Message], memory: &mut Memory) -> Result<Duration> {
         self.warn_once(messages, memory);
-        let backoff = &mut memory.backoff;
-        let claims = join_all(messages.iter().map(|message| self.offer(message))).await;
+        let found = join_all(messages.iter().map(|message| self.offer(message))).await;
         let (mut ours, mut others, mut known) = (Vec::new(), Vec::new(), false);
-        for (message, claim) in messages.iter().zip(claims) {
-            if claim == Some(Claim::Ours) {
-                ours.push(message.handle.clone());
-            } else {
-                known |= !backoff.is_new(&message.id);
-                others.push(self.release(&message.handle));
+        for (message, found) in messages.iter().zip(found) {
+            match found {
+                Found::Ours => ours.push(message.handle.clone()),
+                Found::Others => others.push(self.release(&message.handle)),
+                Found::NoEvent(why) => self.warn_of_no_event(message, why, memory),
             }
+            known |= !matches!(found, Found::Ours) && !memory.backoff.is_new(&message.id);
         }
+        let (backoff, foreign) = (&mut memory.backoff, messages.len() - ours.len());
         let pause = match ours.is_empty() {
             false => {
-                backoff.progress(others.len());
+                backoff.progress(foreign);
                 Duration::ZERO
             }
-            true => backoff.only_foreign(others.len(), known, Instant::now(), self.client.jitter()),
+            true => backoff.only_foreign(foreign, known, Instant::now(), self.client.jitter()),
         };
         let (released, deleted) = join(join_all(others), self.delete(&ours)).await;
         released.into_iter().collect::<Result<()>>().and(deleted).map(|()| pause)
     }
 
-    /// Returns whose a message is; `None`: a run was too slow, so the message had better come again.
-    async fn offer(&self, message: &Message) -> Option<Claim> {
-        let message_id = &message.id;
+    /// Finds out whose a message is.
+    async fn offer(&self, message: &Message) -> Found {
+        let message_id = quoted(&message.id, |_| None);
         let Some(json) = message.json() else {
-            debug!(message_id, "a message that is neither JSON nor JSON in Base64");
-            return Some(Claim::Foreign);
+            return Found::NoEvent("it is neither JSON nor JSON in Base64");
         };
         match decode(json.as_bytes(), Source::Queue) {
-            Ok(Decoded::Refresh(event)) => return self.inbox.deliver(*event).await,
-            Ok(Decoded::Other(event_type)) => debug!(message_id, event_type, "an event of another type"),
-            Err(why) => debug!(message_id, %why, "a message that is no event"),
+            Ok(Decoded::Refresh(event)) => match self.inbox.deliver(*event).await {
+                Some(Claim::Ours) => Found::Ours,
+                _ => Found::Others,
+            },
+            Ok(Decoded::Other(event_type)) => {
+                debug!(message_id, event_type = quoted(&event_type, |_| None), "an event of another type");
+                Found::Others
+            }
+            Err(why) => {
+                debug!(message_id, %why, "a message that is no event");
+                Found::NoEvent(match why {
+                    BadEvent::NotJson(_) => "its JSON can't be read",
+                    BadEvent::Field("EventType") => {
+                        "its JSON has no EventType, so another program may have sent it"
+                    }
+                    BadEvent::Field(_) => "it names no job",
+                })
+            }
         }
-        Some(Claim::Foreign)
     }
 
     /// Makes a message visible to others again. Fails only with what would go wrong each time: then every message that we
@@ -226,6 +254,16 @@ impl QueueConsumer {
             }
             // They will come again, and are deleted then.
             Err(error) => unless_passing(error, "could not delete our own messages"),
+        }
+    }
+
+    /// Warns, once for each reason, of a message that is no event.
+    fn warn_of_no_event(&self, message: &Message, why: &'static str, memory: &mut Memory) {
+        if memory.no_events.insert(why) {
+            let (name, id) = (self.client.url().name(), quoted(&message.id, |_| None));
+            self.inbox.warn(&format!(
+                "queue {name} holds a message that is no event ({id}): {why}; it is left alone, and others like it are not named"
+            ));
         }
     }
 

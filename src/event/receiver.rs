@@ -23,26 +23,28 @@ use super::body::{BodyReader, MAX_EVENT_BYTES};
 use super::decode::{Decoded, Source, decode};
 use super::inbox::Inbox;
 use crate::auth::callback::{CallbackVerifier, SIGNATURE_HEADER, TIMESTAMP_HEADER};
+use crate::client::quoted;
 use crate::net::clock::{Clock, SystemClock};
 use crate::net::transport::BoxFuture;
 
-/// A flood of forged events must not become a flood of log lines.
-const BETWEEN_WARNINGS: Duration = Duration::from_secs(1);
+/// A flood of forged events must not become a flood of log lines: after each warning, twice as long is waited for the next one.
+const FIRST_SILENCE: Duration = Duration::from_secs(1);
+const LONGEST_SILENCE: Duration = Duration::from_secs(600);
 
 /// Receives events and hands them to an [`Inbox`]. Clones share what bounds them.
 ///
 /// It is a tower service: mount it in your own server (in axum with `Router::new().fallback_service(receiver)`), call
 /// [`answer`](Self::answer) from a server of another kind, or let a [`Listener`](crate::Listener) serve it. As a service it takes
 /// events at any path, since a proxy in front may have changed it, and bounds what many senders can make it hold: 2,048
-/// short bodies, 32 long ones. Its answers are those of [`answer`](Self::answer), besides 405 (not a POST) and 408 (a body
-/// that takes longer than four seconds).
+/// short bodies, 32 long ones. Its answers are those of [`answer`](Self::answer), besides 200 to GET and HEAD (a load balancer
+/// that asks whether somebody is there), 405 to other methods than POST, and 408 (a body that takes longer than four seconds).
 #[derive(Debug, Clone)]
 pub struct EventReceiver {
     inbox: Inbox,
     verifier: Arc<CallbackVerifier>,
     clock: Arc<dyn Clock>,
     bodies: Arc<BodyReader>,
-    warned: Arc<Mutex<Option<Instant>>>,
+    warned: Arc<Mutex<Option<(Instant, Duration)>>>,
 }
 
 impl EventReceiver {
@@ -99,11 +101,14 @@ impl EventReceiver {
                 if self.inbox.deliver(*event).await.is_some() {
                     return StatusCode::OK;
                 }
-                warn!(%job_id, "could not write an event down in time; VOD will send it again");
+                match self.may_warn() {
+                    true => warn!(%job_id, "could not write an event down in time; VOD will send it again"),
+                    false => debug!(%job_id, "could not write an event down in time; VOD will send it again"),
+                }
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Ok(Decoded::Other(event_type)) => {
-                debug!(event_type, "an event of another type");
+                debug!(event_type = quoted(&event_type, |_| None), "an event of another type");
                 StatusCode::OK
             }
             Err(why) => {
@@ -113,25 +118,38 @@ impl EventReceiver {
         }
     }
 
-    /// Counts a refusal and logs it: the first one, and then one a second, as a warning.
+    /// Counts a refusal and logs it, now and then as a warning.
     fn refuse(&self, why: &dyn std::fmt::Display, what: &str) {
         self.inbox.reject();
         let (url, rejected) = (self.verifier.url(), self.inbox.rejected());
-        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
-        if warned.is_none_or(|at| at.elapsed() >= BETWEEN_WARNINGS) {
-            *warned = Some(Instant::now());
+        if self.may_warn() {
             warn!(%why, url, rejected, "refused {what}");
         } else {
             debug!(%why, url, rejected, "refused {what}");
         }
     }
 
+    /// Whether a warning is due: the first one, and then ever more rarely.
+    fn may_warn(&self) -> bool {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        let silence = match *warned {
+            None => FIRST_SILENCE,
+            Some((at, silence)) if at.elapsed() >= silence => (2 * silence).min(LONGEST_SILENCE),
+            Some(_) => return false,
+        };
+        *warned = Some((Instant::now(), silence));
+        true
+    }
+
     async fn receive<B: Body<Data = Bytes, Error: Send> + Send>(
         &self,
         request: Request<B>,
     ) -> Result<StatusCode, StatusCode> {
-        if request.method() != Method::POST {
-            return Err(StatusCode::METHOD_NOT_ALLOWED);
+        match *request.method() {
+            Method::POST => {}
+            // A load balancer asks whether somebody is there.
+            Method::GET | Method::HEAD => return Ok(StatusCode::OK),
+            _ => return Err(StatusCode::METHOD_NOT_ALLOWED),
         }
         let (head, body) = request.into_parts();
         self.check_signature(&head.headers)?;
@@ -150,7 +168,7 @@ impl EventReceiver {
         *answer.status_mut() = status;
         let headers = answer.headers_mut();
         if status == StatusCode::METHOD_NOT_ALLOWED {
-            headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
+            headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
         } else if !status.is_success() {
             // What is left of a refused body is not read.
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

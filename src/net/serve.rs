@@ -124,8 +124,8 @@ pub(crate) async fn serve<S, F, B>(
     B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
 {
     let mut tasks = JoinSet::new();
-    let mut open = Open::new();
-    while let Some(stream) = shutdown.run_until_cancelled(accept(&listener, &open)).await {
+    let (mut open, mut has_warned) = (Open::new(), false);
+    while let Some(stream) = shutdown.run_until_cancelled(accept(&listener, &open, &mut has_warned)).await {
         // Ended ones are taken out as we go, or a long life would collect them all.
         while let Some(ended) = tasks.try_join_next() {
             report(ended);
@@ -146,12 +146,15 @@ pub(crate) async fn serve<S, F, B>(
     }
 }
 
-async fn accept(listener: &TcpListener, open: &Open) -> TcpStream {
+async fn accept(listener: &TcpListener, open: &Open, has_warned: &mut bool) -> TcpStream {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => return stream,
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                // It may go on for as long as somebody holds all file handles.
+                if !std::mem::replace(has_warned, true) {
+                    tracing::warn!(%error, "a connection could not be accepted; the oldest idle ones are closed for new ones");
+                }
                 evict(open, EVICTED_AFTER_FAILURE);
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }

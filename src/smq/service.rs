@@ -94,7 +94,7 @@ impl Api for Queue {
 
     /// A batch delete that partly failed is a 404 whose root is `Errors`: that is an answer, not an error.
     fn parse(response: &Response<Bytes>, _: &[&str]) -> Parsed<Body> {
-        let root = xml::read(response.body());
+        let root = xml::read(response.body()).or_else(|| readable_messages(response.body()));
         let is_list_of_errors = root.as_ref().is_some_and(|root| root.name == "Errors");
         let is_readable = root.is_some() || response.body().is_empty();
         if (is_list_of_errors || response.status().is_success()) && is_readable {
@@ -123,6 +123,27 @@ impl Api for Queue {
             _ => return Fault::of_unknown_code(code, status, false),
         })
     }
+}
+
+/// The messages of an answer that is no XML because of one of them: a body that is no UTF-8, or holds tags. Of such a message no
+/// more than its id and its handle is read. `None` for an answer of another kind, or one that breaks off.
+fn readable_messages(body: &[u8]) -> Option<Element> {
+    let text = String::from_utf8_lossy(body);
+    let (_, list) = text.trim_end().strip_suffix("</Messages>")?.split_once("<Messages")?;
+    let message = |rest: &str| {
+        let rest = rest.rsplit_once("</Message>").map_or(rest, |(message, _)| message);
+        xml::read(format!("<Message>{rest}</Message>").as_bytes()).unwrap_or_else(|| {
+            let field = |name: &str| {
+                let (_, from) = rest.split_once(&format!("<{name}>"))?;
+                let text = from.split_once(&format!("</{name}>"))?.0.to_owned();
+                Some(Element { name: name.to_owned(), text, children: Vec::new() })
+            };
+            let children = ["MessageId", "ReceiptHandle"].into_iter().filter_map(field).collect();
+            Element { name: "Message".to_owned(), text: String::new(), children }
+        })
+    };
+    let children = list.split("<Message>").skip(1).map(message).collect();
+    Some(Element { name: "Messages".to_owned(), text: String::new(), children })
 }
 
 /// The root of a good answer's body; `None` where there was no body.

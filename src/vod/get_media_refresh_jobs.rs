@@ -17,6 +17,10 @@ use crate::client::{Answer, quoted};
 use crate::error::{ErrorKind, Result};
 use crate::ids::{JobId, MediaId, TaskId};
 
+/// Most bytes that are kept of a text of the service, such as an error's. Its own have some hundred; strangers send what they
+/// like.
+pub(crate) const MAX_TEXT_BYTES: usize = 1_024;
+
 /// How the handing over to the CDN went, for one media. It says nothing of the CDN's own work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -74,32 +78,67 @@ impl JobRow {
         Self { media, task_type, status, tasks, urls, unread, error_code, error_message }
     }
 
-    /// Reads a row or an event: both have the same fields. `None` without a media id. `hidden` returns what to show instead of a
-    /// text that holds a secret.
-    pub(crate) fn read(fields: Fields<'_>, hidden: impl Fn(&str) -> Option<String>) -> Option<Self> {
-        let (ids, urls) = (fields.list("TaskIds"), fields.urls("SuccessPlayUrls"));
+    /// Reads a row or an event: both have the same fields. `None` without a media id. Of longer lists than `most`, the rest is
+    /// left out and counts as unread. `hidden` returns what to show instead of a text that holds a secret.
+    pub(crate) fn read(
+        fields: Fields<'_>,
+        most: usize,
+        hidden: impl Fn(&str) -> Option<String>,
+    ) -> Option<Self> {
+        let (ids, mut urls) = (fields.list("TaskIds"), fields.urls("SuccessPlayUrls"));
+        let (named, named_urls) = (ids.entries.len(), urls.entries.len());
         let mut unread = ids.unread;
         let mut tasks: Vec<TaskId> = Vec::new();
         let mut seen = HashSet::new();
+        let mut is_too_long = false;
         for text in ids.entries {
             match TaskId::new(&text) {
-                Ok(id) if seen.insert(id.clone()) => tasks.push(id),
-                Ok(_) => {}
+                Ok(id) if seen.contains(&id) => {}
+                Ok(_) if tasks.len() == most => {
+                    is_too_long = true;
+                    break;
+                }
+                Ok(id) => {
+                    seen.insert(id.clone());
+                    tasks.push(id);
+                }
                 Err(_) => unread.push(text),
             }
         }
         unread.extend(urls.unread);
+        if named_urls > most {
+            urls.entries.truncate(most);
+            unread.insert(0, format!("{named_urls} URLs, of which {most} are taken"));
+        }
+        if is_too_long {
+            unread.insert(0, format!("{named} task ids, of which {most} are taken"));
+        }
         let unread = (!unread.is_empty()).then(|| unread.join(" "));
+        let text = |name| fields.text(name).map(cut);
         Some(Self {
             media: MediaId::new(fields.id("MediaId")?).ok()?,
             task_type: fields.text("TaskType").and_then(|word| TaskType::read(&word)),
-            status: SubmissionStatus::read(fields.text("Status")),
+            status: SubmissionStatus::read(text("Status")),
             tasks,
             urls: urls.entries,
             unread: unread.map(|text| quoted(&text, hidden)),
-            error_code: fields.text("ErrorCode"),
-            error_message: fields.text("ErrorMessage"),
+            error_code: text("ErrorCode"),
+            error_message: text("ErrorMessage"),
         })
+    }
+
+    /// About how many bytes of memory it holds.
+    pub(crate) fn weight(&self) -> usize {
+        // Besides its letters, a string has its length and place, and the allocator's share.
+        const OF_A_TEXT: usize = 48;
+        let word = match &self.status {
+            SubmissionStatus::Pending(word) => word.as_ref(),
+            SubmissionStatus::Success | SubmissionStatus::Fail => None,
+        };
+        let texts = [self.error_code.as_ref(), self.error_message.as_ref(), self.unread.as_ref(), word];
+        let lengths = texts.into_iter().flatten().chain(&self.urls).map(String::len);
+        let lengths = lengths.chain(self.tasks.iter().map(|id| id.as_str().len()));
+        size_of::<Self>() + lengths.map(|bytes| bytes + OF_A_TEXT).sum::<usize>()
     }
 
     /// Merges another row of the same media: tasks and URLs together, and the status that promises least.
@@ -133,6 +172,20 @@ impl JobRow {
             }
         }
     }
+}
+
+/// Cuts a text that is longer than [`MAX_TEXT_BYTES`]. Nothing is left of the word in which it is cut: half a secret would not
+/// be recognised as one.
+fn cut(mut text: String) -> String {
+    const ENDING: &str = "…";
+    if text.len() > MAX_TEXT_BYTES {
+        let fits = |end: &usize| text.is_char_boundary(*end);
+        text.truncate((0..=MAX_TEXT_BYTES - ENDING.len()).rev().find(fits).unwrap_or(0));
+        text.truncate(text.trim_end_matches(|letter: char| letter.is_ascii_graphic()).len());
+        text.push_str(ENDING);
+        text.shrink_to_fit();
+    }
+    text
 }
 
 /// Reads what a journal holds: version 0.1.0 wrote URLs joined with commas.
@@ -172,7 +225,7 @@ fn decode(
     // A row of another job would be a fault of the service; it must not count for this one.
     let is_of_job = |fields: &Fields<'_>| fields.id("MediaRefreshJobId").is_none_or(|id| id == job.as_str());
     let rows = rows.into_iter().filter(is_of_job).map(|fields| {
-        let row = JobRow::read(fields, &hidden);
+        let row = JobRow::read(fields, usize::MAX, &hidden);
         row.ok_or_else(|| answer.garbled("a row of MediaRefreshJobs has no readable MediaId"))
     });
     rows.collect()
@@ -233,5 +286,17 @@ mod tests {
                 None => assert_eq!(read.unread, None, "{row}"),
             }
         }
+    }
+
+    #[test]
+    fn a_text_is_kept_up_to_its_limit_and_cut_between_words_beyond_it() {
+        let read = |text: &str| {
+            rows(json!([{"MediaId": "m", "ErrorMessage": text}])).unwrap().remove(0).error_message.unwrap()
+        };
+        let longest = "é".repeat(MAX_TEXT_BYTES / 2);
+        assert_eq!(read(&longest), longest);
+        let cut = read(&format!("{longest}é"));
+        assert!(cut.len() <= MAX_TEXT_BYTES && cut.ends_with("é…"), "{cut}");
+        assert_eq!(read(&format!("no route to {}", "K".repeat(MAX_TEXT_BYTES))), "no route to …");
     }
 }

@@ -87,11 +87,22 @@ async fn what_is_no_event_is_refused_and_the_door_stays_open() {
     let door = Door::new();
     let (right, now) = (signature(URL), NOW.to_string());
     let signed = [("x-vod-timestamp", now.as_str()), ("x-vod-signature", right.as_str())];
-    assert_eq!(door.knock("GET", &signed, "").await.0, 405);
+    for method in ["PUT", "DELETE", "OPTIONS"] {
+        assert_eq!(door.knock(method, &signed, "").await.0, 405, "{method}");
+    }
     assert_eq!(door.knock("POST", &signed, vec![b' '; 5 * 1024 * 1024]).await.0, 413);
     assert_eq!(door.knock("POST", &signed, "not json").await.0, 400);
     assert_eq!(door.knock("POST", &signed, r#"{"EventType":"FileUploadComplete"}"#).await.0, 200);
     assert_eq!(door.knock("POST", &signed, EVENT).await.0, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn h07_whoever_asks_whether_somebody_is_there_gets_a_yes_and_counts_for_nothing() {
+    let door = Door::new();
+    for method in ["GET", "HEAD"] {
+        assert_eq!(door.knock(method, &[], "").await, (200, String::new()), "{method}");
+    }
+    assert_eq!((door.inbox.received(), door.inbox.rejected()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -153,10 +153,15 @@ impl Bed {
 
     /// A client of the emulator's queue.
     pub(crate) fn queue_client(&self) -> QueueClient {
+        self.queue_client_over(self.cloud.transport())
+    }
+
+    /// The same, over another transport.
+    pub(crate) fn queue_client_over(&self, transport: impl Transport + 'static) -> QueueClient {
         let credentials = StaticCredentials(Credential::new("testid", "testsecret"));
         let url = format!("http://127.0.0.1:1/queues/{}", self.queue.as_deref().unwrap_or("no-queue"));
         QueueClient::builder(credentials, url)
-            .with_transport(self.cloud.transport())
+            .with_transport(transport)
             .with_clock(self.clock)
             .with_jitter_seed(self.seed)
             .build()

@@ -1,5 +1,6 @@
 //! The one loop of a run: hand out what is due, wait for what comes, write it down, apply it.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
@@ -87,20 +88,28 @@ impl Driver<'_> {
         while let Some(next) = self.events.as_mut().and_then(|events| events.messages.try_recv().ok()) {
             messages.push(next);
         }
+        let mut told_of = HashSet::new();
         for message in messages {
             match message {
-                InboxMessage::Event { event: received, recorded } => {
+                InboxMessage::Event { event: received, share, recorded } => {
                     let mut event = received.clone();
                     // A service that repeats a request in its text may do so in an event as well.
                     event.row.iter_mut().for_each(|row| row.hide(|text| self.client.hidden(text)));
+                    let about = (event.job.clone(), event.row.as_ref().map(|row| row.media.clone()));
+                    if told_of.contains(&about) {
+                        // Only after the first event about a media is it known whether the second one is news.
+                        self.write_and_apply(std::mem::take(&mut facts)).await;
+                        told_of.clear();
+                    }
+                    told_of.insert(about);
                     facts.push(Fact::Event(event));
-                    deliveries.push((received, recorded));
+                    deliveries.push((received, share, recorded));
                 }
                 InboxMessage::Warning(message) => self.notify(&Notice::Warning { message }),
             }
         }
         self.write_and_apply(facts).await;
-        for (event, recorded) in deliveries {
+        for (event, _share, recorded) in deliveries {
             // Asked after it was applied: only then is it known whose it is. The receiver may have stopped waiting; the
             // event counts all the same.
             let _ = recorded.send(self.ledger.claim(&event));

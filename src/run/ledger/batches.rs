@@ -150,11 +150,7 @@ impl Ledger {
             waiting_s: waiting.as_secs(),
         });
         self.plan_batch(number, now + pause);
-        let run = self.settings.run.clone();
-        let is_ours = |event: &crate::event::MediaRefreshEvent| {
-            event.correlation.as_ref().is_some_and(|mark| mark.run == run && mark.batch == number)
-        };
-        if let Some(job) = self.pending_events.job_of(is_ours) {
+        if let Some(job) = self.pending_events.job_of(number) {
             self.adopt(now, number, job);
         }
     }

@@ -5,30 +5,34 @@ use std::time::Duration;
 use super::media::failure_of;
 use super::rows::EventSeen;
 use super::state::Ledger;
-use crate::event::MediaRefreshEvent;
+use crate::event::{MOST_TASKS, MediaRefreshEvent};
 use crate::ids::{JobId, TaskId};
 use crate::model::Moment;
 use crate::run::observer::Notice;
-use crate::vod::SubmissionStatus;
+use crate::vod::{JobRow, SubmissionStatus};
 
 /// How many media a job of others has is not known: its events are in when none came for so long.
 const QUIET: Duration = Duration::from_secs(2);
-/// Most tasks of one media that events may name: 20 definitions and formats with 20 segments each make 420, several
-/// streams of each some more.
-const MOST_TASKS: usize = 2_000;
+/// Events of one media are taken until they come to so many bytes, which many a usual one doesn't; the one that crosses the limit
+/// is the last. What an event of a known sender says replaces them, and begins anew.
+const BYTES_OF_A_MEDIA: usize = 256 * 1024;
+/// What events of unknown senders may come to in all: so much, and a few usual events for each media.
+const BYTES_OF_STRANGERS: usize = 16 * 1024 * 1024;
+const BYTES_OF_STRANGERS_A_MEDIA: usize = 16 * 1024;
+/// Most media of one job that events may name. The service takes 20 with one call.
+const MOST_MEDIA_OF_A_JOB: usize = 100;
 
 impl Ledger {
     pub(super) fn event(&mut self, now: Moment, event: MediaRefreshEvent) {
-        let mark =
-            event.correlation.as_ref().filter(|mark| mark.run == self.settings.run).map(|mark| mark.batch);
+        let batch = self.marked_batch(&event);
         if let Some(&job) = self.job_index.get(&event.job) {
             self.event_of_job(now, job, event);
-        } else if let Some(batch) = mark.filter(|batch| self.is_lost(*batch)) {
+        } else if let Some(batch) = batch.filter(|batch| self.is_lost(*batch)) {
             let job = event.job.clone();
-            self.events.foreign += self.pending_events.keep(now, event);
+            self.events.foreign += self.pending_events.keep(now, event, Some(batch));
             self.adopt(now, batch, job);
         } else if self.open_batches > 0 {
-            self.events.foreign += self.pending_events.keep(now, event);
+            self.events.foreign += self.pending_events.keep(now, event, batch);
         } else {
             self.events.foreign += 1;
         }
@@ -40,6 +44,32 @@ impl Ledger {
         }
     }
 
+    /// The batch of this run whose mark an event carries.
+    fn marked_batch(&self, event: &MediaRefreshEvent) -> Option<u32> {
+        let mark = event.correlation.as_ref().filter(|mark| mark.run == self.settings.run)?;
+        Some(mark.batch).filter(|batch| (*batch as usize) < self.batches.len())
+    }
+
+    /// Whether an event is worth writing down: after a break it would tell something. What it tells of a media is written once.
+    pub(super) fn is_event_news(&self, event: &MediaRefreshEvent) -> bool {
+        let Some(&job) = self.job_index.get(&event.job) else {
+            return self.open_batches > 0 && self.pending_events.is_news(event, self.marked_batch(event));
+        };
+        // Without a media it is a hint to query the job, which is done after a break anyway.
+        let Some(row) = &event.row else { return false };
+        match self.media_index.get(&(job, row.media.clone())) {
+            Some(&media) => self.adds_anything(media, event),
+            None => self.may_add_media(job, event),
+        }
+    }
+
+    /// Whether an event may name one more media of a job. Anybody may have sent it: where lookups tell which media the job has,
+    /// they decide.
+    fn may_add_media(&self, job: u32, event: &MediaRefreshEvent) -> bool {
+        let entry = &self.jobs[job as usize];
+        entry.open && (event.signed || !self.can_query_jobs()) && entry.media.len() < MOST_MEDIA_OF_A_JOB
+    }
+
     /// An event of one of our jobs: a hint that starts the polls of its tasks.
     fn event_of_job(&mut self, now: Moment, job: u32, event: MediaRefreshEvent) {
         let Some(row) = &event.row else {
@@ -47,8 +77,7 @@ impl Ledger {
             return self.query_now(now, job);
         };
         let is_known = self.media_index.contains_key(&(job, row.media.clone()));
-        if !is_known && self.jobs[job as usize].open && !event.signed && self.can_query_jobs() {
-            // Anybody may have sent it: the lookup tells which media the job has.
+        if !is_known && self.jobs[job as usize].open && !self.may_add_media(job, &event) {
             return self.query_now(now, job);
         }
         let Some(media) = self.media_of_job(job, &row.media) else {
@@ -68,7 +97,8 @@ impl Ledger {
         } else {
             self.events.repeated += 1;
         }
-        if self.adds_anything(media, &event) {
+        let is_news = self.adds_anything(media, &event);
+        if is_news {
             self.take_event(now, media, event);
         }
         if self.can_query_jobs() {
@@ -79,7 +109,8 @@ impl Ledger {
             if entry.is_silent() || !entry.is_confirmed() && entry.has_signed_event() {
                 self.trust_event(now, media, &why);
             }
-            if self.jobs[job as usize].open {
+            // What says nothing new does not hold the job open, however often it comes.
+            if self.jobs[job as usize].open && (is_news || !is_known) {
                 self.jobs[job as usize].changed_at = now;
                 self.plan_lookup(job, now + self.settings.close);
             }
@@ -98,18 +129,28 @@ impl Ledger {
                 let task = self.task_number(id).map(|task| &self.tasks[task as usize]);
                 task.is_some_and(|task| task.owners.all().any(|owner| owner == media))
             };
-            let is_news = match row.status {
-                SubmissionStatus::Success => !event_seen.success || !row.tasks.iter().all(is_attached),
+            let names_more = || entry.named.tasks.len() < MOST_TASKS && !row.tasks.iter().all(is_attached);
+            let is_news = || match row.status {
+                SubmissionStatus::Success => !event_seen.success || names_more(),
                 SubmissionStatus::Fail => event_seen.failure.is_none(),
                 SubmissionStatus::Pending(_) => false,
             };
-            !event_seen.signed && (event.signed || is_news)
-        })
+            !event_seen.signed && (event.signed || event_seen.bytes < BYTES_OF_A_MEDIA && is_news())
+        }) && (event.signed || self.has_room_for_strangers(event))
+    }
+
+    /// Whether events of unknown senders have left room for another one.
+    fn has_room_for_strangers(&self, event: &MediaRefreshEvent) -> bool {
+        let room = BYTES_OF_STRANGERS + BYTES_OF_STRANGERS_A_MEDIA * self.media.len();
+        self.events.bytes_of_strangers + event.weight() <= room
     }
 
     fn take_event(&mut self, now: Moment, media: u32, event: MediaRefreshEvent) {
+        let (source, signed, bytes) = (event.source, event.signed, event.weight());
         let Some(mut row) = event.row else { return };
-        let (source, signed) = (event.source, event.signed);
+        if !signed {
+            self.events.bytes_of_strangers += bytes;
+        }
         let entry = &mut self.media[media as usize];
         let by_lookup = entry.named.by_lookup;
         if signed && !by_lookup {
@@ -121,29 +162,43 @@ impl Ledger {
         let entry = &mut self.media[media as usize];
         let event_seen = entry.event_seen.get_or_insert_with(|| Box::new(EventSeen::new(source, signed)));
         (event_seen.source, event_seen.signed) = (source, signed);
+        event_seen.bytes += bytes;
         event_seen.is_unread |= row.unread.is_some();
         match row.status {
             SubmissionStatus::Success => event_seen.success = true,
             SubmissionStatus::Fail => event_seen.failure = Some(failure_of(&row)),
             SubmissionStatus::Pending(_) => {}
         }
-        self.warn_of_odd_row(media, &row);
+        self.warn_of_odd_event(media, &row);
         if row.status != SubmissionStatus::Success || by_lookup {
             return;
         }
         let room = MOST_TASKS.saturating_sub(self.media[media as usize].named.tasks.len());
-        if row.tasks.len() > room {
-            let (id, count) = (&row.media, row.tasks.len());
-            self.warn(format!(
-                "an event names {count} tasks of media {id}: only {MOST_TASKS} of a media are followed"
-            ));
-            row.tasks.truncate(room);
-        }
+        row.tasks.truncate(room);
+        row.urls.truncate(MOST_TASKS.saturating_sub(self.media[media as usize].named.urls.len()));
         if !row.tasks.is_empty() {
             self.media[media as usize].named_at.get_or_insert(now);
         }
         if self.name(now, media, row.tasks, &row.urls) {
             self.naming_changed(now, media);
+        }
+    }
+
+    /// Warns, once a run, of an event that could not be read or taken whole, and of a status that nobody knows. Who can send one
+    /// can send thousands.
+    fn warn_of_odd_event(&mut self, media: u32, row: &JobRow) {
+        let entry = &self.media[media as usize];
+        let job = entry.job.map_or_else(String::new, |job| self.jobs[job as usize].id.to_string());
+        let id = &row.media;
+        if let SubmissionStatus::Pending(Some(word)) = &row.status
+            && !std::mem::replace(&mut self.events.has_warned_of_status, true)
+        {
+            self.warn(format!("an event about media {id} of job {job} has the status `{word}`: waiting for a lookup, or another event"));
+        }
+        if let Some(unread) = &row.unread
+            && !std::mem::replace(&mut self.events.has_warned_of_unread, true)
+        {
+            self.warn(format!("an event about media {id} of job {job} can't be taken whole: {unread}; a lookup of the job decides, and further events like it are not named"));
         }
     }
 
@@ -163,7 +218,8 @@ impl Ledger {
     fn query_now(&mut self, now: Moment, job: u32) {
         let entry = &self.jobs[job as usize];
         // Lookups that already follow each other keep their pace.
-        if self.can_query_jobs() && !entry.is_queried && entry.lookups == 0 {
+        let is_planned = entry.due.is_some_and(|due| due <= now);
+        if self.can_query_jobs() && !entry.is_queried && !is_planned && entry.lookups == 0 {
             self.plan_lookup(job, now);
         }
     }

@@ -18,13 +18,7 @@ impl Ledger {
             | Fact::NotSubmitted { batch, .. } => {
                 self.batches.get(*batch as usize).is_some_and(|entry| entry.state != BatchState::Done)
             }
-            Fact::Event(event) => match self.job_index.get(&event.job) {
-                None => self.open_batches > 0 && !self.pending_events.holds(event),
-                Some(&job) => event.row.as_ref().is_none_or(|row| {
-                    let media = self.media_index.get(&(job, row.media.clone()));
-                    media.is_none_or(|media| self.adds_anything(*media, event))
-                }),
-            },
+            Fact::Event(event) => self.is_event_news(event),
             Fact::JobQueried { job, rows } => self.job_index.get(job).is_some_and(|job| {
                 let open = self.jobs[*job as usize].unconfirmed > 0 || self.jobs[*job as usize].open;
                 open && !rows.is_empty()

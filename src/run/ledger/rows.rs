@@ -98,11 +98,13 @@ pub(super) struct EventSeen {
     pub(super) failure: Option<ReportedError>,
     /// Something that it named can't be read.
     pub(super) is_unread: bool,
+    /// What was taken of events of this media so far.
+    pub(super) bytes: usize,
 }
 
 impl EventSeen {
     pub(super) fn new(source: Source, signed: bool) -> Self {
-        Self { source, signed, success: false, failure: None, is_unread: false }
+        Self { source, signed, success: false, failure: None, is_unread: false, bytes: 0 }
     }
 
     /// Whether it can stand for a verdict. An event with a status word that nobody knows can't, nor one that can't be read.

@@ -62,6 +62,10 @@ pub(crate) struct EventCounts {
     pub(crate) accepted: u64,
     pub(crate) repeated: u64,
     pub(crate) foreign: u64,
+    /// What was taken of events of unknown senders.
+    pub(super) bytes_of_strangers: usize,
+    pub(super) has_warned_of_status: bool,
+    pub(super) has_warned_of_unread: bool,
 }
 
 impl Ledger {

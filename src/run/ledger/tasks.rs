@@ -1,6 +1,6 @@
 //! Tasks: attached to media, polled as long as a media needs it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use super::named::UrlKey;
@@ -168,13 +168,13 @@ impl Ledger {
     /// Gives a media its verdict after its naming changed; those that share tasks with it get theirs anew.
     pub(super) fn naming_changed(&mut self, now: Moment, media: u32) {
         self.judge_media(now, media);
-        for task in self.media[media as usize].named.tasks.clone() {
-            if self.tasks[task as usize].owners.only().is_some() {
-                self.refresh_task(now, task);
-            } else {
-                self.task_changed(now, task);
-            }
-        }
+        let tasks = self.media[media as usize].named.tasks.clone();
+        let shared = tasks.iter().map(|task| &self.tasks[*task as usize].owners);
+        let shared = shared.filter(|owners| owners.only().is_none());
+        let others: BTreeSet<u32> = shared.flat_map(Owners::all).filter(|owner| *owner != media).collect();
+        // Each once, however many tasks they share.
+        others.into_iter().for_each(|other| self.judge_media(now, other));
+        tasks.into_iter().for_each(|task| self.refresh_task(now, task));
     }
 
     fn judge_media(&mut self, now: Moment, media: u32) {

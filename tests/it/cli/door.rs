@@ -37,7 +37,7 @@ fn signature(url: &str, timestamp: i64) -> String {
     sign(url, timestamp, &CALLBACK_KEY.to_owned().into())
 }
 
-/// C22
+/// C22, but for GET, which H07 answers.
 #[test]
 fn what_is_not_rightly_signed_or_no_event_is_refused_and_the_door_stays_open() {
     let cloud = Cloud::new(silent(quick()));
@@ -51,7 +51,7 @@ fn what_is_not_rightly_signed_or_no_event_is_refused_and_the_door_stays_open() {
     let now = SystemClock.now().timestamp();
     let (right, timestamp) = (signature(PUBLIC_URL, now), now.to_string());
     let signed = [("x-vod-timestamp", timestamp.as_str()), ("x-vod-signature", right.as_str())];
-    assert_eq!(knock(&cloud, &run, "GET", &signed, "").unwrap().0, 405);
+    assert_eq!(knock(&cloud, &run, "PUT", &signed, "").unwrap().0, 405);
     assert_eq!(knock(&cloud, &run, "POST", &signed, "not json").unwrap().0, 400);
     // Refused with a word or cut off while it is still being sent.
     let big = knock(&cloud, &run, "POST", &signed, vec![b' '; 5 << 20]);

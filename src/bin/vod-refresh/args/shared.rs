@@ -8,7 +8,7 @@ use clap::{ArgAction, Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use vod_refresh::{LookupAfter, RunOptions};
 
-use super::values::{absolute_path, callback_url, listen_address, text};
+use super::values::{absolute_path, callback_url, event_address, text};
 use crate::duration;
 use crate::exit::ExitCode;
 
@@ -31,7 +31,7 @@ pub(crate) struct RunArgs {
 #[serde(default)]
 pub(crate) struct EventArgs {
     /// Receive events here, as `:8080`; port 0 picks one and prints it [default: off, jobs are looked up]
-    #[arg(long, value_name = "ADDR", value_parser = listen_address)]
+    #[arg(long, value_name = "ADDR", value_parser = event_address)]
     pub(crate) callback_listen: Option<SocketAddr>,
     /// The public URL that VOD calls: signatures are checked against it, and VOD is asked to call it
     /// [default: http://ADDR/ when listening]

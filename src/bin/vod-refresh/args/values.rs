@@ -1,7 +1,7 @@
 //! Values of options: how they are read, and what is said of one that can't be.
 
 use std::error::Error as _;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
@@ -75,6 +75,15 @@ pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
     Ok(SocketAddr::new(ip, port))
 }
 
+/// An address for events, in the same forms. All interfaces are those of IPv6 as well, which are heard at `[::]`.
+pub(super) fn event_address(text: &str) -> Result<SocketAddr, String> {
+    let mut address = listen_address(text)?;
+    if text.starts_with([':', '*']) {
+        address.set_ip(Ipv6Addr::UNSPECIFIED.into());
+    }
+    Ok(address)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +104,19 @@ mod tests {
             let parsed = listen_address(text).unwrap();
             let is_loopback = parsed.ip().to_canonical().is_loopback();
             assert_eq!((parsed.to_string().as_str(), is_loopback), (address, loopback), "{text}");
+        }
+    }
+
+    #[test]
+    fn h08_events_are_heard_over_both_versions_of_ip_unless_told_otherwise() {
+        for (text, address) in [
+            (":8080", "[::]:8080"),
+            ("*:8080", "[::]:8080"),
+            ("0.0.0.0:8080", "0.0.0.0:8080"),
+            ("[::]:8080", "[::]:8080"),
+            ("localhost:1", "127.0.0.1:1"),
+        ] {
+            assert_eq!(event_address(text).unwrap().to_string(), address, "{text}");
         }
     }
 

@@ -200,3 +200,116 @@ fn an_event_of_an_unknown_sender_settles_nothing_though_the_lookup_says_the_same
         assert_eq!(state(&ledger).0, "failed", "{facts:?}");
     }
 }
+
+/// An event of an unknown sender.
+fn unsigned(job_id: &str, row: JobRow) -> Fact {
+    match event(job_id, row) {
+        Fact::Event(mut event) => {
+            event.signed = false;
+            Fact::Event(event)
+        }
+        other => other,
+    }
+}
+
+/// How many of these facts are news, each applied before the next one is looked at.
+fn news(ledger: &mut Ledger, facts: impl IntoIterator<Item = Fact>) -> usize {
+    let applied = facts.into_iter().filter(|fact| {
+        let is_news = ledger.is_news(fact);
+        ledger.apply(at(2), fact.clone());
+        is_news
+    });
+    applied.count()
+}
+
+#[test]
+fn h02_what_is_kept_of_strangers_weighs_every_byte_and_is_written_up_to_a_limit() {
+    let mut ledger = ledger(true, &["m1"]);
+    let stranger = |n: usize| {
+        let mut row = row("m1", SubmissionStatus::Fail, &[]);
+        row.error_message = Some("x".repeat(100_000));
+        event(&format!("J{n}"), row)
+    };
+    // 8 MiB, and not one event more.
+    assert_eq!(news(&mut ledger, (0..200).map(stranger)), 83);
+    assert_eq!(ledger.events.foreign, 200 - 83);
+    // The run's own mark is remembered, whatever pushes its event out.
+    let Fact::Event(mut marked) = stranger(1_000) else { panic!() };
+    marked.correlation = Some(Correlation { run: RunId::new("run").unwrap(), batch: 0 });
+    assert_eq!(news(&mut ledger, [Fact::Event(marked)]), 1);
+    assert_eq!(news(&mut ledger, (200..400).map(stranger)), 0);
+    let fault = Fault::new(ErrorKind::Unavailable, "Timeout", "lost");
+    assert!(!ledger.is_submitted());
+    ledger.apply(at(3), Fact::OutcomeUnknown { batch: 0, fault });
+    assert!(ledger.is_submitted(), "the mark told of the job");
+}
+
+#[test]
+fn h03_useless_events_of_our_own_media_are_no_news() {
+    let mut ledger = ledger(true, &["m1", "m2", "m3"]);
+    ledger.apply(at(1), submitted("J"));
+    let text = |id: &str, status, n: usize| {
+        let mut row = row(id, status, &[]);
+        row.error_message = Some(format!("text {n}"));
+        row
+    };
+    let odd = || SubmissionStatus::Pending(Some("odd".into()));
+    let fails = (0..300).map(|n| unsigned("J", text("m1", SubmissionStatus::Fail, n)));
+    assert_eq!(news(&mut ledger, fails), 1);
+    assert_eq!(news(&mut ledger, (0..300).map(|n| event("J", text("m2", odd(), n)))), 1);
+    let not_asked_for = (0..300).map(|n| event("J", text("mX", odd(), n)));
+    assert_eq!(news(&mut ledger, not_asked_for), 0);
+    let names = |first: usize| {
+        let ids: Vec<String> = (first..first + 1_000).map(|n| format!("T{n}")).collect();
+        unsigned("J", success("m3", &ids.iter().map(String::as_str).collect::<Vec<_>>()))
+    };
+    assert_eq!(news(&mut ledger, [0, 500, 1_500, 2_500].map(names)), 3, "2,000 tasks");
+    assert_eq!(ledger.progress().tasks, 2_000);
+    let mut hint = unsigned("J", success("m3", &[]));
+    if let Fact::Event(event) = &mut hint {
+        event.row = None;
+    }
+    assert_eq!(news(&mut ledger, [hint]), 0);
+    let warnings = ledger.take_notices();
+    let warnings = warnings.iter().filter(|notice| matches!(notice, Notice::Warning { .. }));
+    assert_eq!(warnings.count(), 1, "one status word, however often");
+}
+
+#[test]
+fn h03_events_that_name_a_little_more_each_time_come_to_an_end() {
+    let mut ledger = ledger(true, &["m1", "m2"]);
+    ledger.apply(at(1), submitted("J"));
+    let long = |n: usize| {
+        let mut row = success("m1", &[&format!("T{n}")]);
+        row.urls = vec![format!("https://a.test/{n}/{}", "u".repeat(100_000))];
+        row
+    };
+    assert_eq!(
+        news(&mut ledger, (0..100).map(|n| unsigned("J", long(n)))),
+        3,
+        "256 KiB, and the one that crosses it"
+    );
+    assert_eq!(news(&mut ledger, (0..100).map(|n| event("J", long(n)))), 1, "one of a known sender");
+}
+
+#[test]
+fn strangers_add_no_end_of_media_to_a_job_that_is_waited_for() {
+    let mut settings = settings(true);
+    settings.lookup = LookupAfter::Never;
+    let mut ledger = Ledger::for_jobs(settings, &WaitRequest::new([job("J")]));
+    let facts = (0..1_000).map(|n| unsigned("J", success(&format!("m{n}"), &["T"])));
+    assert_eq!((news(&mut ledger, facts), ledger.progress().media), (100, 100));
+}
+
+#[test]
+fn events_that_say_the_same_again_do_not_hold_a_job_of_others_open() {
+    let mut settings = settings(true);
+    settings.lookup = LookupAfter::Never;
+    let mut ledger = Ledger::for_jobs(settings, &WaitRequest::new([job("J")]));
+    for second in 1..12 {
+        ledger.apply(at(second), event("J", success("m1", &["T1"])));
+        ledger.apply(at(second), seen("T1", TaskStatus::Complete));
+        due(&mut ledger, at(second));
+    }
+    assert!(ledger.is_settled());
+}
