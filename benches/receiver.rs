@@ -78,21 +78,6 @@ async fn main() {
     listener.close().await;
 }
 
-<<<<<<< HEAD
-fn cloud(url: &str) -> Emulator {
-    let mut options = HttpOptions::default();
-    options.proxy_from_environment = false;
-    let scenario = Scenario::new()
-        .with(|scenario| scenario.seed = Some(1))
-        // The service's own pace would be measured instead of the receiver's.
-        .with_rate("RefreshMediaPlayUrls", 0.0)
-        .with_rate("GetMediaRefreshJobs", 0.0)
-        .with_callback(url, Some(KEY))
-        .with_job_delay(JOB_DELAY)
-        .with_urls_per_media(1)
-        .with_task_duration(Duration::from_secs(1));
-    Emulator::new(scenario).with_event_transport(Arc::new(HttpTransport::new(&options).unwrap()))
-=======
 fn cloud() -> Emulator {
     let silent = EventScript { lost: true, ..EventScript::default() };
     Emulator::new(
@@ -106,7 +91,6 @@ fn cloud() -> Emulator {
             .with_urls_per_media(1)
             .with_task_duration(Duration::from_secs(1)),
     )
->>>>>>> db4145d7d26ecc819691f8fe578e4fba71560577
 }
 
 /// The events of all media as they go out over each connection.
