@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use vod_refresh::run::ReportedError;
 use vod_refresh::{Error, ErrorKind, Outcome};
 
-use crate::advice::hint;
+use crate::advice::{RAISE_FILE_LIMIT, hint};
 use crate::formatting::escape_control;
 
 /// A result of the command line.
@@ -137,8 +137,12 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let mut lines = message_and_causes(&error);
-        lines.extend(hint_line(error.kind(), error.code().unwrap_or_default()));
-        Self { code: ExitCode::of_kind(error.kind()), lines }
+        let code = match ExitCode::of_kind(error.kind()) {
+            ExitCode::Internal if lacks_files(&lines) => ExitCode::Config,
+            code => code,
+        };
+        lines.extend(hint_line(error.kind(), error.code().unwrap_or_default(), &lines));
+        Self { code, lines }
     }
 }
 
@@ -181,12 +185,19 @@ pub(crate) fn lines_of_reported(error: &ReportedError, outcome: Outcome) -> Vec<
         // The hint follows the error's code alone: nobody is at fault for a deadline or a signal.
         _ => ErrorKind::Rejected,
     };
-    lines.extend(hint_line(kind, &error.code));
+    lines.extend(hint_line(kind, &error.code, &lines));
     lines
 }
 
-fn hint_line(kind: ErrorKind, code: &str) -> Option<String> {
-    hint(kind, code).map(|hint| format!("  hint: {hint}"))
+/// The hint below the `lines` of an error.
+fn hint_line(kind: ErrorKind, code: &str, lines: &[String]) -> Option<String> {
+    let hint = if lacks_files(lines) { Some(RAISE_FILE_LIMIT) } else { hint(kind, code) };
+    hint.map(|hint| format!("  hint: {hint}"))
+}
+
+/// Whether the system gave this process no more files: EMFILE, or ENFILE for all processes together.
+fn lacks_files(lines: &[String]) -> bool {
+    lines.iter().any(|line| line.contains("(os error 24)") || line.contains("(os error 23)"))
 }
 
 #[cfg(test)]
