@@ -223,11 +223,11 @@ async fn ask_in_order(context: &Context) -> Explanation {
 }
 
 fn nothing_found(steps: &[Step], profile: Option<NamedProfile>) -> Error {
-    let reasons = steps.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     match profile {
         Some(NamedProfile { name, by, .. }) => {
-            config_error(format!("there is no profile {name:?}, which {by} names ({reasons})"))
+            config_error(format!("there is no profile {name:?}, which {by} names"))
         }
-        None => config_error(format!("no credentials found ({reasons})")).with_code("NoCredentials"),
+        None => config_error("no credentials found").with_code("NoCredentials"),
     }
+    .with_points(steps.iter().map(ToString::to_string).collect())
 }

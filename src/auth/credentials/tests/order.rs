@@ -130,7 +130,7 @@ async fn finding_nothing_says_where_one_looked_and_what_was_there() {
         "ALIBABA_CLOUD_CREDENTIALS_URI is not set",
         "no metadata service: cannot connect to 100.100.100.200",
     ] {
-        assert!(error.message().contains(words), "{error} lacks {words:?}");
+        assert!(error.to_string().contains(words), "{error} lacks {words:?}");
     }
 }
 
