@@ -76,6 +76,7 @@ struct Details {
     kind: ErrorKind,
     fate: Fate,
     message: String,
+    points: Vec<String>,
     action: Option<&'static str>,
     code: Option<String>,
     request_id: Option<RequestId>,
@@ -90,6 +91,7 @@ impl Error {
             kind,
             fate: Fate::NotActed,
             message: message.into(),
+            points: Vec::new(),
             action: None,
             code: None,
             request_id: None,
@@ -116,6 +118,13 @@ impl Error {
     #[must_use]
     pub(crate) fn with_message_suffix(mut self, suffix: &str) -> Self {
         self.0.message.push_str(suffix);
+        self
+    }
+
+    /// Sets the points in which the message goes on: each place that was looked at, for one.
+    #[must_use]
+    pub fn with_points(mut self, points: Vec<String>) -> Self {
+        self.0.points = points;
         self
     }
 
@@ -171,7 +180,12 @@ impl Error {
         self.0.fate
     }
 
-    /// What happened, without action, code and request id.
+    /// The points in which the message goes on. As one text they stand behind it in parentheses.
+    pub fn points(&self) -> &[String] {
+        &self.0.points
+    }
+
+    /// What happened, without points, action, code and request id.
     pub fn message(&self) -> &str {
         &self.0.message
     }
@@ -207,6 +221,9 @@ impl fmt::Display for Error {
             write!(f, "{code}: ")?;
         }
         f.write_str(&details.message)?;
+        if !details.points.is_empty() {
+            write!(f, " ({})", details.points.join("; "))?;
+        }
         if let Some(id) = &details.request_id {
             write!(f, " (request id {id})")?;
         }

@@ -5,7 +5,7 @@
 //!
 //! [`DefaultCredentials`] asks the sources that the vendor's tools ask: `chain` has the order and knows the sources
 //! (`files` with `profile`, `variables`, `metadata`); no source knows the chain. What several sources need lies below
-//! them: `sts` (roles), `command` (programs), `temporary_key` (the JSON of a temporary key), `context` (what a source is
+//! them: `sts` (roles), `command` and `process` (programs), `temporary_key` (the JSON of a temporary key), `context` (what a source is
 //! given and answers). [`Environment`] is all that they can touch, so that a test scripts it. [`CachedCredentials`] renews
 //! what they found, one renewal at a time.
 
@@ -16,6 +16,7 @@ mod context;
 mod environment;
 mod files;
 mod metadata;
+mod process;
 mod profile;
 mod sts;
 mod temporary_key;
@@ -27,6 +28,7 @@ mod tests;
 pub use self::cached::CachedCredentials;
 pub use self::chain::{DefaultCredentials, Explanation, Step, Verdict};
 pub use self::context::CredentialOptions;
-pub use self::environment::{Environment, FileText, ProcessOutput};
+pub use self::environment::{Environment, FileText};
+pub use self::process::ProcessOutput;
 pub use self::variables::{EnvironmentCredentials, KEY_ID_VARIABLE, SECRET_VARIABLE, TOKEN_VARIABLE};
 pub use super::credential::{Credential, CredentialProvider, StaticCredentials};

@@ -5,6 +5,7 @@ use http::{HeaderMap, Response};
 use serde::de::IgnoredAny;
 
 use crate::auth::redact;
+use crate::ids::masked_address;
 
 /// Most characters of a foreign text that are quoted.
 const MAX_QUOTED_CHARS: usize = 80;
@@ -41,7 +42,7 @@ pub(super) fn describe_foreign(response: &Response<Bytes>, message: &str, secret
     let quoted = |text: &str| quoted(text, |text| redact::hidden(text, secrets.iter().copied()));
     let status = response.status().as_u16();
     let to = match header(response.headers(), "location") {
-        Some(location) => format!(" to {}", quoted(&bare_address(location))),
+        Some(location) => format!(" to {}", quoted(&masked_address(location))),
         None => String::new(),
     };
     let body = without_byte_order_mark(response.body());
@@ -49,21 +50,16 @@ pub(super) fn describe_foreign(response: &Response<Bytes>, message: &str, secret
         "" => title(body).map(|title| format!(", titled \"{}\"", quoted(&title))),
         message => Some(format!(", that says \"{}\"", quoted(redact::split_at_string_to_sign(message).0))),
     };
-    format!("HTTP {status}{to} with {}{}", kind_of_body(body), name.unwrap_or_default())
+    let what = match status {
+        407 => ", a proxy that asks for a user name and password,",
+        414 => ", something on the way that takes no URL of this length,",
+        _ => "",
+    };
+    format!("HTTP {status}{to}{what} with {}{}", kind_of_body(body), name.unwrap_or_default())
 }
 
 pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-/// A redirect's address without user, password and query: it may repeat the query that was signed.
-fn bare_address(location: &str) -> String {
-    let end = location.to_ascii_lowercase().find("%3f").unwrap_or(location.len());
-    let bare = location[..end].split(['?', '#']).next().unwrap_or_default();
-    let Some((scheme, rest)) = bare.split_once("//") else { return bare.to_owned() };
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    format!("{scheme}//{host}{path}")
 }
 
 /// The title of an HTML page.

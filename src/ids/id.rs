@@ -35,6 +35,10 @@ pub enum InvalidId {
     Comma,
     /// A control character; holds it.
     Control(char),
+    /// In an id that a person gave: a character that the service puts into none; holds it.
+    Foreign(char),
+    /// In an id that a person gave: no id, but what a list or a table has beside its ids.
+    Word,
 }
 
 impl fmt::Display for InvalidId {
@@ -45,6 +49,9 @@ impl fmt::Display for InvalidId {
             Self::Blank => f.write_str("has a blank in it"),
             Self::Comma => f.write_str("has a comma in it"),
             Self::Control(c) => write!(f, "has the control character U+{:04X} in it", u32::from(*c)),
+            Self::Foreign(c) if c.is_ascii() => write!(f, "has `{c}` in it, which no id has"),
+            Self::Foreign(c) => write!(f, "has the character U+{:04X} in it, which no id has", u32::from(*c)),
+            Self::Word => f.write_str("is no id"),
         }
     }
 }
@@ -66,6 +73,23 @@ fn check(text: &str, limit: usize) -> Result<(), InvalidId> {
     }
     if text.len() > limit {
         return Err(InvalidId::TooLong { bytes: text.len(), limit });
+    }
+    Ok(())
+}
+
+/// Checks a text that a person gave, more strictly than what the service says: the service makes its ids of ASCII letters and
+/// digits, and a media that was registered from elsewhere may have `-`, `_` and `.` in it.
+pub(super) fn check_given(text: &str, limit: usize) -> Result<(), InvalidId> {
+    check(text, limit)?;
+    let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if let Some(foreign) = text.chars().find(|c| !plain(c)) {
+        return Err(InvalidId::Foreign(foreign));
+    }
+    // What programs write where there is no id; and rulers.
+    let nothing = ["null", "none", "nil", "undefined", "nan"];
+    let is_word = nothing.iter().any(|word| text.eq_ignore_ascii_case(word));
+    if is_word || !text.contains(|c: char| c.is_ascii_alphanumeric()) {
+        return Err(InvalidId::Word);
     }
     Ok(())
 }

@@ -328,10 +328,11 @@ impl ReportedError {
 impl From<&Error> for ReportedError {
     fn from(error: &Error) -> Self {
         let code = error.code().map_or_else(|| format!("{:?}", error.kind()), str::to_owned);
-        let message = match error.action() {
-            Some(action) => format!("{action}: {}", error.message()),
-            None => error.message().to_owned(),
-        };
+        let mut message = error.action().map_or_else(String::new, |action| format!("{action}: "));
+        message.push_str(error.message());
+        if !error.points().is_empty() {
+            message.push_str(&format!(" ({})", error.points().join("; ")));
+        }
         Self { code, message, request_id: error.request_id().cloned() }
     }
 }

@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::hash::Hash;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::ids::{JobId, MediaId};
+use crate::ids::{JobId, MediaId, masked_address};
 use crate::vod::{Filters, TaskType};
 
 /// Media to be purged or prefetched.
@@ -23,7 +23,9 @@ pub struct RefreshRequest {
     /// The caller's own text, returned in events and in the report.
     pub extend: Option<String>,
     /// The public URL that VOD is asked to call with the events, as `UserData.MessageCallback`. It works only where
-    /// the account has an HTTP callback configured that includes the event.
+    /// the account has an HTTP callback configured that includes the event. Written down, as a journal does it, it is without
+    /// its password and its query, which may hold a token; batches that such a run still has to send go without it.
+    #[serde(serialize_with = "without_secrets")]
     pub callback_url: Option<String>,
 }
 
@@ -61,6 +63,10 @@ impl RefreshRequest {
         self.callback_url = Some(url.into());
         self
     }
+}
+
+fn without_secrets<S: Serializer>(url: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    url.as_deref().map(masked_address).serialize(serializer)
 }
 
 /// Jobs that somebody else submitted, and what is known of their media.

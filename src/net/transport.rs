@@ -18,6 +18,7 @@ use hyper::body::Body;
 use tower_service::Service;
 
 use crate::error::{Error, ErrorKind, Fate};
+use crate::ids::masked_address;
 
 /// A boxed future that can move between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -111,9 +112,9 @@ impl From<TransportError> for Error {
     }
 }
 
-/// Host and port of a URI, as errors name them.
+/// Host and port of a URI, as errors name them: without a password before them.
 pub(crate) fn host_of(uri: &http::Uri) -> String {
-    uri.authority().map(ToString::to_string).unwrap_or_default()
+    uri.authority().map(|authority| masked_address(authority.as_str()).into_owned()).unwrap_or_default()
 }
 
 /// Sends `request` and waits `patience` at most for the whole answer.

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Correlation;
-use crate::ids::{MediaId, RunId};
+use crate::ids::{MediaId, RunId, is_masked_address};
 use crate::model::RefreshRequest;
 use crate::vod::{MAX_MEDIA_PER_CALL, RefreshMediaPlayUrls};
 
@@ -66,7 +66,7 @@ pub(crate) fn submission(
 /// `UserData` of batch `batch`: our mark and the caller's text, and the callback URL if there is one.
 pub(crate) fn user_data(request: &RefreshRequest, run: &RunId, batch: u32) -> String {
     let mut user_data = json!({ "Extend": extend(request, run, batch) });
-    if let Some(url) = &request.callback_url {
+    if let Some(url) = request.callback_url.as_ref().filter(|url| !is_masked_address(url)) {
         user_data["MessageCallback"] = json!({ "CallbackURL": url, "CallbackType": "http" });
     }
     user_data.to_string()

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::ids::masked_address;
 use crate::net::endpoint::checked_endpoint;
 
 /// Longest queue name. Source: `CreateQueue` (120 now, 256 in older texts: the longer one is accepted).
@@ -25,12 +26,16 @@ impl QueueUrl {
     pub fn parse(given: &str, allow_http: bool) -> Result<Self> {
         let usage = |why: &str| {
             let form = "https://ACCOUNT.mns.REGION.aliyuncs.com/queues/NAME";
-            Error::new(ErrorKind::Usage, format!("queue {given:?} {why}; the form is {form}"))
+            let shown = masked_address(given);
+            Error::new(ErrorKind::Usage, format!("queue {shown:?} {why}; the form is {form}"))
         };
         let given = given.trim();
+        if given.contains('@') {
+            return Err(usage("has a user name or password, which no queue takes"));
+        }
         let (scheme, rest) = given.split_once("://").ok_or_else(|| usage("is no http or https URL"))?;
         let (authority, path) = rest.split_once('/').ok_or_else(|| usage("names no queue"))?;
-        let origin = checked_endpoint(&format!("{scheme}://{authority}"), allow_http)?;
+        let origin = checked_endpoint("queue", &format!("{scheme}://{authority}"), allow_http)?;
         let name = path.strip_prefix("queues/").ok_or_else(|| usage("has no path /queues/NAME"))?;
         let name = name.strip_suffix('/').unwrap_or(name);
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';

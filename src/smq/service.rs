@@ -262,7 +262,10 @@ mod tests {
         let error = read(&response).unwrap_err();
         assert_eq!((error.kind(), error.code()), (ErrorKind::Unavailable, None));
         let text = error.message();
-        assert!(text.starts_with("HTTP 302 to https://portal.test/login with an HTML page"), "{text}");
+        assert!(
+            text.starts_with("HTTP 302 to https://portal.test/login?<secret> with an HTML page"),
+            "{text}"
+        );
         assert!(text.ends_with("titled \"Sign in\""), "{text}");
     }
 }

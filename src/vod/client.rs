@@ -95,11 +95,11 @@ impl ClientBuilder<VodSettings> {
     pub fn build(self) -> Result<VodClient> {
         let settings = &self.settings;
         let endpoint = match &settings.endpoint {
-            Some(given) => checked_endpoint(given, self.allow_http)?,
+            Some(given) => checked_endpoint("endpoint", given, self.allow_http)?,
             None => endpoint_of_region(settings.region.as_deref().unwrap_or(TASK_REGION))?,
         };
         let task_endpoint = match (&settings.task_endpoint, &settings.endpoint) {
-            (Some(given), _) => checked_endpoint(given, self.allow_http)?,
+            (Some(given), _) => checked_endpoint("task endpoint", given, self.allow_http)?,
             (None, Some(_)) => endpoint.clone(),
             (None, None) => endpoint_of_region(TASK_REGION)?,
         };

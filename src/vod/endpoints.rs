@@ -3,6 +3,7 @@
 //! Source: "Endpoints" of the VOD API (version 2017-03-21) and the endpoint map of the vendor's SDK.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::ids::masked_address;
 
 /// Regions that are served by the central name, as the vendor's SDK has it. No VOD service is documented there.
 const CENTRAL: &str = "\
@@ -22,7 +23,7 @@ pub(crate) const TASK_REGION: &str = "cn-shanghai";
 pub fn endpoint_of_region(region: &str) -> Result<String> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if region.is_empty() || region.len() > 63 || !region.chars().all(plain) {
-        let message = format!("{region:?} is no region id (such as cn-shanghai)");
+        let message = format!("{:?} is no region id (such as cn-shanghai)", masked_address(region));
         return Err(Error::new(ErrorKind::Usage, message));
     }
     Ok(match region {

@@ -197,12 +197,15 @@ mod tests {
     #[test]
     fn a_portal_is_named_by_its_address_and_title_without_what_is_secret() {
         let table = [
-            ("https://u:p@portal.test/login?url=%2F%3FSignature%3DMARK", "to https://portal.test/login with"),
+            (
+                "https://u:MARK@portal.test/login?url=%2F%3FSignature%3DMARK",
+                "to https://<secret>@portal.test/login?<secret> with",
+            ),
             (
                 "https://portal.test/go/http%3A%2F%2Fh%2F%3fSignature=MARK",
-                "to https://portal.test/go/http%3A%2F%2Fh%2F with",
+                "to https://portal.test/go/http%3A%2F%2Fh%2F<secret> with",
             ),
-            ("//portal.test#MARK", "to //portal.test with"),
+            ("//portal.test#MARK", "to //portal.test#<secret> with"),
             ("/login/MARK+SECRET", "to /login/<secret> with"),
         ];
         let page = "<html><head><TITLE lang=en>\n Sign in,\n MARK+SECRET \u{1b}[1m</TITLE></head></html>";

@@ -44,7 +44,11 @@ fn look(path: &'static str, text: &str, profile: Option<&str>, hides: bool) -> O
             false => Err(io::Error::from(io::ErrorKind::NotFound)),
         })
         .with_processes(|_| {
-            let output = ProcessOutput { success: true, stdout: format!("{PROGRAM_MARK} {{").into() };
+            let output = ProcessOutput {
+                success: true,
+                stdout: format!("{PROGRAM_MARK} {{").into(),
+                ..Default::default()
+            };
             Box::pin(async move { Ok(output) })
         })
         .with_transport(Arc::new(Echo));

@@ -41,7 +41,7 @@ fn check_faults(faults: &ListFaults, bytes: &[u8]) {
     let lines = 1 + bytes.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count();
     for text in &faults.shown {
         let rest = text.strip_prefix("ids.txt:").and_then(|rest| rest.split_once(": "));
-        let line = rest.and_then(|(line, _)| line.parse().ok());
+        let line = rest.and_then(|(place, _)| place.split_once(':')?.0.parse().ok());
         assert!(
             line.is_some_and(|line: usize| (1..=lines).contains(&line)),
             "{text} names no line of {lines}"
@@ -55,18 +55,52 @@ fn check_faults(faults: &ListFaults, bytes: &[u8]) {
 
 /// The same, written down as the manual says it; `None` if something in it is no id.
 fn by_the_book(text: &str) -> Option<Vec<MediaId>> {
-    let mut ids = Vec::new();
-    for line in text.strip_prefix('\u{feff}').unwrap_or(text).split(['\n', '\r']) {
+    let bare = |line: &'_ str| {
         let line = line.split_once('#').map_or(line, |(line, _)| line);
-        for word in line.split([',', ' ']).flat_map(|words| words.split(char::is_whitespace)) {
-            if !word.is_empty() {
-                ids.push(MediaId::new(word).ok()?);
-            }
+        line.trim_start_matches('\u{feff}').to_owned()
+    };
+    let lines: Vec<String> = text.split(['\n', '\r']).map(bare).collect();
+    let whole = lines.join("\n");
+    let is_array = whole.trim_start().starts_with('[');
+    if is_array && whole.matches('[').count() != whole.matches(']').count() {
+        return None;
+    }
+    let separates = |c: char| c == ',' || c.is_whitespace() || is_array && "[]".contains(c);
+    let words = |line: &str| -> Vec<String> {
+        line.split(separates).filter(|word| !word.is_empty()).map(without_quotes).collect()
+    };
+    let mut rows: Vec<_> = lines.iter().map(|line| words(line)).filter(|row| !row.is_empty()).collect();
+    if rows.first().is_some_and(|row| row.len() == 1 && is_column(&row[0])) {
+        rows.remove(0);
+    }
+    let mut ids = Vec::new();
+    for word in rows.concat() {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let has_letters = word.contains(|c: char| c.is_ascii_alphanumeric());
+        let is_nothing = ["null", "none", "nil", "undefined", "nan"].contains(&word.to_lowercase().as_str());
+        if is_column(&word) || !word.chars().all(plain) || !has_letters || is_nothing {
+            return None;
         }
+        ids.push(MediaId::new(word).ok()?);
     }
     let mut seen = HashSet::new();
     ids.retain(|id| seen.insert(id.clone()));
     Some(ids)
+}
+
+fn without_quotes(word: &str) -> String {
+    for quote in ['"', '\''] {
+        if word.len() > 1 && word.starts_with(quote) && word.ends_with(quote) {
+            return word[1..word.len() - 1].to_owned();
+        }
+    }
+    word.to_owned()
+}
+
+fn is_column(word: &str) -> bool {
+    let name = word.replace(|c: char| !c.is_ascii_alphanumeric(), "").to_lowercase();
+    let names = ["mediaid", "mediaids", "videoid", "videoids", "id", "ids", "jobid", "mediarefreshjobid"];
+    names.contains(&name.as_str())
 }
 
 /// A reader that gives one byte at a time.

@@ -285,3 +285,30 @@ async fn the_real_network_reaches_the_services_of_an_emulator_on_this_machine() 
     stop.cancel();
     served.await.unwrap();
 }
+
+/// H26: a program that asks for a code reaches the person at the terminal, on its standard input and at `/dev/tty`.
+#[cfg(target_os = "linux")]
+#[test]
+fn h26_a_program_that_asks_for_a_code_reaches_the_terminal() {
+    use crate::program::{Cloud, Home};
+    use crate::terminal::Terminal;
+    for (ask, read) in
+        [("printf 'code? ' >&2", "read code"), ("printf 'code? ' > /dev/tty", "read code < /dev/tty")]
+    {
+        let (cloud, home) = (Cloud::new(Scenario::new()), Home::new());
+        let printed = r#"{"mode":"AK","access_key_id":"testid","access_key_secret":"'$code'"}"#;
+        let script = format!("{ask}\n{read}\necho '{printed}'\n");
+        std::fs::write(home.path().join("keys.sh"), script).unwrap();
+        std::fs::create_dir(home.path().join(".aliyun")).unwrap();
+        let command = format!("/bin/sh {}", home.path().join("keys.sh").display());
+        let config =
+            serde_json::json!({"profiles": [{"name": "p", "mode": "External", "process_command": command}]});
+        std::fs::write(home.path().join(".aliyun/config.json"), config.to_string()).unwrap();
+        let line = ["refresh", "m1", "--no-wait", "--profile", "p", "--endpoint", &cloud.endpoint];
+        let (mut terminal, child) = Terminal::start(&home, 100, &line);
+        terminal.waits_for("code? ");
+        terminal.types("testsecret\n");
+        let (code, screen) = terminal.end(child);
+        assert_eq!(code, Some(0), "{ask}: {screen}");
+    }
+}

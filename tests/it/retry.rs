@@ -23,6 +23,34 @@ fn throttle(status: u16, code: &str) -> Fault {
     Fault::Throttle { code: code.into(), status, retry_after_ms: None, retry_after_s: None }
 }
 
+/// H43: nothing was submitted, so nothing timed out, and the service was left in peace.
+#[tokio::test(start_paused = true)]
+async fn h43_submissions_that_are_always_throttled_end_as_unavailable_after_few_requests() {
+    let fault = FaultRule::on(SUBMIT, throttle(503, "Throttling")).times(10_000);
+    let bed = Bed::new(Scenario::new().with_fault(fault))
+        .with_options(|options| options.timeout = Duration::from_secs(30))
+        .with_faults_that_may_miss();
+    let report = bed.refresh((0..60).map(|n| format!("m{n}"))).await;
+    assert_eq!(report.outcome, Outcome::Unavailable);
+    assert_eq!(report.error.as_ref().unwrap().code, "Throttling");
+    for (id, state, code) in states(&report) {
+        assert_eq!((state, code.as_deref()), ("not_submitted", Some("Throttling")), "{id}");
+    }
+    let secs = bed.elapsed().as_secs();
+    assert!(bed.submits() <= 30 && (30..34).contains(&secs), "{} requests in {secs} s", bed.submits());
+}
+
+/// H43, where one batch got through: work goes on, so it is a deadline.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_is_a_timeout_where_something_was_submitted() {
+    let fault = FaultRule::on(SUBMIT, throttle(503, "Throttling")).skip(1).times(10_000);
+    let bed = Bed::new(Scenario::new().with_fault(fault).with_task_duration(Duration::from_secs(600)))
+        .with_options(|options| options.timeout = Duration::from_secs(30))
+        .with_faults_that_may_miss();
+    let report = bed.refresh((0..60).map(|n| format!("m{n}"))).await;
+    assert_eq!(report.outcome, Outcome::Timeout);
+}
+
 #[tokio::test(start_paused = true)]
 async fn throttling_in_every_dress_is_waited_out_with_growing_gaps() {
     let scenario = Scenario::new()

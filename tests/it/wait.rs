@@ -73,3 +73,17 @@ async fn a_run_that_timed_out_can_be_followed_up() {
     let report = bed.refresher().wait_for(&request).await.unwrap();
     assert_eq!((report.outcome, bed.submits()), (Outcome::Complete, 1));
 }
+
+/// Media that a lookup shows as failed have been shown: with them, the job is whole.
+#[tokio::test(start_paused = true)]
+async fn a_job_whose_media_are_expected_and_failed_ends() {
+    let scenario = scenario(&["m1", "m2"]).with_media("m1", MediaScript::failing("Bad", "no"));
+    let bed = Bed::new(scenario);
+    let named = ["m1", "m2"].map(|id| id.parse().unwrap());
+    let request = || WaitRequest::new(["J1".parse().unwrap()]);
+    for request in [request().with_expect(2), request().with_media(named)] {
+        let report = bed.refresher().wait_for(&request).await.unwrap();
+        assert_eq!(report.outcome, Outcome::Partial, "{request:?}");
+    }
+    assert!(bed.elapsed().as_secs() < 120, "{:?}", bed.elapsed());
+}

@@ -1,7 +1,7 @@
 //! The order in which the sources are asked, and why each gave nothing.
 //!
-//! A profile that somebody named goes first and alone: if it is missing, that is an error, never a reason to sign as
-//! somebody else. Otherwise: environment, OIDC, `config.json`, `credentials.ini` or `credentials`, the credentials URI,
+//! A profile that an option names goes first and alone, and one that a variable names comes after the keys of the environment:
+//! if it is missing, that is an error, never a reason to sign as somebody else. Otherwise: environment, OIDC, `config.json`, `credentials.ini` or `credentials`, the credentials URI,
 //! and the instance role last, because it is there without anybody's asking for it and costs a second where it is not.
 //! The vendor's SDKs ask the URI after the instance role; a URI is always meant, a role may be the machine's.
 
@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use tracing::debug;
 
 use super::cached::CachedCredentials;
-use super::context::{Context, CredentialOptions, Finding, config_error};
+use super::context::{Context, CredentialOptions, Finding, NamedProfile, config_error};
 use super::environment::Environment;
 use super::{files, metadata, variables};
 use crate::auth::credential::{Credential, CredentialProvider};
@@ -22,7 +22,7 @@ use crate::net::transport::BoxFuture;
 
 /// Finds credentials where the vendor's tools find them, and keeps them alive.
 ///
-/// The order: the profile that was named; else environment, OIDC role (RRSA, CI), `~/.aliyun/config.json`,
+/// The order: the profile that an option names; else environment, OIDC role (RRSA, CI), `~/.aliyun/config.json`,
 /// `~/.alibabacloud/credentials.ini` or `credentials`, `ALIBABA_CLOUD_CREDENTIALS_URI`, the ECS instance's role. What is
 /// broken stops the search. Files are read, never written. Clones share what was found.
 ///
@@ -45,6 +45,20 @@ impl DefaultCredentials {
         let context = Arc::new(Context::new(environment, options));
         let cached = Arc::new(CachedCredentials::new(context.clone()).with_clock(clock));
         Self { context, cached }
+    }
+
+    /// The region of the profile that the credential would come from, if it is one that names a region: the vendor's command line
+    /// works there. Reads files and asks nobody; what is broken in them is for the credential itself to say.
+    pub fn region(&self) -> Option<String> {
+        let (context, named) = (&self.context, self.context.named_profile());
+        let is_alone = named.as_ref().is_some_and(|named| named.is_alone);
+        let in_environment = variables::key_pair(context)
+            .map_or(true, |found| matches!(found, Finding::Found(_)))
+            || variables::has_oidc_role(context);
+        if in_environment && !is_alone {
+            return None;
+        }
+        files::region(context, named.as_ref().map(|named| named.name.as_str()))
     }
 
     /// Asks every source anew, past what is cached, and says what each answered. No secret is in it. Cancel safe.
@@ -93,6 +107,11 @@ impl Source {
     /// Whether it knows profiles. Where one is named, no other source is asked.
     fn has_profiles(self) -> bool {
         matches!(self, Self::CliConfig | Self::Ini)
+    }
+
+    /// Whether variables alone hold it: then somebody gave it to this very process.
+    fn is_in_environment(self) -> bool {
+        matches!(self, Self::Environment | Self::Oidc)
     }
 
     async fn ask(self, context: &Context, profile: Option<&str>) -> Result<Finding> {
@@ -166,17 +185,23 @@ pub struct Explanation {
 /// Asks the sources in order; the first that has something to say ends it.
 async fn ask_in_order(context: &Context) -> Explanation {
     let profile = context.named_profile();
-    let name = profile.as_ref().map(|(name, _)| name.as_str());
+    let name = profile.as_ref().map(|named| named.name.as_str());
+    let is_alone = profile.as_ref().is_some_and(|named| named.is_alone);
     let mut steps = Vec::new();
     let mut outcome = None;
     for (source, source_name) in ORDER {
-        if name.is_some() && !source.has_profiles() {
+        // A missing profile that somebody named ends it.
+        if name.is_some() && !source.has_profiles() && (is_alone || !source.is_in_environment()) {
             continue;
         }
         let mut step = Step { source: source_name, verdict: Verdict::NotAsked };
         if outcome.is_none() {
             step.verdict = match source.ask(context, name).await {
                 Ok(Finding::Found(credential)) => {
+                    if let Some(named) = profile.as_ref().filter(|_| !source.has_profiles()) {
+                        let NamedProfile { name, by, .. } = named;
+                        debug!("credentials: {source_name} goes before profile {name:?}, which {by} names");
+                    }
                     let (key_id, from) = (credential.key_id.clone(), credential.source.clone());
                     let verdict = Verdict::Found { key_id, from, expires: credential.expires };
                     outcome = Some(Ok(credential));
@@ -197,12 +222,12 @@ async fn ask_in_order(context: &Context) -> Explanation {
     Explanation { steps, outcome }
 }
 
-fn nothing_found(steps: &[Step], profile: Option<(String, &'static str)>) -> Error {
-    let reasons = steps.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+fn nothing_found(steps: &[Step], profile: Option<NamedProfile>) -> Error {
     match profile {
-        Some((name, by)) => {
-            config_error(format!("there is no profile {name:?}, which {by} names ({reasons})"))
+        Some(NamedProfile { name, by, .. }) => {
+            config_error(format!("there is no profile {name:?}, which {by} names"))
         }
-        None => config_error(format!("no credentials found ({reasons})")).with_code("NoCredentials"),
+        None => config_error("no credentials found").with_code("NoCredentials"),
     }
+    .with_points(steps.iter().map(ToString::to_string).collect())
 }

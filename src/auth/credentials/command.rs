@@ -1,7 +1,8 @@
 //! A program that prints a credential.
 //!
-//! It is started without a shell, with our environment and no input, and has ten seconds. What it prints is as good as
-//! a secret: it is read, and never shown, not even where it makes no sense.
+//! It is started without a shell and with our environment, and has a minute, since it may ask a person for a code. What it
+//! prints is as good as a secret: it is read, and never shown, not even where it makes no sense. Its words on standard error are
+//! shown where it fails, without what looks like a secret.
 
 use std::time::Duration;
 
@@ -9,14 +10,20 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use super::context::{Context, config_error};
+use super::process::ProcessOutput;
 use super::temporary_key;
 use crate::auth::credential::Credential;
 use crate::error::Result;
+use crate::ids::masked_address;
 
-/// The vendor's SDKs wait a minute; a deploy does not want to.
-const LIMIT: Duration = Duration::from_secs(10);
+/// The vendor's SDKs wait as long.
+const LIMIT: Duration = Duration::from_secs(60);
 /// `1` or `true`: no program is started, whatever a profile says.
 const DISABLED_VARIABLE: &str = "ALIBABA_CLOUD_DISABLE_EXTERNAL_PROCESS";
+/// Most characters of a program's words that are shown: the last ones, where its reason stands.
+const MAX_WORDS_SHOWN: usize = 500;
+/// A word of so many characters may be a key or a token. The vendor's secrets have 30.
+const MIN_SECRET_CHARS: usize = 20;
 
 /// Runs `command`, which stands in `setting` (`process_command of profile "x" of /home/u/.aliyun/config.json`).
 pub(super) async fn credential_of(context: &Context, command: &str, setting: &str) -> Result<Credential> {
@@ -28,12 +35,45 @@ pub(super) async fn credential_of(context: &Context, command: &str, setting: &st
     // Dropping the run kills the process.
     let output = tokio::time::timeout(LIMIT, context.environment.run(command))
         .await
-        .map_err(|_| broken("the process did not end within 10 s and was killed"))?
-        .map_err(|error| broken(&format!("the process can't be run: {}", error.kind())))?;
-    if !output.success {
-        return Err(broken("the process failed"));
+        .map_err(|_| broken(&format!("the process did not end within {} s and was killed", LIMIT.as_secs())))?
+        .map_err(|error| broken(&format!("the process can't be run: {error}")))?;
+    let read = match output.success {
+        true => read(&output.stdout),
+        false => Err(format!("the process failed ({})", output.status)),
+    };
+    read.map_err(|why| broken(&format!("{why}{}", words_of(&output))))
+}
+
+/// What the process said on standard error, as it may be shown; empty if it said nothing.
+fn words_of(output: &ProcessOutput) -> String {
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let mut lines = Vec::new();
+    for line in stderr.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let mut is_named = false;
+        let words = line.split_whitespace().map(|word| {
+            let hide = is_named || looks_secret(word, &stdout);
+            let name = word.to_ascii_lowercase();
+            is_named = ["secret:", "token:", "password:", "key:"].iter().any(|end| name.ends_with(end));
+            if hide { "<secret>".into() } else { masked_address(word) }
+        });
+        lines.push(words.collect::<Vec<_>>().join(" "));
     }
-    read(&output.stdout).map_err(|why| broken(&why))
+    let words = lines.join(" | ");
+    let skipped = words.chars().count().saturating_sub(MAX_WORDS_SHOWN);
+    match (words.is_empty(), skipped) {
+        (true, _) => String::new(),
+        (_, 0) => format!("; it says: {words}"),
+        (_, skipped) => format!("; it says: …{}", words.chars().skip(skipped).collect::<String>()),
+    }
+}
+
+/// Whether a word may be a key or a token: it stands in what the process printed, or is long and mixed as those are.
+fn looks_secret(word: &str, printed: &str) -> bool {
+    let bare = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    let has = |kind: fn(char) -> bool| bare.contains(kind);
+    let is_mixed = has(|c| c.is_ascii_digit()) && has(|c| c.is_ascii_alphabetic());
+    let is_path = ["/", "./", "~/", "\"/", "'/"].iter().any(|start| word.starts_with(start));
+    bare.len() >= 4 && printed.contains(bare) || bare.len() >= MIN_SECRET_CHARS && is_mixed && !is_path
 }
 
 /// Reads `{"mode": "AK" | "StsToken", "access_key_id": …, "access_key_secret": …, "sts_token": …, "expiration": …}`.
@@ -140,6 +180,28 @@ mod tests {
             let error = read(text.as_bytes()).unwrap_err();
             assert!(error.contains(why) && !error.contains("MARK"), "{error}");
         }
+    }
+
+    /// H26.
+    #[test]
+    fn h26_words_are_shown_without_what_looks_like_a_secret() {
+        let said = |stdout: &str, stderr: &str| {
+            words_of(&ProcessOutput { stdout: stdout.into(), stderr: stderr.into(), ..Default::default() })
+        };
+        assert_eq!(said("{}", " \n"), "");
+        for (stderr, shown) in [
+            ("login first:\n  run `sso login`\n", "login first: | run `sso login`"),
+            ("no file /home/me/Projects2026/conf.json", "no file /home/me/Projects2026/conf.json"),
+            ("GET https://u:MARK@h/p?t=MARK failed", "GET https://<secret>@h/p?<secret> failed"),
+            ("token=MARK secret: MARK", "token=<secret> secret: <secret>"),
+            ("got 'a1B2c3D4e5F6g7H8i9J0k'", "got <secret>"),
+            ("half of printed1 came", "half of <secret> came"),
+        ] {
+            assert_eq!(said("{\"s\":\"printed1\"}", stderr), format!("; it says: {shown}"));
+        }
+        let long = said("", &"é ".repeat(MAX_WORDS_SHOWN));
+        assert_eq!(long.chars().count(), "; it says: …".chars().count() + MAX_WORDS_SHOWN);
+        assert!(!said("", &"é".repeat(MAX_WORDS_SHOWN)).contains('…'), "at the limit nothing is left out");
     }
 
     #[test]

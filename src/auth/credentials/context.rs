@@ -14,7 +14,8 @@ const PROFILE_VARIABLE: &str = "ALIBABA_CLOUD_PROFILE";
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct CredentialOptions {
-    /// This profile and nothing else; the variable `ALIBABA_CLOUD_PROFILE` counts where it is `None`.
+    /// This profile and nothing else. Where it is `None`, the variable `ALIBABA_CLOUD_PROFILE` says which profile counts; keys
+    /// and an OIDC role in the environment go before that one, as in the vendor's SDKs.
     pub profile: Option<String>,
     /// Timeouts, certificates and proxy for the token service and credentials services.
     pub http: HttpOptions,
@@ -50,12 +51,23 @@ impl Context {
     }
 
     /// The profile that was named, and by what.
-    pub(super) fn named_profile(&self) -> Option<(String, &'static str)> {
+    pub(super) fn named_profile(&self) -> Option<NamedProfile> {
         let option = self.options.profile.clone().filter(|name| !name.is_empty());
-        option
-            .map(|name| (name, "the profile option"))
-            .or_else(|| Some((self.environment.variable(PROFILE_VARIABLE)?, PROFILE_VARIABLE)))
+        let by_option = option.map(|name| NamedProfile { name, by: "the profile option", is_alone: true });
+        by_option.or_else(|| {
+            let name = self.environment.variable(PROFILE_VARIABLE)?;
+            Some(NamedProfile { name, by: PROFILE_VARIABLE, is_alone: false })
+        })
     }
+}
+
+/// A profile that somebody named.
+#[derive(Debug)]
+pub(super) struct NamedProfile {
+    pub(super) name: String,
+    pub(super) by: &'static str,
+    /// Nothing else is asked. A variable says no more than which profile counts where profiles are asked; it may be left over.
+    pub(super) is_alone: bool,
 }
 
 /// What a source answers.

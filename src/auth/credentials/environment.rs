@@ -7,14 +7,13 @@ use std::collections::HashSet;
 use std::fmt;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use tokio::io::AsyncReadExt as _;
 
+use super::process::{ProcessOutput, run_process};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::clock::{Clock, SystemClock};
 use crate::net::endpoint::is_loopback;
@@ -30,8 +29,6 @@ const METADATA_TIMEOUT: Duration = Duration::from_secs(1);
 const MAX_FILE: u64 = 1 << 20;
 /// No answer with credentials is longer, in bytes: a long token has a few thousand.
 const MAX_ANSWER: usize = 64 * 1024;
-/// What is read of a process's output, in bytes.
-const MAX_OUTPUT: u64 = 64 * 1024;
 
 /// A file as it was read.
 #[derive(Clone)]
@@ -40,15 +37,6 @@ pub struct FileText {
     pub text: String,
     /// Its permission bits, where the system has such.
     pub mode: Option<u32>,
-}
-
-/// What a process left behind.
-#[derive(Clone)]
-pub struct ProcessOutput {
-    /// Whether it ended with status 0.
-    pub success: bool,
-    /// Its standard output, cut after 64 KiB. As good as a secret.
-    pub stdout: Vec<u8>,
 }
 
 type ReadVariable = dyn Fn(&str) -> Option<String> + Send + Sync;
@@ -64,8 +52,8 @@ pub struct Environment {
     processes: Arc<RunProcess>,
     network: Network,
     clock: Arc<dyn Clock>,
-    /// The files that were warned of, since others can read them.
-    warned: Arc<Mutex<HashSet<PathBuf>>>,
+    /// What was warned of.
+    warned: Arc<Mutex<HashSet<String>>>,
 }
 
 impl Environment {
@@ -78,7 +66,7 @@ impl Environment {
             home: std::env::home_dir().filter(|home| !home.as_os_str().is_empty()),
             files: Arc::new(read_file),
             processes: Arc::new(|command| Box::pin(run_process(command))),
-            network: Network::Real(http.clone()),
+            network: Network::Real(Arc::new((http.clone(), OnceLock::new()))),
             ..Self::empty()
         }
     }
@@ -164,16 +152,22 @@ impl Environment {
     /// A file of secrets; `None` if it is not there. Warns once if others can read it.
     pub(super) fn secret_file(&self, path: &Path) -> Result<Option<String>> {
         let Some(file) = self.file(path)? else { return Ok(None) };
-        if let Some(mode) = file.mode.filter(|mode| mode & 0o044 != 0)
-            && self.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned())
-        {
-            let mode = mode & 0o777;
-            tracing::warn!(
-                "{} holds secrets and others can read it (mode {mode:04o}): chmod 600 it",
-                path.display()
-            );
+        if let Some(mode) = file.mode.filter(|mode| mode & 0o044 != 0) {
+            let (path, mode) = (path.display(), mode & 0o777);
+            self.warn_once(format!(
+                "{path} holds secrets and others can read it (mode {mode:04o}): chmod 600 it"
+            ));
         }
         Ok(Some(file.text))
+    }
+
+    /// Warns of something that is found anew at each renewal.
+    pub(super) fn warn_once(&self, message: String) {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if !warned.contains(&message) {
+            tracing::warn!("{message}");
+            warned.insert(message);
+        }
     }
 
     /// A file; `None` if it is not there.
@@ -208,13 +202,22 @@ impl Environment {
         request: http::Request<Bytes>,
         limit: Duration,
     ) -> Result<TransportResult> {
-        let is_local = request.uri().host().is_some_and(is_loopback);
-        let adjust = |options: &mut HttpOptions| {
-            if is_local {
-                use_no_proxy(options);
+        if request.uri().host().is_some_and(is_loopback) {
+            return self.send_with(use_no_proxy, request, limit).await;
+        }
+        let Network::Real(real) = &self.network else {
+            return self.send_with(|_| (), request, limit).await;
+        };
+        let (options, shared) = &**real;
+        // Loading the system's certificates takes a while. Of two that begin at the same time, one is dropped.
+        let transport = match shared.get() {
+            Some(transport) => transport,
+            None => {
+                let made = HttpTransport::new(&with_short_answers(options))?;
+                shared.get_or_init(|| made)
             }
         };
-        self.send_with(adjust, request, limit).await
+        Ok(send_within(transport, request, limit).await)
     }
 
     /// Sends one request to the instance metadata service, wherever that is: at most a second of silence.
@@ -244,14 +247,20 @@ impl Environment {
                 Ok(Err(TransportError::new(Phase::Connect, host, message)))
             }
             Network::Given(transport) => Ok(send_within(&**transport, request, limit).await),
-            Network::Real(http) => {
-                let mut options = http.clone();
-                options.max_answer_bytes = options.max_answer_bytes.min(MAX_ANSWER);
+            Network::Real(real) => {
+                let mut options = with_short_answers(&real.0);
                 adjust(&mut options);
                 Ok(send_within(&HttpTransport::new(&options)?, request, limit).await)
             }
         }
     }
+}
+
+/// An answer with credentials is short.
+fn with_short_answers(options: &HttpOptions) -> HttpOptions {
+    let mut options = options.clone();
+    options.max_answer_bytes = options.max_answer_bytes.min(MAX_ANSWER);
+    options
 }
 
 /// A service on this machine is never reached through a proxy. No public authority vouches for it, so only certificates
@@ -273,8 +282,9 @@ impl fmt::Debug for Environment {
 enum Network {
     None,
     Given(Arc<dyn Transport>),
-    /// A client is made for each call: most runs need none, and the others one an hour.
-    Real(HttpOptions),
+    /// With the client that trusts the system's certificates, once one was needed. Others are made for each call, which costs
+    /// nothing.
+    Real(Arc<(HttpOptions, OnceLock<HttpTransport>)>),
 }
 
 fn read_file(path: &Path) -> io::Result<FileText> {
@@ -289,47 +299,4 @@ fn read_file(path: &Path) -> io::Result<FileText> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 1 MiB"));
     }
     Ok(FileText { text, mode })
-}
-
-/// Runs a program of this machine, without a shell. The future kills it when dropped.
-pub(super) async fn run_process(command: Vec<String>) -> io::Result<ProcessOutput> {
-    let (program, arguments) =
-        command.split_first().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-    let mut child = tokio::process::Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()?;
-    let mut stdout = Vec::new();
-    if let Some(pipe) = child.stdout.take() {
-        // A program that prints on for ever gets a closed pipe and ends.
-        pipe.take(MAX_OUTPUT).read_to_end(&mut stdout).await?;
-    }
-    Ok(ProcessOutput { success: child.wait().await?.success(), stdout })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[cfg(unix)]
-    #[tokio::test]
-    async fn a_real_process_is_run_without_a_shell() {
-        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        let output = run_process(words(&["/bin/echo", "$HOME"])).await.unwrap();
-        assert!(output.success);
-        assert_eq!(output.stdout, b"$HOME\n");
-        assert!(!run_process(words(&["/bin/sh", "-c", "exit 3"])).await.unwrap().success);
-        assert!(run_process(words(&["/no/such/program"])).await.is_err());
-    }
-
-    #[cfg(unix)]
-    #[tokio::test]
-    async fn a_process_that_prints_for_ever_is_cut_off() {
-        let words = ["/bin/sh", "-c", "while :; do echo yyyyyyyyyyyyyyyy; done"];
-        let output = run_process(words.iter().map(|word| (*word).to_owned()).collect()).await.unwrap();
-        assert_eq!(output.stdout.len() as u64, MAX_OUTPUT);
-    }
 }

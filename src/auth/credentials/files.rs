@@ -57,8 +57,11 @@ pub(super) async fn cli_config(context: &Context, named: Option<&str>) -> Result
         return absent(format!("{shown} does not exist"));
     };
     let config = CliConfig::read(path, &text)?;
-    let current = config.document.get("current").and_then(Value::as_str).filter(|name| !name.is_empty());
+    let current = config.current();
     let name = named.or(current).unwrap_or(DEFAULT_NAME);
+    if config.names().filter(|other| *other == name).count() > 1 {
+        context.environment.warn_once(format!("{shown} has profile {name:?} twice: the first one counts"));
+    }
     match config.profile(name)? {
         // The `aliyun` command writes a profile without keys when it is first called.
         Some(profile) if named.is_none() && profile.is_blank() => {
@@ -78,6 +81,19 @@ pub(super) async fn cli_config(context: &Context, named: Option<&str>) -> Result
     }
 }
 
+/// The region that the profile called `named` of `config.json` has, or else the file's current one.
+pub(super) fn region(context: &Context, named: Option<&str>) -> Option<String> {
+    if context.environment.is_on(CLI_DISABLED_VARIABLE) {
+        return None;
+    }
+    let paths = paths(context, CLI_FILE_VARIABLE, &[".aliyun/config.json"]);
+    let path = paths.first()?;
+    let text = context.environment.file(path).ok()??.text;
+    let config = CliConfig::read(path, &text).ok()?;
+    let name = named.or(config.current()).unwrap_or(DEFAULT_NAME);
+    config.profile(name).ok()??.text("region_id").ok()?
+}
+
 /// `config.json` as it was read.
 struct CliConfig<'a> {
     path: &'a Path,
@@ -87,6 +103,9 @@ struct CliConfig<'a> {
 impl<'a> CliConfig<'a> {
     fn read(path: &'a Path, text: &str) -> Result<Self> {
         let broken = |why: String| config_error(format!("{}: {why}", path.display()));
+        if text.trim_start_matches('\u{feff}').trim().is_empty() {
+            return Err(broken("it is empty: `aliyun configure` writes it anew".into()));
+        }
         // Syntax errors name line and column and quote nothing.
         match serde_json::from_str(text.trim_start_matches('\u{feff}')) {
             Ok(Value::Object(document)) => Ok(Self { path, document }),
@@ -95,7 +114,11 @@ impl<'a> CliConfig<'a> {
         }
     }
 
-    /// The profile of this name; names are compared exactly.
+    fn current(&self) -> Option<&str> {
+        self.document.get("current").and_then(Value::as_str).filter(|name| !name.is_empty())
+    }
+
+    /// The profile of this name; names are compared exactly, and of two alike the first counts, as for the vendor's tools.
     fn profile(&self, name: &str) -> Result<Option<Profile>> {
         let profiles = match self.document.get("profiles") {
             None | Some(Value::Null) => return Ok(None),

@@ -30,6 +30,17 @@ pub(super) const INI_KEYS: &[(&str, &str)] = &[
     ("oidc_token_file", "oidc_token_file_path"),
 ];
 
+/// Which mode a profile has that names none, by the fields that it has: the first that fits. Source: `AutoModeRecognition` of the
+/// vendor's command line.
+const MODES_BY_FIELDS: &[(&[&str], &str)] = &[
+    (&["access_key_id", "access_key_secret", "sts_token"], "StsToken"),
+    (&["access_key_id", "access_key_secret", "ram_role_arn"], "RamRoleArn"),
+    (&["access_key_id", "access_key_secret"], "AK"),
+    (&["ram_role_name"], "EcsRamRole"),
+    (&["process_command"], "External"),
+    (&["oidc_provider_arn", "oidc_token_file"], "OIDC"),
+];
+
 /// One profile's fields, by the names of `config.json`. Its errors name file, profile and field, never a value.
 pub(super) struct Profile {
     pub(super) name: String,
@@ -67,22 +78,39 @@ impl Profile {
         self.text(field)?.ok_or_else(|| self.field_error(field, "is missing"))
     }
 
-    /// A whole number above 0; 0 is as missing, as the `aliyun` command writes it.
+    /// A whole number above 0, also in quotes; 0 is as missing, as the `aliyun` command writes it.
     fn number(&self, field: &str) -> Result<Option<u64>> {
         match self.fields.get(field) {
             None | Some(Value::Null) => Ok(None),
             Some(value) => {
-                let number = value.as_u64().ok_or_else(|| self.field_error(field, "is no whole number"))?;
+                let written = || value.as_str().and_then(|text| text.trim().parse().ok());
+                let number = value
+                    .as_u64()
+                    .or_else(written)
+                    .ok_or_else(|| self.field_error(field, "is no whole number"))?;
                 Ok(Some(number).filter(|number| *number > 0))
             }
         }
     }
 
+    fn has(&self, field: &str) -> bool {
+        !matches!(self.text(field), Ok(None))
+    }
+
+    /// Its mode; where that is empty, the one that its fields are for, as the `aliyun` command takes it.
+    fn mode(&self) -> Result<String> {
+        let guess = || MODES_BY_FIELDS.iter().find(|(fields, _)| fields.iter().all(|field| self.has(field)));
+        match self.text("mode")? {
+            None if !self.is_section => guess().map(|(_, mode)| (*mode).to_owned()),
+            mode => mode,
+        }
+        .ok_or_else(|| self.field_error("mode", "is missing"))
+    }
+
     /// Whether it is the empty profile that the `aliyun` command begins with.
     pub(super) fn is_blank(&self) -> bool {
-        let is_empty = |field| matches!(self.text(field), Ok(None));
-        let is_pair = is_empty("mode") || self.fields.get("mode").is_some_and(|mode| mode == "AK");
-        is_pair && is_empty("access_key_id") && is_empty("access_key_secret")
+        let has_key = self.has("access_key_id") || self.has("access_key_secret");
+        !has_key && self.mode().map_or_else(|_| !self.has("mode"), |mode| mode == "AK")
     }
 
     fn key_pair(&self) -> Result<Credential> {
@@ -127,7 +155,7 @@ pub(super) async fn resolve(
     // Each takes on a role with the credential of the next one.
     let mut chain = Vec::new();
     let mut last = profile;
-    while last.need("mode")? == "ChainableRamRoleArn" {
+    while last.mode()? == "ChainableRamRoleArn" {
         let name = last.need("source_profile")?;
         chain.push(last);
         let names = chain.iter().map(|profile| profile.name.as_str()).collect::<Vec<_>>();
@@ -152,7 +180,7 @@ pub(super) async fn resolve(
 /// The credential that a profile gives by itself.
 async fn own_credential(context: &Context, profile: &Profile) -> Result<Credential> {
     let label = &profile.label;
-    match profile.need("mode")?.as_str() {
+    match profile.mode()?.as_str() {
         "AK" => profile.key_pair(),
         "StsToken" => profile.key_with_token(),
         "RamRoleArn" => {
@@ -183,7 +211,7 @@ async fn own_credential(context: &Context, profile: &Profile) -> Result<Credenti
         }
         mode @ ("CloudSSO" | "OAuth") => stored_session(context, profile, mode),
         mode @ ("RsaKeyPair" | "BearerToken" | "Anonymous") => {
-            Err(profile.error(format!("mode {mode} is not supported")))
+            Err(profile.error(format!("mode {mode} is not supported: choose another profile by `--profile`")))
         }
         // The value is not shown: whoever mixes up two fields may have put a secret here.
         _ => Err(profile.field_error("mode", "is none of the known ones (they are case-sensitive)")),

@@ -21,7 +21,7 @@ use crate::auth::redact;
 use crate::auth::request::{Attempt, Operation, SignatureVersion, fresh_nonce, signed};
 use crate::auth::rpc::Params;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ids::RequestId;
+use crate::ids::{RequestId, masked_address};
 use crate::net::clock::{date_of, to_wire};
 use crate::net::endpoint::checked_endpoint;
 use crate::net::retry::{Budget, Retry};
@@ -82,7 +82,10 @@ impl Role {
         let Some(region) = region else { return Ok("https://sts.aliyuncs.com".into()) };
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if region.len() > 63 || !region.chars().all(plain) {
-            return Err(config_error(format!("{region:?} is no region of the token service")));
+            return Err(config_error(format!(
+                "{:?} is no region of the token service",
+                masked_address(&region)
+            )));
         }
         let vpc = self.vpc || environment.is_on("ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED");
         Ok(format!("https://sts{}.{region}.aliyuncs.com", if vpc { "-vpc" } else { "" }))
@@ -91,8 +94,8 @@ impl Role {
 
 /// The vendor's tools take a bare host; plain HTTP is for emulators on this machine.
 fn checked(endpoint: &str, allow_plain_http: bool) -> Result<String> {
-    checked_endpoint(endpoint, allow_plain_http)
-        .map_err(|error| config_error(format!("the token service's {}", error.message())))
+    checked_endpoint("the token service's endpoint", endpoint, allow_plain_http)
+        .map_err(|error| error.with_kind(ErrorKind::Config))
 }
 
 /// Takes on `role` with the key `source`, which may itself be a temporary one.

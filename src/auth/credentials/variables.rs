@@ -14,7 +14,7 @@ use super::temporary_key;
 use crate::auth::credential::{Credential, CredentialProvider};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::endpoint::is_loopback;
-use crate::net::transport::{BoxFuture, Phase};
+use crate::net::transport::{BoxFuture, host_of};
 
 /// Variable of the key id.
 pub const KEY_ID_VARIABLE: &str = "ALIBABA_CLOUD_ACCESS_KEY_ID";
@@ -99,6 +99,11 @@ pub(super) async fn oidc_role(context: &Context) -> Result<Finding> {
     }
 }
 
+/// Whether the variables of an OIDC role are set, wholly or in part.
+pub(super) fn has_oidc_role(context: &Context) -> bool {
+    [PROVIDER_VARIABLE, TOKEN_FILE_VARIABLE].iter().any(|name| context.environment.variable(name).is_some())
+}
+
 /// Asks the credentials service whose URI the variable holds.
 pub(super) async fn credentials_uri(context: &Context) -> Result<Finding> {
     let Some(uri) = context.environment.variable(URI_VARIABLE) else {
@@ -122,21 +127,12 @@ pub(super) async fn fetch_from(context: &Context, uri: &str, setting: &str) -> R
         "http" => return Err(wrong("is plain HTTP, which is allowed to this machine only")),
         _ => return Err(wrong("is no http or https URL")),
     }
-    // A user name and password in front of the host are not for showing.
-    let host = authority.as_str().rsplit('@').next().unwrap_or_default();
-    let service = format!("the credentials service {scheme}://{host}");
+    let service = format!("the credentials service {scheme}://{}", host_of(&uri));
     let failed = |kind, why: &str| Error::new(kind, format!("{service} ({setting}) {why}"));
     let mut request = http::Request::new(Bytes::new());
     *request.uri_mut() = uri.clone();
-    let answer = context.environment.send(request, LIMIT).await?.map_err(|failure| {
-        // The transport's own text has the authority in it, and so perhaps a password.
-        let why = match failure.phase {
-            Phase::Trust => "has a TLS certificate that is not trusted",
-            _ if failure.timed_out => "did not answer in time",
-            _ => "can't be reached",
-        };
-        failed(failure.kind(), why)
-    })?;
+    let answer = context.environment.send(request, LIMIT).await?;
+    let answer = answer.map_err(|failure| failed(failure.kind(), &format!("can't be asked: {failure}")))?;
     let status = answer.status().as_u16();
     if status != 200 {
         let kind = if status >= 500 { ErrorKind::Unavailable } else { ErrorKind::Refused };

@@ -17,6 +17,9 @@ const RENEW_TOKEN: &str = "get a new STS token and set all three `ALIBABA_CLOUD_
 const TOKEN_EXPIRED: &str = "The temporary credential ran out. Get a new one, then `vod-refresh resume`.";
 const SET_CLOCK: &str = "set this machine's clock: requests are good for 15 minutes";
 
+/// Where the system lets this process open no more files or sockets.
+pub(crate) const RAISE_FILE_LIMIT: &str = "raise the limit of open files, as with `ulimit -n 256`";
+
 /// How a code begins, in lower case; the hint; the advice in reports. A code is one of the service's, one of ours, or the
 /// name of an error kind. The first row that fits counts.
 const BY_CODE: &[(&[&str], &str, &str)] = &[
@@ -41,15 +44,19 @@ const BY_CODE: &[(&[&str], &str, &str)] = &[
         "The service spells these URLs in a way that can't be matched: the rows are in the report. Send the media \
          again if one that failed is yours.",
     ),
-    (&["throttl", "toomanyrequests"], NO_HINT, "Send these media again later, or with a lower --max-rps."),
+    (
+        &["throttl", "toomanyrequests"],
+        "lower `--max-rps`, or run fewer at the same time",
+        "Send these media again later, or with a lower --max-rps.",
+    ),
     (
         &["preloadqueuefull", "servicebusy", "busy", "quotaperminute"],
-        NO_HINT,
+        "the CDN's queue is full: try again in some minutes",
         "The service can't take more just now. Send these media again in some minutes.",
     ),
     (
         &["quota"],
-        NO_HINT,
+        "the quota is counted by the day: try again tomorrow, or ask the vendor to raise it",
         "The day's quota is used up: `vod-refresh quota` shows it. Send these media again tomorrow, or have the \
          quota raised.",
     ),
@@ -105,24 +112,16 @@ pub(crate) fn hint(kind: ErrorKind, code: &str) -> Option<&'static str> {
     if code == "Timeout" {
         return Some("`--timeout` gives it longer; if calls were failing, a warning above says why");
     }
-    let (hint, _) = by_code(code);
-    if hint != NO_HINT {
-        return Some(hint);
-    }
-    match kind {
-        ErrorKind::Internal => Some("this is a fault of vod-refresh: please report it"),
-        ErrorKind::Expired => Some(RENEW_TOKEN),
-        ErrorKind::Clock => Some(SET_CLOCK),
-        ErrorKind::Quota => {
-            Some("the quota is counted by the day: try again tomorrow, or ask the vendor to raise it")
+    match (by_code(code).0, kind) {
+        (NO_HINT, ErrorKind::Internal) => Some("this is a fault of vod-refresh: please report it"),
+        (NO_HINT, ErrorKind::Unavailable) => {
+            Some("check the network, proxy variables, `--endpoint` and `--ca-file`")
         }
-        ErrorKind::Throttled => Some("lower `--max-rps`, or run fewer at the same time"),
-        ErrorKind::Busy => Some("the CDN's queue is full: try again in some minutes"),
-        ErrorKind::Unavailable => Some("check the network, proxy variables, `--endpoint` and `--ca-file`"),
-        ErrorKind::Garbled => {
+        (NO_HINT, ErrorKind::Garbled) => {
             Some("something that is not VOD answered: check `--endpoint` and proxy variables")
         }
-        _ => None,
+        (NO_HINT, kind) => Some(by_code(&format!("{kind:?}")).0).filter(|hint| *hint != NO_HINT),
+        (hint, _) => Some(hint),
     }
 }
 

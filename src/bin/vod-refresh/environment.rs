@@ -7,6 +7,9 @@ use std::sync::Arc;
 use vod_refresh::auth::credentials;
 use vod_refresh::net::HttpOptions;
 
+#[cfg(unix)]
+use crate::advice::RAISE_FILE_LIMIT;
+use crate::exit::{Failure, Result};
 use crate::printer::Printer;
 
 /// Environment variables that are ours. Help texts name them.
@@ -20,6 +23,13 @@ pub(crate) mod variable {
     pub(crate) const STATE_HOME: &str = "XDG_STATE_HOME";
     pub(crate) const HOME: &str = "HOME";
 }
+
+/// Least number of files and sockets that must be allowed: journal, listener, signals and runtime hold 16 of them open.
+#[cfg(unix)]
+const MIN_FILES: u64 = 24;
+/// As many are asked for: 32 calls may be in flight, beside senders of events.
+#[cfg(unix)]
+const WANTED_FILES: u64 = 1_024;
 
 /// The process's environment, or one that is made up.
 pub(crate) struct Environment {
@@ -56,6 +66,23 @@ impl Environment {
         value.filter(|value| !value.is_empty())
     }
 
+    /// Fails for a variable of ours or of the vendor's that is not UTF-8, since it would be as unset, in silence; and where this
+    /// process may open too few files.
+    pub(crate) fn check(&self) -> Result<()> {
+        #[cfg(unix)]
+        raise_file_limit()?;
+        let is_ours = |name: &str| {
+            let has_prefix = ["VOD_REFRESH_", "ALIBABA_CLOUD_"].iter().any(|prefix| name.starts_with(prefix));
+            has_prefix || [variable::CA_FILE, variable::STATE_HOME].contains(&name)
+        };
+        let mut names = std::env::vars_os().filter(|(_, value)| value.to_str().is_none());
+        let bad = names.find_map(|(name, _)| name.into_string().ok().filter(|name| is_ours(name)));
+        match bad {
+            Some(name) => Err(Failure::config(format!("the variable {name} is not UTF-8: set it anew"))),
+            None => Ok(()),
+        }
+    }
+
     /// Whether the proxy variables count.
     pub(crate) fn has_proxies(&self) -> bool {
         self.made_up.is_none()
@@ -74,6 +101,25 @@ impl Environment {
         if let Some(callback) = &self.on_listening {
             callback(address);
         }
+    }
+}
+
+/// Allows this process as many open files as it may have.
+#[cfg(unix)]
+fn raise_file_limit() -> Result<()> {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(WANTED_FILES, |most| most.min(WANTED_FILES));
+    if limit.current.is_some_and(|now| now < wanted) {
+        limit.current = Some(wanted);
+        // Where that is not allowed, what there is may do.
+        let _ = setrlimit(Resource::Nofile, limit);
+    }
+    match getrlimit(Resource::Nofile).current {
+        Some(few) if few < MIN_FILES => Err(Failure::config(format!(
+            "this process may have {few} files and sockets open, and needs {MIN_FILES}: {RAISE_FILE_LIMIT}"
+        ))),
+        _ => Ok(()),
     }
 }
 

@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use vod_refresh::run::ReportedError;
 use vod_refresh::{Error, ErrorKind, Outcome};
 
-use crate::advice::hint;
+use crate::advice::{RAISE_FILE_LIMIT, hint};
 use crate::formatting::escape_control;
 
 /// A result of the command line.
@@ -137,13 +137,19 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let mut lines = message_and_causes(&error);
-        lines.extend(hint_line(error.kind(), error.code().unwrap_or_default()));
-        Self { code: ExitCode::of_kind(error.kind()), lines }
+        let code = match ExitCode::of_kind(error.kind()) {
+            ExitCode::Internal if lacks_files(&lines) => ExitCode::Config,
+            code => code,
+        };
+        lines.extend(hint_line(error.kind(), error.code().unwrap_or_default(), &lines));
+        Self { code, lines }
     }
 }
 
 fn message_and_causes(error: &Error) -> Vec<String> {
-    let mut lines = unfolded(&format!("error: {}", escape_control(&error.to_string())));
+    let head = error.clone().with_points(Vec::new());
+    let mut lines = vec![escape_control(&format!("error: {head}"))];
+    lines.extend(error.points().iter().map(|point| escape_control(&format!("  {point}"))));
     let mut cause = error.source();
     while let Some(error) = cause {
         let text = escape_control(&error.to_string());
@@ -154,20 +160,6 @@ fn message_and_causes(error: &Error) -> Vec<String> {
         cause = error.source();
     }
     lines
-}
-
-/// A message with more bytes than this gets a line for each point of its list.
-const LONGEST_LINE: usize = 200;
-
-/// The message in lines: a long list at its end, such as the places where no credentials were found, is broken up.
-fn unfolded(message: &str) -> Vec<String> {
-    match message.strip_suffix(')').and_then(|text| text.split_once(" (")) {
-        Some((head, list)) if message.len() > LONGEST_LINE && list.contains("; ") => {
-            let points = list.split("; ").map(|point| format!("  {point}"));
-            std::iter::once(head.to_owned()).chain(points).collect()
-        }
-        _ => vec![message.to_owned()],
-    }
 }
 
 /// What ended a run early, for people.
@@ -181,12 +173,19 @@ pub(crate) fn lines_of_reported(error: &ReportedError, outcome: Outcome) -> Vec<
         // The hint follows the error's code alone: nobody is at fault for a deadline or a signal.
         _ => ErrorKind::Rejected,
     };
-    lines.extend(hint_line(kind, &error.code));
+    lines.extend(hint_line(kind, &error.code, &lines));
     lines
 }
 
-fn hint_line(kind: ErrorKind, code: &str) -> Option<String> {
-    hint(kind, code).map(|hint| format!("  hint: {hint}"))
+/// The hint below the `lines` of an error.
+fn hint_line(kind: ErrorKind, code: &str, lines: &[String]) -> Option<String> {
+    let hint = if lacks_files(lines) { Some(RAISE_FILE_LIMIT) } else { hint(kind, code) };
+    hint.map(|hint| format!("  hint: {hint}"))
+}
+
+/// Whether the system gave this process no more files: EMFILE, or ENFILE for all processes together.
+fn lacks_files(lines: &[String]) -> bool {
+    lines.iter().any(|line| line.contains("(os error 24)") || line.contains("(os error 23)"))
 }
 
 #[cfg(test)]
@@ -261,12 +260,22 @@ mod tests {
 
     #[test]
     fn a_list_of_places_is_no_wall_of_text() {
-        let place = "config.json: none, /home/somebody/.aliyun/config.json does not exist (or can't be read)";
-        let message = format!("no credentials found ({place}; {place}; {place})");
-        let failure = Failure::config(message);
-        let lines = failure.lines();
-        assert_eq!(lines[..2], ["error: no credentials found".to_owned(), format!("  {place}")]);
+        let error =
+            Error::new(ErrorKind::Config, "none found").with_points(vec!["a (b; c)".into(), "d\n".into()]);
+        assert_eq!(error.to_string(), "none found (a (b; c); d\n)");
+        assert_eq!(Failure::from(error).lines(), ["error: none found", "  a (b; c)", "  d\\n"]);
         assert_eq!(Failure::usage("no (a; b)").lines()[0], "error: no (a; b)");
+    }
+
+    /// H46.
+    #[test]
+    fn h46_a_process_that_may_open_no_more_files_is_not_at_fault() {
+        for number in [23, 24] {
+            let why = std::io::Error::from_raw_os_error(number);
+            let failure: Failure = Error::new(ErrorKind::Internal, "no runtime").with_source(why).into();
+            assert_eq!(failure.exit_code().number(), 3);
+            assert!(failure.lines()[2].contains("`ulimit -n 256`"), "{:?}", failure.lines());
+        }
     }
 
     #[test]

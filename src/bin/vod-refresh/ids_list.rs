@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use vod_refresh::ids::{IdList, InvalidId, ListFaults};
+use vod_refresh::ids::{IdList, InvalidId, ListFaults, masked_address};
 
 use crate::exit::{Failure, Result};
 use crate::files::shown;
@@ -22,17 +22,9 @@ where
 {
     let mut list = IdList::default();
     for (n, text) in words.iter().enumerate() {
-        match text.parse() {
-            Ok(id) => list.push(id),
-            Err(why) => {
-                let place = format!("{place} {}", n + 1);
-                list.fault(match why {
-                    InvalidId::Comma => {
-                        format!("{place}: {text:?} has a comma in it: separate arguments by blanks")
-                    }
-                    why => format!("{place}: {text:?} {why}"),
-                });
-            }
+        if let Err(why) = list.add(text) {
+            let hint = if why == InvalidId::Comma { ": separate arguments by blanks" } else { "" };
+            list.fault(format!("{place} {}: {:?} {why}{hint}", n + 1, masked_address(text)));
         }
     }
     // Whether a whole file could not be read: then it is not only ids that are wrong.

@@ -26,6 +26,8 @@ mod timezone;
 use std::future::Future;
 
 use clap::Parser as _;
+use clap::error::{ContextKind, ContextValue};
+use vod_refresh::ids::masked_address;
 use vod_refresh::{Error, ErrorKind};
 
 use crate::args::shared::MessageArgs;
@@ -50,41 +52,58 @@ fn command_line() -> ExitCode {
             return ExitCode::Complete;
         }
         Err(answer) => {
-            refuse(&answer);
+            refuse(answer);
             return ExitCode::Usage;
         }
     };
     let printer = Printer::new(&cli.messages);
     logs::start(&cli.messages, &printer);
     let environment = Environment::of_process(printer.clone());
-    let code = match block_on(commands::execute(&cli.command, &environment)) {
-        Ok(code) => code,
-        Err(failure) => {
-            printer.fail(failure.lines());
-            if let Some(github) = GitHub::detect(&environment, &printer).filter(|_| cli.command.is_run()) {
-                github.report_failure(&failure);
+    let code =
+        match environment.check().and_then(|()| block_on(commands::execute(&cli.command, &environment))) {
+            Ok(code) => code,
+            Err(failure) => {
+                printer.fail(failure.lines());
+                if let Some(github) = GitHub::detect(&environment, &printer).filter(|_| cli.command.is_run())
+                {
+                    github.report_failure(&failure);
+                }
+                failure.exit_code()
             }
-            failure.exit_code()
-        }
-    };
+        };
     printer.finish();
     code
 }
 
-/// Says what is wrong with a command line.
-fn refuse(answer: &clap::Error) {
+/// Says what is wrong with a command line. A value that is shown may be an address with a password.
+fn refuse(mut answer: clap::Error) {
+    for kind in [ContextKind::InvalidValue, ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
+        if let Some(ContextValue::String(text)) = answer.get(kind) {
+            let masked = masked_address(text).into_owned();
+            answer.insert(kind, ContextValue::String(masked));
+        }
+    }
     let environment = Environment::of_process(Printer::new(&MessageArgs::default()));
     let printer = &environment.printer;
     let Some(github) = GitHub::detect(&environment, printer) else {
         let _ = answer.print();
+        printer.write_stderr(not_utf8(&answer).as_bytes());
         return;
     };
-    let text = answer.to_string();
+    let text = answer.to_string() + &not_utf8(&answer);
     printer.write_stderr(text.as_bytes());
     // Which command it was to be is not known where the line can't be parsed.
     if std::env::args().nth(1).is_some_and(|word| Command::RUNS.contains(&word.as_str())) {
         github.report_usage_error(&text);
     }
+}
+
+/// Which argument is not UTF-8, where that is what is wrong: the parser does not say it.
+fn not_utf8(answer: &clap::Error) -> String {
+    let is_that = answer.kind() == clap::error::ErrorKind::InvalidUtf8;
+    let bad = std::env::args_os().enumerate().find(|(_, word)| is_that && word.to_str().is_none());
+    bad.map(|(n, word)| format!("argument {n} is not UTF-8: {:?}\n", masked_address(&word.to_string_lossy())))
+        .unwrap_or_default()
 }
 
 /// Runs `work` on a runtime of its own, on this thread.

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use vod_refresh::ids::is_masked_address;
 use vod_refresh::journal::Order;
 use vod_refresh::net::clock::{Clock as _, SystemClock};
 use vod_refresh::run::{MediaReport, MediaState};
@@ -147,6 +148,9 @@ impl ResumeContext<'_> {
                 || unfinished_jobs(report).is_empty();
             lines.push(if quiet { (*aim).to_owned() } else { format!("remote work goes on; {aim}") });
             lines.push(format!("  {command}"));
+            if is_masked_address(command) {
+                lines.push("put in what stands for `<secret>`: the journal does not keep it".to_owned());
+            }
             let no_lookups = self.options.lookup_after == Some(LookupAfter::Never);
             let silent = report.media.iter().filter(|media| has_unknown_tasks(media)).count() as u64;
             if *is_resume && no_lookups && silent > 0 {

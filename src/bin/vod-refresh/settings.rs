@@ -3,6 +3,9 @@
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use vod_refresh::ids::{is_masked_address, masked_address};
+use vod_refresh::net::HttpOptions;
+use vod_refresh::{CredentialOptions, DefaultCredentials};
 
 use crate::args::shared::{ConnectionArgs, EventArgs, RunArgs};
 use crate::environment::{Environment, variable};
@@ -42,21 +45,41 @@ impl Settings {
         Self::stored(&merged)
     }
 
+    /// As the journal keeps them: of the callback URL neither a password nor the query, which may hold a token.
+    pub(crate) fn to_journal(&self) -> Value {
+        let mut kept = self.clone();
+        kept.events.callback_url = kept.events.callback_url.map(|url| masked_address(&url).into_owned());
+        kept.to_json()
+    }
+
+    /// The option that a later `resume` must be given again: a callback URL of which the journal keeps a part only.
+    pub(crate) fn not_kept(&self) -> Vec<String> {
+        let url = self.events.callback_url.as_deref().map(masked_address);
+        let masked = url.filter(|url| self.events.callback_listen.is_some() && is_masked_address(url));
+        masked.into_iter().flat_map(|url| ["--callback-url".to_owned(), url.into_owned()]).collect()
+    }
+
     pub(crate) fn to_json(&self) -> Value {
         // Our own types always have a JSON form.
         serde_json::to_value(self).unwrap_or_default()
     }
 }
 
-/// `given` with the environment's settings where none were given.
+/// `given` with the environment's settings where none were given, and the region of the profile that signs where there is none.
 ///
 /// `SSL_CERT_FILE` stays out: it belongs to the machine, not to the run.
 pub(crate) fn settled(given: &ConnectionArgs, environment: &Environment) -> ConnectionArgs {
     let or = |given: &Option<String>, name| given.clone().or_else(|| environment.variable(name));
+    let endpoint = or(&given.endpoint, variable::ENDPOINT);
+    let of_profile = || {
+        let options = CredentialOptions::default().with_profile(given.profile.clone());
+        let credentials = environment.credentials(&HttpOptions::default());
+        DefaultCredentials::in_environment(credentials, options).region().filter(|_| endpoint.is_none())
+    };
     ConnectionArgs {
-        region: or(&or(&given.region, variable::REGION), variable::VENDOR_REGION),
-        endpoint: or(&given.endpoint, variable::ENDPOINT),
+        region: or(&or(&given.region, variable::REGION), variable::VENDOR_REGION).or_else(of_profile),
         task_endpoint: or(&given.task_endpoint, variable::TASK_ENDPOINT),
+        endpoint,
         ..given.clone()
     }
 }
@@ -72,6 +95,9 @@ pub(crate) fn arguments<Group: Args + Serialize>(options: &Group) -> Vec<String>
         match &values[option.get_id().as_str()] {
             Value::Null | Value::Bool(false) => {}
             Value::Bool(true) => words.push(name),
+            Value::String(url) if name == "--callback-url" => {
+                words.extend([name, masked_address(url).into_owned()]);
+            }
             Value::String(text) => words.extend([name, text.clone()]),
             number => words.extend([name, number.to_string()]),
         }

@@ -22,7 +22,7 @@ pub(super) struct CallLog {
 struct Log {
     calls: Calls,
     /// Why the last attempt failed, of actions that have not gone well since.
-    troubles: BTreeMap<&'static str, String>,
+    troubles: BTreeMap<&'static str, Error>,
 }
 
 impl CallLog {
@@ -38,6 +38,11 @@ impl CallLog {
     /// What did not go well up to now, in words.
     pub(super) fn troubles(&self) -> Vec<String> {
         self.lock().troubles.values().map(|why| format!("failing when the run ended: {why}")).collect()
+    }
+
+    /// Why the last attempt at an action failed that has not gone well since.
+    pub(super) fn first_trouble(&self) -> Option<Error> {
+        self.lock().troubles.values().next().cloned()
     }
 
     fn lock(&self) -> MutexGuard<'_, Log> {
@@ -72,7 +77,7 @@ impl CallObserver for CallLog {
         let action = error.action().unwrap_or("call");
         let mut log = self.lock();
         add(&mut log.calls.retries, action);
-        log.troubles.insert(action, error.to_string());
+        log.troubles.insert(action, error.clone());
         drop(log);
         self.send(Notice::Retrying {
             action,

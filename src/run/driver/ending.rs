@@ -30,6 +30,10 @@ impl Driver<'_> {
         self.calls.shutdown().await;
         let end = match end {
             End::Deadline | End::Fatal(_) if self.ledger.is_settled() => End::Settled,
+            // No work goes on for which time could be up: what kept it from being submitted counts.
+            End::Deadline if self.ledger.nothing_was_submitted() => {
+                self.call_log.first_trouble().map_or(End::Deadline, End::Fatal)
+            }
             end => end,
         };
         // With a journal the run can be carried on: what was not sent still will be.

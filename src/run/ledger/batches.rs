@@ -182,6 +182,14 @@ impl Ledger {
         }
     }
 
+    /// Whether there were batches to submit and certainly none of them was taken.
+    pub(crate) fn nothing_was_submitted(&self) -> bool {
+        let was_not_taken = |entry: &BatchEntry| {
+            entry.lost == 0 && (entry.state == BatchState::Planned || entry.fault.is_some())
+        };
+        !self.batches.is_empty() && self.jobs.is_empty() && self.batches.iter().all(was_not_taken)
+    }
+
     /// Why batches were given up, the first reason first.
     pub(crate) fn submit_faults(&self) -> impl Iterator<Item = &Fault> {
         self.batches.iter().filter_map(|entry| entry.fault.as_ref())

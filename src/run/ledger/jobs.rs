@@ -169,9 +169,10 @@ impl Ledger {
     fn close_if_whole(&mut self, now: Moment, job: u32) {
         let entry = &self.jobs[job as usize];
         if self.knows_media {
-            let shown = |media: &MediaEntry| media.job.is_some() && media.is_shown();
+            // One that a lookup showed as failed has been shown as well.
+            let known = |media: &MediaEntry| media.job.is_some() && !media.is_silent();
             let is_whole =
-                self.unplaced.is_empty() && self.media.len() >= self.expect && self.media.iter().all(shown);
+                self.unplaced.is_empty() && self.media.len() >= self.expect && self.media.iter().all(known);
             if is_whole {
                 (0..self.jobs.len() as u32).for_each(|job| self.close_job(job));
             }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::named::{Certainty, UrlKey};
-use super::rows::MediaEntry;
+use super::rows::{MediaEntry, UnknownWords};
 use super::state::Ledger;
 use crate::event::Source;
 use crate::ids::{JobId, MediaId, TaskId};
@@ -117,10 +117,11 @@ impl Ledger {
         let entry = &self.media[media as usize];
         let job = entry.job.map_or_else(String::new, |job| self.jobs[job as usize].id.to_string());
         if let SubmissionStatus::Pending(Some(word)) = &row.status
-            && self.unknown_words.is_new(word)
+            && self.unknown_words.is_new("job", word)
         {
+            let shown = UnknownWords::shown(word);
             self.warn(format!(
-                "job {job} shows media {} with the status `{word}`: waiting for `success` or `fail`",
+                "job {job} shows media {} with {shown}: waiting for `success` or `fail`",
                 row.media
             ));
         }

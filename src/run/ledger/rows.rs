@@ -334,13 +334,25 @@ impl TaskEntry {
 /// More different words than this are a service gone mad: they are not reported.
 const MOST_UNKNOWN_WORDS: usize = 20;
 
-/// Status words that are not documented: each is reported once.
+/// Most characters of such a word that are shown.
+const MOST_WORD_SHOWN: usize = 80;
+
+/// Status words that are not documented: each is reported once for jobs and once for tasks.
 #[derive(Debug, Default)]
-pub(super) struct UnknownWords(HashSet<Box<str>>);
+pub(super) struct UnknownWords(HashSet<(&'static str, Box<str>)>);
 
 impl UnknownWords {
     /// Whether a word was not met before, and is worth telling.
-    pub(super) fn is_new(&mut self, word: &str) -> bool {
-        !self.0.contains(word) && self.0.len() < MOST_UNKNOWN_WORDS && self.0.insert(word.into())
+    pub(super) fn is_new(&mut self, of: &'static str, word: &str) -> bool {
+        self.0.len() < MOST_UNKNOWN_WORDS && self.0.insert((of, word.into()))
+    }
+
+    /// The word for people.
+    pub(super) fn shown(word: &str) -> String {
+        match word.chars().nth(MOST_WORD_SHOWN) {
+            _ if word.is_empty() => "an empty status".to_owned(),
+            None => format!("the status `{word}`"),
+            Some(_) => format!("the status `{}…`", word.chars().take(MOST_WORD_SHOWN).collect::<String>()),
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use super::named::UrlKey;
-use super::rows::{Owners, TaskEntry, Unclear, Wanted};
+use super::rows::{Owners, TaskEntry, Unclear, UnknownWords, Wanted};
 use super::state::Ledger;
 use super::verdict::{Evidence, Verdict, verdict};
 use crate::ids::TaskId;
@@ -97,13 +97,12 @@ impl Ledger {
     fn learn_words(&mut self, task: u32, rows: &[TaskRow]) {
         for row in rows {
             if let TaskStatus::Other(word) = &row.status
-                && self.unknown_words.is_new(word)
+                && self.unknown_words.is_new("task", word)
             {
-                let (id, url) = (&row.task, &row.object_path);
-                let warning = format!(
-                    "task {id} shows the status `{word}` for {url}, which is not documented: waiting for another"
-                );
-                self.warn(warning);
+                let (id, url, word) = (&row.task, &row.object_path, UnknownWords::shown(word));
+                self.warn(format!(
+                    "task {id} shows {word} for {url}, which is not documented: waiting for another"
+                ));
             }
             let filters = self.planner.filters();
             let Some(word) = row.object_type.as_deref().filter(|word| !filters.knows_type(word)) else {

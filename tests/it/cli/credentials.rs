@@ -43,19 +43,38 @@ fn signed_by(cloud: &Cloud) -> Vec<String> {
     keys
 }
 
-/// C07.
+/// C07, H25.
 #[test]
-fn the_environment_beats_a_profile_that_is_left_over_and_a_named_profile_beats_both() {
-    let line = format!("refresh m1 {QUICKLY} -vv");
+fn h25_keys_in_the_environment_beat_a_profile_that_is_left_over_and_an_option_beats_both() {
+    let line = format!("refresh m1 {QUICKLY} -v");
     let cloud = two_keys();
-    cloud.shell(&line).secret_file(CONFIG, old_profile()).run().exits(0).shows_none();
+    let shell = cloud.shell(&line).secret_file(CONFIG, old_profile());
+    shell.run().exits(0).shows_none();
+    let left_over = shell.clone().env("ALIBABA_CLOUD_PROFILE", "gone").run().exits(0).shows_none();
+    left_over.says("environment goes before profile \"gone\", which ALIBABA_CLOUD_PROFILE names");
     assert_eq!(signed_by(&cloud), ["testid"]);
-    let named =
-        |shell: Shell| [shell.clone().words("--profile old"), shell.env("ALIBABA_CLOUD_PROFILE", "old")];
-    for shell in named(cloud.shell(&line).secret_file(CONFIG, old_profile())) {
-        shell.run().exits(0).shows_none();
-    }
+    shell.env("ALIBABA_CLOUD_PROFILE", "gone").words("--profile old").run().exits(0).shows_none();
     assert_eq!(signed_by(&cloud), ["testid", "AKOLD"]);
+    let without_keys = with_config(&cloud, &line, &old_profile()).env("ALIBABA_CLOUD_PROFILE", "gone");
+    without_keys.run().exits(3).says("no profile \"gone\", which ALIBABA_CLOUD_PROFILE names");
+}
+
+/// H24: the endpoint of the region is what a dry run shows.
+#[test]
+fn h24_the_region_of_the_profile_counts_where_no_other_is_given() {
+    let text = old_profile().replace(r#""mode""#, r#""region_id":"cn-beijing","mode""#);
+    let shell = Shell::new("refresh m1 --dry-run").secret_file(CONFIG, text);
+    for (shell, host) in [
+        (shell.clone(), "vod.cn-beijing"),
+        (shell.clone().words("--profile old"), "vod.cn-beijing"),
+        (shell.clone().env("ALIBABA_CLOUD_REGION_ID", "ap-southeast-1"), "vod.ap-southeast-1"),
+        (shell.clone().env("VOD_REFRESH_REGION", "eu-central-1"), "vod.eu-central-1"),
+        (shell.clone().words("--region cn-shenzhen"), "vod.cn-shenzhen"),
+        (shell.with_keys(), "vod.cn-shanghai"),
+    ] {
+        let run = shell.run().exits(0);
+        assert!(run.stdout.contains(&format!("https://{host}.aliyuncs.com/")), "{host}: {}", run.stdout);
+    }
 }
 
 /// C07: who am I?
@@ -127,25 +146,49 @@ fn a_file_of_secrets_that_others_can_read_is_warned_of_and_used() {
     shell.run().exits(0).shows_none().says("config.json holds secrets and others can read it (mode 0644)");
 }
 
-/// Ten seconds are enough for a program that prints a key; what hangs does not outlive the command.
+/// A profile whose program is this script.
+fn with_program(line: &str, script: &str) -> Shell {
+    let shell = Shell::new(line);
+    let path = shell.path("keys.sh").display().to_string();
+    shell
+        .file("keys.sh", script)
+        .secret_file(CONFIG, config("p", &format!(r#""mode":"External","process_command":"/bin/sh {path}""#)))
+}
+
+/// H26.
 #[test]
-fn a_process_that_hangs_is_killed_and_named() {
-    let cloud = two_keys();
-    let shell = Shell::new("refresh m1").env("VOD_REFRESH_ENDPOINT", cloud.url());
-    let (script, number) = (shell.path("hang.sh"), shell.path("number"));
-    let command = format!("/bin/sh {}", script.display());
-    let shell = shell
-        .file("hang.sh", format!("echo $$ > {}\nexec sleep 300\n", number.display()))
-        .secret_file(CONFIG, config("p", &format!(r#""mode":"External","process_command":"{command}""#)));
-    let run = shell.run().exits(3).says("process_command of profile \"p\" of ");
-    run.says("the process did not end within 10 s and was killed");
-    let number = std::fs::read_to_string(number).unwrap();
-    let number = number.trim();
-    let known = || Command::new("kill").args(["-0", number]).output().unwrap().status.success();
-    // It stays known where nobody asks how it ended: a container without an init.
-    let ended =
-        || std::fs::read_to_string(format!("/proc/{number}/stat")).is_ok_and(|text| text.contains(") Z "));
-    patiently("the end of the process", || (ended() || !known()).then_some(()));
+fn h26_the_words_and_the_status_of_a_program_that_fails_are_shown() {
+    let script = format!("echo 'token: {SECRET}' >&2\necho 'log in first: `sso login`' >&2\nexit 7\n");
+    for line in ["refresh m1", "doctor"] {
+        let run = with_program(line, &script).run().exits(3);
+        let all = run.stdout + &run.stderr;
+        assert!(all.contains("the process failed (exit status: 7); it says: token: <secret> "), "{all}");
+        assert!(all.contains("log in first: `sso login`") && !all.contains("sk/Mark"), "{all}");
+    }
+}
+
+/// H26: what it leaves behind holds its output open for as long as it likes.
+#[test]
+fn h26_a_program_that_leaves_a_process_behind_is_not_waited_for() {
+    let cloud = Cloud::new(silent(quick()).with_token("testid", "T1"));
+    let script = format!("sleep 20 &\necho $! > number\necho '{}'\n", printed("T1"));
+    let line = format!("refresh m1 {QUICKLY}");
+    let shell = with_program(&line, &script).env("VOD_REFRESH_ENDPOINT", cloud.url());
+    let begun = tokio::time::Instant::now();
+    shell.run().exits(0);
+    assert!(begun.elapsed().as_secs() < 15, "{:?}", begun.elapsed());
+    let number = std::fs::read_to_string(shell.path("number")).unwrap();
+    Command::new("kill").arg(number.trim()).status().unwrap();
+}
+
+/// H26: a list on stdin is not the program's.
+#[test]
+fn h26_a_program_does_not_read_the_list_on_stdin() {
+    let cloud = Cloud::new(silent(quick()).with_token("testid", "T1"));
+    let script = format!("cat > /dev/null\necho '{}'\n", printed("T1"));
+    let line = format!("refresh --from-file - {QUICKLY}");
+    with_program(&line, &script).env("VOD_REFRESH_ENDPOINT", cloud.url()).stdin("m1\n").run().exits(0);
+    assert_eq!(cloud.calls(SUBMIT)[0].params["MediaIds"], "m1");
 }
 
 /// A cloud whose one key has a token, and tasks that stay open until the test completes them.

@@ -107,8 +107,8 @@ fn all_bad_ids_are_named_at_once_with_file_and_line() {
         "error: the list of media ids has 5 faults",
         "argument 2: \"a,b\" has a comma",
         "argument 3: \"\" is empty",
-        "list.txt:2: \"be\\u{7}ll\"",
-        "list.txt:3: \"xxxxx",
+        "list.txt:2:1: \"be\\u{7}ll\"",
+        "list.txt:3:1: \"xxxxx",
         "65 bytes",
         "gone.txt: cannot be read",
     ] {
@@ -143,7 +143,7 @@ fn what_cannot_be_true_of_the_media_of_a_job_is_wrong_usage_and_makes_no_request
         ("wait J1 --expect 0", &["--expect"]),
         ("wait J1 --media m1,m2 --expect 1", &["1 media are expected, and 2 are named"]),
         ("wait J1 --media= --media-file gone.txt", &["--media 1: \"\" is empty", "gone.txt: cannot be read"]),
-        ("wait J1 --media-file list.txt", &["a media id is not usable", "list.txt:2: \"be\\u{7}ll\""]),
+        ("wait J1 --media-file list.txt", &["a media id is not usable", "list.txt:2:1: \"be\\u{7}ll\""]),
         ("wait J1 --media-file empty.txt", &["the list of media ids is empty"]),
     ] {
         let shell =

@@ -205,7 +205,7 @@ fn a_service_that_nobody_reaches_is_named_with_what_went_wrong() {
         .with_keys()
         .env("VOD_REFRESH_ENDPOINT", nobody.url())
         .run();
-    run.exits(8).says(&format!("cannot connect to {}", nobody.address)).does_not_say("Signature");
+    run.exits(9).says(&format!("cannot connect to {}", nobody.address)).does_not_say("Signature");
 }
 
 /// Nobody connects to the service itself then, and must not be sent to look there.
@@ -221,7 +221,7 @@ fn a_proxy_that_nobody_reaches_is_named_without_its_password() {
             .with_keys()
             .env(variable, &proxy)
             .run();
-        run.exits(8).says(&format!("through the proxy {}: ", nobody.address)).does_not_say("GeheimMark");
+        run.exits(9).says(&format!("through the proxy {}: ", nobody.address)).does_not_say("GeheimMark");
     }
 }
 
@@ -230,5 +230,5 @@ fn https_where_plain_http_is_spoken_is_told_as_that() {
     let cloud = Cloud::new(quick());
     let endpoint = format!("https://{}", cloud.address());
     let run = cloud.shell("refresh m1 --timeout 1s").words(&format!("--endpoint {endpoint}")).run();
-    run.exits(8).says("it does not speak TLS; is it `http://`?");
+    run.exits(9).says("it does not speak TLS; is it `http://`?");
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::{Command, Stdio};
 
-use vod_refresh::emulator::MediaScript;
+use vod_refresh::emulator::{JobScript, MediaScript};
 
 use super::cloud::Cloud;
 use super::scenes::{open_tasks, patiently, quick};
@@ -102,10 +102,11 @@ fn the_report_is_among_the_outputs_for_steps_in_other_folders() {
 fn words_of_strangers_are_no_commands_to_githubs_runner() {
     // The runner trims a line before it looks, and finds the old form anywhere.
     let bad = MediaScript::failing("Bad", "no\n::add-mask::a\n  ::set-output name=x::y ##[add-path]/tmp");
-    let cloud = Cloud::new(quick().with_media("::stop-commands::x", bad.clone()).with_media("m1", bad));
+    let id = "::stop-commands::x";
+    let job = JobScript { media: vec![id.into(), "m1".into()], ..JobScript::default() };
+    let cloud = Cloud::new(quick().with_media(id, bad.clone()).with_media("m1", bad).with_job("J1", job));
     for form in ["text", "json", "ndjson"] {
-        let line =
-            format!("refresh ::stop-commands::x m1 --poll-interval 100ms --no-journal --output {form}");
+        let line = format!("wait J1 --expect 2 --poll-interval 100ms --no-journal --output {form}");
         let run = step(cloud.shell(&line)).run().exits(6);
         let commands = run.stdout.lines().chain(run.stderr.lines()).filter(|line| {
             line.contains("##[") || line.trim_start().starts_with("::") && !line.starts_with("::error title=")
@@ -117,7 +118,7 @@ fn words_of_strangers_are_no_commands_to_githubs_runner() {
             "json" => run.report(),
             _ => serde_json::from_str(last).unwrap(),
         };
-        assert_eq!(report["media"][0]["media_id"], "::stop-commands::x");
+        assert_eq!(report["media"][0]["media_id"], id);
         let message = report["media"][1]["error"]["message"].as_str().unwrap();
         assert!(message.contains("##[add-path]"), "{message}");
     }
@@ -198,31 +199,37 @@ fn the_action_hands_on_every_output_of_the_command() {
 }
 
 #[test]
-fn the_actions_script_runs_the_command() {
+fn the_actions_script_runs_the_command_and_nothing_that_is_in_an_input() {
     let cloud = Cloud::new(quick());
     let home = tempfile::tempdir().unwrap();
-    let output = Command::new("bash")
-        .arg(format!("{ROOT}/.github/actions/refresh/run.sh"))
-        .env_clear()
-        .envs([("PATH", "/usr/bin:/bin"), ("HOME", home.path().to_str().unwrap()), ("INPUT_BINARY", BINARY)])
-        .envs([("ALIBABA_CLOUD_ACCESS_KEY_ID", "testid"), ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "testsecret")])
-        .envs([("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true"), ("INPUT_COMMAND", "preload")])
-        .envs([
-            ("INPUT_MEDIA_IDS", "m1 m2\n$(touch pwned)"),
-            ("INPUT_NO_WAIT", "true"),
-            ("INPUT_TIMEOUT", "30s"),
-        ])
-        .env("INPUT_ENDPOINT", cloud.url())
-        .stdin(Stdio::null())
-        .current_dir(home.path())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(0), "{said}");
-    assert!(said.contains("preloading 4 media"), "{said}");
-    // What is in an input is never run: here it is an odd id.
-    let ids = &cloud.calls("RefreshMediaPlayUrls")[0].params["MediaIds"];
-    assert!(ids.starts_with("m1,m2,$(touch") && !home.path().join("pwned").exists(), "{ids}");
+    let run = |ids: &str| {
+        let output = Command::new("bash")
+            .arg(format!("{ROOT}/.github/actions/refresh/run.sh"))
+            .env_clear()
+            .envs([
+                ("PATH", "/usr/bin:/bin"),
+                ("HOME", home.path().to_str().unwrap()),
+                ("INPUT_BINARY", BINARY),
+            ])
+            .envs([
+                ("ALIBABA_CLOUD_ACCESS_KEY_ID", "testid"),
+                ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "testsecret"),
+            ])
+            .envs([("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true"), ("INPUT_COMMAND", "preload")])
+            .envs([("INPUT_MEDIA_IDS", ids), ("INPUT_NO_WAIT", "true"), ("INPUT_TIMEOUT", "30s")])
+            .env("INPUT_ENDPOINT", cloud.url())
+            .stdin(Stdio::null())
+            .current_dir(home.path())
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, said) = run("m1 m2\nm3");
+    assert!(code == Some(0) && said.contains("preloading 3 media"), "{said}");
+    assert_eq!(cloud.calls("RefreshMediaPlayUrls")[0].params["MediaIds"], "m1,m2,m3");
+    let (code, said) = run("m1 m2\n$(touch pwned)");
+    assert!(code == Some(2) && said.contains("\"$(touch\" has `$` in it"), "{said}");
+    assert!(!home.path().join("pwned").exists() && cloud.calls("RefreshMediaPlayUrls").len() == 1);
 }
 
 #[test]

@@ -8,6 +8,9 @@ async fn a_broken_config_names_file_profile_and_field() {
     let table: &[(&str, &[&str])] = &[
         ("MARK", &["not JSON", "line 1"]),
         ("[]", &["no object"]),
+        ("", &["it is empty"]),
+        ("\u{feff}\r\n", &["it is empty"]),
+        ("// MARK\n{}", &["not JSON", "line 1"]),
         (r#"{"profiles":{"MARK":1}}"#, &["profiles is no list"]),
         (r#"{"current":"gone","profiles":[]}"#, &["current", "\"gone\""]),
         (&config(r#""mode":"ak","access_key_id":"MARK""#), &["profile \"p\"", "mode"]),
@@ -118,5 +121,46 @@ async fn a_file_that_others_can_read_is_warned_of_once() {
         let logs = logs.texts();
         assert_eq!(logs.len(), warnings, "{logs:?}");
         assert!(logs.iter().all(|text| text.contains(CONFIG) && text.contains("chmod 600")), "{logs:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn odd_files_that_can_be_read_are_read() {
+    let profile = |more: &str| {
+        format!(
+            r#"{{"name":"default","mode":"AK","access_key_id":"first","access_key_secret":"MARK"{more}}}"#
+        )
+    };
+    let one = profile("");
+    let twice = format!(r#"{{"profiles":[{one},{}]}}"#, one.replace("first", "second"));
+    let logs = LogCapture::down_to(tracing::Level::WARN);
+    let _guard = tracing::subscriber::set_default(logs.clone());
+    for text in [
+        format!("\u{feff}{{\r\n\"profiles\":\r\n[{one}]}}\r\n"),
+        format!(r#"{{"current":"","profiles":[7,null,{one}]}}"#),
+        format!(
+            r#"{{"current":null,"profiles":[{}]}}"#,
+            profile(r#","expired_seconds":"3600","retry_count":"x""#)
+        ),
+    ] {
+        assert_eq!(Setup::new().with_file(CONFIG, &*text).key().await, "first", "{text}");
+    }
+    assert!(logs.texts().is_empty());
+    let credentials = Setup::new().with_file(CONFIG, twice).credentials();
+    for _ in 0..2 {
+        assert_eq!(credentials.explain().await.outcome.unwrap().key_id, "first");
+    }
+    let logged = logs.texts();
+    assert!(logged.len() == 1 && logged[0].contains("has profile \"default\" twice"), "{logged:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_number_in_quotes_is_a_number() {
+    for (seconds, is_good) in [("\"1800\"", true), ("\"899\"", false), ("\"soon\"", false), ("1.5", false)] {
+        let fields = format!(
+            r#""mode":"RamRoleArn","access_key_id":"a","access_key_secret":"MARK","ram_role_arn":"r","expired_seconds":{seconds}"#
+        );
+        let found = Setup::new().with_file(CONFIG, config(&fields)).find().await;
+        assert_eq!(found.is_ok(), is_good, "{seconds}");
     }
 }

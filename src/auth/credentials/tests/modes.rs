@@ -12,7 +12,7 @@ const KEYS: &str = r#""access_key_id":"AK","access_key_secret":"MARK-s""#;
 fn prints(text: &'static str) -> impl Fn(Vec<String>) -> BoxFuture<'static, io::Result<ProcessOutput>> {
     move |words| {
         assert_eq!(words, ["cred", "vod refresh"]);
-        Box::pin(async { Ok(ProcessOutput { success: true, stdout: text.into() }) })
+        Box::pin(async { Ok(ProcessOutput { success: true, stdout: text.into(), ..Default::default() }) })
     }
 }
 
@@ -220,18 +220,15 @@ async fn a_stored_session_serves_until_its_end_and_then_names_the_command() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_process_that_hangs_fails_or_prints_rubbish_is_named_and_not_quoted() {
+async fn a_process_that_fails_or_prints_rubbish_is_named_and_not_quoted() {
     let profile = config(r#""mode":"External","process_command":"cred 'vod refresh' ""#);
-    let start = tokio::time::Instant::now();
-    let hangs = |_| -> BoxFuture<'static, io::Result<ProcessOutput>> { Box::pin(std::future::pending()) };
-    let error = Setup::new().with_file(CONFIG, profile.clone()).with_process(hangs).failure().await;
-    assert!(error.message().contains("did not end within 10 s and was killed"), "{error}");
-    assert_eq!(start.elapsed().as_secs(), 10);
     let fails = |_| -> BoxFuture<'static, io::Result<ProcessOutput>> {
-        Box::pin(async { Ok(ProcessOutput { success: false, stdout: b"MARK".to_vec() }) })
+        Box::pin(async {
+            Ok(ProcessOutput { success: false, stdout: b"MARK".to_vec(), ..Default::default() })
+        })
     };
     let missing = |_| -> BoxFuture<'static, io::Result<ProcessOutput>> {
-        Box::pin(async { Err(io::Error::new(io::ErrorKind::NotFound, "MARK")) })
+        Box::pin(async { Err(io::ErrorKind::NotFound.into()) })
     };
     for (setup, why) in [
         (Setup::new().with_process(fails), "the process failed"),
@@ -246,10 +243,59 @@ async fn a_process_that_hangs_fails_or_prints_rubbish_is_named_and_not_quoted() 
     }
 }
 
-#[cfg(unix)]
+/// H27, and the other modes that fields tell.
 #[tokio::test(start_paused = true)]
-async fn a_real_process_that_hangs_is_killed_when_nobody_waits_any_more() {
-    let words = vec!["/bin/sleep".to_owned(), "600".to_owned()];
-    let run = crate::auth::credentials::environment::run_process(words);
-    assert!(tokio::time::timeout(std::time::Duration::from_secs(10), run).await.is_err());
+async fn h27_a_profile_without_a_mode_has_the_one_that_its_fields_are_for() {
+    for (fields, key, has_token) in [
+        (KEYS.to_owned(), "AK", false),
+        (format!(r#"{KEYS},"sts_token":"MARK-t""#), "AK", true),
+        (format!(r#"{KEYS},"ram_role_arn":"{ROLE}""#), "STS.role", true),
+        (r#""ram_role_name":"worker""#.to_owned(), "STS.ecs", true),
+    ] {
+        for mode in [r#""mode":"","#, ""] {
+            let setup = Setup::new().with_file(CONFIG, config(&format!("{mode}{fields}")));
+            let found = setup.find().await.unwrap_or_else(|error| panic!("{mode}{fields}: {error}"));
+            assert_eq!((found.key_id.as_str(), found.token.is_some()), (key, has_token), "{mode}{fields}");
+        }
+    }
+    let half = r#""mode":"","access_key_id":"AK""#;
+    let error = Setup::new().with_file(CONFIG, config(half)).failure().await;
+    assert!(error.message().ends_with("config.json: field mode is missing"), "{error}");
+}
+
+/// H26.
+#[tokio::test(start_paused = true)]
+async fn h26_a_process_may_take_a_minute_and_no_longer() {
+    for (seconds, is_waited_for) in [(12, true), (60, true), (61, false)] {
+        let setup = Setup::new()
+            .with_file(CONFIG, config(r#""mode":"External","process_command":"cred""#))
+            .with_process(move |_| {
+                Box::pin(async move {
+                    tokio::time::sleep(std::time::Duration::from_secs(seconds)).await;
+                    let stdout = r#"{"mode":"AK","access_key_id":"slow","access_key_secret":"MARK"}"#.into();
+                    Ok(ProcessOutput { success: true, stdout, ..Default::default() })
+                })
+            });
+        match is_waited_for {
+            true => assert_eq!(setup.key().await, "slow"),
+            false => {
+                let error = setup.failure().await;
+                assert!(error.message().ends_with("did not end within 60 s and was killed"), "{error}");
+            }
+        }
+    }
+}
+
+/// H26.
+#[tokio::test(start_paused = true)]
+async fn h26_a_process_that_fails_is_told_with_its_status_and_its_words() {
+    let setup = Setup::new()
+        .with_file(CONFIG, config(r#""mode":"External","process_command":"cred""#))
+        .with_process(|_| {
+            let (status, stderr) = ("exit status: 3".to_owned(), "token: MARK\nrealm x is unknown\n".into());
+            Box::pin(async { Ok(ProcessOutput { status, stderr, ..Default::default() }) })
+        });
+    let error = setup.failure().await;
+    let text = "the process failed (exit status: 3); it says: token: <secret> | realm x is unknown";
+    assert!(error.message().ends_with(text), "{error}");
 }

@@ -1,6 +1,6 @@
 //! Who is asked first, and what ends the search.
 
-use super::setup::{CONFIG, INI, PLAIN_INI, ROLE, Setup, URI, config};
+use super::setup::{CONFIG, INI, LogCapture, PLAIN_INI, ROLE, Setup, URI, config};
 use crate::auth::credentials::{CredentialProvider as _, KEY_ID_VARIABLE, SECRET_VARIABLE, Verdict};
 use crate::error::ErrorKind;
 
@@ -37,20 +37,53 @@ async fn the_first_source_that_is_there_wins() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_named_profile_goes_before_everything_and_is_never_passed_over() {
+async fn a_profile_that_an_option_names_goes_before_everything_and_is_never_passed_over() {
     let all = Setup::new().with(PAIR).with(&[URI]).with_file(CONFIG, aliyun("cli"));
     assert_eq!(all.clone().with_profile("p").key().await, "cli");
-    assert_eq!(all.clone().with(&[("ALIBABA_CLOUD_PROFILE", "p")]).key().await, "cli");
-    assert_eq!(all.clone().with(&[("ALIBABA_CLOUD_PROFILE", "")]).key().await, "env");
     let both = all.clone().with(&[("ALIBABA_CLOUD_PROFILE", "q")]).with_profile("p");
     assert_eq!(both.key().await, "cli", "the option goes before the variable");
     let in_ini = all.clone().with_file(INI, ini("ini")).with_profile("default");
     assert_eq!(in_ini.key().await, "ini");
-    for setup in [all.clone().with_profile("q"), all.with(&[("ALIBABA_CLOUD_PROFILE", "q")])] {
-        let error = setup.failure().await;
-        assert_eq!(error.kind(), ErrorKind::Config);
-        assert!(error.message().contains("no profile \"q\""), "{error}");
+    let error = all.with_profile("q").failure().await;
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.message().contains("no profile \"q\""), "{error}");
+}
+
+/// H25.
+#[tokio::test(start_paused = true)]
+async fn h25_a_profile_that_a_variable_names_comes_after_keys_in_the_environment_and_before_all_else() {
+    let named =
+        |name| Setup::new().with(&[URI, ("ALIBABA_CLOUD_PROFILE", name)]).with_file(CONFIG, aliyun("cli"));
+    let logs = LogCapture::down_to(tracing::Level::DEBUG);
+    let guard = tracing::subscriber::set_default(logs.clone());
+    for left_over in ["p", "q"] {
+        assert_eq!(named(left_over).with(PAIR).key().await, "env");
+        let said =
+            format!("environment goes before profile {left_over:?}, which ALIBABA_CLOUD_PROFILE names");
+        assert!(logs.texts().iter().any(|text| text.contains(&said)), "{:?}", logs.texts());
     }
+    drop(guard);
+    assert_eq!(named("q").with(OIDC).with_file("/token", "MARK").key().await, "STS.oidc");
+    assert_eq!(named("p").key().await, "cli");
+    assert_eq!(named("").with(PAIR).key().await, "env");
+    let error = named("q").failure().await;
+    assert!(error.message().contains("no profile \"q\", which ALIBABA_CLOUD_PROFILE names"), "{error}");
+}
+
+/// H24.
+#[tokio::test(start_paused = true)]
+async fn h24_the_region_is_that_of_the_profile_that_signs() {
+    let text =
+        config(r#""mode":"AK","region_id":"cn-beijing","access_key_id":"cli","access_key_secret":"MARK""#);
+    let setup = Setup::new().with_file(CONFIG, text);
+    let region = |setup: &Setup| setup.credentials().region();
+    assert_eq!(region(&setup).as_deref(), Some("cn-beijing"));
+    assert_eq!(region(&setup.clone().with(PAIR).with_profile("p")).as_deref(), Some("cn-beijing"));
+    for other in [setup.clone().with(PAIR), setup.clone().with(OIDC), setup.clone().with_profile("q")] {
+        assert_eq!(region(&other), None, "another key signs, or none");
+    }
+    assert_eq!(region(&Setup::new().with_file(CONFIG, aliyun("cli"))), None);
+    assert!(setup.sent().is_empty(), "nobody is asked");
 }
 
 #[tokio::test(start_paused = true)]
@@ -97,7 +130,7 @@ async fn finding_nothing_says_where_one_looked_and_what_was_there() {
         "ALIBABA_CLOUD_CREDENTIALS_URI is not set",
         "no metadata service: cannot connect to 100.100.100.200",
     ] {
-        assert!(error.message().contains(words), "{error} lacks {words:?}");
+        assert!(error.to_string().contains(words), "{error} lacks {words:?}");
     }
 }
 

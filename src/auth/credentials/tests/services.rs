@@ -167,7 +167,7 @@ async fn a_credentials_service_is_named_without_what_its_url_hides() {
     assert_eq!(down.kind(), ErrorKind::Unavailable);
     let hidden = [("ALIBABA_CLOUD_CREDENTIALS_URI", "https://user:MARK@cred.test/MARK")];
     let found = Setup::new().with(&hidden).find().await.unwrap();
-    assert_eq!(found.source, "the credentials service https://cred.test");
+    assert_eq!(found.source, "the credentials service https://<secret>@cred.test");
 }
 
 #[tokio::test(start_paused = true)]

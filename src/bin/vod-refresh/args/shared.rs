@@ -104,7 +104,8 @@ impl WaitingArgs {
 #[command(next_help_heading = "Connection")]
 #[serde(default)]
 pub(crate) struct ConnectionArgs {
-    /// Region of the VOD service [env: VOD_REFRESH_REGION, ALIBABA_CLOUD_REGION_ID] [default: cn-shanghai]
+    /// Region of the VOD service [env: VOD_REFRESH_REGION, ALIBABA_CLOUD_REGION_ID]
+    /// [default: the profile's region, else cn-shanghai]
     #[arg(long, value_name = "REGION", value_parser = text())]
     pub(crate) region: Option<String>,
     /// Another endpoint: emulator, gateway. `http://` is for this machine only [env: VOD_REFRESH_ENDPOINT]
@@ -126,8 +127,8 @@ pub(crate) struct ConnectionArgs {
     /// Allow plain HTTP to other hosts than this machine [default: refuse, exit 3]
     #[arg(long)]
     pub(crate) allow_http: bool,
-    /// Profile of the vendor's configuration files to take credentials from [env: ALIBABA_CLOUD_PROFILE]
-    /// [default: the credential chain]
+    /// Profile of the vendor's configuration files to take credentials from
+    /// [env: ALIBABA_CLOUD_PROFILE, after keys in the environment] [default: the credential chain]
     #[arg(long, value_name = "NAME", value_parser = text())]
     pub(crate) profile: Option<String>,
 }

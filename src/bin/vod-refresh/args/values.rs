@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
+use vod_refresh::ids::is_masked_address;
 use vod_refresh::smq::QueueUrl;
 
 /// A text that is not empty: an empty one is a variable that was not set.
@@ -29,9 +30,20 @@ pub(super) fn absolute_path(text: &str) -> Result<PathBuf, String> {
 
 /// A callback URL, kept character for character: it is part of what is signed.
 pub(super) fn callback_url(text: &str) -> Result<String, String> {
+    if is_masked_address(text) {
+        return Err("put in what stands for `<secret>`: it is not kept".to_owned());
+    }
+    if text.contains('#') {
+        return Err("it has a fragment (`#…`), which nobody sends".to_owned());
+    }
     let uri: http::Uri = text.parse().map_err(|_| "not a URL".to_owned())?;
-    match (uri.scheme_str(), uri.host()) {
-        (Some("http" | "https"), Some(host)) if !host.is_empty() => {}
+    match (uri.scheme_str(), uri.authority()) {
+        (Some("http" | "https"), Some(authority)) if !authority.host().is_empty() => {
+            let has_port = !authority.as_str().ends_with(authority.host());
+            if has_port && authority.port_u16().is_none_or(|port| port == 0) {
+                return Err("it has no port from 1 to 65535 behind its host".to_owned());
+            }
+        }
         _ => return Err("write it as `https://host/path`".to_owned()),
     }
     // Source: "SetMessageCallback", parameter `CallbackURL`.

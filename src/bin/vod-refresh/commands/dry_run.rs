@@ -3,7 +3,7 @@
 use serde::Serialize;
 use vod_refresh::auth::percent;
 use vod_refresh::auth::preview::{Preview, Signer, preview};
-use vod_refresh::ids::RunId;
+use vod_refresh::ids::{RunId, masked_address};
 use vod_refresh::{CredentialProvider as _, EnvironmentCredentials, Error, ErrorKind, RefreshRequest};
 
 use crate::args::shared::{ConnectionArgs, Form};
@@ -42,7 +42,10 @@ pub(crate) async fn show(
     let mut requests = Vec::new();
     for (n, submission) in submissions.iter().enumerate() {
         let operation = submission.operation();
-        let Preview { params, headers, .. } = preview(version, &endpoint, &operation, &signer)?;
+        let Preview { mut params, headers, .. } = preview(version, &endpoint, &operation, &signer)?;
+        if let (Some(data), Some(url)) = (params.get_mut("UserData"), &request.callback_url) {
+            *data = data.replace(url, &masked_address(url));
+        }
         requests.push(Planned {
             batch: n + 1,
             media: submission.media.len(),

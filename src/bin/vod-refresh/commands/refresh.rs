@@ -54,7 +54,8 @@ async fn plan<'a>(
     environment: &Environment,
 ) -> Result<Plan<'a>> {
     let journal = JournalHandle::for_new_run(journal, environment).await?;
-    Ok(Plan { options, settings, journal, repeated: Vec::new(), args })
+    let repeated = settings.not_kept();
+    Ok(Plan { options, settings, journal, repeated, args })
 }
 
 fn media_request(task_type: TaskType, args: &MediaArgs) -> Result<RefreshRequest> {

@@ -181,7 +181,7 @@ impl Plan<'_> {
             refresher = refresher.with_inbox(sources.inbox.clone());
         }
         if let Some(handle) = &self.journal {
-            refresher = refresher.with_journal(handle.journal.clone(), self.settings.to_json());
+            refresher = refresher.with_journal(handle.journal.clone(), self.settings.to_journal());
         }
         refresher
     }

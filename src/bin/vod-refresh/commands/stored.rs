@@ -1,7 +1,7 @@
 //! `resume`, `status` and `runs`: runs that the journal holds.
 
 use serde::Serialize;
-use vod_refresh::ids::RunId;
+use vod_refresh::ids::{RunId, is_masked_address};
 use vod_refresh::journal::{RunSummary, StoredRun};
 use vod_refresh::net::clock::to_wire;
 use vod_refresh::{LookupAfter, RunOptions, TaskType};
@@ -37,6 +37,12 @@ pub(crate) async fn resume(args: &ResumeArgs, environment: &Environment) -> Resu
         .printer
         .say(&format!("carrying on run {id}, for {} at most", duration::format(options.timeout)));
     let settings = Settings::stored_or_given(&run.record.settings, &args.run);
+    let url = settings.events.callback_url.as_deref().filter(|url| is_masked_address(url));
+    if let Some(url) = url.filter(|_| settings.events.callback_listen.is_some()) {
+        return Err(Failure::config(format!(
+            "the journal keeps neither password nor query of the run's callback URL {url}: give `--callback-url` again"
+        )));
+    }
     let plan = Plan { options, settings, journal: Some(handle), repeated: repeated(args), args: &args.run };
     run::run(Task::Resume(Box::new(run)), plan, environment).await
 }
@@ -87,7 +93,7 @@ pub(crate) async fn status(args: &StatusArgs, environment: &Environment) -> Resu
         own_timeout: run.record.options.timeout,
         journal: Some(&handle),
         awaited: awaited(&run.record.order),
-        repeated: &[],
+        repeated: &settings.not_kept(),
     };
     let next = context.next(&report);
     let filed = output::write_files(&report, next.as_ref(), output);

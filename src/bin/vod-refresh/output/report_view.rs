@@ -133,6 +133,11 @@ impl<'a> TaskView<'a> {
         self.rank != Rank::Unfinished
     }
 
+    /// Returns what the CDN says of it, where that is a reason: beside a URL that is done, its words mean nothing.
+    pub(super) fn reason(&self) -> Option<&'a str> {
+        self.report.description.as_deref().filter(|_| self.rank != Rank::Complete)
+    }
+
     /// Returns the service's word for its state.
     pub(super) fn status(&self) -> &'a str {
         self.report.status.as_ref().map_or("not seen yet", TaskStatus::as_str)

@@ -105,14 +105,14 @@ fn rows_of_media(media: &MediaView<'_>, code_of_run: Option<&str>) -> Vec<Row> {
         return vec![row(media.rank, String::new(), job.unwrap_or_default(), why)];
     }
     // A reason of the media's own stands at its first row, unless a row of its tasks has a better one.
-    let has_reasons = report.tasks.iter().any(|task| task.description.is_some());
+    let has_reasons = media.tasks.iter().any(|task| task.reason().is_some());
     let mut own_why = (!has_reasons).then_some(why);
     let no_task_failed = !media.tasks.iter().any(|task| task.rank == Rank::Failed);
     let mut own_rank = Some(Rank::Failed).filter(|rank| *rank == media.rank && no_task_failed);
     let mut row_of_task = |task: &TaskView<'_>| {
         let task_id = || format!("task {}", escape_control(task.report.task_id.as_str()));
         let url = task.report.url.as_deref().map_or_else(task_id, escape_control);
-        let why = task.report.description.as_deref().map(escape_control).or_else(|| own_why.take());
+        let why = task.reason().map(escape_control).or_else(|| own_why.take());
         row(own_rank.take().unwrap_or(task.rank), status(task), url, why.unwrap_or_default())
     };
     media.tasks.iter().map(&mut row_of_task).collect()

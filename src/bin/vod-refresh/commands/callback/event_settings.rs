@@ -4,6 +4,7 @@
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
+use vod_refresh::ids::masked_address;
 use vod_refresh::smq::QueueUrl;
 use vod_refresh::vod::{CallbackType, DEFAULT_APP_ID, MAX_AUTH_KEY_CHARS, MessageCallback, REFRESH_EVENT};
 
@@ -56,7 +57,9 @@ pub(super) fn text(app_id: Option<&str>, settings: Option<&MessageCallback>) -> 
 
 /// What settings consist of, by name.
 fn rows(settings: &MessageCallback) -> Vec<(&'static str, String)> {
-    let value = |value: &Option<String>| value.as_deref().map_or_else(|| "-".to_owned(), escape_control);
+    let value = |value: &Option<String>| {
+        value.as_deref().map_or_else(|| "-".to_owned(), |text| escape_control(&masked_address(text)))
+    };
     let mut rows = vec![("type", escape_control(settings.callback_type.as_str()))];
     if settings.callback_type == CallbackType::Mns {
         rows.push(("queue endpoint", value(&settings.mns_endpoint)));
@@ -118,7 +121,10 @@ pub(super) fn difference(before: Option<&MessageCallback>, after: Option<&Messag
     let key = |settings: Option<&MessageCallback>| {
         settings.and_then(|s| s.auth_key.as_ref()).map(|key| key.expose_secret().to_owned())
     };
-    // Two keys look alike, since none is shown.
+    // Two keys look alike, since none is shown, and so may two URLs.
+    let url = |settings: Option<&MessageCallback>| settings.and_then(|s| s.callback_url.clone());
+    let other_url = url(before) != url(after)
+        && url(before).as_deref().map(masked_address) == url(after).as_deref().map(masked_address);
     let other_key = key(before).is_some() && key(after).is_some() && key(before) != key(after);
     let mut text = String::new();
     for (name, value) in &old {
@@ -127,6 +133,9 @@ pub(super) fn difference(before: Option<&MessageCallback>, after: Option<&Messag
     }
     for row in new.iter().filter(|row| !old.contains(row)) {
         text.push_str(&format!("+ {:<16}{}\n", row.0, row.1));
+    }
+    if other_url {
+        text.push_str("+ another password or query in the url than those that are set\n");
     }
     if other_key {
         text.push_str("+ another key than the one that is set\n");

@@ -7,6 +7,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpStream;
 use vod_refresh::ErrorKind;
+use vod_refresh::ids::masked_address;
 use vod_refresh::smq::QueueClient;
 use vod_refresh::vod::{CallbackType, MessageCallback, REFRESH_EVENT};
 
@@ -70,7 +71,9 @@ fn url(settings: &MessageCallback, here: &str) -> Finding {
         return Finding::ok(ADDRESS, "the account has the URL that is configured here");
     }
     let text = format!(
-        "the account has {theirs}, here it is {here}; a run asks for its own URL, and which of both is signed is not documented"
+        "the account has {}, here it is {}; a run asks for its own URL, and which of both is signed is not documented",
+        masked_address(theirs),
+        masked_address(here)
     );
     Finding::warn(ADDRESS, text).remedy("give both the same URL, character for character")
 }
@@ -101,7 +104,8 @@ fn queue(settings: &MessageCallback, here: &str) -> Finding {
     if here.trim_end_matches('/') == theirs {
         return Finding::ok(ADDRESS, "the account writes into the queue that is configured here");
     }
-    let text = format!("the account writes into {theirs}, not into the queue configured here");
+    let text =
+        format!("the account writes into {}, not into the queue configured here", masked_address(&theirs));
     Finding::warn(ADDRESS, text).remedy("`vod-refresh callback set --queue URL`")
 }
 
@@ -135,7 +139,7 @@ pub(super) async fn callback_url_answers(url: Option<&str>) -> Finding {
         return Finding::ok(CHECK, "not known: none is configured here");
     };
     let Some((host, port)) = host_and_port(url) else {
-        return Finding::warn(CHECK, format!("{} is no URL", escape_control(url)));
+        return Finding::warn(CHECK, format!("{} is no URL", escape_control(&masked_address(url))));
     };
     let place = format!("{}:{port}", escape_control(&host));
     let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
