@@ -1,0 +1,113 @@
+//! What was asked, what truly becomes of it, and whether a report may say what it says.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use vod_refresh::emulator::Scenario;
+use vod_refresh::run::MediaState;
+use vod_refresh::{Outcome, Report, RunOptions};
+
+use super::{Epoch, Soak};
+use crate::soak::draw::{self, Fate};
+use crate::soak::lot::Lot;
+use crate::soak::truth::{self, Evidence};
+
+const SUBMIT: &str = "RefreshMediaPlayUrls";
+
+/// The media of one run.
+pub(super) struct Asked {
+    pub(super) media: Vec<(String, Fate)>,
+    pub(super) preload: bool,
+    pub(super) timeout: Duration,
+    pub(super) lookup_after: Duration,
+    /// The cloud as far as these media are concerned.
+    scenario: Scenario,
+}
+
+/// How the process that made a report fared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Process {
+    Whole,
+    /// It was stopped, and perhaps carried on.
+    Interrupted,
+}
+
+impl Asked {
+    /// Draws media, and tells the cloud how they behave.
+    pub(super) fn draw(soak: &Soak, epoch: &Epoch, lot: &mut Lot, most: u64) -> Self {
+        let first = soak.media_made.fetch_add(most, Ordering::Relaxed);
+        let mut scenario = epoch.scenario.clone();
+        let mut media = Vec::new();
+        for n in first..=first + lot.below(most) {
+            let id = format!("m{n:x}");
+            let (mut script, mut fate) = draw::one_media(lot, epoch.odd);
+            if let Some(hostile) = &epoch.hostile {
+                fate = hostile.tell(lot, (n, scenario.urls_per_media), &mut script, fate);
+            }
+            epoch.cloud.set_media(id.as_str(), script.clone());
+            scenario.media.insert(id.clone(), script);
+            media.push((id, fate));
+        }
+        soak.live.lock().unwrap().extend(media.iter().map(|(id, _)| id.clone()));
+        let preload = lot.percent(40);
+        let timeout = Duration::from_secs(soak.shortest_timeout + lot.below(soak.shortest_timeout / 2));
+        let lookup_after = timeout / lot.one_of(&[2, 5, 20]);
+        Self { media, preload, timeout, lookup_after, scenario }
+    }
+
+    pub(super) fn ids(&self) -> Vec<String> {
+        self.media.iter().map(|(id, _)| id.clone()).collect()
+    }
+}
+
+/// Says what is wrong with a report, if something is.
+pub(super) fn weigh(
+    soak: &Soak,
+    epoch: &Epoch,
+    asked: &Asked,
+    (report, process, took): (&Report, Process, Duration),
+) -> Result<(), String> {
+    let fates: HashMap<&str, Fate> = asked.media.iter().map(|(id, fate)| (id.as_str(), *fate)).collect();
+    let is_cut = process == Process::Interrupted;
+    let lost = is_cut || fates.keys().any(|id| soak.front.has_lost(id));
+    let options = RunOptions::default();
+    let evidence = Evidence::of_cloud(&epoch.cloud, &options, Some(&asked.scenario), lost);
+    let told: Vec<&str> =
+        report.media.iter().filter_map(|m| m.media_id.as_ref()).map(|id| id.as_str()).collect();
+    if told != asked.media.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>() {
+        return Err("not each media once, in the order given".to_owned());
+    }
+    catch_unwind(AssertUnwindSafe(|| {
+        truth::counts_add_up(report);
+        if report.outcome != Outcome::Interrupted {
+            let took = if is_cut { took.max(asked.timeout) } else { took };
+            truth::the_outcome_follows_from_the_media(report, took, asked.timeout);
+            truth::nothing_is_made_up(&evidence, report, |id| fates[id]);
+        }
+    }))
+    .map_err(|why| {
+        let text = why.downcast_ref::<String>().cloned();
+        text.or(why.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+    })?;
+    // No task of theirs can have ended before.
+    let earliest = asked.scenario.job_delay + asked.scenario.task_duration;
+    let is_early = took < earliest && !is_cut;
+    if is_early && report.media.iter().any(|media| media.state == MediaState::Complete) {
+        return Err(format!("complete after {took:?}, and no task ends before {earliest:?}"));
+    }
+    if !lost {
+        let mut taken: HashMap<&str, u32> = HashMap::new();
+        let calls = epoch.cloud.calls();
+        for call in calls.iter().filter(|call| call.action == SUBMIT && call.outcome == "ok") {
+            for id in call.params["MediaIds"].split(',').filter(|id| fates.contains_key(id)) {
+                *taken.entry(id).or_default() += 1;
+            }
+        }
+        if let Some((id, times)) = taken.iter().find(|(_, times)| **times > 1) {
+            return Err(format!("H05: {id} was submitted {times} times, each time with an answer"));
+        }
+    }
+    Ok(())
+}
