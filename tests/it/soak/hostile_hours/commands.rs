@@ -54,7 +54,7 @@ fn refresh(soak: &Arc<Soak>, epoch: &Epoch, home: &Home, lot: &mut Lot, is_cut: 
     let begun = tokio::time::Instant::now();
     let mut ended = if is_cut {
         let child = command.spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(50) + lot.ms(6_000));
+        std::thread::sleep(Duration::from_millis(50) + lot.ms(soak.shortest_timeout * 250));
         signal(&child, lot.one_of(&["INT", "TERM"]));
         if lot.percent(30) {
             std::thread::sleep(lot.ms(50));
