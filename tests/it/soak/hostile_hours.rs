@@ -387,7 +387,6 @@ fn draw(plan: &Plan, soak: &Soak, lot: &mut Lot, number: u64) -> (Epoch, Ways) {
     };
     let mut options = HttpOptions::default();
     options.proxy_from_environment = false;
-    options.plain_http_only = true;
     let cloud =
         Emulator::new(scenario.clone()).with_event_transport(Arc::new(HttpTransport::new(&options).unwrap()));
     let odd = lot.one_of(&[0, 5, 30]);
