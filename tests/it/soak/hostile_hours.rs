@@ -425,7 +425,8 @@ impl Soak {
     fn weigh(&self, epoch: &Epoch, asked: &Asked, report: &Report, process: Process, took: Duration) {
         *self.outcomes.lock().unwrap().entry(report.outcome.as_str()).or_default() += 1;
         self.media_weighed.fetch_add(report.media.len() as u64, Ordering::Relaxed);
-        if let Err(why) = weigh::weigh(self, epoch, asked, (report, process, took)) {
+        let is_lost = asked.media.iter().any(|(id, _)| self.front.has_lost(id));
+        if let Err(why) = weigh::weigh(epoch, asked, is_lost, (report, process, took)) {
             self.wrong.fetch_add(1, Ordering::Relaxed);
             let number = epoch.number;
             self.wrong(&format!("epoch {number}, run {} ({process:?}, {took:?}): {why}", report.run_id));

@@ -5,7 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use vod_refresh::emulator::Scenario;
+use serde_json::json;
+use vod_refresh::emulator::{Emulator, MediaScript, Scenario};
 use vod_refresh::run::MediaState;
 use vod_refresh::{Outcome, Report, RunOptions};
 
@@ -63,15 +64,17 @@ impl Asked {
 }
 
 /// Says what is wrong with a report, if something is.
+///
+/// `is_lost`: the answer to a submission of theirs got lost before the process that was to hear it.
 pub(super) fn weigh(
-    soak: &Soak,
     epoch: &Epoch,
     asked: &Asked,
+    is_lost: bool,
     (report, process, took): (&Report, Process, Duration),
 ) -> Result<(), String> {
     let fates: HashMap<&str, Fate> = asked.media.iter().map(|(id, fate)| (id.as_str(), *fate)).collect();
     let is_cut = process == Process::Interrupted;
-    let lost = is_cut || fates.keys().any(|id| soak.front.has_lost(id));
+    let lost = is_cut || is_lost;
     let options = RunOptions::default();
     let evidence = Evidence::of_cloud(&epoch.cloud, &options, Some(&asked.scenario), lost);
     let told: Vec<&str> =
@@ -89,7 +92,7 @@ pub(super) fn weigh(
     }))
     .map_err(|why| {
         let text = why.downcast_ref::<String>().cloned();
-        text.or(why.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+        text.or_else(|| why.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
     })?;
     // No task of theirs can have ended before.
     let earliest = asked.scenario.job_delay + asked.scenario.task_duration;
@@ -110,4 +113,52 @@ pub(super) fn weigh(
         }
     }
     Ok(())
+}
+
+/// Without this a soak that weighs nothing would look like one that finds nothing.
+#[test]
+fn a_report_that_lies_is_found_and_one_that_does_not_is_not() {
+    let scenario =
+        Scenario::new().with_task_duration(Duration::from_secs(5)).with_media("m", MediaScript::default());
+    let cloud = Emulator::new(scenario.clone());
+    let epoch = Epoch { number: 0, cloud, scenario: scenario.clone(), hostile: None, odd: 0 };
+    let weighed = |fate, outcome: &str, state: &str, took| {
+        let task = json!({ "task_id": "1", "url": "https://a.test/1", "status": "Complete", "progress": 100,
+            "created_at": null, "ended_at": null, "description": null });
+        let done = u64::from(state == "complete");
+        let sum = json!({ "media": 1, "media_complete": done, "media_failed": 1 - done, "media_unfinished": 0, "tasks": 2,
+            "tasks_complete": 2, "tasks_failed": 0, "tasks_unfinished": 0, "api_calls": {}, "retries": 0,
+            "events_accepted": 0, "events_rejected": 0, "events_repeated": 0, "events_foreign": 0 });
+        let error = (done == 0).then(|| json!({ "code": "Failed", "message": "a task failed" }));
+        let mut other = task.clone();
+        other["url"] = "https://a.test/2".into();
+        let media = json!({ "media_id": "m", "job_id": "j", "state": state, "confirmed_by": null, "error": error,
+            "tasks": [task, other] });
+        let report = json!({ "schema": 1, "run_id": "0197f3c2-0000-7000-8000-000000000000", "task_type": "refresh",
+            "outcome": outcome, "started_at": "2026-11-25T01:19:10Z", "finished_at": "2026-11-25T01:19:20Z",
+            "extend": null, "summary": sum, "error": null, "media": [media] });
+        let asked = Asked {
+            media: vec![("m".to_owned(), fate)],
+            preload: false,
+            timeout: Duration::from_secs(60),
+            lookup_after: Duration::ZERO,
+            scenario: scenario.clone(),
+        };
+        let report = serde_json::from_value(report).unwrap();
+        weigh(&epoch, &asked, false, (&report, Process::Whole, Duration::from_secs(took)))
+    };
+    assert_eq!(weighed(Fate::Well, "complete", "complete", 10), Ok(()));
+    assert_eq!(weighed(Fate::Fails, "failed", "failed", 10), Ok(()));
+    let lies = [
+        (Fate::Stuck, "complete", "complete", 10),
+        (Fate::Fails, "complete", "complete", 10),
+        (Fate::Missing, "complete", "complete", 10),
+        (Fate::Well, "failed", "failed", 10),
+        (Fate::Well, "failed", "not_found", 10),
+        (Fate::Well, "complete", "failed", 10),
+        (Fate::Well, "complete", "complete", 3),
+    ];
+    for (fate, outcome, state, took) in lies {
+        assert!(weighed(fate, outcome, state, took).is_err(), "{fate:?} {outcome} {state} {took}");
+    }
 }
