@@ -100,7 +100,7 @@ struct Soak {
     no_report: AtomicU64,
     /// Runs of the process under test that ended as an error.
     errors: Mutex<BTreeMap<String, u64>>,
-    /// In milliseconds.
+    /// To a whole event, in milliseconds.
     slowest_answer: AtomicU64,
 }
 

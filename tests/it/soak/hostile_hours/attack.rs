@@ -274,13 +274,14 @@ async fn send(soak: &Soak, door: SocketAddr, headers: &str, body: &str) {
     let request = format!(
         "POST / HTTP/1.1\r\nhost: {door}\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n{body}"
     );
+    let begun = tokio::time::Instant::now();
     say(soak, door, request.as_bytes()).await;
+    soak.slowest_answer.fetch_max(begun.elapsed().as_millis() as u64, Ordering::Relaxed);
 }
 
 /// Says something and hears what comes back, for ten seconds at most.
 async fn say(soak: &Soak, door: SocketAddr, bytes: &[u8]) {
     soak.hostile.fetch_add(1, Ordering::Relaxed);
-    let begun = tokio::time::Instant::now();
     let talk = async {
         let mut stream = TcpStream::connect(door).await.ok()?;
         let _ = stream.write_all(bytes).await;
@@ -288,5 +289,4 @@ async fn say(soak: &Soak, door: SocketAddr, bytes: &[u8]) {
         stream.read(&mut answer).await.ok()
     };
     let _ = tokio::time::timeout(Duration::from_secs(10), talk).await;
-    soak.slowest_answer.fetch_max(begun.elapsed().as_millis() as u64, Ordering::Relaxed);
 }
