@@ -40,7 +40,7 @@ use self::front::{Front, Ways};
 use self::user::{MARK, Order, Settings, VARIABLE, Word};
 use self::weigh::{Asked, Process};
 use super::draw::{FILTERS, one_fault};
-use super::hostile::Hostile;
+use super::hostile::{Hostile, hides_rows};
 use super::lot::Lot;
 
 const MINUTES: &str = "VOD_REFRESH_HOSTILE_MINUTES";
@@ -371,7 +371,11 @@ fn draw(plan: &Plan, soak: &Soak, lot: &mut Lot, number: u64) -> (Epoch, Ways) {
         // H43, H02: submissions are throttled.
         scenario = scenario.with_rate("RefreshMediaPlayUrls", 0.2 + lot.below(10) as f64 / 10.0);
     }
-    let hostile = lot.percent(60).then(|| Hostile::draw(lot, scenario.merge_ids_across_media, true));
+    let mut hostile = lot.percent(60).then(|| Hostile::draw(lot, scenario.merge_ids_across_media, true));
+    // A row that pages hide is waited for ten minutes: there only the deadline ends a run.
+    if hostile.as_ref().is_some_and(|hostile| hides_rows(&hostile.pages)) && lot.percent(70) {
+        hostile = None;
+    }
     if let Some(hostile) = &hostile {
         scenario.pages = hostile.pages.clone();
     }
