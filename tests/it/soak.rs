@@ -7,6 +7,8 @@
 mod draw;
 mod drive;
 mod hostile;
+#[cfg(target_os = "linux")]
+mod hostile_hours;
 mod hour;
 pub(crate) mod lot;
 mod tally;

@@ -30,7 +30,7 @@ pub(super) fn our_jobs(cloud: &Emulator) -> Vec<String> {
     cloud.job_ids().into_iter().filter(|id| id != OTHERS).collect()
 }
 
-const FILTERS: [Filtering; 6] = [
+pub(super) const FILTERS: [Filtering; 6] = [
     Filtering::Works,
     Filtering::Refused,
     Filtering::ShowsNothing,

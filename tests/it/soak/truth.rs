@@ -4,10 +4,10 @@ use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use vod_refresh::emulator::{MediaScript, Scenario};
+use vod_refresh::emulator::{Emulator, MediaScript, Scenario};
 use vod_refresh::run::{MediaReport, MediaState};
 use vod_refresh::vod::TaskStatus;
-use vod_refresh::{LookupAfter, Outcome, Report};
+use vod_refresh::{LookupAfter, Outcome, Report, RunOptions};
 
 use super::draw::Fate;
 use super::hostile::{may_lose_a_row, names_all, rows_differ};
@@ -26,7 +26,8 @@ const EMPTY: &str = "wrong_shape";
 
 /// What the cloud has seen, read where a verdict needs a reason.
 pub(super) struct Evidence<'a> {
-    bed: &'a Bed,
+    cloud: &'a Emulator,
+    options: &'a RunOptions,
     /// How the cloud tells of media, where it was drawn.
     scenario: Option<&'a Scenario>,
     /// Answers got lost with the process.
@@ -39,7 +40,16 @@ type Log = HashMap<(String, String), BTreeSet<String>>;
 
 impl<'a> Evidence<'a> {
     pub(super) fn new(bed: &'a Bed, scenario: Option<&'a Scenario>, has_died: bool) -> Self {
-        Self { bed, scenario, has_died, log: OnceCell::new() }
+        Self::of_cloud(&bed.cloud, &bed.options, scenario, has_died)
+    }
+
+    pub(super) fn of_cloud(
+        cloud: &'a Emulator,
+        options: &'a RunOptions,
+        scenario: Option<&'a Scenario>,
+        has_died: bool,
+    ) -> Self {
+        Self { cloud, options, scenario, has_died, log: OnceCell::new() }
     }
 
     fn script(&self, media: &MediaReport) -> Option<(&'a Scenario, &'a MediaScript)> {
@@ -71,7 +81,7 @@ impl<'a> Evidence<'a> {
     }
 
     fn looks_up(&self) -> bool {
-        self.bed.options.lookup_after != Some(LookupAfter::Never)
+        self.options.lookup_after != Some(LookupAfter::Never)
     }
 
     /// One denial and lookups are over for the whole run; a job that is unknown for minutes ends too.
@@ -112,7 +122,7 @@ impl<'a> Evidence<'a> {
     fn log(&self) -> &Log {
         self.log.get_or_init(|| {
             let mut log = Log::new();
-            for call in self.bed.cloud.calls() {
+            for call in self.cloud.calls() {
                 for name in ["MediaIds", "MediaRefreshJobId", "TaskId"] {
                     for id in call.params.get(name).iter().flat_map(|ids| ids.split(',')) {
                         let key = (call.action.clone(), id.to_owned());
