@@ -17,6 +17,8 @@ mod examples;
 mod fire;
 #[cfg(target_os = "linux")]
 mod hangup;
+#[cfg(target_os = "linux")]
+mod hostile;
 mod imports;
 mod kills;
 mod limits;
