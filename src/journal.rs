@@ -3,7 +3,7 @@
 //! One SQLite file (WAL, `synchronous=NORMAL`, mode 0600) that several processes share and `sqlite3` opens. A run has a
 //! record (what was asked for, and with which settings) and a list of facts. Each fact is here before it is acted upon
 //! or acknowledged; the facts of one answer stand or fall together. `resume` plays them back into a new ledger. Nothing
-//! secret is written.
+//! secret is written. A database of another program is never touched.
 
 mod file;
 mod lock;
@@ -38,6 +38,8 @@ struct Shared {
     path: PathBuf,
     // A plain mutex: SQLite calls are made on blocking threads only.
     connection: Mutex<Connection>,
+    /// The file that was opened: another may take its place.
+    identity: Option<(u64, u64)>,
     writes: watch::Sender<u64>,
 }
 
@@ -47,15 +49,31 @@ impl Journal {
     /// # Errors
     ///
     /// [`ErrorKind::Config`], naming the path, if the folder can't be made or written, the disk is full, the file is no
-    /// database, or a newer version wrote it.
+    /// database or another program's, which stays as it is, or a newer version wrote it.
     ///
     /// Cancel safety, here and below: file work that has begun goes on in the background.
     pub async fn open(path: impl Into<PathBuf>) -> Result<Self> {
-        let path = path.into();
-        let opened = path.clone();
-        let connection = blocking(move || file::open(&opened)).await?;
-        let writes = watch::Sender::new(0);
-        Ok(Self(Arc::new(Shared { path, connection: Mutex::new(connection), writes })))
+        Self::opened(path.into(), file::open).await
+    }
+
+    /// Opens the journal at `path` to look at what it holds: [`runs`](Self::runs) and [`load`](Self::load) work also
+    /// where the file or its folder can't be written.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub async fn open_to_read(path: impl Into<PathBuf>) -> Result<Self> {
+        Self::opened(path.into(), file::open_to_read).await
+    }
+
+    async fn opened(path: PathBuf, open: fn(&Path) -> Result<Connection>) -> Result<Self> {
+        blocking(move || {
+            let connection = Mutex::new(open(&path)?);
+            let identity = path.metadata().ok().and_then(|found| lock::identity(&found));
+            let writes = watch::Sender::new(0);
+            Ok(Self(Arc::new(Shared { path, connection, identity, writes })))
+        })
+        .await
     }
 
     /// The file.
@@ -75,20 +93,26 @@ impl Journal {
     ///
     /// [`ErrorKind::Config`] if the file can't be written. Cancel safety: the run may be written or not.
     pub(crate) async fn begin(&self, record: RunRecord) -> Result<()> {
-        self.write(move |connection| rows::insert_run(connection, &record)).await
+        self.write(file::BUSY, move |connection| rows::insert_run(connection, &record)).await
     }
 
-    /// Writes facts down, all or none.
+    /// Writes facts down, all or none; waits so long for others who write.
     ///
     /// # Errors
     ///
     /// As [`begin`](Self::begin). Cancel safety: the facts may be written or not.
-    pub(crate) async fn append(&self, run: &RunId, at: Moment, facts: Vec<Fact>) -> Result<()> {
+    pub(crate) async fn append(
+        &self,
+        run: &RunId,
+        facts: Arc<Vec<(Moment, Fact)>>,
+        wait: Duration,
+    ) -> Result<()> {
         let run = run.clone();
-        self.write(move |connection| rows::insert_facts(connection, &run, at, &facts)).await
+        self.write(wait, move |connection| rows::insert_facts(connection, &run, &facts)).await
     }
 
-    /// Writes down how a run ended, and adds the calls it took. One that can be carried on has no outcome yet.
+    /// Writes down how a run ended, and adds the calls it took; waits so long for others who write. One that can be
+    /// carried on has no outcome yet.
     ///
     /// # Errors
     ///
@@ -99,9 +123,10 @@ impl Journal {
         outcome: Option<Outcome>,
         at: DateTime<Utc>,
         calls: Calls,
+        wait: Duration,
     ) -> Result<()> {
         let run = run.clone();
-        self.write(move |connection| rows::set_outcome(connection, &run, outcome, at, calls)).await
+        self.write(wait, move |connection| rows::set_outcome(connection, &run, outcome, at, calls)).await
     }
 
     /// A run with its facts; `None` for `run` means the newest unfinished one.
@@ -138,10 +163,25 @@ impl Journal {
     /// [`ErrorKind::Config`] if the file can't be written.
     pub async fn prune(&self, before: DateTime<Utc>) -> Result<usize> {
         let path = self.0.path.clone();
-        self.write(move |connection| {
+        self.write(file::BUSY, move |connection| {
             let dropped = rows::delete_finished(connection, before)?;
             lock::sweep(&path, before.into());
             Ok(dropped)
+        })
+        .await
+    }
+
+    /// Gives the room of dropped runs back to the disk, where it is worth the while and nobody drives a run, who would have
+    /// to wait. It takes about a second for each 100 MB that are kept.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if the file can't be written, or another process writes to it.
+    pub async fn compact(&self) -> Result<()> {
+        let path = self.0.path.clone();
+        self.write(Duration::ZERO, move |connection| match lock::any_driven(&path) {
+            true => Ok(()),
+            false => file::compact(connection),
         })
         .await
     }
@@ -171,11 +211,36 @@ impl Journal {
 
     async fn write<T: Send + 'static>(
         &self,
+        wait: Duration,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
+        let work = move |connection: &mut Connection| {
+            connection.busy_timeout(wait)?;
+            work(connection)
+        };
         let written = self.read(work).await?;
+        self.check_place()?;
         self.0.writes.send_modify(|count| *count += 1);
         Ok(written)
+    }
+
+    /// Checks that the file is still where it was opened: what is written to one that was deleted or replaced is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if it is not.
+    pub(crate) fn check_place(&self) -> Result<()> {
+        let path = self.path();
+        let message = match path.metadata() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                format!("the journal {} is not there any more", path.display())
+            }
+            Ok(found) if lock::identity(&found) != self.0.identity => {
+                format!("another file has taken the place of the journal {}", path.display())
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::new(ErrorKind::Config, message))
     }
 }
 

@@ -13,7 +13,6 @@ use crate::ids::RunId;
 pub struct RunLock {
     file: File,
     path: PathBuf,
-    lost: bool,
 }
 
 impl RunLock {
@@ -31,7 +30,7 @@ impl RunLock {
             let file = options.open(&path).map_err(failed)?;
             match file.try_lock() {
                 Ok(()) if is_still_at(&file, &path) => {
-                    return Ok(Some(Self { file, path, lost: false }));
+                    return Ok(Some(Self { file, path }));
                 }
                 // Its last holder removed it in between: what is locked has no name any more.
                 Ok(()) => {}
@@ -43,13 +42,22 @@ impl RunLock {
 }
 
 impl RunLock {
-    /// Marks the run as one that nobody may carry on, and keeps the right to drive it.
-    pub(crate) fn mark_lost(&mut self) {
-        let marked = self.path.with_extension("lost");
-        // Where even this fails, nothing more can be done.
-        if std::fs::rename(&self.path, &marked).is_ok() {
-            self.lost = true;
+    /// Marks the run as one that nobody may carry on, as facts of it are not in the journal, or not yet.
+    pub(crate) fn mark_lost(&self) {
+        let marked = self.mark();
+        // A second name takes no room on a full disk. Where even this fails, nothing more can be done.
+        if std::fs::hard_link(&self.path, &marked).is_err() {
+            let _ = File::create(&marked);
         }
+    }
+
+    /// Takes the mark back: all facts are in the journal now.
+    pub(crate) fn unmark_lost(&self) {
+        let _ = std::fs::remove_file(self.mark());
+    }
+
+    fn mark(&self) -> PathBuf {
+        self.path.with_extension("lost")
     }
 }
 
@@ -58,21 +66,32 @@ pub(super) fn is_lost(journal: &Path, run: &RunId) -> bool {
     beside(journal, run, "lost").exists()
 }
 
+/// Whether some run of this journal is being driven.
+pub(super) fn any_driven(journal: &Path) -> bool {
+    files_beside(journal, &[".lock"]).any(|path| {
+        File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    })
+}
+
 /// Removes what killed processes left beside the journal before `before`.
 pub(super) fn sweep(journal: &Path, before: SystemTime) {
-    let folder = journal.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let (Some(name), Ok(files)) = (journal.file_name(), std::fs::read_dir(folder)) else { return };
-    let prefix = format!("{}.", name.to_string_lossy());
-    for file in files.flatten() {
-        let own = file.file_name().to_str().is_some_and(|name| {
-            name.starts_with(&prefix) && (name.ends_with(".lock") || name.ends_with(".lost"))
-        });
-        let old = || file.metadata().and_then(|found| found.modified()).is_ok_and(|time| time < before);
-        if own && old() {
+    for path in files_beside(journal, &[".lock", ".lost"]) {
+        if path.metadata().and_then(|found| found.modified()).is_ok_and(|time| time < before) {
             // Left over means harmless: the next start tries again.
-            let _ = std::fs::remove_file(file.path());
+            let _ = std::fs::remove_file(path);
         }
     }
+}
+
+/// The files of runs beside the journal whose names end so.
+fn files_beside(journal: &Path, endings: &'static [&str]) -> impl Iterator<Item = PathBuf> {
+    let folder = journal.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let prefix = format!("{}.", journal.file_name().unwrap_or_default().to_string_lossy());
+    let is_own = move |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with(&prefix) && endings.iter().any(|ending| name.ends_with(ending))
+    };
+    std::fs::read_dir(folder).into_iter().flatten().flatten().map(|file| file.path()).filter(is_own)
 }
 
 fn beside(journal: &Path, run: &RunId, kind: &str) -> PathBuf {
@@ -81,26 +100,28 @@ fn beside(journal: &Path, run: &RunId, kind: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-#[cfg(unix)]
 fn is_still_at(file: &File, path: &Path) -> bool {
+    let ours = file.metadata().ok().and_then(|found| identity(&found));
+    ours == path.metadata().ok().and_then(|found| identity(&found)) && (cfg!(not(unix)) || ours.is_some())
+}
+
+/// What tells a file from another that takes its place.
+#[cfg(unix)]
+pub(super) fn identity(found: &std::fs::Metadata) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt as _;
-    let id = |found: std::fs::Metadata| (found.dev(), found.ino());
-    let (ours, there) = (file.metadata().map(id), std::fs::metadata(path).map(id));
-    ours.is_ok_and(|ours| there.is_ok_and(|there| ours == there))
+    Some((found.dev(), found.ino()))
 }
 
 /// A file that is open keeps its name there.
 #[cfg(not(unix))]
-fn is_still_at(_: &File, _: &Path) -> bool {
-    true
+pub(super) fn identity(_: &std::fs::Metadata) -> Option<(u64, u64)> {
+    None
 }
 
 impl Drop for RunLock {
     fn drop(&mut self) {
         // Removed while it is held: whoever opened it before finds out that it has no name any more.
-        if !self.lost {
-            let _ = std::fs::remove_file(&self.path);
-        }
+        let _ = std::fs::remove_file(&self.path);
         let _ = self.file.unlock();
     }
 }

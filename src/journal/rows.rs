@@ -23,8 +23,7 @@ pub(super) fn insert_run(connection: &mut Connection, record: &RunRecord) -> rus
 pub(super) fn insert_facts(
     connection: &mut Connection,
     run: &RunId,
-    at: Moment,
-    facts: &[Fact],
+    facts: &[(Moment, Fact)],
 ) -> rusqlite::Result<()> {
     // Immediate: one that reads first and writes then fails at once when another process wrote in between.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -33,8 +32,8 @@ pub(super) fn insert_facts(
         let first: i64 = transaction.prepare_cached(next)?.query_row([run.as_str()], |row| row.get(0))?;
         let mut insert =
             transaction.prepare_cached("INSERT INTO fact (run, number, at_ms, body) VALUES (?, ?, ?, ?)")?;
-        let at_ms = at.since_start().as_millis() as i64;
-        for (number, fact) in (first..).zip(facts) {
+        for (number, (at, fact)) in (first..).zip(facts) {
+            let at_ms = at.since_start().as_millis() as i64;
             insert.execute(params![run.as_str(), number, at_ms, json(fact)?])?;
         }
     }

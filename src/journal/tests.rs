@@ -22,6 +22,11 @@ fn at(seconds: u64) -> Moment {
     Moment::after(Duration::from_secs(seconds))
 }
 
+async fn append(journal: &Journal, run: &RunId, at: Moment, facts: Vec<Fact>) -> Result<()> {
+    let facts = facts.into_iter().map(|fact| (at, fact)).collect();
+    journal.append(run, Arc::new(facts), file::BUSY).await
+}
+
 fn facts() -> Vec<Fact> {
     vec![
         Fact::Submitting { batch: 0 },
@@ -46,8 +51,8 @@ async fn a_run_comes_back_with_its_facts_in_order() {
     {
         let journal = journal(&folder).await;
         journal.begin(record(&run, 0)).await.unwrap();
-        journal.append(&run, at(1), facts()).await.unwrap();
-        journal.append(&run, at(2), vec![Fact::Submitting { batch: 1 }]).await.unwrap();
+        append(&journal, &run, at(1), facts()).await.unwrap();
+        append(&journal, &run, at(2), vec![Fact::Submitting { batch: 1 }]).await.unwrap();
     }
     let stored = journal(&folder).await.load(None).await.unwrap().unwrap();
     assert_eq!((stored.record, stored.outcome), (record(&run, 0), None));
@@ -70,6 +75,7 @@ async fn the_newest_unfinished_run_is_the_default() {
             Some(Outcome::Partial),
             DateTime::from_timestamp(1_750_000_100, 0).unwrap(),
             Calls::default(),
+            file::BUSY,
         )
         .await
         .unwrap();
@@ -90,10 +96,10 @@ async fn old_runs_are_pruned_with_their_facts_and_others_stay() {
     let (done, forgotten, open) = (RunId::fresh(), RunId::fresh(), RunId::fresh());
     for (run, second) in [(&done, 0), (&forgotten, -3 * 86_400), (&open, 5)] {
         journal.begin(record(run, second)).await.unwrap();
-        journal.append(run, at(1), facts()).await.unwrap();
+        append(&journal, run, at(1), facts()).await.unwrap();
     }
     let time = |s: i64| DateTime::from_timestamp(1_750_000_000 + s, 0).unwrap();
-    journal.finish(&done, Some(Outcome::Complete), time(10), Calls::default()).await.unwrap();
+    journal.finish(&done, Some(Outcome::Complete), time(10), Calls::default(), file::BUSY).await.unwrap();
     assert_eq!(journal.prune(time(0)).await.unwrap(), 0);
     assert_eq!(journal.prune(time(11)).await.unwrap(), 2);
     assert_eq!(journal.load(Some(done)).await.unwrap(), None);
@@ -119,6 +125,7 @@ async fn files_that_cannot_be_used_name_themselves() {
     let text = folder.path().join("text.db");
     std::fs::write(&text, "this is no database, and long enough to be sure of it".repeat(40)).unwrap();
     let newer = folder.path().join("newer.db");
+    Journal::open(&newer).await.unwrap();
     Connection::open(&newer).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let nowhere = text.join("journal.db");
     for (path, why) in [(text.clone(), "it is no database"), (newer, "a newer version"), (nowhere, "folder")]
@@ -138,7 +145,7 @@ async fn two_connections_write_at_once() {
     two.begin(record(&b, 0)).await.unwrap();
     let write = |journal: Journal, run: RunId| async move {
         for n in 0..100 {
-            journal.append(&run, at(n), facts()).await.unwrap();
+            append(&journal, &run, at(n), facts()).await.unwrap();
         }
     };
     tokio::join!(write(one.clone(), a.clone()), write(two, b.clone()));
@@ -167,7 +174,7 @@ async fn a_run_that_lost_facts_is_known_by_a_name_until_it_is_pruned() {
     for run in [&lost, &sound] {
         journal.begin(record(run, 0)).await.unwrap();
     }
-    let mut lock = journal.lock(&lost).await.unwrap().unwrap();
+    let lock = journal.lock(&lost).await.unwrap().unwrap();
     lock.mark_lost();
     drop(lock);
     for (run, is_lost) in [(&lost, true), (&sound, false)] {
@@ -232,7 +239,7 @@ async fn a_file_of_the_first_form_is_carried_over_whole() {
     assert_eq!(stored.facts, facts().into_iter().map(|fact| (at(7), fact)).collect::<Vec<_>>());
     // The first form kept no counts.
     assert!(stored.report().summary.api_calls.is_empty());
-    journal.append(&record.run, at(8), facts()).await.unwrap();
+    append(&journal, &record.run, at(8), facts()).await.unwrap();
     let all = journal.load(Some(record.run)).await.unwrap().unwrap().facts.len();
     assert_eq!(all, 2 * facts().len());
 }
@@ -250,7 +257,7 @@ async fn calls_of_each_process_that_drove_a_run_are_added_up() {
             retries: counts(&[("Look", 1)]),
             throttled: counts(&[("Submit", 3)]),
         };
-        journal.finish(&record.run, outcome, record.started_at, calls).await.unwrap();
+        journal.finish(&record.run, outcome, record.started_at, calls, file::BUSY).await.unwrap();
     }
     let summary = journal.load(Some(record.run)).await.unwrap().unwrap().report().summary;
     assert_eq!(summary.api_calls, counts(&[("Look", 7), ("Submit", 2)]));

@@ -29,3 +29,5 @@ pub const URL_NOT_SHOWN: &str = "UrlNotShown";
 pub const URL_NOT_MATCHED: &str = "UrlNotMatched";
 /// The CDN could not do some of its URLs.
 pub const TASK_FAILED: &str = "TaskFailed";
+/// The service has forgotten it: it keeps its history for three days.
+pub const FORGOTTEN: &str = "Forgotten";

@@ -1,3 +1,5 @@
-//! Hostile surroundings: what strangers send, and what else the world does to a run.
+//! Hostile or careless surroundings, by case (H01 …).
 
+mod journal_files;
+mod journal_trouble;
 mod senders;

@@ -35,6 +35,11 @@ const BY_CODE: &[(&[&str], &str, &str)] = &[
         "No playback URL fits. Check that the media are transcoded and published, and that formats, definitions \
          and stream type leave something over.",
     ),
+    (
+        &["forgotten"],
+        "look at the URLs themselves, or send these media again",
+        "The service has forgotten them. Send the media again.",
+    ),
     (&["tasknotfound"], NO_HINT, "The CDN never showed these tasks. Send the media again."),
     (&["jobnotfound"], NO_HINT, "No lookup showed this job. Check the job id, the region and the account."),
     (&["urlnotshown"], NO_HINT, "The CDN never showed some of these URLs. Send the media again."),

@@ -73,7 +73,7 @@ impl Environment {
         raise_file_limit()?;
         let is_ours = |name: &str| {
             let has_prefix = ["VOD_REFRESH_", "ALIBABA_CLOUD_"].iter().any(|prefix| name.starts_with(prefix));
-            has_prefix || [variable::CA_FILE, variable::STATE_HOME].contains(&name)
+            has_prefix || ["SSL_CERT_FILE", variable::STATE_HOME].contains(&name)
         };
         let mut names = std::env::vars_os().filter(|(_, value)| value.to_str().is_none());
         let bad = names.find_map(|(name, _)| name.into_string().ok().filter(|name| is_ours(name)));

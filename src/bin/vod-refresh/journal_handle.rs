@@ -34,16 +34,22 @@ impl JournalHandle {
         Ok(Some(Self { journal, is_default }))
     }
 
-    /// The journal that is there already; an empty place gives back its path, and nothing is made.
+    /// The journal that is there already, opened for what is to be done with it; an empty place gives back its path, and
+    /// nothing is made.
     pub(crate) async fn existing(
         args: &JournalFileArgs,
+        access: Access,
         environment: &Environment,
     ) -> Result<Result<Self, PathBuf>> {
         let (path, is_default) = locate(args, environment)?;
         if !path.exists() {
             return Ok(Err(path));
         }
-        Ok(Ok(Self { journal: Journal::open(path).await?, is_default }))
+        let journal = match access {
+            Access::Read => Journal::open_to_read(path).await?,
+            Access::Write => Journal::open(path).await?,
+        };
+        Ok(Ok(Self { journal, is_default }))
     }
 
     /// The options that lead to this journal.
@@ -53,6 +59,13 @@ impl JournalHandle {
         }
         vec!["--journal".to_owned(), self.journal.path().display().to_string()]
     }
+}
+
+/// What a command does with a journal.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Access {
+    Read,
+    Write,
 }
 
 /// A new run's journal that can't be used, with what can be done.

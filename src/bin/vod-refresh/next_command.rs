@@ -21,6 +21,9 @@ const MOST_NAMED: usize = 20;
 /// The report's code for media of a batch whose answer was lost.
 pub(crate) const OUTCOME_UNKNOWN: &str = "OutcomeUnknown";
 
+/// The report's code for a run of which the service knows nothing any more.
+pub(crate) const FORGOTTEN: &str = "Forgotten";
+
 /// The command to type next.
 pub(crate) struct NextCommand {
     /// What it is for, as `to carry on:`.
@@ -60,7 +63,8 @@ impl ResumeContext<'_> {
             return Some(NextCommand { aim: "to carry on:", command, is_resume: true });
         }
         let jobs = self.open_jobs(report);
-        if jobs.is_empty() {
+        let is_forgotten = report.error.as_ref().is_some_and(|error| error.code == FORGOTTEN);
+        if jobs.is_empty() || is_forgotten {
             return None;
         }
         let command = self.wait(report, &jobs);

@@ -36,8 +36,11 @@ impl Driver<'_> {
             }
             end => end,
         };
+        if let Some(said) = self.journal.catch_up(self.stop).await {
+            self.notify(&Notice::Warning { message: said });
+        }
         // With a journal the run can be carried on: what was not sent still will be.
-        let can_go_on = self.journal.can_resume() && !matches!(end, End::FailedFast);
+        let can_go_on = self.journal.can_resume() && !self.is_forgotten && !matches!(end, End::FailedFast);
         if let Some(fault) = cut_short(&end).filter(|_| !can_go_on) {
             let lost = Fault::new(
                 ErrorKind::Unavailable,
@@ -58,7 +61,7 @@ impl Driver<'_> {
         let outcome = outcome(&self.ledger, &media, &end);
         let finished_at = self.record.started_at + self.now().since_start();
         // A job of others may have media of which nothing is known yet, when all that are known have ended.
-        let is_over = self.ledger.is_settled() || matches!(end, End::FailedFast);
+        let is_over = self.ledger.is_settled() || self.is_forgotten || matches!(end, End::FailedFast);
         // Who ran out of time wants to know what took it.
         if matches!(end, End::Deadline | End::Stopped) {
             let is_not_whole = self.ledger.why_not_whole();
@@ -68,10 +71,9 @@ impl Driver<'_> {
             }
         }
         let calls = self.call_log.counted();
-        let written =
-            self.journal.finish(&self.record.run, outcome, is_over, finished_at, calls.clone()).await;
-        if let Some(lost) = written {
-            self.notify(&Notice::Warning { message: lost });
+        let said = self.journal.finish(outcome, is_over, finished_at, calls.clone(), self.stop).await;
+        if let Some(said) = said {
+            self.notify(&Notice::Warning { message: said });
         }
         self.notify(&Notice::Finished { outcome });
         let mut report = report(&self.record, &self.ledger, media, outcome, finished_at, calls);

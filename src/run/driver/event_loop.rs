@@ -33,7 +33,7 @@ impl Driver<'_> {
                 jobs: jobs as u64,
             });
         }
-        if self.age >= HISTORY {
+        if self.age >= HISTORY && !self.is_forgotten {
             let message = format!(
                 "this run began {} hours ago; the service keeps its history for {} days, so what ended before may not be found",
                 self.age.as_secs() / 3_600,
@@ -52,6 +52,9 @@ impl Driver<'_> {
     /// Runs until there is nothing left to do or nothing more can be done.
     async fn drive(&mut self) -> End {
         loop {
+            if let Some(said) = self.journal.retry().await {
+                self.notify(&Notice::Warning { message: said });
+            }
             self.hand_out().await;
             self.notify_all();
             if let Some(end) = self.ended() {
@@ -120,8 +123,8 @@ impl Driver<'_> {
     pub(super) async fn write_and_apply(&mut self, mut facts: Vec<Fact>) {
         while !facts.is_empty() {
             let now = self.now();
-            if let Some(lost) = self.journal.write(&self.record.run, now, &self.ledger, &facts).await {
-                self.notify(&Notice::Warning { message: lost });
+            if let Some(said) = self.journal.write(now, &self.ledger, &facts).await {
+                self.notify(&Notice::Warning { message: said });
             }
             for fact in facts {
                 self.ledger.apply(now, fact);
@@ -196,7 +199,8 @@ impl Driver<'_> {
         let over = if now < self.deadline { self.deadline } else { self.deadline + LAST_POLL_TIMEOUT };
         let slots = self.slots();
         let due = self.ledger.next_at(slots).filter(|_| now < self.deadline);
-        self.anchor + due.map_or(over, |at| at.min(over)).since(Moment::after(self.age))
+        let at = self.anchor + due.map_or(over, |at| at.min(over)).since(Moment::after(self.age));
+        self.journal.retry_at().map_or(at, |retry| retry.min(at))
     }
 
     pub(super) fn notify_all(&mut self) {

@@ -1,9 +1,12 @@
-//! The run's side of the journal: written before it is acted upon; done without when the disk fails in mid-run.
+//! The run's side of the journal: written before it is acted upon. Where that fails in mid-run, for others hold the file
+//! or the disk is full, the run goes on: what it learns is kept in memory and written later.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
@@ -15,14 +18,37 @@ use crate::run::ledger::Ledger;
 const LOCK_TRIES: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
+/// A write waits so long for other processes: events are to be answered within a second.
+const WRITE_WAIT: Duration = Duration::from_millis(500);
+/// What could not be written is tried again at this interval, and each try waits so long.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+const RETRY_WAIT: Duration = Duration::from_millis(50);
+/// The end of a run waits so long for what is still to be written; not at all once it is told to stop.
+const LAST_WAIT: Duration = Duration::from_secs(10);
+/// Most bytes of facts that wait, as they stand in the journal. Beyond that the journal is given up.
+const MAX_KEPT: usize = 32 * 1024 * 1024;
+
 /// Where the facts of a run are kept, if anywhere.
 pub(super) struct RunJournal {
     journal: Option<Journal>,
-    /// The journal failed in mid-run.
+    run: RunId,
+    /// The journal failed in mid-run, for good.
     lost: bool,
+    kept: Kept,
     /// Held as long as the run is driven.
     lock: Option<RunLock>,
     notes: Vec<String>,
+}
+
+/// Facts that could not be written yet, oldest first.
+#[derive(Default)]
+struct Kept {
+    facts: Arc<Vec<(Moment, Fact)>>,
+    bytes: usize,
+    /// When to try again, as long as there are any, why the last try failed, and whether somebody was told.
+    try_at: Option<Instant>,
+    error: Option<Error>,
+    is_told: bool,
 }
 
 impl RunJournal {
@@ -41,7 +67,7 @@ impl RunJournal {
             None => None,
             Some(journal) => Some(lock(journal, run).await?),
         };
-        Ok(Self { journal, lost: false, lock, notes: Vec::new() })
+        Ok(Self { journal, run: run.clone(), lost: false, kept: Kept::default(), lock, notes: Vec::new() })
     }
 
     /// Whether the run can be carried on from here.
@@ -60,52 +86,131 @@ impl RunJournal {
         Ok(stored)
     }
 
-    /// Writes down what is news in `facts`. A text comes back once, when that has become impossible.
-    pub(super) async fn write(
-        &mut self,
-        run: &RunId,
-        at: Moment,
-        ledger: &Ledger,
-        facts: &[Fact],
-    ) -> Option<String> {
-        let journal = self.journal.as_ref().filter(|_| !self.lost)?;
-        let news: Vec<Fact> = facts.iter().filter(|fact| ledger.is_news(fact)).cloned().collect();
+    /// Writes down what is news in `facts`. A text comes back when that begins to fail, has become impossible, or works
+    /// again.
+    pub(super) async fn write(&mut self, at: Moment, ledger: &Ledger, facts: &[Fact]) -> Option<String> {
+        self.journal.as_ref().filter(|_| !self.lost)?;
+        let news: Vec<_> =
+            facts.iter().filter(|fact| ledger.is_news(fact)).map(|fact| (at, fact.clone())).collect();
         if news.is_empty() {
             return None;
         }
-        let written = journal.append(run, at, news).await;
-        self.or_go_without(written)
+        if self.kept.try_at.is_none() {
+            self.kept.facts = Arc::new(news);
+            return self.append(WRITE_WAIT).await;
+        }
+        self.keep(news).or(self.retry().await)
+    }
+
+    /// When [`retry`](Self::retry) has something to do.
+    pub(super) fn retry_at(&self) -> Option<Instant> {
+        self.kept.try_at
+    }
+
+    /// Tries again to write what could not be written, if it is time. A text comes back as from [`write`](Self::write).
+    pub(super) async fn retry(&mut self) -> Option<String> {
+        self.kept.try_at.filter(|at| *at <= Instant::now())?;
+        self.append(RETRY_WAIT).await
+    }
+
+    /// Writes the facts that wait, and keeps them where that fails.
+    async fn append(&mut self, wait: Duration) -> Option<String> {
+        let (journal, facts) = (self.journal.as_ref()?, Arc::clone(&self.kept.facts));
+        let count = facts.len();
+        let error = match journal.append(&self.run, facts, wait).await {
+            Ok(()) => {
+                let kept = std::mem::take(&mut self.kept);
+                if let Some(lock) = self.lock.as_ref().filter(|_| kept.try_at.is_some()) {
+                    lock.unmark_lost();
+                }
+                let path = journal.path().display();
+                let said = format!(
+                    "the journal {path} can be written again: {count} facts had to wait, none is lost"
+                );
+                return kept.is_told.then_some(said);
+            }
+            Err(error) => error,
+        };
+        if journal.check_place().is_err() {
+            return Some(self.give_up(&error));
+        }
+        let said = format!("{}; what the run learns is kept in memory and written later", error.message());
+        self.kept.error = Some(error);
+        if self.kept.try_at.replace(Instant::now() + RETRY_INTERVAL).is_some() {
+            // What lasts no longer than a try is not worth a word.
+            return (!std::mem::replace(&mut self.kept.is_told, true)).then_some(said);
+        }
+        // Whoever dies now leaves half of the facts behind: to carry on from there would submit again what went out.
+        if let Some(lock) = &self.lock {
+            lock.mark_lost();
+        }
+        let first = std::mem::take(&mut self.kept.facts);
+        self.keep(Arc::unwrap_or_clone(first))
+    }
+
+    /// Keeps facts for later. A text comes back if they are too many.
+    fn keep(&mut self, facts: Vec<(Moment, Fact)>) -> Option<String> {
+        let bytes = |fact: &Fact| serde_json::to_vec(fact).map_or(0, |text| text.len());
+        self.kept.bytes += facts.iter().map(|(_, fact)| bytes(fact)).sum::<usize>();
+        if self.kept.bytes > MAX_KEPT {
+            return self.kept.error.take().map(|error| self.give_up(&error));
+        }
+        Arc::make_mut(&mut self.kept.facts).extend(facts);
+        None
+    }
+
+    /// Waits a bounded time until all facts are written. Afterwards it is certain whether the run can be carried on from
+    /// here. A text comes back as from [`write`](Self::write).
+    pub(super) async fn catch_up(&mut self, stop: &CancellationToken) -> Option<String> {
+        self.kept.try_at?;
+        // One word at the end is enough.
+        let (until, was_told) = (Instant::now() + LAST_WAIT, std::mem::replace(&mut self.kept.is_told, true));
+        loop {
+            let said = self.append(RETRY_WAIT).await;
+            if self.kept.try_at.is_none() {
+                return said.filter(|_| was_told || self.lost);
+            }
+            if stop.is_cancelled() || Instant::now() >= until {
+                return self.kept.error.take().map(|error| self.give_up(&error));
+            }
+            let _ = timeout(LOCK_PAUSE, stop.cancelled()).await;
+        }
     }
 
     /// Writes down how the run ended, and what it took. One that is not over has no outcome yet: it can be carried on.
+    /// Waits as [`catch_up`](Self::catch_up) does.
     pub(super) async fn finish(
         &mut self,
-        run: &RunId,
         outcome: Outcome,
         is_over: bool,
         at: DateTime<Utc>,
         calls: Calls,
+        stop: &CancellationToken,
     ) -> Option<String> {
+        let said = self.catch_up(stop).await;
         let journal = self.journal.clone()?;
         if self.lost {
             // There may be room again for this one word.
-            let _ = journal.finish(run, Some(outcome), at, calls).await;
-            return None;
+            let _ = journal.finish(&self.run, Some(outcome), at, calls, RETRY_WAIT).await;
+            return said;
         }
-        let written = journal.finish(run, is_over.then_some(outcome), at, calls).await;
-        self.or_go_without(written.and_then(|()| still_there(&journal)))
+        let wait = if stop.is_cancelled() { WRITE_WAIT } else { LAST_WAIT };
+        match journal.finish(&self.run, is_over.then_some(outcome), at, calls, wait).await {
+            Ok(()) => said,
+            Err(error) => Some(self.give_up(&error)),
+        }
     }
 
-    fn or_go_without(&mut self, written: Result<()>) -> Option<String> {
-        let error = written.err()?;
+    /// Facts are missing, so nobody may carry the run on: that would submit again what goes out from now on.
+    fn give_up(&mut self, error: &Error) -> String {
         self.lost = true;
-        // Facts are missing, so nobody may carry it on: that would submit again what goes out from now on.
-        if let Some(lock) = &mut self.lock {
+        self.kept = Kept::default();
+        if let Some(lock) = &self.lock {
             lock.mark_lost();
         }
         let note = format!("{}; the run goes on in memory and can't be resumed", error.message());
         self.notes.push(note.clone());
-        Some(note)
+        note
     }
 
     /// Something that the report is to tell.
@@ -115,18 +220,6 @@ impl RunJournal {
 
     pub(super) fn into_notes(self) -> Vec<String> {
         self.notes
-    }
-}
-
-/// A deleted file can be written to its end, and nobody will find it.
-fn still_there(journal: &Journal) -> Result<()> {
-    let path = journal.path();
-    match path.try_exists() {
-        Ok(false) => {
-            let message = format!("the journal {} is not there any more", path.display());
-            Err(Error::new(ErrorKind::Config, message))
-        }
-        _ => Ok(()),
     }
 }
 

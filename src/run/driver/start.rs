@@ -2,15 +2,19 @@
 
 use std::time::Duration;
 
+use super::calls::HISTORY;
 use super::run_journal::RunJournal;
 use super::state::Driver;
 use super::stored::{ledger_of, replayed, still_open};
 use crate::auth::preview::KeyMark;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
-use crate::model::{Moment, Order, RefreshRequest, Report, RunRecord, StoredRun, WaitRequest};
+use crate::model::{Fact, Moment, Order, RefreshRequest, Report, RunRecord, StoredRun, WaitRequest, code};
 use crate::run::batch;
 use crate::run::setup::Setup;
+
+/// Of a run that is so old the service knows nothing any more. Between that and its history, a clock may have been wrong.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(2 * HISTORY.as_secs());
 
 pub(crate) async fn refresh(setup: &Setup, request: &RefreshRequest) -> Result<Report> {
     let run = RunId::fresh();
@@ -65,5 +69,17 @@ pub(crate) async fn resume(setup: &Setup, stored: StoredRun, once: bool) -> Resu
             "this run was begun with access key {begun_with} and is carried on with {key}: what {key} does not find stays unfinished, for it may be another account's; resume it with the first key"
         )
     });
+    let last_sent = stored.facts.iter().rev().find(|(_, fact)| matches!(fact, Fact::Submitting { .. }));
+    let unasked_for = age.saturating_sub(last_sent.map_or(Duration::ZERO, |(at, _)| at.since_start()));
+    if unasked_for >= FORGOTTEN_AFTER {
+        let days = [unasked_for, HISTORY].map(|time| time.as_secs() / 86_400);
+        let message = format!(
+            "the service has forgotten run {}: it began {} days ago by this machine's clock, and tasks are kept for {} days; \
+             what is open can't be found out any more",
+            driver.record.run, days[0], days[1]
+        );
+        driver.is_forgotten = true;
+        driver.fatal = Some(Error::new(ErrorKind::NotFound, message).with_code(code::FORGOTTEN));
+    }
     driver.run().await
 }

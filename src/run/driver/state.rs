@@ -44,6 +44,8 @@ pub(super) struct Driver<'a> {
     pub(super) once: bool,
     /// What a person should know from the beginning.
     pub(super) warning: Option<String>,
+    /// The service has forgotten what this run submitted: it ends as it is.
+    pub(super) is_forgotten: bool,
 }
 
 /// Why the loop woke up.
@@ -113,6 +115,7 @@ impl<'a> Driver<'a> {
             fatal: None,
             once: false,
             warning: None,
+            is_forgotten: false,
         }
     }
 }

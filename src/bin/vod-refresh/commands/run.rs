@@ -108,6 +108,14 @@ pub(crate) async fn run(task: Task, plan: Plan<'_>, environment: &Environment) -
             () = stop.cancelled() => {}
         }
     }
+    if let Some(handle) = &plan.journal {
+        // Now that everything is said, it holds up nothing. What can't be done now, a later run will do.
+        let stop = signals.stop();
+        tokio::select! {
+            _ = handle.journal.compact() => {}
+            () = stop.cancelled() => {}
+        }
+    }
     Ok(code)
 }
 

@@ -13,7 +13,7 @@ use crate::duration;
 use crate::environment::Environment;
 use crate::exit::{ExitCode, Failure, Result};
 use crate::files::shown;
-use crate::journal_handle::JournalHandle;
+use crate::journal_handle::{Access, JournalHandle};
 use crate::next_command::{ResumeContext, awaited};
 use crate::output::{self, json, table};
 use crate::settings::{Settings, arguments};
@@ -24,7 +24,8 @@ const MOST_NAMED: usize = 10;
 /// `resume`: a run goes on where it was.
 pub(crate) async fn resume(args: &ResumeArgs, environment: &Environment) -> Result<ExitCode> {
     let can_go_on = |run: &RunSummary| run.outcome.is_none() && !run.lost;
-    let (handle, run) = find(&args.journal, args.run_id.as_deref(), can_go_on, environment).await?;
+    let (handle, run) =
+        find(&args.journal, args.run_id.as_deref(), Access::Write, can_go_on, environment).await?;
     let id = &run.record.run;
     if let Some(outcome) = run.outcome {
         return Err(Failure::usage(format!("run {id} has ended: {}", outcome.as_str()))
@@ -71,7 +72,8 @@ fn repeated(args: &ResumeArgs) -> Vec<String> {
 
 /// `status`: what is known of a run, without waiting.
 pub(crate) async fn status(args: &StatusArgs, environment: &Environment) -> Result<ExitCode> {
-    let (handle, run) = find(&args.journal, args.run_id.as_deref(), |_| true, environment).await?;
+    let access = if args.check { Access::Write } else { Access::Read };
+    let (handle, run) = find(&args.journal, args.run_id.as_deref(), access, |_| true, environment).await?;
     let settings = Settings::stored_or_given(&run.record.settings, &args.run);
     if args.check && run.outcome.is_none() {
         if handle.journal.lock(&run.record.run).await?.is_some() {
@@ -114,7 +116,7 @@ fn for_one_question(mut options: RunOptions) -> RunOptions {
 
 /// `runs`: the runs in the journal, newest first.
 pub(crate) async fn list(args: &RunsArgs, environment: &Environment) -> Result<ExitCode> {
-    let (runs, path) = match JournalHandle::existing(&args.journal, environment).await? {
+    let (runs, path) = match JournalHandle::existing(&args.journal, Access::Read, environment).await? {
         Ok(handle) => (handle.journal.runs().await?, handle.journal.path().to_owned()),
         Err(path) => (Vec::new(), path),
     };
@@ -161,11 +163,12 @@ impl Row<'_> {
 async fn find(
     args: &JournalFileArgs,
     id: Option<&str>,
+    access: Access,
     will_do: impl Fn(&RunSummary) -> bool,
     environment: &Environment,
 ) -> Result<(JournalHandle, StoredRun)> {
     let id = id.map(RunId::new).transpose().map_err(|why| Failure::usage(format!("no run id: {why}")))?;
-    let handle = JournalHandle::existing(args, environment)
+    let handle = JournalHandle::existing(args, access, environment)
         .await?
         .map_err(|path| Failure::usage(format!("there is no journal at {}", shown(&path))))?;
     let runs = handle.journal.runs().await?;
