@@ -69,7 +69,7 @@ pub use ids::{JobId, MediaId, TaskId};
 pub use journal::Journal;
 pub use run::{
     LookupAfter, Observer, Outcome, RefreshRequest, Refresher, Report, Run, RunOptions, Step, Steps,
-    WaitRequest,
+    UrlRequest, WaitRequest,
 };
 pub use smq::QueueClient;
 pub use vod::{Filters, TaskType, VodClient};

@@ -12,5 +12,7 @@ pub use fact::{Fact, Fault};
 pub use moment::Moment;
 pub use record::{Order, RunRecord, RunSummary, StoredRun};
 pub(crate) use report::Calls;
-pub use report::{MediaReport, MediaState, Outcome, Report, ReportedError, SCHEMA, Summary, TaskReport};
-pub use request::{LookupAfter, RefreshRequest, RunOptions, WaitRequest};
+pub use report::{
+    MediaReport, MediaState, Outcome, Report, ReportedError, SCHEMA, Summary, TaskReport, UrlReport,
+};
+pub use request::{LookupAfter, RefreshRequest, RunOptions, UrlRequest, WaitRequest};

@@ -12,6 +12,7 @@ pub(super) fn insert_run(connection: &mut Connection, record: &RunRecord) -> rus
     let (task_type, media) = match &record.order {
         Order::Refresh(request) => (Some(word(&request.task_type)?), request.media.len()),
         Order::Wait(request) => (None, request.media.len()),
+        Order::Urls(request) => (Some(word(&request.task_type)?), request.urls.len()),
     };
     connection.execute(
         "INSERT INTO run (id, started_at, task_type, media, record) VALUES (?, ?, ?, ?, ?)",

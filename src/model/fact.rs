@@ -52,6 +52,10 @@ pub enum Fact {
         forbidden: Vec<String>,
         request_id: Option<RequestId>,
     },
+    /// A batch of URLs was taken, as these tasks.
+    UrlsSubmitted { batch: u32, tasks: Vec<TaskId>, request_id: Option<RequestId> },
+    /// No task of a batch of URLs was found, whose answer got lost.
+    UrlsNotFound { batch: u32 },
     /// A batch was certainly not taken, and is given up.
     NotSubmitted { batch: u32, fault: Fault },
     /// The answer to a batch got lost.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::fact::Fact;
 use super::moment::Moment;
 use super::report::{Calls, Outcome};
-use super::request::{RefreshRequest, RunOptions, WaitRequest};
+use super::request::{RefreshRequest, RunOptions, UrlRequest, WaitRequest};
 use crate::auth::preview::KeyMark;
 use crate::ids::RunId;
 use crate::vod::TaskType;
@@ -20,6 +20,8 @@ pub enum Order {
     Refresh(RefreshRequest),
     /// Follow jobs that somebody else submitted.
     Wait(WaitRequest),
+    /// Hand these URLs over and follow them.
+    Urls(UrlRequest),
 }
 
 /// What the journal holds of a run beside its facts.
@@ -48,7 +50,7 @@ impl RunRecord {
     pub(crate) fn extend(&self) -> Option<String> {
         match &self.order {
             Order::Refresh(request) => request.extend.clone(),
-            Order::Wait(_) => None,
+            Order::Wait(_) | Order::Urls(_) => None,
         }
     }
 }

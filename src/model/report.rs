@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind};
 use crate::event::Source;
 use crate::ids::{JobId, MediaId, RequestId, RunId, TaskId};
 use crate::net::clock::to_wire;
-use crate::vod::{TaskStatus, TaskType};
+use crate::vod::{ObjectType, TaskStatus, TaskType};
 
 /// Number of the report's form.
 pub const SCHEMA: u32 = 1;
@@ -147,8 +147,11 @@ pub struct Report {
     /// Whether the journal can carry this run on.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub resumable: bool,
-    /// One entry a media, in the order given.
+    /// One entry a media, in the order given; none in a run of URLs.
     pub media: Vec<MediaReport>,
+    /// One entry a URL, in the order given, in a run of URLs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub urls: Vec<UrlReport>,
 }
 
 /// Sums. Every media is in exactly one of complete, failed and unfinished; so is every task.
@@ -163,6 +166,18 @@ pub struct Summary {
     pub media_failed: u64,
     /// Still under way.
     pub media_unfinished: u64,
+    /// URLs that were asked for, in a run of URLs; the next three are of these.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub urls: u64,
+    /// Whose every task is Complete.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub urls_complete: u64,
+    /// Failed or not submitted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub urls_failed: u64,
+    /// Still under way.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub urls_unfinished: u64,
     /// URLs, which are the rows of tasks.
     pub tasks: u64,
     /// Complete.
@@ -213,6 +228,21 @@ impl Summary {
         }
         summary
     }
+
+    /// The same of a run of URLs, which has no media.
+    pub(crate) fn of_urls(urls: &[MediaReport]) -> Self {
+        let mut sums = Self::of(urls);
+        sums.urls = std::mem::take(&mut sums.media);
+        sums.urls_complete = std::mem::take(&mut sums.media_complete);
+        sums.urls_failed = std::mem::take(&mut sums.media_failed);
+        sums.urls_unfinished = std::mem::take(&mut sums.media_unfinished);
+        sums
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// How often the service was called, by action.
@@ -273,6 +303,43 @@ pub struct MediaReport {
     pub note: Option<String>,
     /// Its URLs.
     pub tasks: Vec<TaskReport>,
+}
+
+/// One URL of a run of URLs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct UrlReport {
+    /// The URL as it was given.
+    pub url: String,
+    /// What it stands for; a file where it was prefetched.
+    #[serde(rename = "type")]
+    pub object_type: ObjectType,
+    /// Where it stands: complete, failed, not submitted or unfinished.
+    pub state: MediaState,
+    /// When the service took it, by our clock.
+    #[serde(default, serialize_with = "wire_time_option")]
+    pub submitted_at: Option<DateTime<Utc>>,
+    /// Why it failed.
+    pub error: Option<ReportedError>,
+    /// Its tasks. Where no row has shown it, those that it may belong to.
+    pub tasks: Vec<TaskReport>,
+}
+
+impl UrlReport {
+    /// The same as an entry of a media without an id, for what goes through both.
+    pub fn as_media(&self) -> MediaReport {
+        MediaReport {
+            media_id: None,
+            job_id: None,
+            state: self.state,
+            confirmed_by: None,
+            submitted_at: self.submitted_at,
+            accepted_at: self.submitted_at,
+            error: self.error.clone(),
+            note: None,
+            tasks: self.tasks.clone(),
+        }
+    }
 }
 
 /// One URL of a media. A task id may stand at several.

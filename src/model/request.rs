@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{JobId, MediaId, masked_address};
-use crate::vod::{Filters, TaskType};
+use crate::vod::{Area, Filters, ObjectAction, ObjectType, TaskType};
 
 /// Media to be purged or prefetched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +67,55 @@ impl RefreshRequest {
 
 fn without_secrets<S: Serializer>(url: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
     url.as_deref().map(masked_address).serialize(serializer)
+}
+
+/// URLs and folders to be purged or prefetched, of media or not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct UrlRequest {
+    /// Purge or prefetch.
+    pub task_type: TaskType,
+    /// Any number of URLs, each once, in the order given.
+    pub urls: Vec<String>,
+    /// What all of them stand for; `None`: a URL that ends with a slash is a folder, any other a file. Counts for a purge.
+    pub object_type: Option<ObjectType>,
+    /// Of folders: drops everything, and not only what has changed at the origin. Counts for a purge.
+    pub force: bool,
+    /// Where the CDN prefetches; `None` for the area of the domain.
+    pub area: Option<Area>,
+    /// Prefetches into the nodes of the second level.
+    pub l2: bool,
+}
+
+impl UrlRequest {
+    /// A request for `urls`; one that is given twice counts once.
+    pub fn new(task_type: TaskType, urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let urls = each_once(urls.into_iter().map(Into::into));
+        Self { task_type, urls, object_type: None, force: false, area: None, l2: false }
+    }
+
+    /// What is done with one of the URLs.
+    pub fn action(&self, url: &str) -> ObjectAction {
+        match self.task_type {
+            TaskType::Refresh => {
+                let object_type = self.object_type.unwrap_or_else(|| ObjectType::of(url));
+                ObjectAction::Refresh { object_type, force: self.force }
+            }
+            TaskType::Preload => ObjectAction::Preload { area: self.area, l2: self.l2 },
+        }
+    }
+
+    /// Checks that there are URLs, and that each can be handed over.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`] without URLs, or for the first that [`ObjectAction::check`] refuses.
+    pub fn check(&self) -> Result<()> {
+        if self.urls.is_empty() {
+            return Err(Error::new(ErrorKind::Usage, "no URL to work on"));
+        }
+        self.urls.iter().try_for_each(|url| self.action(url).check(url).map(drop))
+    }
 }
 
 /// Jobs that somebody else submitted, and what is known of their media.

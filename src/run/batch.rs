@@ -5,23 +5,80 @@ use serde_json::json;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Correlation;
 use crate::ids::{MediaId, RunId, is_masked_address};
-use crate::model::RefreshRequest;
-use crate::vod::{MAX_MEDIA_PER_CALL, RefreshMediaPlayUrls};
+use crate::model::{RefreshRequest, UrlRequest};
+use crate::vod::{MAX_MEDIA_PER_CALL, ObjectAction, RefreshMediaPlayUrls, host};
 
 /// Most bytes of `UserData.Extend`, our mark included. Source: "UserData" of the VOD API.
 pub const MAX_EXTEND_BYTES: usize = 512;
 
-/// Some media of a request that go out in one call.
+/// Some media or URLs of a request that go out in one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
-    /// 1 to 20 media.
+    /// 1 to 20 media; for URLs one id of our own, which stands for all of them.
     pub media: Vec<MediaId>,
+    /// The URLs, where the run is one of URLs.
+    pub(crate) urls: Option<UrlBatch>,
+}
+
+/// Some URLs with which the same is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UrlBatch {
+    pub(crate) action: ObjectAction,
+    pub(crate) urls: Vec<String>,
+    /// Where each of them stands in the request.
+    pub(crate) places: Vec<u32>,
 }
 
 impl Batch {
     /// Splits media into batches, keeping the order.
     pub fn split(media: &[MediaId]) -> Vec<Self> {
-        media.chunks(MAX_MEDIA_PER_CALL).map(|chunk| Self { media: chunk.to_vec() }).collect()
+        media.chunks(MAX_MEDIA_PER_CALL).map(|chunk| Self { media: chunk.to_vec(), urls: None }).collect()
+    }
+
+    /// How many media or URLs it has.
+    pub(crate) fn count(&self) -> u64 {
+        self.urls.as_ref().map_or(self.media.len(), |urls| urls.urls.len()) as u64
+    }
+}
+
+impl UrlBatch {
+    /// Splits the URLs of a request into batches: one call does one thing with all of its URLs.
+    pub(crate) fn split(request: &UrlRequest) -> Vec<Self> {
+        let mut batches: Vec<Self> = Vec::new();
+        for (url, place) in request.urls.iter().zip(0..) {
+            let action = request.action(url);
+            let has_room = |batch: &&mut Self| batch.action == action && batch.urls.len() < action.max_urls();
+            match batches.iter_mut().rev().find(has_room) {
+                Some(batch) => {
+                    batch.urls.push(url.clone());
+                    batch.places.push(place);
+                }
+                None => batches.push(Self { action, urls: vec![url.clone()], places: vec![place] }),
+            }
+        }
+        batches
+    }
+
+    /// Cuts the batch in two, after the service refused it for something about a URL: by domain, else in the middle. `None`
+    /// if there is nothing to be won by it: one URL is left, or one domain, and the domain is what was refused.
+    pub(crate) fn cut(&mut self, is_about_domain: bool) -> Option<Self> {
+        let first = host(self.urls.first()?).to_owned();
+        let is_of_first = |url: &String| host(url).eq_ignore_ascii_case(&first);
+        let (is_one_domain, half) = (self.urls.iter().all(is_of_first), self.urls.len() / 2);
+        if is_one_domain && (is_about_domain || half == 0) {
+            return None;
+        }
+        let pairs = std::mem::take(&mut self.urls).into_iter().zip(std::mem::take(&mut self.places));
+        let (kept, other): (Vec<_>, Vec<_>) = pairs
+            .enumerate()
+            .partition(|(n, (url, _))| if is_one_domain { *n < half } else { is_of_first(url) });
+        let action = self.action;
+        let of = |pairs: Vec<(usize, (String, u32))>| {
+            let (urls, places) = pairs.into_iter().map(|(_, pair)| pair).unzip();
+            Self { action, urls, places }
+        };
+        *self = of(kept);
+        Some(of(other))
     }
 }
 
@@ -121,6 +178,23 @@ mod tests {
             assert_eq!(batches.iter().map(|b| b.media.len()).collect::<Vec<_>>(), sizes);
             assert_eq!(batches.into_iter().flat_map(|b| b.media).collect::<Vec<_>>(), ids);
         }
+    }
+
+    #[test]
+    fn urls_are_split_by_what_is_done_with_them_and_cut_where_one_is_refused() {
+        let urls =
+            (0..1_001).map(|n| format!("https://a.test/{n}")).chain(["https://a.test/dir/".to_owned()]);
+        let batches = UrlBatch::split(&UrlRequest::new(TaskType::Refresh, urls));
+        assert_eq!(batches.iter().map(|b| b.urls.len()).collect::<Vec<_>>(), [1_000, 1, 1]);
+        assert_eq!(batches[2].places, [1_001]);
+        let urls = ["a.test/0", "b.test/1", "A.test/2", "a.test/3"];
+        let mut batch = UrlBatch::split(&UrlRequest::new(TaskType::Preload, urls)).remove(0);
+        let other = batch.cut(true).unwrap();
+        assert_eq!((&batch.places[..], &other.places[..]), (&[0, 2, 3][..], &[1][..]));
+        assert_eq!(batch.clone().cut(true), None, "the domain is refused, whichever URL it is");
+        let other = batch.cut(false).unwrap();
+        assert_eq!((&batch.urls[..], &other.places[..]), (&["a.test/0".to_owned()][..], &[2, 3][..]));
+        assert_eq!(batch.cut(false), None);
     }
 
     #[test]

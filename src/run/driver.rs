@@ -14,4 +14,4 @@ mod start;
 mod state;
 mod stored;
 
-pub(super) use start::{refresh, resume, wait};
+pub(super) use start::{refresh, resume, urls, wait};

@@ -22,6 +22,7 @@ mod settings;
 mod state;
 mod task_table;
 mod tasks;
+mod urls;
 mod verdict;
 mod view;
 mod work;

@@ -22,7 +22,7 @@ impl Observer for Silent {
     fn notice(&self, _: &Notice, _: &Progress) {}
 }
 
-/// Counts of a run. Cheap to read at any time.
+/// Counts of a run. Cheap to read at any time. In a run of URLs, those of media count URLs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct Progress {
@@ -75,6 +75,15 @@ pub enum Notice {
         not_found: u64,
         /// Of these, not ours to use.
         forbidden: u64,
+        /// The id of the request.
+        request_id: Option<RequestId>,
+    },
+    /// The service took a batch of URLs.
+    UrlsSubmitted {
+        /// URLs in the batch.
+        urls: u64,
+        /// The tasks of all of them together.
+        tasks: Vec<TaskId>,
         /// The id of the request.
         request_id: Option<RequestId>,
     },

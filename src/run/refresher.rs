@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::event::Inbox;
 use crate::ids::JobId;
 use crate::journal::Journal;
-use crate::model::{RefreshRequest, Report, RunOptions, StoredRun, WaitRequest};
+use crate::model::{RefreshRequest, Report, RunOptions, StoredRun, UrlRequest, WaitRequest};
 use crate::vod::VodClient;
 
 /// Takes media ids and comes back when the CDN has dropped or fetched every playback URL of them.
@@ -128,6 +128,17 @@ impl Refresher {
     /// source says. Nothing was submitted then.
     pub async fn refresh(&self, request: &RefreshRequest) -> Result<Report> {
         driver::refresh(&self.0, request).await
+    }
+
+    /// Purges URLs and folders, or prefetches URLs, of media or not, and waits for every task. The same holds as for
+    /// [`refresh`](Self::refresh). There are no events of such calls, and no lookups: their answers name the tasks. Where an
+    /// answer gets lost, the tasks are looked for in listings before the URLs are sent again.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`] for what [`UrlRequest::check`] refuses; else as [`refresh`](Self::refresh).
+    pub async fn refresh_urls(&self, request: &UrlRequest) -> Result<Report> {
+        driver::urls(&self.0, request).await
     }
 
     /// Waits for jobs that somebody else submitted, of whose media nothing is known: [`wait_for`](Self::wait_for) with
@@ -245,6 +256,15 @@ impl Refresher {
     /// Outside a tokio runtime.
     pub fn start_refresh(&self, request: RefreshRequest) -> (Run, Steps) {
         handle::start(&self.0, |setup| async move { driver::refresh(&setup, &request).await })
+    }
+
+    /// [`refresh_urls`](Self::refresh_urls) in a task of its own, as [`start_refresh`](Self::start_refresh) does it.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn start_refresh_urls(&self, request: UrlRequest) -> (Run, Steps) {
+        handle::start(&self.0, |setup| async move { driver::urls(&setup, &request).await })
     }
 
     /// [`wait`](Self::wait) in a task of its own, as [`start_refresh`](Self::start_refresh) does it.

@@ -47,5 +47,6 @@ mod support;
 mod terminal;
 mod times;
 mod tls;
+mod urls;
 mod wait;
 mod worlds;

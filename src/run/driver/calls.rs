@@ -1,5 +1,6 @@
 //! The calls of a run: work becomes a call, its answer becomes a fact.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -12,10 +13,18 @@ use crate::model::{Fact, Fault, Order};
 use crate::run::batch::submission;
 use crate::run::ledger::Work;
 use crate::run::observer::Notice;
-use crate::vod::{JobRow, RefreshMediaPlayUrls, Submission, TaskPage, TaskRows, is_about_task};
+use crate::vod::{
+    JobRow, ObjectTasks, RefreshMediaPlayUrls, Submission, TaskPage, TaskRows, VodClient, is_about_task,
+    normal_form,
+};
 
 /// Tasks may be dated a little before the call that made them: clocks differ by a second or two.
 const WINDOW_MARGIN: Duration = Duration::from_secs(120);
+
+/// The same for a search that must not find what was handed over before.
+const CLOCK_MARGIN: Duration = Duration::from_secs(2);
+/// Most pages of such a search, 50 rows each: other people's tasks of the same minute stand among ours.
+const MOST_PAGES: u32 = 200;
 
 /// The service forgets tasks after so long. Source: "DescribeVodRefreshTasks", `StartTime`.
 pub(super) const HISTORY: Duration = Duration::from_secs(3 * 86_400);
@@ -25,7 +34,23 @@ impl Driver<'_> {
     pub(super) fn begin(&mut self, work: Work) {
         let client = self.client.clone();
         match work {
+            Work::FindUrls { batch, sent_at } => {
+                let Some(urls) = self.ledger.urls_of_batch(batch) else { return };
+                let wanted = urls.urls.iter().map(|url| normal_form(url)).collect();
+                let since = self.client.service_time() - self.now().since(sent_at) - CLOCK_MARGIN;
+                self.in_flight.submit += 1;
+                self.calls.spawn(async move {
+                    Done::UrlsSearched(batch, find_urls(&client, &wanted, since).await)
+                });
+            }
             Work::Submit { batch } => {
+                if let Some(urls) = self.ledger.urls_of_batch(batch).cloned() {
+                    self.in_flight.submit += 1;
+                    self.calls.spawn(async move {
+                        Done::UrlsSubmitted(batch, client.hand_over_urls(urls.action, &urls.urls).await)
+                    });
+                    return;
+                }
                 let Some(request) = self.submission(batch) else { return };
                 self.in_flight.submit += 1;
                 self.calls.spawn(async move {
@@ -87,6 +112,14 @@ impl Driver<'_> {
                 self.in_flight.submit -= 1;
                 self.submitted(batch, answer, facts);
             }
+            Done::UrlsSubmitted(batch, answer) => {
+                self.in_flight.submit -= 1;
+                self.urls_submitted(batch, answer, facts);
+            }
+            Done::UrlsSearched(batch, answer) => {
+                self.in_flight.submit -= 1;
+                facts.extend(self.urls_searched(batch, answer));
+            }
             Done::JobQueried(job, answer) => {
                 self.in_flight.query_job -= 1;
                 facts.extend(self.job_queried(job, answer));
@@ -110,7 +143,33 @@ impl Driver<'_> {
             }
             Err(error) => error,
         };
-        let fault = Fault::from(&error);
+        self.not_submitted(batch, &error, facts);
+    }
+
+    fn urls_submitted(&self, batch: u32, answer: Result<ObjectTasks>, facts: &mut Vec<Fact>) {
+        match answer {
+            Ok(ObjectTasks { tasks, unread, request_id }) => {
+                if let Some(first) = unread.first() {
+                    let message = format!("the service names a task whose id can't be read: {first}");
+                    self.notify(&Notice::Warning { message });
+                }
+                facts.push(Fact::UrlsSubmitted { batch, tasks, request_id });
+            }
+            Err(error) => self.not_submitted(batch, &error, facts),
+        }
+    }
+
+    fn urls_searched(&mut self, batch: u32, answer: Result<Vec<TaskId>>) -> Option<Fact> {
+        match answer {
+            Ok(tasks) if tasks.is_empty() => Some(Fact::UrlsNotFound { batch }),
+            Ok(tasks) => Some(Fact::UrlsSubmitted { batch, tasks, request_id: None }),
+            // Sent again without a search, it might be done twice.
+            Err(error) => self.give_up(error),
+        }
+    }
+
+    fn not_submitted(&self, batch: u32, error: &Error, facts: &mut Vec<Fact>) {
+        let fault = Fault::from(error);
         if error.fate() == Fate::Unknown {
             return facts.push(Fact::OutcomeUnknown { batch, fault });
         }
@@ -197,6 +256,34 @@ impl Driver<'_> {
         }
         None
     }
+}
+
+/// Looks for the tasks of URLs that were handed over since then. Empty unless rows of all of them are there: those that are not
+/// shown yet may have tasks of their own.
+async fn find_urls(
+    client: &VodClient,
+    wanted: &HashSet<Vec<u8>>,
+    since: DateTime<Utc>,
+) -> Result<Vec<TaskId>> {
+    let (mut tasks, mut found) = (Vec::new(), HashSet::new());
+    for page in 1..=MOST_PAGES {
+        let now = client.service_time();
+        let listed = client.list_refresh_tasks((since, now + CLOCK_MARGIN), None, page).await?;
+        let is_last = listed.rows.is_empty();
+        for row in listed.rows {
+            let url = normal_form(&row.object_path);
+            if row.created_at.is_none_or(|created| created >= since) && wanted.contains(&url) {
+                found.insert(url);
+                if !tasks.contains(&row.task) {
+                    tasks.push(row.task);
+                }
+            }
+        }
+        if is_last || found.len() == wanted.len() {
+            break;
+        }
+    }
+    Ok(if found.len() == wanted.len() { tasks } else { Vec::new() })
 }
 
 /// The permission for one call is missing, while the credentials themselves are good.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::report::{outcome, report};
+use super::report::{Entries, outcome, report};
 use super::state::{Driver, End, Wake};
 use crate::error::ErrorKind;
 use crate::model::{Fact, Fault, Report, code};
@@ -57,8 +57,8 @@ impl Driver<'_> {
     }
 
     pub(super) async fn report(mut self, end: End) -> Report {
-        let media = self.ledger.media_reports(self.record.started_at);
-        let outcome = outcome(&self.ledger, &media, &end);
+        let entries = Entries::of(&self.ledger, self.record.started_at);
+        let outcome = outcome(&self.ledger, &entries.media, &end);
         let finished_at = self.record.started_at + self.now().since_start();
         // A job of others may have media of which nothing is known yet, when all that are known have ended.
         let is_over = self.ledger.is_settled() || self.is_forgotten || matches!(end, End::FailedFast);
@@ -76,7 +76,7 @@ impl Driver<'_> {
             self.notify(&Notice::Warning { message: said });
         }
         self.notify(&Notice::Finished { outcome });
-        let mut report = report(&self.record, &self.ledger, media, outcome, finished_at, calls);
+        let mut report = report(&self.record, &self.ledger, entries, outcome, finished_at, calls);
         if let Some(events) = &self.events {
             report.summary.events_rejected = events.inbox.rejected() - self.rejected_before;
         }

@@ -21,7 +21,7 @@ const SLOTS: Slots = Slots { submit: 8, query_job: 8, poll_task: 16 };
 impl Driver<'_> {
     pub(super) async fn run(mut self) -> Result<Report> {
         let jobs = match &self.record.order {
-            Order::Refresh(_) => 0,
+            Order::Refresh(_) | Order::Urls(_) => 0,
             Order::Wait(request) => request.jobs.len(),
         };
         if !self.once {
@@ -147,6 +147,10 @@ impl Driver<'_> {
                     Work::Submit { batch } => {
                         slots.submit -= 1;
                         facts.push(Fact::Submitting { batch });
+                        calls.push(work);
+                    }
+                    Work::FindUrls { .. } => {
+                        slots.submit -= 1;
                         calls.push(work);
                     }
                     Work::QueryJob { .. } => {

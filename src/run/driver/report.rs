@@ -9,6 +9,7 @@ use super::stored::{LOST, replayed};
 use crate::error::ErrorKind;
 use crate::model::{
     Calls, MediaReport, MediaState, Outcome, Report, RunRecord, SCHEMA, StoredRun, Summary, TaskReport,
+    UrlReport,
 };
 use crate::run::ledger::Ledger;
 use crate::vod::TaskStatus;
@@ -21,25 +22,43 @@ impl StoredRun {
         let started_at = self.record.started_at;
         let finished_at = self.facts.last().map_or(started_at, |(at, _)| started_at + at.since_start());
         let outcome = self.outcome.unwrap_or(Outcome::Unfinished);
-        let media = ledger.media_reports(started_at);
+        let entries = Entries::of(&ledger, started_at);
         Report {
             notes: if self.lost { vec![LOST.to_owned()] } else { Vec::new() },
             resumable: self.outcome.is_none() && !self.lost,
-            ..report(&self.record, &ledger, media, outcome, finished_at, self.calls.clone())
+            ..report(&self.record, &ledger, entries, outcome, finished_at, self.calls.clone())
         }
     }
 }
 
-/// The report on these media, which can't be resumed and has no notes.
+/// What a report tells of: media, or URLs.
+pub(super) struct Entries {
+    /// The media; in a run of URLs, each URL as one.
+    pub(super) media: Vec<MediaReport>,
+    urls: Option<Vec<UrlReport>>,
+}
+
+impl Entries {
+    pub(super) fn of(ledger: &Ledger, started_at: DateTime<Utc>) -> Self {
+        if !ledger.is_of_urls() {
+            return Self { media: ledger.media_reports(started_at), urls: None };
+        }
+        let urls = ledger.url_reports(started_at);
+        Self { media: urls.iter().map(UrlReport::as_media).collect(), urls: Some(urls) }
+    }
+}
+
+/// The report on these entries, which can't be resumed and has no notes.
 pub(super) fn report(
     record: &RunRecord,
     ledger: &Ledger,
-    media: Vec<MediaReport>,
+    entries: Entries,
     outcome: Outcome,
     finished_at: DateTime<Utc>,
     calls: Calls,
 ) -> Report {
-    let mut summary = Summary::of(&media);
+    let Entries { media, urls } = entries;
+    let mut summary = if urls.is_some() { Summary::of_urls(&media) } else { Summary::of(&media) };
     calls.fill(&mut summary);
     let events = ledger.event_counts();
     summary.events_accepted = events.accepted;
@@ -59,7 +78,8 @@ pub(super) fn report(
         error: fault.map(|fault| fault.error.clone()),
         resumable: false,
         notes: Vec::new(),
-        media,
+        media: if urls.is_some() { Vec::new() } else { media },
+        urls: urls.unwrap_or_default(),
     }
 }
 

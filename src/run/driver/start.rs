@@ -9,7 +9,9 @@ use super::stored::{ledger_of, replayed, still_open};
 use crate::auth::preview::KeyMark;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
-use crate::model::{Fact, Moment, Order, RefreshRequest, Report, RunRecord, StoredRun, WaitRequest, code};
+use crate::model::{
+    Fact, Moment, Order, RefreshRequest, Report, RunRecord, StoredRun, UrlRequest, WaitRequest, code,
+};
 use crate::run::batch;
 use crate::run::setup::Setup;
 
@@ -20,6 +22,11 @@ pub(crate) async fn refresh(setup: &Setup, request: &RefreshRequest) -> Result<R
     let run = RunId::fresh();
     batch::check(request, &run)?;
     begin(setup, run, Order::Refresh(request.clone())).await
+}
+
+pub(crate) async fn urls(setup: &Setup, request: &UrlRequest) -> Result<Report> {
+    request.check()?;
+    begin(setup, RunId::fresh(), Order::Urls(request.clone())).await
 }
 
 pub(crate) async fn wait(setup: &Setup, request: &WaitRequest) -> Result<Report> {

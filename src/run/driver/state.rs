@@ -17,7 +17,7 @@ use crate::model::{Moment, RunOptions, RunRecord};
 use crate::run::ledger::{Ledger, Slots};
 use crate::run::observer::{Notice, Observer};
 use crate::run::setup::Setup;
-use crate::vod::{JobRow, Submission, TaskPage, TaskRows, VodClient};
+use crate::vod::{JobRow, ObjectTasks, Submission, TaskPage, TaskRows, VodClient};
 
 pub(super) struct Driver<'a> {
     pub(super) options: &'a RunOptions,
@@ -60,6 +60,8 @@ pub(super) enum Wake {
 /// A call that came back.
 pub(super) enum Done {
     Submitted(u32, Result<Submission>),
+    UrlsSubmitted(u32, Result<ObjectTasks>),
+    UrlsSearched(u32, Result<Vec<TaskId>>),
     JobQueried(JobId, Result<Vec<JobRow>>),
     TaskPolled(TaskId, Result<TaskRows>),
     TasksListed { page: u32, is_narrowed: bool, answer: Result<TaskPage> },

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{LookupAfter, Moment, Order, RunRecord, StoredRun};
-use crate::run::batch::Batch;
+use crate::run::batch::{Batch, UrlBatch};
 use crate::run::ledger::{Ledger, Settings};
 
 /// What is said of a run whose journal failed.
@@ -37,6 +37,7 @@ pub(super) fn ledger_of(record: &RunRecord, deadline: Moment, seed: u64) -> Ledg
     let options = &record.options;
     let task_type = match &record.order {
         Order::Refresh(request) => Some(request.task_type),
+        Order::Urls(request) => Some(request.task_type),
         Order::Wait(_) => None,
     };
     let default = LookupAfter::After(if record.has_events { LOOKUP_AFTER } else { Duration::ZERO });
@@ -55,5 +56,6 @@ pub(super) fn ledger_of(record: &RunRecord, deadline: Moment, seed: u64) -> Ledg
     match &record.order {
         Order::Refresh(request) => Ledger::for_batches(settings, Batch::split(&request.media)),
         Order::Wait(request) => Ledger::for_jobs(settings, request),
+        Order::Urls(request) => Ledger::for_urls(settings, UrlBatch::split(request)),
     }
 }

@@ -17,16 +17,24 @@ const MOST_LOST: u32 = 3;
 const RESEND_PAUSE: Duration = Duration::from_secs(1);
 
 impl Ledger {
-    pub(super) fn plan(&mut self, batch: Batch) {
+    pub(super) fn plan(&mut self, batch: Batch, at: Moment) {
         let number = self.batches.len() as u32;
         let first_media = self.media.len() as u32;
         for id in &batch.media {
-            self.add_media(id.clone());
+            self.add_media(id.clone(), batch.urls.as_ref().map_or(0, |urls| urls.urls.len() as u32));
         }
         self.open_batches += 1;
-        let state = BatchState::Planned;
-        self.batches.push(BatchEntry { batch, first_media, state, due: None, lost: 0, fault: None });
-        self.plan_batch(number, Moment::START);
+        self.batches.push(BatchEntry {
+            batch,
+            first_media,
+            state: BatchState::Planned,
+            due: None,
+            lost: 0,
+            sent_at: None,
+            searches: 0,
+            fault: None,
+        });
+        self.plan_batch(number, at);
     }
 
     /// Hands a batch out. One with an unknown outcome is sent again, or given up where that is not wanted.
@@ -34,21 +42,27 @@ impl Ledger {
         let entry = &mut self.batches[number as usize];
         entry.due = None;
         if entry.state == BatchState::Unknown {
+            if let Some(search) = self.search_for(number) {
+                return search;
+            }
+            let entry = &mut self.batches[number as usize];
             if !self.settings.resubmit || entry.lost >= MOST_LOST {
                 let fault = entry.fault.clone().unwrap_or_else(|| outcome_unknown("no answer came"));
                 return Work::Apply(Fact::NotSubmitted { batch: number, fault });
             }
             if let Some(task_type) = self.settings.task_type {
-                let media = entry.batch.media.len() as u64;
+                let media = entry.batch.count();
                 self.notices.push(Notice::Resubmitting { media, task_type });
             }
         }
+        let entry = &mut self.batches[number as usize];
         entry.state = BatchState::Sending;
         Work::Submit { batch: number }
     }
 
-    pub(super) fn submitting(&mut self, number: u32) {
+    pub(super) fn submitting(&mut self, now: Moment, number: u32) {
         if let Some(entry) = self.batches.get_mut(number as usize).filter(|b| b.state != BatchState::Done) {
+            entry.sent_at.get_or_insert(now);
             entry.state = BatchState::Sending;
             entry.due = None;
         }
@@ -101,7 +115,7 @@ impl Ledger {
         }
         self.notices.push(Notice::Submitted {
             job_id: job.clone(),
-            media: self.batches[number as usize].batch.media.len() as u64,
+            media: self.batches[number as usize].batch.count(),
             not_found: missing,
             forbidden: denied,
             request_id,
@@ -114,7 +128,7 @@ impl Ledger {
     }
 
     pub(super) fn not_submitted(&mut self, now: Moment, number: u32, fault: &Fault) {
-        if !self.close_batch(number) {
+        if self.cut_refused_urls(now, number, fault) || !self.close_batch(number) {
             return;
         }
         for media in self.media_of(number) {
@@ -122,7 +136,7 @@ impl Ledger {
         }
         let entry = &mut self.batches[number as usize];
         entry.fault = Some(fault.clone());
-        let media = entry.batch.media.len() as u64;
+        let media = entry.batch.count();
         self.notices.push(Notice::NotSubmitted { media, error: fault.error.clone() });
         self.drop_pending_events();
     }
@@ -141,11 +155,16 @@ impl Ledger {
                 fault.error.message
             ))
         });
-        let waiting = if self.settings.has_events { self.settings.outcome_wait } else { Duration::ZERO };
+        let is_of_urls = entry.batch.urls.is_some();
+        entry.searches = 0;
+        let waiting = match self.settings.has_events && !is_of_urls {
+            true => self.settings.outcome_wait,
+            false => Duration::ZERO,
+        };
         let resend = self.settings.resubmit && entry.lost < MOST_LOST;
         let pause = if resend { waiting.max(RESEND_PAUSE * entry.lost) } else { waiting };
         self.notices.push(Notice::OutcomeUnknown {
-            media: entry.batch.media.len() as u64,
+            media: entry.batch.count(),
             error: fault.error.clone(),
             waiting_s: waiting.as_secs(),
         });
@@ -157,7 +176,7 @@ impl Ledger {
 
     /// An event carried the mark of a batch whose answer got lost: the batch was taken, as this job.
     pub(super) fn adopt(&mut self, now: Moment, number: u32, job: JobId) {
-        let media = self.batches[number as usize].batch.media.len() as u64;
+        let media = self.batches[number as usize].batch.count();
         self.notices.push(Notice::OutcomeLearned { job_id: job.clone(), media });
         self.submitted(now, number, Some(job), &[], &[], None);
     }
@@ -196,7 +215,7 @@ impl Ledger {
     }
 
     /// Marks a batch as answered; `false` if it was before.
-    fn close_batch(&mut self, number: u32) -> bool {
+    pub(super) fn close_batch(&mut self, number: u32) -> bool {
         let Some(entry) = self.batches.get_mut(number as usize).filter(|b| b.state != BatchState::Done)
         else {
             return false;
@@ -208,7 +227,7 @@ impl Ledger {
         true
     }
 
-    fn media_of(&self, number: u32) -> std::ops::Range<u32> {
+    pub(super) fn media_of(&self, number: u32) -> std::ops::Range<u32> {
         let entry = &self.batches[number as usize];
         entry.first_media..entry.first_media + entry.batch.media.len() as u32
     }

@@ -33,18 +33,20 @@ impl Ledger {
         }
         let media = match self.unplaced.remove(id) {
             Some(media) => media,
-            None => self.add_media(id.clone()),
+            None => self.add_media(id.clone(), 0),
         };
         self.progress.submitted += 1;
         self.join(job, media);
         Some(media)
     }
 
-    pub(super) fn add_media(&mut self, id: MediaId) -> u32 {
-        self.media.push(MediaEntry::new(id));
+    /// Adds a media, or what stands for so many URLs.
+    pub(super) fn add_media(&mut self, id: MediaId, urls: u32) -> u32 {
+        let entry = MediaEntry { urls, ..MediaEntry::new(id) };
+        self.progress.media += entry.weight();
+        self.media.push(entry);
         self.open_media += 1;
         self.unconfirmed += 1;
-        self.progress.media += 1;
         self.media.len() as u32 - 1
     }
 
@@ -225,7 +227,7 @@ impl Ledger {
     }
 
     /// The tasks of a media are known.
-    fn accepted(&mut self, now: Moment, media: u32) {
+    pub(super) fn accepted(&mut self, now: Moment, media: u32) {
         let entry = &mut self.media[media as usize];
         if !entry.named.tasks.is_empty() {
             entry.named_at.get_or_insert(now);
@@ -233,7 +235,7 @@ impl Ledger {
         if std::mem::replace(&mut entry.accepted, true) {
             return;
         }
-        self.progress.accepted += 1;
+        self.progress.accepted += entry.weight();
         if let (Some(job), Some(confirmed_by)) = (entry.job, entry.confirmed_by) {
             let tasks = entry.named.tasks.len() as u64;
             let job_id = self.jobs[job as usize].id.clone();
@@ -285,6 +287,12 @@ impl Ledger {
         entry.error = error.clone().map(Box::new);
         let unaccepted = u64::from(!entry.accepted);
         let (media_id, job) = (entry.id.clone(), entry.job);
+        if entry.urls > 0 {
+            // Its URLs are counted one by one.
+            self.open_media -= u32::from(was == MediaState::Unfinished);
+            self.open_media += u32::from(state == MediaState::Unfinished);
+            return;
+        }
         match was {
             MediaState::Unfinished => self.open_media -= 1,
             MediaState::Complete => self.progress.complete -= 1,

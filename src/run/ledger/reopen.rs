@@ -15,6 +15,7 @@ impl Ledger {
             Fact::Submitting { batch }
             | Fact::Withdrawn { batch }
             | Fact::Submitted { batch, .. }
+            | Fact::UrlsSubmitted { batch, .. }
             | Fact::NotSubmitted { batch, .. } => {
                 self.batches.get(*batch as usize).is_some_and(|entry| entry.state != BatchState::Done)
             }
@@ -32,7 +33,10 @@ impl Ledger {
                 !rows.is_empty() && (counts || !entry.is_same(rows))
             }),
             // Where a listing stands is not worth knowing after a break, nor which filter the service did not take.
-            Fact::Listed { .. } | Fact::TaskUnclear { .. } | Fact::JobUnclear { .. } => false,
+            Fact::UrlsNotFound { .. }
+            | Fact::Listed { .. }
+            | Fact::TaskUnclear { .. }
+            | Fact::JobUnclear { .. } => false,
             Fact::ListingRefused => self.planner.would_give_up(),
             Fact::OutcomeUnknown { .. }
             | Fact::Halted { .. }

@@ -21,6 +21,10 @@ pub(super) struct BatchEntry {
     pub(super) due: Option<Moment>,
     /// How often its outcome stayed unknown.
     pub(super) lost: u32,
+    /// When it was first sent.
+    pub(super) sent_at: Option<Moment>,
+    /// Of URLs: how often tasks were looked for since its answer got lost.
+    pub(super) searches: u32,
     /// Why it was given up.
     pub(super) fault: Option<Fault>,
 }
@@ -86,6 +90,9 @@ pub(super) struct MediaEntry {
     /// When anything first named its tasks.
     pub(super) named_at: Option<Moment>,
     pub(super) note: Option<Box<str>>,
+    /// URLs of a run of URLs for which it stands, and how many of them were counted as complete and as failed; 0 for a media.
+    pub(super) urls: u32,
+    pub(super) urls_counted: (u32, u32),
 }
 
 /// What an event said of a media.
@@ -129,7 +136,14 @@ impl MediaEntry {
             confirmed_by: None,
             named_at: None,
             note: None,
+            urls: 0,
+            urls_counted: (0, 0),
         }
+    }
+
+    /// What it counts for: as many URLs, or one media.
+    pub(super) fn weight(&self) -> u64 {
+        u64::from(self.urls.max(1))
     }
 
     /// Whether it is settled which tasks and URLs it has, or that it has none.

@@ -10,7 +10,7 @@ use super::work::{Slots, Work};
 use crate::event::{Claim, MediaRefreshEvent};
 use crate::ids::{JobId, MediaId};
 use crate::model::{Fact, Moment, WaitRequest};
-use crate::run::batch::Batch;
+use crate::run::batch::{Batch, UrlBatch};
 use crate::run::observer::{Notice, Progress};
 use crate::run::polling::{Counts, Intervals, Planner, Poll, Queue};
 use crate::vod::TaskType;
@@ -73,8 +73,16 @@ impl Ledger {
     pub fn for_batches(settings: Settings, batches: Vec<Batch>) -> Self {
         let mut ledger = Self::empty(settings);
         for batch in batches {
-            ledger.plan(batch);
+            ledger.plan(batch, Moment::START);
         }
+        ledger.is_fresh = true;
+        ledger
+    }
+
+    /// A ledger for URLs that are to be submitted.
+    pub(crate) fn for_urls(settings: Settings, batches: Vec<UrlBatch>) -> Self {
+        let mut ledger = Self::empty(settings);
+        ledger.plan_urls(batches, Moment::START);
         ledger.is_fresh = true;
         ledger
     }
@@ -88,7 +96,7 @@ impl Ledger {
         ledger.knows_media = !request.media.is_empty() || request.expect.is_some();
         ledger.expect = request.expect.unwrap_or(0) as usize;
         for id in &request.media {
-            let media = ledger.add_media(id.clone());
+            let media = ledger.add_media(id.clone(), 0);
             ledger.unplaced.insert(id.clone(), media);
             if request.jobs.len() == 1 {
                 ledger.media_of_job(0, id);
@@ -140,11 +148,15 @@ impl Ledger {
     /// [`take_follow_ups`](Self::take_follow_ups).
     pub fn apply(&mut self, now: Moment, fact: Fact) {
         match fact {
-            Fact::Submitting { batch } => self.submitting(batch),
+            Fact::Submitting { batch } => self.submitting(now, batch),
             Fact::Withdrawn { batch } => self.withdrawn(now, batch),
             Fact::Submitted { batch, job, not_found, forbidden, request_id } => {
                 self.submitted(now, batch, job, &not_found, &forbidden, request_id);
             }
+            Fact::UrlsSubmitted { batch, tasks, request_id } => {
+                self.urls_submitted(now, batch, tasks, request_id);
+            }
+            Fact::UrlsNotFound { batch } => self.urls_not_found(now, batch),
             Fact::NotSubmitted { batch, fault } => self.not_submitted(now, batch, &fault),
             Fact::OutcomeUnknown { batch, fault } => self.outcome_unknown(now, batch, &fault),
             Fact::Halted { fault } => self.halted(now, &fault),
@@ -245,6 +257,11 @@ impl Ledger {
     /// The media of a batch.
     pub fn batch(&self, batch: u32) -> &[MediaId] {
         self.batches.get(batch as usize).map_or(&[], |entry| &entry.batch.media)
+    }
+
+    /// The URLs of a batch.
+    pub(crate) fn urls_of_batch(&self, batch: u32) -> Option<&UrlBatch> {
+        self.batches.get(batch as usize)?.batch.urls.as_ref()
     }
 
     /// Batches that were handed out and not answered.

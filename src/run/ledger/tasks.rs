@@ -192,6 +192,7 @@ impl Ledger {
         };
         self.media[media as usize].wanted = wanted;
         self.set_state(media, state, error);
+        self.count_urls(media);
         if wanted != before && (wanted == Wanted::All || state != MediaState::Unfinished) {
             for task in self.media[media as usize].named.tasks.clone() {
                 self.refresh_task(now, task);

@@ -134,6 +134,7 @@ fn due(ledger: &mut Ledger, now: Moment) -> Vec<String> {
     while let Some(work) = ledger.due(now, SLOTS) {
         words.push(match work {
             Work::Submit { batch } => format!("submit {batch}"),
+            Work::FindUrls { batch, .. } => format!("find {batch}"),
             Work::QueryJob { job } => format!("query {job}"),
             Work::PollTask { task } => format!("poll {task}"),
             Work::ListTasks { page, filter: None } => format!("list page {page}"),

@@ -38,11 +38,9 @@ impl Ledger {
 
     fn media_report(&self, number: u32, started_at: DateTime<Utc>) -> MediaReport {
         let media = &self.media[number as usize];
-        let tasks = media.named.tasks.iter().map(|task| &self.tasks[*task as usize]);
         let job = media.job.map(|job| &self.jobs[job as usize]);
         let time = |moment: Moment| started_at + moment.since_start();
         let is_silent = job.is_some() && media.is_silent() && media.event_seen.is_none();
-        let counts = self.evidence().counting(number);
         MediaReport {
             media_id: Some(media.id.clone()),
             job_id: job.map(|job| job.id.clone()),
@@ -56,8 +54,15 @@ impl Ledger {
                 .as_deref()
                 .map(str::to_owned)
                 .or_else(|| self.why_silent().filter(|_| is_silent)),
-            tasks: tasks.flat_map(|task| self.task_reports(task, number, started_at, &counts)).collect(),
+            tasks: self.task_reports_of(number, started_at),
         }
+    }
+
+    /// The rows of all tasks that count for a media.
+    pub(super) fn task_reports_of(&self, media: u32, started_at: DateTime<Utc>) -> Vec<TaskReport> {
+        let counts = self.evidence().counting(media);
+        let tasks = self.media[media as usize].named.tasks.iter().map(|task| &self.tasks[*task as usize]);
+        tasks.flat_map(|task| self.task_reports(task, media, started_at, &counts)).collect()
     }
 
     /// The rows of a task that count for a media, in the spelling in which their URLs were named.
@@ -93,8 +98,18 @@ impl Ledger {
         // Never shown. Which URL it works for is known only where there is one of each.
         let only = self.media[media as usize].named.tasks.len() == 1 && urls.len() == 1;
         vec![TaskReport {
-            task_id: task.id.clone(),
             url: only.then(|| urls.spelling(0).to_owned()),
+            ..self.unshown_task(task, started_at)
+        }]
+    }
+
+    /// A task that was never shown.
+    pub(super) fn unshown_task(&self, task: &TaskEntry, started_at: DateTime<Utc>) -> TaskReport {
+        let time = |moment: Moment| started_at + moment.since_start();
+        let error = task.error.as_ref().map(|error| format!("{}: {}", error.code, error.message));
+        TaskReport {
+            task_id: task.id.clone(),
+            url: None,
             status: error.as_ref().map(|_| TaskStatus::Failed),
             progress: 0,
             created_at: None,
@@ -102,6 +117,6 @@ impl Ledger {
             unfinished_at: task.unfinished_at.map(time),
             ended_at: error.as_ref().and(task.ended_at).map(time),
             description: error,
-        }]
+        }
     }
 }

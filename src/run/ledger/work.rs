@@ -1,7 +1,7 @@
 //! The work that a ledger hands out.
 
 use crate::ids::{JobId, TaskId};
-use crate::model::Fact;
+use crate::model::{Fact, Moment};
 use crate::vod::TaskFilter;
 
 /// Something to be done. Taken once; the fact that comes of it puts the next step on the list.
@@ -10,6 +10,8 @@ use crate::vod::TaskFilter;
 pub enum Work {
     /// Send this batch.
     Submit { batch: u32 },
+    /// Look for the tasks of a batch of URLs whose answer got lost. It was sent then.
+    FindUrls { batch: u32, sent_at: Moment },
     /// Ask `GetMediaRefreshJobs` about this job.
     QueryJob { job: JobId },
     /// Ask `DescribeVodRefreshTasks` about this task.

@@ -160,6 +160,7 @@ impl World {
     fn answer(&self, work: Work) -> Vec<Fact> {
         match work {
             Work::Submit { batch } => vec![self.submission(batch)],
+            Work::FindUrls { batch, .. } => vec![Fact::UrlsNotFound { batch }],
             Work::QueryJob { job } => vec![looked_up(job.as_str(), self.rows_of(job.as_str()))],
             Work::PollTask { task } => {
                 self.queries.update(|n| n + 1);

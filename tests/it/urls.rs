@@ -1,0 +1,181 @@
+//! Runs of URLs and folders, which have no media: the same verdicts, resume and reports.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use vod_refresh::emulator::{Call, Fault, FaultRule, MediaScript, Scenario, Which};
+use vod_refresh::run::{MediaState, UrlReport};
+use vod_refresh::vod::ObjectType;
+use vod_refresh::{ErrorKind, Journal, Outcome, Report, TaskType, UrlRequest};
+
+use crate::crash::{Death, die};
+use crate::support::Bed;
+
+const REFRESH: &str = "RefreshVodObjectCaches";
+const PRELOAD: &str = "PreloadVodObjectCaches";
+
+fn quick() -> Scenario {
+    Scenario::new().with_task_duration(Duration::from_secs(5))
+}
+
+fn failing() -> MediaScript {
+    MediaScript { failed_tasks: Which::All(true), ..MediaScript::default() }
+}
+
+fn refresh(urls: &[&str]) -> UrlRequest {
+    UrlRequest::new(TaskType::Refresh, urls.iter().copied())
+}
+
+/// State and error code of each URL.
+fn states(report: &Report) -> Vec<(&'static str, &str)> {
+    fn code(url: &UrlReport) -> &str {
+        url.error.as_ref().map_or("", |error| &error.code)
+    }
+    report.urls.iter().map(|url| (url.state.as_str(), code(url))).collect()
+}
+
+/// The URLs of each call that was answered well, one call after the other.
+fn handed_over(bed: &Bed, action: &str) -> Vec<String> {
+    let taken = |call: &Call| call.action == action && call.outcome == "ok";
+    let calls = bed.cloud.calls().into_iter().filter(taken);
+    calls.flat_map(|call| call.params["ObjectPath"].lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_and_folders_are_purged_and_each_url_has_its_verdict() {
+    let bad = "https://a.test/2.mp4";
+    let bed = Bed::new(quick().with_media(bad, failing()));
+    let request = refresh(&["https://a.test/1.mp4", bad, "a.test/dir/", "https://b.test/中 文.mp4"]);
+    let report = bed.refresher().refresh_urls(&request).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Partial);
+    assert_eq!(
+        states(&report),
+        [("complete", ""), ("failed", "TaskFailed"), ("complete", ""), ("complete", "")]
+    );
+    let types: Vec<ObjectType> = report.urls.iter().map(|url| url.object_type).collect();
+    assert_eq!(types, [ObjectType::File, ObjectType::File, ObjectType::Directory, ObjectType::File]);
+    assert_eq!(report.urls[3].tasks[0].url.as_deref(), Some("https://b.test/中 文.mp4"));
+    let sums = &report.summary;
+    assert_eq!(
+        (sums.media, sums.urls, sums.urls_complete, sums.urls_failed, sums.urls_unfinished),
+        (0, 4, 3, 1, 0)
+    );
+    assert!(report.media.is_empty());
+    assert_eq!((bed.cloud.count(REFRESH), bed.lookups()), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn urls_are_prefetched_a_hundred_a_call() {
+    let bed = Bed::new(quick());
+    let urls: Vec<String> = (0..250).map(|n| format!("https://a.test/{n}.mp4")).collect();
+    let report = bed.refresher().refresh_urls(&UrlRequest::new(TaskType::Preload, urls)).await.unwrap();
+    assert_eq!((report.outcome, report.task_type), (Outcome::Complete, Some(TaskType::Preload)));
+    assert_eq!((bed.cloud.count(PRELOAD), report.summary.urls_complete), (3, 250));
+}
+
+/// One URL that the service refuses does not hold up the rest, and costs a few calls.
+#[tokio::test(start_paused = true)]
+async fn a_url_that_the_service_refuses_fails_alone_with_its_word() {
+    let (off, malformed) = ("https://off.test/1.mp4", "https://a.test/77.mp4");
+    let fail = vod_refresh::emulator::SubmitFail {
+        code: "InvalidObjectPath.Malformed".into(),
+        message: "it is odd".into(),
+    };
+    let odd = MediaScript { submit_fail: Some(fail), ..MediaScript::default() };
+    let bed = Bed::new(quick().with_media("off.test", MediaScript::forbidden()).with_media(malformed, odd));
+    let mut urls: Vec<String> = (0..200).map(|n| format!("https://a.test/{n}.mp4")).collect();
+    urls.insert(3, off.to_owned());
+    let report = bed.refresher().refresh_urls(&UrlRequest::new(TaskType::Refresh, urls)).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Partial);
+    for entry in &report.urls {
+        let code = entry.error.as_ref().map_or("", |error| error.code.as_str());
+        let expected = match entry.url.as_str() {
+            url if url == off => ("not_submitted", "IllegalOperation"),
+            url if url == malformed => ("not_submitted", "InvalidObjectPath.Malformed"),
+            _ => ("complete", ""),
+        };
+        assert_eq!((entry.state.as_str(), code), expected, "{}", entry.url);
+    }
+    assert!(bed.cloud.count(REFRESH) < 25, "{}", bed.cloud.count(REFRESH));
+    assert_eq!(handed_over(&bed, REFRESH).len(), 199, "some were sent twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_a_url_is_refused_before_anything_is_sent() {
+    let bed = Bed::new(quick());
+    for (urls, part) in [(&[][..], "no URL"), (&["https://a.test/1", "/2"], "\"/2\" has no host")] {
+        let error = bed.refresher().refresh_urls(&refresh(urls)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Usage);
+        assert!(error.message().contains(part), "{error}");
+    }
+    assert_eq!(bed.cloud.count(REFRESH), 0);
+}
+
+/// The service did the work, and its answer got lost: nothing but a listing can tell.
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_is_found_in_a_listing_and_nothing_is_sent_twice() {
+    let lost = FaultRule::on(REFRESH, Fault::ResetAfter);
+    let bed = Bed::new(quick().with_fault(lost));
+    let report =
+        bed.refresher().refresh_urls(&refresh(&["https://a.test/1", "https://b.test/2"])).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Complete);
+    assert_eq!(bed.cloud.count(REFRESH), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_listing_shows_is_sent_again() {
+    let lost = FaultRule::on(REFRESH, Fault::ResetBefore);
+    let bed = Bed::new(quick().with_fault(lost));
+    let report = bed.refresher().refresh_urls(&refresh(&["https://a.test/1"])).await.unwrap();
+    assert_eq!((report.outcome, bed.cloud.count(REFRESH)), (Outcome::Complete, 2));
+    let bed = Bed::new(quick().with_fault(FaultRule::on(REFRESH, Fault::ResetBefore)));
+    let bed = bed.with_options(|options| options.resubmit = false);
+    let report = bed.refresher().refresh_urls(&refresh(&["https://a.test/1"])).await.unwrap();
+    assert_eq!(states(&report), [("not_submitted", "OutcomeUnknown")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_small_a_quota_is_told_for_what_is_left() {
+    let bed = Bed::new(quick().with(|scenario| scenario.quota.dir_quota = 1));
+    let report = bed.refresher().refresh_urls(&refresh(&["a.test/1/", "a.test/2/"])).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Quota);
+}
+
+/// 2,500 URLs and 30 folders, one in a hundred failing, the process killed twice in the middle.
+#[tokio::test(start_paused = true)]
+async fn many_urls_survive_two_deaths_with_every_verdict_right_and_nothing_sent_twice() {
+    let url = |n: usize| format!("https://{}.test/{n}.mp4", ["a", "b", "c"][n % 3]);
+    let mut scenario =
+        Scenario::new().with_task_duration(Duration::from_secs(20)).with_latency(Duration::from_millis(50));
+    scenario.quota.url_quota = 10_000;
+    for n in (0..2_500).step_by(100) {
+        scenario = scenario.with_media(url(n), failing());
+    }
+    let bed = Bed::new(scenario);
+    let urls = (0..2_500).map(url).chain((0..30).map(|n| format!("https://a.test/{n}/")));
+    let request = UrlRequest::new(TaskType::Refresh, urls);
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(folder.path().join("journal.db")).await.unwrap();
+    let refresher = bed.refresher().with_journal(journal.clone(), Value::Null);
+    // Within the submissions, and once tasks are polled.
+    let first =
+        die(refresher.refresh_urls(&request), journal.writes(), 4, Death::After(Duration::from_millis(10)));
+    assert!(first.await.is_none());
+    let stored = journal.load(None).await.unwrap().unwrap();
+    let written = *journal.writes().borrow();
+    let second = die(refresher.resume(stored), journal.writes(), written + 6, Death::AtOnce);
+    assert!(second.await.is_none());
+    let stored = journal.load(None).await.unwrap().unwrap();
+    let report = refresher.resume(stored).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Partial);
+    assert_eq!((report.summary.urls, report.summary.urls_failed), (2_530, 25));
+    for (n, entry) in report.urls.iter().enumerate() {
+        let expected = if n < 2_500 && n % 100 == 0 { MediaState::Failed } else { MediaState::Complete };
+        assert_eq!(entry.state, expected, "{}", entry.url);
+    }
+    let mut sent = handed_over(&bed, REFRESH);
+    assert_eq!(sent.len(), 2_530);
+    sent.sort();
+    sent.dedup();
+    assert_eq!(sent.len(), 2_530);
+}
