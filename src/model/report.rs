@@ -1,5 +1,6 @@
 //! The report: a view of the ledger that scripts read. Within one [`SCHEMA`] number fields are added only.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
@@ -154,6 +155,21 @@ pub struct Report {
     pub urls: Vec<UrlReport>,
 }
 
+impl Report {
+    /// The entries of whatever the run was of: its media, or its URLs as media without an id.
+    pub fn entries(&self) -> Cow<'_, [MediaReport]> {
+        match self.urls.as_slice() {
+            [] => Cow::Borrowed(&self.media),
+            urls => Cow::Owned(urls.iter().map(UrlReport::as_media).collect()),
+        }
+    }
+
+    /// What [`entries`](Self::entries) are called: `media`, which is its own plural, or `URL`.
+    pub fn noun(&self) -> &'static str {
+        if self.urls.is_empty() { "media" } else { "URL" }
+    }
+}
+
 /// Sums. Every media is in exactly one of complete, failed and unfinished; so is every task.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -208,6 +224,16 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// Entries in all, complete, failed and unfinished: media, or URLs in a run of URLs.
+    pub fn entries(&self) -> [u64; 4] {
+        [
+            self.media + self.urls,
+            self.media_complete + self.urls_complete,
+            self.media_failed + self.urls_failed,
+            self.media_unfinished + self.urls_unfinished,
+        ]
+    }
+
     /// The sums that follow from the media of a report.
     pub(crate) fn of(media: &[MediaReport]) -> Self {
         let mut summary = Self { media: media.len() as u64, ..Self::default() };
@@ -281,6 +307,9 @@ impl Calls {
 pub struct MediaReport {
     /// The media; `None` for a job of somebody else that showed none.
     pub media_id: Option<MediaId>,
+    /// The URL for which [`Report::entries`] lets the entry stand; in no report.
+    #[serde(skip)]
+    pub url: Option<String>,
     /// The job it went out with.
     pub job_id: Option<JobId>,
     /// Where it stands.
@@ -327,9 +356,10 @@ pub struct UrlReport {
 
 impl UrlReport {
     /// The same as an entry of a media without an id, for what goes through both.
-    pub fn as_media(&self) -> MediaReport {
+    pub(crate) fn as_media(&self) -> MediaReport {
         MediaReport {
             media_id: None,
+            url: Some(self.url.clone()),
             job_id: None,
             state: self.state,
             confirmed_by: None,

@@ -42,7 +42,8 @@ pub(crate) fn write_files(
     next: Option<&NextCommand>,
     args: &OutputArgs,
 ) -> Result<(), Failure> {
-    let view = ReportView::new(report);
+    let entries = report.entries();
+    let view = ReportView::new(report, &entries);
     let write = |path: &Option<PathBuf>, render: &dyn Fn(&ReportView<'_>) -> String| match path {
         Some(path) => files::write(path, &render(&view)),
         None => Ok(()),
@@ -60,7 +61,7 @@ pub(crate) fn print(report: &Report, form: Form, printer: &Printer) -> Result<()
     let text = match form {
         Form::Text => {
             let style = text::Style { width: table::terminal_width(), colour: printer.colours_stdout() };
-            text::render(&ReportView::new(report), style)
+            text::render(&ReportView::new(report, &report.entries()), style)
         }
         Form::Json => json::document(report),
         Form::Ndjson => json::line(report),
