@@ -182,18 +182,9 @@ pub struct Summary {
     pub media_failed: u64,
     /// Still under way.
     pub media_unfinished: u64,
-    /// URLs that were asked for, in a run of URLs; the next three are of these.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub urls: u64,
-    /// Whose every task is Complete.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub urls_complete: u64,
-    /// Failed or not submitted.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub urls_failed: u64,
-    /// Still under way.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub urls_unfinished: u64,
+    /// Those of a run of URLs, which has no media.
+    #[serde(flatten)]
+    pub of_urls: Option<UrlSums>,
     /// URLs, which are the rows of tasks.
     pub tasks: u64,
     /// Complete.
@@ -226,12 +217,12 @@ pub struct Summary {
 impl Summary {
     /// Entries in all, complete, failed and unfinished: media, or URLs in a run of URLs.
     pub fn entries(&self) -> [u64; 4] {
-        [
-            self.media + self.urls,
-            self.media_complete + self.urls_complete,
-            self.media_failed + self.urls_failed,
-            self.media_unfinished + self.urls_unfinished,
-        ]
+        match &self.of_urls {
+            Some(UrlSums { urls, urls_complete, urls_failed, urls_unfinished }) => {
+                [*urls, *urls_complete, *urls_failed, *urls_unfinished]
+            }
+            None => [self.media, self.media_complete, self.media_failed, self.media_unfinished],
+        }
     }
 
     /// The sums that follow from the media of a report.
@@ -258,17 +249,28 @@ impl Summary {
     /// The same of a run of URLs, which has no media.
     pub(crate) fn of_urls(urls: &[MediaReport]) -> Self {
         let mut sums = Self::of(urls);
-        sums.urls = std::mem::take(&mut sums.media);
-        sums.urls_complete = std::mem::take(&mut sums.media_complete);
-        sums.urls_failed = std::mem::take(&mut sums.media_failed);
-        sums.urls_unfinished = std::mem::take(&mut sums.media_unfinished);
+        sums.of_urls = Some(UrlSums {
+            urls: std::mem::take(&mut sums.media),
+            urls_complete: std::mem::take(&mut sums.media_complete),
+            urls_failed: std::mem::take(&mut sums.media_failed),
+            urls_unfinished: std::mem::take(&mut sums.media_unfinished),
+        });
         sums
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
+/// Sums of a run of URLs. Every URL is in exactly one of complete, failed and unfinished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct UrlSums {
+    /// URLs that were asked for.
+    pub urls: u64,
+    /// Whose every task is Complete.
+    pub urls_complete: u64,
+    /// Failed or not submitted.
+    pub urls_failed: u64,
+    /// Still under way.
+    pub urls_unfinished: u64,
 }
 
 /// How often the service was called, by action.

@@ -11,7 +11,7 @@ use crate::args::runs::{
 };
 use crate::args::shared::{JournalArgs, RunArgs};
 use crate::environment::Environment;
-use crate::exit::{ExitCode, Result};
+use crate::exit::{ExitCode, Failure, Result};
 use crate::ids_list::{self, ARGUMENT};
 use crate::journal_handle::JournalHandle;
 use crate::settings::Settings;
@@ -75,6 +75,11 @@ async fn urls(
 ) -> Result<ExitCode> {
     request.check()?;
     let settings = Settings::new(args, environment);
+    if settings.events.any() {
+        return Err(Failure::usage(
+            "no event tells of URLs: leave out `--callback-listen` and `--queue`; the answers name the tasks",
+        ));
+    }
     if submission.dry_run {
         return dry_run::show_urls(&request, &settings.connection, args.output.output, environment).await;
     }

@@ -107,7 +107,11 @@ impl<'a> MediaView<'a> {
 
     /// Returns what to do about its failure.
     pub(super) fn advice(&self) -> &'static str {
-        advice::for_media(self.report.state, self.report.error.as_ref(), self.cause.unwrap_or_default())
+        let (error, cause) = (self.report.error.as_ref(), self.cause.unwrap_or_default());
+        match self.report.url {
+            Some(_) => advice::for_url(error, cause),
+            None => advice::for_media(self.report.state, error, cause),
+        }
     }
 
     /// Milliseconds from its submission to its acceptance.

@@ -137,8 +137,16 @@ fn wide(rows: &[Row], style: Style) -> Option<String> {
     if rows.is_empty() {
         return Some(String::new());
     }
-    let head = ["MEDIA", "STATE", "TASK", "URL", "WHY"];
-    let cells = rows.iter().map(|row| [&row.media, row.state, &row.task, &row.url, &row.why]);
+    // In a run of URLs no row has a media.
+    let has_media = rows.iter().any(|row| !row.media.is_empty());
+    let shift = usize::from(has_media);
+    fn in_order(mut cells: [&str; 5], has_media: bool) -> [&str; 5] {
+        cells.rotate_left(usize::from(!has_media));
+        cells
+    }
+    let head = in_order([if has_media { "MEDIA" } else { "" }, "STATE", "TASK", "URL", "WHY"], has_media);
+    let cells =
+        rows.iter().map(|row| in_order([&row.media, row.state, &row.task, &row.url, &row.why], has_media));
     let widths = widths(cells.clone().chain([head]));
     if style.width.is_some_and(|width| line_width(&widths) > usize::from(width)) {
         return None;
@@ -146,7 +154,7 @@ fn wide(rows: &[Row], style: Style) -> Option<String> {
     let mut text = format!("{}\n", line(head, widths, |_, text| text.to_owned()));
     for (n, (row, cells)) in rows.iter().zip(cells).enumerate() {
         let paint = |column, text: &str| match column {
-            1 | 2 => painted(text, row.rank, style),
+            column if column == shift || column == shift + 1 => painted(text, row.rank, style),
             _ => text.to_owned(),
         };
         text.push_str(&line(cells, widths, paint));

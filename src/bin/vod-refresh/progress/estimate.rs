@@ -39,6 +39,11 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// What the run is of.
+    pub(super) fn nouns(&self) -> &'static str {
+        if self.is_of_urls { "URLs" } else { "media" }
+    }
+
     pub(super) fn count(&mut self, notice: &Notice, at: Duration) {
         match notice {
             Notice::Started { task_type, batches, jobs, urls, .. } => {

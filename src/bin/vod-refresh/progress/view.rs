@@ -78,7 +78,7 @@ impl View<'_> {
         let all_tasks = expected_tasks(self.progress).max(tasks);
         let text = format!("{answered} of {batches}");
         let first = bar("batches", (answered, batches), text, some(refused, "refused"), batch_rate);
-        let nouns = if self.tally.is_of_urls { "URLs" } else { "media" };
+        let nouns = self.tally.nouns();
         let text = format!("{accepted} of {taken} {nouns}");
         let second = bar("accepted", (accepted, taken), text, known_by, accepted_rate);
         let text = format!("{tasks_ended} of {tasks} ended");
