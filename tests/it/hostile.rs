@@ -2,3 +2,5 @@
 
 mod journal_files;
 mod journal_trouble;
+mod reports;
+mod streams;
