@@ -66,7 +66,6 @@ impl RunDisplay {
             notices: NoticeLines::new(printer.is_live()),
             ndjson: ndjson.then(writer).transpose().map_err(|error: Error| error)?,
         };
-        printer.begin_run();
         let state = Mutex::new(state);
         Ok(Self(Arc::new(Shared { printer: printer.clone(), started: Instant::now(), state })))
     }

@@ -153,6 +153,9 @@ impl Plan<'_> {
             ));
         }
         output::check_files(&self.args.output)?;
+        if let Some(handle) = &self.journal {
+            output::keep_off(&self.args.output, handle.journal.path())?;
+        }
         let client = setup::client(&self.settings.connection, environment).await?;
         if self.options.timeout > HISTORY {
             environment
