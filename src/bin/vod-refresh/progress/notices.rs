@@ -15,6 +15,9 @@ use crate::timezone;
 const BATCH_LINES: u64 = 10;
 /// Most lines of one kind; the report has them all.
 const SAME_KIND: u32 = 4;
+/// Most warnings: they have many reasons, and what strangers cause must not hide what the journal or the queue has to say.
+const WARNINGS: u32 = 20;
+const WARNING: &str = "warning";
 /// Time in which retries of one action make one line.
 const RETRY_QUIET: Duration = Duration::from_secs(10);
 
@@ -102,12 +105,13 @@ impl NoticeLines {
     }
 
     fn limited(&mut self, kind: &'static str, level: Level, text: &str) -> Option<Line> {
+        let most = if kind == WARNING { WARNINGS } else { SAME_KIND };
         let shown = self.shown.entry(kind).or_insert(0);
         *shown += 1;
         match *shown {
-            ..=SAME_KIND => Some(Line::new(level, text)),
+            n if n <= most => Some(Line::new(level, text)),
             // Only once there are more: not behind the last one of its kind.
-            n if n == SAME_KIND + 1 => {
+            n if n == most + 1 => {
                 Some(Line::new(Level::Info, &format!("more like this ({kind}) is in the report only")))
             }
             _ => None,
@@ -121,7 +125,7 @@ fn kind(notice: &Notice) -> (Level, Option<&'static str>) {
         Notice::NotSubmitted { .. } => (Level::Warn, Some("not submitted")),
         Notice::OutcomeUnknown { .. } => (Level::Warn, Some("unknown")),
         Notice::Resubmitting { .. } => (Level::Warn, Some("again")),
-        Notice::Warning { .. } => (Level::Warn, Some("warning")),
+        Notice::Warning { .. } => (Level::Warn, Some(WARNING)),
         Notice::ClockCorrected { .. } => (Level::Warn, None),
         Notice::OutcomeLearned { .. } => (Level::Info, Some("learned")),
         Notice::NoEvent { .. } => (Level::Info, Some("no event")),
@@ -305,6 +309,15 @@ mod tests {
         for part in ["2026-11-24T17:00:04Z", "ahead of", "close to 8 hours: is a time zone set wrong?"] {
             assert!(line.text.contains(part), "{}", line.text);
         }
+    }
+
+    #[test]
+    fn a_thousand_warnings_make_twenty_lines_and_one() {
+        let mut notices = NoticeLines::new(false);
+        let warning = |n| Notice::Warning { message: format!("warning {n}") };
+        let lines: Vec<_> = (0..1_000).flat_map(|n| texts(&mut notices, &warning(n), 1)).collect();
+        assert_eq!((lines.len(), lines[19].as_str()), (21, "warning 19"));
+        assert!(lines[20].contains("in the report only"), "{}", lines[20]);
     }
 
     #[test]
