@@ -72,19 +72,25 @@ fn h06_a_stderr_that_nobody_reads_holds_up_neither_deadline_nor_events() {
     }
     let port = said.split("listening for callbacks on 127.0.0.1:").nth(1).unwrap().lines().next().unwrap();
     cloud.wait_for(SUBMIT, 3);
-    // Each is a line of the log, of which there is room for 64 KiB.
-    for _ in 0..1_500 {
-        let mut stream = TcpStream::connect(("127.0.0.1", port.parse().unwrap())).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
-        let text = "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}";
-        stream.write_all(text.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
-        if begun.elapsed() > Duration::from_secs(5) {
-            break;
+    // Each is a line of the log, of which there is room for 64 KiB in the pipe and 1,024 behind it.
+    let event = "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}";
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..700 {
+                    let mut stream = TcpStream::connect(("127.0.0.1", port.parse().unwrap())).unwrap();
+                    stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+                    stream.write_all(event.as_bytes()).unwrap();
+                    let mut answer = String::new();
+                    stream.read_to_string(&mut answer).unwrap();
+                    assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
+                    if begun.elapsed() > Duration::from_secs(5) {
+                        break;
+                    }
+                }
+            });
         }
-    }
+    });
     let reading = std::thread::spawn({
         let mut stdout = child.stdout.take().unwrap();
         move || {
