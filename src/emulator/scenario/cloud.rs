@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::duration;
+use super::edge::EdgeScript;
 use super::fault::FaultRule;
 use super::media::MediaScript;
 use super::services::{CredentialsUri, Filtering, Metadata, Pages, QueueScript, Quota, Sts};
@@ -78,6 +79,8 @@ pub struct Scenario {
     pub metadata: Metadata,
     /// The credentials service.
     pub credentials_uri: CredentialsUri,
+    /// The node of the CDN that serves playback URLs.
+    pub edge: EdgeScript,
     /// Ids for the first jobs.
     pub job_ids: Vec<String>,
     /// Jobs that exist from the first request on.
@@ -147,6 +150,7 @@ impl Default for Scenario {
             sts: Sts::default(),
             metadata: Metadata::default(),
             credentials_uri: CredentialsUri::default(),
+            edge: EdgeScript::default(),
             job_ids: Vec::new(),
             jobs: BTreeMap::new(),
             media: BTreeMap::new(),
@@ -202,6 +206,7 @@ impl Scenario {
             }
         }
         self.check_sizes()?;
+        self.edge.check(MAX_CLOCK_OFFSET)?;
         for (id, job) in &self.jobs {
             if !["Refresh", "Preload"].contains(&job.task_type.as_str()) {
                 return Err(format!(
@@ -321,6 +326,13 @@ impl Scenario {
     #[must_use]
     pub fn with_denied(mut self, action: impl Into<String>) -> Self {
         self.deny.push(action.into());
+        self
+    }
+
+    /// Says how the node of the CDN behaves.
+    #[must_use]
+    pub fn with_edge(mut self, edge: EdgeScript) -> Self {
+        self.edge = edge;
         self
     }
 
