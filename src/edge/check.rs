@@ -302,3 +302,56 @@ impl EdgeCheck {
         key.into_iter().chain([signature]).chain(hash).chain(headers).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Asks through a proxy that answers CONNECT with `word`; gives what came of it, what the proxy was told, and its address.
+    async fn through_a_proxy(node: &str, word: &'static str) -> (EdgeAnswer, Vec<String>, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = listener.local_addr().unwrap().to_string();
+        let served = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut heard = Vec::new();
+            for answer in [word, "HTTP/1.1 404 x\r\ncontent-length: 0\r\n\r\n"] {
+                let mut bytes = vec![0; 4_096];
+                let read = stream.read(&mut bytes).await.unwrap();
+                let text = String::from_utf8_lossy(&bytes[..read]).into_owned();
+                heard.extend(text.lines().next().map(str::to_owned));
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                if !word.contains("200") {
+                    break;
+                }
+            }
+            heard
+        });
+        let nodes = (!node.is_empty()).then(|| node.parse().unwrap()).into_iter().collect();
+        let check = EdgeCheck {
+            options: EdgeOptions { nodes, ..EdgeOptions::default() },
+            connector: Connector::behind(&[("ALL_PROXY", &format!("http://{proxy}"))]),
+            clock: Arc::new(SystemClock),
+        };
+        let urls = [EdgeUrl::new("http://media.example.test/a.mp4", SystemClock.now())];
+        let answer = check.check(&urls).await.remove(0).remove(0);
+        (answer, served.await.unwrap(), proxy)
+    }
+
+    #[tokio::test]
+    async fn a_proxy_only_passes_bytes_on_and_is_named() {
+        let (answer, heard, proxy) = through_a_proxy("203.0.113.7", "HTTP/1.1 200 x\r\n\r\n").await;
+        assert_eq!(heard, ["CONNECT 203.0.113.7:80 HTTP/1.1", "HEAD /a.mp4 HTTP/1.1"]);
+        assert_eq!(answer.node, format!("203.0.113.7:80, through the proxy {proxy}"));
+        assert_eq!(answer.http_status, Some(404));
+        let (answer, heard, proxy) = through_a_proxy("", "HTTP/1.1 200 x\r\n\r\n").await;
+        assert_eq!(heard[0], "CONNECT media.example.test:80 HTTP/1.1");
+        assert_eq!(answer.node, format!("chosen by the proxy {proxy}"));
+        let refusal = "HTTP/1.1 403 x\r\ncontent-length: 0\r\n\r\n";
+        let (answer, _, proxy) = through_a_proxy("203.0.113.7", refusal).await;
+        assert_eq!((answer.verdict, answer.http_status), (EdgeVerdict::Unknown, None));
+        assert!(answer.reason.contains(&format!("through the proxy {proxy}: it answered 403")), "{answer:?}");
+    }
+}

@@ -66,6 +66,17 @@ impl Connector {
         Ok(Self(Arc::new(Shared { tcp, proxies, given_roots, tls: OnceLock::new(), timeout })))
     }
 
+    /// A connector as in an environment with these variables.
+    #[cfg(test)]
+    pub(crate) fn behind(variables: &[(&str, &str)]) -> Self {
+        let value = |name: &str| {
+            variables.iter().find(|(given, _)| *given == name).map(|(_, value)| (*value).to_owned())
+        };
+        let (tls, timeout) = (OnceLock::new(), Duration::from_secs(5));
+        let (tcp, proxies) = (HttpConnector::new(), Some(Proxies::read(value)));
+        Self(Arc::new(Shared { tcp, proxies, given_roots: Vec::new(), tls, timeout }))
+    }
+
     /// The proxy that a call to `uri` goes through.
     pub(super) fn proxy_of(&self, uri: &Uri) -> Result<Option<&Proxy>, TransportError> {
         let Some(proxies) = &self.0.proxies else { return Ok(None) };

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -345,4 +346,44 @@ fn headers_that_are_the_connections_own_are_refused() {
         let error = EdgeCheck::new(options).unwrap_err();
         assert!(error.message().contains(name), "{error}");
     }
+}
+
+/// A server that speaks TLS with the fixture's certificate for 127.0.0.1; gives its address and what its clients asked for.
+async fn tls_node() -> (SocketAddr, tokio::sync::mpsc::UnboundedReceiver<(Option<String>, String)>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (tell, told) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        let acceptor = crate::tls::acceptor("server");
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let name = stream.get_ref().1.server_name().map(str::to_owned);
+            let mut bytes = vec![0; 4_096];
+            let read = stream.read(&mut bytes).await.unwrap_or_default();
+            let _ = tell.send((name, String::from_utf8_lossy(&bytes[..read]).into_owned()));
+            let _ = stream.write_all(b"HTTP/1.1 404 x\r\ncontent-length: 0\r\n\r\n").await;
+        }
+    });
+    (address, told)
+}
+
+#[tokio::test]
+async fn a_node_is_asked_over_tls_with_the_name_of_the_urls_host() {
+    let (address, mut told) = tls_node().await;
+    let mut options = options(address);
+    options.nodes = vec![address.to_string().parse().unwrap()];
+    options.extra_roots = vec![std::fs::read("tests/fixtures/tls/ca.pem").unwrap()];
+    // The certificate is one for 127.0.0.1: the URL's host counts, not the node's address.
+    let heard = one(&check(options.clone()), URL, ago(HOUR)).await;
+    assert!(heard.reason.contains("the TLS certificate of media.example.test is not trusted"), "{heard:?}");
+    let url = format!("https://127.0.0.1:{}/a.mp4", address.port());
+    let heard = one(&check(options.clone()), &url, ago(HOUR)).await;
+    assert_eq!(heard.http_status, Some(404), "{heard:?}");
+    let (name, request) = told.recv().await.unwrap();
+    assert_eq!(name, None, "an address is no name");
+    assert!(request.contains(&format!("host: {address}\r\n")), "{request}");
+    // Without a node the URL's own host is asked.
+    options.nodes.clear();
+    let heard = one(&check(options), &url, ago(HOUR)).await;
+    assert_eq!((heard.http_status, heard.node), (Some(404), address.to_string()));
 }
