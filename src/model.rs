@@ -13,6 +13,6 @@ pub use moment::Moment;
 pub use record::{Order, RunRecord, RunSummary, StoredRun};
 pub(crate) use report::Calls;
 pub use report::{
-    MediaReport, MediaState, Outcome, Report, ReportedError, SCHEMA, Summary, TaskReport, UrlReport,
+    MediaReport, MediaState, Outcome, Report, ReportedError, SCHEMA, Summary, TaskReport, UrlReport, UrlSums,
 };
 pub use request::{LookupAfter, RefreshRequest, RunOptions, UrlRequest, WaitRequest};

@@ -26,5 +26,5 @@ pub use refresher::Refresher;
 
 pub use crate::model::{
     LookupAfter, MediaReport, MediaState, Outcome, RefreshRequest, Report, ReportedError, RunOptions, SCHEMA,
-    Summary, TaskReport, UrlReport, UrlRequest, WaitRequest, code,
+    Summary, TaskReport, UrlReport, UrlRequest, UrlSums, WaitRequest, code,
 };

@@ -9,20 +9,31 @@ use super::credential::Credential;
 use super::percent;
 use super::rpc::Params;
 use crate::error::Error;
-use crate::ids::RequestId;
+use crate::ids::{RequestId, masked_address};
 
 /// Replaces a secret.
 const HIDDEN: &str = "<secret>";
 /// Anything shorter, in bytes, is no secret, and may be part of any word.
 const MIN_SECRET_BYTES: usize = 4;
-/// The one parameter, besides the token, that is a secret: the key that signs callbacks.
+/// The one parameter, besides the token, that is a secret as a whole: the key that signs callbacks.
 const SECRET_PARAMETER: &str = "AuthKey";
+/// What stands before a callback URL in `UserData`, which is JSON. A URL has nothing in it that JSON escapes.
+const URL_IN_USER_DATA: &str = "\"CallbackURL\":\"";
 
 /// The secrets of a call with `params` that `credential` signed.
 pub(crate) fn secrets_of<'a>(credential: &'a Credential, params: Option<&'a Params>) -> Vec<&'a str> {
     let token = credential.token.as_ref().map(|token| token.expose_secret());
     let key = params.and_then(|params| params.get(SECRET_PARAMETER)).map(String::as_str);
-    std::iter::once(credential.secret.expose_secret()).chain(token).chain(key).collect()
+    let urls = params.map(callback_urls).into_iter().flatten();
+    std::iter::once(credential.secret.expose_secret()).chain(token).chain(key).chain(urls).collect()
+}
+
+/// The callback URLs in `params` that hold a password or a query.
+fn callback_urls(params: &Params) -> impl Iterator<Item = &str> {
+    let in_user_data =
+        params.get("UserData").and_then(|data| data.split_once(URL_IN_USER_DATA)?.1.split('"').next());
+    let given = [params.get("CallbackURL").map(String::as_str), in_user_data];
+    given.into_iter().flatten().filter(|url| masked_address(url) != *url)
 }
 
 /// `error` with a placeholder for each of `secrets` in all that a service can write into it.
@@ -116,6 +127,29 @@ mod tests {
         let error = Error::new(ErrorKind::Rejected, "m").with_code("Bad.TOKENMARK").with_request_id(id);
         let error = masked(error, &secrets_of(&credential, None));
         assert_eq!(error.to_string(), "Bad.<secret>: m");
+    }
+
+    /// H23.
+    #[test]
+    fn h23_a_callback_url_with_a_token_that_the_service_repeats_is_hidden() {
+        let credential = Credential::new("keyid", "SECRETMARK");
+        let url = "https://u:MARK@h.test/vod?token=MARK";
+        let user_data =
+            format!(r#"{{"Extend":{{}},"MessageCallback":{{"CallbackType":"http","CallbackURL":"{url}"}}}}"#);
+        for (name, value) in [("CallbackURL", url.to_owned()), ("UserData", user_data)] {
+            let params = Params::from([(name.to_owned(), value.clone())]);
+            for text in [value.clone(), percent::encode(&value)] {
+                let error = Error::new(ErrorKind::Rejected, format!("wrong: {text}"));
+                let error = masked(error, &secrets_of(&credential, Some(&params)));
+                assert!(error.message().contains("<secret>") && !error.message().contains("MARK"), "{error}");
+            }
+        }
+        let params = Params::from([("CallbackURL".to_owned(), "https://h.test/vod".to_owned())]);
+        let error = masked(
+            Error::new(ErrorKind::Rejected, "https://h.test/vod"),
+            &secrets_of(&credential, Some(&params)),
+        );
+        assert_eq!(error.message(), "https://h.test/vod");
     }
 
     #[test]

@@ -50,12 +50,12 @@ pub(super) fn describe_foreign(response: &Response<Bytes>, message: &str, secret
         "" => title(body).map(|title| format!(", titled \"{}\"", quoted(&title))),
         message => Some(format!(", that says \"{}\"", quoted(redact::split_at_string_to_sign(message).0))),
     };
-    let what = match status {
-        407 => ", a proxy that asks for a user name and password,",
-        414 => ", something on the way that takes no URL of this length,",
+    let why = match status {
+        407 => "; a proxy asks for a user name and a password",
+        414 => "; something on the way takes no URL of this length",
         _ => "",
     };
-    format!("HTTP {status}{to}{what} with {}{}", kind_of_body(body), name.unwrap_or_default())
+    format!("HTTP {status}{to} with {}{}{why}", kind_of_body(body), name.unwrap_or_default())
 }
 
 pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -1,5 +1,6 @@
 //! The report: a view of the ledger that scripts read. Within one [`SCHEMA`] number fields are added only.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
@@ -154,6 +155,21 @@ pub struct Report {
     pub urls: Vec<UrlReport>,
 }
 
+impl Report {
+    /// The entries of whatever the run was of: its media, or its URLs as media without an id.
+    pub fn entries(&self) -> Cow<'_, [MediaReport]> {
+        match self.urls.as_slice() {
+            [] => Cow::Borrowed(&self.media),
+            urls => Cow::Owned(urls.iter().map(UrlReport::as_media).collect()),
+        }
+    }
+
+    /// What [`entries`](Self::entries) are called: `media`, which is its own plural, or `URL`.
+    pub fn noun(&self) -> &'static str {
+        if self.urls.is_empty() { "media" } else { "URL" }
+    }
+}
+
 /// Sums. Every media is in exactly one of complete, failed and unfinished; so is every task.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -166,18 +182,9 @@ pub struct Summary {
     pub media_failed: u64,
     /// Still under way.
     pub media_unfinished: u64,
-    /// URLs that were asked for, in a run of URLs; the next three are of these.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub urls: u64,
-    /// Whose every task is Complete.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub urls_complete: u64,
-    /// Failed or not submitted.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub urls_failed: u64,
-    /// Still under way.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub urls_unfinished: u64,
+    /// Those of a run of URLs, which has no media.
+    #[serde(flatten)]
+    pub of_urls: Option<UrlSums>,
     /// URLs, which are the rows of tasks.
     pub tasks: u64,
     /// Complete.
@@ -208,6 +215,16 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// Entries in all, complete, failed and unfinished: media, or URLs in a run of URLs.
+    pub fn entries(&self) -> [u64; 4] {
+        match &self.of_urls {
+            Some(UrlSums { urls, urls_complete, urls_failed, urls_unfinished }) => {
+                [*urls, *urls_complete, *urls_failed, *urls_unfinished]
+            }
+            None => [self.media, self.media_complete, self.media_failed, self.media_unfinished],
+        }
+    }
+
     /// The sums that follow from the media of a report.
     pub(crate) fn of(media: &[MediaReport]) -> Self {
         let mut summary = Self { media: media.len() as u64, ..Self::default() };
@@ -232,17 +249,28 @@ impl Summary {
     /// The same of a run of URLs, which has no media.
     pub(crate) fn of_urls(urls: &[MediaReport]) -> Self {
         let mut sums = Self::of(urls);
-        sums.urls = std::mem::take(&mut sums.media);
-        sums.urls_complete = std::mem::take(&mut sums.media_complete);
-        sums.urls_failed = std::mem::take(&mut sums.media_failed);
-        sums.urls_unfinished = std::mem::take(&mut sums.media_unfinished);
+        sums.of_urls = Some(UrlSums {
+            urls: std::mem::take(&mut sums.media),
+            urls_complete: std::mem::take(&mut sums.media_complete),
+            urls_failed: std::mem::take(&mut sums.media_failed),
+            urls_unfinished: std::mem::take(&mut sums.media_unfinished),
+        });
         sums
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
+/// Sums of a run of URLs. Every URL is in exactly one of complete, failed and unfinished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct UrlSums {
+    /// URLs that were asked for.
+    pub urls: u64,
+    /// Whose every task is Complete.
+    pub urls_complete: u64,
+    /// Failed or not submitted.
+    pub urls_failed: u64,
+    /// Still under way.
+    pub urls_unfinished: u64,
 }
 
 /// How often the service was called, by action.
@@ -281,6 +309,9 @@ impl Calls {
 pub struct MediaReport {
     /// The media; `None` for a job of somebody else that showed none.
     pub media_id: Option<MediaId>,
+    /// The URL for which [`Report::entries`] lets the entry stand; in no report.
+    #[serde(skip)]
+    pub url: Option<String>,
     /// The job it went out with.
     pub job_id: Option<JobId>,
     /// Where it stands.
@@ -327,9 +358,10 @@ pub struct UrlReport {
 
 impl UrlReport {
     /// The same as an entry of a media without an id, for what goes through both.
-    pub fn as_media(&self) -> MediaReport {
+    pub(crate) fn as_media(&self) -> MediaReport {
         MediaReport {
             media_id: None,
+            url: Some(self.url.clone()),
             job_id: None,
             state: self.state,
             confirmed_by: None,

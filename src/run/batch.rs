@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::auth::request::Operation;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Correlation;
 use crate::ids::{MediaId, RunId, is_masked_address};
@@ -95,6 +96,19 @@ impl RefreshRequest {
         check(self, run)?;
         let batches = Batch::split(&self.media).into_iter().zip(0..);
         Ok(batches.map(|(batch, n)| submission(self, run, n, &batch.media)).collect())
+    }
+}
+
+impl UrlRequest {
+    /// The calls that a run would make, in order, if each were taken as a whole, each with the number of its URLs.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub fn submissions(&self) -> Result<Vec<(usize, Operation)>> {
+        self.check()?;
+        let call = |batch: UrlBatch| Ok((batch.urls.len(), batch.action.operation(&batch.urls)?));
+        UrlBatch::split(self).into_iter().map(call).collect()
     }
 }
 

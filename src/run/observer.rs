@@ -64,6 +64,9 @@ pub enum Notice {
         batches: u64,
         /// Jobs to wait for.
         jobs: u64,
+        /// URLs to be submitted, in a run of URLs; then no media are.
+        #[serde(skip_serializing_if = "is_zero")]
+        urls: u64,
     },
     /// The service took a batch.
     Submitted {
@@ -198,6 +201,11 @@ pub enum Notice {
         /// The verdict.
         outcome: Outcome,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 fn wire<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {

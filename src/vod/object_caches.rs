@@ -5,9 +5,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::actions::{PRELOAD_OBJECTS, REFRESH_OBJECTS};
+use super::actions::{Action, PRELOAD_OBJECTS, REFRESH_OBJECTS, VERSION};
 use super::client::VodClient;
 use super::lenient::Fields;
+use crate::auth::request::Operation;
 use crate::auth::rpc::Params;
 use crate::client::{Answer, quoted};
 use crate::error::{Error, ErrorKind, Result};
@@ -165,12 +166,34 @@ impl VodClient {
     /// [`ErrorKind::Usage`] for no URL, more than [`ObjectAction::max_urls`], or one that [`ObjectAction::check`] refuses;
     /// otherwise what the call met, of which [`ErrorKind::Garbled`] may mean that it was acted upon.
     pub async fn hand_over_urls(&self, action: ObjectAction, urls: &[String]) -> Result<ObjectTasks> {
-        let (call, id_field) = match action {
-            ObjectAction::Refresh { .. } => (&REFRESH_OBJECTS, "RefreshTaskId"),
-            ObjectAction::Preload { .. } => (&PRELOAD_OBJECTS, "PreloadTaskId"),
-        };
+        let (call, id_field) = action.call();
         let params = params(action, urls).map_err(|error| error.with_action(call.name))?;
         self.call(call, params, |answer| decode(answer, id_field, |text| self.hidden(text))).await
+    }
+}
+
+impl ObjectAction {
+    /// The call that carries these URLs, before it is signed.
+    ///
+    /// # Errors
+    ///
+    /// As [`VodClient::hand_over_urls`].
+    pub fn operation(self, urls: &[String]) -> Result<Operation> {
+        let call = self.call().0;
+        Ok(Operation {
+            action: call.name,
+            version: VERSION,
+            method: call.method.clone(),
+            params: params(self, urls)?,
+        })
+    }
+
+    /// The action, and the field of its answer that names the tasks.
+    fn call(self) -> (&'static Action, &'static str) {
+        match self {
+            Self::Refresh { .. } => (&REFRESH_OBJECTS, "RefreshTaskId"),
+            Self::Preload { .. } => (&PRELOAD_OBJECTS, "PreloadTaskId"),
+        }
     }
 }
 

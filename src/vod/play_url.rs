@@ -50,7 +50,7 @@ pub(crate) fn split(list: &str) -> Vec<String> {
     let is_blank_or_comma = |letter: char| letter == ',' || letter.is_whitespace();
     let mut has_semicolons = false;
     for line in list.lines() {
-        let mut rest = line.trim_start_matches(is_separator);
+        let mut rest = line.trim_end().trim_start_matches(is_separator);
         while !rest.is_empty() {
             sites.insert(site_of(host(rest)));
             let mut separators = rest.char_indices().filter(|(_, letter)| is_separator(*letter));
@@ -96,9 +96,10 @@ fn begins_url(text: &str, sites: &HashSet<String>) -> bool {
         // Two slashes alone stand in paths as well.
         return !text.starts_with("//");
     }
-    let Some(end) = text.find(['/', ':']) else { return false };
-    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
-    end > 0 && text[..end].bytes().all(is_host) && sites.contains(&site_of(&text[..end]))
+    // No farther than the host: strangers send lists of a million separators.
+    let is_host = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    let end = text.bytes().take_while(|byte| is_host(byte)).count();
+    end > 0 && text[end..].starts_with(['/', ':']) && sites.contains(&site_of(&text[..end]))
 }
 
 /// The last two labels of a host, in small letters: the hosts of one list nearly always share them.

@@ -13,6 +13,8 @@ from aliyunsdkvod.request.v20170321.DescribeVodRefreshQuotaRequest import Descri
 from aliyunsdkvod.request.v20170321.DescribeVodRefreshTasksRequest import DescribeVodRefreshTasksRequest
 from aliyunsdkvod.request.v20170321.GetMediaRefreshJobsRequest import GetMediaRefreshJobsRequest
 from aliyunsdkvod.request.v20170321.GetMessageCallbackRequest import GetMessageCallbackRequest
+from aliyunsdkvod.request.v20170321.PreloadVodObjectCachesRequest import PreloadVodObjectCachesRequest
+from aliyunsdkvod.request.v20170321.RefreshVodObjectCachesRequest import RefreshVodObjectCachesRequest
 from aliyunsdkvod.request.v20170321.RefreshMediaPlayUrlsRequest import RefreshMediaPlayUrlsRequest
 from aliyunsdkvod.request.v20170321.SetMessageCallbackRequest import SetMessageCallbackRequest
 
@@ -80,6 +82,13 @@ with check("V1 Python: a request of no class, as POST with everything in the for
         request.add_body_params(name, value)
     job = json.loads(client().do_action_with_exception(request))["MediaRefreshJobId"]
     equal(json.loads(eventually(lambda: rows(job))[0]["UserData"])["Extend"], ODD)
+
+with check("V1 Python: URLs and folders, a task id for all of one domain"):
+    urls = "https://a.test/1.mp4\nhttps://a.test/%E4%B8%AD.mp4"
+    task = say(RefreshVodObjectCachesRequest(), ObjectPath=urls, ObjectType="File")["RefreshTaskId"]
+    equal(sorted(row["ObjectPath"] for row in tasks(task)), sorted(urls.split("\n")))
+    equal(say(RefreshVodObjectCachesRequest(), ObjectPath="https://a.test/x/", ObjectType="Directory") is not None, True)
+    equal(bool(say(PreloadVodObjectCachesRequest(), ObjectPath=urls)["PreloadTaskId"]), True)
 
 with check("V1 Python: quota and event settings"):
     quota = say(DescribeVodRefreshQuotaRequest())

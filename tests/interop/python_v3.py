@@ -26,6 +26,14 @@ with check("V3 Python: odd characters come back, media not found and forbidden a
     found = eventually(lambda: client().get_media_refresh_jobs(request).body.media_refresh_jobs)
     equal(json.loads(found[0].user_data)["Extend"], ODD)
 
+with check("V3 Python: URLs and folders"):
+    urls = "https://a.test/1.mp4\nhttps://b.test/2.mp4"
+    said = client().refresh_vod_object_caches(m.RefreshVodObjectCachesRequest(
+        object_path=urls, object_type="File", force=True)).body
+    equal(len(said.refresh_task_id.split(",")), 2)
+    said = client().preload_vod_object_caches(m.PreloadVodObjectCachesRequest(object_path=urls, area="domestic")).body
+    equal(len(said.preload_task_id.split(",")), 2)
+
 with check("V3 Python: temporary keys with their token, and not without"):
     request = m.DescribeVodRefreshQuotaRequest()
     client("stsid", "stssecret", "T/1+2==").describe_vod_refresh_quota(request)

@@ -2,4 +2,6 @@
 
 mod journal_files;
 mod journal_trouble;
+mod reports;
 mod senders;
+mod streams;

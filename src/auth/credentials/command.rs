@@ -32,6 +32,7 @@ pub(super) async fn credential_of(context: &Context, command: &str, setting: &st
         return Err(broken(&format!("not run, {DISABLED_VARIABLE} is on")));
     }
     let command = split(command, cfg!(windows)).map_err(broken)?;
+    tracing::debug!("running {setting}");
     // Dropping the run kills the process.
     let output = tokio::time::timeout(LIMIT, context.environment.run(command))
         .await

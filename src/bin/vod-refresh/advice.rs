@@ -66,7 +66,7 @@ const BY_CODE: &[(&[&str], &str, &str)] = &[
          quota raised.",
     ),
     (
-        &["invaliddomain"],
+        &["invaliddomain", "illegaloperation"],
         "add the CDN domain to VOD in the same region, or check `--region`",
         "Check the playback domain of these media: it must be online and belong to this account's VOD.",
     ),
@@ -147,6 +147,25 @@ pub(crate) fn for_media(state: MediaState, error: Option<&ReportedError>, cause:
         (_, Some(error)) if error.code != "TaskFailed" => for_error(error),
         (MediaState::NotSubmitted, None) => "It was not sent. Run the command again for it.",
         _ => for_cause(cause),
+    }
+}
+
+/// The same about a URL of a run of URLs.
+pub(crate) fn for_url(error: Option<&ReportedError>, cause: &str) -> &'static str {
+    let code = error.map_or(String::new(), |error| error.code.to_ascii_lowercase());
+    match code.as_str() {
+        code if code.starts_with("invaliddomain") || code == "illegaloperation" => {
+            "Check the domain: it must be online and belong to this account's VOD."
+        }
+        code if code.starts_with("invalidobject") => "Correct the URL, then send it again.",
+        code if code.starts_with("quota") => {
+            "The day's quota is used up: `vod-refresh quota` shows it. Send these URLs again tomorrow, or have the quota \
+             raised."
+        }
+        "taskfailed" if cause.replace(' ', "").to_ascii_lowercase().starts_with("origin") => {
+            "The CDN could not read the file from its origin. Check the origin of the domain, then send these URLs again."
+        }
+        _ => "Send these URLs again.",
     }
 }
 

@@ -32,6 +32,12 @@ pub(crate) enum Command {
     /// Prefetch media to the CDN and wait until every task has ended
     #[command(after_help = include_str!("args/examples/preload.txt").trim_end())]
     Preload(Box<runs::MediaArgs>),
+    /// Purge URLs and directories, of media or not, and wait until every task has ended
+    #[command(after_help = include_str!("args/examples/refresh-urls.txt").trim_end())]
+    RefreshUrls(Box<runs::RefreshUrlsArgs>),
+    /// Prefetch URLs, of media or not, and wait until every task has ended
+    #[command(after_help = include_str!("args/examples/preload-urls.txt").trim_end())]
+    PreloadUrls(Box<runs::PreloadUrlsArgs>),
     /// Wait for jobs that somebody else submitted
     #[command(after_help = include_str!("args/examples/wait.txt").trim_end())]
     Wait(Box<runs::WaitArgs>),
@@ -75,11 +81,20 @@ pub(crate) enum Command {
 
 impl Command {
     /// The names of the commands for which [`Self::is_run`] holds.
-    pub(crate) const RUNS: [&str; 4] = ["refresh", "preload", "wait", "resume"];
+    pub(crate) const RUNS: [&str; 6] =
+        ["refresh", "preload", "refresh-urls", "preload-urls", "wait", "resume"];
 
     /// Whether the command drives a run to its end, so that pipelines want to know its outcome.
     pub(crate) fn is_run(&self) -> bool {
-        matches!(self, Self::Refresh(_) | Self::Preload(_) | Self::Wait(_) | Self::Resume(_))
+        matches!(
+            self,
+            Self::Refresh(_)
+                | Self::Preload(_)
+                | Self::RefreshUrls(_)
+                | Self::PreloadUrls(_)
+                | Self::Wait(_)
+                | Self::Resume(_)
+        )
     }
 }
 
@@ -115,6 +130,10 @@ mod tests {
             parse("vod-refresh wait J1 J2 --timeout 20s --callback-listen localhost:0 --output ndjson")
                 .is_ok()
         );
+        assert!(
+            parse("vod-refresh refresh-urls a.test/1 --type ignore-params --force --no-resubmit").is_ok()
+        );
+        assert!(parse("vod-refresh preload-urls --from-file - --area overseas --l2 --check-quota").is_ok());
         assert!(parse("vod-refresh wait J1 --media m1,m2 --media m3 --media-file - --expect 4").is_ok());
         assert!(parse("vod-refresh preload m1 --journal j.db --keep 30days --outcome-wait 10s").is_ok());
         assert!(
@@ -152,6 +171,9 @@ mod tests {
             "refresh m1 --allow-unsigned-callbacks",
             "refresh m1 -q -v",
             "wait",
+            "refresh-urls",
+            "preload-urls a.test/1 --force",
+            "refresh-urls a.test/1 --formats mp4",
             "wait --media m1",
             "wait J1 --no-wait",
             "wait J1 --expect 0",
@@ -181,8 +203,19 @@ mod tests {
         let mut command = Cli::command();
         let help = command.render_long_help().to_string();
         for word in [
-            "refresh", "preload", "wait", "resume", "status", "runs", "quota", "callback", "doctor",
-            "emulator", "demo",
+            "refresh",
+            "preload",
+            "refresh-urls",
+            "preload-urls",
+            "wait",
+            "resume",
+            "status",
+            "runs",
+            "quota",
+            "callback",
+            "doctor",
+            "emulator",
+            "demo",
         ] {
             assert!(help.contains(&format!("  {word} ")), "{word}");
         }

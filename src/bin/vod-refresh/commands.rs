@@ -25,6 +25,8 @@ pub(crate) async fn execute(command: &Command, environment: &Environment) -> Res
     match command {
         Command::Refresh(args) => refresh::media(TaskType::Refresh, args, environment).await,
         Command::Preload(args) => refresh::media(TaskType::Preload, args, environment).await,
+        Command::RefreshUrls(args) => refresh::refresh_urls(args, environment).await,
+        Command::PreloadUrls(args) => refresh::preload_urls(args, environment).await,
         Command::Wait(args) => refresh::wait(args, environment).await,
         Command::Resume(args) => stored::resume(args, environment).await,
         Command::Status(args) => stored::status(args, environment).await,

@@ -1,25 +1,53 @@
 //! Files that a run writes at its end: checked before anything is submitted, written whole or not at all.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
+#[cfg(unix)]
+use tokio::time::Instant;
+use vod_refresh::ids::RunId;
 use vod_refresh::{Error, ErrorKind};
 
 use crate::exit::{Failure, Result};
 use crate::formatting::escape_control;
+use crate::terminal_writer::{write_all, write_stdout};
 
-/// Checks that `path` can be written at the end of the run.
+/// Links that lead from one to the next; as many as Linux follows.
+const MAX_LINKS: usize = 40;
+
+/// Checks that `path` can be written at the end of the run: by the same steps, but for the last.
 pub(crate) fn check(path: &Path) -> Result<()> {
     let failed = Error::new(ErrorKind::Config, format!("cannot write {}", shown(path)));
-    probe(path).map_err(|why| failed.with_source(why).into())
+    let probe = || match Place::of(path)? {
+        Place::File(target) => drafted(&target, |draft, _| fs::remove_file(draft)).or_else(|why| {
+            // It will be written over.
+            if can_be_in_place(&why) { File::options().write(true).open(target).map(drop) } else { Err(why) }
+        }),
+        Place::Stdout | Place::Stderr | Place::Special => Ok(()),
+    };
+    probe().map_err(|why| failed.with_source(why).into())
 }
 
 /// Writes `text`: into a file beside the target first, then in its place.
 ///
-/// A pipe or a device is written to directly; it can't be replaced.
+/// A pipe or a device is written to directly; it can't be replaced. So is a file whose folder takes no other.
 pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
-    write_io(path, text).map_err(|why| Failure::output(&shown(path), why))
+    let written = Place::of(path).and_then(|place| match place {
+        Place::Stdout => write_stdout(text),
+        Place::Stderr => write_all(&mut io::stderr(), text.as_bytes()),
+        Place::Special => open_special(path).and_then(|mut file| write_all(&mut file, text.as_bytes())),
+        Place::File(target) => replace(&target, text).or_else(|why| match why.kind() {
+            // The folder that a link leads to has gone since the check: better the link than what was learned.
+            io::ErrorKind::NotFound if target != path => replace(path, text),
+            _ => Err(why),
+        }),
+    });
+    match written {
+        // A reader that went away is no error.
+        Err(why) if why.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|why| Failure::output(&shown(path), why)),
+    }
 }
 
 /// A path for people.
@@ -27,81 +55,124 @@ pub(crate) fn shown(path: &Path) -> String {
     escape_control(&path.display().to_string())
 }
 
-fn probe(path: &Path) -> io::Result<()> {
-    if own_stream(path).is_some() || is_special(path)? {
-        return Ok(());
+/// A path that is the same for all spellings of one file, whether it is there or not.
+pub(crate) fn same_for_all_spellings(path: &Path) -> PathBuf {
+    let target = target(path).unwrap_or_else(|_| path.to_owned());
+    match target.file_name() {
+        Some(name) => fs::canonicalize(folder_of(&target)).map_or(target.clone(), |folder| folder.join(name)),
+        None => target,
     }
-    let (draft, file) = draft(&target(path))?;
-    drop(file);
-    fs::remove_file(draft)
 }
 
-fn write_io(path: &Path, text: &str) -> io::Result<()> {
-    let mut special: Option<Box<dyn io::Write>> = own_stream(path);
-    if special.is_none() && is_special(path)? {
-        special = Some(Box::new(File::options().write(true).open(path)?));
+/// What a path leads to.
+enum Place {
+    /// Streams of this process under the name of a file. Opened anew they would have a position of their own, and what is
+    /// written there and what goes to stdout would overwrite each other.
+    Stdout,
+    Stderr,
+    /// A device or a pipe.
+    Special,
+    /// A regular file, which may not be there yet. It is no link.
+    File(PathBuf),
+}
+
+impl Place {
+    fn of(path: &Path) -> io::Result<Self> {
+        match path.to_str() {
+            Some("/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1") => return Ok(Self::Stdout),
+            Some("/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2") => return Ok(Self::Stderr),
+            _ => {}
+        }
+        match fs::metadata(path) {
+            Ok(found) if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+            Ok(found) if !found.is_file() => Ok(Self::Special),
+            Err(why) if why.kind() != io::ErrorKind::NotFound => Err(why),
+            Ok(_) | Err(_) => target(path).map(Self::File),
+        }
     }
-    if let Some(mut special) = special {
-        return match special.write_all(text.as_bytes()).and_then(|()| special.flush()) {
-            // A reader that went away is no error.
-            Err(why) if why.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            written => written,
-        };
+}
+
+/// What a link at `path` leads to, there or not, so that the link stays.
+fn target(path: &Path) -> io::Result<PathBuf> {
+    let mut target = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        match fs::read_link(&target) {
+            Ok(next) => target = folder_of(&target).join(next),
+            // It is no link, or nothing is there.
+            Err(_) => return Ok(target),
+        }
     }
-    let target = target(path);
-    let (draft, mut file) = draft(&target)?;
-    let placed = (|| {
-        file.write_all(text.as_bytes())?;
-        if let Ok(old) = fs::metadata(&target) {
+    Err(io::Error::other("its links lead in a circle"))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn replace(target: &Path, text: &str) -> io::Result<()> {
+    let placed = drafted(target, |draft, file| {
+        write_all(file, text.as_bytes())?;
+        if let Ok(old) = fs::metadata(target) {
             file.set_permissions(old.permissions())?;
         }
         file.sync_all()?;
-        fs::rename(&draft, &target)
-    })();
-    if placed.is_err() {
+        fs::rename(draft, target)
+    });
+    match placed {
+        Err(why) if can_be_in_place(&why) && target.is_file() => {
+            let mut file = File::options().write(true).truncate(true).open(target)?;
+            write_all(&mut file, text.as_bytes())?;
+            file.sync_all()
+        }
+        placed => placed,
+    }
+}
+
+/// Whether a file that can't be replaced may still be written over: in a folder of somebody else, or mounted by itself.
+fn can_be_in_place(why: &io::Error) -> bool {
+    use io::ErrorKind::{CrossesDevices, PermissionDenied, ResourceBusy};
+    matches!(why.kind(), PermissionDenied | ResourceBusy | CrossesDevices)
+}
+
+/// Makes a file beside `target` and does `work` with it. The file goes away where that fails.
+fn drafted(target: &Path, work: impl FnOnce(&Path, &mut File) -> io::Result<()>) -> io::Result<()> {
+    if target.file_name().is_none() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it names no file"));
+    }
+    // A name of its own: the target's may be as long as names can be.
+    let draft = folder_of(target).join(format!(".vod-refresh-{}.tmp", RunId::fresh()));
+    let mut file = File::options().write(true).create_new(true).open(&draft)?;
+    let done = work(&draft, &mut file);
+    if done.is_err() {
         let _ = fs::remove_file(&draft);
     }
-    placed
+    done
 }
 
-/// A stream of this process under the name of a file. Opened anew it would have a position of its own, and what is
-/// written there and what goes to stdout would overwrite each other.
-fn own_stream(path: &Path) -> Option<Box<dyn io::Write>> {
-    match path.to_str()? {
-        "/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1" => Some(Box::new(io::stdout())),
-        "/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2" => Some(Box::new(io::stderr())),
-        _ => None,
+/// Opens a device, or a named pipe once somebody reads it.
+fn open_special(path: &Path) -> io::Result<File> {
+    #[cfg(unix)]
+    if std::os::unix::fs::FileTypeExt::is_fifo(&fs::metadata(path)?.file_type()) {
+        /// What opening a pipe without a reader fails with.
+        const ENXIO: i32 = 6;
+        let until = Instant::now() + READER_WAIT;
+        loop {
+            match tokio::net::unix::pipe::OpenOptions::new().open_sender(path) {
+                Ok(pipe) => return pipe.into_blocking_fd().map(File::from),
+                Err(why) if why.raw_os_error() != Some(ENXIO) => return Err(why),
+                Err(_) if Instant::now() < until => {
+                    std::thread::sleep(std::time::Duration::from_millis(20));
+                }
+                Err(_) => return Err(io::Error::other("it is a pipe that nobody reads")),
+            }
+        }
     }
+    File::options().write(true).open(path)
 }
 
-/// Whether something stands at `path` that is no regular file.
-fn is_special(path: &Path) -> io::Result<bool> {
-    match fs::metadata(path) {
-        Ok(found) if found.is_dir() => Err(io::Error::from(io::ErrorKind::IsADirectory)),
-        Ok(found) => Ok(!found.is_file()),
-        Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(why) => Err(why),
-    }
-}
-
-/// What a link at `path` leads to, so that the link stays.
-fn target(path: &Path) -> PathBuf {
-    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
-}
-
-fn draft(target: &Path) -> io::Result<(PathBuf, File)> {
-    let Some(name) = target.file_name() else {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it names no file"));
-    };
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut draft_name = std::ffi::OsString::from(".");
-    draft_name.push(name);
-    draft_name.push(format!(".{}.tmp", std::process::id()));
-    let draft = folder.join(draft_name);
-    let _ = fs::remove_file(&draft);
-    let file = File::options().write(true).create_new(true).open(&draft)?;
-    Ok((draft, file))
-}
+/// How long to wait for somebody who reads a named pipe.
+#[cfg(unix)]
+const READER_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {

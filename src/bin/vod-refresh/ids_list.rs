@@ -48,6 +48,24 @@ where
     }
 }
 
+/// URLs from the command line and from files together, in the order given: a line each, since a URL may hold commas.
+pub(crate) fn urls(words: &[String], files: &[PathBuf]) -> Result<Vec<String>> {
+    let mut urls = words.to_vec();
+    for path in files {
+        let is_stdin = path == Path::new("-");
+        let name = if is_stdin { "stdin".to_owned() } else { shown(path) };
+        let read = match is_stdin {
+            true => io::read_to_string(io::stdin().lock()),
+            false => File::open(path).and_then(io::read_to_string),
+        };
+        let text =
+            read.map_err(|why| Failure::usage(format!("the list of URLs {name} cannot be read: {why}")))?;
+        let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
+        urls.extend(lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned));
+    }
+    if urls.is_empty() { Err(Failure::usage("the list of URLs is empty")) } else { Ok(urls) }
+}
+
 fn failure(noun: &str, faults: ListFaults, unread: bool) -> Failure {
     let message = match faults.count() {
         1 if unread => format!("the list of {noun}s cannot be read"),

@@ -57,6 +57,7 @@ fn command_line() -> ExitCode {
         }
     };
     let printer = Printer::new(&cli.messages);
+    printer.start();
     logs::start(&cli.messages, &printer);
     let environment = Environment::of_process(printer.clone());
     let code =

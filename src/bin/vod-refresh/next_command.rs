@@ -142,8 +142,9 @@ impl ResumeContext<'_> {
 
     /// What to say at the end of a run that leaves work behind; nothing if it does not.
     pub(crate) fn closing_lines(&self, report: &Report, next: Option<&NextCommand>) -> Vec<String> {
+        let [.., unfinished] = report.summary.entries();
         let early = was_cut_short(report.outcome) || report.outcome == Outcome::Submitted;
-        if !early && !report.resumable && report.summary.media_unfinished == 0 {
+        if !early && !report.resumable && unfinished == 0 {
             return Vec::new();
         }
         let mut lines = Vec::new();
@@ -164,21 +165,21 @@ impl ResumeContext<'_> {
                 ));
             }
         }
-        let (unknown, never): (Vec<_>, Vec<_>) = report
-            .media
+        let entries = report.entries();
+        let (unknown, never): (Vec<_>, Vec<_>) = entries
             .iter()
             .filter(|media| media.state == MediaState::NotSubmitted)
             .partition(|media| media.error.as_ref().is_some_and(|error| error.code == OUTCOME_UNKNOWN));
         if !unknown.is_empty() {
-            let media = count_was(unknown.len() as u64, "media");
+            let media = count_was(unknown.len() as u64, report.noun());
             lines.push(format!(
                 "nobody knows whether {media} submitted: to be sure, run the same command again"
             ));
         }
-        if never.len() == report.media.len() && !never.is_empty() {
+        if never.len() == entries.len() && !never.is_empty() {
             lines.push("nothing was submitted".to_owned());
         } else if !never.is_empty() {
-            let media = count_was(never.len() as u64, "media");
+            let media = count_was(never.len() as u64, report.noun());
             lines.push(format!("{media} not submitted: run the same command again for the rest"));
         }
         lines

@@ -14,7 +14,7 @@ mod text;
 mod tests;
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use vod_refresh::Report;
 
@@ -22,18 +22,27 @@ use self::report_view::ReportView;
 use crate::args::shared::{Form, OutputArgs};
 use crate::exit::Failure;
 use crate::files;
-use crate::formatting::escape_control;
 use crate::next_command::NextCommand;
 use crate::printer::Printer;
 
 /// Checks that every file that was asked for can be written, each report to one of its own.
 pub(crate) fn check_files(args: &OutputArgs) -> Result<(), Failure> {
     let mut seen = HashSet::new();
-    if let Some(twice) = args.files().find(|path| !seen.insert(*path)) {
-        let path = escape_control(&twice.display().to_string());
-        return Err(Failure::usage(format!("two reports go to the same file {path}")));
+    if let Some(twice) = args.files().find(|path| !seen.insert(files::same_for_all_spellings(path))) {
+        return Err(Failure::usage(format!("two reports go to the same file {}", files::shown(twice))));
     }
     Failure::all(args.files().map(files::check))
+}
+
+/// Checks that no report goes to the file of the journal.
+pub(crate) fn keep_off(args: &OutputArgs, journal: &Path) -> Result<(), Failure> {
+    let journal = files::same_for_all_spellings(journal);
+    match args.files().find(|path| files::same_for_all_spellings(path) == journal) {
+        Some(path) => {
+            Err(Failure::usage(format!("{} is the journal: no report can go there", files::shown(path))))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Writes every file that was asked for; `next` carries the run on. All are tried; the failure names each that could not be written.
@@ -42,7 +51,8 @@ pub(crate) fn write_files(
     next: Option<&NextCommand>,
     args: &OutputArgs,
 ) -> Result<(), Failure> {
-    let view = ReportView::new(report);
+    let entries = report.entries();
+    let view = ReportView::new(report, &entries);
     let write = |path: &Option<PathBuf>, render: &dyn Fn(&ReportView<'_>) -> String| match path {
         Some(path) => files::write(path, &render(&view)),
         None => Ok(()),
@@ -60,7 +70,7 @@ pub(crate) fn print(report: &Report, form: Form, printer: &Printer) -> Result<()
     let text = match form {
         Form::Text => {
             let style = text::Style { width: table::terminal_width(), colour: printer.colours_stdout() };
-            text::render(&ReportView::new(report), style)
+            text::render(&ReportView::new(report, &report.entries()), style)
         }
         Form::Json => json::document(report),
         Form::Ndjson => json::line(report),

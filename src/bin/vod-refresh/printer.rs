@@ -4,20 +4,26 @@
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::time::Duration;
 
 use serde_json::json;
 use vod_refresh::net::clock::{Clock as _, SystemClock, to_wire};
 
 use crate::args::shared::{LogFormat, MessageArgs, When};
 use crate::exit::Failure;
-use crate::formatting::escape_workflow_commands;
+use crate::formatting::{count_was, escape_workflow_commands};
 use crate::terminal_writer::{self, TerminalWriter};
 
 /// What writing to a terminal that was closed fails with. The standard library has no name for it; on a disk it is a fault.
 const EIO: i32 = 5;
+
+/// What waits for stderr goes first, before stdout is written to: both may be one file. A pipe that takes nothing for so long
+/// has no reader.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// The same for the last words of the process.
+const LAST_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Hands out stdout and stderr as the options want them. Clones are the same printer.
 #[derive(Clone)]
@@ -35,16 +41,10 @@ struct Shared {
     runner_reads: bool,
     /// Nobody reads stdout any more.
     out_gone: AtomicBool,
-    sink: Mutex<Sink>,
-}
-
-/// How stderr is written to, and stdout where it is a terminal.
-enum Sink {
-    Direct,
-    /// While a run goes on, which must not wait for a terminal.
-    Thread(TerminalWriter),
-    /// Directly, once the thread has written what it was given.
-    Closing(JoinHandle<()>),
+    /// Lines for stderr that were dropped, of which nobody was told yet.
+    dropped: AtomicU64,
+    /// Writes to stderr, and to stdout where it is a terminal. Without it, that is done directly.
+    writer: Mutex<Option<Arc<TerminalWriter>>>,
 }
 
 /// How serious a line on stderr is.
@@ -79,7 +79,8 @@ impl Printer {
             err_is_terminal,
             runner_reads: variable("GITHUB_ACTIONS") == "true",
             out_gone: AtomicBool::new(false),
-            sink: Mutex::new(Sink::Direct),
+            dropped: AtomicU64::new(0),
+            writer: Mutex::new(None),
         }))
     }
 
@@ -103,12 +104,15 @@ impl Printer {
             return Ok(());
         }
         let text = if *runner_reads { escape_workflow_commands(text) } else { Cow::Borrowed(text) };
-        // The lock is gone by the time of writing: a pipe whose reader has paused must not hold up the view.
-        let by_thread = match &*self.sink(*out_is_terminal) {
-            Sink::Thread(writer) if *out_is_terminal => Some(writer.stdout()),
-            _ => None,
+        let written = match self.writer() {
+            Some(writer) if *out_is_terminal => writer.stdout()(&text),
+            writer => {
+                if let Some(writer) = writer {
+                    writer.flush(PATIENCE);
+                }
+                terminal_writer::write_stdout(&text)
+            }
         };
-        let written = by_thread.map_or_else(|| terminal_writer::write_stdout(&text), |write| write(&text));
         written.or_else(|why| {
             out_gone.store(true, Ordering::Relaxed);
             let is_closed = why.kind() == io::ErrorKind::BrokenPipe
@@ -138,37 +142,34 @@ impl Printer {
         }
     }
 
-    /// A run begins: from now on nothing waits for a terminal.
-    pub(crate) fn begin_run(&self) {
-        let Shared { live, err_is_terminal, quiet, .. } = &*self.0;
-        if (*live || *err_is_terminal)
-            && !quiet
-            && let Ok(writer) = TerminalWriter::start()
-        {
-            *self.lock() = Sink::Thread(writer);
-        }
+    /// From now on nothing waits for stderr.
+    pub(crate) fn start(&self) {
+        *self.lock() = TerminalWriter::start().ok().map(Arc::new);
     }
 
     /// Draws what `lines` gives for the columns and rows that there are, in place of what it drew before.
     pub(crate) fn draw(&self, lines: impl FnOnce(usize, usize) -> Vec<String>) {
-        if let Sink::Thread(writer) = &*self.lock() {
+        if let Some(writer) = self.writer() {
             writer.draw(lines);
         }
     }
 
-    /// The run is over: takes the live view away. What is written from now on waits for that.
+    /// The run is over: takes the live view away.
     pub(crate) fn end_run(&self) {
-        let mut sink = self.lock();
-        *sink = match std::mem::replace(&mut *sink, Sink::Direct) {
-            Sink::Thread(writer) => Sink::Closing(writer.close()),
-            other => other,
-        };
+        if let Some(writer) = self.writer() {
+            writer.end_view();
+        }
     }
 
-    /// Waits until everything is written.
+    /// Waits until everything is written: for a terminal as long as it takes, for a pipe as long as somebody reads it.
     pub(crate) fn finish(&self) {
-        self.end_run();
-        drop(self.sink(true));
+        let Some(writer) = self.writer() else { return };
+        let patience = if self.0.err_is_terminal { Duration::MAX } else { LAST_PATIENCE };
+        writer.end_view();
+        if writer.flush(patience) {
+            self.tell_what_was_dropped(&writer);
+            writer.flush(patience);
+        }
     }
 
     /// Writes bytes to stderr, such as log lines that are formatted elsewhere.
@@ -186,14 +187,27 @@ impl Printer {
     }
 
     fn write_bytes(&self, bytes: &[u8]) {
-        match &*self.sink(true) {
-            Sink::Thread(writer) => writer.stderr(bytes),
-            _ => terminal_writer::write_stderr(bytes),
+        let Some(writer) = self.writer() else { return terminal_writer::write_stderr(bytes) };
+        self.tell_what_was_dropped(&writer);
+        if !writer.stderr(bytes) {
+            self.0.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn tell_what_was_dropped(&self, writer: &TerminalWriter) {
+        let dropped = self.0.dropped.swap(0, Ordering::Relaxed);
+        let text = format!("warning: nobody read stderr: {} dropped", count_was(dropped, "line"));
+        if dropped > 0 && !writer.stderr(self.formatted(Level::Warn, &text).as_bytes()) {
+            self.0.dropped.fetch_add(dropped, Ordering::Relaxed);
         }
     }
 
     /// Writes a line to stderr. Its first word is coloured; it says the same without.
     fn line(&self, level: Level, line: &str) {
+        self.write_stderr(self.formatted(level, line).as_bytes());
+    }
+
+    fn formatted(&self, level: Level, line: &str) -> String {
         let (name, word, colour) = match level {
             Level::Info => ("INFO", "", ""),
             Level::Warn => ("WARN", "warning:", "33"),
@@ -211,22 +225,15 @@ impl Printer {
             }
             _ => line.to_owned(),
         };
-        self.write_stderr(format!("{text}\n").as_bytes());
+        text + "\n"
     }
 
-    /// Returns how to write to the terminal, or to something else, once nothing older is still being written there.
-    fn sink(&self, is_terminal: bool) -> MutexGuard<'_, Sink> {
-        let mut sink = self.lock();
-        if is_terminal
-            && let Sink::Closing(_) = *sink
-            && let Sink::Closing(thread) = std::mem::replace(&mut *sink, Sink::Direct)
-        {
-            let _ = thread.join();
-        }
-        sink
+    fn writer(&self) -> Option<Arc<TerminalWriter>> {
+        // The lock is gone by the time of writing: a pipe whose reader has paused must not hold up the view.
+        self.lock().clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Sink> {
-        self.0.sink.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<TerminalWriter>>> {
+        self.0.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -66,7 +66,6 @@ impl RunDisplay {
             notices: NoticeLines::new(printer.is_live()),
             ndjson: ndjson.then(writer).transpose().map_err(|error: Error| error)?,
         };
-        printer.begin_run();
         let state = Mutex::new(state);
         Ok(Self(Arc::new(Shared { printer: printer.clone(), started: Instant::now(), state })))
     }
@@ -116,7 +115,7 @@ impl RunDisplay {
         let elapsed = self.0.started.elapsed();
         let mut state = self.state();
         let (_, left) = state.estimate(elapsed);
-        sentence(&state.progress, elapsed, left)
+        sentence(&state.progress, state.tally.nouns(), elapsed, left)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -161,9 +160,9 @@ fn line_times() -> impl Iterator<Item = Duration> {
 }
 
 /// `3 of 45 media complete, 1 failed, 12 of 90 tasks ended, 40s elapsed, about 20s left`.
-fn sentence(progress: &Progress, elapsed: Duration, left: TimeLeft) -> String {
+fn sentence(progress: &Progress, nouns: &str, elapsed: Duration, left: TimeLeft) -> String {
     let Progress { media, submitted, complete, failed, tasks, tasks_ended, .. } = *progress;
-    let mut text = format!("{complete} of {media} media complete");
+    let mut text = format!("{complete} of {media} {nouns} complete");
     if failed > 0 {
         text += &format!(", {failed} failed");
     }
@@ -191,7 +190,7 @@ mod tests {
     }
 
     fn text_of(progress: &Progress, seconds: u64) -> String {
-        sentence(progress, Duration::from_millis(seconds * 1_000 + 400), TimeLeft::Unknown)
+        sentence(progress, "media", Duration::from_millis(seconds * 1_000 + 400), TimeLeft::Unknown)
     }
 
     #[test]
@@ -207,6 +206,6 @@ mod tests {
             "3 of 45 media complete, 1 failed, 12 of 90 tasks ended, 1m40s elapsed"
         );
         let left = TimeLeft::About(Duration::from_secs(42));
-        assert!(sentence(&progress, Duration::ZERO, left).ends_with(", 0s elapsed, about 50s left"));
+        assert!(sentence(&progress, "media", Duration::ZERO, left).ends_with(", 0s elapsed, about 50s left"));
     }
 }

@@ -23,6 +23,10 @@ use crate::printer::Printer;
 /// The contract gives an interrupted run two seconds. The driver takes 1.5 s of them at most.
 const LAST_RESORT: Duration = Duration::from_millis(1_950);
 
+/// Signals within so long after the first are the same interruption: what a terminal sends to all of its processes, a
+/// wrapper sends on. Nobody presses a key twice so quickly.
+const SAME_INTERRUPTION: Duration = Duration::from_millis(100);
+
 /// Listens from now on.
 pub(crate) struct Signals {
     first: Arc<OnceLock<ExitCode>>,
@@ -48,8 +52,13 @@ impl Signals {
                 // By a thread of its own again: a terminal that was stopped (Ctrl-S) takes no word, and the end is due.
                 let _ =
                     std::thread::Builder::new().name("goodbye".into()).spawn(move || printer.say(goodbye));
+                let again = async {
+                    let same = tokio::time::Instant::now() + SAME_INTERRUPTION;
+                    while tokio::time::timeout_at(same, next(&mut sources)).await.is_ok() {}
+                    next(&mut sources).await
+                };
                 // Whichever comes first; the exit code is that of the first signal all the same.
-                let _ = tokio::time::timeout(LAST_RESORT, next(&mut sources)).await;
+                let _ = tokio::time::timeout(LAST_RESORT, again).await;
                 end_now(code);
             });
         };

@@ -1,20 +1,25 @@
-//! A terminal while a run goes on: a thread of its own writes to it.
+//! The one writer of stderr, and of stdout where that is a terminal: a thread of its own.
 //!
-//! A terminal may take nothing for minutes (Ctrl-S, a connection that died). That must not hold up the run, which has
-//! events to answer within a second, tasks to poll, and a report to write.
+//! A terminal may take nothing for minutes (Ctrl-S, a connection that died), and a pipe that nobody reads takes nothing ever.
+//! That must not hold up the run, which has events to answer within a second, tasks to poll, and a report to write.
 
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::{Builder, JoinHandle};
+use std::thread::{Builder, JoinHandle, sleep};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::live_region::{self, LiveRegion};
 
-/// So many lines wait for a terminal that takes nothing; those that come later are lost.
+/// So many lines and bytes wait for a stderr that takes nothing; those that come later are dropped, and counted.
 const MAX_WAITING: usize = 1_024;
+const MAX_WAITING_BYTES: usize = 1024 * 1024;
+
+/// How long to pause where a pipe that doesn't block is full.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Hands over what is to be written. Only [`stdout`](Self::stdout) waits.
 pub(crate) struct TerminalWriter {
@@ -22,6 +27,14 @@ pub(crate) struct TerminalWriter {
     thread: JoinHandle<()>,
     /// A frame is on its way: another would only wait behind it.
     is_drawing: Arc<AtomicBool>,
+    waiting: Arc<Waiting>,
+}
+
+/// What was handed over and is not written yet.
+#[derive(Default)]
+struct Waiting {
+    jobs: AtomicUsize,
+    bytes: AtomicUsize,
 }
 
 enum Job {
@@ -31,15 +44,18 @@ enum Job {
     Stderr(Vec<u8>),
     /// A result for stdout, which is this terminal as well, and where to say how that went.
     Stdout(String, SyncSender<io::Result<()>>),
+    /// The view goes away.
+    EndView,
 }
 
 impl TerminalWriter {
     pub(crate) fn start() -> io::Result<Self> {
-        let (jobs, waiting) = sync_channel(MAX_WAITING);
-        let is_drawing = Arc::new(AtomicBool::new(false));
-        let drawing = Arc::clone(&is_drawing);
-        let thread = Builder::new().name("terminal".into()).spawn(move || work(&waiting, &drawing))?;
-        Ok(Self { jobs, thread, is_drawing })
+        let (jobs, received) = sync_channel(MAX_WAITING);
+        let (is_drawing, waiting) = (Arc::new(AtomicBool::new(false)), Arc::new(Waiting::default()));
+        let (drawing, left) = (Arc::clone(&is_drawing), Arc::clone(&waiting));
+        let thread =
+            Builder::new().name("terminal".into()).spawn(move || work(&received, &drawing, &left))?;
+        Ok(Self { jobs, thread, is_drawing, waiting })
     }
 
     /// Draws what `lines` gives for the columns and rows that there are, in place of what was drawn before; leaves it out
@@ -51,33 +67,68 @@ impl TerminalWriter {
         // `--progress always` without a terminal: somebody wants to see it in a file or through a pipe.
         let (columns, rows) = live_region::size().unwrap_or((100, 25));
         let frame = Job::Frame(lines(columns, rows.saturating_sub(1)));
-        if self.jobs.try_send(frame).is_err() {
+        if !self.hand_over(frame) {
             self.is_drawing.store(false, Ordering::Relaxed);
         }
     }
 
-    pub(crate) fn stderr(&self, bytes: &[u8]) {
-        // Lost where too much waits already.
-        let _ = self.jobs.try_send(Job::Stderr(bytes.to_vec()));
+    /// Takes lines for stderr, unless too much waits already; says whether it did.
+    pub(crate) fn stderr(&self, bytes: &[u8]) -> bool {
+        let waiting = self.waiting.bytes.load(Ordering::Relaxed);
+        if waiting > 0 && waiting + bytes.len() > MAX_WAITING_BYTES {
+            return false;
+        }
+        self.waiting.bytes.fetch_add(bytes.len(), Ordering::Relaxed);
+        let is_taken = self.hand_over(Job::Stderr(bytes.to_vec()));
+        if !is_taken {
+            self.waiting.bytes.fetch_sub(bytes.len(), Ordering::Relaxed);
+        }
+        is_taken
+    }
+
+    fn hand_over(&self, job: Job) -> bool {
+        // Counted before it is there, or the thread may have done it by then.
+        self.waiting.jobs.fetch_add(1, Ordering::Relaxed);
+        let is_taken = self.jobs.try_send(job).is_ok();
+        if !is_taken {
+            self.waiting.jobs.fetch_sub(1, Ordering::Relaxed);
+        }
+        is_taken
+    }
+
+    /// Takes the view away once all before it is written. Does not wait for that.
+    pub(crate) fn end_view(&self) {
+        self.hand_over(Job::EndView);
+    }
+
+    /// Waits until all is written, and gives up once nothing was for `patience`; says whether it is.
+    pub(crate) fn flush(&self, patience: Duration) -> bool {
+        let left = || self.waiting.jobs.load(Ordering::Acquire);
+        let (mut last, mut since) = (left(), Instant::now());
+        while left() > 0 && !self.thread.is_finished() {
+            if left() != last {
+                (last, since) = (left(), Instant::now());
+            } else if since.elapsed() >= patience {
+                return false;
+            }
+            sleep(PAUSE);
+        }
+        true
     }
 
     /// Returns a function that writes to stdout and waits until that is done; it borrows nothing from here.
     pub(crate) fn stdout(&self) -> impl FnOnce(&str) -> io::Result<()> + use<> {
-        let jobs = self.jobs.clone();
+        let (jobs, waiting) = (self.jobs.clone(), Arc::clone(&self.waiting));
         move |text| {
             let (done, result) = sync_channel(1);
+            waiting.jobs.fetch_add(1, Ordering::Relaxed);
             jobs.send(Job::Stdout(text.to_owned(), done)).map_err(|_| io::ErrorKind::BrokenPipe)?;
             result.recv().map_err(|_| io::ErrorKind::BrokenPipe)?
         }
     }
-
-    /// Takes the view away once all is written. Does not wait for that: the thread ends then.
-    pub(crate) fn close(self) -> JoinHandle<()> {
-        self.thread
-    }
 }
 
-fn work(jobs: &Receiver<Job>, is_drawing: &AtomicBool) {
+fn work(jobs: &Receiver<Job>, is_drawing: &AtomicBool, waiting: &Waiting) {
     let mut region = LiveRegion::default();
     for job in jobs {
         match job {
@@ -92,13 +143,18 @@ fn work(jobs: &Receiver<Job>, is_drawing: &AtomicBool) {
                 }
                 is_drawing.store(false, Ordering::Relaxed);
             }
-            Job::Stderr(bytes) => above(&mut region, || write_stderr(&bytes)),
+            Job::Stderr(bytes) => {
+                above(&mut region, || write_stderr(&bytes));
+                waiting.bytes.fetch_sub(bytes.len(), Ordering::Relaxed);
+            }
+            Job::EndView => write_stderr(region.clear(Instant::now()).as_bytes()),
             Job::Stdout(text, done) => {
                 let written = above(&mut region, || write_stdout(&text));
                 // Whoever asked may have gone.
                 let _ = done.send(written);
             }
         }
+        waiting.jobs.fetch_sub(1, Ordering::Release);
     }
     write_stderr(region.clear(Instant::now()).as_bytes());
 }
@@ -111,15 +167,36 @@ fn above<T>(region: &mut LiveRegion, write: impl FnOnce() -> T) -> T {
     written
 }
 
-/// Writes to stdout at once.
+/// Writes to stdout, and waits until it takes all.
 pub(crate) fn write_stdout(text: &str) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
+    write_all(&mut io::stdout().lock(), text.as_bytes())
 }
 
 /// Writes to stderr. Nobody can be told that this failed.
 pub(crate) fn write_stderr(bytes: &[u8]) {
-    if !bytes.is_empty() {
-        let _ = io::stderr().lock().write_all(bytes);
+    let _ = write_all(&mut io::stderr().lock(), bytes);
+}
+
+/// Writes all, also to a pipe that another process has told not to block: such a one is full now and then, which is no error.
+pub(crate) fn write_all(out: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match out.write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = &bytes[written..],
+            Err(why) => pause_if_full(why)?,
+        }
     }
+    while let Err(why) = out.flush() {
+        pause_if_full(why)?;
+    }
+    Ok(())
+}
+
+fn pause_if_full(why: io::Error) -> io::Result<()> {
+    match why.kind() {
+        io::ErrorKind::WouldBlock => sleep(PAUSE),
+        io::ErrorKind::Interrupted => {}
+        _ => return Err(why),
+    }
+    Ok(())
 }

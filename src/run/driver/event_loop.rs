@@ -25,10 +25,13 @@ impl Driver<'_> {
             Order::Wait(request) => request.jobs.len(),
         };
         if !self.once {
+            let count = self.ledger.progress().media;
+            let (media, urls) = if self.ledger.is_of_urls() { (0, count) } else { (count, 0) };
             self.notify(&Notice::Started {
                 run_id: self.record.run.clone(),
                 task_type: self.ledger.task_type(),
-                media: self.ledger.progress().media,
+                media,
+                urls,
                 batches: u64::from(self.ledger.open_batches()),
                 jobs: jobs as u64,
             });

@@ -233,3 +233,47 @@ async fn lock(journal: &Journal, run: &RunId) -> Result<RunLock> {
     }
     Err(Error::new(ErrorKind::Config, format!("run {run} is being driven by another process")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Fault, Order, RefreshRequest, RunOptions};
+    use crate::vod::TaskType;
+
+    /// A fact that has so many bytes in the journal.
+    fn fact(bytes: usize) -> (Moment, Fact) {
+        let of = |text: String| Fact::Halted { fault: Fault::new(ErrorKind::Config, "C", text) };
+        let bare = serde_json::to_vec(&of(String::new())).unwrap().len();
+        (Moment::START, of("x".repeat(bytes - bare)))
+    }
+
+    #[tokio::test]
+    async fn h15_facts_wait_up_to_a_limit_and_one_byte_more_gives_the_journal_up() {
+        for (more, is_lost) in [(0, false), (1, true)] {
+            let folder = tempfile::tempdir().unwrap();
+            let journal = Journal::open(folder.path().join("journal.db")).await.unwrap();
+            let record = RunRecord {
+                run: RunId::fresh(),
+                started_at: DateTime::from_timestamp(1_750_000_000, 0).unwrap(),
+                order: Order::Refresh(RefreshRequest::new(TaskType::Refresh, [])),
+                options: RunOptions::default(),
+                has_events: false,
+                key: None,
+                settings: serde_json::Value::Null,
+            };
+            let mut kept = RunJournal::begin(Some(journal.clone()), &record).await.unwrap();
+            let holder = rusqlite::Connection::open(journal.path()).unwrap();
+            holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+            kept.kept.facts = Arc::new(vec![fact(1_000)]);
+            assert_eq!(kept.append(Duration::ZERO).await, None, "a try is not worth a word");
+            assert!(journal.load(None).await.unwrap().unwrap().lost, "nobody may carry it on meanwhile");
+            let said = kept.keep(vec![fact(MAX_KEPT - 1_000 + more)]);
+            assert_eq!((said.is_some(), kept.lost, kept.can_resume()), (is_lost, is_lost, !is_lost));
+            drop(holder);
+            let said = kept.append(WRITE_WAIT).await;
+            assert_eq!(said, None, "nobody was told that it failed");
+            let stored = journal.load(None).await.unwrap().unwrap();
+            assert_eq!((stored.lost, stored.facts.len()), (is_lost, if is_lost { 0 } else { 2 }));
+        }
+    }
+}

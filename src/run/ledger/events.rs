@@ -19,6 +19,8 @@ const BYTES_OF_A_MEDIA: usize = 256 * 1024;
 /// What events of unknown senders may come to in all: so much, and a few usual events for each media.
 const BYTES_OF_STRANGERS: usize = 16 * 1024 * 1024;
 const BYTES_OF_STRANGERS_A_MEDIA: usize = 16 * 1024;
+/// Most warnings that events and lookups differ.
+const MOST_DIFFERENCES: u64 = 5;
 /// Most media of one job that events may name. The service takes 20 with one call.
 const MOST_MEDIA_OF_A_JOB: usize = 100;
 
@@ -199,6 +201,21 @@ impl Ledger {
             && !std::mem::replace(&mut self.events.has_warned_of_unread, true)
         {
             self.warn(format!("an event about media {id} of job {job} can't be taken whole: {unread}; a lookup of the job decides, and further events like it are not named"));
+        }
+    }
+
+    /// Warns of an event that a lookup did not bear out; of the first few, since strangers may have sent one for each media.
+    pub(super) fn warn_of_difference(&mut self, message: String) {
+        self.events.differing += 1;
+        match self.events.differing {
+            ..=MOST_DIFFERENCES => self.warn(message),
+            n if n == MOST_DIFFERENCES + 1 => {
+                self.warn(
+                    "more events differ from lookups, and are not named any more: are they signed?"
+                        .to_owned(),
+                );
+            }
+            _ => {}
         }
     }
 

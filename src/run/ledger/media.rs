@@ -157,7 +157,7 @@ impl Ledger {
             list(&known),
             list(&row.tasks.iter().collect::<Vec<_>>())
         );
-        self.warn(message);
+        self.warn_of_difference(message);
         self.media[media as usize].named.urls = Default::default();
         self.detach(media, |id| !named.contains(id));
         None
@@ -182,7 +182,7 @@ impl Ledger {
         let source = event_seen.filter(|_| !differs).map_or(Source::Lookup, |event_seen| event_seen.source);
         if differs {
             let id = &entry.id;
-            self.warn(format!("an event says that media {id} was handed to the CDN, the lookup says that it was not; the lookup counts"));
+            self.warn_of_difference(format!("an event says that media {id} was handed to the CDN, the lookup says that it was not; the lookup counts"));
         }
         if !self.media[media as usize].named.by_lookup {
             self.detach(media, |_| true);

@@ -39,7 +39,7 @@ impl PendingEvents {
         if let Some(batch) = batch {
             self.by_batch.entry(batch).or_insert_with(|| event.job.clone());
         }
-        if self.is_news(&event, batch) {
+        if self.may_be_written(&event, batch) {
             self.bytes_written += event.weight();
         }
         self.count += 1;
@@ -69,8 +69,12 @@ impl PendingEvents {
 
     /// Whether an event is worth writing down.
     pub(super) fn is_news(&self, event: &MediaRefreshEvent, batch: Option<u32>) -> bool {
+        self.may_be_written(event, batch) && !self.holds(event)
+    }
+
+    fn may_be_written(&self, event: &MediaRefreshEvent, batch: Option<u32>) -> bool {
         let most = if batch.is_some() { 2 * MOST_BYTES } else { MOST_BYTES };
-        self.bytes_written + event.weight() <= most && !self.holds(event)
+        self.bytes_written + event.weight() <= most
     }
 
     /// Whether the very same event is kept already.

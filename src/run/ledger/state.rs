@@ -64,6 +64,8 @@ pub(crate) struct EventCounts {
     pub(crate) foreign: u64,
     /// What was taken of events of unknown senders.
     pub(super) bytes_of_strangers: usize,
+    /// Events that lookups did not bear out.
+    pub(super) differing: u64,
     pub(super) has_warned_of_status: bool,
     pub(super) has_warned_of_unread: bool,
 }

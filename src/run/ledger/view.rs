@@ -19,6 +19,7 @@ impl Ledger {
         let shown = order.into_iter().map(|media| self.media_report(media, started_at));
         let silent = silent.map(|job| MediaReport {
             media_id: None,
+            url: None,
             job_id: Some(job.id.clone()),
             state: if job.error.is_some() { MediaState::Failed } else { MediaState::Unfinished },
             confirmed_by: None,
@@ -43,6 +44,7 @@ impl Ledger {
         let is_silent = job.is_some() && media.is_silent() && media.event_seen.is_none();
         MediaReport {
             media_id: Some(media.id.clone()),
+            url: None,
             job_id: job.map(|job| job.id.clone()),
             state: media.state,
             confirmed_by: media.confirmed_by,

@@ -86,8 +86,14 @@ fn h42_what_answers_in_place_of_the_service_is_named_and_fails_nothing() {
     for (answer, part) in [
         (answer("302 Found", location), "HTTP 302 to https://<secret>@portal.test/in?<secret> with"),
         (answer("308 Permanent Redirect", "location: /moved\r\n"), "HTTP 308 to /moved with"),
-        (answer("407 Proxy Authentication Required", ""), "HTTP 407, a proxy that asks for a user name"),
-        (answer("414 URI Too Long", ""), "HTTP 414, something on the way that takes no URL of this length"),
+        (
+            answer("407 Proxy Authentication Required", ""),
+            "HTTP 407 with an empty body; a proxy asks for a user name and a password",
+        ),
+        (
+            answer("414 URI Too Long", ""),
+            "HTTP 414 with an empty body; something on the way takes no URL of this length",
+        ),
     ] {
         let server = RawServer::start([Then::say(answer)]);
         let shell = Shell::new("refresh m1 --no-resubmit --output json").with_keys();

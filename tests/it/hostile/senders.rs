@@ -315,6 +315,25 @@ fn odd_requests_each_get_their_refusal_and_the_port_stays_open() {
         ),
         ("an id of a mile", event(&"J".repeat(10_000), "m1", r#""Status":"fail""#), 400),
         ("a media id of a mile", event(&job, &"m".repeat(10_000), r#""Status":"fail""#), 200),
+        (
+            "URLs that are none",
+            event(&job, "m1", &format!(r#""SuccessPlayUrls":"{}""#, "x,".repeat(500_000))),
+            200,
+        ),
+        (
+            "URLs before a mile of blanks",
+            event(
+                &job,
+                "m1",
+                &format!(r#""SuccessPlayUrls":"{}{}""#, "a.test/b ".repeat(50_000), " ".repeat(500_000)),
+            ),
+            200,
+        ),
+        (
+            "schemes without an end",
+            event(&job, "m1", &format!(r#""SuccessPlayUrls":"{}""#, ",http://".repeat(120_000))),
+            200,
+        ),
         ("a type of a mile", format!(r#"{{"EventType":"{}"}}"#, "x".repeat(900_000)), 200),
     ];
     for (what, body, wanted) in bodies {

@@ -27,6 +27,94 @@ pub(crate) struct MediaArgs {
     pub(crate) journal: JournalArgs,
 }
 
+/// `refresh-urls`.
+#[derive(Debug, Args)]
+pub(crate) struct RefreshUrlsArgs {
+    #[command(flatten)]
+    pub(crate) urls: UrlArgs,
+    /// What each URL stands for [default: a URL that ends in `/` is a directory, any other a file]
+    #[arg(
+        long = "type",
+        value_enum,
+        value_name = "TYPE",
+        hide_possible_values = false,
+        help_heading = "URLs"
+    )]
+    pub(crate) object_type: Option<UrlType>,
+    /// Of directories: drop everything, and not only what has changed at the origin [default: what has changed]
+    #[arg(long, help_heading = "URLs")]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) submission: UrlSubmissionArgs,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    #[command(flatten)]
+    pub(crate) journal: JournalArgs,
+}
+
+/// `preload-urls`.
+#[derive(Debug, Args)]
+pub(crate) struct PreloadUrlsArgs {
+    #[command(flatten)]
+    pub(crate) urls: UrlArgs,
+    /// Prefetch to this area [default: that of the domain]
+    #[arg(long, value_enum, value_name = "AREA", hide_possible_values = false, help_heading = "URLs")]
+    pub(crate) area: Option<UrlArea>,
+    /// Prefetch into the nodes of the second level [default: the edge]
+    #[arg(long, help_heading = "URLs")]
+    pub(crate) l2: bool,
+    #[command(flatten)]
+    pub(crate) submission: UrlSubmissionArgs,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    #[command(flatten)]
+    pub(crate) journal: JournalArgs,
+}
+
+/// URLs, and files of them.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "URLs")]
+pub(crate) struct UrlArgs {
+    /// URLs, with their domain
+    #[arg(value_name = "URL", required_unless_present = "from_file")]
+    pub(crate) urls: Vec<String>,
+    /// More URLs, from a file or from stdin (`-`), a line each; may be given again. A line that begins with `#` is a
+    /// comment [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from_file: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Submission")]
+pub(crate) struct UrlSubmissionArgs {
+    /// Stop once every batch is submitted [default: wait]
+    #[arg(long, conflicts_with_all = ["fail_fast", "poll_interval"])]
+    pub(crate) no_wait: bool,
+    /// Never send a batch again whose outcome is unknown, although no listing shows its tasks [default: send it again]
+    #[arg(long)]
+    pub(crate) no_resubmit: bool,
+    /// Refuse with exit 5 before submitting when the day's quota can't cover the URLs [default: don't ask]
+    #[arg(long)]
+    pub(crate) check_quota: bool,
+    /// Print the requests that would be sent, secrets and signed values masked; no call is made [default: run]
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UrlType {
+    File,
+    Directory,
+    Regex,
+    IgnoreParams,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UrlArea {
+    Domestic,
+    Overseas,
+}
+
 /// More media, and which URLs of them.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Media")]

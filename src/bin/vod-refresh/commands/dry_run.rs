@@ -3,8 +3,11 @@
 use serde::Serialize;
 use vod_refresh::auth::percent;
 use vod_refresh::auth::preview::{Preview, Signer, preview};
+use vod_refresh::auth::request::Operation;
 use vod_refresh::ids::{RunId, masked_address};
-use vod_refresh::{CredentialProvider as _, EnvironmentCredentials, Error, ErrorKind, RefreshRequest};
+use vod_refresh::{
+    CredentialProvider as _, EnvironmentCredentials, Error, ErrorKind, RefreshRequest, UrlRequest,
+};
 
 use crate::args::shared::{ConnectionArgs, Form};
 use crate::environment::Environment;
@@ -35,37 +38,69 @@ pub(crate) async fn show(
     environment: &Environment,
 ) -> Result<ExitCode> {
     let run = RunId::new(NO_RUN).map_err(|why| Error::new(ErrorKind::Internal, why.to_string()))?;
-    let submissions = request.submissions(&run)?;
+    let calls = request.submissions(&run)?.into_iter().map(|call| (call.media.len(), call.operation()));
     let endpoint = setup::client_without_credentials(connection, environment)?.endpoint().to_owned();
-    let signer = signer(connection, environment).await?;
-    let version = setup::signature_version(connection);
-    let mut requests = Vec::new();
-    for (n, submission) in submissions.iter().enumerate() {
-        let operation = submission.operation();
-        let Preview { mut params, headers, .. } = preview(version, &endpoint, &operation, &signer)?;
-        if let (Some(data), Some(url)) = (params.get_mut("UserData"), &request.callback_url) {
+    let mut requests = planned(calls.collect(), &endpoint, connection, environment).await?;
+    for Planned { parameters, .. } in &mut requests {
+        if let (Some(data), Some(url)) = (parameters.get_mut("UserData"), &request.callback_url) {
             *data = data.replace(url, &masked_address(url));
         }
-        requests.push(Planned {
+    }
+    let media = count(request.media.len() as u64, "media");
+    let why = format!("{media}; the run id {NO_RUN} stands for the one that a run gets");
+    print(&requests, "media", &why, form, environment)
+}
+
+/// The same for URLs.
+pub(crate) async fn show_urls(
+    request: &UrlRequest,
+    connection: &ConnectionArgs,
+    form: Form,
+    environment: &Environment,
+) -> Result<ExitCode> {
+    let endpoint = setup::client_without_credentials(connection, environment)?.task_endpoint().to_owned();
+    let requests = planned(request.submissions()?, &endpoint, connection, environment).await?;
+    print(&requests, "URL", &count(request.urls.len() as u64, "URL"), form, environment)
+}
+
+async fn planned(
+    calls: Vec<(usize, Operation)>,
+    endpoint: &str,
+    connection: &ConnectionArgs,
+    environment: &Environment,
+) -> Result<Vec<Planned>> {
+    let signer = signer(connection, environment).await?;
+    let version = setup::signature_version(connection);
+    let planned = |(n, (media, operation)): (usize, (usize, Operation))| {
+        let Preview { params, headers, .. } = preview(version, endpoint, &operation, &signer)?;
+        Ok(Planned {
             batch: n + 1,
-            media: submission.media.len(),
+            media,
             method: operation.method.to_string(),
-            endpoint: endpoint.clone(),
+            endpoint: endpoint.to_owned(),
             action: operation.action,
             parameters: params,
             headers,
-        });
-    }
+        })
+    };
+    calls.into_iter().enumerate().map(planned).collect()
+}
+
+fn print(
+    requests: &[Planned],
+    noun: &str,
+    of: &str,
+    form: Form,
+    environment: &Environment,
+) -> Result<ExitCode> {
     environment.printer.out(&match form {
-        Form::Text => requests.iter().map(|planned| paragraph(planned, requests.len())).collect(),
+        Form::Text => requests.iter().map(|planned| paragraph(planned, requests.len(), noun)).collect(),
         Form::Json => json::document(&requests),
         Form::Ndjson => requests.iter().map(json::line).collect::<String>(),
     })?;
-    environment.printer.say(&format!(
-        "nothing was sent: {} for {}; the run id {NO_RUN} stands for the one that a run gets",
-        count(requests.len() as u64, "request"),
-        count(request.media.len() as u64, "media")
-    ));
+    environment
+        .printer
+        .say(&format!("nothing was sent: {} for {of}", count(requests.len() as u64, "request")));
     Ok(ExitCode::Complete)
 }
 
@@ -87,9 +122,9 @@ async fn signer(connection: &ConnectionArgs, environment: &Environment) -> Resul
 }
 
 /// Parameters as the canonical query has them, one a line; placeholders stay readable.
-fn paragraph(planned: &Planned, of: usize) -> String {
+fn paragraph(planned: &Planned, of: usize, noun: &str) -> String {
     let Planned { batch, media, method, endpoint, action, .. } = planned;
-    let media = count(*media as u64, "media");
+    let media = count(*media as u64, noun);
     let mut text = format!("batch {batch} of {of}: {method} {endpoint}/ {action}, {media}\n");
     for (name, value) in &planned.headers {
         text.push_str(&format!("  {name}: {}\n", escape_control(value)));

@@ -1,7 +1,7 @@
 //! `quota`, and `--check-quota` of a run.
 
-use vod_refresh::vod::RefreshQuota;
-use vod_refresh::{Error, ErrorKind, RefreshRequest, VodClient};
+use vod_refresh::vod::{ObjectAction, ObjectType, RefreshQuota};
+use vod_refresh::{Error, ErrorKind, RefreshRequest, UrlRequest, VodClient};
 
 use crate::args::account::{AnswerForm, QuotaArgs};
 use crate::environment::Environment;
@@ -47,6 +47,33 @@ pub(crate) async fn check(client: &VodClient, request: &RefreshRequest, printer:
         return Err(Error::new(ErrorKind::Quota, text).into());
     }
     printer.say(&text);
+    Ok(())
+}
+
+/// Refuses URLs that the quota can't cover. Folders have a quota of their own.
+pub(crate) async fn check_urls(client: &VodClient, request: &UrlRequest, printer: &Printer) -> Result<()> {
+    let quota = client.describe_vod_refresh_quota().await?;
+    let is_folder = |url: &&String| {
+        matches!(request.action(url), ObjectAction::Refresh { object_type: ObjectType::Directory, .. })
+    };
+    let folders = request.urls.iter().filter(is_folder).count() as u64;
+    let others = request.urls.len() as u64 - folders;
+    let kind = request.task_type.as_str().to_lowercase();
+    for (wanted, left, nouns) in
+        [(others, quota.remaining(request.task_type), "URLs"), (folders, quota.dir_remain, "directories")]
+    {
+        match left {
+            _ if wanted == 0 => {}
+            None => printer.warn("the service does not say how much of the quota is left"),
+            Some(left) => {
+                let text = format!("{left} {nouns} left to {kind} today, for {wanted}");
+                if left < wanted {
+                    return Err(Error::new(ErrorKind::Quota, text).into());
+                }
+                printer.say(&text);
+            }
+        }
+    }
     Ok(())
 }
 

@@ -1,14 +1,17 @@
-//! `refresh`, `preload` and `wait`: new runs.
+//! `refresh`, `preload`, their twins for URLs, and `wait`: new runs.
 
-use vod_refresh::vod::TaskType;
-use vod_refresh::{JobId, MediaId, RefreshRequest, RunOptions, WaitRequest};
+use vod_refresh::vod::{Area, ObjectType, TaskType};
+use vod_refresh::{JobId, MediaId, RefreshRequest, RunOptions, UrlRequest, WaitRequest};
 
 use super::run::{self, Plan, Task};
 use super::{dry_run, quota};
-use crate::args::runs::{ExpectedMediaArgs, MediaArgs, WaitArgs};
+use crate::args::runs::{
+    ExpectedMediaArgs, MediaArgs, PreloadUrlsArgs, RefreshUrlsArgs, UrlArea, UrlSubmissionArgs, UrlType,
+    WaitArgs,
+};
 use crate::args::shared::{JournalArgs, RunArgs};
 use crate::environment::Environment;
-use crate::exit::{ExitCode, Result};
+use crate::exit::{ExitCode, Failure, Result};
 use crate::ids_list::{self, ARGUMENT};
 use crate::journal_handle::JournalHandle;
 use crate::settings::Settings;
@@ -35,6 +38,60 @@ pub(crate) async fn media(
     options.wait = !submission.no_wait;
     let plan = plan(options, settings, &args.run, &args.journal, environment).await?;
     run::run(Task::Media(request), plan, environment).await
+}
+
+/// `refresh-urls`.
+pub(crate) async fn refresh_urls(args: &RefreshUrlsArgs, environment: &Environment) -> Result<ExitCode> {
+    let mut request =
+        UrlRequest::new(TaskType::Refresh, ids_list::urls(&args.urls.urls, &args.urls.from_file)?);
+    request.force = args.force;
+    request.object_type = args.object_type.map(|object_type| match object_type {
+        UrlType::File => ObjectType::File,
+        UrlType::Directory => ObjectType::Directory,
+        UrlType::Regex => ObjectType::Regex,
+        UrlType::IgnoreParams => ObjectType::IgnoreParams,
+    });
+    urls(request, &args.submission, &args.run, &args.journal, environment).await
+}
+
+/// `preload-urls`.
+pub(crate) async fn preload_urls(args: &PreloadUrlsArgs, environment: &Environment) -> Result<ExitCode> {
+    let mut request =
+        UrlRequest::new(TaskType::Preload, ids_list::urls(&args.urls.urls, &args.urls.from_file)?);
+    request.l2 = args.l2;
+    request.area = args.area.map(|area| match area {
+        UrlArea::Domestic => Area::Domestic,
+        UrlArea::Overseas => Area::Overseas,
+    });
+    urls(request, &args.submission, &args.run, &args.journal, environment).await
+}
+
+async fn urls(
+    request: UrlRequest,
+    submission: &UrlSubmissionArgs,
+    args: &RunArgs,
+    journal: &JournalArgs,
+    environment: &Environment,
+) -> Result<ExitCode> {
+    request.check()?;
+    let settings = Settings::new(args, environment);
+    if settings.events.any() {
+        return Err(Failure::usage(
+            "no event tells of URLs: leave out `--callback-listen` and `--queue`; the answers name the tasks",
+        ));
+    }
+    if submission.dry_run {
+        return dry_run::show_urls(&request, &settings.connection, args.output.output, environment).await;
+    }
+    if submission.check_quota {
+        let client = setup::client(&settings.connection, environment).await?;
+        quota::check_urls(&client, &request, &environment.printer).await?;
+    }
+    let mut options = args.waiting.over(RunOptions::default());
+    options.resubmit &= !submission.no_resubmit;
+    options.wait = !submission.no_wait;
+    let plan = plan(options, settings, args, journal, environment).await?;
+    run::run(Task::Urls(request), plan, environment).await
 }
 
 /// `wait`.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use vod_refresh::journal::StoredRun;
 use vod_refresh::{
     ErrorKind, LookupAfter, Outcome, RefreshRequest, Refresher, Report, Result as LibraryResult, RunOptions,
-    VodClient, WaitRequest,
+    UrlRequest, VodClient, WaitRequest,
 };
 
 use crate::args::shared::{Form, OutputArgs, RunArgs};
@@ -32,6 +32,7 @@ const HISTORY: Duration = Duration::from_secs(3 * 24 * 3_600);
 pub(crate) enum Task {
     Media(RefreshRequest),
     Jobs(WaitRequest),
+    Urls(UrlRequest),
     /// Carry a stored run on.
     Resume(Box<StoredRun>),
     /// Ask about a stored run, once.
@@ -57,7 +58,7 @@ pub(crate) async fn run(task: Task, plan: Plan<'_>, environment: &Environment) -
     let display = RunDisplay::new(printer, output.output == Form::Ndjson)?;
 
     let (awaited, stored_timeout) = match &task {
-        Task::Media(_) => (None, None),
+        Task::Media(_) | Task::Urls(_) => (None, None),
         Task::Jobs(request) => (Some(request.clone()), None),
         Task::Resume(run) | Task::Check(run) => {
             (awaited(&run.record.order).cloned(), Some(run.record.options.timeout))
@@ -123,6 +124,7 @@ async fn perform(refresher: &Refresher, task: Task) -> LibraryResult<Report> {
     match task {
         Task::Media(request) => refresher.refresh(&request).await,
         Task::Jobs(request) => refresher.wait_for(&request).await,
+        Task::Urls(request) => refresher.refresh_urls(&request).await,
         Task::Resume(stored) => refresher.resume(*stored).await,
         Task::Check(stored) => refresher.check(*stored).await,
     }
@@ -151,6 +153,9 @@ impl Plan<'_> {
             ));
         }
         output::check_files(&self.args.output)?;
+        if let Some(handle) = &self.journal {
+            output::keep_off(&self.args.output, handle.journal.path())?;
+        }
         let client = setup::client(&self.settings.connection, environment).await?;
         if self.options.timeout > HISTORY {
             environment

@@ -47,7 +47,8 @@ impl<'a> GitHub<'a> {
 
     /// Reports a run. `code` is the exit code, `lines` say how to carry on, `file` holds the JSON report.
     pub(crate) fn report_run(&self, report: &Report, code: ExitCode, lines: &[String], file: Option<&Path>) {
-        let view = ReportView::new(report);
+        let entries = report.entries();
+        let view = ReportView::new(report, &entries);
         // Later steps may have another working folder.
         let file = file.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
         self.append(SUMMARY, &summary(&view, lines));
@@ -188,7 +189,7 @@ fn property(text: &str) -> String {
 
 /// `name=value` lines. No value can hold a line break.
 fn outputs(report: &Report, code: ExitCode, file: Option<&Path>) -> String {
-    let summary = &report.summary;
+    let [_, complete, failed, unfinished] = report.summary.entries();
     let file = file.map(|file| format!("report={}\n", escape_control(&file.display().to_string())));
     format!(
         "outcome={}\n{}message={}\nrun-id={}\nmedia-complete={}\nmedia-failed={}\nmedia-unfinished={}\n{}",
@@ -196,9 +197,9 @@ fn outputs(report: &Report, code: ExitCode, file: Option<&Path>) -> String {
         exit_code(code),
         escape_control(&gist(report)),
         escape_control(report.run_id.as_str()),
-        summary.media_complete,
-        summary.media_failed,
-        summary.media_unfinished,
+        complete,
+        failed,
+        unfinished,
         file.unwrap_or_default()
     )
 }
@@ -219,11 +220,11 @@ mod tests {
     use super::*;
 
     fn summary(report: &Report, lines: &[String]) -> String {
-        super::summary(&ReportView::new(report), lines)
+        super::summary(&ReportView::new(report, &report.entries()), lines)
     }
 
     fn annotations(report: &Report, code: ExitCode) -> String {
-        super::annotations(&ReportView::new(report), code)
+        super::annotations(&ReportView::new(report, &report.entries()), code)
     }
 
     #[test]

@@ -19,7 +19,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 use vod_refresh::run::Outcome;
 
-use self::format::{class, counted, grouped, millis, request_id, signed, time};
+use self::format::{class, counted, entries, grouped, millis, request_id, signed, time};
 use super::markup::{escape, escape_start};
 use super::report_view::{Rank, ReportView};
 use crate::advice;
@@ -53,6 +53,7 @@ pub(crate) fn render(view: &ReportView<'_>, next: Option<&NextCommand>) -> Strin
             (grouped(calls), format!("<li>{retries}</li><li>{} throttled</li>", grouped(throttled)))
         }
     };
+    let [all, sums @ ..] = s.entries();
     format!(
         include_str!("html/page.html"),
         // Named by its digest, the sheet is the only style that the page accepts.
@@ -69,7 +70,7 @@ pub(crate) fn render(view: &ReportView<'_>, next: Option<&NextCommand>) -> Strin
         ended = time(report.finished_at),
         took = millis((report.finished_at - report.started_at).num_milliseconds()),
         extend = extend(report.extend.as_deref()),
-        media_sum = sum("Media", s.media, [s.media_complete, s.media_failed, s.media_unfinished]),
+        media_sum = sum(if report.urls.is_empty() { "Media" } else { "URLs" }, all, sums),
         tasks_sum = sum("URLs (tasks)", s.tasks, [s.tasks_complete, s.tasks_failed, s.tasks_unfinished]),
         calls = calls,
         calls_more = calls_more,
@@ -94,8 +95,8 @@ fn title(view: &ReportView<'_>) -> String {
         "preload" => "Preload of",
         _ => "Run with",
     };
-    let media = counted(view.report.summary.media, "media", "media");
-    format!("{what} {media}: {}", view.report.outcome.as_str())
+    let [all, ..] = view.report.summary.entries();
+    format!("{what} {}: {}", entries(view, all), view.report.outcome.as_str())
 }
 
 /// The rank in whose colour the page says how the run ended.

@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     fn render(report: &Report) -> String {
-        super::render(&ReportView::new(report))
+        super::render(&ReportView::new(report, &report.entries()))
     }
 
     /// How often each element begins; a real parser checks that all of them end.

@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     fn render(report: &Report) -> String {
-        super::render(&ReportView::new(report))
+        super::render(&ReportView::new(report, &report.entries()))
     }
 
     fn series(text: &str) -> Vec<&str> {

@@ -43,8 +43,9 @@ pub(super) struct TaskView<'a> {
 }
 
 impl<'a> ReportView<'a> {
-    pub(crate) fn new(report: &'a Report) -> Self {
-        Self { report, media: report.media.iter().map(MediaView::new).collect() }
+    /// Shows `entries`, which are those of the report.
+    pub(crate) fn new(report: &'a Report, entries: &'a [MediaReport]) -> Self {
+        Self { report, media: entries.iter().map(MediaView::new).collect() }
     }
 
     /// Returns `refresh`, `preload`, or `unknown` where the run waits for jobs that showed no task type.
@@ -84,12 +85,13 @@ impl<'a> MediaView<'a> {
         Self { report, rank, tasks, cause, ended_at }
     }
 
-    /// Returns the media's id, or its job id where a foreign job showed no media.
+    /// Returns the media's id, the URL in a run of URLs, or the job id where a foreign job showed no media.
     pub(super) fn name(&self) -> &'a str {
-        match (&self.report.media_id, &self.report.job_id) {
-            (Some(id), _) => id.as_str(),
-            (None, Some(job)) => job.as_str(),
-            (None, None) => "(no media known)",
+        match (&self.report.media_id, &self.report.url, &self.report.job_id) {
+            (Some(id), ..) => id.as_str(),
+            (None, Some(url), _) => url,
+            (None, None, Some(job)) => job.as_str(),
+            (None, None, None) => "(no media known)",
         }
     }
 
@@ -105,7 +107,11 @@ impl<'a> MediaView<'a> {
 
     /// Returns what to do about its failure.
     pub(super) fn advice(&self) -> &'static str {
-        advice::for_media(self.report.state, self.report.error.as_ref(), self.cause.unwrap_or_default())
+        let (error, cause) = (self.report.error.as_ref(), self.cause.unwrap_or_default());
+        match self.report.url {
+            Some(_) => advice::for_url(error, cause),
+            None => advice::for_media(self.report.state, error, cause),
+        }
     }
 
     /// Milliseconds from its submission to its acceptance.
@@ -162,21 +168,25 @@ pub(crate) fn error_of_run(report: &Report) -> Option<&ReportedError> {
         report.outcome,
         Outcome::Internal | Outcome::Config | Outcome::Refused | Outcome::Quota | Outcome::Unavailable
     );
-    let of_media = || report.media.iter().find_map(|media| media.error.as_ref());
+    let of_media = || {
+        let errors = report.media.iter().map(|media| &media.error);
+        errors.chain(report.urls.iter().map(|url| &url.error)).find_map(Option::as_ref)
+    };
     report.error.as_ref().or_else(|| nothing_done.then(of_media).flatten())
 }
 
 /// Returns the whole run in one line.
 pub(crate) fn summary_line(report: &Report) -> String {
-    let Summary { media, media_complete, media_failed, media_unfinished, .. } = report.summary;
+    let [all, complete, failed, unfinished] = report.summary.entries();
     let Summary { tasks, tasks_complete, tasks_failed, tasks_unfinished, .. } = report.summary;
     let Summary { events_accepted, events_rejected, .. } = report.summary;
     let some = |n: u64, word: &str| if n > 0 { format!(", {n} {word}") } else { String::new() };
     let what = report.task_type.map_or("wait".to_owned(), |kind| kind.as_str().to_lowercase());
     let open = if report.outcome == Outcome::Submitted { "not waited for" } else { "unfinished" };
-    let mut line = format!("{what} {}: {media_complete} of {media} media complete", report.outcome.as_str());
-    line += &some(media_failed, "failed");
-    line += &some(media_unfinished, open);
+    let of = count(all, report.noun());
+    let mut line = format!("{what} {}: {complete} of {of} complete", report.outcome.as_str());
+    line += &some(failed, "failed");
+    line += &some(unfinished, open);
     if tasks > 0 {
         line += &format!("; {tasks_complete} of {} complete", count(tasks, "task"));
         line += &some(tasks_failed, "failed");

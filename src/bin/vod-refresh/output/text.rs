@@ -89,7 +89,12 @@ fn rows(view: &ReportView<'_>) -> Vec<Row> {
 
 fn rows_of_media(media: &MediaView<'_>, code_of_run: Option<&str>) -> Vec<Row> {
     let report = media.report;
-    let id = report.media_id.as_ref().map_or_else(|| "?".to_owned(), |id| escape_control(id.as_str()));
+    let id = match (&report.media_id, &report.url) {
+        (Some(id), _) => escape_control(id.as_str()),
+        // It stands in its own column.
+        (None, Some(_)) => String::new(),
+        (None, None) => "?".to_owned(),
+    };
     let error =
         report.error.as_ref().map(|error| escape_control(&format!("{}: {}", error.code, error.message)));
     let why = error.or_else(|| report.note.as_deref().map(escape_control)).unwrap_or_default();
@@ -102,7 +107,8 @@ fn rows_of_media(media: &MediaView<'_>, code_of_run: Option<&str>) -> Vec<Row> {
     };
     if media.tasks.is_empty() {
         let job = report.job_id.as_ref().map(|job| format!("job {}", escape_control(job.as_str())));
-        return vec![row(media.rank, String::new(), job.unwrap_or_default(), why)];
+        let url = report.url.as_deref().map(escape_control);
+        return vec![row(media.rank, String::new(), url.or(job).unwrap_or_default(), why)];
     }
     // A reason of the media's own stands at its first row, unless a row of its tasks has a better one.
     let has_reasons = media.tasks.iter().any(|task| task.reason().is_some());
@@ -111,7 +117,7 @@ fn rows_of_media(media: &MediaView<'_>, code_of_run: Option<&str>) -> Vec<Row> {
     let mut own_rank = Some(Rank::Failed).filter(|rank| *rank == media.rank && no_task_failed);
     let mut row_of_task = |task: &TaskView<'_>| {
         let task_id = || format!("task {}", escape_control(task.report.task_id.as_str()));
-        let url = task.report.url.as_deref().map_or_else(task_id, escape_control);
+        let url = task.report.url.as_deref().or(report.url.as_deref()).map_or_else(task_id, escape_control);
         let why = task.reason().map(escape_control).or_else(|| own_why.take());
         row(own_rank.take().unwrap_or(task.rank), status(task), url, why.unwrap_or_default())
     };
@@ -131,8 +137,16 @@ fn wide(rows: &[Row], style: Style) -> Option<String> {
     if rows.is_empty() {
         return Some(String::new());
     }
-    let head = ["MEDIA", "STATE", "TASK", "URL", "WHY"];
-    let cells = rows.iter().map(|row| [&row.media, row.state, &row.task, &row.url, &row.why]);
+    // In a run of URLs no row has a media.
+    let has_media = rows.iter().any(|row| !row.media.is_empty());
+    let shift = usize::from(has_media);
+    fn in_order(mut cells: [&str; 5], has_media: bool) -> [&str; 5] {
+        cells.rotate_left(usize::from(!has_media));
+        cells
+    }
+    let head = in_order([if has_media { "MEDIA" } else { "" }, "STATE", "TASK", "URL", "WHY"], has_media);
+    let cells =
+        rows.iter().map(|row| in_order([&row.media, row.state, &row.task, &row.url, &row.why], has_media));
     let widths = widths(cells.clone().chain([head]));
     if style.width.is_some_and(|width| line_width(&widths) > usize::from(width)) {
         return None;
@@ -140,7 +154,7 @@ fn wide(rows: &[Row], style: Style) -> Option<String> {
     let mut text = format!("{}\n", line(head, widths, |_, text| text.to_owned()));
     for (n, (row, cells)) in rows.iter().zip(cells).enumerate() {
         let paint = |column, text: &str| match column {
-            1 | 2 => painted(text, row.rank, style),
+            column if column == shift || column == shift + 1 => painted(text, row.rank, style),
             _ => text.to_owned(),
         };
         text.push_str(&line(cells, widths, paint));
@@ -222,7 +236,7 @@ mod tests {
     use super::*;
 
     fn text(report: &Report, style: Style) -> String {
-        render(&ReportView::new(report), style)
+        render(&ReportView::new(report, &report.entries()), style)
     }
 
     const PLAIN: Style = Style { width: None, colour: false };

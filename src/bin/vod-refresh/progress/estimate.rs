@@ -23,6 +23,7 @@ const EARLY_SHARE: u64 = 10;
 pub(super) struct Tally {
     /// `None` when waiting for jobs of others.
     pub(super) task_type: Option<TaskType>,
+    pub(super) is_of_urls: bool,
     pub(super) batches: u64,
     /// Jobs of others that are waited for.
     pub(super) jobs: u64,
@@ -38,12 +39,21 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// What the run is of.
+    pub(super) fn nouns(&self) -> &'static str {
+        if self.is_of_urls { "URLs" } else { "media" }
+    }
+
     pub(super) fn count(&mut self, notice: &Notice, at: Duration) {
         match notice {
-            Notice::Started { task_type, batches, jobs, .. } => {
+            Notice::Started { task_type, batches, jobs, urls, .. } => {
                 (self.task_type, self.batches, self.jobs) = (*task_type, *batches, *jobs);
+                self.is_of_urls = *urls > 0;
             }
-            Notice::Submitted { .. } | Notice::OutcomeLearned { .. } | Notice::NotSubmitted { .. } => {
+            Notice::Submitted { .. }
+            | Notice::UrlsSubmitted { .. }
+            | Notice::OutcomeLearned { .. }
+            | Notice::NotSubmitted { .. } => {
                 self.answered += 1;
                 self.refused += u64::from(matches!(notice, Notice::NotSubmitted { .. }));
                 self.last_answer = at;

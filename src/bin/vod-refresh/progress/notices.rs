@@ -15,6 +15,9 @@ use crate::timezone;
 const BATCH_LINES: u64 = 10;
 /// Most lines of one kind; the report has them all.
 const SAME_KIND: u32 = 4;
+/// Most warnings: they have many reasons, and what strangers cause must not hide what the journal or the queue has to say.
+const WARNINGS: u32 = 20;
+const WARNING: &str = "warning";
 /// Time in which retries of one action make one line.
 const RETRY_QUIET: Duration = Duration::from_secs(10);
 
@@ -37,6 +40,8 @@ pub(super) struct NoticeLines {
     live: bool,
     batches: u64,
     answered: u64,
+    /// What the run is of.
+    noun: &'static str,
     /// Lines of each kind so far.
     shown: HashMap<&'static str, u32>,
     /// When a retry of each action was shown.
@@ -45,19 +50,24 @@ pub(super) struct NoticeLines {
 
 impl NoticeLines {
     pub(super) fn new(live: bool) -> Self {
-        Self { live, batches: 0, answered: 0, shown: HashMap::new(), retries: HashMap::new() }
+        Self { live, batches: 0, answered: 0, noun: "media", shown: HashMap::new(), retries: HashMap::new() }
     }
 
     /// Returns the line for `notice`, which came `at` this time of the run, if it is to have one.
     pub(super) fn line(&mut self, notice: &Notice, at: Duration) -> Option<Line> {
         match notice {
-            Notice::Started { batches, .. } => self.batches = *batches,
-            Notice::Submitted { .. } | Notice::NotSubmitted { .. } => self.answered += 1,
+            Notice::Started { batches, urls, .. } => {
+                self.batches = *batches;
+                self.noun = if *urls > 0 { "URL" } else { "media" };
+            }
+            Notice::Submitted { .. } | Notice::UrlsSubmitted { .. } | Notice::NotSubmitted { .. } => {
+                self.answered += 1
+            }
             _ => {}
         }
         let is_shown = match notice {
             Notice::Started { .. } => !self.live,
-            Notice::Submitted { .. } => !self.live && self.is_batch_shown(),
+            Notice::Submitted { .. } | Notice::UrlsSubmitted { .. } => !self.live && self.is_batch_shown(),
             // Shown already, as unknown.
             Notice::NotSubmitted { error, .. } => error.code != OUTCOME_UNKNOWN,
             // Shown already, by its task or by its batch.
@@ -77,8 +87,9 @@ impl NoticeLines {
         if !is_shown {
             return None;
         }
-        let mut text = text(notice)?;
-        if matches!(notice, Notice::Submitted { .. }) && self.batches > 1 {
+        let mut text = text(notice, self.noun)?;
+        let is_batch = matches!(notice, Notice::Submitted { .. } | Notice::UrlsSubmitted { .. });
+        if is_batch && self.batches > 1 && self.answered <= self.batches {
             text += &format!(" (batch {} of {})", self.answered, self.batches);
         }
         match kind(notice) {
@@ -94,12 +105,13 @@ impl NoticeLines {
     }
 
     fn limited(&mut self, kind: &'static str, level: Level, text: &str) -> Option<Line> {
+        let most = if kind == WARNING { WARNINGS } else { SAME_KIND };
         let shown = self.shown.entry(kind).or_insert(0);
         *shown += 1;
         match *shown {
-            ..=SAME_KIND => Some(Line::new(level, text)),
+            n if n <= most => Some(Line::new(level, text)),
             // Only once there are more: not behind the last one of its kind.
-            n if n == SAME_KIND + 1 => {
+            n if n == most + 1 => {
                 Some(Line::new(Level::Info, &format!("more like this ({kind}) is in the report only")))
             }
             _ => None,
@@ -113,7 +125,7 @@ fn kind(notice: &Notice) -> (Level, Option<&'static str>) {
         Notice::NotSubmitted { .. } => (Level::Warn, Some("not submitted")),
         Notice::OutcomeUnknown { .. } => (Level::Warn, Some("unknown")),
         Notice::Resubmitting { .. } => (Level::Warn, Some("again")),
-        Notice::Warning { .. } => (Level::Warn, Some("warning")),
+        Notice::Warning { .. } => (Level::Warn, Some(WARNING)),
         Notice::ClockCorrected { .. } => (Level::Warn, None),
         Notice::OutcomeLearned { .. } => (Level::Info, Some("learned")),
         Notice::NoEvent { .. } => (Level::Info, Some("no event")),
@@ -123,18 +135,19 @@ fn kind(notice: &Notice) -> (Level, Option<&'static str>) {
 }
 
 /// Returns what a notice says to people, if it says something.
-fn text(notice: &Notice) -> Option<String> {
+fn text(notice: &Notice, noun: &str) -> Option<String> {
     Some(match notice {
         Notice::Started { task_type: None, jobs, .. } => format!("waiting for {}", count(*jobs, "job")),
-        Notice::Started { task_type: Some(task_type), media, batches, .. } => {
+        Notice::Started { task_type: Some(task_type), media, batches, urls, .. } => {
+            let all = count(media + urls, noun);
             let verb = match task_type {
                 TaskType::Refresh => "refreshing",
                 TaskType::Preload => "preloading",
             };
             match batches {
                 // All were sent before the run was carried on.
-                0 => format!("{verb} {}, all of them submitted", count(*media, "media")),
-                _ => format!("{verb} {} in {}", count(*media, "media"), count(*batches, "batch")),
+                0 => format!("{verb} {all}, all of them submitted"),
+                _ => format!("{verb} {all} in {}", count(*batches, "batch")),
             }
         }
         Notice::Submitted { job_id, media, not_found, forbidden, request_id } => {
@@ -148,11 +161,19 @@ fn text(notice: &Notice) -> Option<String> {
             let refused = some(*not_found, "not found") + &some(*forbidden, "forbidden");
             format!("submitted {} {job}{refused}", count(*media, "media"))
         }
+        Notice::UrlsSubmitted { urls, tasks, request_id } => {
+            let tasks = match tasks.as_slice() {
+                [task] => format!("task {task}"),
+                many => count(many.len() as u64, "task"),
+            };
+            let id = request_id.as_ref().map(|id| format!(" (request id {id})")).unwrap_or_default();
+            format!("submitted {} as {tasks}{id}", count(*urls, noun))
+        }
         Notice::NotSubmitted { media, error } => {
-            format!("{} not submitted: {}", count(*media, "media"), why(error))
+            format!("{} not submitted: {}", count(*media, noun), why(error))
         }
         Notice::OutcomeUnknown { media, error, waiting_s } => {
-            let media = count_was(*media, "media");
+            let media = count_was(*media, noun);
             let next = match waiting_s {
                 0 => String::new(),
                 s => format!("; waiting up to {s}s for an event that tells"),
@@ -161,7 +182,7 @@ fn text(notice: &Notice) -> Option<String> {
         }
         Notice::Resubmitting { media, task_type } => {
             let verb = task_type.as_str().to_lowercase();
-            format!("submitting {} again; the service may {verb} them twice", count(*media, "media"))
+            format!("submitting {} again; the service may {verb} them twice", count(*media, noun))
         }
         Notice::OutcomeLearned { job_id, media } => {
             format!("an event tells that {} went out as job {job_id}", count(*media, "media"))
@@ -215,7 +236,11 @@ mod tests {
     fn start(lines: &mut NoticeLines, batches: u64) -> Vec<String> {
         let run_id = RunId::new("r1").unwrap();
         let task_type = Some(TaskType::Refresh);
-        texts(lines, &Notice::Started { run_id, task_type, media: batches * 20, batches, jobs: 0 }, 0)
+        texts(
+            lines,
+            &Notice::Started { run_id, task_type, media: batches * 20, batches, jobs: 0, urls: 0 },
+            0,
+        )
     }
 
     fn submitted() -> Notice {
@@ -284,6 +309,15 @@ mod tests {
         for part in ["2026-11-24T17:00:04Z", "ahead of", "close to 8 hours: is a time zone set wrong?"] {
             assert!(line.text.contains(part), "{}", line.text);
         }
+    }
+
+    #[test]
+    fn a_thousand_warnings_make_twenty_lines_and_one() {
+        let mut notices = NoticeLines::new(false);
+        let warning = |n| Notice::Warning { message: format!("warning {n}") };
+        let lines: Vec<_> = (0..1_000).flat_map(|n| texts(&mut notices, &warning(n), 1)).collect();
+        assert_eq!((lines.len(), lines[19].as_str()), (21, "warning 19"));
+        assert!(lines[20].contains("in the report only"), "{}", lines[20]);
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl View<'_> {
 
     fn head(&self, width: usize) -> String {
         let spinner = SPINNER[self.frame % SPINNER.len()];
-        let media = count(self.progress.media, "media");
+        let media = count(self.progress.media, if self.tally.is_of_urls { "URL" } else { "media" });
         let what = match self.tally.task_type {
             Some(TaskType::Refresh) => format!("refreshing {media}"),
             Some(TaskType::Preload) => format!("preloading {media}"),
@@ -78,12 +78,13 @@ impl View<'_> {
         let all_tasks = expected_tasks(self.progress).max(tasks);
         let text = format!("{answered} of {batches}");
         let first = bar("batches", (answered, batches), text, some(refused, "refused"), batch_rate);
-        let text = format!("{accepted} of {taken} media");
+        let nouns = self.tally.nouns();
+        let text = format!("{accepted} of {taken} {nouns}");
         let second = bar("accepted", (accepted, taken), text, known_by, accepted_rate);
         let text = format!("{tasks_ended} of {tasks} ended");
         let third = bar("tasks", (tasks_ended, all_tasks), text, some(tasks_failed, "failed"), task_rate);
         let text = format!("{complete} of {media} complete");
-        let last = bar("media", (complete + failed, media), text, some(failed, "failed"), 0.0);
+        let last = bar(nouns, (complete + failed, media), text, some(failed, "failed"), 0.0);
         // A run that waits for jobs of others submits nothing.
         [first, second, third, last].into_iter().skip(usize::from(batches == 0))
     }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use vod_refresh::run::ReportedError;
 
 use super::super::markup::escape;
-use super::super::report_view::Rank;
+use super::super::report_view::{Rank, ReportView};
 
 pub(super) fn time(time: DateTime<Utc>) -> String {
     let machine = time.format("%Y-%m-%dT%H:%M:%SZ");
@@ -56,6 +56,12 @@ pub(super) fn grouped(number: u64) -> String {
 /// A number with its noun.
 pub(super) fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", grouped(number), if number == 1 { one } else { many })
+}
+
+/// What a run is of, with its number.
+pub(super) fn entries(view: &ReportView<'_>, number: u64) -> String {
+    let (one, many) = if view.report.urls.is_empty() { ("media", "media") } else { ("URL", "URLs") };
+    counted(number, one, many)
 }
 
 /// Media is its own plural, as in the service's pages.

@@ -8,7 +8,7 @@ use vod_refresh::run::Summary;
 
 use super::super::markup::{escape, escape_start};
 use super::super::report_view::{MediaView, Rank, ReportView, TaskView};
-use super::format::{after, class, counted, grouped, seconds, share, signed};
+use super::format::{after, class, counted, entries, grouped, seconds, share, signed};
 
 /// Longer tables begin folded.
 const UNFOLDED: usize = 50;
@@ -59,8 +59,13 @@ pub(super) fn media(view: &ReportView<'_>) -> String {
     format!(
         include_str!("media.html"),
         open = open(all),
-        count = counted(all as u64, "media", "media"),
-        caption = if all <= ROWS { "All media" } else { "Media that failed and the first of the others," },
+        count = entries(view, all as u64),
+        caption = match (all <= ROWS, view.report.urls.is_empty()) {
+            (true, true) => "All media",
+            (true, false) => "All URLs",
+            (false, true) => "Media that failed and the first of the others,",
+            (false, false) => "URLs that failed and the first of the others,",
+        },
         note = if has_notes { r#"<th scope="col">Note</th>"# } else { "" },
         rows = rows,
         rest = rest,

@@ -13,7 +13,7 @@ fn body(report: &Report) -> String {
 }
 
 fn render(report: &Report) -> String {
-    super::render(&ReportView::new(report), None)
+    super::render(&ReportView::new(report, &report.entries()), None)
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn a_run_that_is_not_over_is_not_called_a_fault_and_says_how_to_go_on() {
     assert!(!page.contains("class=\"next\""));
     let with = |command: String| {
         super::render(
-            &ReportView::new(&report),
+            &ReportView::new(&report, &report.entries()),
             Some(&NextCommand { aim: "to carry on:", command, is_resume: true }),
         )
     };
