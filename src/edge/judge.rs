@@ -172,8 +172,7 @@ impl<'a> Witnesses<'a> {
             ));
         } else if !is_miss {
             doubts.extend(self.doubts_of_a_copy());
-        } else if came.is_older() || age.is_older() {
-            // When a node stores what it fetches at once tells nothing.
+        } else if saved.is_older() || came.is_older() || age.is_older() {
             doubts.push(format!("the node had no copy, and got one that may be older than {submission}"));
         }
         if !doubts.is_empty() && self.off > 0 {

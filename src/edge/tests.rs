@@ -222,6 +222,12 @@ fn what_contradicts_itself_or_is_not_there_is_unknown() {
             "confirmed since",
         ),
         (&[("x-cache", "MISS"), ("ali-swift-global-savetime", "")], "12:05", Unknown, "may be older"),
+        (
+            &[("x-cache", "MISS"), ("age", ""), ("ali-swift-global-savetime", "")],
+            "12:20",
+            Unknown,
+            "may be older",
+        ),
         (&[("x-cache", "MISS|HIT")], "12:20", Stale, "stored its copy"),
         // Hostile ones.
         (&[("age", "-5")], "11:50", Unknown, "its Age can't be read"),
