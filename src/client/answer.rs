@@ -120,3 +120,36 @@ fn requested_wait(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
         .or_else(|| number("retry-after").map(Duration::from_secs))
         .or_else(|| (until()?.to_utc() - date_of(headers).unwrap_or(now)).to_std().ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn h30_a_time_to_wait_may_be_a_date() {
+        let now = "2026-11-25T01:19:10Z".parse().unwrap();
+        for (headers, expected) in [
+            (&[("retry-after", "7")][..], Some(7_000)),
+            (&[("x-acs-retry-after", "1500"), ("retry-after", "7")], Some(1_500)),
+            (&[("retry-after", "Wed, 25 Nov 2026 01:19:40 GMT")], Some(30_000)),
+            // The server's own clock counts where it tells it.
+            (
+                &[
+                    ("date", "Wed, 25 Nov 2026 00:00:00 GMT"),
+                    ("retry-after", "Wed, 25 Nov 2026 00:00:05 GMT"),
+                ],
+                Some(5_000),
+            ),
+            (&[("retry-after", "Wed, 25 Nov 2026 01:00:00 GMT")], None),
+            (&[("retry-after", "soon")], None),
+            (&[], None),
+        ] {
+            let mut map = HeaderMap::new();
+            for (name, value) in headers {
+                map.insert(*name, value.parse().unwrap());
+            }
+            let wait = requested_wait(&map, now);
+            assert_eq!(wait, expected.map(Duration::from_millis), "{headers:?}");
+        }
+    }
+}
