@@ -8,7 +8,7 @@
 //! The files stand in layers, and each imports from lower ones only: `scenario` (plain data: [`Scenario`],
 //! [`MediaScript`], [`QueueScript`], [`Fault`]) with `actions` → `request` (decodes) → `keys` and `auth_check` → `store`,
 //! `account`, `queue::store` and `log`, which `state` holds under one lock → `operations` (a file for each group of
-//! actions) → `shared` → `queue::serve` and `events` (sent later) → `handle` (one request from end to end) →
+//! actions) → `shared` → `queue::serve`, `edge` (a node of the CDN) and `events` (sent later) → `handle` (one request from end to end) →
 //! `http_server` and `transport`, the two ways in. `answer` writes what goes back.
 //!
 //! ```
@@ -27,6 +27,7 @@ mod account;
 mod actions;
 mod answer;
 mod auth_check;
+mod edge;
 mod events;
 mod handle;
 mod http_server;
@@ -63,9 +64,9 @@ pub use self::events::EventSignature;
 pub use self::log::{Call, SentEvent};
 pub use self::queue::store::QueuedMessage;
 pub use self::scenario::{
-    Callback, CredentialsUri, EventScript, Fault, FaultRule, Filtering, JobScript, ListStyle, MediaScript,
-    Metadata, OneByOne, Pages, QueueEncoding, QueueScript, Quota, RowSpelling, Scenario, SecondEnd, Shape,
-    SizeNamed, Sts, SubmitFail, Telling, Total, Which,
+    Callback, CredentialsUri, EdgeScript, EventScript, Fault, FaultRule, Filtering, JobScript, ListStyle,
+    MediaScript, Metadata, OneByOne, Pages, QueueEncoding, QueueScript, Quota, RowSpelling, Scenario,
+    SecondEnd, Shape, SizeNamed, Sts, SubmitFail, Telling, Total, Which,
 };
 pub use self::transport::EmulatorTransport;
 

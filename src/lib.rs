@@ -30,6 +30,7 @@
 //! | hear events over HTTP | an [`EventReceiver`] in your own server, or a [`Listener`], before an [`Inbox`] |
 //! | hear events from a queue | a [`QueueConsumer`] |
 //! | give credentials of your own | [`CredentialProvider`]; [`DefaultCredentials`] looks where the vendor's tools look |
+//! | see whether a node of the CDN serves the new file | [`EdgeCheck`] |
 //! | make a single call of the API | [`VodClient`], [`QueueClient`] |
 //! | test your own code without an account | the module `emulator` |
 //!
@@ -44,6 +45,7 @@
 pub mod auth;
 pub mod client;
 pub mod docs;
+pub mod edge;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 pub mod error;
@@ -63,6 +65,7 @@ pub use auth::{
     Credential, CredentialOptions, CredentialProvider, DefaultCredentials, EnvironmentCredentials,
     StaticCredentials,
 };
+pub use edge::{EdgeAnswer, EdgeCheck, EdgeNode, EdgeOptions, EdgeUrl, EdgeVerdict};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{EventReceiver, Inbox, Listener, QueueConsumer, QueueListener};
 pub use ids::{JobId, MediaId, TaskId};

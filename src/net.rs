@@ -3,7 +3,7 @@
 pub mod clock;
 pub mod transport;
 
-mod connector;
+pub(crate) mod connector;
 pub(crate) mod endpoint;
 mod http_transport;
 pub(crate) mod pace;

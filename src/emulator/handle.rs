@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::answer::{Body, Envelope, Format, Reply};
 use super::auth_check;
+use super::edge;
 use super::events;
 use super::log::Call;
 use super::operations::{self, metadata};
@@ -49,6 +50,9 @@ enum Asked {
 /// Takes one request. Its work is done at the first poll, but for a receive that waits for a message: dropped, that takes
 /// none.
 pub(super) async fn handle(shared: &Arc<Shared>, request: &http::Request<Bytes>) -> Reply {
+    if let Some(reply) = edge::answer(shared, request) {
+        return reply;
+    }
     let Handled { mut envelope, work, fault, events, delay } = begin(shared, request);
     events::schedule(shared, events);
     let outcome = match work {

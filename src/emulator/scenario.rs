@@ -3,6 +3,7 @@
 
 mod cloud;
 pub(super) mod duration;
+mod edge;
 mod fault;
 mod media;
 mod services;
@@ -10,6 +11,7 @@ mod spelling;
 
 pub(super) use self::cloud::MAX_CLOCK_OFFSET;
 pub use self::cloud::{Callback, JobScript, Scenario};
+pub use self::edge::EdgeScript;
 pub use self::fault::{Fault, FaultRule, Shape};
 pub use self::media::{EventScript, MediaScript, OneByOne, SecondEnd, SubmitFail, Telling, Which};
 pub use self::services::{

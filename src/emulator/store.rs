@@ -3,12 +3,13 @@
 //! Nothing in here moves by itself. A row knows when it was made and how it will go; its state is computed when a request
 //! asks for it. So 20,000 idle media cost nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::scenario::duration::later;
 use super::scenario::{MediaScript, OneByOne};
 
 /// One accepted call of `RefreshMediaPlayUrls`.
@@ -134,6 +135,16 @@ impl TaskRow {
         }
     }
 
+    /// When it completed, if it has by now.
+    pub(super) fn completed(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let end = later(self.created, self.course.duration);
+        (self.course.end == End::Complete && end <= now).then_some(end)
+    }
+
+    pub(super) fn is_preload(&self) -> bool {
+        self.object_type == "preload"
+    }
+
     /// Whether a query for its id may show it.
     fn is_visible(&self, now: DateTime<Utc>) -> bool {
         self.created <= now && self.visible <= now && self.hidden_queries == 0
@@ -162,6 +173,8 @@ pub(super) struct Store {
     pub(super) jobs: HashMap<String, Job>,
     tasks: Vec<TaskRow>,
     by_id: HashMap<Arc<str>, OfId>,
+    /// The hosts of all URLs, in small letters.
+    domains: HashSet<String>,
     /// Queries that named no id.
     listings: usize,
     /// Places in `tasks`, oldest first: listings take their page out of this without sorting.
@@ -175,6 +188,10 @@ pub(super) struct Store {
 impl Store {
     pub(super) fn add_task(&mut self, row: TaskRow) {
         let Ok(place) = u32::try_from(self.tasks.len()) else { return };
+        let domain = domain_of(&row.url);
+        if !self.domains.contains(domain) {
+            self.domains.insert(domain.to_ascii_lowercase());
+        }
         self.some_hidden |= row.hidden_queries > 0 || row.visible > row.created || !row.shown;
         *self.of_type.entry(row.object_type).or_default() += 1;
         // Nearly always at the end, since time goes forward.
@@ -182,6 +199,20 @@ impl Store {
         self.by_age.insert(at, (row.created, place));
         self.by_id.entry(Arc::clone(&row.id)).or_default().places.push(place);
         self.tasks.push(row);
+    }
+
+    /// Whether a URL with this host, in small letters, was ever handed in.
+    pub(super) fn has_domain(&self, domain: &str) -> bool {
+        self.domains.contains(domain)
+    }
+
+    /// The tasks that touch a file, given by host and path. A URL that ends in a slash stands for all below it.
+    pub(super) fn tasks_of_place(&self, place: &str) -> Vec<&TaskRow> {
+        let touches = |row: &&TaskRow| {
+            let of_row = place_of(&row.url);
+            of_row == place || of_row.ends_with('/') && place.starts_with(of_row)
+        };
+        self.tasks.iter().filter(touches).collect()
     }
 
     /// Counts a query, for one task id or for a listing, and returns how many there were before.
@@ -305,6 +336,12 @@ impl Listing<'_> {
 }
 
 /// The domain of a URL, with or without a scheme.
+/// Host and path of a URL.
+fn place_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split(['?', '#']).next().unwrap_or(rest)
+}
+
 pub(super) fn domain_of(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.split(['/', ':', '?']).next().unwrap_or(rest)

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
@@ -23,9 +24,9 @@ use super::tls::client_config;
 use super::transport::{BoxFuture, Phase, TransportError, host_of};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Opens connections for the pool of an HTTP client.
+/// Opens connections: for the pool of an HTTP client, or for one exchange.
 #[derive(Debug, Clone)]
-pub(super) struct Connector(Arc<Shared>);
+pub(crate) struct Connector(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -44,7 +45,7 @@ impl Connector {
     /// # Errors
     ///
     /// [`ErrorKind::Config`] if a certificate is none.
-    pub(super) fn new(roots: &[Vec<u8>], has_proxies: bool, timeout: Duration) -> Result<Self> {
+    pub(crate) fn new(roots: &[Vec<u8>], has_proxies: bool, timeout: Duration) -> Result<Self> {
         use rustls::pki_types::pem::PemObject as _;
         let no_certificate = || Error::new(ErrorKind::Config, "the CA file holds no PEM certificate");
         let mut given_roots = Vec::new();
@@ -65,6 +66,17 @@ impl Connector {
         Ok(Self(Arc::new(Shared { tcp, proxies, given_roots, tls: OnceLock::new(), timeout })))
     }
 
+    /// A connector as in an environment with these variables.
+    #[cfg(test)]
+    pub(crate) fn behind(variables: &[(&str, &str)]) -> Self {
+        let value = |name: &str| {
+            variables.iter().find(|(given, _)| *given == name).map(|(_, value)| (*value).to_owned())
+        };
+        let (tls, timeout) = (OnceLock::new(), Duration::from_secs(5));
+        let (tcp, proxies) = (HttpConnector::new(), Some(Proxies::read(value)));
+        Self(Arc::new(Shared { tcp, proxies, given_roots: Vec::new(), tls, timeout }))
+    }
+
     /// The proxy that a call to `uri` goes through.
     pub(super) fn proxy_of(&self, uri: &Uri) -> Result<Option<&Proxy>, TransportError> {
         let Some(proxies) = &self.0.proxies else { return Ok(None) };
@@ -77,26 +89,49 @@ impl Connector {
     }
 
     async fn connect(&self, uri: &Uri) -> Result<Stream, TransportError> {
-        let is_tls = uri.scheme_str() == Some("https");
-        let Some(proxy) = self.proxy_of(uri)? else {
-            let io = self.tcp(uri.clone()).await.map_err(|why| failure(uri, None, &*why))?;
-            return Ok(Stream::new(if is_tls { self.secure(io, uri, uri).await? } else { io }, false));
-        };
-        let opened = self.tcp(proxy.uri.clone()).await.map_err(|why| failure(uri, Some(proxy), &*why))?;
-        let scheme = proxy.uri.scheme_str().unwrap_or_default();
-        let io = match scheme {
-            "socks4" | "socks4a" | "socks5" | "socks5h" => socks(opened, proxy, uri).await?,
-            "https" if is_tls => tunnel(self.secure(opened, &proxy.uri, uri).await?, proxy, uri).await?,
-            "https" => return Ok(Stream::new(self.secure(opened, &proxy.uri, uri).await?, true)),
-            _ if is_tls => tunnel(opened, proxy, uri).await?,
-            _ => return Ok(Stream::new(opened, true)),
-        };
-        Ok(Stream::new(if is_tls { self.secure(io, uri, uri).await? } else { io }, false))
+        if let Some(proxy) = self.proxy_of(uri)?.filter(|proxy| proxy.is_http())
+            && uri.scheme_str() != Some("https")
+        {
+            return Ok(Stream::new(self.to_proxy(proxy, uri).await?, true));
+        }
+        Ok(Stream::new(self.open(uri, uri).await?.io, false))
     }
 
-    async fn tcp(&self, uri: Uri) -> Result<BoxedIo, Box<dyn StdError>> {
+    /// Opens a connection to the host and port of `at`, over which `uri` is then asked for: with TLS for the host of `uri` where
+    /// its scheme says so. The proxy for `at` only passes bytes on, also those in plain text.
+    ///
+    /// Cancel safety: dropping the future gives the connection up.
+    pub(crate) async fn open(&self, at: &Uri, uri: &Uri) -> Result<Line, TransportError> {
+        let (io, end) = match self.proxy_of(at)? {
+            None => {
+                let (io, peer) = self.tcp(at.clone()).await.map_err(|why| failure(at, None, &*why))?;
+                (io, End::Peer(peer))
+            }
+            Some(proxy) => {
+                let opened = self.to_proxy(proxy, at).await?;
+                let io = if proxy.is_http() {
+                    tunnel(opened, proxy, at).await?
+                } else {
+                    socks(opened, proxy, at).await?
+                };
+                (io, End::Proxy(proxy.host().to_owned()))
+            }
+        };
+        let is_tls = uri.scheme_str() == Some("https");
+        Ok(Line { io: if is_tls { self.secure(io, uri, at).await? } else { io }, end })
+    }
+
+    /// Opens a connection to `proxy`, on the way to `uri`.
+    async fn to_proxy(&self, proxy: &Proxy, uri: &Uri) -> Result<BoxedIo, TransportError> {
+        let (io, _) = self.tcp(proxy.uri.clone()).await.map_err(|why| failure(uri, Some(proxy), &*why))?;
+        if proxy.uri.scheme_str() == Some("https") { self.secure(io, &proxy.uri, uri).await } else { Ok(io) }
+    }
+
+    async fn tcp(&self, uri: Uri) -> Result<(BoxedIo, SocketAddr), Box<dyn StdError>> {
         let mut tcp = self.0.tcp.clone();
-        Ok(boxed(tcp.call(uri).await?.into_inner()))
+        let stream = tcp.call(uri).await?.into_inner();
+        let peer = stream.peer_addr()?;
+        Ok((boxed(stream), peer))
     }
 
     /// Speaks TLS with `peer`, on the way to `uri`.
@@ -260,16 +295,30 @@ fn failure(uri: &Uri, proxy: Option<&Proxy>, why: &(dyn StdError + 'static)) -> 
     TransportError::new(phase, host_of(uri), through(proxy, &message))
 }
 
-trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+/// What an open connection leads to.
+pub(crate) enum End {
+    /// The host itself.
+    Peer(SocketAddr),
+    /// This proxy, which chose whom to connect to.
+    Proxy(String),
+}
+
+/// An open connection for one exchange.
+pub(crate) struct Line {
+    pub(crate) io: BoxedIo,
+    pub(crate) end: End,
+}
+
+pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
-type BoxedIo = Box<dyn Io>;
+pub(crate) type BoxedIo = Box<dyn Io>;
 
 fn boxed(io: impl Io + 'static) -> BoxedIo {
     Box::new(io)
 }
 
 /// An open connection.
-pub(super) struct Stream {
+pub(crate) struct Stream {
     io: TokioIo<BoxedIo>,
     /// A proxy reads the requests, so they name the host.
     is_forwarded: bool,

@@ -11,10 +11,15 @@ use tokio::time::Instant;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Each example, its arguments, and what it is to say.
-const EXAMPLES: [(&str, &[&str], &str); 8] = [
+const EXAMPLES: [(&str, &[&str], &str); 9] = [
     ("credentials", &[], "complete, the vault was asked 2 times"),
     ("deploy_test", &[], "the call ended as partial\nsubmitted once, 3 lookups"),
     ("deploy_test", &["sh", "examples/deploy.sh"], "some URLs still serve the old copy"),
+    (
+        "edge_check",
+        &[],
+        "/intro/1.mp4: absent: the node had no copy\nhttps://media.example.test/intro/2.mp4: stale: ",
+    ),
     ("progress", &[], "[####################] 6 of 6 URLs\npartial: 3 of 4"),
     ("queue_worker", &[], "complete: 1 events for 1 media\n0 messages are left in the queue"),
     ("receiver", &[], "complete, 1 event came in"),

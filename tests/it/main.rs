@@ -13,6 +13,7 @@ mod cli;
 mod crash;
 mod credentials;
 mod disk;
+mod edge;
 mod examples;
 mod fire;
 #[cfg(target_os = "linux")]

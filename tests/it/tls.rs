@@ -18,7 +18,7 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls").join(name)
 }
 
-fn acceptor(name: &str) -> TlsAcceptor {
+pub(crate) fn acceptor(name: &str) -> TlsAcceptor {
     let chain = CertificateDer::pem_file_iter(fixture(&format!("{name}.pem"))).unwrap();
     let chain = chain.map(Result::unwrap).collect();
     let key = PrivateKeyDer::from_pem_file(fixture(&format!("{name}.key"))).unwrap();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::duration;
+use super::edge::EdgeScript;
 use super::fault::FaultRule;
 use super::media::MediaScript;
 use super::services::{CredentialsUri, Filtering, Metadata, Pages, QueueScript, Quota, Sts};
@@ -78,6 +79,8 @@ pub struct Scenario {
     pub metadata: Metadata,
     /// The credentials service.
     pub credentials_uri: CredentialsUri,
+    /// The node of the CDN that serves playback URLs.
+    pub edge: EdgeScript,
     /// Ids for the first jobs.
     pub job_ids: Vec<String>,
     /// Jobs that exist from the first request on.
@@ -147,6 +150,7 @@ impl Default for Scenario {
             sts: Sts::default(),
             metadata: Metadata::default(),
             credentials_uri: CredentialsUri::default(),
+            edge: EdgeScript::default(),
             job_ids: Vec::new(),
             jobs: BTreeMap::new(),
             media: BTreeMap::new(),
@@ -202,6 +206,7 @@ impl Scenario {
             }
         }
         self.check_sizes()?;
+        self.edge.check(MAX_CLOCK_OFFSET)?;
         for (id, job) in &self.jobs {
             if !["Refresh", "Preload"].contains(&job.task_type.as_str()) {
                 return Err(format!(
@@ -324,6 +329,13 @@ impl Scenario {
         self
     }
 
+    /// Says how the node of the CDN behaves.
+    #[must_use]
+    pub fn with_edge(mut self, edge: EdgeScript) -> Self {
+        self.edge = edge;
+        self
+    }
+
     /// Sets the ids of the first jobs.
     #[must_use]
     pub fn with_job_ids<T: Into<String>>(mut self, ids: impl IntoIterator<Item = T>) -> Self {
@@ -422,6 +434,9 @@ mod tests {
             ("{\"rates\": {\"AssumeRole\": -1}}", &["rates.AssumeRole", "-1"]),
             ("{\"rates\": {\"AssumeRole\": 6e56}}", &["rates.AssumeRole"]),
             ("{\"clock_offset\": 9000000000000000}", &["clock_offset", "hundred years"]),
+            ("{\"edge\": {\"head_refused\": 200}}", &["edge.head_refused", "200"]),
+            ("{\"edge\": {\"clock_offset\": 9000000000000000}}", &["edge.clock_offset", "hundred years"]),
+            ("{\"edge\": {\"stale\": true}}", &["stale", "kept"]),
             ("{\"job_delay\": \"9000000000h\"}", &["ten years", "line 1"]),
             ("{\"urls_per_media\": 1000001}", &["urls_per_media", "1000000"]),
             ("{\"media\": {\"m\": {\"url_count\": 1000001}}}", &["media.m.url_count"]),

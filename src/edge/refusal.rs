@@ -1,0 +1,59 @@
+//! Why a node does not give a file, and which option helps.
+
+use http::{HeaderMap, StatusCode, header};
+
+use crate::client::quoted;
+use crate::ids::masked_address;
+
+/// What an answer without the file means; `hidden` is as in [`quoted`].
+pub(super) fn reason(
+    status: StatusCode,
+    headers: &HeaderMap,
+    is_signed: bool,
+    hidden: &impl Fn(&str) -> Option<String>,
+) -> String {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    // What follows an equals sign may be the hash that the node expects.
+    let word = text("X-Tengine-Error").or_else(|| text("X-Tengine-Bf-Error"));
+    let word = word.map(|word| quoted(word.split('=').next().unwrap_or_default(), hidden));
+    let code = status.as_u16();
+    let says = word.as_ref().map_or_else(String::new, |word| format!(", saying \"{word}\""));
+    if status.is_redirection() {
+        let to =
+            text(header::LOCATION.as_str()).map(|to| format!(" to {}", quoted(&masked_address(to), hidden)));
+        return format!("the node redirects{}, which is not followed", to.unwrap_or_default());
+    }
+    let known = word.unwrap_or_default().to_ascii_lowercase();
+    if code == 403 {
+        return if known.contains("req auth") && is_signed {
+            format!(
+                "the node refused the signature of the URL{says}: is it the key of this domain, and is its URL authentication of \
+                 type A?"
+            )
+        } else if known.contains("req auth") {
+            format!("the node wants signed URLs{says}: give the domain's key with `--edge-auth-key-file`")
+        } else if known.contains("referer") {
+            format!("the node wants another Referer{says}: give one with `--edge-header 'Referer: URL'`")
+        } else if known.contains("ua acl") {
+            format!(
+                "the node wants another User-Agent{says}: give one with `--edge-header 'User-Agent: TEXT'`"
+            )
+        } else if known.contains("ip acl") {
+            format!("the node refuses the address of this machine{says}")
+        } else if known.contains("non-existent domain") {
+            format!("the node does not know the domain{says}: is it a node of this CDN?")
+        } else if says.is_empty() {
+            "the node answers 403 and does not say why: where the domain signs its URLs `--edge-auth-key-file` helps, where it has \
+             rules on Referer `--edge-header`"
+                .to_owned()
+        } else {
+            format!("the node answers 403{says}")
+        };
+    }
+    match code {
+        404 | 410 => format!("the node answers {code}: the file is not there{says}"),
+        429 => format!("the node answers 429, too many requests{says}"),
+        500..=599 => format!("the node answers {code}: it, or the origin behind it, is in trouble{says}"),
+        _ => format!("the node answers {code}{says}"),
+    }
+}
