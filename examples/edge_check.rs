@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use vod_refresh::emulator::{EdgeScript, Emulator, Scenario};
-use vod_refresh::{Credential, EdgeCheck, EdgeOptions, EdgeUrl, MediaId, RefreshRequest, Refresher};
+use vod_refresh::{Credential, EdgeCheck, EdgeOptions, MediaId, RefreshRequest, Refresher};
 use vod_refresh::{StaticCredentials, TaskType, VodClient};
 
 #[tokio::main(flavor = "current_thread")]
@@ -27,20 +27,18 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .with_endpoint(format!("http://{address}"))
         .build()?;
 
-    let request = RefreshRequest::new(TaskType::Refresh, [MediaId::new("intro")?]);
-    let report = Refresher::new(client).refresh(&request).await?;
-    println!("the service says: {}", report.outcome.as_str());
-
     // Without `nodes` it asks the node that DNS gives, as a viewer here would.
     let mut options = EdgeOptions::default();
     options.nodes = vec![format!("http://{address}").parse()?];
-    let check = EdgeCheck::new(options)?;
-    let tasks = report.media.iter().flat_map(|media| &media.tasks);
-    let urls: Vec<_> =
-        tasks.filter_map(|task| Some(EdgeUrl::new(task.url.clone()?, report.started_at))).collect();
-    for (url, answers) in urls.iter().zip(check.check(&urls).await) {
-        for answer in answers {
-            println!("{}: {}: {}", url.url, answer.verdict.as_str(), answer.reason);
+    let check = EdgeCheck::new(options)?.with_clock(client.service_clock());
+    let request = RefreshRequest::new(TaskType::Refresh, [MediaId::new("intro")?]);
+    let report = Refresher::new(client).with_edge_check(check).refresh(&request).await?;
+
+    println!("every task is Complete, and the verdict is {}", report.outcome.as_str());
+    for task in report.media.iter().flat_map(|media| &media.tasks) {
+        for answer in &task.edge {
+            let url = task.url.as_deref().unwrap_or_default();
+            println!("{url}: {}: {}", answer.verdict.as_str(), answer.reason);
         }
     }
     stop.cancel();

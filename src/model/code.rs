@@ -31,3 +31,5 @@ pub const URL_NOT_MATCHED: &str = "UrlNotMatched";
 pub const TASK_FAILED: &str = "TaskFailed";
 /// The service has forgotten it: it keeps its history for three days.
 pub const FORGOTTEN: &str = "Forgotten";
+/// A node of the CDN serves a copy that is older than the submission.
+pub const STALE_AT_EDGE: &str = "StaleAtEdge";

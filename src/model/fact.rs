@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::edge::EdgeAnswer;
 use crate::error::{Error, ErrorKind};
 use crate::event::MediaRefreshEvent;
 use crate::ids::{JobId, MediaId, RequestId, TaskId};
@@ -115,6 +116,8 @@ pub enum Fact {
     ListingRefused,
     /// The service refuses to tell of this task.
     TaskRefused { task: TaskId, fault: Fault },
+    /// Nodes of the CDN were asked for a URL of this task.
+    EdgeChecked { task: TaskId, url: String, answers: Vec<EdgeAnswer> },
 }
 
 #[cfg(test)]

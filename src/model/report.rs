@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::edge::EdgeAnswer;
 use crate::error::{Error, ErrorKind};
 use crate::event::Source;
 use crate::ids::{JobId, MediaId, RequestId, RunId, TaskId};
@@ -402,6 +403,9 @@ pub struct TaskReport {
     pub ended_at: Option<DateTime<Utc>>,
     /// Why it failed.
     pub description: Option<String>,
+    /// What nodes of the CDN answered, one entry for each that was asked; empty unless an [`EdgeCheck`](crate::EdgeCheck) was made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edge: Vec<EdgeAnswer>,
 }
 
 /// An error in a report.

@@ -6,6 +6,7 @@
 
 mod call_log;
 mod calls;
+mod edge;
 mod ending;
 mod event_loop;
 mod report;

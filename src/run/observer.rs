@@ -169,6 +169,13 @@ pub enum Notice {
         /// Why it failed.
         error: Option<ReportedError>,
     },
+    /// Everything has its verdict, and nodes of the CDN are asked for what is complete.
+    CheckingEdge {
+        /// URLs that are asked for.
+        urls: u64,
+        /// URLs of which these are a sample.
+        of: u64,
+    },
     /// A call failed and will be repeated.
     Retrying {
         /// The action.

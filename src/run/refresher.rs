@@ -9,6 +9,7 @@ use super::driver;
 use super::handle::{self, Run, Steps};
 use super::observer::{Observer, Silent};
 use super::setup::Setup;
+use crate::edge::EdgeCheck;
 #[cfg(doc)]
 use crate::error::ErrorKind;
 use crate::error::Result;
@@ -70,6 +71,7 @@ impl Refresher {
             inbox: None,
             observer: Arc::new(Silent),
             stop: CancellationToken::new(),
+            edge: None,
             journal: None,
             settings: serde_json::Value::Null,
         })
@@ -102,6 +104,15 @@ impl Refresher {
     #[must_use]
     pub fn with_stop(mut self, stop: CancellationToken) -> Self {
         self.0.stop = stop;
+        self
+    }
+
+    /// Asks nodes of the CDN for the URLs of what is complete, once the run has come to its end, and whether what they serve was
+    /// stored after the submission. An old copy makes its media failed with the code
+    /// [`STALE_AT_EDGE`](crate::run::code::STALE_AT_EDGE); whatever is not certain changes nothing. One node is one node.
+    #[must_use]
+    pub fn with_edge_check(mut self, check: EdgeCheck) -> Self {
+        self.0.edge = Some(check);
         self
     }
 

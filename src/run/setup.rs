@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::observer::Observer;
+use crate::edge::EdgeCheck;
 use crate::event::Inbox;
 use crate::journal::Journal;
 use crate::model::RunOptions;
@@ -18,6 +19,8 @@ pub(super) struct Setup {
     pub(super) inbox: Option<Inbox>,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) stop: CancellationToken,
+    /// Asks nodes of the CDN for what is complete.
+    pub(super) edge: Option<EdgeCheck>,
     pub(super) journal: Option<Journal>,
     /// What the caller wants back on resume.
     pub(super) settings: serde_json::Value,

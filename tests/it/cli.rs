@@ -12,6 +12,7 @@ mod shell;
 
 mod credentials;
 mod door;
+mod edge;
 mod events;
 mod exit_codes;
 mod given;

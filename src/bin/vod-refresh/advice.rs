@@ -40,6 +40,12 @@ const BY_CODE: &[(&[&str], &str, &str)] = &[
         "look at the URLs themselves, or send these media again",
         "The service has forgotten them. Send the media again.",
     ),
+    (
+        &["staleatedge"],
+        NO_HINT,
+        "A node still serves the old file although the CDN calls it done. Look again in some minutes; if it stays so, send \
+         it again, or ask the vendor's support.",
+    ),
     (&["tasknotfound"], NO_HINT, "The CDN never showed these tasks. Send the media again."),
     (&["jobnotfound"], NO_HINT, "No lookup showed this job. Check the job id, the region and the account."),
     (&["urlnotshown"], NO_HINT, "The CDN never showed some of these URLs. Send the media again."),
@@ -156,6 +162,10 @@ pub(crate) fn for_url(error: Option<&ReportedError>, cause: &str) -> &'static st
     match code.as_str() {
         code if code.starts_with("invaliddomain") || code == "illegaloperation" => {
             "Check the domain: it must be online and belong to this account's VOD."
+        }
+        "staleatedge" => {
+            "A node still serves the old file although the CDN calls it done. Look again in some minutes; if it stays so, \
+             send it again, or ask the vendor's support."
         }
         code if code.starts_with("invalidobject") => "Correct the URL, then send it again.",
         code if code.starts_with("quota") => {

@@ -19,18 +19,22 @@ const MAX_FILE: u64 = 4 * 1024;
 /// The keys from the file that was given, else from the environment; none if there is neither.
 pub(crate) fn callback_keys(args: &KeyArgs, environment: &Environment) -> Result<Vec<SecretString>> {
     if let Some(path) = &args.callback_auth_key_file {
-        let name = shown(path);
-        let text = read(path).map_err(|why| {
-            Error::new(ErrorKind::Config, format!("cannot read the callback key file {name}"))
-                .with_source(why)
-        })?;
-        warn_if_shared(path, &name, &environment.printer);
-        return keys(text.lines(), &format!("the callback key file {name}"));
+        return key_file(path, "callback key file", &environment.printer);
     }
     match environment.variable(variable::CALLBACK_KEY) {
         Some(text) => keys(text.split(','), variable::CALLBACK_KEY),
         None => Ok(Vec::new()),
     }
+}
+
+/// The keys in the file at `path`, which is a `what`.
+pub(crate) fn key_file(path: &Path, what: &str, printer: &Printer) -> Result<Vec<SecretString>> {
+    let name = shown(path);
+    let text = read(path).map_err(|why| {
+        Error::new(ErrorKind::Config, format!("cannot read the {what} {name}")).with_source(why)
+    })?;
+    warn_if_shared(path, &name, printer);
+    keys(text.lines(), &format!("the {what} {name}"))
 }
 
 fn read(path: &Path) -> std::io::Result<String> {

@@ -9,12 +9,12 @@ use vod_refresh::auth::callback::CallbackVerifier;
 use vod_refresh::net::{HttpOptions, HttpTransport};
 use vod_refresh::smq::QueueClient;
 use vod_refresh::{
-    CredentialOptions, DefaultCredentials, Error, ErrorKind, EventReceiver, Inbox, Listener, QueueConsumer,
-    QueueListener, VodClient,
+    CredentialOptions, DefaultCredentials, EdgeCheck, EdgeOptions, Error, ErrorKind, EventReceiver, Inbox,
+    Listener, QueueConsumer, QueueListener, VodClient,
 };
 
-use crate::args::shared::{ConnectionArgs, EventArgs, Version};
-use crate::callback_keys::callback_keys;
+use crate::args::shared::{ConnectionArgs, EdgeArgs, EventArgs, Version};
+use crate::callback_keys::{callback_keys, key_file};
 use crate::environment::{Environment, variable};
 use crate::exit::{Failure, Result};
 use crate::files::shown;
@@ -82,6 +82,30 @@ pub(crate) fn queue_client(
         .with_plain_http_allowed(connection.allow_http)
         .with_http_options(http_options(connection, environment)?);
     Ok(builder.build()?)
+}
+
+/// What asks nodes of the CDN, if a run is to do so.
+pub(crate) fn edge_check(
+    args: &EdgeArgs,
+    connection: &ConnectionArgs,
+    client: &VodClient,
+    environment: &Environment,
+) -> Result<Option<EdgeCheck>> {
+    if !args.verify_edge {
+        return Ok(None);
+    }
+    let http = http_options(connection, environment)?;
+    let mut options = EdgeOptions::default();
+    options.nodes.clone_from(&args.edge_node);
+    options.headers.extend(args.edge_header.iter().cloned());
+    options.extra_roots = http.extra_roots;
+    options.proxy_from_environment = http.proxy_from_environment;
+    options.sample = args.edge_sample.map_or(options.sample, |sample| sample as usize);
+    if let Some(path) = &args.edge_auth_key_file {
+        options.auth_key =
+            key_file(path, "URL authentication key file", &environment.printer)?.into_iter().next();
+    }
+    Ok(Some(EdgeCheck::new(options)?.with_clock(client.service_clock())))
 }
 
 /// Certificates and proxies.

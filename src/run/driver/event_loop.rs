@@ -49,6 +49,7 @@ impl Driver<'_> {
         }
         let end = self.drive().await;
         let end = self.wind_down(end).await;
+        self.check_edge(&end).await;
         Ok(self.report(end).await)
     }
 

@@ -35,15 +35,18 @@ impl StoredRun {
 pub(super) struct Entries {
     /// The media; in a run of URLs, each URL as one.
     pub(super) media: Vec<MediaReport>,
-    urls: Option<Vec<UrlReport>>,
+    pub(super) urls: Option<Vec<UrlReport>>,
 }
 
 impl Entries {
     pub(super) fn of(ledger: &Ledger, started_at: DateTime<Utc>) -> Self {
         if !ledger.is_of_urls() {
-            return Self { media: ledger.media_reports(started_at), urls: None };
+            let mut media = ledger.media_reports(started_at);
+            media.iter_mut().for_each(|entry| ledger.tell_of_edge(entry));
+            return Self { media, urls: None };
         }
-        let urls = ledger.url_reports(started_at);
+        let mut urls = ledger.url_reports(started_at);
+        urls.iter_mut().for_each(|entry| ledger.tell_of_edge_of_url(entry));
         Self { media: urls.iter().map(UrlReport::as_media).collect(), urls: Some(urls) }
     }
 }

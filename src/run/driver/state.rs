@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::call_log::CallLog;
 use super::run_journal::RunJournal;
+use crate::edge::EdgeCheck;
 use crate::error::{Error, Result};
 use crate::event::{Inbox, InboxMessage, Subscription};
 use crate::ids::{JobId, TaskId};
@@ -24,6 +25,7 @@ pub(super) struct Driver<'a> {
     pub(super) observer: &'a dyn Observer,
     pub(super) stop: &'a CancellationToken,
     pub(super) client: VodClient,
+    pub(super) edge: Option<EdgeCheck>,
     pub(super) record: RunRecord,
     pub(super) ledger: Ledger,
     pub(super) journal: RunJournal,
@@ -99,6 +101,7 @@ impl<'a> Driver<'a> {
             options: &setup.options,
             observer: &*setup.observer,
             stop: &setup.stop,
+            edge: setup.edge.clone(),
             client: setup.client.watched(soft_stop.clone(), call_log.clone()),
             record,
             ledger,

@@ -47,7 +47,8 @@ impl Ledger {
             | Fact::Unshown { .. }
             | Fact::NotShown { .. }
             | Fact::JobClosed { .. }
-            | Fact::TaskRefused { .. } => true,
+            | Fact::TaskRefused { .. }
+            | Fact::EdgeChecked { .. } => true,
         }
     }
 

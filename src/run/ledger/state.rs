@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 
+use super::named::UrlKey;
 use super::pending_events::PendingEvents;
 use super::rows::{BatchEntry, BatchState, JobEntry, MediaEntry, TaskEntry, Unclear, UnknownWords};
 use super::settings::Settings;
 use super::task_table::{TaskIndex, TaskTable};
 use super::work::{Slots, Work};
+use crate::edge::EdgeAnswer;
 use crate::event::{Claim, MediaRefreshEvent};
-use crate::ids::{JobId, MediaId};
+use crate::ids::{JobId, MediaId, TaskId};
 use crate::model::{Fact, Moment, WaitRequest};
 use crate::run::batch::{Batch, UrlBatch};
 use crate::run::observer::{Notice, Progress};
@@ -52,6 +54,8 @@ pub struct Ledger {
     pub(super) is_fresh: bool,
     /// When the newest task became known.
     pub(super) last_known: Moment,
+    /// What nodes of the CDN answered for a URL of a task.
+    pub(super) edge: HashMap<(TaskId, UrlKey), Vec<EdgeAnswer>>,
     pub(super) progress: Progress,
     pub(super) events: EventCounts,
     pub(super) notices: Vec<Notice>,
@@ -140,6 +144,7 @@ impl Ledger {
             unknown_words: UnknownWords::default(),
             is_fresh: false,
             last_known: Moment::START,
+            edge: HashMap::new(),
             progress: Progress::default(),
             events: EventCounts::default(),
             notices: Vec::new(),
@@ -186,6 +191,9 @@ impl Ledger {
                 planner.refused(now, &tasks);
             }
             Fact::TaskRefused { task, fault } => self.task_refused(now, &task, fault),
+            Fact::EdgeChecked { task, url, answers } => {
+                self.edge.insert((task, UrlKey::of(&url)), answers);
+            }
         }
     }
 

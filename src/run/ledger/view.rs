@@ -92,6 +92,7 @@ impl Ledger {
                 unfinished_at: task.unfinished_at.map(time),
                 ended_at: task.ended_at.filter(|_| row.status.is_final()).map(time),
                 description: row.description.as_deref().map(str::to_owned).or_else(|| error.clone()),
+                edge: Vec::new(),
             })
             .collect();
         if !rows.is_empty() {
@@ -119,6 +120,7 @@ impl Ledger {
             unfinished_at: task.unfinished_at.map(time),
             ended_at: error.as_ref().and(task.ended_at).map(time),
             description: error,
+            edge: Vec::new(),
         }
     }
 }

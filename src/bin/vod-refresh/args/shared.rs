@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
+use http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
-use vod_refresh::{LookupAfter, RunOptions};
+use vod_refresh::{EdgeNode, LookupAfter, RunOptions};
 
-use super::values::{absolute_path, callback_url, event_address, text};
+use super::values::{absolute_path, callback_url, event_address, header, text};
 use crate::duration;
 use crate::exit::ExitCode;
 
@@ -23,6 +24,52 @@ pub(crate) struct RunArgs {
     pub(crate) connection: ConnectionArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) edge: EdgeArgs,
+}
+
+/// Whether nodes of the CDN serve the new files.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Edge")]
+pub(crate) struct EdgeArgs {
+    /// Once all is complete, ask a node of the CDN for the URLs, and whether what it serves was stored after the submission; an
+    /// old copy makes its media failed. One node is one node [default: don't ask]
+    #[arg(long)]
+    pub(crate) verify_edge: bool,
+    /// Ask this node, as `203.0.113.7` or `203.0.113.7:443`; may be given again [default: the one that DNS gives here]
+    #[arg(long, value_name = "IP[:PORT]", requires = "verify_edge")]
+    pub(crate) edge_node: Vec<EdgeNode>,
+    /// Send this header to the nodes, as `Referer: https://www.example.com/`; may be given again [default: none]
+    #[arg(long, value_name = "NAME:VALUE", requires = "verify_edge", value_parser = header)]
+    pub(crate) edge_header: Vec<(HeaderName, HeaderValue)>,
+    /// Sign the URLs with the key in this file, as the CDN's URL authentication of type A wants it [default: unsigned]
+    #[arg(long, value_name = "FILE", requires = "verify_edge")]
+    pub(crate) edge_auth_key_file: Option<PathBuf>,
+    /// Ask for so many URLs at most, spread over all of them [default: 200]
+    #[arg(long, value_name = "N", requires = "verify_edge", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) edge_sample: Option<u32>,
+}
+
+impl EdgeArgs {
+    /// The options as words, for a command that carries a run on. Headers other than the usual one may be secret.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        if !self.verify_edge {
+            return Vec::new();
+        }
+        let mut words = vec!["--verify-edge".to_owned()];
+        let mut put = |option: &str, value: String| words.extend([option.to_owned(), value]);
+        self.edge_node.iter().for_each(|node| put("--edge-node", node.to_string()));
+        for (name, value) in self.edge_header.iter().filter(|(name, _)| name == http::header::REFERER) {
+            put("--edge-header", format!("{name}:{}", value.to_str().unwrap_or_default()));
+        }
+        if let Some(path) = &self.edge_auth_key_file {
+            put("--edge-auth-key-file", path.display().to_string());
+        }
+        if let Some(sample) = self.edge_sample {
+            put("--edge-sample", sample.to_string());
+        }
+        words
+    }
 }
 
 /// Where events come in, and who may send them. The journal keeps these options: they must hold no secret.

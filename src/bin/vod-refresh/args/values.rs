@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
+use http::{HeaderName, HeaderValue};
 use vod_refresh::ids::is_masked_address;
 use vod_refresh::smq::QueueUrl;
 
@@ -94,6 +95,13 @@ pub(super) fn event_address(text: &str) -> Result<SocketAddr, String> {
         address.set_ip(Ipv6Addr::UNSPECIFIED.into());
     }
     Ok(address)
+}
+
+/// A header of a request.
+pub(super) fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, value) = text.split_once(':').ok_or("it is not of the form NAME:VALUE")?;
+    let name = name.trim().parse().map_err(|_| "its name is none that a header can have")?;
+    Ok((name, value.trim().parse().map_err(|_| "its value is none that a header can have")?))
 }
 
 #[cfg(test)]

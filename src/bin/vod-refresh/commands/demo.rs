@@ -66,7 +66,7 @@ fn command_line(address: SocketAddr, form: Form) -> String {
     // What happens here is no run of anybody's, so no journal keeps it.
     format!(
         "vod-refresh refresh {} --endpoint http://{address} --callback-listen 127.0.0.1:0 --timeout 1m --no-journal \
-         --output {}",
+         --verify-edge --edge-node http://{address} --output {}",
         MEDIA.join(" "),
         form.as_ref().map_or("text", |form| form.get_name())
     )

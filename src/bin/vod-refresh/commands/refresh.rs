@@ -111,7 +111,7 @@ async fn plan<'a>(
     environment: &Environment,
 ) -> Result<Plan<'a>> {
     let journal = JournalHandle::for_new_run(journal, environment).await?;
-    let repeated = settings.not_kept();
+    let repeated = settings.not_kept().into_iter().chain(args.edge.arguments()).collect();
     Ok(Plan { options, settings, journal, repeated, args })
 }
 

@@ -65,7 +65,11 @@ pub(crate) async fn run(task: Task, plan: Plan<'_>, environment: &Environment) -
         }
     };
     let is_new = stored_timeout.is_none();
-    let refresher = plan.refresher(client, sources.as_ref(), &display, &signals);
+    let edge = setup::edge_check(&plan.args.edge, &plan.settings.connection, &client, environment)?;
+    let mut refresher = plan.refresher(client, sources.as_ref(), &display, &signals);
+    if let Some(edge) = edge {
+        refresher = refresher.with_edge_check(edge);
+    }
     let result = tokio::select! {
         result = perform(&refresher, task) => result,
         () = display.show() => unreachable!("life is shown for ever"),

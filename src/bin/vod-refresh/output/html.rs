@@ -43,6 +43,7 @@ pub(crate) fn render(view: &ReportView<'_>, next: Option<&NextCommand>) -> Strin
         ("calls", "Calls", tables::calls(&report.summary)),
         ("media", "Media", tables::media(view)),
         ("urls", "URLs", tables::urls(view)),
+        ("edge", "At the edge", tables::edge(view)),
     ];
     let shown = || sections.iter().filter(|(_, _, section)| !section.is_empty());
     let rank = rank(report.outcome);

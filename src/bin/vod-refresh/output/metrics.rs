@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
+use vod_refresh::EdgeVerdict;
 use vod_refresh::run::MediaState;
 use vod_refresh::vod::TaskStatus;
 
@@ -42,6 +43,18 @@ pub(crate) fn render(view: &ReportView<'_>) -> String {
     file.series("media", "Media of the run by state.", "state", states);
     let help = "CDN tasks of the run, a URL each, by the service's status.";
     file.series("tasks", help, "status", by_status(view));
+    let verdicts = [EdgeVerdict::Fresh, EdgeVerdict::Stale, EdgeVerdict::Absent, EdgeVerdict::Unknown];
+    let answers = || view.tasks().flat_map(|task| &task.report.edge);
+    if answers().next().is_some() {
+        let count = |verdict| answers().filter(|answer| answer.verdict == verdict).count() as u64;
+        let help = "Answers of CDN nodes, by what they say of their copy.";
+        file.series(
+            "edge_answers",
+            help,
+            "verdict",
+            verdicts.map(|verdict| (verdict.as_str(), count(verdict))),
+        );
+    }
     let help = "From a media's submission until its tasks were named.";
     let millis = view.media.iter().filter_map(MediaView::accepted_after);
     file.histogram("media_accept_duration_seconds", help, millis.collect());

@@ -6,10 +6,10 @@
 use chrono::{DateTime, Utc};
 use vod_refresh::run::{MediaReport, MediaState, Report, ReportedError, Summary, TaskReport};
 use vod_refresh::vod::TaskStatus;
-use vod_refresh::{Outcome, TaskType};
+use vod_refresh::{EdgeVerdict, Outcome, TaskType};
 
 use crate::advice;
-use crate::formatting::count;
+use crate::formatting::{count, escape_control};
 
 /// How a media or a task ended. The order is that in which people want to see them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -173,6 +173,20 @@ pub(crate) fn error_of_run(report: &Report) -> Option<&ReportedError> {
         errors.chain(report.urls.iter().map(|url| &url.error)).find_map(Option::as_ref)
     };
     report.error.as_ref().or_else(|| nothing_done.then(of_media).flatten())
+}
+
+/// Returns what nodes of the CDN said, in one line, if they were asked.
+pub(crate) fn edge_line(view: &ReportView<'_>) -> Option<String> {
+    let answers = || view.tasks().flat_map(|task| &task.report.edge);
+    let count_of = |verdict| (answers().filter(|answer| answer.verdict == verdict).count() as u64, verdict);
+    let all =
+        [EdgeVerdict::Fresh, EdgeVerdict::Stale, EdgeVerdict::Absent, EdgeVerdict::Unknown].map(count_of);
+    let said: Vec<String> =
+        all.iter().filter(|(n, _)| *n > 0).map(|(n, verdict)| format!("{n} {}", verdict.as_str())).collect();
+    let why = answers().find(|answer| answer.verdict == EdgeVerdict::Unknown);
+    let why = why.map(|answer| format!("; first unknown: {}", escape_control(&answer.reason)));
+    (!said.is_empty())
+        .then(|| format!("edge: {}; one node is one node{}", said.join(", "), why.unwrap_or_default()))
 }
 
 /// Returns the whole run in one line.

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::report_view::{MediaView, Rank, ReportView, TaskView, error_of_run, summary_line};
+use super::report_view::{MediaView, Rank, ReportView, TaskView, edge_line, error_of_run, summary_line};
 use super::table::{line, line_width, widths, wrap};
 use crate::formatting::{count, escape_control};
 
@@ -56,6 +56,7 @@ pub(crate) fn render(view: &ReportView<'_>, style: Style) -> String {
             lines.push(format!("{} {what} (not shown)", count(n as u64, "URL")));
         }
     }
+    lines.extend(edge_line(view));
     lines.push(summary_line(view.report));
     for line in lines.iter().flat_map(|line| wrap(line, style.width.unwrap_or(u16::MAX))) {
         text.push_str(&line);

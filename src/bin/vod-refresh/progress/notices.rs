@@ -187,6 +187,10 @@ fn text(notice: &Notice, noun: &str) -> Option<String> {
         Notice::OutcomeLearned { job_id, media } => {
             format!("an event tells that {} went out as job {job_id}", count(*media, "media"))
         }
+        Notice::CheckingEdge { urls, of } if urls == of => {
+            format!("asking the edge for {}", count(*urls, "URL"))
+        }
+        Notice::CheckingEdge { urls, of } => format!("asking the edge for {urls} of {}", count(*of, "URL")),
         Notice::NoEvent { job_id, media } => {
             format!("no event came for {} of job {job_id}; looking it up", count(*media, "media"))
         }

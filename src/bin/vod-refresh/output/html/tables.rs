@@ -5,10 +5,11 @@ use std::fmt::Display;
 
 use chrono::{DateTime, Utc};
 use vod_refresh::run::Summary;
+use vod_refresh::{EdgeAnswer, EdgeVerdict};
 
 use super::super::markup::{escape, escape_start};
-use super::super::report_view::{MediaView, Rank, ReportView, TaskView};
-use super::format::{after, class, counted, entries, grouped, seconds, share, signed};
+use super::super::report_view::{MediaView, Rank, ReportView, TaskView, edge_line};
+use super::format::{after, class, counted, entries, grouped, seconds, share, signed, time};
 
 /// Longer tables begin folded.
 const UNFOLDED: usize = 50;
@@ -115,6 +116,38 @@ fn url_row(task: &TaskView<'_>, start: DateTime<Utc>) -> String {
         number(after(task.report.ended_at, start)),
         number(task.seconds().map_or_else(|| "–".to_owned(), seconds)),
         escape(task.report.task_id.as_str())
+    )
+}
+
+pub(super) fn edge(view: &ReportView<'_>) -> String {
+    let mut answers: Vec<_> =
+        view.tasks().flat_map(|task| task.report.edge.iter().map(move |answer| (task, answer))).collect();
+    let Some(sums) = edge_line(view) else { return String::new() };
+    answers.sort_by_key(|(_, answer)| answer.verdict != EdgeVerdict::Stale);
+    let (rows, rest) = cut(answers.len(), answers.iter().map(|(task, answer)| edge_row(task, answer)));
+    format!(
+        include_str!("edge.html"),
+        sums = escape(&sums),
+        open = open(answers.len()),
+        count = counted(answers.len() as u64, "answer", "answers"),
+        rows = rows,
+        rest = rest
+    )
+}
+
+fn edge_row(task: &TaskView<'_>, answer: &EdgeAnswer) -> String {
+    let rank = match answer.verdict {
+        EdgeVerdict::Stale => Rank::Failed,
+        EdgeVerdict::Fresh | EdgeVerdict::Absent => Rank::Complete,
+        _ => Rank::Unfinished,
+    };
+    format!(
+        "<tr><td class=\"url\">{}</td><td class=\"id\">{}</td>{}<td>{}</td><td>{}</td></tr>\n",
+        escape_start(task.report.url.as_deref().unwrap_or_default(), 300),
+        escape_start(&answer.node, 200),
+        state(rank, answer.verdict.as_str()),
+        answer.saved_at.map_or_else(|| "–".to_owned(), time),
+        escape_start(&answer.reason, 300),
     )
 }
 
