@@ -32,12 +32,13 @@ esac
 
 arguments=()
 for name in from-file formats definitions stream-type result-type slice-count extend queue lookup-after outcome-wait poll-interval \
-  timeout timeout-exit-code max-rps region endpoint task-endpoint signature-version profile journal keep report report-html \
+  timeout timeout-exit-code max-rps region endpoint task-endpoint signature-version profile journal keep edge-node edge-header \
+  edge-auth-key-file edge-sample report report-html \
   report-junit metrics-file; do
   value=$(input "$name")
   [ -z "$value" ] || arguments+=("--$name=$value")
 done
-for name in no-wait no-resubmit fail-fast check-quota; do
+for name in no-wait no-resubmit fail-fast check-quota verify-edge; do
   case "$(input "$name" | tr 'A-Z' 'a-z')" in
     true) arguments+=("--$name") ;;
     false | "") ;;

@@ -72,7 +72,10 @@ fn refresh(soak: &Arc<Soak>, epoch: &Epoch, home: &Home, lot: &mut Lot, is_cut: 
         let hint: Vec<&str> = hint.iter().map(String::as_str).collect();
         // The journal is named by the hint as well.
         let mut command = home.command(&hint);
-        command.args(["--timeout", &timeout, "--output", "json"]);
+        command.args(["--output", "json"]);
+        if !hint.contains(&"--timeout") {
+            command.args(["--timeout", &timeout]);
+        }
         if !hint.contains(&"--endpoint") {
             command.args(["--endpoint", &soak.front.url()]);
         }

@@ -105,6 +105,16 @@ async fn work(settings: Settings) {
             if let Err(error) = journal.prune(before).await {
                 say(&Word::NotPruned(error.to_string()));
             }
+            // Unfinished runs are kept for three days more, since they can be resumed. Here these pass as well.
+            let path = settings.journal.clone();
+            let forget = move || -> Option<usize> {
+                let connection = rusqlite::Connection::open(path).ok()?;
+                connection.execute_batch("PRAGMA foreign_keys = ON").ok()?;
+                let before = before.format("%Y-%m-%dT%H:%M:%SZ").to_string();
+                connection.execute("DELETE FROM run WHERE started_at < ?1", [before]).ok()
+            };
+            // Where somebody holds a lock, the next time will do.
+            let _ = tokio::task::spawn_blocking(forget).await;
         }
     });
     let (send, mut orders) = tokio::sync::mpsc::unbounded_channel();
