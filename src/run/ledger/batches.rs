@@ -50,8 +50,8 @@ impl Ledger {
                 let fault = entry.fault.clone().unwrap_or_else(|| outcome_unknown("no answer came"));
                 return Work::Apply(Fact::NotSubmitted { batch: number, fault });
             }
-            if let Some(task_type) = self.settings.task_type {
-                let media = entry.batch.count();
+            let media = entry.batch.count();
+            if let Some(task_type) = self.task_type_of(number) {
                 self.notices.push(Notice::Resubmitting { media, task_type });
             }
         }
@@ -96,7 +96,7 @@ impl Ledger {
         for media in self.media_of(number) {
             let id = self.media[media as usize].id.clone();
             let listed = |list: &[String]| list.iter().any(|text| text == id.as_str());
-            self.progress.submitted += 1;
+            self.progress.submitted += self.media[media as usize].weight();
             if listed(not_found) {
                 missing += 1;
                 let error = ReportedError::new(code::NOT_EXISTING, "the service does not know this media");

@@ -50,6 +50,10 @@ impl Tally {
                 (self.task_type, self.batches, self.jobs) = (*task_type, *batches, *jobs);
                 self.is_of_urls = *urls > 0;
             }
+            Notice::PreloadBegun { batches, .. } => {
+                self.task_type = Some(TaskType::Preload);
+                self.batches += batches;
+            }
             Notice::Submitted { .. }
             | Notice::UrlsSubmitted { .. }
             | Notice::OutcomeLearned { .. }
