@@ -27,7 +27,7 @@ pub struct RefreshRequest {
     /// its password and its query, which may hold a token; batches that such a run still has to send go without it.
     #[serde(serialize_with = "without_secrets")]
     pub callback_url: Option<String>,
-    /// Preload afterwards what ended complete, in the same run.
+    /// Preload afterwards what ended complete, in the same run. Not written where it is `false`, as before version 0.2.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub then_preload: bool,
 }

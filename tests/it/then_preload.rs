@@ -55,7 +55,7 @@ async fn run(bed: &Bed, request: &RefreshRequest) -> Report {
 
 #[tokio::test(start_paused = true)]
 async fn media_are_refreshed_and_then_preloaded_in_one_run_and_report() {
-    for bed in [Bed::new(quick()), Bed::new(quick()).with_events()] {
+    for (bed, events) in [(Bed::new(quick()), 0), (Bed::new(quick()).with_events(), 4)] {
         let report = run(&bed, &both(["m1", "m2"])).await;
         assert_eq!(
             (report.outcome, report.task_type, report.then_preload),
@@ -73,6 +73,7 @@ async fn media_are_refreshed_and_then_preloaded_in_one_run_and_report() {
             (summary.media, summary.media_complete, summary.tasks, summary.tasks_complete),
             (2, 2, 4, 4)
         );
+        assert_eq!(summary.events_accepted, events, "events of both stages are heard");
         let begun = |notice: &Notice| *notice == Notice::PreloadBegun { media: 2, batches: 1 };
         assert_eq!(bed.heard.all().iter().filter(|notice| begun(notice)).count(), 1);
         // Each media has one verdict: after its preload.
@@ -281,4 +282,34 @@ async fn many_media_survive_deaths_in_both_stages_with_nothing_sent_twice() {
     }
     assert_eq!(counts.len(), 599, "all but m7 are preloaded");
     assert!(counts.values().all(|count| *count == 1), "{counts:?}");
+}
+
+/// What was learned of the refresh does not hold for the preload: each stage takes as many calls as a run of its own.
+#[tokio::test(start_paused = true)]
+async fn both_stages_cost_what_two_runs_cost() {
+    let ids: Vec<String> = (0..600).map(|n| format!("m{n}")).collect();
+    let scenario = || Scenario::new().with_task_duration(Duration::from_secs(40)).with_urls_per_media(2);
+    let bed = Bed::new(scenario());
+    assert_eq!(run(&bed, &both(&ids)).await.outcome, Outcome::Complete);
+    let took = bed.elapsed();
+    let alone = Bed::new(scenario());
+    run(&alone, &request(&ids)).await;
+    let mut preload = request(&ids);
+    preload.task_type = TaskType::Preload;
+    run(&alone, &preload).await;
+    for action in [SUBMIT, "GetMediaRefreshJobs", "DescribeVodRefreshTasks"] {
+        let (both, two) = (bed.cloud.count(action), alone.cloud.count(action));
+        assert!(both <= two + two / 10, "{action}: {both} calls, and {two} in two runs");
+    }
+    assert!(took <= alone.elapsed() + Duration::from_secs(10), "{took:?}, and {:?}", alone.elapsed());
+}
+
+/// Journals of version 0.1.0 know nothing of it, and a request without it is written as then.
+#[test]
+fn a_request_without_it_is_written_as_before() {
+    let text = serde_json::to_value(request(["m1"])).unwrap();
+    assert_eq!(text.get("then_preload"), None);
+    assert_eq!(serde_json::from_value::<RefreshRequest>(text).unwrap(), request(["m1"]));
+    let text = serde_json::to_value(both(["m1"])).unwrap();
+    assert_eq!(serde_json::from_value::<RefreshRequest>(text).unwrap(), both(["m1"]));
 }
