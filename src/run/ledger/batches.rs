@@ -105,11 +105,13 @@ impl Ledger {
                 denied += 1;
                 let error = ReportedError::new(code::FORBIDDEN, "these credentials may not use this media");
                 self.refuse(now, media, MediaState::Forbidden, with_request(error, &request_id));
-            } else if let Some(job) = job_number {
+            } else if let Some(job) = job_number.filter(|job| !self.has_refreshed(*job, &id)) {
                 self.join(job, media);
             } else {
-                let error =
-                    ReportedError::new(code::NO_JOB_ID, "the service took the call and gave no job id");
+                let error = ReportedError::new(
+                    code::NO_JOB_ID,
+                    "the service took the call and gave no job id for it",
+                );
                 self.refuse(now, media, MediaState::NotSubmitted, with_request(error, &request_id));
             }
         }

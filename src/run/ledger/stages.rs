@@ -47,6 +47,11 @@ impl Ledger {
         }
     }
 
+    /// Whether a job is the one that refreshed this media. Its tasks say nothing of a preload.
+    pub(super) fn has_refreshed(&self, job: u32, media: &MediaId) -> bool {
+        self.media_index.contains_key(&(job, media.clone()))
+    }
+
     /// What a batch is for; `None` for no batch, and where jobs of others are waited for.
     pub(crate) fn task_type_of(&self, batch: u32) -> Option<TaskType> {
         let first = self.batches.get(batch as usize).map(|entry| entry.first_media as usize);

@@ -53,6 +53,7 @@ impl Tally {
             Notice::PreloadBegun { batches, .. } => {
                 self.task_type = Some(TaskType::Preload);
                 self.batches += batches;
+                (self.by_event, self.by_lookup) = (0, 0);
             }
             Notice::Submitted { .. }
             | Notice::UrlsSubmitted { .. }

@@ -91,6 +91,16 @@ fn a_stage_that_is_open_again_opens_its_media_and_a_late_one_is_preloaded_on_its
     assert_eq!(ledger.progress().failed_unaccepted, 1);
 }
 
+/// The tasks of a job that was there before can't be those of a preload.
+#[test]
+fn the_job_of_the_refresh_is_no_job_of_the_preload() {
+    let mut ledger = refreshed();
+    ledger.apply(at(5), begun(&["m1"]));
+    ledger.apply(at(6), preloaded(1, "R"));
+    assert_eq!(states(&ledger)[0], ("m1".to_owned(), "not_submitted", Some("NoJobId".to_owned())));
+    assert!(ledger.is_settled());
+}
+
 /// A run that is played back has the batches that the journal names, whatever it makes of the verdicts.
 #[test]
 fn the_journal_says_which_media_are_preloaded() {
