@@ -63,6 +63,8 @@ pub enum Fact {
     OutcomeUnknown { batch: u32, fault: Fault },
     /// Nothing more is submitted; batches that were not sent are given up.
     Halted { fault: Fault },
+    /// The refresh is through, and the preload of these media begins. Batches go on counting.
+    PreloadBegun { media: Vec<MediaId> },
     /// An event came.
     Event(Box<MediaRefreshEvent>),
     /// A job was queried: its rows so far.

@@ -53,6 +53,11 @@ impl RunRecord {
             Order::Wait(_) | Order::Urls(_) => None,
         }
     }
+
+    /// Whether it preloads afterwards what it refreshes.
+    pub(crate) fn then_preload(&self) -> bool {
+        matches!(&self.order, Order::Refresh(RefreshRequest { then_preload: true, .. }))
+    }
 }
 
 /// A run as `Journal::runs` lists it.

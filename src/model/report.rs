@@ -129,6 +129,9 @@ pub struct Report {
     pub run_id: RunId,
     /// Purge or prefetch; `None` if jobs of others never told.
     pub task_type: Option<TaskType>,
+    /// Whether media whose refresh ended complete were to be preloaded afterwards.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub then_preload: bool,
     /// The verdict.
     pub outcome: Outcome,
     /// Start of the run.
@@ -315,7 +318,10 @@ pub struct MediaReport {
     pub url: Option<String>,
     /// The job it went out with.
     pub job_id: Option<JobId>,
-    /// Where it stands.
+    /// The job of its preload, in a run that preloads afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preload_job_id: Option<JobId>,
+    /// Where it stands; where it is preloaded afterwards, complete only if both are.
     pub state: MediaState,
     /// How its tasks became known.
     pub confirmed_by: Option<Source>,
@@ -364,6 +370,7 @@ impl UrlReport {
             media_id: None,
             url: Some(self.url.clone()),
             job_id: None,
+            preload_job_id: None,
             state: self.state,
             confirmed_by: None,
             submitted_at: self.submitted_at,
@@ -381,6 +388,9 @@ impl UrlReport {
 pub struct TaskReport {
     /// The task.
     pub task_id: TaskId,
+    /// What it is for, in a run that preloads afterwards; else the report's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_type: Option<TaskType>,
     /// The URL; `None` until the service showed it.
     pub url: Option<String>,
     /// The service's own word; `None` until it said one.

@@ -27,6 +27,9 @@ pub struct RefreshRequest {
     /// its password and its query, which may hold a token; batches that such a run still has to send go without it.
     #[serde(serialize_with = "without_secrets")]
     pub callback_url: Option<String>,
+    /// Preload afterwards what ended complete, in the same run. Not written where it is `false`, as before version 0.2.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub then_preload: bool,
 }
 
 impl RefreshRequest {
@@ -38,6 +41,7 @@ impl RefreshRequest {
             filters: Filters::default(),
             extend: None,
             callback_url: None,
+            then_preload: false,
         }
     }
 
@@ -61,6 +65,15 @@ impl RefreshRequest {
     #[must_use]
     pub fn with_callback_url(mut self, url: impl Into<String>) -> Self {
         self.callback_url = Some(url.into());
+        self
+    }
+
+    /// Preloads, in the same run and report, the media whose refresh ended complete; `false` by default. The same URLs of them
+    /// are chosen. A request that is no refresh, or whose run does not wait
+    /// ([`RunOptions::wait`]), is [`ErrorKind::Usage`](crate::ErrorKind::Usage) then when the run begins.
+    #[must_use]
+    pub fn with_then_preload(mut self, then_preload: bool) -> Self {
+        self.then_preload = then_preload;
         self
     }
 }

@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Correlation;
 use crate::ids::{MediaId, RunId, is_masked_address};
 use crate::model::{RefreshRequest, UrlRequest};
-use crate::vod::{MAX_MEDIA_PER_CALL, ObjectAction, RefreshMediaPlayUrls, host};
+use crate::vod::{MAX_MEDIA_PER_CALL, ObjectAction, RefreshMediaPlayUrls, TaskType, host};
 
 /// Most bytes of `UserData.Extend`, our mark included. Source: "UserData" of the VOD API.
 pub const MAX_EXTEND_BYTES: usize = 512;
@@ -95,7 +95,7 @@ impl RefreshRequest {
     pub fn submissions(&self, run: &RunId) -> Result<Vec<RefreshMediaPlayUrls>> {
         check(self, run)?;
         let batches = Batch::split(&self.media).into_iter().zip(0..);
-        Ok(batches.map(|(batch, n)| submission(self, run, n, &batch.media)).collect())
+        Ok(batches.map(|(batch, n)| submission(self, self.task_type, run, n, &batch.media)).collect())
     }
 }
 
@@ -117,18 +117,22 @@ pub(crate) fn check(request: &RefreshRequest, run: &RunId) -> Result<()> {
     if request.media.is_empty() {
         return Err(Error::new(ErrorKind::Usage, "no media id to work on"));
     }
+    if request.then_preload && request.task_type != TaskType::Refresh {
+        return Err(Error::new(ErrorKind::Usage, "only what was refreshed can be preloaded afterwards"));
+    }
     request.filters.check()?;
     check_extend(request, run)
 }
 
-/// The call for batch `batch` of `request`.
+/// The call for batch `batch` of `request`, which may be one of its preload.
 pub(crate) fn submission(
     request: &RefreshRequest,
+    task_type: TaskType,
     run: &RunId,
     batch: u32,
     media: &[MediaId],
 ) -> RefreshMediaPlayUrls {
-    let mut submission = RefreshMediaPlayUrls::new(request.task_type, media.to_vec());
+    let mut submission = RefreshMediaPlayUrls::new(task_type, media.to_vec());
     submission.filters = request.filters.clone();
     submission.user_data = Some(user_data(request, run, batch));
     submission
@@ -158,7 +162,9 @@ fn extend(request: &RefreshRequest, run: &RunId, batch: u32) -> serde_json::Valu
 ///
 /// [`ErrorKind::Usage`], with how many bytes it is over.
 pub(crate) fn check_extend(request: &RefreshRequest, run: &RunId) -> Result<()> {
-    let batches = request.media.len().div_ceil(MAX_MEDIA_PER_CALL) as u32;
+    // Of what is preloaded afterwards, each media may have a batch of its own.
+    let preloads = if request.then_preload { request.media.len() } else { 0 };
+    let batches = (request.media.len().div_ceil(MAX_MEDIA_PER_CALL) + preloads) as u32;
     let bytes = extend(request, run, batches).to_string().len();
     let text = request.extend.as_deref().map_or(0, |text| json!(text).to_string().len());
     if bytes > MAX_EXTEND_BYTES {
@@ -178,7 +184,6 @@ pub(crate) fn check_extend(request: &RefreshRequest, run: &RunId) -> Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vod::TaskType;
 
     fn media(count: usize) -> Vec<MediaId> {
         (0..count).map(|n| MediaId::new(format!("m{n}")).unwrap()).collect()

@@ -20,6 +20,7 @@ mod pending_events;
 mod reopen;
 mod rows;
 mod settings;
+mod stages;
 mod state;
 mod task_table;
 mod tasks;

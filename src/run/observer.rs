@@ -32,7 +32,7 @@ pub struct Progress {
     pub submitted: u64,
     /// Media whose tasks are known.
     pub accepted: u64,
-    /// Media that ended well.
+    /// Media that ended well; where they are preloaded afterwards, in both.
     pub complete: u64,
     /// Media that failed.
     pub failed: u64,
@@ -67,6 +67,13 @@ pub enum Notice {
         /// URLs to be submitted, in a run of URLs; then no media are.
         #[serde(skip_serializing_if = "is_zero")]
         urls: u64,
+    },
+    /// The refresh is through: these media ended complete, and are preloaded now.
+    PreloadBegun {
+        /// Media to be preloaded.
+        media: u64,
+        /// Calls that this takes.
+        batches: u64,
     },
     /// The service took a batch.
     Submitted {
@@ -158,7 +165,7 @@ pub enum Notice {
         /// Why it failed.
         description: Option<String>,
     },
-    /// A media has its verdict.
+    /// A media has its verdict; where it is preloaded afterwards, on both.
     MediaEnded {
         /// The media.
         media_id: MediaId,

@@ -28,6 +28,7 @@ mod secrets;
 mod signing;
 mod stopping;
 mod throttling;
+mod two_stages;
 mod verdict_cases;
 mod waiting;
 mod words;

@@ -41,6 +41,7 @@ struct Play {
     events: bool,
     /// Jobs to wait for instead of media to submit.
     jobs: &'static [&'static str],
+    then_preload: bool,
 }
 
 impl Play {
@@ -59,7 +60,7 @@ impl Play {
     async fn run(&self, refresher: Refresher) -> Result<Report> {
         if self.jobs.is_empty() {
             let ids = (0..22).map(|n| format!("m{n}"));
-            refresher.refresh(&request(ids)).await
+            refresher.refresh(&request(ids).with_then_preload(self.then_preload)).await
         } else {
             let jobs: Vec<_> = self.jobs.iter().map(|id| JobId::new(*id).unwrap()).collect();
             refresher.wait(&jobs).await
@@ -102,7 +103,8 @@ pub(crate) async fn die(
 fn submits(bed: &Bed) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for call in bed.cloud.calls().iter().filter(|call| call.action == SUBMIT) {
-        *counts.entry(call.params["MediaIds"].clone()).or_default() += 1;
+        let preload = if call.params["TaskType"] == "Preload" { "Preload " } else { "" };
+        *counts.entry(format!("{preload}{}", call.params["MediaIds"])).or_default() += 1;
     }
     counts
 }
@@ -195,37 +197,98 @@ fn others() -> Scenario {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_without_events_survives_a_crash_at_every_write() {
-    crash_everywhere(Play { name: "without events", scenario: well, events: false, jobs: &[] }).await;
+    crash_everywhere(Play {
+        name: "without events",
+        scenario: well,
+        events: false,
+        jobs: &[],
+        then_preload: false,
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_run_with_events_survives_a_crash_at_every_write() {
-    crash_everywhere(Play { name: "with events", scenario: well, events: true, jobs: &[] }).await;
+    crash_everywhere(Play {
+        name: "with events",
+        scenario: well,
+        events: true,
+        jobs: &[],
+        then_preload: false,
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn lost_answers_survive_a_crash_at_every_write() {
-    crash_everywhere(Play { name: "lost answers", scenario: lost_answers, events: false, jobs: &[] }).await;
+    crash_everywhere(Play {
+        name: "lost answers",
+        scenario: lost_answers,
+        events: false,
+        jobs: &[],
+        then_preload: false,
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn lost_answers_with_events_survive_a_crash_at_every_write() {
-    crash_everywhere(Play { name: "lost answers, events", scenario: lost_answers, events: true, jobs: &[] })
-        .await;
+    crash_everywhere(Play {
+        name: "lost answers, events",
+        scenario: lost_answers,
+        events: true,
+        jobs: &[],
+        then_preload: false,
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn failures_survive_a_crash_at_every_write() {
-    crash_everywhere(Play { name: "failures", scenario: every_fate, events: false, jobs: &[] }).await;
+    crash_everywhere(Play {
+        name: "failures",
+        scenario: every_fate,
+        events: false,
+        jobs: &[],
+        then_preload: false,
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn failures_with_events_survive_a_crash_at_every_write() {
-    crash_everywhere(Play { name: "failures, events", scenario: every_fate, events: true, jobs: &[] }).await;
+    crash_everywhere(Play {
+        name: "failures, events",
+        scenario: every_fate,
+        events: true,
+        jobs: &[],
+        then_preload: false,
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn waiting_for_jobs_of_others_survives_a_crash_at_every_write() {
-    crash_everywhere(Play { name: "jobs of others", scenario: others, events: false, jobs: &["J1", "J2"] })
-        .await;
+    crash_everywhere(Play {
+        name: "jobs of others",
+        scenario: others,
+        events: false,
+        jobs: &["J1", "J2"],
+        then_preload: false,
+    })
+    .await;
+}
+
+/// What fails the refresh, and what fails the preload.
+fn two_stages() -> Scenario {
+    let half = MediaScript { failed_tasks: Which::All(true), ..MediaScript::default() };
+    let only = |kind: &str| MediaScript { failing_type: Some(kind.to_owned()), ..half.clone() };
+    Scenario::new().with_media("m3", only("Refresh")).with_media("m5", only("Preload"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_preloads_afterwards_survives_a_crash_at_every_write() {
+    for (name, events) in [("then preload", false), ("then preload, events", true)] {
+        crash_everywhere(Play { name, scenario: two_stages, events, jobs: &[], then_preload: true }).await;
+    }
 }

@@ -46,6 +46,7 @@ mod stored;
 mod support;
 #[cfg(target_os = "linux")]
 mod terminal;
+mod then_preload;
 mod times;
 mod tls;
 mod urls;

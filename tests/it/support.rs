@@ -276,16 +276,17 @@ pub(crate) fn state_of(report: &Report, id: &str) -> &'static str {
     states(report).into_iter().find(|(media, ..)| media == id).map_or("absent", |(_, state, _)| state)
 }
 
-/// The media lists whose answers are in the journal.
+/// The media lists whose answers are in the journal; those of preloads are marked so.
 pub(crate) fn answered(stored: &StoredRun) -> Vec<String> {
     let Order::Refresh(request) = &stored.record.order else { return Vec::new() };
-    let batches: Vec<String> = request
-        .media
-        .chunks(20)
-        .map(|ids| ids.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(","))
-        .collect();
-    let known = |fact: &Fact| match fact {
+    let list = |ids: &[MediaId]| ids.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(",");
+    let mut batches: Vec<String> = request.media.chunks(20).map(list).collect();
+    let mut known = |fact: &Fact| match fact {
         Fact::Submitted { batch, .. } => Some(batches[*batch as usize].clone()),
+        Fact::PreloadBegun { media } => {
+            batches.extend(media.chunks(20).map(|ids| format!("Preload {}", list(ids))));
+            None
+        }
         _ => None,
     };
     stored.facts.iter().filter_map(|(_, fact)| known(fact)).collect()

@@ -38,7 +38,7 @@ for name in from-file formats definitions stream-type result-type slice-count ex
   value=$(input "$name")
   [ -z "$value" ] || arguments+=("--$name=$value")
 done
-for name in no-wait no-resubmit fail-fast check-quota verify-edge; do
+for name in no-wait no-resubmit then-preload fail-fast check-quota verify-edge; do
   case "$(input "$name" | tr 'A-Z' 'a-z')" in
     true) arguments+=("--$name") ;;
     false | "") ;;

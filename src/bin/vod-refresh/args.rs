@@ -28,7 +28,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Purge the CDN copies of media and wait until every task has ended
     #[command(after_help = include_str!("args/examples/refresh.txt").trim_end())]
-    Refresh(Box<runs::MediaArgs>),
+    Refresh(Box<runs::RefreshArgs>),
     /// Prefetch media to the CDN and wait until every task has ended
     #[command(after_help = include_str!("args/examples/preload.txt").trim_end())]
     Preload(Box<runs::MediaArgs>),
@@ -134,6 +134,7 @@ mod tests {
             parse("vod-refresh refresh-urls a.test/1 --type ignore-params --force --no-resubmit").is_ok()
         );
         assert!(parse("vod-refresh preload-urls --from-file - --area overseas --l2 --check-quota").is_ok());
+        assert!(parse("vod-refresh refresh m1 --then-preload --fail-fast --check-quota").is_ok());
         assert!(parse("vod-refresh wait J1 --media m1,m2 --media m3 --media-file - --expect 4").is_ok());
         assert!(parse("vod-refresh preload m1 --journal j.db --keep 30days --outcome-wait 10s").is_ok());
         assert!(
@@ -167,6 +168,9 @@ mod tests {
             "refresh m1 --max-rps 0",
             "refresh m1 --endpoint=",
             "refresh m1 --no-wait --fail-fast",
+            "refresh m1 --no-wait --then-preload",
+            "preload m1 --then-preload",
+            "refresh-urls a.test/1 --then-preload",
             "refresh m1 --no-wait --lookup-after 5s",
             "refresh m1 --allow-unsigned-callbacks",
             "refresh m1 -q -v",

@@ -13,8 +13,6 @@ pub(crate) mod refresh;
 mod run;
 mod stored;
 
-use vod_refresh::vod::TaskType;
-
 use crate::args::Command;
 use crate::args::account::CallbackCommand;
 use crate::environment::Environment;
@@ -23,8 +21,8 @@ use crate::exit::{ExitCode, Result};
 /// Does what `command` asks for.
 pub(crate) async fn execute(command: &Command, environment: &Environment) -> Result<ExitCode> {
     match command {
-        Command::Refresh(args) => refresh::media(TaskType::Refresh, args, environment).await,
-        Command::Preload(args) => refresh::media(TaskType::Preload, args, environment).await,
+        Command::Refresh(args) => refresh::refresh(args, environment).await,
+        Command::Preload(args) => refresh::preload(args, environment).await,
         Command::RefreshUrls(args) => refresh::refresh_urls(args, environment).await,
         Command::PreloadUrls(args) => refresh::preload_urls(args, environment).await,
         Command::Wait(args) => refresh::wait(args, environment).await,

@@ -6,7 +6,8 @@ use std::time::Duration;
 use vod_refresh::ids::is_masked_address;
 use vod_refresh::journal::Order;
 use vod_refresh::net::clock::{Clock as _, SystemClock};
-use vod_refresh::run::{MediaReport, MediaState};
+use vod_refresh::run::{MediaReport, MediaState, TaskReport};
+use vod_refresh::vod::{TaskStatus, TaskType};
 use vod_refresh::{LookupAfter, Outcome, Report, RunOptions, WaitRequest};
 
 use crate::args::shared::ConnectionArgs;
@@ -168,8 +169,15 @@ impl ResumeContext<'_> {
         let entries = report.entries();
         let (unknown, never): (Vec<_>, Vec<_>) = entries
             .iter()
-            .filter(|media| media.state == MediaState::NotSubmitted)
+            .filter(|media| media.state == MediaState::NotSubmitted && !is_unpreloaded(report, media))
             .partition(|media| media.error.as_ref().is_some_and(|error| error.code == OUTCOME_UNKNOWN));
+        let unpreloaded = entries.iter().filter(|media| is_unpreloaded(report, media)).count() as u64;
+        if unpreloaded > 0 && !report.resumable {
+            let media = count(unpreloaded, "media");
+            lines.push(format!(
+                "{media} not preloaded: `vod-refresh preload` does it once they are refreshed"
+            ));
+        }
         if !unknown.is_empty() {
             let media = count_was(unknown.len() as u64, report.noun());
             lines.push(format!(
@@ -193,15 +201,36 @@ fn was_cut_short(outcome: Outcome) -> bool {
 
 /// Whether the tasks of a media are still unknown.
 fn has_unknown_tasks(media: &MediaReport) -> bool {
-    media.state == MediaState::Unfinished && media.job_id.is_some() && media.tasks.is_empty()
+    // Of the stage that is open.
+    let is_of_stage =
+        |task: &TaskReport| media.preload_job_id.is_none() || task.task_type == Some(TaskType::Preload);
+    media.state == MediaState::Unfinished && media.job_id.is_some() && !media.tasks.iter().any(is_of_stage)
 }
 
 /// The jobs with media that are unfinished, each once.
 fn unfinished_jobs(report: &Report) -> Vec<&str> {
     let mut seen = HashSet::new();
     let unfinished = report.media.iter().filter(|media| media.state == MediaState::Unfinished);
-    let jobs = unfinished.filter_map(|media| media.job_id.as_ref().map(|job| job.as_str()));
+    let jobs = unfinished.filter_map(open_job);
     jobs.filter(|job| seen.insert(*job)).collect()
+}
+
+/// The job of a media's stage that is open, or was last; `None` also between its refresh and its preload.
+fn open_job(media: &MediaReport) -> Option<&str> {
+    let is_preloaded_afterwards = media.tasks.iter().any(|task| task.task_type.is_some());
+    let is_complete = |task: &TaskReport| task.status == Some(TaskStatus::Complete);
+    let is_refreshed = is_preloaded_afterwards && media.tasks.iter().all(is_complete);
+    let job = media.preload_job_id.as_ref().or(media.job_id.as_ref().filter(|_| !is_refreshed));
+    job.map(|job| job.as_str())
+}
+
+/// Whether it was refreshed and is still to be preloaded, as far as this run goes.
+fn is_unpreloaded(report: &Report, media: &MediaReport) -> bool {
+    let open = [MediaState::Unfinished, MediaState::NotSubmitted];
+    report.then_preload
+        && open.contains(&media.state)
+        && media.job_id.is_some()
+        && media.preload_job_id.is_none()
 }
 
 /// The media that this run submitted in these jobs, those left out that were refused: no job will show them.
@@ -210,7 +239,10 @@ fn media_of<'a>(report: &'a Report, jobs: &[&str]) -> Vec<&'a str> {
     let is_wanted = |media: &&MediaReport| {
         let refused = [MediaState::NotFound, MediaState::Forbidden, MediaState::NotSubmitted];
         !refused.contains(&media.state)
-            && media.job_id.as_ref().is_some_and(|job| jobs.contains(job.as_str()))
+            && [&media.job_id, &media.preload_job_id]
+                .into_iter()
+                .flatten()
+                .any(|job| jobs.contains(job.as_str()))
     };
     let media = report.media.iter().filter(is_wanted);
     media.filter_map(|media| media.media_id.as_ref().map(|id| id.as_str())).collect()
@@ -241,7 +273,7 @@ mod tests {
 
     fn lines_for(arguments: &[&str], media: serde_json::Value, outcome: &str) -> Vec<String> {
         let Command::Refresh(args) = Cli::try_parse_from(arguments).unwrap().command else { panic!() };
-        lines_of(&args.run, None, media, outcome)
+        lines_of(&args.media.run, None, media, outcome)
     }
 
     fn lines_of(

@@ -261,8 +261,11 @@ pub(super) fn add_tasks(state: &mut State, row: &MediaRow, object_type: &'static
     let script = &row.script;
     // The rows of others are shown honestly.
     let of_nobody = Arc::<MediaScript>::default();
+    let is_honest = script.failing_type.as_deref().is_some_and(|kind| object_type_of(kind) != object_type);
     for (place, (url, id)) in row.urls.iter().zip(&row.task_ids).enumerate() {
-        let end = if script.never_complete.holds(place) {
+        let end = if is_honest {
+            End::Complete
+        } else if script.never_complete.holds(place) {
             End::Never
         } else if script.failed_tasks.holds(place) {
             End::Failed(script.failure().to_owned())

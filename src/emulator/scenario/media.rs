@@ -33,6 +33,8 @@ pub struct MediaScript {
     pub pending_for: Option<Duration>,
     /// Which of its tasks end as `Failed`: `true`, the first so many, or a list of places from 0.
     pub failed_tasks: Which,
+    /// Only tasks of this type fail or stay `Refreshing`, `Refresh` or `Preload`; default: of both.
+    pub failing_type: Option<String>,
     /// What failed tasks say as `Description`; default `Internal Error`.
     pub failed_description: Option<String>,
     /// Which of its tasks stay `Refreshing` for ever, written as in `failed_tasks`.

@@ -87,7 +87,8 @@ impl Driver<'_> {
 
     fn submission(&self, batch: u32) -> Option<RefreshMediaPlayUrls> {
         let Order::Refresh(request) = &self.record.order else { return None };
-        Some(submission(request, &self.record.run, batch, self.ledger.batch(batch)))
+        let task_type = self.ledger.task_type_of(batch).unwrap_or(request.task_type);
+        Some(submission(request, task_type, &self.record.run, batch, self.ledger.batch(batch)))
     }
 
     /// The time in which all tasks of this run were made, by the service's clock.

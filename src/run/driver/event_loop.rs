@@ -29,7 +29,7 @@ impl Driver<'_> {
             let (media, urls) = if self.ledger.is_of_urls() { (0, count) } else { (count, 0) };
             self.notify(&Notice::Started {
                 run_id: self.record.run.clone(),
-                task_type: self.ledger.task_type(),
+                task_type: self.ledger.task_type_now(),
                 media,
                 urls,
                 batches: u64::from(self.ledger.open_batches()),
@@ -142,6 +142,13 @@ impl Driver<'_> {
         let now = self.now();
         if now >= self.deadline + LAST_POLL_TIMEOUT || self.fatal.is_some() {
             return;
+        }
+        let has_failed_fast = self.options.fail_fast && self.ledger.progress().failed > 0;
+        if self.slots().submit > 0
+            && !has_failed_fast
+            && let Some(fact) = self.ledger.preload_to_begin()
+        {
+            self.write_and_apply(vec![fact]).await;
         }
         loop {
             let (mut facts, mut calls, mut slots) = (Vec::new(), Vec::new(), self.slots());

@@ -73,6 +73,7 @@ pub(super) fn report(
         schema: SCHEMA,
         run_id: record.run.clone(),
         task_type: ledger.task_type(),
+        then_preload: record.then_preload(),
         outcome,
         started_at: record.started_at,
         finished_at,
@@ -112,14 +113,16 @@ pub(super) fn outcome(ledger: &Ledger, media: &[MediaReport], end: &End) -> Outc
 }
 
 fn is_unsent(media: &[MediaReport]) -> bool {
-    media.iter().all(|entry| entry.state == MediaState::NotSubmitted)
+    // Where its preload was not submitted, its refresh was.
+    media.iter().all(|entry| entry.state == MediaState::NotSubmitted && entry.job_id.is_none())
 }
 
 /// Whether all rows of any one URL are Complete. A URL may stand in several, which end differently.
 fn has_done_url(tasks: &[TaskReport]) -> bool {
     let is_done = |task: &TaskReport| task.status == Some(TaskStatus::Complete);
-    let undone: HashSet<_> = tasks.iter().filter(|task| !is_done(task)).map(|task| &task.url).collect();
-    tasks.iter().any(|task| is_done(task) && !undone.contains(&task.url))
+    let key = |task: &TaskReport| (task.url.clone(), task.task_type);
+    let undone: HashSet<_> = tasks.iter().filter(|task| !is_done(task)).map(key).collect();
+    tasks.iter().any(|task| is_done(task) && !undone.contains(&key(task)))
 }
 
 /// Following up became impossible. Outcomes which say that nothing was submitted, or that everything failed, are kept

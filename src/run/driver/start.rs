@@ -21,6 +21,9 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(2 * HISTORY.as_secs());
 pub(crate) async fn refresh(setup: &Setup, request: &RefreshRequest) -> Result<Report> {
     let run = RunId::fresh();
     batch::check(request, &run)?;
+    if request.then_preload && !setup.options.wait {
+        return Err(Error::new(ErrorKind::Usage, "a run that does not wait can't preload afterwards"));
+    }
     begin(setup, run, Order::Refresh(request.clone())).await
 }
 

@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::{LookupAfter, Moment, Order, RunRecord, StoredRun};
 use crate::run::batch::{Batch, UrlBatch};
 use crate::run::ledger::{Ledger, Settings};
+use crate::vod::TaskType;
 
 /// What is said of a run whose journal failed.
 pub(super) const LOST: &str = "the journal failed in mid-run and does not know everything that was submitted";
@@ -45,6 +46,11 @@ pub(super) fn ledger_of(record: &RunRecord, deadline: Moment, seed: u64) -> Ledg
     settings.has_events = record.has_events;
     settings.lookup = options.lookup_after.unwrap_or(default);
     settings.poll_first = options.poll_interval.unwrap_or(settings.poll_first);
+    if record.then_preload() {
+        let preload = Settings::new(record.run.clone(), Some(TaskType::Preload));
+        let first = options.poll_interval.unwrap_or(preload.poll_first);
+        settings.preload_polls = Some((first, preload.poll_cap.max(first)));
+    }
     settings.deadline = deadline;
     settings.resubmit = options.resubmit;
     settings.outcome_wait = options.outcome_wait;

@@ -50,8 +50,8 @@ impl Ledger {
                 let fault = entry.fault.clone().unwrap_or_else(|| outcome_unknown("no answer came"));
                 return Work::Apply(Fact::NotSubmitted { batch: number, fault });
             }
-            if let Some(task_type) = self.settings.task_type {
-                let media = entry.batch.count();
+            let media = entry.batch.count();
+            if let Some(task_type) = self.task_type_of(number) {
                 self.notices.push(Notice::Resubmitting { media, task_type });
             }
         }
@@ -96,7 +96,7 @@ impl Ledger {
         for media in self.media_of(number) {
             let id = self.media[media as usize].id.clone();
             let listed = |list: &[String]| list.iter().any(|text| text == id.as_str());
-            self.progress.submitted += 1;
+            self.progress.submitted += self.media[media as usize].weight();
             if listed(not_found) {
                 missing += 1;
                 let error = ReportedError::new(code::NOT_EXISTING, "the service does not know this media");
@@ -105,11 +105,13 @@ impl Ledger {
                 denied += 1;
                 let error = ReportedError::new(code::FORBIDDEN, "these credentials may not use this media");
                 self.refuse(now, media, MediaState::Forbidden, with_request(error, &request_id));
-            } else if let Some(job) = job_number {
+            } else if let Some(job) = job_number.filter(|job| !self.has_refreshed(*job, &id)) {
                 self.join(job, media);
             } else {
-                let error =
-                    ReportedError::new(code::NO_JOB_ID, "the service took the call and gave no job id");
+                let error = ReportedError::new(
+                    code::NO_JOB_ID,
+                    "the service took the call and gave no job id for it",
+                );
                 self.refuse(now, media, MediaState::NotSubmitted, with_request(error, &request_id));
             }
         }

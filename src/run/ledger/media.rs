@@ -277,24 +277,32 @@ impl Ledger {
         self.naming_changed(now, media);
     }
 
-    /// Puts the verdict on a media into effect: counters follow it, also back.
+    /// Puts the verdict on a media into effect: counters follow it, also back. Of one that is preloaded afterwards, the verdicts
+    /// on both stages make one.
     pub(super) fn set_state(&mut self, media: u32, state: MediaState, error: Option<ReportedError>) {
+        let before = self.joint_state(media);
         let entry = &mut self.media[media as usize];
         if entry.state == state && entry.error.as_deref() == error.as_ref() {
             return;
         }
         let was = std::mem::replace(&mut entry.state, state);
-        entry.error = error.clone().map(Box::new);
-        let unaccepted = u64::from(!entry.accepted);
-        let (media_id, job) = (entry.id.clone(), entry.job);
+        entry.error = error.map(Box::new);
+        self.open_media -= u32::from(was == MediaState::Unfinished);
+        self.open_media += u32::from(state == MediaState::Unfinished);
         if entry.urls > 0 {
             // Its URLs are counted one by one.
-            self.open_media -= u32::from(was == MediaState::Unfinished);
-            self.open_media += u32::from(state == MediaState::Unfinished);
             return;
         }
+        let (was, state) = (before, self.joint_state(media));
+        let stage = self.decisive(media);
+        if was == state && stage != Some(media) {
+            return;
+        }
+        let entry = &self.media[stage.unwrap_or(media) as usize];
+        let last = self.media[entry.refresh.unwrap_or(media) as usize].preload.unwrap_or(media);
+        let unaccepted = u64::from(!self.media[last as usize].accepted);
         match was {
-            MediaState::Unfinished => self.open_media -= 1,
+            MediaState::Unfinished => {}
             MediaState::Complete => self.progress.complete -= 1,
             _ => {
                 self.progress.failed -= 1;
@@ -302,17 +310,19 @@ impl Ledger {
             }
         }
         match state {
-            MediaState::Unfinished => self.open_media += 1,
+            MediaState::Unfinished => {}
             MediaState::Complete => self.progress.complete += 1,
             _ => {
                 self.progress.failed += 1;
                 self.progress.failed_unaccepted += unaccepted;
             }
         }
+        let media_id = entry.id.clone();
         if state == MediaState::Unfinished {
             self.warn(format!("more was named for media {media_id} after it had ended: following it again"));
         } else {
-            let job_id = job.map(|job| self.jobs[job as usize].id.clone());
+            let job_id = entry.job.map(|job| self.jobs[job as usize].id.clone());
+            let error = entry.stage_error();
             self.notices.push(Notice::MediaEnded { media_id, job_id, state, error });
         }
     }

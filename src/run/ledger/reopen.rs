@@ -39,6 +39,7 @@ impl Ledger {
             | Fact::JobUnclear { .. } => false,
             Fact::ListingRefused => self.planner.would_give_up(),
             Fact::OutcomeUnknown { .. }
+            | Fact::PreloadBegun { .. }
             | Fact::Halted { .. }
             | Fact::LookupsRefused { .. }
             | Fact::JobRefused { .. }

@@ -93,6 +93,9 @@ pub(super) struct MediaEntry {
     /// URLs of a run of URLs for which it stands, and how many of them were counted as complete and as failed; 0 for a media.
     pub(super) urls: u32,
     pub(super) urls_counted: (u32, u32),
+    /// Of a media that is preloaded afterwards: the entry of its preload; of such a preload: the entry of its refresh.
+    pub(super) preload: Option<u32>,
+    pub(super) refresh: Option<u32>,
 }
 
 /// What an event said of a media.
@@ -138,12 +141,14 @@ impl MediaEntry {
             note: None,
             urls: 0,
             urls_counted: (0, 0),
+            preload: None,
+            refresh: None,
         }
     }
 
-    /// What it counts for: as many URLs, or one media.
+    /// What it counts for: as many URLs, or one media; nothing, where its refresh counts for it.
     pub(super) fn weight(&self) -> u64 {
-        u64::from(self.urls.max(1))
+        if self.refresh.is_some() { 0 } else { u64::from(self.urls.max(1)) }
     }
 
     /// Whether it is settled which tasks and URLs it has, or that it has none.

@@ -32,6 +32,8 @@ pub struct Settings {
     pub poll_first: Duration,
     /// Longest wait between two polls.
     pub poll_cap: Duration,
+    /// Both while media are preloaded that this run has refreshed; `None`: they are not.
+    pub preload_polls: Option<(Duration, Duration)>,
     /// The last poll falls here.
     pub deadline: Moment,
     /// Whether a batch with an unknown outcome is sent again.
@@ -61,6 +63,7 @@ impl Settings {
             lookup: LookupAfter::After(Duration::ZERO),
             poll_first: seconds(2, 10),
             poll_cap: seconds(15, 60),
+            preload_polls: None,
             deadline: Moment::after(Duration::from_secs(3_600)),
             resubmit: true,
             outcome_wait: Duration::from_secs(60),

@@ -167,6 +167,7 @@ impl Ledger {
             Fact::NotSubmitted { batch, fault } => self.not_submitted(now, batch, &fault),
             Fact::OutcomeUnknown { batch, fault } => self.outcome_unknown(now, batch, &fault),
             Fact::Halted { fault } => self.halted(now, &fault),
+            Fact::PreloadBegun { media } => self.preload_begun(now, media),
             Fact::Event(event) => self.event(now, *event),
             Fact::JobQueried { job, rows } => self.job_queried(now, &job, rows),
             Fact::LookupsRefused { fault } => self.lookups_are_refused(now, &fault),
@@ -242,8 +243,13 @@ impl Ledger {
         }
     }
 
-    /// Whether every media has its verdict.
+    /// Whether every media has its verdict, and no preload is still to begin.
     pub fn is_settled(&self) -> bool {
+        self.is_stage_settled() && self.preload_to_begin().is_none()
+    }
+
+    /// Whether all that was begun has its verdict.
+    pub(super) fn is_stage_settled(&self) -> bool {
         self.open_media == 0 && self.open_jobs == 0 && self.open_batches == 0
     }
 

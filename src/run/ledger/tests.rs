@@ -5,6 +5,7 @@ mod events;
 mod listing;
 mod narrow;
 mod silence;
+mod stages;
 mod tasks;
 mod verdict;
 mod world;

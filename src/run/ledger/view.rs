@@ -2,16 +2,18 @@
 
 use chrono::{DateTime, Utc};
 
-use super::rows::{Row, TaskEntry};
+use super::rows::{MediaEntry, Row, TaskEntry};
 use super::state::Ledger;
 use crate::model::{MediaReport, MediaState, Moment, TaskReport};
-use crate::vod::TaskStatus;
+use crate::vod::{TaskStatus, TaskType};
 
 impl Ledger {
     /// One entry a media, in the order given; jobs of others that showed no media come last.
     pub(crate) fn media_reports(&self, started_at: DateTime<Utc>) -> Vec<MediaReport> {
         let silent = self.jobs.iter().filter(|job| job.media.is_empty() && (job.open || job.error.is_some()));
-        let mut order: Vec<u32> = (0..self.media.len() as u32).collect();
+        // What is preloaded afterwards stands with its refresh.
+        let is_refresh = |media: &u32| self.media[*media as usize].refresh.is_none();
+        let mut order: Vec<u32> = (0..self.media.len() as u32).filter(is_refresh).collect();
         if self.batches.is_empty() && !self.knows_media {
             // Media of jobs were found as answers came; the order given is that of the jobs.
             order.sort_by_key(|media| self.media[*media as usize].job);
@@ -21,6 +23,7 @@ impl Ledger {
             media_id: None,
             url: None,
             job_id: Some(job.id.clone()),
+            preload_job_id: None,
             state: if job.error.is_some() { MediaState::Failed } else { MediaState::Unfinished },
             confirmed_by: None,
             submitted_at: None,
@@ -39,25 +42,44 @@ impl Ledger {
 
     fn media_report(&self, number: u32, started_at: DateTime<Utc>) -> MediaReport {
         let media = &self.media[number as usize];
-        let job = media.job.map(|job| &self.jobs[job as usize]);
+        let job_of = |media: &MediaEntry| media.job.map(|job| &self.jobs[job as usize]);
+        let job = job_of(media);
+        let preload = media.preload.map(|preload| &self.media[preload as usize]);
         let time = |moment: Moment| started_at + moment.since_start();
-        let is_silent = job.is_some() && media.is_silent() && media.event_seen.is_none();
+        let note_of = |media: &MediaEntry| {
+            let is_silent = media.job.is_some() && media.is_silent() && media.event_seen.is_none();
+            let note = media.note.as_deref().map(str::to_owned);
+            note.or_else(|| self.why_silent().filter(|_| is_silent))
+        };
+        let decisive = self.decisive(number).map(|entry| &self.media[entry as usize]);
         MediaReport {
             media_id: Some(media.id.clone()),
             url: None,
             job_id: job.map(|job| job.id.clone()),
-            state: media.state,
+            preload_job_id: preload.and_then(job_of).map(|job| job.id.clone()),
+            state: self.joint_state(number),
             confirmed_by: media.confirmed_by,
             submitted_at: job.and_then(|job| job.submitted_at).map(time),
             accepted_at: media.named_at.map(time),
-            error: media.error.as_deref().cloned(),
-            note: media
-                .note
-                .as_deref()
-                .map(str::to_owned)
-                .or_else(|| self.why_silent().filter(|_| is_silent)),
-            tasks: self.task_reports_of(number, started_at),
+            error: decisive.and_then(MediaEntry::stage_error),
+            note: match decisive {
+                None => Some("it is refreshed, and its preload has not begun".to_owned()),
+                Some(decisive) => note_of(decisive).or_else(|| note_of(media)),
+            },
+            tasks: self.task_reports_of_stages(number, started_at),
         }
+    }
+
+    /// The tasks of a media, and of its preload if there is one; both say then what they are for.
+    fn task_reports_of_stages(&self, number: u32, started_at: DateTime<Utc>) -> Vec<TaskReport> {
+        let stages =
+            [(Some(number), TaskType::Refresh), (self.media[number as usize].preload, TaskType::Preload)];
+        let reports = stages.into_iter().filter_map(|(media, task_type)| {
+            let task_type = self.settings.preload_polls.map(|_| task_type);
+            let tasks = self.task_reports_of(media?, started_at).into_iter();
+            Some(tasks.map(move |task| TaskReport { task_type, ..task }))
+        });
+        reports.flatten().collect()
     }
 
     /// The rows of all tasks that count for a media.
@@ -84,6 +106,7 @@ impl Ledger {
             .filter(|row| counts(task, row))
             .map(|row| TaskReport {
                 task_id: task.id.clone(),
+                task_type: None,
                 url: Some(urls.place(row.key).map_or(&*row.url, |place| urls.spelling(place)).to_owned()),
                 status: Some(row.status.clone()),
                 progress: row.progress,
@@ -112,6 +135,7 @@ impl Ledger {
         let error = task.error.as_ref().map(|error| format!("{}: {}", error.code, error.message));
         TaskReport {
             task_id: task.id.clone(),
+            task_type: None,
             url: None,
             status: error.as_ref().map(|_| TaskStatus::Failed),
             progress: 0,

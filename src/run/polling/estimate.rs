@@ -1,7 +1,7 @@
 //! An estimate of how long the tasks of a run take. Pure.
 //!
 //! A running mean and a running deviation, as TCP keeps of its round trips: two numbers, and a change of pace is
-//! noticed after a few tasks. Purges and prefetches never mix: a run does one of them.
+//! noticed after a few tasks. Purges and prefetches never mix: a run that does both begins anew between them.
 
 use std::time::Duration;
 

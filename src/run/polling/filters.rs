@@ -79,6 +79,11 @@ impl ListFilters {
         self.object_type.learn(word);
     }
 
+    /// What comes now is of another type.
+    pub(crate) fn forget_type(&mut self) {
+        self.object_type = Shared::default();
+    }
+
     /// Whether a row of this type would tell anything new.
     pub(crate) fn knows_type(&self, word: &str) -> bool {
         matches!(self.object_type, Shared::Many) || self.object_type.one() == Some(word)

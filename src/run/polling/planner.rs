@@ -55,6 +55,8 @@ pub(crate) struct Planner {
     estimate: DurationEstimate,
     queue: Queue,
     tasks: Vec<TaskPolls>,
+    /// The first task of the stage that is on.
+    first_task: u32,
     round: Option<Round>,
     /// The next round begins here at the earliest: tasks that come up together are listed together.
     next_round: Option<Moment>,
@@ -71,6 +73,7 @@ impl Planner {
             estimate: DurationEstimate::default(),
             queue: Queue::default(),
             tasks: Vec::new(),
+            first_task: 0,
             round: None,
             next_round: None,
             held: Vec::new(),
@@ -99,6 +102,15 @@ impl Planner {
 
     pub(crate) fn set_deadline(&mut self, deadline: Moment) {
         self.intervals.deadline = deadline;
+    }
+
+    /// Tasks of another kind begin: what was learned of the times and words of those so far does not hold for them.
+    pub(crate) fn begin_stage(&mut self, first: Duration, cap: Duration) {
+        (self.intervals.first, self.intervals.cap) = (first, cap);
+        self.first_task = self.tasks.len() as u32;
+        self.estimate = DurationEstimate::default();
+        self.waiting = Waiting::default();
+        self.listings.filters.forget_type();
     }
 
     /// Adds the next task.
@@ -310,7 +322,7 @@ impl Planner {
 
     /// Whether a task is polled for others as well, as long as none has ended.
     fn is_sample(&self, tasks: &dyn Tasks, task: u32) -> bool {
-        is_sample(task) && self.awaits_first_end(tasks)
+        is_sample(self.place(task)) && self.awaits_first_end(tasks)
     }
 
     /// When to poll a sample; `None` for any other task.
@@ -318,7 +330,12 @@ impl Planner {
         if !self.is_sample(tasks, task) || self.listings.next_view(tasks.counts()).is_none() {
             return None;
         }
-        self.intervals.next_sample(now, tasks.task(task).age?, place_of_sample(task))
+        self.intervals.next_sample(now, tasks.task(task).age?, place_of_sample(self.place(task)))
+    }
+
+    /// The place of a task among those of its stage. Of an earlier stage it is far off.
+    fn place(&self, task: u32) -> u32 {
+        task.wrapping_sub(self.first_task)
     }
 
     /// Whether no task has ended yet, of a run that would know.

@@ -13,7 +13,7 @@ fn shown(run: &Finished) -> String {
     format!("exit {code}\n--- stdout\n{}--- stderr\n{}", run.stdout, run.stderr)
 }
 
-fn settings() -> insta::Settings {
+pub(super) fn settings() -> insta::Settings {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("../snapshots");
     settings.set_prepend_module_to_snapshot(false);
@@ -28,7 +28,7 @@ fn settings() -> insta::Settings {
 }
 
 #[track_caller]
-fn reads(name: &str, run: &Finished) {
+pub(super) fn reads(name: &str, run: &Finished) {
     let text = shown(run);
     settings().bind(|| insta::assert_snapshot!(name, text));
 }

@@ -11,6 +11,16 @@ use super::shared::{Form, JournalArgs, JournalFileArgs, RunArgs};
 use super::values::list_item;
 use crate::duration;
 
+/// `refresh`.
+#[derive(Debug, Args)]
+pub(crate) struct RefreshArgs {
+    #[command(flatten)]
+    pub(crate) media: MediaArgs,
+    /// Preload afterwards, in the same run and report, the media that ended complete [default: refresh only]
+    #[arg(long, conflicts_with = "no_wait", help_heading = "Submission")]
+    pub(crate) then_preload: bool,
+}
+
 /// `refresh` and `preload`.
 #[derive(Debug, Args)]
 pub(crate) struct MediaArgs {

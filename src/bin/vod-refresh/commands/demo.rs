@@ -12,11 +12,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use vod_refresh::auth::credentials::{KEY_ID_VARIABLE, SECRET_VARIABLE};
 use vod_refresh::emulator::{Callback, Emulator, Scenario};
-use vod_refresh::vod::TaskType;
 use vod_refresh::{Error, ErrorKind};
 
 use super::{emulator, refresh};
-use crate::args::runs::MediaArgs;
+use crate::args::runs::RefreshArgs;
 use crate::args::shared::Form;
 use crate::args::{Cli, Command};
 use crate::environment::{Environment, variable};
@@ -45,7 +44,7 @@ pub(crate) async fn show(form: Form, printer: &Printer) -> Result<ExitCode> {
         let (cloud, stop) = (cloud.clone(), stop.clone());
         async move { cloud.serve(listener, stop).await }
     });
-    let ended = refresh::media(TaskType::Refresh, &*parse(&line)?, &environment(cloud, printer)).await;
+    let ended = refresh::refresh(&*parse(&line)?, &environment(cloud, printer)).await;
     stop.cancel();
     // It has a second to say goodbye; nobody waits for more.
     let _ = serving.await;
@@ -72,7 +71,7 @@ fn command_line(address: SocketAddr, form: Form) -> String {
     )
 }
 
-fn parse(line: &str) -> Result<Box<MediaArgs>, Error> {
+fn parse(line: &str) -> Result<Box<RefreshArgs>, Error> {
     match Cli::try_parse_from(line.split(' ')).map(|cli| cli.command) {
         Ok(Command::Refresh(args)) => Ok(args),
         Ok(_) => Err(Error::new(ErrorKind::Internal, "the demo runs another command")),
@@ -102,7 +101,7 @@ mod tests {
     fn the_command_that_is_shown_is_one() {
         for output in [Form::Text, Form::Json, Form::Ndjson] {
             let args = parse(&command_line(([127, 0, 0, 1], 8089).into(), output)).unwrap();
-            assert_eq!((args.media.len(), args.run.output.output), (MEDIA.len(), output));
+            assert_eq!((args.media.media.len(), args.media.run.output.output), (MEDIA.len(), output));
         }
     }
 }

@@ -48,7 +48,15 @@ pub(crate) async fn show(
     }
     let media = count(request.media.len() as u64, "media");
     let why = format!("{media}; the run id {NO_RUN} stands for the one that a run gets");
-    print(&requests, "media", &why, form, environment)
+    let code = print(&requests, "media", &why, form, environment)?;
+    if request.then_preload {
+        let last = requests.len() * 2;
+        environment.printer.say(&format!(
+            "calls that preload what ended complete follow: with all {media} these are batches {} to {last}",
+            requests.len() + 1
+        ));
+    }
+    Ok(code)
 }
 
 /// The same for URLs.

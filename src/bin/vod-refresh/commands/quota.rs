@@ -1,7 +1,7 @@
 //! `quota`, and `--check-quota` of a run.
 
 use vod_refresh::vod::{ObjectAction, ObjectType, RefreshQuota};
-use vod_refresh::{Error, ErrorKind, RefreshRequest, UrlRequest, VodClient};
+use vod_refresh::{Error, ErrorKind, RefreshRequest, TaskType, UrlRequest, VodClient};
 
 use crate::args::account::{AnswerForm, QuotaArgs};
 use crate::environment::Environment;
@@ -35,18 +35,21 @@ fn table(quota: &RefreshQuota) -> String {
     rows.iter().filter(|(_, left, all)| left.is_some() || all.is_some()).map(line).collect()
 }
 
-/// Refuses a request that the quota can't cover.
+/// Refuses a request that the quota can't cover; where media are preloaded afterwards, that of both.
 pub(crate) async fn check(client: &VodClient, request: &RefreshRequest, printer: &Printer) -> Result<()> {
     let quota = client.describe_vod_refresh_quota().await?;
-    let Some(left) = quota.remaining(request.task_type) else {
-        printer.warn("the service does not say how much of the quota is left");
-        return Ok(());
-    };
-    let (suffices, text) = compare(left, request);
-    if !suffices {
-        return Err(Error::new(ErrorKind::Quota, text).into());
+    let preload = request.then_preload.then_some(TaskType::Preload);
+    for task_type in [request.task_type].into_iter().chain(preload) {
+        let Some(left) = quota.remaining(task_type) else {
+            printer.warn("the service does not say how much of the quota is left");
+            continue;
+        };
+        let (suffices, text) = compare(left, task_type, request.media.len() as u64);
+        if !suffices {
+            return Err(Error::new(ErrorKind::Quota, text).into());
+        }
+        printer.say(&text);
     }
-    printer.say(&text);
     Ok(())
 }
 
@@ -77,10 +80,9 @@ pub(crate) async fn check_urls(client: &VodClient, request: &UrlRequest, printer
     Ok(())
 }
 
-/// Whether `left` can cover the request, and why.
-fn compare(left: u64, request: &RefreshRequest) -> (bool, String) {
-    let media = request.media.len() as u64;
-    let kind = request.task_type.as_str().to_lowercase();
+/// Whether `left` can cover so many media, and why.
+fn compare(left: u64, task_type: TaskType, media: u64) -> (bool, String) {
+    let kind = task_type.as_str().to_lowercase();
     let text = format!(
         "{} left to {kind} today, for {}; each URL of a media counts, and how many those are can't be known before",
         count(left, "URL"),
@@ -91,18 +93,12 @@ fn compare(left: u64, request: &RefreshRequest) -> (bool, String) {
 
 #[cfg(test)]
 mod tests {
-    use vod_refresh::{MediaId, TaskType};
-
     use super::*;
-
-    fn media(count: usize) -> RefreshRequest {
-        RefreshRequest::new(TaskType::Preload, (0..count).map(|n| MediaId::new(format!("m{n}")).unwrap()))
-    }
 
     #[test]
     fn a_media_needs_one_url_at_least() {
-        let (suffices, text) = compare(4, &media(5));
+        let (suffices, text) = compare(4, TaskType::Preload, 5);
         assert!(!suffices && text.starts_with("4 URLs left to preload today, for 5 media;"), "{text}");
-        assert!(compare(5, &media(5)).0);
+        assert!(compare(5, TaskType::Preload, 5).0);
     }
 }

@@ -6,8 +6,8 @@ use vod_refresh::{JobId, MediaId, RefreshRequest, RunOptions, UrlRequest, WaitRe
 use super::run::{self, Plan, Task};
 use super::{dry_run, quota};
 use crate::args::runs::{
-    ExpectedMediaArgs, MediaArgs, PreloadUrlsArgs, RefreshUrlsArgs, UrlArea, UrlSubmissionArgs, UrlType,
-    WaitArgs,
+    ExpectedMediaArgs, MediaArgs, PreloadUrlsArgs, RefreshArgs, RefreshUrlsArgs, UrlArea, UrlSubmissionArgs,
+    UrlType, WaitArgs,
 };
 use crate::args::shared::{JournalArgs, RunArgs};
 use crate::environment::Environment;
@@ -17,13 +17,18 @@ use crate::journal_handle::JournalHandle;
 use crate::settings::Settings;
 use crate::setup;
 
-/// `refresh` and `preload`.
-pub(crate) async fn media(
-    task_type: TaskType,
-    args: &MediaArgs,
-    environment: &Environment,
-) -> Result<ExitCode> {
-    let request = media_request(task_type, args)?;
+/// `refresh`.
+pub(crate) async fn refresh(args: &RefreshArgs, environment: &Environment) -> Result<ExitCode> {
+    let request = media_request(TaskType::Refresh, &args.media)?.with_then_preload(args.then_preload);
+    media(request, &args.media, environment).await
+}
+
+/// `preload`.
+pub(crate) async fn preload(args: &MediaArgs, environment: &Environment) -> Result<ExitCode> {
+    media(media_request(TaskType::Preload, args)?, args, environment).await
+}
+
+async fn media(request: RefreshRequest, args: &MediaArgs, environment: &Environment) -> Result<ExitCode> {
     let settings = Settings::new(&args.run, environment);
     let submission = &args.submission;
     if submission.dry_run {

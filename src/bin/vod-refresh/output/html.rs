@@ -92,6 +92,7 @@ pub(crate) fn render(view: &ReportView<'_>, next: Option<&NextCommand>) -> Strin
 
 fn title(view: &ReportView<'_>) -> String {
     let what = match view.task_type() {
+        _ if view.report.then_preload => "Refresh and preload of",
         "refresh" => "Refresh of",
         "preload" => "Preload of",
         _ => "Run with",

@@ -123,7 +123,7 @@ fn urls(media: &MediaView<'_>) -> String {
         let description = task.report.description.as_deref();
         format!(
             "{} {}% {} (task {}){}\n",
-            escape(task.status()),
+            escape(&task.status()),
             task.report.progress,
             escape(task.report.url.as_deref().unwrap_or("(URL not known)")),
             escape(task.report.task_id.as_str()),

@@ -145,8 +145,14 @@ impl<'a> TaskView<'a> {
     }
 
     /// Returns the service's word for its state.
-    pub(super) fn status(&self) -> &'a str {
-        self.report.status.as_ref().map_or("not seen yet", TaskStatus::as_str)
+    pub(super) fn status(&self) -> String {
+        self.stage() + self.report.status.as_ref().map_or("not seen yet", TaskStatus::as_str)
+    }
+
+    /// Returns what it is for, as `preload: `, where the run did both; else nothing.
+    pub(super) fn stage(&self) -> String {
+        let task_type = self.report.task_type.as_ref();
+        task_type.map(|kind| format!("{}: ", kind.as_str().to_lowercase())).unwrap_or_default()
     }
 
     /// Returns how long it took, in seconds, if it has ended and both times are known.
@@ -195,7 +201,10 @@ pub(crate) fn summary_line(report: &Report) -> String {
     let Summary { tasks, tasks_complete, tasks_failed, tasks_unfinished, .. } = report.summary;
     let Summary { events_accepted, events_rejected, .. } = report.summary;
     let some = |n: u64, word: &str| if n > 0 { format!(", {n} {word}") } else { String::new() };
-    let what = report.task_type.map_or("wait".to_owned(), |kind| kind.as_str().to_lowercase());
+    let mut what = report.task_type.map_or("wait".to_owned(), |kind| kind.as_str().to_lowercase());
+    if report.then_preload {
+        what += " and preload";
+    }
     let open = if report.outcome == Outcome::Submitted { "not waited for" } else { "unfinished" };
     let of = count(all, report.noun());
     let mut line = format!("{what} {}: {complete} of {of} complete", report.outcome.as_str());

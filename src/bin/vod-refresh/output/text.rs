@@ -126,10 +126,11 @@ fn rows_of_media(media: &MediaView<'_>, code_of_run: Option<&str>) -> Vec<Row> {
 }
 
 fn status(task: &TaskView<'_>) -> String {
+    let stage = task.stage();
     match &task.report.status {
-        None => "not shown yet".to_owned(),
-        Some(status) if task.has_ended() => status.as_str().to_owned(),
-        Some(status) => format!("{} {}%", escape_control(status.as_str()), task.report.progress),
+        None => format!("{stage}not shown yet"),
+        Some(status) if task.has_ended() => format!("{stage}{}", status.as_str()),
+        Some(status) => format!("{stage}{} {}%", escape_control(status.as_str()), task.report.progress),
     }
 }
 

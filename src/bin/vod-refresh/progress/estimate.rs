@@ -50,6 +50,11 @@ impl Tally {
                 (self.task_type, self.batches, self.jobs) = (*task_type, *batches, *jobs);
                 self.is_of_urls = *urls > 0;
             }
+            Notice::PreloadBegun { batches, .. } => {
+                self.task_type = Some(TaskType::Preload);
+                self.batches += batches;
+                (self.by_event, self.by_lookup) = (0, 0);
+            }
             Notice::Submitted { .. }
             | Notice::UrlsSubmitted { .. }
             | Notice::OutcomeLearned { .. }

@@ -60,6 +60,7 @@ impl NoticeLines {
                 self.batches = *batches;
                 self.noun = if *urls > 0 { "URL" } else { "media" };
             }
+            Notice::PreloadBegun { batches, .. } => (self.batches, self.answered) = (*batches, 0),
             Notice::Submitted { .. } | Notice::UrlsSubmitted { .. } | Notice::NotSubmitted { .. } => {
                 self.answered += 1
             }
@@ -149,6 +150,9 @@ fn text(notice: &Notice, noun: &str) -> Option<String> {
                 0 => format!("{verb} {all}, all of them submitted"),
                 _ => format!("{verb} {all} in {}", count(*batches, "batch")),
             }
+        }
+        Notice::PreloadBegun { media, batches } => {
+            format!("refreshed; now preloading {} in {}", count(*media, "media"), count(*batches, "batch"))
         }
         Notice::Submitted { job_id, media, not_found, forbidden, request_id } => {
             let job = match (job_id, request_id) {

@@ -132,7 +132,7 @@ fn url(task: &TaskView<'_>) -> String {
     format!(
         r#"<li><code>{}</code>: {}, {}%{}, task <span class="id">{}</span></li>"#,
         escape_start(task.report.url.as_deref().unwrap_or("(URL not known)"), TEXT),
-        escape_start(task.status(), 40),
+        escape_start(&task.status(), 40),
         task.report.progress,
         description.map(|text| format!(", {}", escape_start(text, TEXT))).unwrap_or_default(),
         escape(task.report.task_id.as_str())

@@ -110,7 +110,7 @@ fn url_row(task: &TaskView<'_>, start: DateTime<Utc>) -> String {
     format!(
         "<tr><td class=\"url\">{}</td>{}{}{}{}{}<td class=\"id\">{}</td></tr>\n",
         escape_start(task.report.url.as_deref().unwrap_or("(not known)"), 300),
-        state(task.rank, &escape_start(task.status(), 40)),
+        state(task.rank, &escape_start(&task.status(), 40)),
         number(format_args!("{}%", task.report.progress)),
         number(after(task.report.known_at, start)),
         number(after(task.report.ended_at, start)),
