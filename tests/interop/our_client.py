@@ -55,6 +55,16 @@ for version, verify in VERSIONS.items():
                 whole(service, refresh(service, version, token=token), "lookup")
                 equal(service.actions(), CALLS)
 
+    with check(f"our client, {version}: URLs with odd letters are signed as the vendor's signer does it"):
+        urls = ["https://a.test/中 文~*+'()!.mp4?a=b%20c&d=[1]", "a.test/2.mp4"]
+        for command, action in ("refresh-urls", "RefreshVodObjectCaches"), ("preload-urls", "PreloadVodObjectCaches"):
+            with PretendService(verify) as service:
+                code, report, stderr = vod_refresh(command, *urls, "--endpoint", service.url, "--signature-version", version,
+                                                   "--poll-interval", "200ms", "--timeout", "30s", "--output", "json")
+                equal((service.refused, code, stderr if code else ""), ([], 0, ""))
+                equal([url["state"] for url in report["urls"]], ["complete"] * 2)
+                equal(service.actions(), {action, "DescribeVodRefreshTasks"})
+
     with check(f"our client, {version}: where the vendor's signer has another secret, nothing passes"):
         with PretendService(verify, secret="another") as service:
             code, _, stderr = refresh(service, version)

@@ -8,6 +8,7 @@ import verifier
 from pretend_queue import PretendQueue, error
 
 JOB = "c5ae61bf0001"
+URL_TASK = "9001"
 
 
 class PretendService:
@@ -16,6 +17,7 @@ class PretendService:
     def __init__(self, verify, secret="testsecret", token=None, queue_secret=None, encoded=False):
         self.verify, self.keys = verify, ("testid", secret, token)
         self.queue_keys = ("testid", queue_secret or secret, token)
+        self.urls = []
         self.calls, self.refused, self.rows, self.queue = [], [], [], PretendQueue(encoded)
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Handler,), {"service": self}))
         self.server.daemon_threads = True
@@ -55,10 +57,15 @@ class PretendService:
             self.rows = [row(media) for media in params["MediaIds"].split(",")]
             self.queue.put([event(one, params) for one in self.rows])
             body |= {"MediaRefreshJobId": JOB, "NonExistMediaIds": "", "ForbiddenMediaIds": ""}
+        elif action in ("RefreshVodObjectCaches", "PreloadVodObjectCaches"):
+            self.urls = params["ObjectPath"].split("\n")
+            body["RefreshTaskId" if action.startswith("Refresh") else "PreloadTaskId"] = URL_TASK
         elif action == "GetMediaRefreshJobs":
             body |= {"MediaRefreshJobs": self.rows}
         elif action == "DescribeVodRefreshTasks":
             tasks = [task(one) for one in self.rows if params.get("TaskId") in (None, one["TaskIds"])]
+            if params.get("TaskId") == URL_TASK:
+                tasks = [task({"TaskIds": URL_TASK, "SuccessPlayUrls": url}) for url in self.urls]
             body |= {"PageNumber": 1, "PageSize": 50, "TotalCount": len(tasks), "Tasks": {"Task": tasks}}
         else:
             status, body["Code"], body["Message"] = 404, "InvalidAction.NotFound", action
