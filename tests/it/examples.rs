@@ -11,7 +11,7 @@ use tokio::time::Instant;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Each example, its arguments, and what it is to say.
-const EXAMPLES: [(&str, &[&str], &str); 9] = [
+const EXAMPLES: [(&str, &[&str], &str); 10] = [
     ("credentials", &[], "complete, the vault was asked 2 times"),
     ("deploy_test", &[], "the call ended as partial\nsubmitted once, 3 lookups"),
     ("deploy_test", &["sh", "examples/deploy.sh"], "some URLs still serve the old copy"),
@@ -25,6 +25,7 @@ const EXAMPLES: [(&str, &[&str], &str); 9] = [
     ("receiver", &[], "complete, 1 event came in"),
     ("refresh", &[], "intro: complete (2 URLs)\nlesson: complete (2 URLs)\ngone: not_found (0 URLs)"),
     ("resume", &[], "complete: 4 URLs\nsubmitted 1 time"),
+    ("urls", &[], "/subtitles/: complete\nhttps://cdn.example.com/bad.vtt: failed (the task failed: "),
 ];
 
 /// Cargo builds the examples beside the tests.

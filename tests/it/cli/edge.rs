@@ -1,9 +1,10 @@
 //! `--verify-edge`: whether a node of the CDN serves the new files, through the real binary.
 
-use vod_refresh::emulator::EdgeScript;
+use vod_refresh::emulator::{EdgeScript, MediaScript, Which};
 
 use super::cloud::Cloud;
 use super::scenes::quick;
+use super::words::settings_of_reports;
 
 fn line(cloud: &Cloud) -> String {
     format!("--poll-interval 100ms --verify-edge --edge-node {}", cloud.url())
@@ -50,6 +51,45 @@ fn urls_are_asked_for_as_well_and_folders_are_not() {
     assert_eq!(report["urls"][0]["error"]["code"], "StaleAtEdge");
     assert_eq!(report["urls"][1]["state"], "complete");
     assert!(report["urls"][1]["tasks"][0].get("edge").is_none());
+}
+
+#[test]
+fn urls_and_nodes_stand_in_every_form_of_the_report() {
+    let failing = MediaScript { failed_tasks: Which::All(true), ..MediaScript::default() };
+    let cloud = Cloud::new(
+        quick()
+            .with_media("https://a.test/bad.mp4", failing)
+            .with_media("off.test", MediaScript::forbidden())
+            .with_edge(EdgeScript::keeping("/old.jpg")),
+    );
+    let urls = "https://a.test/1.mp4 https://a.test/bad.mp4 https://a.test/old.jpg https://a.test/dir/ https://off.test/x";
+    let shell = cloud.shell(&format!("refresh-urls {urls}")).words(&line(&cloud));
+    let files = [
+        ("--report", "r.json"),
+        ("--report-junit", "r.xml"),
+        ("--report-html", "r.html"),
+        ("--metrics-file", "r.prom"),
+    ];
+    let shell = files.into_iter().fold(shell, |shell, (option, name)| shell.option_at(option, name));
+    let run = shell.run().exits(7);
+    let read = |name: &str| std::fs::read_to_string(shell.path(name)).unwrap();
+    settings_of_reports().bind(|| {
+        insta::assert_snapshot!("urls_text", run.stdout);
+        insta::assert_snapshot!("urls_json", read("r.json"));
+        insta::assert_snapshot!("urls_junit", read("r.xml"));
+        insta::assert_snapshot!("urls_metrics", read("r.prom"));
+    });
+    let page = read("r.html");
+    for part in [
+        "Refresh of 5 URLs",
+        "At the edge",
+        "1 stale",
+        "StaleAtEdge",
+        "https://off.test/x",
+        "one node is one node",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
 }
 
 #[test]

@@ -27,6 +27,22 @@ pub(super) fn settings() -> insta::Settings {
     settings
 }
 
+/// The same for the files of a report.
+pub(super) fn settings_of_reports() -> insta::Settings {
+    let mut settings = settings();
+    settings.add_filter(r#""\d{4}-[^"]+Z""#, "TIME");
+    settings.add_filter(r#"timestamp="[^"]+""#, "TIME");
+    settings.add_filter(r#"value="\d{4}-[^"]+""#, "TIME");
+    settings.add_filter(r#"time="[\d.]+""#, "TOOK");
+    settings.add_filter(r#"("unfinished_at": )(TIME|null)"#, "${1}SEEN");
+    settings.add_filter(r"\b\d{11}\b", "TASK");
+    settings.add_filter(r#"("[A-Z]\w+": )\d+"#, "${1}N");
+    settings.add_filter(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME");
+    settings.add_filter(r#"("age_s": |"http_status": )\d+"#, "${1}N");
+    settings.add_filter(r"(seconds(_sum|_bucket.*|_count)?|_total\{.*\}) [\d.]+", "$1 N");
+    settings
+}
+
 #[track_caller]
 pub(super) fn reads(name: &str, run: &Finished) {
     let text = shown(run);
