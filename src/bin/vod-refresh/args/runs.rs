@@ -40,8 +40,6 @@ pub(crate) struct MediaArgs {
 /// `refresh-urls`.
 #[derive(Debug, Args)]
 pub(crate) struct RefreshUrlsArgs {
-    #[command(flatten)]
-    pub(crate) urls: UrlArgs,
     /// What each URL stands for [default: a URL that ends in `/` is a directory, any other a file]
     #[arg(
         long = "type",
@@ -55,24 +53,27 @@ pub(crate) struct RefreshUrlsArgs {
     #[arg(long, help_heading = "URLs")]
     pub(crate) force: bool,
     #[command(flatten)]
-    pub(crate) submission: UrlSubmissionArgs,
-    #[command(flatten)]
-    pub(crate) run: RunArgs,
-    #[command(flatten)]
-    pub(crate) journal: JournalArgs,
+    pub(crate) common: UrlRunArgs,
 }
 
 /// `preload-urls`.
 #[derive(Debug, Args)]
 pub(crate) struct PreloadUrlsArgs {
-    #[command(flatten)]
-    pub(crate) urls: UrlArgs,
     /// Prefetch to this area [default: that of the domain]
     #[arg(long, value_enum, value_name = "AREA", hide_possible_values = false, help_heading = "URLs")]
     pub(crate) area: Option<UrlArea>,
     /// Prefetch into the nodes of the second level [default: the edge]
     #[arg(long, help_heading = "URLs")]
     pub(crate) l2: bool,
+    #[command(flatten)]
+    pub(crate) common: UrlRunArgs,
+}
+
+/// What `refresh-urls` and `preload-urls` share.
+#[derive(Debug, Args)]
+pub(crate) struct UrlRunArgs {
+    #[command(flatten)]
+    pub(crate) urls: UrlArgs,
     #[command(flatten)]
     pub(crate) submission: UrlSubmissionArgs,
     #[command(flatten)]

@@ -6,7 +6,7 @@ use vod_refresh::{JobId, MediaId, RefreshRequest, RunOptions, UrlRequest, WaitRe
 use super::run::{self, Plan, Task};
 use super::{dry_run, quota};
 use crate::args::runs::{
-    ExpectedMediaArgs, MediaArgs, PreloadUrlsArgs, RefreshArgs, RefreshUrlsArgs, UrlArea, UrlSubmissionArgs,
+    ExpectedMediaArgs, MediaArgs, PreloadUrlsArgs, RefreshArgs, RefreshUrlsArgs, UrlArea, UrlRunArgs,
     UrlType, WaitArgs,
 };
 use crate::args::shared::{JournalArgs, RunArgs};
@@ -47,8 +47,7 @@ async fn media(request: RefreshRequest, args: &MediaArgs, environment: &Environm
 
 /// `refresh-urls`.
 pub(crate) async fn refresh_urls(args: &RefreshUrlsArgs, environment: &Environment) -> Result<ExitCode> {
-    let mut request =
-        UrlRequest::new(TaskType::Refresh, ids_list::urls(&args.urls.urls, &args.urls.from_file)?);
+    let mut request = UrlRequest::new(TaskType::Refresh, urls_of(&args.common)?);
     request.force = args.force;
     request.object_type = args.object_type.map(|object_type| match object_type {
         UrlType::File => ObjectType::File,
@@ -56,28 +55,26 @@ pub(crate) async fn refresh_urls(args: &RefreshUrlsArgs, environment: &Environme
         UrlType::Regex => ObjectType::Regex,
         UrlType::IgnoreParams => ObjectType::IgnoreParams,
     });
-    urls(request, &args.submission, &args.run, &args.journal, environment).await
+    urls(request, &args.common, environment).await
 }
 
 /// `preload-urls`.
 pub(crate) async fn preload_urls(args: &PreloadUrlsArgs, environment: &Environment) -> Result<ExitCode> {
-    let mut request =
-        UrlRequest::new(TaskType::Preload, ids_list::urls(&args.urls.urls, &args.urls.from_file)?);
+    let mut request = UrlRequest::new(TaskType::Preload, urls_of(&args.common)?);
     request.l2 = args.l2;
     request.area = args.area.map(|area| match area {
         UrlArea::Domestic => Area::Domestic,
         UrlArea::Overseas => Area::Overseas,
     });
-    urls(request, &args.submission, &args.run, &args.journal, environment).await
+    urls(request, &args.common, environment).await
 }
 
-async fn urls(
-    request: UrlRequest,
-    submission: &UrlSubmissionArgs,
-    args: &RunArgs,
-    journal: &JournalArgs,
-    environment: &Environment,
-) -> Result<ExitCode> {
+fn urls_of(args: &UrlRunArgs) -> Result<Vec<String>> {
+    ids_list::urls(&args.urls.urls, &args.urls.from_file)
+}
+
+async fn urls(request: UrlRequest, args: &UrlRunArgs, environment: &Environment) -> Result<ExitCode> {
+    let UrlRunArgs { submission, run: args, journal, .. } = args;
     request.check()?;
     let settings = Settings::new(args, environment);
     if settings.events.any() {
