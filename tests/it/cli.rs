@@ -29,6 +29,7 @@ mod signing;
 mod stopping;
 mod throttling;
 mod two_stages;
+mod urls;
 mod verdict_cases;
 mod waiting;
 mod words;

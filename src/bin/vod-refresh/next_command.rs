@@ -165,6 +165,11 @@ impl ResumeContext<'_> {
                     "no event has told of {media}: with `--lookup-after 0s` it asks the service for them"
                 ));
             }
+        } else if !report.urls.is_empty() && unfinished > 0 {
+            lines.push(
+                "remote work goes on; without its journal nothing can follow it: run the same command again"
+                    .to_owned(),
+            );
         }
         let entries = report.entries();
         let (unknown, never): (Vec<_>, Vec<_>) = entries
