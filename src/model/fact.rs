@@ -8,6 +8,7 @@ use crate::event::MediaRefreshEvent;
 use crate::ids::{JobId, MediaId, RequestId, TaskId};
 use crate::vod::{JobRow, TaskRow};
 
+use super::code;
 use super::report::ReportedError;
 
 /// An error as a fact: what it means for exit codes, and what is reported.
@@ -23,6 +24,11 @@ impl Fault {
     /// A fault with one of our own codes.
     pub(crate) fn new(kind: ErrorKind, code: &str, message: impl Into<String>) -> Self {
         Self { kind, error: ReportedError::new(code, message) }
+    }
+
+    /// Instead of an answer, the run ended.
+    pub(crate) fn run_ended() -> Self {
+        Self::new(ErrorKind::Unavailable, code::OUTCOME_UNKNOWN, "the run ended before the answer came")
     }
 }
 

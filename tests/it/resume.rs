@@ -10,6 +10,7 @@ use vod_refresh::journal::StoredRun;
 use vod_refresh::run::{MediaState, Notice};
 use vod_refresh::{Credential, ErrorKind, Journal, Outcome, Refresher, StaticCredentials};
 
+use crate::crash::{Death, die};
 use crate::support::{Bed, request, states};
 
 const SUBMIT: &str = "RefreshMediaPlayUrls";
@@ -251,4 +252,18 @@ async fn what_another_accounts_key_does_not_find_stays_unfinished_and_can_be_res
         let told = other.heard.warnings().join("\n");
         assert_eq!(told.contains("te***id") && told.contains("othe***id12"), is_warned, "{told}");
     }
+}
+
+/// The process died before the answer came, and an event told the next one: what is stored tells the same.
+#[tokio::test(start_paused = true)]
+async fn what_an_event_told_after_a_death_stands_in_the_stored_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = Scenario::new().with_latency(Duration::from_millis(200));
+    let (bed, journal) = (Bed::new(scenario).with_events(), journal(&folder).await);
+    let first = keep(&bed, &journal);
+    let lost = Death::After(Duration::from_millis(150));
+    assert!(die(first.refresh(&request(["m1"])), journal.writes(), 2, lost).await.is_none());
+    let report = keep(&bed, &journal).resume(newest(&journal).await).await.unwrap();
+    assert_eq!((report.outcome, bed.submits()), (Outcome::Complete, 1));
+    assert_eq!(states(&newest(&journal).await.report()), states(&report));
 }

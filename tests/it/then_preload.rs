@@ -9,6 +9,7 @@ use vod_refresh::run::{MediaReport, Notice};
 use vod_refresh::{ErrorKind, Journal, Outcome, RefreshRequest, Report, TaskType};
 
 use crate::crash::{Death, die};
+use crate::soak::lot::Lot;
 use crate::support::{Bed, request, states};
 
 const SUBMIT: &str = "RefreshMediaPlayUrls";
@@ -312,4 +313,63 @@ fn a_request_without_it_is_written_as_before() {
     assert_eq!(serde_json::from_value::<RefreshRequest>(text).unwrap(), request(["m1"]));
     let text = serde_json::to_value(both(["m1"])).unwrap();
     assert_eq!(serde_json::from_value::<RefreshRequest>(text).unwrap(), both(["m1"]));
+}
+
+/// Worlds by lot: what each media truly comes to is what is told of it, whatever gets lost and however often the process dies.
+#[tokio::test(start_paused = true)]
+async fn in_worlds_by_lot_each_media_is_told_to_be_what_it_is() {
+    for seed in 0..60 {
+        let mut lot = Lot(seed);
+        let fates: Vec<u64> = (0..1 + lot.below(45)).map(|_| lot.below(10)).collect();
+        let mut scenario =
+            quick().with_latency(lot.ms(200)).with(|scenario| scenario.task_jitter = lot.ms(20_000));
+        for (n, fate) in fates.iter().enumerate() {
+            let script = match fate {
+                0 => MediaScript::missing(),
+                1 => failing_in("Refresh"),
+                2 => failing_in("Preload"),
+                _ => continue,
+            };
+            scenario = scenario.with_media(format!("m{n}"), script);
+        }
+        for _ in 0..lot.below(4) {
+            let fault =
+                [Fault::ResetAfter, Fault::ResetBefore, Fault::throttle()][lot.below(3) as usize].clone();
+            scenario = scenario.with_fault(FaultRule::on(SUBMIT, fault).skip(lot.below(5) as u32));
+        }
+        let bed = Bed::new(scenario).with_faults_that_may_miss();
+        let has_events = lot.percent(50);
+        let bed = if has_events { bed.with_events() } else { bed };
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(folder.path().join("journal.db")).await.unwrap();
+        let refresher = bed.refresher().with_journal(journal.clone(), Value::Null);
+        let whole = both((0..fates.len()).map(|n| format!("m{n}")));
+        let death = |lot: &mut Lot| (1 + lot.below(30), Death::After(lot.ms(500)));
+        let (count, how) = death(&mut lot);
+        let mut report = die(refresher.refresh(&whole), journal.writes(), count, how).await;
+        for life in 1..5 {
+            let Some(stored) = journal.load(None).await.unwrap().filter(|_| report.is_none()) else { break };
+            let (count, how) = death(&mut lot);
+            let written = *journal.writes().borrow();
+            // Graces begin anew with each life: the last one is left alone.
+            let count = if life < 4 { written + count } else { u64::MAX };
+            report = die(refresher.resume(stored), journal.writes(), count, how).await;
+        }
+        let id = journal.runs().await.unwrap().remove(0).run_id;
+        let stored = journal.load(Some(id)).await.unwrap().unwrap();
+        for (n, (media, fate)) in stored.report().media.iter().zip(&fates).enumerate() {
+            let stages = [TaskType::Refresh, TaskType::Preload]
+                .map(|kind| media.tasks.iter().any(|task| task.task_type == Some(kind)));
+            let allowed = match fate {
+                // Where an event tells of a lost answer, it does not tell which media the answer refused.
+                0 if has_events => ["not_found", "failed"],
+                0 => ["not_found"; 2],
+                1 | 2 => ["failed"; 2],
+                _ => ["complete"; 2],
+            };
+            let state = media.state.as_str();
+            assert!(allowed.contains(&state), "seed {seed}, m{n}: {state}, and may be {allowed:?}");
+            assert_eq!(stages, [*fate > 0, *fate > 1], "seed {seed}, m{n}");
+        }
+    }
 }

@@ -1,15 +1,17 @@
 //! The command to type next where a run leaves work behind, and the closing lines that show it.
 
-use std::collections::HashSet;
+mod left_open;
+
 use std::time::Duration;
 
 use vod_refresh::ids::is_masked_address;
 use vod_refresh::journal::Order;
 use vod_refresh::net::clock::{Clock as _, SystemClock};
-use vod_refresh::run::{MediaReport, MediaState, TaskReport};
-use vod_refresh::vod::{TaskStatus, TaskType};
+use vod_refresh::run::MediaState;
 use vod_refresh::{LookupAfter, Outcome, Report, RunOptions, WaitRequest};
 
+pub(crate) use self::left_open::OUTCOME_UNKNOWN;
+use self::left_open::{has_unknown_tasks, is_unpreloaded, media_of, unfinished_jobs};
 use crate::args::shared::ConnectionArgs;
 use crate::duration;
 use crate::formatting::{count, count_was, shell_line};
@@ -18,9 +20,6 @@ use crate::settings::arguments;
 
 /// A command that names more media than this is no line to read.
 const MOST_NAMED: usize = 20;
-
-/// The report's code for media of a batch whose answer was lost.
-pub(crate) const OUTCOME_UNKNOWN: &str = "OutcomeUnknown";
 
 /// The report's code for a run of which the service knows nothing any more.
 pub(crate) const FORGOTTEN: &str = "Forgotten";
@@ -202,55 +201,6 @@ impl ResumeContext<'_> {
 /// Whether the run ended before its work did.
 fn was_cut_short(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Timeout | Outcome::Interrupted | Outcome::Refused | Outcome::Unavailable)
-}
-
-/// Whether the tasks of a media are still unknown.
-fn has_unknown_tasks(media: &MediaReport) -> bool {
-    // Of the stage that is open.
-    let is_of_stage =
-        |task: &TaskReport| media.preload_job_id.is_none() || task.task_type == Some(TaskType::Preload);
-    media.state == MediaState::Unfinished && media.job_id.is_some() && !media.tasks.iter().any(is_of_stage)
-}
-
-/// The jobs with media that are unfinished, each once.
-fn unfinished_jobs(report: &Report) -> Vec<&str> {
-    let mut seen = HashSet::new();
-    let unfinished = report.media.iter().filter(|media| media.state == MediaState::Unfinished);
-    let jobs = unfinished.filter_map(open_job);
-    jobs.filter(|job| seen.insert(*job)).collect()
-}
-
-/// The job of a media's stage that is open, or was last; `None` also between its refresh and its preload.
-fn open_job(media: &MediaReport) -> Option<&str> {
-    let is_preloaded_afterwards = media.tasks.iter().any(|task| task.task_type.is_some());
-    let is_complete = |task: &TaskReport| task.status == Some(TaskStatus::Complete);
-    let is_refreshed = is_preloaded_afterwards && media.tasks.iter().all(is_complete);
-    let job = media.preload_job_id.as_ref().or(media.job_id.as_ref().filter(|_| !is_refreshed));
-    job.map(|job| job.as_str())
-}
-
-/// Whether it was refreshed and is still to be preloaded, as far as this run goes.
-fn is_unpreloaded(report: &Report, media: &MediaReport) -> bool {
-    let open = [MediaState::Unfinished, MediaState::NotSubmitted];
-    report.then_preload
-        && open.contains(&media.state)
-        && media.job_id.is_some()
-        && media.preload_job_id.is_none()
-}
-
-/// The media that this run submitted in these jobs, those left out that were refused: no job will show them.
-fn media_of<'a>(report: &'a Report, jobs: &[&str]) -> Vec<&'a str> {
-    let jobs: HashSet<&str> = jobs.iter().copied().collect();
-    let is_wanted = |media: &&MediaReport| {
-        let refused = [MediaState::NotFound, MediaState::Forbidden, MediaState::NotSubmitted];
-        !refused.contains(&media.state)
-            && [&media.job_id, &media.preload_job_id]
-                .into_iter()
-                .flatten()
-                .any(|job| jobs.contains(job.as_str()))
-    };
-    let media = report.media.iter().filter(is_wanted);
-    media.filter_map(|media| media.media_id.as_ref().map(|id| id.as_str())).collect()
 }
 
 /// Names the media, or says how many there are where they are many.

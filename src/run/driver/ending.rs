@@ -42,12 +42,7 @@ impl Driver<'_> {
         // With a journal the run can be carried on: what was not sent still will be.
         let can_go_on = self.journal.can_resume() && !self.is_forgotten && !matches!(end, End::FailedFast);
         if let Some(fault) = cut_short(&end).filter(|_| !can_go_on) {
-            let lost = Fault::new(
-                ErrorKind::Unavailable,
-                code::OUTCOME_UNKNOWN,
-                "the run ended before the answer came",
-            );
-            let unknown = |batch| Fact::OutcomeUnknown { batch, fault: lost.clone() };
+            let unknown = |batch| Fact::OutcomeUnknown { batch, fault: Fault::run_ended() };
             let mut facts: Vec<Fact> = self.ledger.sending().into_iter().map(unknown).collect();
             facts.push(Fact::Halted { fault });
             self.write_and_apply(facts).await;

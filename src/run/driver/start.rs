@@ -10,9 +10,10 @@ use crate::auth::preview::KeyMark;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
 use crate::model::{
-    Fact, Moment, Order, RefreshRequest, Report, RunRecord, StoredRun, UrlRequest, WaitRequest, code,
+    Fact, Fault, Moment, Order, RefreshRequest, Report, RunRecord, StoredRun, UrlRequest, WaitRequest, code,
 };
 use crate::run::batch;
+use crate::run::observer::Notice;
 use crate::run::setup::Setup;
 
 /// Of a run that is so old the service knows nothing any more. Between that and its history, a clock may have been wrong.
@@ -59,7 +60,7 @@ async fn begin(setup: &Setup, run: RunId, order: Order) -> Result<Report> {
 pub(crate) async fn resume(setup: &Setup, stored: StoredRun, once: bool) -> Result<Report> {
     let key = KeyMark::of(&setup.client.credential().await?.key_id);
     still_open(&stored)?;
-    let journal = RunJournal::resume(setup.journal.clone(), &stored.record.run).await?;
+    let mut journal = RunJournal::resume(setup.journal.clone(), &stored.record.run).await?;
     // Whoever drove it until now may have written more since it was loaded, or ended it.
     let mut stored = journal.reload(stored).await?;
     still_open(&stored)?;
@@ -70,10 +71,15 @@ pub(crate) async fn resume(setup: &Setup, stored: StoredRun, once: bool) -> Resu
     let last = stored.facts.last().map_or(Duration::ZERO, |(at, _)| at.since_start());
     // The machine's clock may have been set back meanwhile; facts never are.
     let age = (setup.client.local_time() - stored.record.started_at).to_std().unwrap_or_default().max(last);
+    // Written down, so that what events tell of these batches from now on means the same to whoever reads the journal.
+    let cut_off = |batch| Fact::OutcomeUnknown { batch, fault: Fault::run_ended() };
+    let cut_off: Vec<Fact> = ledger.sending().into_iter().map(cut_off).collect();
+    let said = journal.write(Moment::after(age), &ledger, &cut_off).await;
     let begun_with = stored.record.key.clone().filter(|begun_with| *begun_with != key);
     ledger.reopen(Moment::after(age), Moment::after(age) + setup.options.timeout, begun_with.is_some());
     let mut driver = Driver::new(setup, stored.record, ledger, journal, age);
     driver.once = once;
+    said.into_iter().for_each(|message| driver.notify(&Notice::Warning { message }));
     driver.warning = begun_with.map(|begun_with| {
         format!(
             "this run was begun with access key {begun_with} and is carried on with {key}: what {key} does not find stays unfinished, for it may be another account's; resume it with the first key"

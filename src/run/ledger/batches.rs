@@ -149,7 +149,8 @@ impl Ledger {
             return;
         };
         entry.state = BatchState::Unknown;
-        entry.lost += 1;
+        // That we were killed says nothing against sending it.
+        entry.lost = if *fault == Fault::run_ended() { 0 } else { entry.lost + 1 };
         entry.fault = Some(Fault {
             kind: fault.kind,
             ..outcome_unknown(&format!(
@@ -164,7 +165,7 @@ impl Ledger {
             false => Duration::ZERO,
         };
         let resend = self.settings.resubmit && entry.lost < MOST_LOST;
-        let pause = if resend { waiting.max(RESEND_PAUSE * entry.lost) } else { waiting };
+        let pause = if resend { waiting.max(RESEND_PAUSE * entry.lost.max(1)) } else { waiting };
         self.notices.push(Notice::OutcomeUnknown {
             media: entry.batch.count(),
             error: fault.error.clone(),

@@ -4,8 +4,7 @@ use super::rows::{BatchState, TaskEntry};
 use super::settings::SETTLE;
 use super::state::Ledger;
 use super::verdict::STEADY;
-use crate::error::ErrorKind;
-use crate::model::{Fact, Fault, Moment, code};
+use crate::model::{Fact, Fault, Moment};
 
 impl Ledger {
     /// Whether a fact would change what is known. A poll that shows what the last one
@@ -75,15 +74,10 @@ impl Ledger {
         self.lookups_refused = false;
         self.follow_ups.clear();
         self.unclear.clear();
-        let lost = || {
-            Fault::new(ErrorKind::Unavailable, code::OUTCOME_UNKNOWN, "the run ended before the answer came")
-        };
         for batch in 0..self.batches.len() as u32 {
             match self.batches[batch as usize].state {
                 BatchState::Sending => {
-                    self.outcome_unknown(now, batch, &lost());
-                    // That we were killed says nothing against sending it.
-                    self.batches[batch as usize].lost = 0;
+                    self.outcome_unknown(now, batch, &Fault::run_ended());
                 }
                 BatchState::Planned => self.plan_batch(batch, now),
                 BatchState::Unknown | BatchState::Done => {}
