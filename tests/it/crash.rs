@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use vod_refresh::emulator::{EventScript, Fault, FaultRule, JobScript, MediaScript, Scenario, Which};
-use vod_refresh::{JobId, Journal, Refresher, Report, Result};
+use vod_refresh::{JobId, Journal, Refresher, Report, Result, TaskType, UrlRequest};
 
 use crate::support::{Bed, answered, request};
 
@@ -39,9 +39,18 @@ struct Play {
     name: &'static str,
     scenario: fn() -> Scenario,
     events: bool,
-    /// Jobs to wait for instead of media to submit.
-    jobs: &'static [&'static str],
-    then_preload: bool,
+    task: Task,
+}
+
+enum Task {
+    /// Refresh 22 media.
+    Media,
+    /// The same, and preload them afterwards.
+    ThenPreload,
+    /// Wait for these jobs of others.
+    Jobs(&'static [&'static str]),
+    /// Refresh URLs and folders.
+    Urls,
 }
 
 impl Play {
@@ -58,14 +67,37 @@ impl Play {
     }
 
     async fn run(&self, refresher: Refresher) -> Result<Report> {
-        if self.jobs.is_empty() {
-            let ids = (0..22).map(|n| format!("m{n}"));
-            refresher.refresh(&request(ids).with_then_preload(self.then_preload)).await
-        } else {
-            let jobs: Vec<_> = self.jobs.iter().map(|id| JobId::new(*id).unwrap()).collect();
-            refresher.wait(&jobs).await
+        let media = request((0..22).map(|n| format!("m{n}")));
+        match self.task {
+            Task::Media => refresher.refresh(&media).await,
+            Task::ThenPreload => refresher.refresh(&media.with_then_preload(true)).await,
+            Task::Jobs(jobs) => {
+                let jobs: Vec<_> = jobs.iter().map(|id| JobId::new(*id).unwrap()).collect();
+                refresher.wait(&jobs).await
+            }
+            Task::Urls => refresher.refresh_urls(&UrlRequest::new(TaskType::Refresh, URLS)).await,
         }
     }
+}
+
+const URLS: [&str; 6] = [
+    "https://a.test/1",
+    "https://a.test/bad",
+    "https://a.test/dir/",
+    "https://off.test/1",
+    "https://b.test/1",
+    "https://b.test/dir/",
+];
+
+/// How often the service took each URL.
+fn taken(bed: &Bed) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    let urls = bed.cloud.calls().into_iter().filter(|call| call.action == "RefreshVodObjectCaches");
+    // A reset after the work is done leaves its tasks behind.
+    for call in urls.filter(|call| ["ok", "reset_after"].contains(&call.outcome.as_str())) {
+        call.params["ObjectPath"].lines().for_each(|url| *counts.entry(url.to_owned()).or_default() += 1);
+    }
+    counts
 }
 
 /// Drives `run` until `count` writes are done, then drops it. One that ended before has its report.
@@ -111,7 +143,8 @@ fn submits(bed: &Bed) -> BTreeMap<String, usize> {
 
 /// What must be the same: the verdict, the state of each media, and of each URL.
 fn outline(report: &Report) -> Vec<Value> {
-    let media = report.media.iter().map(|media| {
+    let entries = report.entries();
+    let media = entries.iter().map(|media| {
         let mut urls: Vec<_> = media
             .tasks
             .iter()
@@ -119,9 +152,10 @@ fn outline(report: &Report) -> Vec<Value> {
             .collect();
         urls.sort_by_key(|url| url.to_string());
         let code = media.error.as_ref().map(|error| &error.code);
-        json!([media.media_id, media.state, code, urls])
+        let id = media.media_id.as_ref().map(ToString::to_string).or_else(|| media.url.clone());
+        json!([id, media.state, code, urls])
     });
-    [json!([report.outcome, report.task_type, report.media.len()])].into_iter().chain(media).collect()
+    [json!([report.outcome, report.task_type, entries.len()])].into_iter().chain(media).collect()
 }
 
 #[allow(clippy::print_stderr, reason = "a figure for who asks with `--nocapture`")]
@@ -158,6 +192,7 @@ async fn crash_everywhere(play: Play) {
             for batch in answered {
                 assert_eq!(before[&batch], after[&batch], "{at}: {batch} was submitted again");
             }
+            assert!(taken(&bed).values().all(|count| *count == 1), "{at}: {:?}", taken(&bed));
         }
     }
     eprintln!("{}: {} crashes", play.name, writes * 2);
@@ -197,38 +232,18 @@ fn others() -> Scenario {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_without_events_survives_a_crash_at_every_write() {
-    crash_everywhere(Play {
-        name: "without events",
-        scenario: well,
-        events: false,
-        jobs: &[],
-        then_preload: false,
-    })
-    .await;
+    crash_everywhere(Play { name: "without events", scenario: well, events: false, task: Task::Media }).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_run_with_events_survives_a_crash_at_every_write() {
-    crash_everywhere(Play {
-        name: "with events",
-        scenario: well,
-        events: true,
-        jobs: &[],
-        then_preload: false,
-    })
-    .await;
+    crash_everywhere(Play { name: "with events", scenario: well, events: true, task: Task::Media }).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn lost_answers_survive_a_crash_at_every_write() {
-    crash_everywhere(Play {
-        name: "lost answers",
-        scenario: lost_answers,
-        events: false,
-        jobs: &[],
-        then_preload: false,
-    })
-    .await;
+    crash_everywhere(Play { name: "lost answers", scenario: lost_answers, events: false, task: Task::Media })
+        .await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -237,22 +252,14 @@ async fn lost_answers_with_events_survive_a_crash_at_every_write() {
         name: "lost answers, events",
         scenario: lost_answers,
         events: true,
-        jobs: &[],
-        then_preload: false,
+        task: Task::Media,
     })
     .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn failures_survive_a_crash_at_every_write() {
-    crash_everywhere(Play {
-        name: "failures",
-        scenario: every_fate,
-        events: false,
-        jobs: &[],
-        then_preload: false,
-    })
-    .await;
+    crash_everywhere(Play { name: "failures", scenario: every_fate, events: false, task: Task::Media }).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -261,8 +268,7 @@ async fn failures_with_events_survive_a_crash_at_every_write() {
         name: "failures, events",
         scenario: every_fate,
         events: true,
-        jobs: &[],
-        then_preload: false,
+        task: Task::Media,
     })
     .await;
 }
@@ -273,8 +279,7 @@ async fn waiting_for_jobs_of_others_survives_a_crash_at_every_write() {
         name: "jobs of others",
         scenario: others,
         events: false,
-        jobs: &["J1", "J2"],
-        then_preload: false,
+        task: Task::Jobs(&["J1", "J2"]),
     })
     .await;
 }
@@ -289,6 +294,27 @@ fn two_stages() -> Scenario {
 #[tokio::test(start_paused = true)]
 async fn a_run_that_preloads_afterwards_survives_a_crash_at_every_write() {
     for (name, events) in [("then preload", false), ("then preload, events", true)] {
-        crash_everywhere(Play { name, scenario: two_stages, events, jobs: &[], then_preload: true }).await;
+        crash_everywhere(Play { name, scenario: two_stages, events, task: Task::ThenPreload }).await;
     }
+}
+
+fn bad_url() -> Scenario {
+    let failing = MediaScript { failed_tasks: Which::All(true), ..MediaScript::default() };
+    Scenario::new().with_media("https://a.test/bad", failing)
+}
+
+/// URLs with every fate.
+fn urls() -> Scenario {
+    bad_url().with_media("off.test", MediaScript::forbidden())
+}
+
+fn lost_urls() -> Scenario {
+    bad_url().with_fault(FaultRule::on("RefreshVodObjectCaches", Fault::ResetAfter))
+}
+
+/// Not even what was sent and not answered is sent twice: its tasks are found in a listing.
+#[tokio::test(start_paused = true)]
+async fn a_run_of_urls_survives_a_crash_at_every_write() {
+    crash_everywhere(Play { name: "URLs", scenario: urls, events: false, task: Task::Urls }).await;
+    crash_everywhere(Play { name: "URLs, lost", scenario: lost_urls, events: false, task: Task::Urls }).await;
 }

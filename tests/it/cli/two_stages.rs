@@ -5,7 +5,7 @@ use vod_refresh::emulator::{Fault, FaultRule, MediaScript, Scenario, Which};
 use super::cloud::{Cloud, LOOK_UP, SUBMIT};
 use super::process::Finished;
 use super::scenes::{ms, quick};
-use super::words::{reads, settings};
+use super::words::{reads, settings_of_reports};
 
 const BOTH: &str = "refresh intro half gone --then-preload --poll-interval 100ms";
 
@@ -55,15 +55,7 @@ fn both_stages_stand_in_every_form_of_the_report() {
     let stderr = lines.join("\n") + "\n";
     reads("then_preload", &Finished { stderr, ..run });
     let read = |name: &str| std::fs::read_to_string(shell.path(name)).unwrap();
-    let mut settings = settings();
-    settings.add_filter(r#""\d{4}-[^"]+Z""#, "TIME");
-    settings.add_filter(r#"timestamp="[^"]+""#, "TIME");
-    settings.add_filter(r#"value="\d{4}-[^"]+""#, "TIME");
-    settings.add_filter(r#"time="[\d.]+""#, "TOOK");
-    settings.add_filter(r#"("unfinished_at": )(TIME|null)"#, "${1}SEEN");
-    settings.add_filter(r"\b\d{11}\b", "TASK");
-    settings.add_filter(r#"("[A-Z]\w+": )\d+"#, "${1}N");
-    settings.bind(|| {
+    settings_of_reports().bind(|| {
         insta::assert_snapshot!("then_preload_json", read("r.json"));
         insta::assert_snapshot!("then_preload_junit", read("r.xml"));
     });
