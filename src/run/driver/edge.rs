@@ -4,9 +4,9 @@ use super::report::Entries;
 use super::state::{Driver, End};
 use crate::edge::EdgeUrl;
 use crate::ids::TaskId;
-use crate::model::{Fact, MediaState};
+use crate::model::{Fact, MediaReport, MediaState, TaskReport};
 use crate::run::observer::Notice;
-use crate::vod::{ObjectType, TaskStatus};
+use crate::vod::{ObjectType, TaskStatus, TaskType};
 
 impl Driver<'_> {
     /// Asks nodes for the URLs of what is complete, if the run is to do so and has come to its end.
@@ -45,9 +45,12 @@ impl Driver<'_> {
             .iter()
             .enumerate()
             .filter(|(place, entry)| entry.state == MediaState::Complete && is_file(*place));
-        let of_entry = |(_, entry): (usize, &crate::model::MediaReport)| {
+        let of_entry = |(_, entry): (usize, &MediaReport)| {
             let submitted_at = entry.submitted_at.map(|at| at + ahead);
-            let urls = entry.tasks.iter().filter(|task| task.status == Some(TaskStatus::Complete));
+            // Of two stages, what the second one left is what a node is to have.
+            let is_last = |task: &&TaskReport| task.task_type != Some(TaskType::Refresh);
+            let is_done = |task: &&TaskReport| task.status == Some(TaskStatus::Complete);
+            let urls = entry.tasks.iter().filter(is_last).filter(is_done);
             let urls = urls.filter_map(|task| {
                 // The CDN dates a task when it takes it, by the service's clock.
                 let since = task.created_at.or(submitted_at)?;

@@ -3,7 +3,7 @@
 use super::named::UrlKey;
 use super::state::Ledger;
 use crate::edge::EdgeVerdict;
-use crate::model::{MediaReport, MediaState, ReportedError, UrlReport, code};
+use crate::model::{MediaReport, MediaState, ReportedError, TaskReport, UrlReport, code};
 use crate::vod::TaskType;
 
 impl Ledger {
@@ -30,8 +30,9 @@ impl Ledger {
             (entry.state, entry.error) =
                 (MediaState::Failed, Some(ReportedError::new(code::STALE_AT_EDGE, message)));
         }
-        let absent = of(EdgeVerdict::Absent).len();
-        if absent > 0 && self.task_type() == Some(TaskType::Preload) {
+        let is_preload = |task: &TaskReport| task.task_type.or(self.task_type()) == Some(TaskType::Preload);
+        let absent = of(EdgeVerdict::Absent).into_iter().filter(|(task, _)| is_preload(task)).count();
+        if absent > 0 {
             let note = format!("{absent} answers of nodes were misses, although it was prefetched");
             entry.note.get_or_insert(note);
         }

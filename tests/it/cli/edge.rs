@@ -43,6 +43,17 @@ fn what_is_not_certain_changes_no_verdict_and_one_node_is_called_one_node() {
     );
 }
 
+/// A miss is what a refresh leaves behind, and not what a preload does.
+#[test]
+fn of_two_stages_the_node_is_asked_for_what_the_second_one_left() {
+    let cloud = Cloud::new(quick());
+    let shell = cloud.shell("refresh m1 --then-preload --output json").words(&line(&cloud));
+    let report = shell.run().exits(0).says("asking the edge for 2 URLs").report();
+    for task in report["media"][0]["tasks"].as_array().unwrap() {
+        assert_eq!(task.get("edge").is_some(), task["task_type"] == "preload", "{task}");
+    }
+}
+
 #[test]
 fn urls_are_asked_for_as_well_and_folders_are_not() {
     let cloud = Cloud::new(quick().with_edge(EdgeScript::keeping("/old.jpg")));
