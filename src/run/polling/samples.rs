@@ -34,14 +34,14 @@ pub(super) struct Waiting {
 impl Waiting {
     /// Until when tasks wait; `None` if that time is over, and the next wait begins.
     pub(super) fn wait_until(&mut self, now: Moment, intervals: &Intervals) -> Option<Moment> {
-        let first = (intervals.cap * PATIENCE).min(LONGEST_PATIENCE);
+        let first = intervals.cap.saturating_mul(PATIENCE).min(LONGEST_PATIENCE);
         let (until, waited) = *self.patience.get_or_insert((now + first, first));
-        let until = until.min(intervals.deadline);
         if until <= now {
-            self.patience = Some((now + waited * 2, waited * 2));
-            return None;
+            let patience = waited.saturating_mul(2);
+            self.patience = Some((now + patience, patience));
         }
-        Some(until)
+        // From the deadline on nothing waits.
+        Some(until.min(intervals.deadline)).filter(|until| *until > now)
     }
 
     /// Adds a task; says whether it is the first.
@@ -52,5 +52,25 @@ impl Waiting {
 
     pub(super) fn take(&mut self) -> Vec<u32> {
         std::mem::take(&mut self.tasks)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_and_end_at_the_deadline_however_often_they_are_asked_for() {
+        let at = |s| Moment::after(Duration::from_secs(s));
+        let cap = Duration::from_secs(15);
+        let intervals = Intervals { first: cap, cap, deadline: at(600), seed: 0 };
+        let mut waiting = Waiting::default();
+        assert_eq!(waiting.wait_until(at(0), &intervals), Some(at(60)));
+        assert_eq!(waiting.wait_until(at(60), &intervals), None);
+        assert_eq!(waiting.wait_until(at(60), &intervals), Some(at(180)));
+        for _ in 0..100_000 {
+            assert_eq!(waiting.wait_until(at(600), &intervals), None);
+        }
+        assert_eq!(waiting.patience.map(|(_, patience)| patience), Some(Duration::from_secs(240)));
     }
 }
