@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
+use super::endpoint::{bare_host, port_of};
 use super::proxies::{Proxies, Proxy};
 use super::tls::client_config;
 use super::transport::{BoxFuture, Phase, TransportError, host_of};
@@ -139,7 +140,7 @@ impl Connector {
         let tls = self.0.tls.get_or_init(|| client_config(&self.0.given_roots));
         let tls =
             tls.as_ref().map_err(|why| TransportError::new(Phase::Trust, host_of(peer), why.clone()))?;
-        let host = peer.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        let host = bare_host(peer.host().unwrap_or_default());
         let name = ServerName::try_from(host.to_owned()).map_err(|why| failure(uri, None, &why))?;
         let stream = TlsConnector::from(tls.clone())
             .connect(name, io)
@@ -254,7 +255,7 @@ pub(super) fn wants_login(proxy: &Proxy, uri: &Uri) -> TransportError {
 
 /// `uri` with its port written out, as a proxy has to be told.
 fn with_port(uri: &Uri) -> Uri {
-    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+    let port = port_of(uri);
     with_authority(uri.clone(), &format!("{}:{port}", uri.host().unwrap_or_default()))
 }
 

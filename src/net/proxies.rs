@@ -5,7 +5,7 @@
 
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 
-use super::endpoint::is_loopback;
+use super::endpoint::{bare_host, is_loopback, port_of};
 
 /// The default port of SOCKS.
 const SOCKS_PORT: u16 = 1080;
@@ -88,7 +88,7 @@ impl Proxies {
     /// The variable that should name one and holds no address of a proxy.
     pub(super) fn of(&self, uri: &http::Uri) -> Result<Option<&Proxy>, &'static str> {
         let is_tls = uri.scheme_str() == Some("https");
-        let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+        let port = port_of(uri);
         let is_direct = self.all_direct
             || uri.host().is_none_or(is_loopback)
             || self
@@ -109,8 +109,7 @@ fn direct(entry: &str) -> (Matcher, Option<u16>) {
         }
         _ => (entry.to_owned(), None),
     };
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    (Matcher::builder().all("http://proxy.invalid").no(host).build(), port)
+    (Matcher::builder().all("http://proxy.invalid").no(bare_host(&host)).build(), port)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use vod_refresh::emulator::{MediaScript, Scenario, Which};
 
-use crate::program::{Cloud, Home, SUBMIT, signal, until};
+use crate::program::{Cloud, Home, SUBMIT, carries_on, signal, until};
 use crate::terminal::Terminal;
 
 const LOOK: &str = "DescribeVodRefreshTasks";
@@ -49,14 +49,6 @@ fn code(mut child: Child) -> Option<i32> {
 fn outcome(home: &Home) -> Value {
     let text = std::fs::read_to_string(home.path().join("r.json")).unwrap();
     serde_json::from_str::<Value>(&text).unwrap()["outcome"].clone()
-}
-
-#[track_caller]
-fn carries_on(cloud: &Cloud, home: &Home) {
-    cloud.complete(&["m1"]);
-    let resumed = home.run(&["resume"]);
-    assert_eq!(resumed.code, Some(0), "{resumed:?}");
-    assert_eq!(cloud.emulator.count(SUBMIT), 1, "something was submitted twice");
 }
 
 #[test]

@@ -153,3 +153,12 @@ pub(crate) fn signal(child: &Child, name: &str) {
     let sent = Command::new("kill").arg(format!("-{name}")).arg(child.id().to_string()).status().unwrap();
     assert!(sent.success());
 }
+
+/// A run of the media `m1` that was left is carried on to its end, and nothing is submitted twice.
+#[track_caller]
+pub(crate) fn carries_on(cloud: &Cloud, home: &Home) {
+    cloud.complete(&["m1"]);
+    let resumed = home.run(&["resume"]);
+    assert_eq!(resumed.code, Some(0), "{resumed:?}");
+    assert_eq!(cloud.emulator.count(SUBMIT), 1, "something was submitted twice");
+}

@@ -5,6 +5,8 @@ use vod_refresh::ErrorKind;
 use vod_refresh::run::{MediaState, ReportedError};
 
 const NO_HINT: &str = "";
+const STALE: &str = "A node still serves the old file although the CDN calls it done. Look again in some minutes; if it stays so, send \
+     it again, or ask the vendor's support.";
 const SEND_AGAIN: &str = "Send these media again.";
 /// Where a report knows nothing better.
 const ASK_SUPPORT: &str = "If it fails again, give the request id to the service's support.";
@@ -40,12 +42,7 @@ const BY_CODE: &[(&[&str], &str, &str)] = &[
         "look at the URLs themselves, or send these media again",
         "The service has forgotten them. Send the media again.",
     ),
-    (
-        &["staleatedge"],
-        NO_HINT,
-        "A node still serves the old file although the CDN calls it done. Look again in some minutes; if it stays so, send \
-         it again, or ask the vendor's support.",
-    ),
+    (&["staleatedge"], NO_HINT, STALE),
     (&["tasknotfound"], NO_HINT, "The CDN never showed these tasks. Send the media again."),
     (&["jobnotfound"], NO_HINT, "No lookup showed this job. Check the job id, the region and the account."),
     (&["urlnotshown"], NO_HINT, "The CDN never showed some of these URLs. Send the media again."),
@@ -163,10 +160,7 @@ pub(crate) fn for_url(error: Option<&ReportedError>, cause: &str) -> &'static st
         code if code.starts_with("invaliddomain") || code == "illegaloperation" => {
             "Check the domain: it must be online and belong to this account's VOD."
         }
-        "staleatedge" => {
-            "A node still serves the old file although the CDN calls it done. Look again in some minutes; if it stays so, \
-             send it again, or ask the vendor's support."
-        }
+        "staleatedge" => STALE,
         code if code.starts_with("invalidobject") => "Correct the URL, then send it again.",
         code if code.starts_with("quota") => {
             "The day's quota is used up: `vod-refresh quota` shows it. Send these URLs again tomorrow, or have the quota \

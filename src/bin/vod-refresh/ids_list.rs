@@ -30,12 +30,8 @@ where
     // Whether a whole file could not be read: then it is not only ids that are wrong.
     let mut unread = false;
     for path in files {
-        let is_stdin = path == Path::new("-");
-        let name = if is_stdin { "stdin".to_owned() } else { shown(path) };
-        let read = match is_stdin {
-            true => list.read(&name, io::stdin().lock()),
-            false => File::open(path).and_then(|file| list.read(&name, file)),
-        };
+        let (name, opened) = open(path);
+        let read = opened.and_then(|file| list.read(&name, file));
         if let Err(why) = read {
             unread = true;
             list.fault(format!("{name}: cannot be read: {why}"));
@@ -52,18 +48,22 @@ where
 pub(crate) fn urls(words: &[String], files: &[PathBuf]) -> Result<Vec<String>> {
     let mut urls = words.to_vec();
     for path in files {
-        let is_stdin = path == Path::new("-");
-        let name = if is_stdin { "stdin".to_owned() } else { shown(path) };
-        let read = match is_stdin {
-            true => io::read_to_string(io::stdin().lock()),
-            false => File::open(path).and_then(io::read_to_string),
-        };
+        let (name, opened) = open(path);
+        let read = opened.and_then(io::read_to_string);
         let text =
             read.map_err(|why| Failure::usage(format!("the list of URLs {name} cannot be read: {why}")))?;
         let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
         urls.extend(lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned));
     }
     if urls.is_empty() { Err(Failure::usage("the list of URLs is empty")) } else { Ok(urls) }
+}
+
+/// The name of a list, and its contents; `-` is stdin.
+fn open(path: &Path) -> (String, io::Result<Box<dyn io::Read>>) {
+    match path == Path::new("-") {
+        true => ("stdin".to_owned(), Ok(Box::new(io::stdin().lock()))),
+        false => (shown(path), File::open(path).map(|file| Box::new(file) as Box<dyn io::Read>)),
+    }
 }
 
 fn failure(noun: &str, faults: ListFaults, unread: bool) -> Failure {

@@ -40,6 +40,9 @@ impl Ledger {
 
     /// The same for a URL of a run of URLs.
     pub(crate) fn tell_of_edge_of_url(&self, entry: &mut UrlReport) {
+        if self.edge.is_empty() {
+            return;
+        }
         let mut media = entry.as_media();
         self.tell_of_edge(&mut media);
         (entry.state, entry.error, entry.tasks) = (media.state, media.error, media.tasks);

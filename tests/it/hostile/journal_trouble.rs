@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use vod_refresh::emulator::{MediaScript, Scenario, Which};
 
 use crate::carry_on::{half_stuck, timed_out};
-use crate::program::{Cloud, Ended, Home, SUBMIT, end, signal, until};
+use crate::program::{Cloud, Ended, Home, SUBMIT, carries_on, end, signal, until};
 
 const LOOK: &str = "DescribeVodRefreshTasks";
 
@@ -40,14 +40,6 @@ fn is_marked(home: &Home) -> bool {
     let folder = home.journal().parent().unwrap().to_owned();
     let mut names = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name());
     names.any(|name| name.to_string_lossy().ends_with(".lost"))
-}
-
-#[track_caller]
-fn carries_on(cloud: &Cloud, home: &Home) {
-    cloud.complete(&["m1"]);
-    let resumed = home.run(&["resume"]);
-    assert_eq!(resumed.code, Some(0), "{resumed:?}");
-    assert_eq!(cloud.emulator.count(SUBMIT), 1, "something was submitted twice");
 }
 
 #[test]
