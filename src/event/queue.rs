@@ -102,7 +102,8 @@ impl QueueConsumer {
         let end = self.read(&stop).await;
         if let Err(error) = &end {
             warn!(queue = name, %error, "the queue is read no more");
-            let message = format!("queue {name} is read no more, lookups go on without it: {error}");
+            let message =
+                format!("queue {name} is read no more, and the run goes on without its events: {error}");
             self.inbox.source_ended(&name, &message);
         }
         end
