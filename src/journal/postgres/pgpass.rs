@@ -106,7 +106,7 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_file_that_others_may_read_is_ignored() {
-        use std::os::unix::fs::PermissionsExt as _;
+        use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("pgpass");
         std::fs::write(&file, "*:*:*:*:p\n").unwrap();

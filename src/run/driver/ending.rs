@@ -71,6 +71,11 @@ impl Driver<'_> {
                 self.journal.add_note(trouble);
             }
         }
+        // Where that is no error, as all is settled, it is told all the same.
+        if let Some(error) = self.journal.overtaken().filter(|_| !matches!(end, End::Fatal(_))) {
+            self.notify(&Notice::Warning { message: error.message().to_owned() });
+            self.journal.add_note(error.message().to_owned());
+        }
         let calls = self.call_log.counted();
         let said = self.journal.finish(outcome, is_over, finished_at, calls.clone(), self.stop).await;
         if let Some(said) = said {

@@ -12,17 +12,16 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
-use crate::program::Home;
-
 /// Who may come in how. Roles are named for what they need.
 const ACCESS: &str = "
 local all needs_password scram-sha-256
-host all needs_password 127.0.0.1/32 scram-sha-256
-hostnossl all only_tls 127.0.0.1/32 reject
-hostssl all only_plain 127.0.0.1/32 reject
+host all needs_password 127.0.0.0/8 scram-sha-256
+hostnossl all only_tls 127.0.0.0/8 reject
+hostssl all only_plain 127.0.0.0/8 reject
 local all locked_out reject
+local replication postgres trust
 local all all trust
-host all all 127.0.0.1/32 trust
+host all all 127.0.0.0/8 trust
 ";
 
 const ROLES: &str = "
@@ -82,9 +81,7 @@ impl Server {
             eprintln!("skipped: PostgreSQL is not installed");
             return None;
         };
-        let folder = tempfile::Builder::new().prefix("pg").tempdir_in("/tmp").unwrap();
-        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
-        give(folder.path());
+        let folder = new_folder();
         let data = folder.path().join("data");
         let made = command(&programs.join("initdb"))
             .args(["-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C", "-D"])
@@ -101,11 +98,27 @@ impl Server {
             std::fs::set_permissions(&to, PermissionsExt::from_mode(0o600)).unwrap();
             give(&to);
         }
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut server = Self { folder, port, _life: None };
+        let mut server = Self { folder, port: free_port(), _life: None };
         server.start();
         server.sql("postgres", ROLES);
         Some(server)
+    }
+
+    /// A server that follows this one, and can only be read. What is there by now is there as well.
+    pub(crate) fn replica(&self) -> Self {
+        let folder = new_folder();
+        let copied = command(&programs().unwrap().join("pg_basebackup"))
+            .args(["-U", "postgres", "-R", "-c", "fast", "-X", "stream", "--no-sync", "-h"])
+            .arg(self.folder())
+            .args(["-p", &self.port.to_string(), "-D"])
+            .arg(folder.path().join("data"))
+            .current_dir("/")
+            .output()
+            .unwrap();
+        assert!(copied.status.success(), "{copied:?}");
+        let mut server = Self { folder, port: free_port(), _life: None };
+        server.start();
+        server
     }
 
     /// Starts it, also again.
@@ -120,7 +133,14 @@ impl Server {
             .arg("-D")
             .arg(folder.join("data"))
             .args(["-k".as_ref(), folder.as_os_str(), "-p".as_ref(), self.port.to_string().as_ref()])
-            .args(["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=200"])
+            .args([
+                "-c",
+                "listen_addresses=127.0.0.1,127.0.0.2",
+                "-c",
+                "fsync=off",
+                "-c",
+                "max_connections=200",
+            ])
             .args(["-c", "ssl=on", "-c", "ssl_cert_file=server.pem", "-c", "ssl_key_file=server.key"])
             .args(["-c", "password_encryption=scram-sha-256"])
             .env("LOG", folder.join("data/log"))
@@ -161,6 +181,11 @@ impl Server {
         Database { server: self, name }
     }
 
+    /// One that was made before.
+    pub(crate) fn named(&self, name: &str) -> Database<'_> {
+        Database { server: self, name: name.to_owned() }
+    }
+
     /// What statements bring, a line a row; the server is asked over its socket.
     pub(crate) fn sql(&self, database: &str, statements: &str) -> Vec<String> {
         self.try_sql(database, statements).unwrap_or_else(|error| panic!("{error:?}: {statements}"))
@@ -188,6 +213,18 @@ impl Server {
         };
         Ok(messages.into_iter().filter_map(row).collect())
     }
+}
+
+/// With a short name, as sockets are in it.
+fn new_folder() -> tempfile::TempDir {
+    let folder = tempfile::Builder::new().prefix("pg").tempdir_in("/tmp").unwrap();
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    give(folder.path());
+    folder
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn give(path: &Path) {
@@ -233,9 +270,4 @@ impl Database<'_> {
         line.extend(["--journal".to_owned(), self.url()]);
         line
     }
-}
-
-/// A home of another machine.
-pub(crate) fn machine() -> Home {
-    Home::new()
 }
