@@ -33,11 +33,12 @@ mod sessions;
 mod tls;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use self::address::Address;
 use self::failure::unusable;
@@ -192,10 +193,8 @@ impl PostgresStore {
 
     async fn lock(&self, run: &RunId) -> Result<Option<RunLock>> {
         let key = self.0.key(run);
-        // The lock of a session is given to it as often as it asks.
-        if self.0.lock_held().contains_key(run) {
-            return Ok(None);
-        }
+        // The lock of a session is given to it as often as it asks: within this process, this is what keeps others off.
+        let Some(_taking) = Taking::begin(&self.0, run) else { return Ok(None) };
         let id = run.to_string();
         let was_let_go = self
             .0
@@ -208,6 +207,10 @@ impl PostgresStore {
             Box::new(move |link| Box::pin(async move { rows::try_lock(&link.client, key).await }))
         };
         if !self.0.run(try_lock()).await? {
+            // Servers before 14 do not end a silent session themselves. Who may not do it waits.
+            let end: Work<()> =
+                Box::new(move |link| Box::pin(async move { rows::end_silent(&link.client, key).await }));
+            let _ = self.0.run(end).await;
             return Ok(None);
         }
         if !was_let_go {
@@ -235,13 +238,15 @@ impl PostgresStore {
             None => Held::new(1, 0, Calls::default()),
         };
         let epoch = held.epoch;
-        if self.0.lock_held().contains_key(run) {
-            self.unlock(key).await?;
-            return Ok(None);
-        }
         self.0.lock_held().insert(run.clone(), held);
         self.0.beat();
-        Ok(Some(RunLock::new(SessionLock { sessions: self.0.clone(), run: run.clone(), epoch, was_let_go })))
+        Ok(Some(RunLock::new(SessionLock {
+            sessions: self.0.clone(),
+            run: run.clone(),
+            epoch,
+            was_let_go,
+            marking: Mutex::default(),
+        })))
     }
 
     async fn unlock(&self, key: i64) -> Result<()> {
@@ -368,17 +373,48 @@ struct SessionLock {
     epoch: i64,
     /// Whether the driver before had let go of it.
     was_let_go: bool,
+    /// A mark whose answer had not come in time, and what it was to say.
+    marking: Mutex<Option<(bool, JoinHandle<Result<bool>>)>>,
+}
+
+/// Notes that a run is being locked in this process.
+struct Taking<'a>(&'a Sessions, &'a RunId);
+
+impl<'a> Taking<'a> {
+    fn begin(sessions: &'a Sessions, run: &'a RunId) -> Option<Self> {
+        let is_free = !sessions.lock_held().contains_key(run)
+            && sessions.taking.lock().unwrap_or_else(PoisonError::into_inner).insert(run.clone());
+        is_free.then_some(Self(sessions, run))
+    }
+}
+
+impl Drop for Taking<'_> {
+    fn drop(&mut self) {
+        self.0.taking.lock().unwrap_or_else(PoisonError::into_inner).remove(self.1);
+    }
 }
 
 impl SessionLock {
     async fn mark(&self, lost: bool) -> bool {
-        let (run, epoch) = (self.run.to_string(), self.epoch);
-        let mark: Work<bool> = Box::new(move |link| {
-            let run = run.clone();
-            Box::pin(async move { rows::set_lost(&link.client, &run, epoch, lost).await })
-        });
-        let marked = timeout_at(Instant::now() + MARK_WAIT, self.sessions.run(mark)).await;
-        matches!(marked, Ok(Ok(true)))
+        let marking = || self.marking.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = marking().take();
+        let mut task = match before {
+            Some((was, task)) if was == lost => task,
+            _ => {
+                let (run, epoch) = (self.run.to_string(), self.epoch);
+                self.sessions.begin(Box::new(move |link| {
+                    let run = run.clone();
+                    Box::pin(async move { rows::set_lost(&link.client, &run, epoch, lost).await })
+                }))
+            }
+        };
+        match timeout(MARK_WAIT, &mut task).await {
+            Ok(marked) => matches!(finished(marked), Ok(true)),
+            Err(_) => {
+                *marking() = Some((lost, task));
+                false
+            }
+        }
     }
 }
 

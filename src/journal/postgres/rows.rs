@@ -114,6 +114,15 @@ pub(super) async fn end_session(client: &Client, backend: i32, name: &str) -> Re
     client.query_typed(end, &[(&backend, Type::INT4), (&name, Type::TEXT)]).await.map(drop)
 }
 
+/// Ends the session of a driver that has the lock and says nothing: others beat each five seconds.
+pub(super) async fn end_silent(client: &Client, key: i64) -> Result<()> {
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid)
+        WHERE locktype = 'advisory' AND objsubid = 1 AND (classid::bigint << 32 | objid::bigint) = $1
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            AND application_name LIKE 'vod-refresh %' AND state = 'idle' AND state_change < now() - interval '20 seconds'";
+    client.query_typed(end, &[(&key, Type::INT8)]).await.map(drop)
+}
+
 /// Whether the last driver of a run let go of it; true for one that is not there.
 pub(super) async fn was_let_go(client: &Client, run: &str) -> Result<bool> {
     let select = "SELECT driver IS NULL FROM vod_refresh_run WHERE id = $1";

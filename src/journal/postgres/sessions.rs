@@ -1,6 +1,6 @@
 //! The session with the database, made again when it ends, and the runs that are driven through it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -38,7 +38,9 @@ pub(super) struct Sessions {
     /// Which journal was opened: another may take its place. Unset where there was none.
     identity: OnceLock<String>,
     gone: OnceLock<Error>,
-    pub(super) held: Mutex<HashMap<RunId, Held>>,
+    held: Mutex<HashMap<RunId, Held>>,
+    /// Runs whose lock is on its way.
+    pub(super) taking: Mutex<HashSet<RunId>>,
     is_beating: AtomicBool,
 }
 
@@ -86,6 +88,7 @@ impl Sessions {
             identity: OnceLock::new(),
             gone: OnceLock::new(),
             held: Mutex::default(),
+            taking: Mutex::default(),
             is_beating: AtomicBool::new(false),
         });
         let opened = this.clone();

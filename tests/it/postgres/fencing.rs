@@ -4,7 +4,9 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use vod_refresh::Journal;
 use vod_refresh::emulator::{MediaScript, Scenario, Which};
+use vod_refresh::ids::RunId;
 
 use super::server::{Database, Server};
 use crate::program::{Cloud, Ended, Home, SUBMIT, end, signal, until};
@@ -194,4 +196,57 @@ fn a_quiet_driver_keeps_its_run() {
     assert_eq!(refused.code, Some(3), "{refused:?}");
     cloud.complete(&["m1"]);
     assert_eq!(end(quiet).code, Some(0));
+}
+
+/// A server before 14 has no limit for silent sessions: whoever wants the run ends one that has its lock and says nothing.
+#[test]
+fn a_silent_session_that_the_server_does_not_end_is_ended_by_who_wants_the_run() {
+    let Some(server) = Server::shared() else { return };
+    let (cloud, database, a) = (open_cloud(), server.database(), Home::new());
+    let mut child = start(&cloud, &a, &database, "refresh m1", 1);
+    child.kill().unwrap();
+    end(child);
+    cloud.complete(&["m1"]);
+    let name = &database.sql("SELECT identity || ' ' || id FROM vod_refresh_meta, vod_refresh_run")[0];
+    let take = format!(
+        "SET application_name = 'vod-refresh silent';
+         SELECT pg_advisory_lock(('x' || encode(substr(sha256('{name}'), 1, 8), 'hex'))::bit(64)::bigint)"
+    );
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut config = tokio_postgres::Config::new();
+    config.host_path(server.folder()).port(server.port).user("postgres").dbname(&database.name);
+    let silent = runtime.block_on(async {
+        let (client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client.batch_execute(&take).await.unwrap();
+        client
+    });
+    let begun = Instant::now();
+    let mut resumed = resume(&cloud, &Home::new(), &database);
+    while resumed.code == Some(3) && begun.elapsed() < Duration::from_secs(30) {
+        std::thread::sleep(Duration::from_millis(500));
+        resumed = resume(&cloud, &Home::new(), &database);
+    }
+    assert_eq!((resumed.code, cloud.emulator.count(SUBMIT)), (Some(0), 1), "{resumed:?}");
+    assert!(begun.elapsed() > Duration::from_secs(15), "it was not left its time: {:?}", begun.elapsed());
+    assert!(silent.is_closed());
+}
+
+#[tokio::test]
+async fn a_run_is_driven_by_one_at_a_time_in_one_process_too() {
+    let Some(server) = Server::shared() else { return };
+    let database = server.database();
+    let journal = Journal::connect(&database.url()).await.unwrap();
+    let run = RunId::fresh();
+    let (one, two) = tokio::join!(journal.lock(&run), journal.lock(&run));
+    let held: Vec<_> = [one, two].into_iter().filter_map(Result::unwrap).collect();
+    assert_eq!(held.len(), 1);
+    let other = Journal::connect(&database.url()).await.unwrap();
+    assert!(other.lock(&run).await.unwrap().is_none());
+    drop(held);
+    let begun = Instant::now();
+    while other.lock(&run).await.unwrap().is_none() {
+        assert!(begun.elapsed() < Duration::from_secs(5), "it is never let go");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }

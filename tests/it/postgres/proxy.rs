@@ -11,6 +11,7 @@ use vod_refresh::emulator::Scenario;
 use vod_refresh::{Journal, Outcome};
 
 use super::server::{Database, Server};
+use crate::program::{Cloud, Home, SUBMIT};
 use crate::support::{Bed, request};
 
 /// How a connection ends at a statement.
@@ -20,6 +21,8 @@ enum Cut {
     InTheMiddle,
     /// It is done, and its answer gets lost.
     BeforeTheAnswer,
+    /// Not at all, but all answers take longer than a run waits.
+    Late,
 }
 
 /// Passes bytes on, and cuts the connection once, at the `at`th statement that holds `text`.
@@ -53,6 +56,9 @@ fn pass(client: &TcpStream, server: &TcpStream, text: &[u8], at: usize, cut: Cut
     std::thread::spawn(move || {
         let (mut from, mut to, mut bytes) = (&from_server, &to_client, [0; 65_536]);
         while let Ok(count @ 1..) = from.read(&mut bytes) {
+            if cut == Cut::Late {
+                std::thread::sleep(Duration::from_millis(700));
+            }
             if !is_silent.load(Ordering::SeqCst) && to.write_all(&bytes[..count]).is_err() {
                 break;
             }
@@ -133,4 +139,39 @@ async fn a_run_whose_first_word_is_cut_off_is_there_once() {
 #[tokio::test(start_paused = true)]
 async fn an_end_that_is_cut_off_is_written_once() {
     is_cut_everywhere(b"SET outcome", 1).await;
+}
+
+/// Slower than events may be answered: facts wait, and all of them are there in the end.
+#[test]
+fn answers_that_come_late_cost_nothing() {
+    let Some(server) = Server::shared() else { return };
+    let (cloud, database) = (Cloud::new(Scenario::new().with_urls_per_media(1)), server.database());
+    // The tables are there already.
+    assert_eq!(
+        Home::new().run(&database.line(&format!("refresh m0 --endpoint {}", cloud.endpoint))).code,
+        Some(0)
+    );
+    let proxy = Proxy::new(server.port, b"INSERT INTO vod_refresh_fact", usize::MAX, Cut::Late);
+    let url = format!("postgres://postgres@127.0.0.1:{}/{}?sslmode=disable", proxy.port, database.name);
+    let ended = Home::new().run(&[
+        "refresh",
+        "m1",
+        "m2",
+        "--endpoint",
+        &cloud.endpoint,
+        "--journal",
+        &url,
+        "-o",
+        "json",
+    ]);
+    assert_eq!((ended.code, cloud.emulator.count(SUBMIT)), (Some(0), 2), "{ended:?}");
+    let run = ended.json()["run_id"].as_str().unwrap().to_owned();
+    let row = database.sql(&format!("SELECT outcome, lost FROM vod_refresh_run WHERE id = '{run}'"));
+    assert_eq!(row, ["complete|f"], "{}", ended.stderr);
+    let stored = Home::new().run(&database.line(&format!("status {run} -o json"))).json();
+    assert_eq!(stored["summary"]["media_complete"], 2);
+    let facts = format!(
+        "SELECT count(*) = max(number), count(*) = count(DISTINCT (at_ms, body)) FROM vod_refresh_fact WHERE run = '{run}'"
+    );
+    assert_eq!(database.sql(&facts), ["t|t"]);
 }

@@ -136,10 +136,13 @@ fn a_database_that_is_another_one_now_is_not_offered_to_resume_from() {
     let Some(server) = Server::shared() else { return };
     let (cloud, home, database) = (open_cloud(), Home::new(), server.database());
     let child = start(&cloud, &home, &database, "refresh m1 m2", 1);
-    database.sql("UPDATE vod_refresh_meta SET identity = 'another'; DELETE FROM vod_refresh_fact");
-    let end_sessions =
-        format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'", database.name);
-    server.sql("postgres", &end_sessions);
+    // At once: nothing is written in between.
+    database.sql(
+        "LOCK TABLE vod_refresh_meta; LOCK TABLE vod_refresh_run;
+         UPDATE vod_refresh_meta SET identity = 'another'; DELETE FROM vod_refresh_fact;
+         SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE application_name LIKE 'vod-refresh%' AND datname = current_database()",
+    );
     cloud.complete(&["m1", "m2"]);
     let ended = end(child);
     assert_eq!((ended.code, cloud.emulator.count(SUBMIT)), (Some(0), 1), "{ended:?}");
