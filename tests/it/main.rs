@@ -32,6 +32,8 @@ mod network;
 mod pages;
 #[cfg(target_os = "linux")]
 mod picture;
+#[cfg(all(unix, feature = "postgres"))]
+mod postgres;
 mod program;
 mod queue;
 mod raw;

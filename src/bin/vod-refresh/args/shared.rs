@@ -227,13 +227,21 @@ pub(crate) enum Form {
 }
 
 /// Which journal.
-#[derive(Debug, Args)]
+#[derive(Args)]
 #[command(next_help_heading = "Journal")]
 pub(crate) struct JournalFileArgs {
-    /// Where runs are kept [env: VOD_REFRESH_JOURNAL]
+    /// Where runs are kept: a file, or a PostgreSQL database as postgres://USER@HOST/DB, from which any machine resumes (the
+    /// password in PGPASSWORD or ~/.pgpass) [env: VOD_REFRESH_JOURNAL]
     /// [default: $XDG_STATE_HOME/vod-refresh/journal.db, else ~/.local/state/vod-refresh/journal.db]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE|URL")]
     pub(crate) journal: Option<PathBuf>,
+}
+
+/// A URL may hold a password.
+impl std::fmt::Debug for JournalFileArgs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JournalFileArgs").finish_non_exhaustive()
+    }
 }
 
 /// The journal of a new run.
