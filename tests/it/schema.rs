@@ -285,89 +285,13 @@ impl Deref for Refresher {
     }
 }
 
-/// A report with every kind of entry, all of whose fields are there.
-fn whole() -> Value {
-    let time = "2026-11-25T01:19:10Z";
-    let error = json!({"code": "TaskFailed", "message": "the task failed", "request_id": "R1"});
-    let edge = json!({"node": "192.0.2.1:443", "http_status": 200, "cache": "MISS", "saved_at": time, "age_s": 3,
-        "verdict": "absent", "reason": "the node had no copy"});
-    let task = json!({"task_id": "T1", "task_type": "refresh", "url": "https://a.test/1", "status": "Complete",
-        "progress": 100, "created_at": time, "known_at": time, "unfinished_at": null, "ended_at": time,
-        "description": null, "edge": [edge]});
-    let media = json!({"media_id": "m1", "job_id": "J1", "preload_job_id": "J2", "state": "complete",
-        "confirmed_by": "callback", "submitted_at": time, "accepted_at": time, "error": null, "note": "n",
-        "tasks": [task]});
-    let gone = json!({"media_id": "gone", "job_id": null, "state": "not_found", "confirmed_by": null,
-        "submitted_at": null, "accepted_at": null, "error": error, "tasks": []});
-    let url = json!({"url": "a.test/1", "type": "file", "state": "complete", "submitted_at": time, "error": null,
-        "tasks": [task]});
-    json!({
-        "schema": 1, "run_id": "0197f3c2-0000-7000-8000-000000000000", "task_type": "refresh", "then_preload": true,
-        "outcome": "partial", "started_at": time, "finished_at": time, "extend": null,
-        "summary": {"media": 2, "media_complete": 1, "media_failed": 1, "media_unfinished": 0,
-            "urls": 1, "urls_complete": 1, "urls_failed": 0, "urls_unfinished": 0,
-            "tasks": 1, "tasks_complete": 1, "tasks_failed": 0, "tasks_unfinished": 0,
-            "api_calls": {"RefreshMediaPlayUrls": 1}, "retries": 0, "retries_by_action": {}, "throttled": {},
-            "events_accepted": 0, "events_rejected": 0, "events_repeated": 0, "events_foreign": 0},
-        "error": null, "notes": ["n"], "resumable": true, "media": [media, gone], "urls": [url],
-    })
-}
+/// A report with every kind of entry, all of whose fields are there, and what may be wrong with one: where, and what stands there
+/// instead, or `missing`. `tests/page/check.py` reads the same file.
+static REPORTS: LazyLock<Value> =
+    LazyLock::new(|| serde_json::from_str(include_str!("../fixtures/reports.json")).unwrap());
 
-/// What may be wrong with a report: where, and what stands there instead; `None` for a field that is missing.
-fn broken() -> Vec<(&'static str, Option<Value>)> {
-    vec![
-        ("/schema", None),
-        ("/schema", Some(json!("1"))),
-        ("/schema", Some(json!(2))),
-        ("/run_id", Some(json!("newest"))),
-        ("/task_type", Some(json!("Refresh"))),
-        ("/then_preload", Some(json!("yes"))),
-        ("/outcome", Some(json!("ok"))),
-        ("/outcome", Some(Value::Null)),
-        ("/started_at", Some(json!("2026-11-25T01:19:10.5Z"))),
-        ("/started_at", Some(json!("2026-11-25T01:19:10+00:00"))),
-        ("/started_at", Some(json!(1_764_033_550))),
-        ("/finished_at", Some(json!("2026-13-25T01:19:10Z"))),
-        ("/finished_at", None),
-        ("/extend", Some(json!({}))),
-        ("/summary/media", Some(json!("2"))),
-        ("/summary/media", Some(json!(-1))),
-        ("/summary/tasks", Some(json!(1.5))),
-        ("/summary/urls_failed", None),
-        ("/summary/retries", None),
-        ("/summary/api_calls", Some(json!([]))),
-        ("/summary/api_calls/RefreshMediaPlayUrls", Some(json!("1"))),
-        ("/summary/throttled", Some(json!({"Refresh Media": 1}))),
-        ("/error", Some(json!("it failed"))),
-        ("/error", Some(json!({"code": "X"}))),
-        ("/notes", Some(json!([]))),
-        ("/notes/0", Some(json!(1))),
-        ("/media", None),
-        ("/media", Some(json!({}))),
-        ("/media/0/media_id", Some(json!(""))),
-        ("/media/0/media_id", Some(json!("m1,m2"))),
-        ("/media/0/job_id", Some(json!("a b"))),
-        ("/media/0/state", Some(json!("Complete"))),
-        ("/media/0/state", Some(json!("failed"))),
-        ("/media/0/confirmed_by", Some(json!("event"))),
-        ("/media/0/confirmed_by", None),
-        ("/media/0/tasks", Some(json!([]))),
-        ("/media/0/tasks/0/task_id", Some(Value::Null)),
-        ("/media/0/tasks/0/progress", Some(json!(101))),
-        ("/media/0/tasks/0/progress", Some(json!("100"))),
-        ("/media/0/tasks/0/status", Some(json!(true))),
-        ("/media/0/tasks/0/ended_at", Some(json!(""))),
-        ("/media/0/tasks/0/edge", Some(json!([]))),
-        ("/media/0/tasks/0/edge/0/verdict", Some(json!("old"))),
-        ("/media/0/tasks/0/edge/0/http_status", Some(json!(0))),
-        ("/media/0/tasks/0/edge/0/age_s", Some(json!(-3))),
-        ("/media/1/error", Some(Value::Null)),
-        ("/media/1/error/message", None),
-        ("/media/1/error/request_id", Some(Value::Null)),
-        ("/urls/0/state", Some(json!("not_found"))),
-        ("/urls/0/type", Some(json!("folder"))),
-        ("/urls", Some(json!([]))),
-    ]
+fn whole() -> Value {
+    REPORTS["whole"].clone()
 }
 
 fn with(mut report: Value, place: &str, value: Option<Value>) -> Value {
@@ -387,10 +311,11 @@ fn with(mut report: Value, place: &str, value: Option<Value>) -> Value {
 #[test]
 fn a_report_that_breaks_the_schema_is_refused() {
     assert_eq!(STRICT.fault_at("", &whole()), None);
-    for (place, value) in broken() {
-        let report = with(whole(), place, value.clone());
-        let fault = PUBLISHED.fault_at("", &report);
-        assert!(fault.is_some(), "{place} passes as {value:?}");
+    let broken = REPORTS["broken"].as_array().unwrap();
+    assert!(broken.len() > 50);
+    for wrong in broken {
+        let report = with(whole(), wrong["at"].as_str().unwrap(), wrong.get("is").cloned());
+        assert!(PUBLISHED.fault_at("", &report).is_some(), "it passes with {wrong}");
     }
 }
 
