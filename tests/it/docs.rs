@@ -262,6 +262,10 @@ fn the_first_commands_of_the_readme_do_what_they_say() {
     let script: String = script.lines().map(|line| format!("{}\n", line.trim_start_matches("$ "))).collect();
     let script =
         script.replace("http://127.0.0.1:8089", &cloud.endpoint).replace("127.0.0.1:8090", &free.to_string());
+    let script = ["refresh", "preload"].iter().fold(script, |script, command| {
+        let line = format!("vod-refresh {command} ");
+        script.replace(&line, &format!("{line}--poll-interval 100ms "))
+    });
     let home = Home::new();
     let folder = Path::new(env!("CARGO_BIN_EXE_vod-refresh")).parent().unwrap();
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());

@@ -19,6 +19,8 @@ fn the_help_of_every_command_is_as_it_was() {
             "",
             "refresh",
             "preload",
+            "refresh-urls",
+            "preload-urls",
             "wait",
             "resume",
             "status",
