@@ -46,7 +46,7 @@ const MAX_USUAL_DEQUEUES: u64 = 50;
 /// longest run, and has no dead-letter policy: a released message counts as received. Source: "Use SMQ callbacks" of VOD, and
 /// the pages of the operations.
 ///
-#[cfg_attr(feature = "emulator", doc = include_str!("../docs/queue_consumer.md"))]
+#[cfg_attr(feature = "emulator", doc = include_str!("../docs/items/queue_consumer.md"))]
 #[derive(Debug, Clone)]
 pub struct QueueConsumer {
     client: QueueClient,
