@@ -8,8 +8,8 @@ use std::collections::HashSet;
 /// Returns the form in which URLs are compared.
 ///
 /// The scheme is left out (`http`, `https` and none are one), the host is in small letters, ports 80 and 443 are dropped,
-/// the path is percent-decoded once, the fragment is dropped, and the query is kept as it stands. The bytes need not be
-/// UTF-8.
+/// the path is percent-decoded once but for `%25`, `%3F` and `%23`, which mean something else decoded, the fragment is
+/// dropped, and the query is kept as it stands. The bytes need not be UTF-8.
 pub(crate) fn normal_form(url: &str) -> Vec<u8> {
     let rest = without_scheme(url.trim());
     let rest = rest.split('#').next().unwrap_or_default();
@@ -29,8 +29,14 @@ pub(crate) fn normal_form(url: &str) -> Vec<u8> {
     if path.is_empty() {
         form.push(b'/');
     }
-    // Each escape once; what is no escape stays as it is.
-    form.extend(percent_encoding::percent_decode(path.as_bytes()));
+    for byte in percent_encoding::percent_decode(path.as_bytes()) {
+        match byte {
+            b'%' => form.extend(b"%25"),
+            b'?' => form.extend(b"%3F"),
+            b'#' => form.extend(b"%23"),
+            byte => form.push(byte),
+        }
+    }
     if !query.is_empty() {
         form.push(b'?');
         form.extend(query.bytes());
@@ -38,15 +44,22 @@ pub(crate) fn normal_form(url: &str) -> Vec<u8> {
     form
 }
 
+/// Returns how many letters of a URL may separate it from another one, decoded ones included.
+pub(crate) fn separators(url: &str) -> usize {
+    let form = normal_form(url);
+    let is_wide = |letter| matches!(letter, '|' | '，' | '、' | '；');
+    String::from_utf8_lossy(&form).chars().filter(|letter| is_separator(*letter) || is_wide(*letter)).count()
+}
+
 /// Returns the host of a URL with or without a scheme, in the spelling it has.
 pub(crate) fn host(url: &str) -> &str {
     without_scheme(url.trim()).split(['/', ':', '?', '#']).next().unwrap_or_default()
 }
 
-/// Takes a list of URLs apart: at line ends, and at commas, semicolons and blanks before a scheme or before a host of the
+/// Takes a list of URLs apart and hands them to `take`: at line ends, and at commas, semicolons and blanks before a scheme or before a host of the
 /// list. A URL may hold any of these itself, and end with a semicolon where semicolons separate nothing.
-pub(crate) fn split(list: &str) -> Vec<String> {
-    let (mut urls, mut sites) = (Vec::new(), HashSet::new());
+pub(crate) fn split(list: &str, mut take: impl FnMut(&str)) {
+    let mut sites = HashSet::new();
     let is_blank_or_comma = |letter: char| letter == ',' || letter.is_whitespace();
     let mut has_semicolons = false;
     for line in list.lines() {
@@ -68,11 +81,10 @@ pub(crate) fn split(list: &str) -> Vec<String> {
                 url
             };
             if !url.is_empty() {
-                urls.push(url.to_owned());
+                take(url);
             }
         }
     }
-    urls
 }
 
 /// Whether `text` can be a playback URL: it has a host, and nothing that no URL has. One without a scheme has the host of a
@@ -92,13 +104,14 @@ fn is_separator(letter: char) -> bool {
 
 /// Whether `text` begins with a scheme, or with a host of one of the `sites`.
 fn begins_url(text: &str, sites: &HashSet<String>) -> bool {
-    if without_scheme(text).len() < text.len() {
-        // Two slashes alone stand in paths as well.
-        return !text.starts_with("//");
-    }
-    // No farther than the host: strangers send lists of a million separators.
-    let is_host = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    // Two slashes alone stand in paths as well, so a host of the list must follow them.
+    let text = text.strip_prefix("//").unwrap_or(text);
+    // No farther than the host or scheme: strangers send lists of a million separators.
+    let is_host = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'+');
     let end = text.bytes().take_while(|byte| is_host(byte)).count();
+    if end > 0 && text[end..].starts_with("://") {
+        return true;
+    }
     end > 0 && text[end..].starts_with(['/', ':']) && sites.contains(&site_of(&text[..end]))
 }
 
@@ -141,6 +154,10 @@ mod tests {
             ("https://cdn.example.test/a.mp4?v=1", "https://cdn.example.test/a.mp4?v=2"),
             ("https://cdn.example.test/a.mp4?v=%31", "https://cdn.example.test/a.mp4?v=1"),
             ("https://cdn.example.test/%2541", "https://cdn.example.test/A"),
+            ("https://cdn.example.test/%2541", "https://cdn.example.test/%41"),
+            ("https://cdn.example.test/d%3Fv=1", "https://cdn.example.test/d?v=1"),
+            ("https://cdn.example.test/d%253Fv=1", "https://cdn.example.test/d%3Fv=1"),
+            ("https://cdn.example.test/d%23t", "https://cdn.example.test/d#t"),
             ("https://a.test/x", "https://b.test/x"),
         ];
         for (one, other) in different {
@@ -161,7 +178,7 @@ mod tests {
 
     #[test]
     fn lists_are_taken_apart_where_a_url_begins() {
-        let table: [(&str, &[&str]); 13] = [
+        let table: [(&str, &[&str]); 15] = [
             ("", &[]),
             ("https://a.test/&lt;,https://a.test/&gt;", &["https://a.test/&lt;", "https://a.test/&gt;"]),
             ("https://a.test/1;https://a.test/2;", &["https://a.test/1", "https://a.test/2"]),
@@ -180,10 +197,14 @@ mod tests {
             ("cdn.a.test/x.mp4,cdn.a.test/y.mp4", &["cdn.a.test/x.mp4", "cdn.a.test/y.mp4"]),
             ("cdn.a.test/x,media.a.test:8080/y", &["cdn.a.test/x", "media.a.test:8080/y"]),
             ("https://a.test/x,y.mp4/z,CDN.a.test/1", &["https://a.test/x,y.mp4/z", "CDN.a.test/1"]),
+            ("//a.test/x//y,//a.test/z", &["//a.test/x//y", "//a.test/z"]),
+            ("https://a.test/x,rtmp://b.test/y", &["https://a.test/x", "rtmp://b.test/y"]),
             ("HTTPS://a.test/中,HTTP://a.test/文", &["HTTPS://a.test/中", "HTTP://a.test/文"]),
         ];
         for (list, urls) in table {
-            assert_eq!(split(list), urls, "{list}");
+            let mut taken = Vec::new();
+            split(list, |url| taken.push(url.to_owned()));
+            assert_eq!(taken, urls, "{list}");
         }
     }
 }

@@ -7,7 +7,7 @@ use super::named::Certainty;
 use super::rows::{JobEntry, MediaEntry, Row, TaskEntry, Wanted};
 use super::settings::{GRACE, is_grace_over};
 use crate::model::{MediaState, Moment, ReportedError, code};
-use crate::vod::TaskStatus;
+use crate::vod::{TaskStatus, separators};
 
 /// So many polls in a row must have shown a task unchanged before rows that match no named URL stand for one: the row that
 /// has it may only not be shown yet.
@@ -52,7 +52,11 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: u32, now: Moment) -> Verdic
         return Verdict::Ended(*state, Some(error.clone()));
     }
     if named.tasks.is_empty() && named.certainty == Certainty::Settled {
-        return Verdict::Ended(MediaState::Failed, Some(no_tasks()));
+        return match named.urls.is_empty() {
+            true => Verdict::Ended(MediaState::Failed, Some(no_tasks())),
+            // URLs were handed to the CDN, and only their tasks are not known.
+            false => Verdict::Open(Wanted::Nothing),
+        };
     }
     let mut tally = Tally::default();
     let mut matched = vec![false; named.urls.len()];
@@ -97,7 +101,7 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: u32, now: Moment) -> Verdic
         let unmatched = matched.iter().filter(|matched| !**matched).count();
         // Where another URL is spelt as it was named, the spelling is not to blame: the row may only not be shown yet.
         let are_steady = unmatched == matched.len() && strays.iter().all(|(task, _)| task.steady >= STEADY);
-        if (are_steady || named.has_lapsed) && evidence.has_row_for_each(media, unmatched) {
+        if (are_steady || named.has_lapsed) && evidence.has_row_for_each(media) {
             tally.count_strays(&strays, unmatched);
         } else {
             lack.get_or_insert(Lack::Url(missing));
@@ -257,18 +261,27 @@ impl<'a> Evidence<'a> {
         }
     }
 
+    /// How many rows the URLs of a media need that no row has. A list that could not be taken apart is named as one URL: what it
+    /// has more separators than the rows do, it may have more URLs.
     fn unmatched(self, media: u32) -> usize {
         let urls = &self.media[media as usize].named.urls;
         let mut matched = vec![false; urls.len()];
         let rows = self.tasks_of(media).flat_map(|task| &task.rows);
         rows.filter_map(|row| urls.place(row.key)).for_each(|place| matched[place] = true);
-        matched.iter().filter(|matched| !**matched).count()
+        let in_rows = LazyCell::new(|| {
+            self.strays(media).iter().map(|(_, row)| separators(&row.url)).max().unwrap_or_default()
+        });
+        let of_name = |place| match separators(urls.spelling(place)) {
+            0 => 1,
+            count => 1 + count.saturating_sub(*in_rows),
+        };
+        (0..matched.len()).filter(|place| !matched[*place]).map(of_name).sum()
     }
 
     /// Tells whether the rows that match no URL are enough for a media: each unmatched URL of it has one, however the
     /// unmatched URLs of media which share tasks with it, or with those, take theirs.
-    fn has_row_for_each(self, media: u32, unmatched: usize) -> bool {
-        let (mut group, mut spare) = (vec![(media, unmatched)], Spare::default());
+    fn has_row_for_each(self, media: u32) -> bool {
+        let (mut group, mut spare) = (vec![(media, self.unmatched(media))], Spare::default());
         let mut place = 0;
         while let Some((member, _)) = group.get(place) {
             place += 1;

@@ -120,7 +120,7 @@ fn rows_that_match_nothing_stand_for_no_url_while_another_media_of_the_job_canno
         let named = |id: &str, tasks| {
             JobRow::new(media(id), SubmissionStatus::Success, tasks, &format!("https://a/{id}"))
         };
-        let mut second = named("m2", vec![]);
+        let mut second = JobRow::new(media("m2"), SubmissionStatus::Success, vec![], "");
         second.unread = unread.map(str::to_owned);
         ledger.apply(at(2), looked_up("J", vec![named("m1", vec![task("T")]), second]));
         for look in 0..5 {
