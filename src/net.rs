@@ -12,7 +12,7 @@ pub(crate) mod retry;
 pub(crate) mod rng;
 pub(crate) mod serve;
 pub(crate) mod service_time;
-mod tls;
+pub(crate) mod tls;
 pub(crate) mod xml;
 
 pub use http_transport::{HttpOptions, HttpTransport, MAX_ANSWER_BYTES};

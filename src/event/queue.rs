@@ -46,7 +46,7 @@ const MAX_USUAL_DEQUEUES: u64 = 50;
 /// longest run, and has no dead-letter policy: a released message counts as received. Source: "Use SMQ callbacks" of VOD, and
 /// the pages of the operations.
 ///
-#[cfg_attr(feature = "emulator", doc = include_str!("../docs/queue_consumer.md"))]
+#[cfg_attr(feature = "emulator", doc = include_str!("../docs/items/queue_consumer.md"))]
 #[derive(Debug, Clone)]
 pub struct QueueConsumer {
     client: QueueClient,
@@ -102,7 +102,8 @@ impl QueueConsumer {
         let end = self.read(&stop).await;
         if let Err(error) = &end {
             warn!(queue = name, %error, "the queue is read no more");
-            let message = format!("queue {name} is read no more, lookups go on without it: {error}");
+            let message =
+                format!("queue {name} is read no more, and the run goes on without its events: {error}");
             self.inbox.source_ended(&name, &message);
         }
         end

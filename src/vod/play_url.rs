@@ -5,6 +5,9 @@
 
 use std::collections::HashSet;
 
+/// The CDN encodes what was encoded before; more often than this, nobody does.
+const MOST_ENCODINGS: usize = 3;
+
 /// Returns the form in which URLs are compared.
 ///
 /// The scheme is left out (`http`, `https` and none are one), the host is in small letters, ports 80 and 443 are dropped,
@@ -44,11 +47,43 @@ pub(crate) fn normal_form(url: &str) -> Vec<u8> {
     form
 }
 
-/// Returns how many letters of a URL may separate it from another one, decoded ones included.
-pub(crate) fn separators(url: &str) -> usize {
-    let form = normal_form(url);
-    let is_wide = |letter| matches!(letter, '|' | '，' | '、' | '；');
-    String::from_utf8_lossy(&form).chars().filter(|letter| is_separator(*letter) || is_wide(*letter)).count()
+/// Returns how many URLs a name may stand for that no row has, where these rows match no name: a list that could not be taken
+/// apart is named as one URL. A letter separates two where a host or path follows it, or where a row is what stands before it; so
+/// often as rows have such letters themselves, it does not.
+pub(crate) fn most_urls_in(name: &str, rows: &[&str]) -> usize {
+    if !decoded(name).contains(is_list_separator) {
+        return 1;
+    }
+    let rows: Vec<String> = rows.iter().map(|row| decoded(row)).collect();
+    let separators = |name: &str| {
+        let separates = |(place, letter): &(usize, char)| {
+            let rest = name[place + letter.len_utf8()..].trim_start();
+            let (start, slash) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            let begins_url = !slash.is_empty()
+                && (start.is_empty()
+                    || start.contains('[')
+                    || start.contains(['.', ':']) && !letter.is_whitespace());
+            let before = &name[..*place];
+            begins_url || start.ends_with(':') || rows.iter().any(|row| row == before)
+        };
+        name.char_indices().filter(|(_, letter)| is_list_separator(*letter)).filter(separates).count()
+    };
+    let in_rows = rows.iter().map(|row| separators(row)).max().unwrap_or_default();
+    1 + separators(&decoded(name)).saturating_sub(in_rows)
+}
+
+/// A URL without its scheme, however often it is encoded.
+fn decoded(url: &str) -> String {
+    let mut text = without_scheme(url.trim()).to_owned();
+    for _ in 0..MOST_ENCODINGS {
+        text = percent_encoding::percent_decode_str(&text).decode_utf8_lossy().into_owned();
+    }
+    text
+}
+
+/// Besides what separates URLs in lists, what nearly does.
+fn is_list_separator(letter: char) -> bool {
+    is_separator(letter) || matches!(letter, '|' | '\u{ff0c}' | '\u{3001}' | '\u{ff1b}')
 }
 
 /// Returns the host of a URL with or without a scheme, in the spelling it has.
@@ -162,6 +197,29 @@ mod tests {
         ];
         for (one, other) in different {
             assert_ne!(normal_form(one), normal_form(other), "{one} and {other}");
+        }
+    }
+
+    #[test]
+    fn a_name_may_stand_for_as_many_urls_as_a_list_would_have() {
+        let table: [(&str, &[&str], usize); 14] = [
+            ("https://a.test/0 one.mp4", &["https://b.test/1"], 1),
+            ("https://a.test/x,y.mp4", &["https://b.test/1"], 1),
+            ("https://a.test/x,y.mp4", &["https://a.test/x"], 2),
+            ("https://a.test/x,y.mp4", &["https://a.test/x%252Cy.mp4"], 1),
+            ("https://a.test/x,y.mp4?v=1", &["https://a.test/x,y.mp4"], 1),
+            ("https://a.test/x,https://a.test/y", &["https://a.test/x"], 2),
+            ("https://a.test/x%2Chttps://a.test/y", &["https://a.test/y"], 2),
+            ("https://a.test/x|//a.test/y", &["https://a.test/y"], 2),
+            ("https://a.test/x\u{ff0c}https://a.test/y\u{3001}https://a.test/z", &["https://a.test/y"], 3),
+            ("https://a.test/x,10.0.0.1/y", &["https://a.test/x"], 2),
+            ("https://a.test/x,[2001:db8::1]/y", &["https://b.test/1"], 2),
+            ("https://a.test/x,/y", &["https://a.test/y"], 2),
+            ("https://a.test/x rtmp://a.test/z", &["https://b.test/1"], 2),
+            ("https://a.test/b c.mp4/d", &["https://b.test/1"], 1),
+        ];
+        for (name, rows, urls) in table {
+            assert_eq!(most_urls_in(name, rows), urls, "{name} {rows:?}");
         }
     }
 

@@ -12,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 use vod_refresh::emulator::{Emulator, Scenario};
 use vod_refresh::net::{HttpOptions, HttpTransport};
 
+use crate::schema;
+
 pub(crate) const SUBMIT: &str = "RefreshMediaPlayUrls";
 
 /// A cloud in a thread of its own.
@@ -99,7 +101,18 @@ impl Ended {
 impl From<Output> for Ended {
     fn from(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).unwrap();
-        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+        let stdout = text(output.stdout);
+        schema::check_written(&stdout);
+        Self { code: output.status.code(), stdout, stderr: text(output.stderr) }
+    }
+}
+
+/// Reports in its files are as the schema says.
+impl Drop for Home {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            schema::check_files(self.path());
+        }
     }
 }
 

@@ -156,6 +156,9 @@ impl ResumeContext<'_> {
             if is_masked_address(command) {
                 lines.push("put in what stands for `<secret>`: the journal does not keep it".to_owned());
             }
+            if *is_resume && self.journal.is_some_and(JournalHandle::lacks_password) {
+                lines.push("give the password of the journal's database in PGPASSWORD".to_owned());
+            }
             let no_lookups = self.options.lookup_after == Some(LookupAfter::Never);
             let silent = report.media.iter().filter(|media| has_unknown_tasks(media)).count() as u64;
             if *is_resume && no_lookups && silent > 0 {

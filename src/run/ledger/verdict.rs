@@ -7,7 +7,7 @@ use super::named::Certainty;
 use super::rows::{JobEntry, MediaEntry, Row, TaskEntry, Wanted};
 use super::settings::{GRACE, is_grace_over};
 use crate::model::{MediaState, Moment, ReportedError, code};
-use crate::vod::{TaskStatus, separators};
+use crate::vod::{TaskStatus, most_urls_in};
 
 /// So many polls in a row must have shown a task unchanged before rows that match no named URL stand for one: the row that
 /// has it may only not be shown yet.
@@ -255,33 +255,33 @@ impl<'a> Evidence<'a> {
     /// Tells whether a row counts for a media: it has one of its URLs, or may stand for one that no row has.
     pub(super) fn counting(self, media: u32) -> impl Fn(&TaskEntry, &Row) -> bool {
         let urls = &self.media[media as usize].named.urls;
-        let has_unmatched = LazyCell::new(move || self.unmatched(media) > 0);
+        let has_unmatched = LazyCell::new(move || self.unmatched(media).next().is_some());
         move |task, row| {
             urls.is_empty() || urls.place(row.key).is_some() || *has_unmatched && self.is_stray(task, row)
         }
     }
 
-    /// How many rows the URLs of a media need that no row has. A list that could not be taken apart is named as one URL: what it
-    /// has more separators than the rows do, it may have more URLs.
-    fn unmatched(self, media: u32) -> usize {
+    /// The URLs of a media that no row has, as they were named.
+    fn unmatched(self, media: u32) -> impl Iterator<Item = &'a str> {
         let urls = &self.media[media as usize].named.urls;
         let mut matched = vec![false; urls.len()];
         let rows = self.tasks_of(media).flat_map(|task| &task.rows);
         rows.filter_map(|row| urls.place(row.key)).for_each(|place| matched[place] = true);
-        let in_rows = LazyCell::new(|| {
-            self.strays(media).iter().map(|(_, row)| separators(&row.url)).max().unwrap_or_default()
-        });
-        let of_name = |place| match separators(urls.spelling(place)) {
-            0 => 1,
-            count => 1 + count.saturating_sub(*in_rows),
-        };
-        (0..matched.len()).filter(|place| !matched[*place]).map(of_name).sum()
+        (0..matched.len()).filter(move |place| !matched[*place]).map(|place| urls.spelling(place))
+    }
+
+    /// Counts the rows that a media needs for those of its URLs which no row has.
+    fn missing_rows(self, media: u32) -> usize {
+        let mut unmatched = self.unmatched(media).peekable();
+        let strays = unmatched.peek().map(|_| self.strays(media)).unwrap_or_default();
+        let rows: Vec<&str> = strays.iter().map(|(_, row)| &*row.url).collect();
+        unmatched.map(|name| most_urls_in(name, &rows)).sum()
     }
 
     /// Tells whether the rows that match no URL are enough for a media: each unmatched URL of it has one, however the
     /// unmatched URLs of media which share tasks with it, or with those, take theirs.
     fn has_row_for_each(self, media: u32) -> bool {
-        let (mut group, mut spare) = (vec![(media, self.unmatched(media))], Spare::default());
+        let (mut group, mut spare) = (vec![(media, self.missing_rows(media))], Spare::default());
         let mut place = 0;
         while let Some((member, _)) = group.get(place) {
             place += 1;
@@ -295,7 +295,7 @@ impl<'a> Evidence<'a> {
                 for owner in entry.owners.all().filter(|_| rows > 0) {
                     let is_new = group.iter().all(|(known, _)| *known != owner);
                     if is_new && group.len() < MOST_SHARERS && self.media[owner as usize].refused.is_none() {
-                        group.push((owner, self.unmatched(owner)));
+                        group.push((owner, self.missing_rows(owner)));
                     }
                 }
             }
