@@ -58,6 +58,7 @@ mod tests {
     const PAGE: &str = "src/docs/options.md";
 
     /// The page of commands and options is made from their definition.
+    #[cfg_attr(not(feature = "emulator"), ignore = "the page has the commands of the emulator")]
     #[test]
     fn the_options_page_is_up_to_date() {
         let page = options_page();
