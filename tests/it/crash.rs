@@ -11,8 +11,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use vod_refresh::emulator::{EventScript, Fault, FaultRule, JobScript, MediaScript, Scenario, Which};
-use vod_refresh::{JobId, Journal, Refresher, Report, Result, TaskType, UrlRequest};
+use vod_refresh::{JobId, Journal, Report, Result, TaskType, UrlRequest};
 
+use crate::schema::Refresher;
 use crate::support::{Bed, answered, request};
 
 const SUBMIT: &str = "RefreshMediaPlayUrls";

@@ -13,6 +13,7 @@ mod cli;
 mod crash;
 mod credentials;
 mod disk;
+mod docs;
 mod edge;
 mod examples;
 mod fire;
@@ -40,6 +41,7 @@ mod raw;
 mod refresh;
 mod resume;
 mod retry;
+mod schema;
 #[cfg(unix)]
 mod signals;
 mod soak;

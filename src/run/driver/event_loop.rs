@@ -202,6 +202,9 @@ impl Driver<'_> {
 
     fn ended(&mut self) -> Option<End> {
         let failed = self.ledger.progress().failed > 0;
+        if self.now() >= self.deadline {
+            self.ledger.end_all_closing();
+        }
         if self.ledger.is_settled() {
             return Some(End::Settled);
         }

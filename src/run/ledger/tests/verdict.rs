@@ -97,6 +97,40 @@ fn urls_are_open_while_a_task_of_theirs_is_not_shown() {
     }
 }
 
+/// The naming settles after seconds, tasks take minutes: what was named in between counts as well.
+#[test]
+fn a_job_is_looked_up_once_more_when_its_last_media_has_ended() {
+    let table: [(u64, Option<Fact>, (&str, bool)); 5] = [
+        (11, None, ("complete", true)),
+        (12, None, ("complete", false)),
+        (12, Some(looked_up("J", vec![success("m1", &["T1"])])), ("complete", true)),
+        (12, Some(looked_up("J", vec![success("m1", &["T1", "T2"])])), ("unfinished", false)),
+        // What was known stays, whatever becomes of a call that nothing hung on.
+        (
+            12,
+            Some(Fact::JobUnclear { job: job("J"), fault: Fault::new(ErrorKind::Unavailable, "X", "no") }),
+            ("complete", true),
+        ),
+    ];
+    for (ended, answer, expected) in table {
+        let mut ledger = ledger(false, &["m1"]);
+        ledger.apply(at(1), submitted("J"));
+        due(&mut ledger, at(2));
+        ledger.apply(at(2), looked_up("J", vec![success("m1", &["T1"])]));
+        ledger.apply(at(ended), seen("T1", TaskStatus::Complete));
+        assert_eq!(due(&mut ledger, at(ended)).contains(&"query J".to_owned()), ended > 11);
+        let is_asked = ended > 11;
+        if let Some(fact) = answer.clone() {
+            let is_more = expected.0 == "unfinished";
+            assert_eq!(is_asked && ledger.is_news(&fact), is_more, "{fact:?}");
+            ledger.apply(at(ended), fact);
+        }
+        assert_eq!((state(&ledger).0, ledger.is_settled()), expected, "{ended} {answer:?}");
+        ledger.end_all_closing();
+        assert_eq!(ledger.is_settled(), expected.0 == "complete");
+    }
+}
+
 #[test]
 fn rows_that_match_nothing_decide_only_when_they_stay_as_they_are() {
     for (looks, word) in [(1, "unfinished"), (3, "unfinished"), (4, "complete")] {
