@@ -244,7 +244,6 @@ impl PostgresStore {
             sessions: self.0.clone(),
             run: run.clone(),
             epoch,
-            was_let_go,
             marking: Mutex::default(),
         })))
     }
@@ -371,8 +370,6 @@ struct SessionLock {
     sessions: Arc<Sessions>,
     run: RunId,
     epoch: i64,
-    /// Whether the driver before had let go of it.
-    was_let_go: bool,
     /// A mark whose answer had not come in time, and what it was to say.
     marking: Mutex<Option<(bool, JoinHandle<Result<bool>>)>>,
 }
@@ -440,8 +437,8 @@ impl Drop for SessionLock {
             return;
         }
         let (run, epoch, key) = (self.run.to_string(), self.epoch, self.sessions.key(&self.run));
-        // Whoever only looked whether the run is free leaves it as it was.
-        let lets_go = self.was_let_go && held.is_some_and(|held| !held.was_written);
+        // Of whoever wrote nothing, nothing can be missing.
+        let lets_go = held.is_some_and(|held| !held.was_written);
         drop(self.sessions.begin(Box::new(move |link| {
             let run = run.clone();
             Box::pin(async move {
