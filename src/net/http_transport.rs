@@ -24,6 +24,9 @@ const IDLE: Duration = Duration::from_secs(8);
 /// Longest body of an answer that is read, in bytes. The longest that the service gives is a job of 20 media with thousands
 /// of URLs each: some 8 MB.
 pub const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+/// The answer to a call that must not be repeated is waited for so long at least: whoever gives up early does not know whether it
+/// was acted upon.
+const LEAST_PATIENCE_FOR_A_SUBMISSION: Duration = Duration::from_secs(30);
 /// Longer than this, a body gets memory of its own.
 const LONG: usize = 256 * 1024;
 
@@ -33,7 +36,8 @@ const LONG: usize = 256 * 1024;
 pub struct HttpOptions {
     /// Longest wait for name lookup, TCP, proxy and TLS handshake together.
     pub connect_timeout: Duration,
-    /// Longest silence while waiting for the answer or between two pieces of it.
+    /// Longest silence while waiting for the answer or between two pieces of it. The answer to a call that must not be repeated
+    /// is waited for 30 s at least.
     pub read_timeout: Duration,
     /// Certificates (PEM) to trust beside the system's: of authorities, or a server's own.
     pub extra_roots: Vec<Vec<u8>>,
@@ -92,11 +96,12 @@ impl HttpTransport {
     /// Waits for a part of the answer.
     async fn wait<T, E: StdError + 'static>(
         &self,
+        patience: Duration,
         phase: Phase,
         uri: &http::Uri,
         part: impl Future<Output = Result<T, E>>,
     ) -> Result<T, TransportError> {
-        match tokio::time::timeout(self.read_timeout, part).await {
+        match tokio::time::timeout(patience, part).await {
             Ok(part) => part.map_err(|why| failure(&why, phase, uri)),
             Err(_) => {
                 let late = TransportError::new(phase, host_of(uri), String::new());
@@ -107,9 +112,11 @@ impl HttpTransport {
 
     async fn send(&self, mut request: http::Request<Bytes>) -> TransportResult {
         let uri = request.uri().clone();
-        let client = match request.extensions_mut().remove::<NewConnection>() {
-            Some(NewConnection) => &self.without_pool,
-            None => &self.pool,
+        let (client, patience) = match request.extensions_mut().remove::<NewConnection>() {
+            Some(NewConnection) => {
+                (&self.without_pool, self.read_timeout.max(LEAST_PATIENCE_FOR_A_SUBMISSION))
+            }
+            None => (&self.pool, self.read_timeout),
         };
         let headers = request.headers_mut();
         let agent = concat!("vod-refresh/", env!("CARGO_PKG_VERSION"));
@@ -122,7 +129,8 @@ impl HttpTransport {
         if let Some(login) = forwarding.and_then(|proxy| proxy.login.basic_auth()) {
             headers.insert(PROXY_AUTHORIZATION, login.clone());
         }
-        let answer = self.wait(Phase::Answer, &uri, client.request(request.map(Full::new))).await?;
+        let call = client.request(request.map(Full::new));
+        let answer = self.wait(patience, Phase::Answer, &uri, call).await?;
         let (head, mut body) = answer.into_parts();
         if let Some(proxy) = forwarding
             && head.status == http::StatusCode::PROXY_AUTHENTICATION_REQUIRED
@@ -130,7 +138,8 @@ impl HttpTransport {
             return Err(wants_login(proxy, &uri));
         }
         let (mut bytes, mut is_long) = (BytesMut::new(), false);
-        while let Some(frame) = self.wait(Phase::Body, &uri, async { body.frame().await.transpose() }).await?
+        while let Some(frame) =
+            self.wait(self.read_timeout, Phase::Body, &uri, async { body.frame().await.transpose() }).await?
         {
             let Ok(piece) = frame.into_data() else { continue };
             if bytes.len() + piece.len() > self.max_answer_bytes {

@@ -175,7 +175,9 @@ impl Driver<'_> {
 
     fn not_submitted(&mut self, batch: u32, error: Error, facts: &mut Vec<Fact>) {
         // Another account's word about the media of the first is none: the batch is still to be sent.
-        if self.ledger.may_be_foreign() && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Refused) {
+        let is_refusal =
+            matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Refused | ErrorKind::Rejected);
+        if is_refusal && self.ledger.may_be_foreign() {
             facts.push(Fact::Withdrawn { batch });
             return facts.extend(self.give_up(error));
         }
