@@ -8,6 +8,7 @@
 mod file;
 mod lock;
 mod rows;
+mod shared;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,6 +29,9 @@ pub use crate::model::{Order, RunRecord, RunSummary, StoredRun};
 
 /// How long finished runs are kept unless told otherwise.
 pub const KEEP: Duration = Duration::from_secs(90 * 24 * 3_600);
+
+/// What is shared waits so long for others who write.
+const SHARED_WAIT: Duration = Duration::from_millis(200);
 
 /// A journal file. Clones share one connection; several processes may share the file.
 #[derive(Debug, Clone)]
@@ -197,6 +201,50 @@ impl Journal {
         blocking(move || RunLock::take(&path, &run)).await
     }
 
+    /// Changes what running processes tell each other under a name: `change` gets what is there and the time, which is `now`
+    /// here. What it gives back is written, with nobody in between. Texts that nobody changes expire after a minute.
+    ///
+    /// # Errors
+    ///
+    /// As [`begin`](Self::begin), and where others write for long. Cancel safety: it may be written or not.
+    pub(crate) async fn update_shared<T: Send + 'static>(
+        &self,
+        topic: &str,
+        name: &str,
+        now: DateTime<Utc>,
+        change: impl FnOnce(Option<&str>, Duration) -> (Option<String>, T) + Send + 'static,
+    ) -> Result<T> {
+        let (topic, name, now) = (topic.to_owned(), name.to_owned(), since_1970(now));
+        let result = Arc::new(Mutex::new(None));
+        let kept = Arc::clone(&result);
+        let change = Box::new(move |value: Option<&str>, now| {
+            let (value, result) = change(value, now);
+            *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+            value
+        });
+        self.read(move |connection| {
+            connection.busy_timeout(SHARED_WAIT)?;
+            shared::update(connection, &topic, &name, now, change)
+        })
+        .await?;
+        let result = result.lock().unwrap_or_else(PoisonError::into_inner).take();
+        result.ok_or_else(|| Error::new(ErrorKind::Internal, "the journal did not ask for the change"))
+    }
+
+    /// What running processes tell each other under names that begin so.
+    ///
+    /// # Errors
+    ///
+    /// As [`update_shared`](Self::update_shared).
+    pub(crate) async fn shared(&self, topic: &str, prefix: &str, now: DateTime<Utc>) -> Result<Vec<String>> {
+        let (topic, prefix, now) = (topic.to_owned(), prefix.to_owned(), since_1970(now));
+        self.read(move |connection| {
+            connection.busy_timeout(SHARED_WAIT)?;
+            shared::select(connection, &topic, &prefix, now)
+        })
+        .await
+    }
+
     async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -242,6 +290,10 @@ impl Journal {
         };
         Err(Error::new(ErrorKind::Config, message))
     }
+}
+
+fn since_1970(time: DateTime<Utc>) -> Duration {
+    (time - DateTime::UNIX_EPOCH).to_std().unwrap_or_default()
 }
 
 /// Runs file work where it may wait. A paused test clock stands still meanwhile.

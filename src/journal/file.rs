@@ -225,6 +225,7 @@ fn prepared(path: &Path) -> Result<Connection> {
     connection.pragma_update(None, "synchronous", "NORMAL").map_err(sql)?;
     connection.pragma_update(None, "foreign_keys", true).map_err(sql)?;
     migrate(&mut connection, path)?;
+    connection.execute_batch(super::shared::TABLE).map_err(sql)?;
     Ok(connection)
 }
 

@@ -16,6 +16,7 @@ mod disk;
 mod edge;
 mod examples;
 mod fire;
+mod fleet;
 #[cfg(target_os = "linux")]
 mod hangup;
 #[cfg(target_os = "linux")]

@@ -28,6 +28,9 @@ impl Driver<'_> {
             }
         }
         self.calls.shutdown().await;
+        if let Some(fleet) = self.fleet.as_ref().filter(|_| !self.stop.is_cancelled()) {
+            fleet.leave().await;
+        }
         let end = match end {
             End::Deadline | End::Fatal(_) if self.ledger.is_settled() => End::Settled,
             // No work goes on for which time could be up: what kept it from being submitted counts.

@@ -150,6 +150,7 @@ impl Driver<'_> {
         {
             self.write_and_apply(vec![fact]).await;
         }
+        self.look_at_others().await;
         loop {
             let (mut facts, mut calls, mut slots) = (Vec::new(), Vec::new(), self.slots());
             while let Some(work) = self.ledger.due(now, slots) {
@@ -231,7 +232,7 @@ impl Driver<'_> {
         self.observer.notice(notice, &self.ledger.progress());
     }
 
-    fn slots(&self) -> Slots {
+    pub(super) fn slots(&self) -> Slots {
         // From the deadline on, only last polls are worth starting; one that only asks submits nothing.
         let may_submit = !self.once && self.now() < self.deadline;
         let submit = if may_submit { SLOTS.submit } else { self.in_flight.submit };

@@ -27,6 +27,8 @@ pub(super) struct Round {
     pub(super) open: u64,
     pub(super) seen: u64,
     pub(super) read: u64,
+    /// Open tasks of others, which it shows as well.
+    pub(super) others_open: u64,
     /// The highest page that was asked for, whether more may follow it, and whether those are being asked for.
     end: u16,
     has_more: bool,
@@ -64,6 +66,7 @@ impl Round {
             open: 0,
             seen: 0,
             read: 0,
+            others_open: 0,
             end: 1,
             has_more: false,
             goes_up: false,
