@@ -4,9 +4,10 @@
 //! hold all slots keep long events waiting for some seconds, but never the usual ones.
 
 use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper::body::Body;
@@ -26,18 +27,70 @@ const BODY_WITHIN: Duration = Duration::from_secs(4);
 
 /// Reads bodies; holds the slots of long ones.
 #[derive(Debug)]
-pub(super) struct BodyReader(Semaphore);
+pub(super) struct BodyReader {
+    slots: Semaphore,
+    room: Mutex<Room>,
+}
+
+/// The room for long bodies: one piece of memory while any is held, and none otherwise.
+///
+/// Buffers of their own would come from the allocator's heaps among small things that live on, and a heap does not shrink while
+/// one of these is above: after a burst the process would keep some hundred MiB. This piece is so large that the allocator
+/// has it from the system and gives it back there; what nobody writes to is not taken from the machine.
+#[derive(Debug, Default)]
+struct Room {
+    free: Vec<BytesMut>,
+    held: usize,
+}
+
+impl Room {
+    fn take(&mut self) -> BytesMut {
+        if self.held == 0 {
+            // The common allocators have less than 32 MiB in heaps.
+            let mut all = BytesMut::with_capacity((SLOTS + 1) * MAX_EVENT_BYTES);
+            self.free = (0..SLOTS).rev().map(|slot| all.split_off(slot * MAX_EVENT_BYTES)).collect();
+        }
+        self.held += 1;
+        self.free.pop().unwrap_or_default()
+    }
+
+    fn give_back(&mut self, mut buffer: BytesMut) {
+        self.held -= 1;
+        if self.held == 0 {
+            self.free = Vec::new();
+        } else {
+            buffer.clear();
+            self.free.push(buffer);
+        }
+    }
+}
 
 /// A whole body. A long one keeps its slot until it is dropped.
 #[derive(Debug)]
 pub(super) struct ReadBody<'a> {
-    pub(super) bytes: Vec<u8>,
-    _slot: Option<SemaphorePermit<'a>>,
+    bytes: BytesMut,
+    slot: Option<(&'a Mutex<Room>, SemaphorePermit<'a>)>,
+}
+
+impl ReadBody<'_> {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for ReadBody<'_> {
+    fn drop(&mut self) {
+        // The slot is free only after its buffer.
+        if let Some((room, _permit)) = self.slot.take() {
+            let buffer = std::mem::take(&mut self.bytes);
+            room.lock().unwrap_or_else(PoisonError::into_inner).give_back(buffer);
+        }
+    }
 }
 
 impl Default for BodyReader {
     fn default() -> Self {
-        Self(Semaphore::new(SLOTS))
+        Self { slots: Semaphore::new(SLOTS), room: Mutex::default() }
     }
 }
 
@@ -62,21 +115,23 @@ impl BodyReader {
         let mut body = pin!(body);
         // Copied out of the connection's buffers: kept as they came, a few bytes each, they would hold many times
         // their own size. What was announced is not set aside: it may never come.
-        let (mut bytes, mut slot) = (Vec::new(), None);
+        let mut read = ReadBody { bytes: BytesMut::new(), slot: None };
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(|_| StatusCode::BAD_REQUEST)?.into_data() else { continue };
-            let length = bytes.len() + data.len();
+            let length = read.bytes.len() + data.len();
             if length > MAX_EVENT_BYTES {
                 return Err(StatusCode::PAYLOAD_TOO_LARGE);
             }
-            if length > SMALL && slot.is_none() {
-                let waited = tokio::time::timeout(SLOT_WITHIN, self.0.acquire()).await;
-                slot = Some(waited.ok().and_then(Result::ok).ok_or(StatusCode::SERVICE_UNAVAILABLE)?);
-                bytes.reserve_exact(MAX_EVENT_BYTES - bytes.len());
+            if length > SMALL && read.slot.is_none() {
+                let waited = tokio::time::timeout(SLOT_WITHIN, self.slots.acquire()).await;
+                let permit = waited.ok().and_then(Result::ok).ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
+                let mut buffer = self.room.lock().unwrap_or_else(PoisonError::into_inner).take();
+                buffer.extend_from_slice(&read.bytes);
+                read = ReadBody { bytes: buffer, slot: Some((&self.room, permit)) };
             }
-            bytes.extend_from_slice(&data);
+            read.bytes.extend_from_slice(&data);
         }
-        Ok(ReadBody { bytes, _slot: slot })
+        Ok(read)
     }
 }
 
@@ -104,7 +159,7 @@ mod tests {
     }
 
     async fn read(reader: &BodyReader, body: impl Body<Data = Bytes> + Send) -> Result<usize, StatusCode> {
-        reader.read(&HeaderMap::new(), body).await.map(|body| body.bytes.len())
+        reader.read(&HeaderMap::new(), body).await.map(|body| body.bytes().len())
     }
 
     #[tokio::test(start_paused = true)]
@@ -130,5 +185,22 @@ mod tests {
         let (holders, ()) = tokio::join!(holders, others);
         assert!(holders.iter().all(|answer| *answer == Err(StatusCode::REQUEST_TIMEOUT)));
         assert_eq!(read(&reader, pieces(3)).await, Ok(3 * 8 * 1024), "the slots are free again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn long_bodies_share_one_piece_of_memory_and_leave_none() {
+        let reader = BodyReader::default();
+        let mut held = Vec::new();
+        for _ in 0..SLOTS {
+            held.push(reader.read(&HeaderMap::new(), pieces(128)).await.unwrap());
+        }
+        let places: Vec<_> = held.iter().map(|body| body.bytes().as_ptr() as usize).collect();
+        let (first, last) = (places.iter().min().unwrap(), places.iter().max().unwrap());
+        assert_eq!(last - first, (SLOTS - 1) * MAX_EVENT_BYTES);
+        held.pop();
+        held.push(reader.read(&HeaderMap::new(), pieces(127)).await.unwrap());
+        assert_eq!(held[SLOTS - 1].bytes().as_ptr() as usize, places[SLOTS - 1]);
+        held.clear();
+        assert!(reader.room.lock().unwrap().free.is_empty());
     }
 }

@@ -1,14 +1,15 @@
 //! Events of VOD as types, and the reader of their bodies.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::client::without_byte_order_mark;
 use crate::ids::{JobId, RunId};
-use crate::vod::{Fields, JobRow};
+use crate::vod::{JobRow, List, ListReader, MAX_TEXT_BYTES, RowFields, Word, WordUpTo};
 
 /// The one event type that runs need. Others arrive at the same address. Source: "`SubmitMediaRefreshComplete`" of the VOD
 /// user guide.
@@ -17,6 +18,11 @@ pub const EVENT_TYPE: &str = "SubmitMediaRefreshComplete";
 /// Most task ids of one media that an event may name, and most URLs: 20 definitions and formats with 20 segments each make
 /// 420, several streams of each some more.
 pub(crate) const MOST_TASKS: usize = 2_000;
+
+/// Entries of a list that are kept until it is known which of them are the same.
+const MOST_NAMED: usize = 4 * MOST_TASKS;
+/// More than is kept of a text in the end, so that it is known to be longer.
+const TEXT_BYTES: usize = MAX_TEXT_BYTES + 8;
 
 /// How the tasks of a media became known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -112,31 +118,244 @@ impl std::error::Error for BadEvent {}
 
 /// Reads one event as VOD sends it, whatever the order of its fields and the notation of its values. The caller limits its
 /// length: [`MAX_EVENT_BYTES`](super::MAX_EVENT_BYTES). Of what a media can't have, only so much is read: 2,000 task ids, as many
-/// URLs, 1,024 bytes of a text; [`JobRow::unread`](crate::vod::JobRow::unread) says what was left out of the lists.
+/// URLs, 1,024 bytes of a text; [`JobRow::unread`](crate::vod::JobRow::unread) says what was left out of the lists. Other fields
+/// are skipped, so that no sender decides how much memory an event takes.
 pub fn decode(body: &[u8], source: Source) -> Result<Decoded, BadEvent> {
-    let value: Value = serde_json::from_slice(without_byte_order_mark(body))
-        .map_err(|e| BadEvent::NotJson(e.to_string()))?;
-    let fields = Fields::of(&value).ok_or_else(|| BadEvent::NotJson("it is no object".into()))?;
-    let event_type = fields.text("EventType").ok_or(BadEvent::Field("EventType"))?;
+    let mut json = serde_json::Deserializer::from_slice(without_byte_order_mark(body));
+    let fields = EventFields::deserialize(&mut json).and_then(|fields| json.end().map(|()| fields));
+    let fields = fields.map_err(|e| BadEvent::NotJson(e.to_string()))?;
+    let fields = fields.0.ok_or_else(|| BadEvent::NotJson("it is no object".into()))?;
+    let Read { words, tasks, urls, correlation, .. } = fields;
+    let [event_type, job, media, task_type, status, error_code, error_message, event_time] = words;
+    let text = |word: Option<Word>| word.and_then(Word::text);
+    let event_type = text(event_type).ok_or(BadEvent::Field("EventType"))?;
     if event_type != EVENT_TYPE {
         return Ok(Decoded::Other(event_type));
     }
-    let job = fields.id("MediaRefreshJobId").and_then(|id| JobId::new(id).ok());
+    let job = job.and_then(Word::id).and_then(|id| JobId::new(id).ok());
+    let row = RowFields {
+        media: media.and_then(Word::id),
+        task_type: text(task_type),
+        status: text(status),
+        tasks,
+        urls,
+        error_code: text(error_code),
+        error_message: text(error_message),
+    };
     Ok(Decoded::Refresh(Box::new(MediaRefreshEvent {
         job: job.ok_or(BadEvent::Field("MediaRefreshJobId"))?,
-        row: JobRow::read(fields, MOST_TASKS, |_| None),
-        event_time: fields.text("EventTime").and_then(|time| time.parse().ok()),
-        correlation: fields.get("Extend").and_then(correlation),
+        row: JobRow::read(row, MOST_TASKS, |_| None),
+        event_time: text(event_time).and_then(|time| time.parse().ok()),
+        correlation,
         source,
         signed: source == Source::Queue,
     })))
 }
 
-/// `Extend` comes back as an object or as a string that holds one.
-fn correlation(extend: &Value) -> Option<Correlation> {
-    match extend {
-        Value::String(text) => serde_json::from_str(text).ok(),
-        object => serde_json::from_value(object.clone()).ok(),
+/// The fields of an event that are read: texts first, in the order of [`Read::words`].
+const NAMES: [&str; 11] = [
+    "EventType",
+    "MediaRefreshJobId",
+    "MediaId",
+    "TaskType",
+    "Status",
+    "ErrorCode",
+    "ErrorMessage",
+    "EventTime",
+    "TaskIds",
+    "SuccessPlayUrls",
+    "Extend",
+];
+const WORDS: usize = 8;
+
+/// What an event says, before it is known whether that makes sense.
+#[derive(Debug)]
+struct Read {
+    words: [Option<Word>; WORDS],
+    tasks: List,
+    urls: List,
+    correlation: Option<Correlation>,
+    /// How each field was spelled that is there: `Some(None)` is as in [`NAMES`].
+    spelled: [Option<Option<String>>; NAMES.len()],
+}
+
+impl Read {
+    /// Whether a field counts that is spelled so. Of several with one name it is the one with the right spelling, else the
+    /// first in alphabetical order; of those with one spelling it is the last.
+    fn takes(&mut self, field: usize, spelling: Option<String>) -> bool {
+        let spelled = &mut self.spelled[field];
+        let takes = match (&*spelled, &spelling) {
+            (None, _) | (_, None) => true,
+            (Some(None), Some(_)) => false,
+            (Some(Some(before)), Some(now)) => now <= before,
+        };
+        if takes {
+            *spelled = Some(spelling);
+        }
+        takes
+    }
+}
+
+/// `None` stands for JSON that is no object.
+struct EventFields(Option<Read>);
+
+impl<'de> Deserialize<'de> for EventFields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(EventVisitor)
+    }
+}
+
+struct EventVisitor;
+
+impl<'de> Visitor<'de> for EventVisitor {
+    type Value = EventFields;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an event")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<EventFields, A::Error> {
+        let list = || List::up_to(MOST_NAMED);
+        let (words, spelled) = Default::default();
+        let mut read = Read { words, tasks: list(), urls: list(), correlation: None, spelled };
+        while let Some(name) = map.next_key_seed(NameVisitor)? {
+            let Some(field) = name.and_then(|(field, odd)| read.takes(field, odd).then_some(field)) else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            match (NAMES[field], read.words.get_mut(field)) {
+                (_, Some(word)) => *word = map.next_value_seed(WordUpTo(TEXT_BYTES))?,
+                ("TaskIds", _) => {
+                    read.tasks = list();
+                    map.next_value_seed(ListReader::of_words(&mut read.tasks))?;
+                }
+                ("SuccessPlayUrls", _) => {
+                    read.urls = list();
+                    map.next_value_seed(ListReader::of_urls(&mut read.urls))?;
+                }
+                _ => read.correlation = map.next_value_seed(ExtendVisitor)?,
+            }
+        }
+        Ok(EventFields(Some(read)))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<EventFields, A::Error> {
+        IgnoredAny.visit_seq(seq).map(|_| EventFields(None))
+    }
+
+    fn visit_unit<E>(self) -> Result<EventFields, E> {
+        Ok(EventFields(None))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<EventFields, E> {
+        Ok(EventFields(None))
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<EventFields, E> {
+        Ok(EventFields(None))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<EventFields, E> {
+        Ok(EventFields(None))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<EventFields, E> {
+        Ok(EventFields(None))
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<EventFields, E> {
+        Ok(EventFields(None))
+    }
+}
+
+/// Reads the name of a field: its place in [`NAMES`], and its spelling where that is another. Names are compared without case
+/// and outer blanks.
+struct NameVisitor;
+
+impl<'de> DeserializeSeed<'de> for NameVisitor {
+    type Value = Option<(usize, Option<String>)>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for NameVisitor {
+    type Value = Option<(usize, Option<String>)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a field")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        let trimmed = name.trim();
+        let field = NAMES.iter().position(|known| known.eq_ignore_ascii_case(trimmed));
+        Ok(field.map(|field| (field, (name != NAMES[field]).then(|| name.to_owned()))))
+    }
+}
+
+/// Reads our mark in `Extend`, which comes back as an object or as a string that holds one. Anything else is no mark.
+struct ExtendVisitor;
+
+impl<'de> DeserializeSeed<'de> for ExtendVisitor {
+    type Value = Option<Correlation>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ExtendVisitor {
+    type Value = Option<Correlation>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(serde_json::from_str(text).ok())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut mark = serde_json::Map::new();
+        while let Some(name) = map.next_key::<Cow<'_, str>>()? {
+            match &*name {
+                "run" => {
+                    let run = map.next_value_seed(WordUpTo(TEXT_BYTES))?.and_then(Word::text);
+                    mark.insert("run".to_owned(), run.into());
+                }
+                "batch" => {
+                    let batch = map.next_value_seed(WordUpTo(TEXT_BYTES))?.and_then(Word::text);
+                    mark.insert("batch".to_owned(), batch.and_then(|text| text.parse::<u32>().ok()).into());
+                }
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(serde_json::from_value(mark.into()).ok())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+        IgnoredAny.visit_seq(seq).map(|_| None)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(None)
     }
 }
 
@@ -189,6 +408,57 @@ mod tests {
                 r#"{{"EventType":"{EVENT_TYPE}","MediaRefreshJobId":"J","MediaId":"m","Status":"success","Extend":{extend}}}"#
             );
             assert_eq!(event(&body).correlation.as_ref(), Some(&mark));
+        }
+    }
+
+    #[test]
+    fn of_fields_that_are_there_twice_the_right_spelling_counts_and_of_these_the_last() {
+        let media = |fields: &str| {
+            event(&format!(r#"{{"EventType":"{EVENT_TYPE}","MediaRefreshJobId":"J",{fields}}}"#))
+                .row
+                .map(|row| row.media.to_string())
+        };
+        for (fields, taken) in [
+            (r#""MediaId":"a","MediaId":"b""#, Some("b")),
+            (r#""MediaId":"a","mediaid":"b""#, Some("a")),
+            (r#""mediaid":"a","MediaId":"b""#, Some("b")),
+            (r#""mediaid":"a","MEDIAID":"b""#, Some("b")),
+            (r#"" MediaId ":"a","MEDIAID":"b""#, Some("a")),
+            (r#""mediaid":"a","MediaId":null"#, None),
+            (r#""mediaid":"a","\u004dediaId":"b""#, Some("b")),
+        ] {
+            assert_eq!(media(fields).as_deref(), taken, "{fields}");
+        }
+    }
+
+    #[test]
+    fn fields_that_are_not_read_are_skipped_whatever_they_hold() {
+        let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+        let many = vec!["{}"; 100_000].join(",");
+        let odd =
+            format!(r#""New":{deep},"More":{{"TaskIds":"2","a":[{many}]}},"MediaId":"m","TaskIds":[1]"#);
+        let row =
+            event(&format!(r#"{{"EventType":"{EVENT_TYPE}","MediaRefreshJobId":"J",{odd}}}"#)).row.unwrap();
+        assert_eq!((row.tasks.len(), row.tasks[0].as_str(), row.unread), (1, "1", None));
+    }
+
+    #[test]
+    fn lists_without_end_take_little_and_what_was_left_out_is_told() {
+        let many = |entry: &str| vec![entry; 50_000].join(",");
+        for (lists, told) in [
+            (format!(r#""TaskIds":["1",{}]"#, many("\"1\"")), "50001 task ids, of which 1 are taken"),
+            (format!(r#""TaskIds":[{}]"#, many("{}")), "{} {} {}"),
+            (format!(r#""TaskIds":{{"a":[{}]}}"#, many("1")), "50000 task ids, of which 1 are taken"),
+            (format!(r#""TaskIds":"{}""#, many(r"\u0007")), "50000 task ids, of which 0 are taken \\u{7}"),
+            (
+                format!(r#""SuccessPlayUrls":[{}]"#, many("\"a.test/1\"")),
+                "50000 URLs, of which 2000 are taken",
+            ),
+        ] {
+            let mark = r#""MediaRefreshJobId":"J","MediaId":"m""#;
+            let row = event(&format!(r#"{{"EventType":"{EVENT_TYPE}",{mark},{lists}}}"#)).row.unwrap();
+            assert!(row.tasks.len() <= 1 && row.urls.len() <= MOST_TASKS);
+            assert!(row.unread.as_ref().is_some_and(|unread| unread.starts_with(told)), "{:?}", row.unread);
         }
     }
 

@@ -88,8 +88,12 @@ impl Inbox {
         let runs: Vec<_> = lock(&self.0.runs).clone();
         let written = async {
             let mut acknowledgements = Vec::with_capacity(runs.len());
-            for run in runs {
-                acknowledgements.extend(run.send(event.clone()).await);
+            if let Some((last, others)) = runs.split_last() {
+                for run in others {
+                    acknowledgements.extend(run.send(event.clone()).await);
+                }
+                // Usually there is one run.
+                acknowledgements.extend(last.send(event).await);
             }
             let mut best = Claim::Foreign;
             for done in acknowledgements {

@@ -155,7 +155,7 @@ impl EventReceiver {
         self.check_signature(&head.headers)?;
         // A long body keeps its slot until the event is written down or refused.
         let body = self.bodies.read(&head.headers, body).await?;
-        Ok(self.take(&body.bytes).await)
+        Ok(self.take(body.bytes()).await)
     }
 
     /// Answers a request as the service does.

@@ -1,6 +1,9 @@
 //! The file as a promise: private, shared, readable later, never written by halves.
 
+use rusqlite::Connection;
+
 use super::*;
+use crate::error::ErrorKind;
 use crate::ids::{JobId, MediaId};
 use crate::model::{RefreshRequest, RunOptions, WaitRequest};
 use crate::net::clock::{Clock as _, SystemClock};
@@ -24,7 +27,7 @@ fn at(seconds: u64) -> Moment {
 
 async fn append(journal: &Journal, run: &RunId, at: Moment, facts: Vec<Fact>) -> Result<()> {
     let facts = facts.into_iter().map(|fact| (at, fact)).collect();
-    journal.append(run, Arc::new(facts), file::BUSY).await
+    journal.append(run, Arc::new(facts), sqlite::BUSY).await
 }
 
 fn facts() -> Vec<Fact> {
@@ -50,7 +53,7 @@ async fn a_run_comes_back_with_its_facts_in_order() {
     let run = RunId::fresh();
     {
         let journal = journal(&folder).await;
-        journal.begin(record(&run, 0)).await.unwrap();
+        journal.begin(&record(&run, 0)).await.unwrap();
         append(&journal, &run, at(1), facts()).await.unwrap();
         append(&journal, &run, at(2), vec![Fact::Submitting { batch: 1 }]).await.unwrap();
     }
@@ -67,7 +70,7 @@ async fn the_newest_unfinished_run_is_the_default() {
     let journal = journal(&folder).await;
     let (old, new, done) = (RunId::fresh(), RunId::fresh(), RunId::fresh());
     for (run, second) in [(&new, 5), (&old, 1), (&done, 9)] {
-        journal.begin(record(run, second)).await.unwrap();
+        journal.begin(&record(run, second)).await.unwrap();
     }
     journal
         .finish(
@@ -75,7 +78,7 @@ async fn the_newest_unfinished_run_is_the_default() {
             Some(Outcome::Partial),
             DateTime::from_timestamp(1_750_000_100, 0).unwrap(),
             Calls::default(),
-            file::BUSY,
+            sqlite::BUSY,
         )
         .await
         .unwrap();
@@ -95,11 +98,11 @@ async fn old_runs_are_pruned_with_their_facts_and_others_stay() {
     let journal = journal(&folder).await;
     let (done, forgotten, open) = (RunId::fresh(), RunId::fresh(), RunId::fresh());
     for (run, second) in [(&done, 0), (&forgotten, -3 * 86_400), (&open, 5)] {
-        journal.begin(record(run, second)).await.unwrap();
+        journal.begin(&record(run, second)).await.unwrap();
         append(&journal, run, at(1), facts()).await.unwrap();
     }
     let time = |s: i64| DateTime::from_timestamp(1_750_000_000 + s, 0).unwrap();
-    journal.finish(&done, Some(Outcome::Complete), time(10), Calls::default(), file::BUSY).await.unwrap();
+    journal.finish(&done, Some(Outcome::Complete), time(10), Calls::default(), sqlite::BUSY).await.unwrap();
     assert_eq!(journal.prune(time(0)).await.unwrap(), 0);
     assert_eq!(journal.prune(time(11)).await.unwrap(), 2);
     assert_eq!(journal.load(Some(done)).await.unwrap(), None);
@@ -112,7 +115,7 @@ async fn the_file_is_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
     let journal = journal(&folder).await;
-    journal.begin(record(&RunId::fresh(), 0)).await.unwrap();
+    journal.begin(&record(&RunId::fresh(), 0)).await.unwrap();
     for file in std::fs::read_dir(folder.path().join("deep")).unwrap() {
         let file = file.unwrap();
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.path());
@@ -141,8 +144,8 @@ async fn two_connections_write_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let (one, two) = (journal(&folder).await, journal(&folder).await);
     let (a, b) = (RunId::fresh(), RunId::fresh());
-    one.begin(record(&a, 0)).await.unwrap();
-    two.begin(record(&b, 0)).await.unwrap();
+    one.begin(&record(&a, 0)).await.unwrap();
+    two.begin(&record(&b, 0)).await.unwrap();
     let write = |journal: Journal, run: RunId| async move {
         for n in 0..100 {
             append(&journal, &run, at(n), facts()).await.unwrap();
@@ -172,10 +175,10 @@ async fn a_run_that_lost_facts_is_known_by_a_name_until_it_is_pruned() {
     let journal = journal(&folder).await;
     let (lost, sound) = (RunId::fresh(), RunId::fresh());
     for run in [&lost, &sound] {
-        journal.begin(record(run, 0)).await.unwrap();
+        journal.begin(&record(run, 0)).await.unwrap();
     }
     let lock = journal.lock(&lost).await.unwrap().unwrap();
-    lock.mark_lost();
+    assert!(lock.mark_lost().await);
     drop(lock);
     for (run, is_lost) in [(&lost, true), (&sound, false)] {
         let stored = journal.load(Some(run.clone())).await.unwrap().unwrap();
@@ -222,7 +225,7 @@ async fn a_file_of_the_first_form_is_carried_over_whole() {
     let path = folder.path().join("journal.db");
     let record = record(&RunId::fresh(), 0);
     let old = Connection::open(&path).unwrap();
-    old.execute_batch(super::file::FIRST).unwrap();
+    old.execute_batch(sqlite::FIRST).unwrap();
     old.pragma_update(None, "user_version", 1).unwrap();
     let text = serde_json::to_string(&record).unwrap();
     let insert = "INSERT INTO run (id, started_at, media, record) VALUES (?, '2026-11-25T00:00:00Z', 1, ?)";
@@ -249,7 +252,7 @@ async fn calls_of_each_process_that_drove_a_run_are_added_up() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(folder.path().join("journal.db")).await.unwrap();
     let record = record(&RunId::fresh(), 0);
-    journal.begin(record.clone()).await.unwrap();
+    journal.begin(&record).await.unwrap();
     let counts = |pairs: &[(&str, u64)]| pairs.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect();
     for (outcome, looks) in [(None, 2), (Some(Outcome::Complete), 5)] {
         let calls = Calls {
@@ -257,7 +260,7 @@ async fn calls_of_each_process_that_drove_a_run_are_added_up() {
             retries: counts(&[("Look", 1)]),
             throttled: counts(&[("Submit", 3)]),
         };
-        journal.finish(&record.run, outcome, record.started_at, calls, file::BUSY).await.unwrap();
+        journal.finish(&record.run, outcome, record.started_at, calls, sqlite::BUSY).await.unwrap();
     }
     let summary = journal.load(Some(record.run)).await.unwrap().unwrap().report().summary;
     assert_eq!(summary.api_calls, counts(&[("Look", 7), ("Submit", 2)]));
@@ -275,7 +278,7 @@ async fn a_wait_that_version_0_1_0_wrote_is_read_and_a_new_one_keeps_what_is_kno
     let media = ["m1", "m2", "m1"].map(|id| MediaId::new(id).unwrap());
     let request = WaitRequest::new([JobId::new("J1").unwrap()]).with_media(media).with_expect(3);
     let record = RunRecord { order: Order::Wait(request), ..record(&RunId::fresh(), 0) };
-    journal.begin(record.clone()).await.unwrap();
+    journal.begin(&record).await.unwrap();
     assert_eq!(journal.load(None).await.unwrap().unwrap().record, record);
     assert_eq!(journal.runs().await.unwrap()[0].media, 2, "those that are named");
 }

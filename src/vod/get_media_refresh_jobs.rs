@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::actions::QUERY_JOB;
 use super::client::VodClient;
-use super::lenient::Fields;
+use super::lenient::{Fields, List};
 use super::play_url;
 use super::refresh_media_play_urls::TaskType;
 use crate::auth::rpc::Params;
@@ -70,27 +70,52 @@ pub struct JobRow {
     pub error_message: Option<String>,
 }
 
+/// The fields of a row, as they were written. An event has the same.
+#[derive(Debug)]
+pub(crate) struct RowFields {
+    pub(crate) media: Option<String>,
+    pub(crate) task_type: Option<String>,
+    pub(crate) status: Option<String>,
+    pub(crate) tasks: List,
+    pub(crate) urls: List,
+    pub(crate) error_code: Option<String>,
+    pub(crate) error_message: Option<String>,
+}
+
+impl RowFields {
+    fn of(fields: Fields<'_>) -> Self {
+        Self {
+            media: fields.id("MediaId"),
+            task_type: fields.text("TaskType"),
+            status: fields.text("Status"),
+            tasks: fields.list("TaskIds"),
+            urls: fields.urls("SuccessPlayUrls"),
+            error_code: fields.text("ErrorCode"),
+            error_message: fields.text("ErrorMessage"),
+        }
+    }
+}
+
 impl JobRow {
     /// A row made by hand, as tests and benchmarks need them; `urls` are joined with commas.
     pub fn new(media: MediaId, status: SubmissionStatus, tasks: Vec<TaskId>, urls: &str) -> Self {
         let (task_type, unread, error_code, error_message) = (None, None, None, None);
-        let urls = play_url::split(urls);
+        let urls = split(urls);
         Self { media, task_type, status, tasks, urls, unread, error_code, error_message }
     }
 
-    /// Reads a row or an event: both have the same fields. `None` without a media id. Of longer lists than `most`, the rest is
-    /// left out and counts as unread. `hidden` returns what to show instead of a text that holds a secret.
+    /// Makes a row of its fields. `None` without a media id. Of longer lists than `most`, the rest is left out and counts as
+    /// unread. `hidden` returns what to show instead of a text that holds a secret.
     pub(crate) fn read(
-        fields: Fields<'_>,
+        fields: RowFields,
         most: usize,
         hidden: impl Fn(&str) -> Option<String>,
     ) -> Option<Self> {
-        let (ids, mut urls) = (fields.list("TaskIds"), fields.urls("SuccessPlayUrls"));
-        let (named, named_urls) = (ids.entries.len(), urls.entries.len());
+        let RowFields { tasks: ids, mut urls, .. } = fields;
         let mut unread = ids.unread;
         let mut tasks: Vec<TaskId> = Vec::new();
         let mut seen = HashSet::new();
-        let mut is_too_long = false;
+        let mut is_too_long = ids.named > ids.entries.len();
         for text in ids.entries {
             match TaskId::new(&text) {
                 Ok(id) if seen.contains(&id) => {}
@@ -106,24 +131,24 @@ impl JobRow {
             }
         }
         unread.extend(urls.unread);
-        if named_urls > most {
-            urls.entries.truncate(most);
-            unread.insert(0, format!("{named_urls} URLs, of which {most} are taken"));
+        urls.entries.truncate(most);
+        let (named, taken) = (urls.named, urls.entries.len());
+        if named > taken {
+            unread.insert(0, format!("{named} URLs, of which {taken} are taken"));
         }
         if is_too_long {
-            unread.insert(0, format!("{named} task ids, of which {most} are taken"));
+            unread.insert(0, format!("{} task ids, of which {} are taken", ids.named, tasks.len()));
         }
         let unread = (!unread.is_empty()).then(|| unread.join(" "));
-        let text = |name| fields.text(name).map(cut);
         Some(Self {
-            media: MediaId::new(fields.id("MediaId")?).ok()?,
-            task_type: fields.text("TaskType").and_then(|word| TaskType::read(&word)),
-            status: SubmissionStatus::read(text("Status")),
+            media: MediaId::new(fields.media?).ok()?,
+            task_type: fields.task_type.and_then(|word| TaskType::read(&word)),
+            status: SubmissionStatus::read(fields.status.map(cut)),
             tasks,
             urls: urls.entries,
             unread: unread.map(|text| quoted(&text, hidden)),
-            error_code: text("ErrorCode"),
-            error_message: text("ErrorMessage"),
+            error_code: fields.error_code.map(cut),
+            error_message: fields.error_message.map(cut),
         })
     }
 
@@ -197,9 +222,15 @@ fn urls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Er
         List(Vec<String>),
     }
     Ok(match Written::deserialize(deserializer)? {
-        Written::Joined(text) => play_url::split(&text),
+        Written::Joined(text) => split(&text),
         Written::List(urls) => urls,
     })
+}
+
+fn split(list: &str) -> Vec<String> {
+    let mut urls = Vec::new();
+    play_url::split(list, |url| urls.push(url.to_owned()));
+    urls
 }
 
 impl VodClient {
@@ -225,7 +256,7 @@ fn decode(
     // A row of another job would be a fault of the service; it must not count for this one.
     let is_of_job = |fields: &Fields<'_>| fields.id("MediaRefreshJobId").is_none_or(|id| id == job.as_str());
     let rows = rows.into_iter().filter(is_of_job).map(|fields| {
-        let row = JobRow::read(fields, usize::MAX, &hidden);
+        let row = JobRow::read(RowFields::of(fields), usize::MAX, &hidden);
         row.ok_or_else(|| answer.garbled("a row of MediaRefreshJobs has no readable MediaId"))
     });
     rows.collect()

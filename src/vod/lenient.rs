@@ -3,12 +3,17 @@
 //! What can't be read is never dropped in silence: a list keeps it beside its entries, and rows of a wrong shape are no
 //! rows at all.
 
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::play_url;
 
 /// A list may be a text that holds a list as JSON. Deeper than this, somebody plays.
 const MAX_TEXTS_IN_TEXTS: u8 = 4;
+/// For each entry that a list may have: bytes of it that are kept although they can't be read.
+const UNREAD_BYTES_AN_ENTRY: usize = 32;
 
 /// One JSON object with forgiving access to its fields. Names are compared without case and outer blanks.
 #[derive(Debug, Clone, Copy)]
@@ -30,19 +35,12 @@ impl<'a> Fields<'a> {
 
     /// A string, number or boolean as text; nothing if it is empty.
     pub(crate) fn text(self, name: &str) -> Option<String> {
-        let text = match self.get(name)? {
-            Value::String(text) => text.clone(),
-            Value::Number(number) => number.to_string(),
-            Value::Bool(flag) => flag.to_string(),
-            _ => return None,
-        };
-        Some(text).filter(|text| !text.is_empty())
+        Word::of(self.get(name)?)?.text()
     }
 
     /// An id as text, without blanks around it. A number with a point or an exponent has lost digits, so it is none.
     pub(crate) fn id(self, name: &str) -> Option<String> {
-        let lost_digits = matches!(self.get(name)?, Value::Number(number) if !number.is_u64());
-        self.text(name).filter(|_| !lost_digits).map(|text| text.trim().to_owned())
+        Word::of(self.get(name)?)?.id()
     }
 
     /// A number, also one written as a string.
@@ -54,27 +52,18 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A list of words, such as ids. Commas, semicolons, blanks and line ends separate them.
+    /// A list of words, such as ids.
     pub(crate) fn list(self, name: &str) -> List {
-        self.list_of(name, |list, text, _| {
-            let is_separator = |c: char| matches!(c, ',' | ';' | '\u{feff}') || c.is_whitespace();
-            for word in text.split(is_separator).filter(|word| !word.is_empty()) {
-                // A bracket or a quotation mark is left of a notation that was not understood.
-                list.push(word, !word.contains(['"', '[', ']', '{', '}']));
-            }
-        })
+        self.list_of(name, WORDS)
     }
 
-    /// A list of playback URLs. Elements of arrays are one URL each, since a URL may hold any separator.
+    /// A list of playback URLs.
     pub(crate) fn urls(self, name: &str) -> List {
-        self.list_of(name, |list, text, is_element| match is_element {
-            true => list.push(text.trim(), play_url::is_url(text.trim())),
-            false => play_url::split(text).iter().for_each(|url| list.push(url, play_url::is_url(url))),
-        })
+        self.list_of(name, URLS)
     }
 
     fn list_of(self, name: &str, split: Split) -> List {
-        let mut list = List::default();
+        let mut list = List::up_to(usize::MAX);
         if let Some(value) = self.get(name) {
             list.add(value, split, false, 0);
         }
@@ -112,47 +101,334 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// A string, number or boolean as text.
+#[derive(Debug)]
+pub(crate) struct Word {
+    text: String,
+    has_lost_digits: bool,
+}
+
+impl Word {
+    fn of(value: &Value) -> Option<Self> {
+        WordUpTo(usize::MAX).deserialize(value).ok().flatten()
+    }
+
+    /// As it stands; nothing if it is empty.
+    pub(crate) fn text(self) -> Option<String> {
+        Some(self.text).filter(|text| !text.is_empty())
+    }
+
+    /// As an id, without blanks around it. A number with a point or an exponent has lost digits, so it is none.
+    pub(crate) fn id(self) -> Option<String> {
+        let is_id = !self.has_lost_digits && !self.text.is_empty();
+        is_id.then(|| self.text.trim().to_owned())
+    }
+}
+
+/// Reads a [`Word`], of which it keeps little more than so many bytes; `None` stands for null, lists and objects.
+pub(crate) struct WordUpTo(pub(crate) usize);
+
+impl WordUpTo {
+    fn word<E>(self, text: &str, has_lost_digits: bool) -> Result<Option<Word>, E> {
+        let end = (self.0.min(text.len())..text.len()).find(|end| text.is_char_boundary(*end));
+        let text = text[..end.unwrap_or(text.len())].to_owned();
+        Ok(Some(Word { text, has_lost_digits }))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for WordUpTo {
+    type Value = Option<Word>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for WordUpTo {
+    type Value = Option<Word>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        self.word(text, false)
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Self::Value, E> {
+        self.word(if flag { "true" } else { "false" }, false)
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+        self.word(&number.to_string(), false)
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
+        self.word(&number.to_string(), true)
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
+        self.word(&Value::from(number).to_string(), true)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+        IgnoredAny.visit_seq(seq).map(|_| None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        IgnoredAny.visit_map(map).map(|_| None)
+    }
+}
+
 /// Puts the entries of a text into a list; it is told whether the text is an element of an array.
 type Split = fn(&mut List, &str, bool);
 
+/// Commas, semicolons, blanks and line ends separate words, such as ids.
+const WORDS: Split = |list, text, _| {
+    let is_separator = |c: char| matches!(c, ',' | ';' | '\u{feff}') || c.is_whitespace();
+    for word in text.split(is_separator).filter(|word| !word.is_empty()) {
+        // A bracket or a quotation mark is left of a notation that was not understood.
+        list.push(word, !word.contains(['"', '[', ']', '{', '}']));
+    }
+};
+
+/// Elements of arrays are one URL each, since a URL may hold any separator.
+const URLS: Split = |list, text, is_element| match is_element {
+    true => list.push(text.trim(), play_url::is_url(text.trim())),
+    false => play_url::split(text, |url| list.push(url, play_url::is_url(url))),
+};
+
 /// The entries of a list, in order, and the pieces of it that could not be read.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct List {
     pub(crate) entries: Vec<String>,
     pub(crate) unread: Vec<String>,
+    /// How many entries it has; those beyond `most` are only counted.
+    pub(crate) named: usize,
+    most: usize,
+    room_for_unread: usize,
 }
 
 impl List {
+    /// An empty list that keeps at most so many entries, and so many members of objects that stand in it.
+    pub(crate) fn up_to(most: usize) -> Self {
+        let room_for_unread = most.saturating_mul(UNREAD_BYTES_AN_ENTRY);
+        Self { entries: Vec::new(), unread: Vec::new(), named: 0, most, room_for_unread }
+    }
+
     fn push(&mut self, text: &str, is_readable: bool) {
         match is_readable {
             _ if text.is_empty() => {}
-            true => self.entries.push(text.to_owned()),
-            false => self.unread.push(text.to_owned()),
+            true => {
+                self.named += 1;
+                if self.entries.len() < self.most {
+                    self.entries.push(text.to_owned());
+                }
+            }
+            false => self.leave_unread(text.to_owned()),
         }
     }
 
-    fn add(&mut self, value: &Value, split: Split, is_element: bool, texts: u8) {
-        match value {
-            Value::Null => {}
-            Value::String(text)
-                if text.trim_start().starts_with(['[', '{']) && texts < MAX_TEXTS_IN_TEXTS =>
-            {
-                match serde_json::from_str(text) {
-                    Ok(value) => self.add(&value, split, is_element, texts + 1),
-                    Err(_) => split(self, text, is_element),
-                }
-            }
-            Value::String(text) => split(self, text, is_element),
-            Value::Number(number) if number.is_u64() => split(self, &number.to_string(), is_element),
-            Value::Array(values) => values.iter().for_each(|value| self.add(value, split, true, texts)),
-            // An object stands for a list, never for an entry of one.
-            Value::Object(fields) => match Fields(fields).wrapped().filter(|_| !is_element) {
-                Some(value) => self.add(value, split, is_element, texts),
-                None => self.unread.push(value.to_string()),
-            },
-            // As in `Fields::id`.
-            Value::Number(_) | Value::Bool(_) => self.unread.push(value.to_string()),
+    fn leave_unread(&mut self, text: String) {
+        if self.room_for_unread > 0 {
+            self.room_for_unread = self.room_for_unread.saturating_sub(text.len());
+            self.unread.push(text);
         }
+    }
+
+    /// Adds what a JSON value holds, in any notation.
+    fn add<'de>(&mut self, value: impl Deserializer<'de>, split: Split, is_element: bool, texts: u8) -> bool {
+        ListReader { list: self, split, is_element, texts }.deserialize(value).is_ok()
+    }
+
+    /// Adds what a text holds: a list as JSON, or entries with separators.
+    fn add_text(&mut self, text: &str, split: Split, is_element: bool, texts: u8) {
+        if text.trim_start().starts_with(['[', '{']) && texts < MAX_TEXTS_IN_TEXTS {
+            let before = (self.entries.len(), self.unread.len(), self.named, self.room_for_unread);
+            let mut json = serde_json::Deserializer::from_str(text);
+            if self.add(&mut json, split, is_element, texts + 1) && json.end().is_ok() {
+                return;
+            }
+            self.entries.truncate(before.0);
+            self.unread.truncate(before.1);
+            (self.named, self.room_for_unread) = (before.2, before.3);
+        }
+        split(self, text, is_element);
+    }
+}
+
+/// Reads a list straight from its JSON: what strangers send never stands in memory as a tree of values.
+pub(crate) struct ListReader<'a> {
+    list: &'a mut List,
+    split: Split,
+    is_element: bool,
+    texts: u8,
+}
+
+impl<'a> ListReader<'a> {
+    /// Reads words, such as ids.
+    pub(crate) fn of_words(list: &'a mut List) -> Self {
+        Self { list, split: WORDS, is_element: false, texts: 0 }
+    }
+
+    /// Reads playback URLs.
+    pub(crate) fn of_urls(list: &'a mut List) -> Self {
+        Self { list, split: URLS, is_element: false, texts: 0 }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for ListReader<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ListReader<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        self.list.add_text(text, self.split, self.is_element, self.texts);
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<(), E> {
+        (self.split)(self.list, &number.to_string(), self.is_element);
+        Ok(())
+    }
+
+    // As in `Word::id`.
+    fn visit_i64<E>(self, number: i64) -> Result<(), E> {
+        self.list.leave_unread(number.to_string());
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<(), E> {
+        self.list.leave_unread(Value::from(number).to_string());
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<(), E> {
+        self.list.leave_unread(flag.to_string());
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let Self { list, split, texts, .. } = self;
+        while seq
+            .next_element_seed(ListReader { list: &mut *list, split, is_element: true, texts })?
+            .is_some()
+        {}
+        Ok(())
+    }
+
+    // An object stands for a list, never for an entry of one.
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+        let mut pruning = Pruning { room: self.list.most, left_out: 0 };
+        let value = (&mut pruning).visit_map(map)?;
+        self.list.named += pruning.left_out;
+        match Fields::of(&value).and_then(Fields::wrapped).filter(|_| !self.is_element) {
+            Some(value) => self.deserialize(value).map_err(A::Error::custom),
+            None => {
+                self.list.leave_unread(value.to_string());
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Reads a tree of values that has room for so many elements and members; the rest is left out, and counted.
+struct Pruning {
+    room: usize,
+    left_out: usize,
+}
+
+impl Pruning {
+    fn takes_one(&mut self) -> bool {
+        let has_room = self.room > 0;
+        self.room = self.room.saturating_sub(1);
+        self.left_out += usize::from(!has_room);
+        has_room
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for &mut Pruning {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for &mut Pruning {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
+        Ok(flag.into())
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(text.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        loop {
+            // Whether there is another one is known only when it was read, so one is read before it has its room.
+            let next = match self.room {
+                0 => seq.next_element::<IgnoredAny>()?.map(|_| Value::Null),
+                _ => seq.next_element_seed(&mut *self)?,
+            };
+            let Some(value) = next else { return Ok(Value::Array(values)) };
+            if self.takes_one() {
+                values.push(value);
+            }
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut fields = Map::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if self.takes_one() {
+                fields.insert(name, map.next_value_seed(&mut *self)?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(Value::Object(fields))
     }
 }
 

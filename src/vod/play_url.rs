@@ -43,10 +43,10 @@ pub(crate) fn host(url: &str) -> &str {
     without_scheme(url.trim()).split(['/', ':', '?', '#']).next().unwrap_or_default()
 }
 
-/// Takes a list of URLs apart: at line ends, and at commas, semicolons and blanks before a scheme or before a host of the
+/// Takes a list of URLs apart and hands them to `take`: at line ends, and at commas, semicolons and blanks before a scheme or before a host of the
 /// list. A URL may hold any of these itself, and end with a semicolon where semicolons separate nothing.
-pub(crate) fn split(list: &str) -> Vec<String> {
-    let (mut urls, mut sites) = (Vec::new(), HashSet::new());
+pub(crate) fn split(list: &str, mut take: impl FnMut(&str)) {
+    let mut sites = HashSet::new();
     let is_blank_or_comma = |letter: char| letter == ',' || letter.is_whitespace();
     let mut has_semicolons = false;
     for line in list.lines() {
@@ -68,11 +68,10 @@ pub(crate) fn split(list: &str) -> Vec<String> {
                 url
             };
             if !url.is_empty() {
-                urls.push(url.to_owned());
+                take(url);
             }
         }
     }
-    urls
 }
 
 /// Whether `text` can be a playback URL: it has a host, and nothing that no URL has. One without a scheme has the host of a
@@ -183,7 +182,9 @@ mod tests {
             ("HTTPS://a.test/中,HTTP://a.test/文", &["HTTPS://a.test/中", "HTTP://a.test/文"]),
         ];
         for (list, urls) in table {
-            assert_eq!(split(list), urls, "{list}");
+            let mut taken = Vec::new();
+            split(list, |url| taken.push(url.to_owned()));
+            assert_eq!(taken, urls, "{list}");
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::actions::{SUBMIT, VERSION};
 use super::client::VodClient;
-use super::lenient::{Fields, List};
+use super::lenient::Fields;
 use crate::auth::request::Operation;
 use crate::auth::rpc::Params;
 use crate::client::{Answer, quoted};
@@ -203,7 +203,7 @@ fn decode(
         let commas: Vec<String> = text.split(',').map(|id| id.trim().to_owned()).collect();
         if commas.iter().any(is_requested) {
             let entries = commas.into_iter().filter(|id| !id.is_empty()).collect();
-            list = List { entries, unread: Vec::new() };
+            (list.entries, list.unread) = (entries, Vec::new());
         }
         let (requested, others): (Vec<_>, Vec<_>) = list.entries.into_iter().partition(is_requested);
         unrecognised.extend(others.into_iter().chain(list.unread));

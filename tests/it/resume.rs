@@ -152,7 +152,7 @@ async fn an_answer_that_a_crash_lost_is_told_before_its_batch_goes_out_again() {
 
 /// A disk that is full after the first facts.
 async fn fill_up(journal: &Journal) {
-    let path = journal.path().to_owned();
+    let path = journal.place().to_owned();
     let fill = move || {
         rusqlite::Connection::open(path).unwrap().execute_batch(
             "CREATE TRIGGER full BEFORE INSERT ON fact WHEN (SELECT count(*) FROM fact) >= 3

@@ -57,7 +57,7 @@ impl JournalHandle {
         if self.is_default {
             return Vec::new();
         }
-        vec!["--journal".to_owned(), self.journal.path().display().to_string()]
+        vec!["--journal".to_owned(), self.journal.place().to_owned()]
     }
 }
 

@@ -98,8 +98,7 @@ impl Driver<'_> {
         let mut told_of = HashSet::new();
         for message in messages {
             match message {
-                InboxMessage::Event { event: received, share, recorded } => {
-                    let mut event = received.clone();
+                InboxMessage::Event { mut event, share, recorded } => {
                     // A service that repeats a request in its text may do so in an event as well.
                     event.row.iter_mut().for_each(|row| row.hide(|text| self.client.hidden(text)));
                     let about = (event.job.clone(), event.row.as_ref().map(|row| row.media.clone()));
@@ -108,18 +107,18 @@ impl Driver<'_> {
                         self.write_and_apply(std::mem::take(&mut facts)).await;
                         told_of.clear();
                     }
-                    told_of.insert(about);
+                    told_of.insert(about.clone());
+                    deliveries.push((about, event.correlation.clone(), share, recorded));
                     facts.push(Fact::Event(event));
-                    deliveries.push((received, share, recorded));
                 }
                 InboxMessage::Warning(message) => self.notify(&Notice::Warning { message }),
             }
         }
         self.write_and_apply(facts).await;
-        for (event, _share, recorded) in deliveries {
+        for ((job, media), mark, _share, recorded) in deliveries {
             // Asked after it was applied: only then is it known whose it is. The receiver may have stopped waiting; the
             // event counts all the same.
-            let _ = recorded.send(self.ledger.claim(&event));
+            let _ = recorded.send(self.ledger.claim(job, media, mark.as_ref()));
         }
     }
 

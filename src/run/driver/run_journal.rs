@@ -56,7 +56,7 @@ impl RunJournal {
     pub(super) async fn begin(journal: Option<Journal>, record: &RunRecord) -> Result<Self> {
         let this = Self::resume(journal, &record.run).await?;
         if let Some(journal) = &this.journal {
-            journal.begin(record.clone()).await?;
+            journal.begin(record).await?;
         }
         Ok(this)
     }
@@ -99,7 +99,7 @@ impl RunJournal {
             self.kept.facts = Arc::new(news);
             return self.append(WRITE_WAIT).await;
         }
-        self.keep(news).or(self.retry().await)
+        self.keep(news).await.or(self.retry().await)
     }
 
     /// When [`retry`](Self::retry) has something to do.
@@ -121,18 +121,18 @@ impl RunJournal {
             Ok(()) => {
                 let kept = std::mem::take(&mut self.kept);
                 if let Some(lock) = self.lock.as_ref().filter(|_| kept.try_at.is_some()) {
-                    lock.unmark_lost();
+                    lock.unmark_lost().await;
                 }
-                let path = journal.path().display();
+                let place = journal.place();
                 let said = format!(
-                    "the journal {path} can be written again: {count} facts had to wait, none is lost"
+                    "the journal {place} can be written again: {count} facts had to wait, none is lost"
                 );
                 return kept.is_told.then_some(said);
             }
             Err(error) => error,
         };
         if journal.check_place().is_err() {
-            return Some(self.give_up(&error));
+            return Some(self.give_up(&error).await);
         }
         let said = format!("{}; what the run learns is kept in memory and written later", error.message());
         self.kept.error = Some(error);
@@ -142,18 +142,19 @@ impl RunJournal {
         }
         // Whoever dies now leaves half of the facts behind: to carry on from there would submit again what went out.
         if let Some(lock) = &self.lock {
-            lock.mark_lost();
+            lock.mark_lost().await;
         }
         let first = std::mem::take(&mut self.kept.facts);
-        self.keep(Arc::unwrap_or_clone(first))
+        self.keep(Arc::unwrap_or_clone(first)).await
     }
 
     /// Keeps facts for later. A text comes back if they are too many.
-    fn keep(&mut self, facts: Vec<(Moment, Fact)>) -> Option<String> {
+    async fn keep(&mut self, facts: Vec<(Moment, Fact)>) -> Option<String> {
         let bytes = |fact: &Fact| serde_json::to_vec(fact).map_or(0, |text| text.len());
         self.kept.bytes += facts.iter().map(|(_, fact)| bytes(fact)).sum::<usize>();
         if self.kept.bytes > MAX_KEPT {
-            return self.kept.error.take().map(|error| self.give_up(&error));
+            let error = self.kept.error.take()?;
+            return Some(self.give_up(&error).await);
         }
         Arc::make_mut(&mut self.kept.facts).extend(facts);
         None
@@ -171,7 +172,8 @@ impl RunJournal {
                 return said.filter(|_| was_told || self.lost);
             }
             if stop.is_cancelled() || Instant::now() >= until {
-                return self.kept.error.take().map(|error| self.give_up(&error));
+                let error = self.kept.error.take()?;
+                return Some(self.give_up(&error).await);
             }
             let _ = timeout(LOCK_PAUSE, stop.cancelled()).await;
         }
@@ -197,16 +199,16 @@ impl RunJournal {
         let wait = if stop.is_cancelled() { WRITE_WAIT } else { LAST_WAIT };
         match journal.finish(&self.run, is_over.then_some(outcome), at, calls, wait).await {
             Ok(()) => said,
-            Err(error) => Some(self.give_up(&error)),
+            Err(error) => Some(self.give_up(&error).await),
         }
     }
 
     /// Facts are missing, so nobody may carry the run on: that would submit again what goes out from now on.
-    fn give_up(&mut self, error: &Error) -> String {
+    async fn give_up(&mut self, error: &Error) -> String {
         self.lost = true;
         self.kept = Kept::default();
         if let Some(lock) = &self.lock {
-            lock.mark_lost();
+            lock.mark_lost().await;
         }
         let note = format!("{}; the run goes on in memory and can't be resumed", error.message());
         self.notes.push(note.clone());
@@ -262,12 +264,12 @@ mod tests {
                 settings: serde_json::Value::Null,
             };
             let mut kept = RunJournal::begin(Some(journal.clone()), &record).await.unwrap();
-            let holder = rusqlite::Connection::open(journal.path()).unwrap();
+            let holder = rusqlite::Connection::open(journal.place()).unwrap();
             holder.execute_batch("BEGIN IMMEDIATE").unwrap();
             kept.kept.facts = Arc::new(vec![fact(1_000)]);
             assert_eq!(kept.append(Duration::ZERO).await, None, "a try is not worth a word");
             assert!(journal.load(None).await.unwrap().unwrap().lost, "nobody may carry it on meanwhile");
-            let said = kept.keep(vec![fact(MAX_KEPT - 1_000 + more)]);
+            let said = kept.keep(vec![fact(MAX_KEPT - 1_000 + more)]).await;
             assert_eq!((said.is_some(), kept.lost, kept.can_resume()), (is_lost, is_lost, !is_lost));
             drop(holder);
             let said = kept.append(WRITE_WAIT).await;

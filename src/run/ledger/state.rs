@@ -9,7 +9,7 @@ use super::settings::Settings;
 use super::task_table::{TaskIndex, TaskTable};
 use super::work::{Slots, Work};
 use crate::edge::EdgeAnswer;
-use crate::event::{Claim, MediaRefreshEvent};
+use crate::event::{Claim, Correlation};
 use crate::ids::{JobId, MediaId, TaskId};
 use crate::model::{Fact, Moment, WaitRequest};
 use crate::run::batch::{Batch, UrlBatch};
@@ -232,16 +232,17 @@ impl Ledger {
     ///
     /// Ours: about one of our media, or with this run's mark, which nobody else writes. While a submit answer is out
     /// that may name its job, nobody can tell; the ledger then keeps a copy.
-    pub fn claim(&self, event: &MediaRefreshEvent) -> Claim {
-        let marked = event.correlation.as_ref().is_some_and(|mark| mark.run == self.settings.run);
-        let ours = match (self.job_index.get(&event.job), &event.row) {
+    pub fn claim(&self, job: JobId, media: Option<MediaId>, mark: Option<&Correlation>) -> Claim {
+        let marked = mark.is_some_and(|mark| mark.run == self.settings.run);
+        let known = self.job_index.get(&job);
+        let ours = match (known, media) {
             (None, _) => marked,
             (Some(_), None) => true,
-            (Some(job), Some(row)) => marked || self.media_index.contains_key(&(*job, row.media.clone())),
+            (Some(job), Some(media)) => marked || self.media_index.contains_key(&(*job, media)),
         };
         match ours {
             true => Claim::Ours,
-            false if self.open_batches > 0 && !self.job_index.contains_key(&event.job) => Claim::Undecided,
+            false if self.open_batches > 0 && known.is_none() => Claim::Undecided,
             false => Claim::Foreign,
         }
     }

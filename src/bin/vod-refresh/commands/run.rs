@@ -157,8 +157,8 @@ impl Plan<'_> {
             ));
         }
         output::check_files(&self.args.output)?;
-        if let Some(handle) = &self.journal {
-            output::keep_off(&self.args.output, handle.journal.path())?;
+        if let Some(file) = self.journal.as_ref().and_then(|handle| handle.journal.file()) {
+            output::keep_off(&self.args.output, file)?;
         }
         let client = setup::client(&self.settings.connection, environment).await?;
         if self.options.timeout > HISTORY {

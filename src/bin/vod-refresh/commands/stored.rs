@@ -117,7 +117,7 @@ fn for_one_question(mut options: RunOptions) -> RunOptions {
 /// `runs`: the runs in the journal, newest first.
 pub(crate) async fn list(args: &RunsArgs, environment: &Environment) -> Result<ExitCode> {
     let (runs, path) = match JournalHandle::existing(&args.journal, Access::Read, environment).await? {
-        Ok(handle) => (handle.journal.runs().await?, handle.journal.path().to_owned()),
+        Ok(handle) => (handle.journal.runs().await?, handle.journal.place().to_owned().into()),
         Err(path) => (Vec::new(), path),
     };
     if runs.is_empty() {
@@ -185,7 +185,7 @@ async fn find(
 
 /// The failure for a run that the journal does not hold, with the runs that it does hold.
 fn absent(id: Option<RunId>, runs: &[RunSummary], handle: &JournalHandle) -> Failure {
-    let path = shown(handle.journal.path());
+    let path = shown(handle.journal.place().as_ref());
     let message = match id {
         Some(id) => format!("there is no run {id} in the journal {path}"),
         None if runs.is_empty() => format!("there is no run in the journal {path}"),

@@ -141,7 +141,8 @@ fn an_event_is_ours_foreign_or_not_known_yet() {
     };
     let claim = |ledger: &mut Ledger, event: &MediaRefreshEvent| {
         ledger.apply(at(1), Fact::Event(Box::new(event.clone())));
-        ledger.claim(event)
+        let media = event.row.as_ref().map(|row| row.media.clone());
+        ledger.claim(event.job.clone(), media, event.correlation.as_ref())
     };
     let mut ledger = ledger(true, &["m1"]);
     // While the submit answer is out, only the mark can tell.

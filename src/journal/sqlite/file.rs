@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long to wait for other processes that write. Their transactions take milliseconds, but SQLite's waiting is not fair.
-pub(super) const BUSY: Duration = Duration::from_secs(20);
+pub(in crate::journal) const BUSY: Duration = Duration::from_secs(20);
 
 /// "vodR" in the header of a file says whose it is. Those of 0.1.0 have none, and are known by their tables.
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"vodR");
@@ -22,7 +22,7 @@ const SMALLEST_PAGE: u64 = 512;
 /// files of every version exist.
 const MIGRATIONS: &[&str] = &[FIRST, ROWIDS, CALLS];
 
-pub(super) const FIRST: &str = "
+pub(in crate::journal) const FIRST: &str = "
     CREATE TABLE run (
         id TEXT PRIMARY KEY NOT NULL,
         started_at TEXT NOT NULL,
@@ -153,6 +153,8 @@ struct Header {
 }
 
 fn header(database: &Connection) -> rusqlite::Result<Header> {
+    // In one transaction: others may be making the tables right now.
+    let database = &database.unchecked_transaction()?;
     let (id, version) = (number(database, "application_id")?, number(database, "user_version")?);
     let select = "SELECT t.name || '.' || c.name FROM sqlite_schema AS t, pragma_table_info(t.name) AS c
         WHERE t.type IN ('table', 'view') AND t.name NOT LIKE 'sqlite_%' ORDER BY 1";
@@ -225,7 +227,6 @@ fn prepared(path: &Path) -> Result<Connection> {
     connection.pragma_update(None, "synchronous", "NORMAL").map_err(sql)?;
     connection.pragma_update(None, "foreign_keys", true).map_err(sql)?;
     migrate(&mut connection, path)?;
-    connection.execute_batch(super::shared::TABLE).map_err(sql)?;
     Ok(connection)
 }
 

@@ -1,17 +1,14 @@
-//! What running processes tell each other: small texts under names, which expire.
+//! The statements of what running processes share.
 
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
-/// How long a text that nobody changes is there.
-pub(super) const KEPT_FOR: Duration = Duration::from_secs(60);
+use crate::journal::store::{Change, SHARED_FOR};
 
-/// Changes a text, given what is there now and the time.
-pub(super) type Change = Box<dyn FnOnce(Option<&str>, Duration) -> Option<String> + Send>;
-
-/// Beside the tables of the runs, and no part of their form: versions that do not know it leave it alone.
-pub(super) const TABLE: &str = "
+/// Beside the tables of the runs, and no part of their form: versions that do not know it leave it alone. It is made by the
+/// first process that shares anything.
+const TABLE: &str = "
     CREATE TABLE IF NOT EXISTS shared (
         topic TEXT NOT NULL,
         name TEXT NOT NULL,
@@ -30,6 +27,7 @@ pub(super) fn update(
     change: Change,
 ) -> rusqlite::Result<()> {
     let (oldest, newest) = times(now);
+    connection.prepare_cached(TABLE)?.execute([])?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let select = "SELECT value FROM shared WHERE topic = ? AND name = ? AND at_ms BETWEEN ? AND ?";
     let value: Option<String> = transaction
@@ -51,6 +49,7 @@ pub(super) fn select(
     now: Duration,
 ) -> rusqlite::Result<Vec<String>> {
     let (oldest, newest) = times(now);
+    connection.prepare_cached(TABLE)?.execute([])?;
     connection
         .prepare_cached("DELETE FROM shared WHERE at_ms NOT BETWEEN ? AND ?")?
         .execute([oldest, newest])?;
@@ -63,7 +62,7 @@ pub(super) fn select(
 
 /// The times between which texts count: a clock may have been set back.
 fn times(now: Duration) -> (i64, i64) {
-    (millis(now.saturating_sub(KEPT_FOR)), millis(now + KEPT_FOR))
+    (millis(now.saturating_sub(SHARED_FOR)), millis(now + SHARED_FOR))
 }
 
 fn millis(time: Duration) -> i64 {

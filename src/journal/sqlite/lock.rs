@@ -7,15 +7,17 @@ use std::time::SystemTime;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
+use crate::journal::store::Hold;
+use crate::net::transport::BoxFuture;
 
-/// Held while a run is driven. Dropping it lets another process carry the run on.
+/// Held while a run is driven.
 #[derive(Debug)]
-pub struct RunLock {
+pub(super) struct FileLock {
     file: File,
     path: PathBuf,
 }
 
-impl RunLock {
+impl FileLock {
     pub(super) fn take(journal: &Path, run: &RunId) -> Result<Option<Self>> {
         let path = beside(journal, run, "lock");
         let failed = |e: std::io::Error| {
@@ -39,25 +41,25 @@ impl RunLock {
             }
         }
     }
+
+    fn mark(&self) -> PathBuf {
+        self.path.with_extension("lost")
+    }
 }
 
-impl RunLock {
-    /// Marks the run as one that nobody may carry on, as facts of it are not in the journal, or not yet.
-    pub(crate) fn mark_lost(&self) {
+impl Hold for FileLock {
+    fn mark_lost(&self) -> BoxFuture<'_, bool> {
         let marked = self.mark();
         // A second name takes no room on a full disk. Where even this fails, nothing more can be done.
         if std::fs::hard_link(&self.path, &marked).is_err() {
             let _ = File::create(&marked);
         }
+        Box::pin(async { true })
     }
 
-    /// Takes the mark back: all facts are in the journal now.
-    pub(crate) fn unmark_lost(&self) {
+    fn unmark_lost(&self) -> BoxFuture<'_, bool> {
         let _ = std::fs::remove_file(self.mark());
-    }
-
-    fn mark(&self) -> PathBuf {
-        self.path.with_extension("lost")
+        Box::pin(async { true })
     }
 }
 
@@ -118,7 +120,7 @@ pub(super) fn identity(_: &std::fs::Metadata) -> Option<(u64, u64)> {
     None
 }
 
-impl Drop for RunLock {
+impl Drop for FileLock {
     fn drop(&mut self) {
         // Removed while it is held: whoever opened it before finds out that it has no name any more.
         let _ = std::fs::remove_file(&self.path);
