@@ -121,7 +121,8 @@ impl Driver<'_> {
         let (estimate, (known, open)) = (self.ledger.estimate(), self.ledger.listable());
         let has_room = self.slots().poll_task > 0;
         let Some(fleet) = self.fleet.as_mut().filter(|_| has_room && !self.once) else { return };
-        if !fleet.is_look_due(estimate.weight() > 0) || !self.ledger.is_task_due(now) {
+        let is_wanted = self.ledger.is_task_due(now) || self.ledger.waits_for_others(now);
+        if !is_wanted || !fleet.is_look_due(estimate.weight() > 0) {
             return;
         }
         let me = Member {
@@ -132,6 +133,7 @@ impl Driver<'_> {
             known,
             open,
             estimate,
+            has_left: false,
         };
         let (others, estimate) = fleet.look(me).await;
         self.ledger.learn_of_others(now, others, estimate);

@@ -28,8 +28,8 @@ impl Driver<'_> {
             }
         }
         self.calls.shutdown().await;
-        if let Some(fleet) = self.fleet.as_ref().filter(|_| !self.stop.is_cancelled()) {
-            fleet.leave().await;
+        if let Some(fleet) = self.fleet.as_mut().filter(|_| !self.stop.is_cancelled()) {
+            fleet.leave(self.ledger.estimate()).await;
         }
         let end = match end {
             End::Deadline | End::Fatal(_) if self.ledger.is_settled() => End::Settled,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use super::calls::HISTORY;
+use super::fleet::Fleet;
 use super::state::{Driver, End, Wake};
 use crate::error::Result;
 use crate::event::{InboxMessage, Subscription};
@@ -215,7 +216,9 @@ impl Driver<'_> {
         let slots = self.slots();
         let due = self.ledger.next_at(slots).filter(|_| now < self.deadline);
         let at = self.anchor + due.map_or(over, |at| at.min(over)).since(Moment::after(self.age));
-        self.journal.retry_at().map_or(at, |retry| retry.min(at))
+        let waits_for_others = self.ledger.waits_for_others(now);
+        let look = self.fleet.as_ref().filter(|_| waits_for_others).and_then(Fleet::next_look);
+        self.journal.retry_at().into_iter().chain(look).fold(at, Instant::min)
     }
 
     pub(super) fn notify_all(&mut self) {

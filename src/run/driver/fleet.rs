@@ -48,6 +48,9 @@ pub(super) struct Member {
     pub(super) known: u64,
     pub(super) open: u64,
     pub(super) estimate: DurationEstimate,
+    /// It waits for nothing more. How long its tasks took is worth knowing all the same.
+    #[serde(default)]
+    pub(super) has_left: bool,
 }
 
 /// A run among others.
@@ -122,9 +125,15 @@ impl Fleet {
         Arc::clone(&self.shared)
     }
 
+    /// When to look at others again.
+    pub(super) fn next_look(&self) -> Option<Instant> {
+        self.looked_at.map(|at| at + LOOK_INTERVAL)
+    }
+
     /// Whether it is time to look at others, for a run that has something to ask.
     pub(super) fn is_look_due(&self, knows_times: bool) -> bool {
-        knows_times && !self.has_told_times || self.looked_at.is_none_or(|at| at.elapsed() >= LOOK_INTERVAL)
+        let is_news = knows_times && !self.has_told_times;
+        is_news || self.next_look().is_none_or(|at| at <= Instant::now())
     }
 
     /// Tells others of this run, and returns what they have told: how many list together with it, and the best estimate of any.
@@ -139,6 +148,7 @@ impl Fleet {
         let mut members = self.shared.members(&me).await.unwrap_or_default();
         members.retain(|member| member.run != self.run && member.kind == me.kind);
         let estimate = members.iter().map(|member| member.estimate).max_by_key(DurationEstimate::weight);
+        members.retain(|member| !member.has_left);
         members.push(me);
         self.group = together(members, &self.run);
         let others = self.group.iter().filter(|member| member.run != self.run);
@@ -181,9 +191,10 @@ impl Fleet {
     }
 
     /// Tells others that this run waits for nothing more.
-    pub(super) async fn leave(&self) {
-        if self.looked_at.is_some() {
-            self.shared.update(format!("run {}", self.run), |_, _| (Some(String::new()), ())).await;
+    pub(super) async fn leave(&mut self, estimate: DurationEstimate) {
+        let me = self.group.iter().find(|member| member.run == self.run).cloned();
+        if let Some(me) = me {
+            self.shared.tell(&Member { estimate, has_left: true, ..me }).await;
         }
     }
 }
@@ -242,12 +253,17 @@ impl Shared {
         done
     }
 
+    /// Tells others of this run.
+    async fn tell(&self, me: &Member) -> Option<()> {
+        let told = serde_json::to_string(me).ok()?;
+        self.update(format!("run {}", me.run), |_, _| (Some(told), ())).await
+    }
+
     /// Tells of this run, and returns all that have told of themselves.
     async fn members(&self, me: &Member) -> Option<Vec<Member>> {
-        let told = serde_json::to_string(me).ok()?;
-        self.update(format!("run {}", me.run), |_, _| (Some(told), ())).await?;
+        self.tell(me).await?;
         let all = self.in_time(self.journal.shared(&self.topic, "run ", self.client.local_time())).await?;
-        // What another version wrote, and those that have left, are no members.
+        // What another version wrote is no member.
         Some(all.iter().filter_map(|text| serde_json::from_str(text).ok()).collect())
     }
 

@@ -34,6 +34,12 @@ impl Ledger {
         self.planner.is_page_due() || self.planner.next_at().is_some_and(|at| at <= now)
     }
 
+    /// Whether tasks wait for what another run may learn first.
+    pub(crate) fn waits_for_others(&mut self, now: Moment) -> bool {
+        let (planner, tasks) = self.planner(now);
+        planner.waits_for_others(&tasks)
+    }
+
     /// The number of the listing that is on.
     pub(crate) fn round(&self) -> u32 {
         self.planner.round()

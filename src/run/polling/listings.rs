@@ -65,11 +65,12 @@ impl Listings {
 
     /// What the next round would list; `None` where single calls are cheaper.
     pub(super) fn next_view(&self, counts: Counts) -> Option<View> {
-        if counts.open < FEWEST_TO_LIST {
+        // What a listing shows of the tasks of others, they need not ask for. They may do so all the same: a few tasks take no
+        // more pages than there are.
+        let (pages, all_open) = (self.next_pages(counts), counts.all_open());
+        if all_open < FEWEST_TO_LIST || counts.open < FEWEST_TO_LIST.min(pages) {
             return None;
         }
-        // What a listing shows of the tasks of others, they need not ask for.
-        let (pages, all_open) = (self.next_pages(counts), counts.all_open());
         let is_out = self.is_given_up || self.are_too_many && self.view == View::All;
         let whole = (!is_out && pages * LIST_GAIN <= all_open).then_some(self.view);
         let otherwise = if whole.is_some() { pages } else { all_open };

@@ -103,6 +103,11 @@ impl Planner {
         }
     }
 
+    /// Whether tasks wait for what another run may learn first.
+    pub(crate) fn waits_for_others(&self, tasks: &dyn Tasks) -> bool {
+        tasks.counts().others.runs > 0 && self.awaits_first_end(tasks) && !self.waiting.is_empty()
+    }
+
     /// For a task that is polled as a sample: a sample of another run tells as much, if it was polled so recently.
     pub(crate) fn spares_sample(&self, tasks: &dyn Tasks, task: u32) -> Option<Duration> {
         let age = tasks.task(task).age.filter(|_| tasks.counts().others.runs > 0)?;

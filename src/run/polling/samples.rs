@@ -55,6 +55,10 @@ impl Waiting {
         self.tasks.len() == 1
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
     pub(super) fn take(&mut self) -> Vec<u32> {
         std::mem::take(&mut self.tasks)
     }
