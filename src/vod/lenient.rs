@@ -297,10 +297,18 @@ impl<'de> Visitor<'de> for ListReader<'_> {
     }
 
     fn visit_unit<E>(self) -> Result<(), E> {
+        // In place of a list it stands for none; in a list, for an entry that is not told.
+        if self.is_element {
+            self.list.leave_unread("null".to_owned());
+        }
         Ok(())
     }
 
     fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        if self.is_element && text.trim().is_empty() {
+            self.list.leave_unread(format!("{text:?}"));
+            return Ok(());
+        }
         self.list.add_text(text, self.split, self.is_element, self.texts);
         Ok(())
     }
@@ -459,7 +467,9 @@ mod tests {
             (json!({}), &[], &[]),
             (json!("1, 2,,3 "), &["1", "2", "3"], &[]),
             (json!("1;2\r\n3\t4\u{3000}5\u{feff}"), &["1", "2", "3", "4", "5"], &[]),
-            (json!([1, "2", null, " ", ["3,4"]]), &["1", "2", "3", "4"], &[]),
+            (json!([1, "2", ["3,4"], []]), &["1", "2", "3", "4"], &[]),
+            (json!([1, null, " ", [""]]), &["1"], &["null", "\" \"", "\"\""]),
+            (json!("[\"1\", null]"), &["1"], &["null"]),
             (json!("[\"1\", 2]"), &["1", "2"], &[]),
             (json!(" {\"TaskId\": [\"1\"]}"), &["1"], &[]),
             (json!({"TaskId": ["1", "2"], "Count": 2}), &["1", "2"], &[]),

@@ -188,6 +188,18 @@ impl ObjectAction {
         })
     }
 
+    /// Whether rows of such a type may be of tasks that the call makes. The words of the first three are documented:
+    /// "DescribeVodRefreshTasks", `ObjectType`.
+    pub(crate) fn makes(self, object_type: Option<&str>) -> bool {
+        let is = |word: &str| object_type.is_some_and(|found| found.eq_ignore_ascii_case(word));
+        match self {
+            Self::Preload { .. } => is("preload"),
+            Self::Refresh { object_type: ObjectType::Directory, .. } => is("directory") || is("path"),
+            Self::Refresh { object_type: ObjectType::File, .. } => is("file"),
+            Self::Refresh { .. } => object_type.is_some() && !is("preload") && !is("directory"),
+        }
+    }
+
     /// The action, and the field of its answer that names the tasks.
     fn call(self) -> (&'static Action, &'static str) {
         match self {

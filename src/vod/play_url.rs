@@ -5,11 +5,14 @@
 
 use std::collections::HashSet;
 
+/// The CDN encodes what was encoded before; more often than this, nobody does.
+const MOST_ENCODINGS: usize = 3;
+
 /// Returns the form in which URLs are compared.
 ///
 /// The scheme is left out (`http`, `https` and none are one), the host is in small letters, ports 80 and 443 are dropped,
-/// the path is percent-decoded once, the fragment is dropped, and the query is kept as it stands. The bytes need not be
-/// UTF-8.
+/// the path is percent-decoded once but for `%25`, `%3F` and `%23`, which mean something else decoded, the fragment is
+/// dropped, and the query is kept as it stands. The bytes need not be UTF-8.
 pub(crate) fn normal_form(url: &str) -> Vec<u8> {
     let rest = without_scheme(url.trim());
     let rest = rest.split('#').next().unwrap_or_default();
@@ -29,13 +32,58 @@ pub(crate) fn normal_form(url: &str) -> Vec<u8> {
     if path.is_empty() {
         form.push(b'/');
     }
-    // Each escape once; what is no escape stays as it is.
-    form.extend(percent_encoding::percent_decode(path.as_bytes()));
+    for byte in percent_encoding::percent_decode(path.as_bytes()) {
+        match byte {
+            b'%' => form.extend(b"%25"),
+            b'?' => form.extend(b"%3F"),
+            b'#' => form.extend(b"%23"),
+            byte => form.push(byte),
+        }
+    }
     if !query.is_empty() {
         form.push(b'?');
         form.extend(query.bytes());
     }
     form
+}
+
+/// Returns how many URLs a name may stand for that no row has, where these rows match no name: a list that could not be taken
+/// apart is named as one URL. A letter separates two where a host or path follows it, or where a row is what stands before it; so
+/// often as rows have such letters themselves, it does not.
+pub(crate) fn most_urls_in(name: &str, rows: &[&str]) -> usize {
+    if !decoded(name).contains(is_list_separator) {
+        return 1;
+    }
+    let rows: Vec<String> = rows.iter().map(|row| decoded(row)).collect();
+    let separators = |name: &str| {
+        let separates = |(place, letter): &(usize, char)| {
+            let rest = name[place + letter.len_utf8()..].trim_start();
+            let (start, slash) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            let begins_url = !slash.is_empty()
+                && (start.is_empty()
+                    || start.contains('[')
+                    || start.contains(['.', ':']) && !letter.is_whitespace());
+            let before = &name[..*place];
+            begins_url || start.ends_with(':') || rows.iter().any(|row| row == before)
+        };
+        name.char_indices().filter(|(_, letter)| is_list_separator(*letter)).filter(separates).count()
+    };
+    let in_rows = rows.iter().map(|row| separators(row)).max().unwrap_or_default();
+    1 + separators(&decoded(name)).saturating_sub(in_rows)
+}
+
+/// A URL without its scheme, however often it is encoded.
+fn decoded(url: &str) -> String {
+    let mut text = without_scheme(url.trim()).to_owned();
+    for _ in 0..MOST_ENCODINGS {
+        text = percent_encoding::percent_decode_str(&text).decode_utf8_lossy().into_owned();
+    }
+    text
+}
+
+/// Besides what separates URLs in lists, what nearly does.
+fn is_list_separator(letter: char) -> bool {
+    is_separator(letter) || matches!(letter, '|' | '\u{ff0c}' | '\u{3001}' | '\u{ff1b}')
 }
 
 /// Returns the host of a URL with or without a scheme, in the spelling it has.
@@ -91,13 +139,14 @@ fn is_separator(letter: char) -> bool {
 
 /// Whether `text` begins with a scheme, or with a host of one of the `sites`.
 fn begins_url(text: &str, sites: &HashSet<String>) -> bool {
-    if without_scheme(text).len() < text.len() {
-        // Two slashes alone stand in paths as well.
-        return !text.starts_with("//");
-    }
-    // No farther than the host: strangers send lists of a million separators.
-    let is_host = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    // Two slashes alone stand in paths as well, so a host of the list must follow them.
+    let text = text.strip_prefix("//").unwrap_or(text);
+    // No farther than the host or scheme: strangers send lists of a million separators.
+    let is_host = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'+');
     let end = text.bytes().take_while(|byte| is_host(byte)).count();
+    if end > 0 && text[end..].starts_with("://") {
+        return true;
+    }
     end > 0 && text[end..].starts_with(['/', ':']) && sites.contains(&site_of(&text[..end]))
 }
 
@@ -140,10 +189,37 @@ mod tests {
             ("https://cdn.example.test/a.mp4?v=1", "https://cdn.example.test/a.mp4?v=2"),
             ("https://cdn.example.test/a.mp4?v=%31", "https://cdn.example.test/a.mp4?v=1"),
             ("https://cdn.example.test/%2541", "https://cdn.example.test/A"),
+            ("https://cdn.example.test/%2541", "https://cdn.example.test/%41"),
+            ("https://cdn.example.test/d%3Fv=1", "https://cdn.example.test/d?v=1"),
+            ("https://cdn.example.test/d%253Fv=1", "https://cdn.example.test/d%3Fv=1"),
+            ("https://cdn.example.test/d%23t", "https://cdn.example.test/d#t"),
             ("https://a.test/x", "https://b.test/x"),
         ];
         for (one, other) in different {
             assert_ne!(normal_form(one), normal_form(other), "{one} and {other}");
+        }
+    }
+
+    #[test]
+    fn a_name_may_stand_for_as_many_urls_as_a_list_would_have() {
+        let table: [(&str, &[&str], usize); 14] = [
+            ("https://a.test/0 one.mp4", &["https://b.test/1"], 1),
+            ("https://a.test/x,y.mp4", &["https://b.test/1"], 1),
+            ("https://a.test/x,y.mp4", &["https://a.test/x"], 2),
+            ("https://a.test/x,y.mp4", &["https://a.test/x%252Cy.mp4"], 1),
+            ("https://a.test/x,y.mp4?v=1", &["https://a.test/x,y.mp4"], 1),
+            ("https://a.test/x,https://a.test/y", &["https://a.test/x"], 2),
+            ("https://a.test/x%2Chttps://a.test/y", &["https://a.test/y"], 2),
+            ("https://a.test/x|//a.test/y", &["https://a.test/y"], 2),
+            ("https://a.test/x\u{ff0c}https://a.test/y\u{3001}https://a.test/z", &["https://a.test/y"], 3),
+            ("https://a.test/x,10.0.0.1/y", &["https://a.test/x"], 2),
+            ("https://a.test/x,[2001:db8::1]/y", &["https://b.test/1"], 2),
+            ("https://a.test/x,/y", &["https://a.test/y"], 2),
+            ("https://a.test/x rtmp://a.test/z", &["https://b.test/1"], 2),
+            ("https://a.test/b c.mp4/d", &["https://b.test/1"], 1),
+        ];
+        for (name, rows, urls) in table {
+            assert_eq!(most_urls_in(name, rows), urls, "{name} {rows:?}");
         }
     }
 
@@ -160,7 +236,7 @@ mod tests {
 
     #[test]
     fn lists_are_taken_apart_where_a_url_begins() {
-        let table: [(&str, &[&str]); 13] = [
+        let table: [(&str, &[&str]); 15] = [
             ("", &[]),
             ("https://a.test/&lt;,https://a.test/&gt;", &["https://a.test/&lt;", "https://a.test/&gt;"]),
             ("https://a.test/1;https://a.test/2;", &["https://a.test/1", "https://a.test/2"]),
@@ -179,6 +255,8 @@ mod tests {
             ("cdn.a.test/x.mp4,cdn.a.test/y.mp4", &["cdn.a.test/x.mp4", "cdn.a.test/y.mp4"]),
             ("cdn.a.test/x,media.a.test:8080/y", &["cdn.a.test/x", "media.a.test:8080/y"]),
             ("https://a.test/x,y.mp4/z,CDN.a.test/1", &["https://a.test/x,y.mp4/z", "CDN.a.test/1"]),
+            ("//a.test/x//y,//a.test/z", &["//a.test/x//y", "//a.test/z"]),
+            ("https://a.test/x,rtmp://b.test/y", &["https://a.test/x", "rtmp://b.test/y"]),
             ("HTTPS://a.test/中,HTTP://a.test/文", &["HTTPS://a.test/中", "HTTP://a.test/文"]),
         ];
         for (list, urls) in table {

@@ -254,6 +254,52 @@ async fn what_another_accounts_key_does_not_find_stays_unfinished_and_can_be_res
     }
 }
 
+/// The cloud of another account, whose key carries a run on.
+fn of_another_account(scenario: Scenario) -> Bed {
+    let key = || Arc::new(StaticCredentials(Credential::new("otherkeyid12", "testsecret")));
+    let scenario = scenario.with_key("otherkeyid12", "testsecret");
+    Bed::signed_in_by(scenario, |_, _| key())
+        .with_options(|options| options.timeout = Duration::from_secs(300))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_account_says_of_a_task_does_not_end_it_for_the_first_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = journal(&folder).await;
+    let first = Bed::new(Scenario::new().with_task_duration(Duration::from_secs(1_000)))
+        .with_options(|options| options.timeout = Duration::from_secs(60));
+    assert_eq!(keep(&first, &journal).refresh(&request(["m1"])).await.unwrap().outcome, Outcome::Timeout);
+    let fault =
+        FaultRule::on("DescribeVodRefreshTasks", Fault::error(400, "InvalidTaskId.Malformed")).times(0);
+    let other = of_another_account(Scenario::new().with_fault(fault));
+    let report = keep(&other, &journal).resume(newest(&journal).await).await.unwrap();
+    assert_eq!((report.outcome, states(&report)[0].1), (Outcome::Timeout, "unfinished"));
+    let first = first.with_options(|options| options.timeout = Duration::from_secs(2_000));
+    let report = keep(&first, &journal).resume(newest(&journal).await).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Complete);
+}
+
+/// Media that were not sent yet are sent by whoever carries the run on. An account that has none of them decides nothing.
+#[tokio::test(start_paused = true)]
+async fn media_that_another_account_does_not_have_are_still_to_be_sent_by_the_first_one() {
+    let refusals: [fn(Scenario) -> Scenario; 2] = [
+        |scenario| scenario.with_media("m1", MediaScript::missing()),
+        |scenario| scenario.with_denied("RefreshMediaPlayUrls"),
+    ];
+    for refusal in refusals {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = journal(&folder).await;
+        let first = Bed::new(Scenario::new());
+        let begun = keep(&first, &journal);
+        assert!(die(begun.refresh(&request(["m1"])), journal.writes(), 1, Death::AtOnce).await.is_none());
+        let other = of_another_account(refusal(Scenario::new()));
+        let report = keep(&other, &journal).resume(newest(&journal).await).await.unwrap();
+        assert_eq!((states(&report)[0].1, report.resumable), ("unfinished", true));
+        let report = keep(&first, &journal).resume(newest(&journal).await).await.unwrap();
+        assert_eq!((report.outcome, first.submits()), (Outcome::Complete, 1));
+    }
+}
+
 /// The process died before the answer came, and an event told the next one: what is stored tells the same.
 #[tokio::test(start_paused = true)]
 async fn what_an_event_told_after_a_death_stands_in_the_stored_report() {

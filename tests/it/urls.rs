@@ -118,6 +118,19 @@ async fn a_lost_answer_is_found_in_a_listing_and_nothing_is_sent_twice() {
     assert_eq!(bed.cloud.count(REFRESH), 1);
 }
 
+/// A deploy that purges in one job and prefetches in another: the row of one is not that of the other.
+#[tokio::test(start_paused = true)]
+async fn a_task_of_another_kind_is_not_taken_for_the_one_whose_answer_was_lost() {
+    let bed = Bed::new(quick().with_fault(FaultRule::on(PRELOAD, Fault::ResetBefore)));
+    let refresher = bed.refresher();
+    let url = "https://a.test/1";
+    let (purge, prefetch) = (refresh(&[url]), UrlRequest::new(TaskType::Preload, [url]));
+    let (purged, prefetched) =
+        tokio::join!(refresher.refresh_urls(&purge), refresher.refresh_urls(&prefetch));
+    assert_eq!(purged.unwrap().outcome, Outcome::Complete);
+    assert_eq!((prefetched.unwrap().outcome, bed.cloud.count(PRELOAD)), (Outcome::Complete, 2));
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_no_listing_shows_is_sent_again() {
     let lost = FaultRule::on(REFRESH, Fault::ResetBefore);

@@ -87,3 +87,21 @@ async fn a_job_whose_media_are_expected_and_failed_ends() {
     }
     assert!(bed.elapsed().as_secs() < 120, "{:?}", bed.elapsed());
 }
+
+/// A refresh and a preload of the same media are two jobs: that one of them has all expected media says nothing of the other.
+#[tokio::test(start_paused = true)]
+async fn a_job_of_which_nothing_is_shown_is_waited_for_although_all_expected_media_ended() {
+    let jobs = || ["J1", "J2"].map(|id| id.parse().unwrap());
+    for (seconds, outcome) in [(60, Outcome::Timeout), (1_000, Outcome::Partial)] {
+        for request in [
+            WaitRequest::new(jobs()).with_media(["m1".parse().unwrap()]),
+            WaitRequest::new(jobs()).with_expect(1),
+        ] {
+            let bed = Bed::new(scenario(&["m1"])).with_options(|o| o.timeout = Duration::from_secs(seconds));
+            let report = bed.refresher().wait_for(&request).await.unwrap();
+            assert_eq!(report.outcome, outcome, "{request:?}");
+            let told = serde_json::to_string(&report).unwrap();
+            assert!(told.contains("J2"), "{told}");
+        }
+    }
+}

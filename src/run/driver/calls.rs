@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::task::JoinError;
 
 use super::fleet::{Fleet, Member};
@@ -11,7 +11,7 @@ use super::state::{Done, Driver};
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::ids::{JobId, RequestId, TaskId};
 use crate::model::{Fact, Fault, Order};
-use crate::run::batch::submission;
+use crate::run::batch::{UrlBatch, submission};
 use crate::run::ledger::Work;
 use crate::run::observer::Notice;
 use crate::vod::{
@@ -36,13 +36,11 @@ impl Driver<'_> {
         let client = self.client.clone();
         match work {
             Work::FindUrls { batch, sent_at } => {
-                let Some(urls) = self.ledger.urls_of_batch(batch) else { return };
-                let wanted = urls.urls.iter().map(|url| normal_form(url)).collect();
+                let Some(urls) = self.ledger.urls_of_batch(batch).cloned() else { return };
                 let since = self.client.service_time() - self.now().since(sent_at) - CLOCK_MARGIN;
                 self.in_flight.submit += 1;
-                self.calls.spawn(async move {
-                    Done::UrlsSearched(batch, find_urls(&client, &wanted, since).await)
-                });
+                self.calls
+                    .spawn(async move { Done::UrlsSearched(batch, find_urls(&client, &urls, since).await) });
             }
             Work::Submit { batch } => {
                 if let Some(urls) = self.ledger.urls_of_batch(batch).cloned() {
@@ -192,16 +190,22 @@ impl Driver<'_> {
 
     fn submitted(&mut self, batch: u32, answer: Result<Submission>, facts: &mut Vec<Fact>) {
         let error = match answer {
+            Ok(Submission { job: None, request_id, .. }) if self.ledger.may_be_foreign() => {
+                let message = "this access key has none of the media, and another one began the run: resume it with that one";
+                Error::new(ErrorKind::NotFound, message)
+                    .with_action("RefreshMediaPlayUrls")
+                    .with_request_id(request_id)
+            }
             Ok(Submission { job, not_found, forbidden, unrecognised, request_id }) => {
                 self.warn_of_unrecognised(&unrecognised, request_id.as_ref());
                 return facts.push(Fact::Submitted { batch, job, not_found, forbidden, request_id });
             }
             Err(error) => error,
         };
-        self.not_submitted(batch, &error, facts);
+        self.not_submitted(batch, error, facts);
     }
 
-    fn urls_submitted(&self, batch: u32, answer: Result<ObjectTasks>, facts: &mut Vec<Fact>) {
+    fn urls_submitted(&mut self, batch: u32, answer: Result<ObjectTasks>, facts: &mut Vec<Fact>) {
         match answer {
             Ok(ObjectTasks { tasks, unread, request_id }) => {
                 if let Some(first) = unread.first() {
@@ -210,7 +214,7 @@ impl Driver<'_> {
                 }
                 facts.push(Fact::UrlsSubmitted { batch, tasks, request_id });
             }
-            Err(error) => self.not_submitted(batch, &error, facts),
+            Err(error) => self.not_submitted(batch, error, facts),
         }
     }
 
@@ -223,8 +227,13 @@ impl Driver<'_> {
         }
     }
 
-    fn not_submitted(&self, batch: u32, error: &Error, facts: &mut Vec<Fact>) {
-        let fault = Fault::from(error);
+    fn not_submitted(&mut self, batch: u32, error: Error, facts: &mut Vec<Fact>) {
+        // Another account's word about the media of the first is none: the batch is still to be sent.
+        if self.ledger.may_be_foreign() && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Refused) {
+            facts.push(Fact::Withdrawn { batch });
+            return facts.extend(self.give_up(error));
+        }
+        let fault = Fault::from(&error);
         if error.fate() == Fate::Unknown {
             return facts.push(Fact::OutcomeUnknown { batch, fault });
         }
@@ -279,7 +288,8 @@ impl Driver<'_> {
             Ok(TaskRows { rows, total }) => Some(Fact::TaskSeen { task, rows, total }),
             Err(error) if error.kind() == ErrorKind::Rejected => {
                 let fault = (&error).into();
-                Some(match error.code().is_some_and(is_about_task) {
+                let is_final = error.code().is_some_and(is_about_task) && !self.ledger.may_be_foreign();
+                Some(match is_final {
                     true => Fact::TaskRefused { task, fault },
                     false => Fact::TaskUnclear { task, fault },
                 })
@@ -315,19 +325,25 @@ impl Driver<'_> {
 
 /// Looks for the tasks of URLs that were handed over since then. Empty unless rows of all of them are there: those that are not
 /// shown yet may have tasks of their own.
-async fn find_urls(
-    client: &VodClient,
-    wanted: &HashSet<Vec<u8>>,
-    since: DateTime<Utc>,
-) -> Result<Vec<TaskId>> {
+///
+/// A row counts that is of the same kind and dated between the submission and now, by whichever clock is ahead: the one
+/// by which calls are signed, or the one of the answers.
+async fn find_urls(client: &VodClient, urls: &UrlBatch, since: DateTime<Utc>) -> Result<Vec<TaskId>> {
+    let wanted: HashSet<Vec<u8>> = urls.urls.iter().map(|url| normal_form(url)).collect();
     let (mut tasks, mut found) = (Vec::new(), HashSet::new());
     for page in 1..=MOST_PAGES {
         let now = client.service_time();
         let listed = client.list_refresh_tasks((since, now + CLOCK_MARGIN), None, page).await?;
         let is_last = listed.rows.is_empty();
+        let by_answers =
+            client.measured_skew().map(|skew| client.local_time() + skew - client.service_time());
+        let ahead = by_answers.unwrap_or_default().max(TimeDelta::zero());
         for row in listed.rows {
             let url = normal_form(&row.object_path);
-            if row.created_at.is_none_or(|created| created >= since) && wanted.contains(&url) {
+            let is_of_now = row.created_at.is_some_and(|created| {
+                (since + ahead..=client.service_time() + ahead + CLOCK_MARGIN).contains(&created)
+            });
+            if is_of_now && urls.action.makes(row.object_type.as_deref()) && wanted.contains(&url) {
                 found.insert(url);
                 if !tasks.contains(&row.task) {
                     tasks.push(row.task);

@@ -171,8 +171,10 @@ impl Ledger {
         if self.knows_media {
             // One that a lookup showed as failed has been shown as well.
             let known = |media: &MediaEntry| media.job.is_some() && !media.is_silent();
-            let is_whole =
-                self.unplaced.is_empty() && self.media.len() >= self.expect && self.media.iter().all(known);
+            let is_whole = self.unplaced.is_empty()
+                && self.media.len() >= self.expect
+                && self.media.iter().all(known)
+                && self.unshown_job().is_none();
             if is_whole {
                 (0..self.jobs.len() as u32).for_each(|job| self.close_job(job));
             }
@@ -188,11 +190,19 @@ impl Ledger {
     pub(crate) fn why_not_whole(&self) -> Option<String> {
         let (known, seconds) = (self.media.len(), self.settings.close.as_secs());
         (self.open_jobs > 0 && self.open_media == 0 && known > 0).then(|| match self.knows_media {
+            true if known >= self.expect && let Some(job) = self.unshown_job() => {
+                format!("no lookup shows any media of job {}", job.id)
+            }
             true => format!("{} media were expected in these jobs, and {known} were shown", self.expect),
             false => format!(
                 "{known} media were shown, and there may be more: a job is taken as whole when its rows have not changed for {seconds} s; `--media` or `--expect` say which it has"
             ),
         })
+    }
+
+    /// A job of others of which nothing is known: it has media, whichever were asked for.
+    fn unshown_job(&self) -> Option<&JobEntry> {
+        self.jobs.iter().find(|job| job.open && job.media.is_empty() && job.error.is_none())
     }
 
     /// Plans another lookup as long as something about the job is not settled.

@@ -11,6 +11,9 @@ use crate::model::{Fact, MediaState, Moment, ReportedError, code};
 use crate::run::observer::Notice;
 use crate::vod::{JobRow, SubmissionStatus, host};
 
+/// Said of a media as long as it is so.
+const NO_TASK_YET: &str = "the service names its playback URLs, and no task of them yet";
+
 impl Ledger {
     /// Puts a media into a job.
     pub(super) fn join(&mut self, job: u32, media: u32) {
@@ -62,7 +65,16 @@ impl Ledger {
             self.refused_by_lookup(now, media, &row);
             return true;
         }
-        let is_final = row.status == SubmissionStatus::Success && row.unread.is_none();
+        let is_success = row.status == SubmissionStatus::Success && row.unread.is_none();
+        let has_tasks = !row.tasks.is_empty() || !self.media[media as usize].named.tasks.is_empty();
+        // URLs have tasks: these are yet to be named.
+        let is_final = is_success && (has_tasks || row.urls.is_empty());
+        let note = &mut self.media[media as usize].note;
+        if is_success && !is_final {
+            *note = Some(NO_TASK_YET.into());
+        } else if is_final {
+            note.take_if(|note| **note == *NO_TASK_YET);
+        }
         let was = self.media[media as usize].named.certainty;
         let mut agreeing = None;
         if !self.media[media as usize].named.by_lookup && (is_final || !row.tasks.is_empty()) {

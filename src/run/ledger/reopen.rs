@@ -52,6 +52,11 @@ impl Ledger {
         }
     }
 
+    /// Whether another access key than the first carries the run on: what it does not find proves nothing.
+    pub(crate) fn may_be_foreign(&self) -> bool {
+        self.settings.may_be_foreign
+    }
+
     /// Whether a task is open that was not polled since the run was opened. It walks over all tasks: ask when idle.
     pub(crate) fn has_unasked(&self) -> bool {
         let unasked = |task: &TaskEntry| {

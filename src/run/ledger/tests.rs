@@ -16,8 +16,8 @@ use super::{Ledger, Settings, Slots, Work};
 use crate::error::ErrorKind;
 use crate::event::{Claim, Correlation, MediaRefreshEvent, Source};
 use crate::ids::{JobId, MediaId, RunId, TaskId};
-use crate::model::{Fact, Fault, LookupAfter, MediaState, Moment, WaitRequest};
-use crate::run::batch::Batch;
+use crate::model::{Fact, Fault, LookupAfter, MediaState, Moment, UrlRequest, WaitRequest};
+use crate::run::batch::{Batch, UrlBatch};
 use crate::run::observer::Notice;
 use crate::vod::{JobRow, SubmissionStatus, TaskRow, TaskStatus, TaskType};
 

@@ -129,8 +129,10 @@ impl Ledger {
         }
         let (mut complete, mut failed) = (0, 0);
         let rows = self.rows_by_url(entry);
+        let has_spare_task = self.has_spare_task(entry, &rows);
         for key in entry.named.urls.keys() {
-            match self.url_state(media, rows.get(&key).map_or(&[], Vec::as_slice)).state {
+            let rows = rows.get(&key).map_or(&[][..], Vec::as_slice);
+            match self.url_state(media, rows, has_spare_task).state {
                 MediaState::Unfinished => {}
                 MediaState::Complete => complete += 1,
                 _ => failed += 1,
@@ -149,8 +151,15 @@ impl Ledger {
         }
     }
 
+    /// Whether more tasks of a batch are not shown than URLs: any of its URLs may have a row there.
+    fn has_spare_task(&self, entry: &MediaEntry, rows: &HashMap<UrlKey, Vec<&Row>>) -> bool {
+        let tasks = entry.named.tasks.iter().map(|task| &self.tasks[*task as usize]);
+        let unshown = tasks.filter(|task| task.rows.is_empty()).count();
+        unshown > 0 && unshown > entry.named.urls.keys().filter(|key| !rows.contains_key(key)).count()
+    }
+
     /// Tells how one URL of a batch stands: as its own rows say, else as the batch does.
-    fn url_state(&self, media: u32, rows: &[&Row]) -> UrlState {
+    fn url_state(&self, media: u32, rows: &[&Row], has_spare_task: bool) -> UrlState {
         let entry = &self.media[media as usize];
         let plain = |state| UrlState { state, error: None };
         if let Some((state, error)) = entry.refused.as_deref() {
@@ -165,7 +174,7 @@ impl Ledger {
             return UrlState { state: MediaState::Failed, error: Some(error) };
         }
         match entry.state {
-            _ if !rows.is_empty() => plain(MediaState::Complete),
+            _ if !rows.is_empty() && !has_spare_task => plain(MediaState::Complete),
             MediaState::Failed => self.state_without_row(media),
             state => plain(state),
         }
@@ -205,6 +214,7 @@ impl Ledger {
             let job = media.job.map(|job| &self.jobs[job as usize]);
             let submitted_at = job.and_then(|job| job.submitted_at).map(|at| started_at + at.since_start());
             let rows = self.rows_by_url(media);
+            let has_spare_task = self.has_spare_task(media, &rows);
             let mut tasks: HashMap<UrlKey, Vec<TaskReport>> = HashMap::new();
             for task in self.task_reports_of(entry.first_media, started_at) {
                 tasks.entry(UrlKey::of(task.url.as_deref().unwrap_or_default())).or_default().push(task);
@@ -215,12 +225,12 @@ impl Ledger {
             };
             for (url, place) in batch.urls.iter().zip(&batch.places) {
                 let key = UrlKey::of(url);
-                let UrlState { state, error } =
-                    self.url_state(entry.first_media, rows.get(&key).map_or(&[], Vec::as_slice));
+                let rows = rows.get(&key).map_or(&[][..], Vec::as_slice);
+                let UrlState { state, error } = self.url_state(entry.first_media, rows, has_spare_task);
                 let mut own = tasks.get(&key).cloned().unwrap_or_default();
                 own.iter_mut().for_each(|task| task.url = Some(url.clone()));
-                if own.is_empty() {
-                    // It works under one of those that were never shown, if under any that is named here.
+                if own.is_empty() || has_spare_task {
+                    // It may work under one of those that were never shown.
                     let unshown = media.named.tasks.iter().map(|task| &self.tasks[*task as usize]);
                     let unshown = unshown.filter(|task| task.rows.is_empty());
                     own.extend(unshown.map(|task| self.unshown_task(task, started_at)));

@@ -7,7 +7,7 @@ use super::named::Certainty;
 use super::rows::{JobEntry, MediaEntry, Row, TaskEntry, Wanted};
 use super::settings::{GRACE, is_grace_over};
 use crate::model::{MediaState, Moment, ReportedError, code};
-use crate::vod::TaskStatus;
+use crate::vod::{TaskStatus, most_urls_in};
 
 /// So many polls in a row must have shown a task unchanged before rows that match no named URL stand for one: the row that
 /// has it may only not be shown yet.
@@ -52,7 +52,11 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: u32, now: Moment) -> Verdic
         return Verdict::Ended(*state, Some(error.clone()));
     }
     if named.tasks.is_empty() && named.certainty == Certainty::Settled {
-        return Verdict::Ended(MediaState::Failed, Some(no_tasks()));
+        return match named.urls.is_empty() {
+            true => Verdict::Ended(MediaState::Failed, Some(no_tasks())),
+            // URLs were handed to the CDN, and only their tasks are not known.
+            false => Verdict::Open(Wanted::Nothing),
+        };
     }
     let mut tally = Tally::default();
     let mut matched = vec![false; named.urls.len()];
@@ -97,7 +101,7 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: u32, now: Moment) -> Verdic
         let unmatched = matched.iter().filter(|matched| !**matched).count();
         // Where another URL is spelt as it was named, the spelling is not to blame: the row may only not be shown yet.
         let are_steady = unmatched == matched.len() && strays.iter().all(|(task, _)| task.steady >= STEADY);
-        if (are_steady || named.has_lapsed) && evidence.has_row_for_each(media, unmatched) {
+        if (are_steady || named.has_lapsed) && evidence.has_row_for_each(media) {
             tally.count_strays(&strays, unmatched);
         } else {
             lack.get_or_insert(Lack::Url(missing));
@@ -251,24 +255,33 @@ impl<'a> Evidence<'a> {
     /// Tells whether a row counts for a media: it has one of its URLs, or may stand for one that no row has.
     pub(super) fn counting(self, media: u32) -> impl Fn(&TaskEntry, &Row) -> bool {
         let urls = &self.media[media as usize].named.urls;
-        let has_unmatched = LazyCell::new(move || self.unmatched(media) > 0);
+        let has_unmatched = LazyCell::new(move || self.unmatched(media).next().is_some());
         move |task, row| {
             urls.is_empty() || urls.place(row.key).is_some() || *has_unmatched && self.is_stray(task, row)
         }
     }
 
-    fn unmatched(self, media: u32) -> usize {
+    /// The URLs of a media that no row has, as they were named.
+    fn unmatched(self, media: u32) -> impl Iterator<Item = &'a str> {
         let urls = &self.media[media as usize].named.urls;
         let mut matched = vec![false; urls.len()];
         let rows = self.tasks_of(media).flat_map(|task| &task.rows);
         rows.filter_map(|row| urls.place(row.key)).for_each(|place| matched[place] = true);
-        matched.iter().filter(|matched| !**matched).count()
+        (0..matched.len()).filter(move |place| !matched[*place]).map(|place| urls.spelling(place))
+    }
+
+    /// Counts the rows that a media needs for those of its URLs which no row has.
+    fn missing_rows(self, media: u32) -> usize {
+        let mut unmatched = self.unmatched(media).peekable();
+        let strays = unmatched.peek().map(|_| self.strays(media)).unwrap_or_default();
+        let rows: Vec<&str> = strays.iter().map(|(_, row)| &*row.url).collect();
+        unmatched.map(|name| most_urls_in(name, &rows)).sum()
     }
 
     /// Tells whether the rows that match no URL are enough for a media: each unmatched URL of it has one, however the
     /// unmatched URLs of media which share tasks with it, or with those, take theirs.
-    fn has_row_for_each(self, media: u32, unmatched: usize) -> bool {
-        let (mut group, mut spare) = (vec![(media, unmatched)], Spare::default());
+    fn has_row_for_each(self, media: u32) -> bool {
+        let (mut group, mut spare) = (vec![(media, self.missing_rows(media))], Spare::default());
         let mut place = 0;
         while let Some((member, _)) = group.get(place) {
             place += 1;
@@ -282,7 +295,7 @@ impl<'a> Evidence<'a> {
                 for owner in entry.owners.all().filter(|_| rows > 0) {
                     let is_new = group.iter().all(|(known, _)| *known != owner);
                     if is_new && group.len() < MOST_SHARERS && self.media[owner as usize].refused.is_none() {
-                        group.push((owner, self.unmatched(owner)));
+                        group.push((owner, self.missing_rows(owner)));
                     }
                 }
             }

@@ -69,6 +69,34 @@ fn a_media_is_complete_when_all_that_was_named_was_shown_and_is() {
     }
 }
 
+/// Whatever task is not shown may have a row of any URL of its batch, unless there is a URL that explains it.
+#[test]
+fn urls_are_open_while_a_task_of_theirs_is_not_shown() {
+    let states = |ledger: &Ledger| -> Vec<&str> {
+        let start = chrono::DateTime::from_timestamp(0, 0).unwrap();
+        ledger.url_reports(start).iter().map(|url| url.state.as_str()).collect()
+    };
+    for (shown, expected) in [
+        (&["T a.test/1 Complete", "T a.test/2 Complete"][..], ["unfinished"; 2]),
+        (&["T a.test/1 Complete"], ["complete", "unfinished"]),
+        (&["T a.test/1 Complete", "T a.test/2 Complete", "U a.test/2 Complete"], ["complete"; 2]),
+        (&["T a.test/1 Complete", "U a.test/2 Failed"], ["complete", "failed"]),
+    ] {
+        let request = UrlRequest::new(TaskType::Refresh, ["https://a.test/1", "https://a.test/2"]);
+        let mut ledger = Ledger::for_urls(settings(false), UrlBatch::split(&request));
+        assert!(!due(&mut ledger, at(0)).is_empty());
+        let tasks = vec![task("T"), task("U")];
+        ledger.apply(at(1), Fact::UrlsSubmitted { batch: 0, tasks, request_id: None });
+        for id in ["T", "U"] {
+            let rows = rows(shown).into_iter().filter(|row| row.task == task(id)).collect();
+            ledger.apply(at(4), Fact::TaskSeen { task: task(id), rows, total: None });
+        }
+        assert_eq!(states(&ledger), expected, "{shown:?}");
+        let counted = expected.iter().filter(|state| **state == "complete").count() as u64;
+        assert_eq!(ledger.progress().complete, counted, "{shown:?}");
+    }
+}
+
 #[test]
 fn rows_that_match_nothing_decide_only_when_they_stay_as_they_are() {
     for (looks, word) in [(1, "unfinished"), (3, "unfinished"), (4, "complete")] {
@@ -120,7 +148,7 @@ fn rows_that_match_nothing_stand_for_no_url_while_another_media_of_the_job_canno
         let named = |id: &str, tasks| {
             JobRow::new(media(id), SubmissionStatus::Success, tasks, &format!("https://a/{id}"))
         };
-        let mut second = named("m2", vec![]);
+        let mut second = JobRow::new(media("m2"), SubmissionStatus::Success, vec![], "");
         second.unread = unread.map(str::to_owned);
         ledger.apply(at(2), looked_up("J", vec![named("m1", vec![task("T")]), second]));
         for look in 0..5 {
