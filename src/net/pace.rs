@@ -67,7 +67,8 @@ impl Pace {
     /// Takes a step at `now`, after so many calls that went well since the one before. Returns how long the caller has to wait.
     pub(crate) fn step(&mut self, limits: Limits, went_well: u32, step: PaceStep, now: Duration) -> Duration {
         let slowest = SLOWEST.min(limits.first);
-        let rate = self.rate.unwrap_or(limits.first).clamp(slowest, limits.ceiling);
+        let rate = self.rate.filter(|rate| *rate > 0.0).unwrap_or(limits.first);
+        let rate = rate.clamp(slowest, limits.ceiling);
         let rate = (0..went_well).fold(rate, |rate, _| self.grown(limits, rate));
         self.rate = Some(rate);
         match step {
@@ -91,12 +92,14 @@ impl Pace {
         }
     }
 
-    /// Whether it can have been written by `now`, by whoever shares the clock.
-    pub(crate) fn is_plausible(&self, now: Duration) -> bool {
-        self.next <= now + FARTHEST_SLOT
-            && self.paused_until <= now + LONGEST_PAUSE
-            && self.halved.is_none_or(|at| at <= now)
-            && self.rate.is_none_or(|rate| rate > 0.0)
+    /// The same without times that nobody can have written by `now`: a clock was set back.
+    pub(crate) fn read_at(self, now: Duration) -> Self {
+        Self {
+            next: if self.next <= now + FARTHEST_SLOT { self.next } else { now },
+            paused_until: if self.paused_until <= now + LONGEST_PAUSE { self.paused_until } else { now },
+            halved: self.halved.filter(|at| *at <= now),
+            ..self
+        }
     }
 
     /// The rate after a call that went well.

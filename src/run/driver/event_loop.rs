@@ -238,10 +238,12 @@ impl Driver<'_> {
         // From the deadline on, only last polls are worth starting; one that only asks submits nothing.
         let may_submit = !self.once && self.now() < self.deadline;
         let submit = if may_submit { SLOTS.submit } else { self.in_flight.submit };
+        // Runs that share a pace wait in one line: what stands in it may be known before its turn comes.
+        let poll_task = (SLOTS.poll_task / (1 + self.ledger.other_runs() as usize)).max(2);
         Slots {
             submit: submit - self.in_flight.submit,
             query_job: SLOTS.query_job - self.in_flight.query_job,
-            poll_task: SLOTS.poll_task - self.in_flight.poll_task,
+            poll_task: poll_task.saturating_sub(self.in_flight.poll_task),
         }
     }
 

@@ -204,7 +204,7 @@ fn together(mut members: Vec<Member>, run: &RunId) -> Vec<Member> {
     members.sort_by_key(|member| member.from);
     let mut group: Vec<Member> = Vec::new();
     for member in members {
-        if group.first().is_some_and(|first| member.from - first.from > BEGUN_WITHIN) {
+        if group.first().is_some_and(|first| member.from.saturating_sub(first.from) > BEGUN_WITHIN) {
             if group.iter().any(|member| member.run == *run) {
                 break;
             }
@@ -282,7 +282,7 @@ impl SharedPace for Shared {
     fn step(&self, limits: Limits, went_well: u32, step: PaceStep) -> BoxFuture<'_, Option<Duration>> {
         Box::pin(self.update("pace".to_owned(), move |pace, now| {
             let pace = pace.and_then(|text| serde_json::from_str::<Pace>(text).ok());
-            let mut pace = pace.filter(|pace| pace.is_plausible(now)).unwrap_or_default();
+            let mut pace = pace.unwrap_or_default().read_at(now);
             let wait = pace.step(limits, went_well, step, now);
             (serde_json::to_string(&pace).ok(), wait)
         }))

@@ -98,7 +98,12 @@ impl Page {
 impl ReadPage {
     /// The page as if it had been read now, and the key that it was read with.
     pub(super) fn into_page(self) -> (TaskPage, String) {
-        let rows = self.rows.into_iter().map(|(row, object_type)| TaskRow { object_type, ..row });
+        let read = |(row, object_type): (TaskRow, _)| TaskRow {
+            object_type,
+            progress: row.progress.min(100),
+            ..row
+        };
+        let rows = self.rows.into_iter().map(read);
         let rows: Vec<TaskRow> = rows.collect();
         let page = TaskPage { rows_on_page: rows.len(), rows, total: self.total, page_size: None };
         (page, self.key)

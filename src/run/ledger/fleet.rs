@@ -22,6 +22,11 @@ impl Ledger {
         self.planner.estimate()
     }
 
+    /// How many other runs list their tasks together with this one.
+    pub(crate) fn other_runs(&self) -> u32 {
+        self.others.runs
+    }
+
     /// Takes in what other runs have told of themselves.
     pub(crate) fn learn_of_others(&mut self, now: Moment, others: Others, estimate: DurationEstimate) {
         self.others = others;

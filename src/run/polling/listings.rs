@@ -127,6 +127,7 @@ impl Listings {
         self.rounds += 1;
         let mut round = Round::new(self.rounds, view, self.filters.filter(view), began(now, counts));
         round.others_open = counts.others.open;
+        round.own_pages = (counts.others.runs > 0).then(|| counts.known.div_ceil(PAGE));
         match self.places.last().filter(|_| view != View::Running && self.goes_by_places(counts)) {
             Some(page) => round.by_places(page, self.places.placed()),
             None => round.starting_at(self.pages_of(counts, view), counts.open),
