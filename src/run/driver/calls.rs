@@ -122,8 +122,8 @@ impl Driver<'_> {
         let (estimate, (known, open)) = (self.ledger.estimate(), self.ledger.listable());
         let has_room = self.slots().poll_task > 0;
         let Some(fleet) = self.fleet.as_mut().filter(|_| has_room && !self.once) else { return };
-        let is_wanted = self.ledger.is_task_due(now) || self.ledger.waits_for_others(now);
-        if !is_wanted || !fleet.is_look_due(estimate.weight() > 0) {
+        let has_something = self.ledger.is_task_due(now) || self.ledger.waits_for_others(now);
+        if !fleet.is_look_due(has_something, estimate.weight() > 0) {
             return;
         }
         let me = Member {
@@ -134,6 +134,8 @@ impl Driver<'_> {
             known,
             open,
             estimate,
+            key: fleet.key().to_owned(),
+            task: self.ledger.any_listable().cloned(),
             has_left: false,
         };
         let (others, estimate) = fleet.look(me).await;
@@ -179,6 +181,8 @@ impl Driver<'_> {
                         if !is_ours {
                             return self.begin(Work::ListTasks { page, filter });
                         }
+                    } else if let Ok(answer) = &answer {
+                        fleet.learn_keys(&answer.rows);
                     }
                 }
                 self.listed(page, filter.is_some(), answer, facts);

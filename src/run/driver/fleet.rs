@@ -15,12 +15,12 @@ use tokio::time::{Instant, sleep, timeout};
 use super::shared_page::{Page, Take};
 use crate::auth::preview::KeyMark;
 use crate::error::Result;
-use crate::ids::RunId;
+use crate::ids::{RunId, TaskId};
 use crate::journal::Journal;
 use crate::net::pace::{Limits, Pace, PaceStep, SharedPace};
 use crate::net::transport::BoxFuture;
 use crate::run::polling::{DurationEstimate, Others, SHARED_FOR};
-use crate::vod::{TaskFilter, TaskPage, TaskType, VodClient};
+use crate::vod::{TaskFilter, TaskPage, TaskRow, TaskType, VodClient};
 
 /// The journal may take so long; where it takes longer, or fails, it is left alone for a while.
 const WAIT: Duration = Duration::from_millis(500);
@@ -48,6 +48,9 @@ pub(super) struct Member {
     pub(super) known: u64,
     pub(super) open: u64,
     pub(super) estimate: DurationEstimate,
+    /// Of the access key that it signs with, and a task of it: whoever is shown this task has the same account.
+    pub(super) key: String,
+    pub(super) task: Option<TaskId>,
     /// It waits for nothing more. How long its tasks took is worth knowing all the same.
     #[serde(default)]
     pub(super) has_left: bool,
@@ -130,10 +133,28 @@ impl Fleet {
         self.looked_at.map(|at| at + LOOK_INTERVAL)
     }
 
-    /// Whether it is time to look at others, for a run that has something to ask.
-    pub(super) fn is_look_due(&self, knows_times: bool) -> bool {
+    /// Whether it is time to look at others, for a run that has something to ask. At its beginning each looks.
+    pub(super) fn is_look_due(&self, has_something: bool, knows_times: bool) -> bool {
         let is_news = knows_times && !self.has_told_times;
-        is_news || self.next_look().is_none_or(|at| at <= Instant::now())
+        self.next_look().is_none_or(|at| has_something && (is_news || at <= Instant::now()))
+    }
+
+    pub(super) fn key(&self) -> &str {
+        &self.shared.key
+    }
+
+    /// Finds out which other keys are of our account, from rows that were read with ours.
+    pub(super) fn learn_keys(&self, rows: &[TaskRow]) {
+        let known = self.shared.state().keys.clone();
+        let unknown = self
+            .group
+            .iter()
+            .filter(|member| member.key != self.shared.key && known.get(&member.key) != Some(&true));
+        for member in unknown {
+            if member.task.as_ref().is_some_and(|task| rows.iter().any(|row| row.task == *task)) {
+                self.judge_key(member.key.clone(), true);
+            }
+        }
     }
 
     /// Tells others of this run, and returns what they have told: how many list together with it, and the best estimate of any.
@@ -176,7 +197,9 @@ impl Fleet {
         let from = self.group.iter().map(|member| member.from).min()?;
         let ends: Option<Vec<i64>> = self.group.iter().map(|member| member.to).collect();
         let to = ends.and_then(|ends| ends.into_iter().max());
-        let since = self.shared.time()?.saturating_sub(SHARED_FOR).max(self.last_page_at);
+        // A page of the round before is no news, not even at the same moment.
+        let before = self.last_page_at + Duration::from_nanos(1);
+        let since = self.shared.time()?.saturating_sub(SHARED_FOR).max(before);
         Some(Listing { shared: self.shared(), run: self.run.clone(), from, to, since })
     }
 

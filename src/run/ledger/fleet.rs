@@ -17,6 +17,11 @@ impl Ledger {
         if is_own { (all, all - ended) } else { (0, 0) }
     }
 
+    /// A task that listings can show.
+    pub(crate) fn any_listable(&self) -> Option<&TaskId> {
+        self.tasks.first().filter(|_| !self.batches.is_empty()).map(|task| &task.id)
+    }
+
     /// How long tasks of the kind take that is on, as far as it is known.
     pub(crate) fn estimate(&self) -> DurationEstimate {
         self.planner.estimate()
