@@ -120,8 +120,7 @@ impl Driver<'_> {
         let (now, window) = (self.now(), self.window());
         let is_complete = self.ledger.complete_since().is_some();
         let (estimate, (known, open)) = (self.ledger.estimate(), self.ledger.listable());
-        let has_room = self.slots().poll_task > 0;
-        let Some(fleet) = self.fleet.as_mut().filter(|_| has_room && !self.once) else { return };
+        let Some(fleet) = self.fleet.as_mut().filter(|_| !self.once) else { return };
         let has_something = self.ledger.is_task_due(now) || self.ledger.waits_for_others(now);
         if !fleet.is_look_due(has_something, estimate.weight() > 0) {
             return;

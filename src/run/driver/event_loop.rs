@@ -234,7 +234,7 @@ impl Driver<'_> {
         self.observer.notice(notice, &self.ledger.progress());
     }
 
-    pub(super) fn slots(&self) -> Slots {
+    fn slots(&self) -> Slots {
         // From the deadline on, only last polls are worth starting; one that only asks submits nothing.
         let may_submit = !self.once && self.now() < self.deadline;
         let submit = if may_submit { SLOTS.submit } else { self.in_flight.submit };
