@@ -97,8 +97,8 @@ async fn refreshed(scenario: Scenario, processes: usize, media: usize) -> Took {
     fleet.took()
 }
 
-/// Checks that so many processes take no more than `times` the time of one with all the work, and 1.2 times its queries.
-async fn as_one(scenario: Scenario, processes: usize, media: usize, times: f64) {
+/// Checks that so many processes take no more than `longer` times the time of one with all the work, and `more` times its queries.
+async fn as_one(scenario: Scenario, (processes, media): (usize, usize), longer: f64, more: f64) {
     let one = refreshed(scenario.clone(), 1, processes * media).await;
     let all = refreshed(scenario, processes, media).await;
     let time = all.time.as_secs_f64() / one.time.as_secs_f64();
@@ -106,29 +106,31 @@ async fn as_one(scenario: Scenario, processes: usize, media: usize, times: f64) 
     let figures =
         format!("{time:.2} times as long, {queries:.2} times the queries: {all:?} instead of {one:?}");
     println!("{processes} processes: {figures}");
-    assert!(time <= times && queries <= 1.2, "{figures}");
+    assert!(time <= longer && queries <= more, "{figures}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn three_processes_on_one_account_take_as_long_as_one_with_all_the_work() {
-    as_one(account(), 3, 333, 1.15).await;
+    as_one(account(), (3, 333), 1.15, 1.2).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn ten_processes_on_one_account_take_little_longer_than_one() {
-    as_one(account(), 10, 100, 1.3).await;
+    as_one(account(), (10, 100), 1.3, 1.2).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn processes_with_few_tasks_each_list_them_together_as_well() {
+    // Apart they take 2 to 3 times as long, and 7 to 10 times the queries.
     for media in [3, 10] {
-        as_one(account(), 10, media, 1.15).await;
+        as_one(account(), (10, media), 1.4, 1.5).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn tasks_that_end_one_after_another_are_asked_about_together() {
-    as_one(account().with(|account| account.task_jitter = Duration::from_secs(10)), 5, 100, 1.15).await;
+    let account = account().with(|account| account.task_jitter = Duration::from_secs(10));
+    as_one(account, (5, 100), 1.15, 1.2).await;
 }
 
 #[tokio::test(start_paused = true)]
