@@ -49,11 +49,15 @@ pub(crate) struct Plan<'a> {
     pub(crate) args: &'a RunArgs,
 }
 
+/// What goes before a run may always take so long.
+const LEAST_TIME_BEFORE: Duration = Duration::from_secs(5);
+
 /// Does what goes before a run, in the time that the whole run has.
 pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let limit = limit.max(LEAST_TIME_BEFORE);
     tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
         let limit = duration::format(limit);
-        let why = format!("`--timeout` ({limit}) passed before the run could begin; nothing was submitted");
+        let why = format!("the run could not begin within {limit}; nothing was submitted");
         Err(Error::new(ErrorKind::Unavailable, why).into())
     })
 }
