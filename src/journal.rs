@@ -205,7 +205,8 @@ impl Journal {
     /// # Errors
     ///
     /// As [`begin`](Self::begin), also where others write for longer than 200 ms. Cancel safety: it may be written or not.
-    pub(crate) async fn update_shared<T: Send + 'static>(
+    #[doc(hidden)]
+    pub async fn update_shared<T: Send + 'static>(
         &self,
         topic: &str,
         name: &str,

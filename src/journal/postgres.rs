@@ -54,23 +54,27 @@ use crate::net::transport::BoxFuture;
 
 /// A driver that did not let go gets so long to come back.
 const GRACE: Duration = Duration::from_secs(3);
-/// What is shared is given up after this.
-const SHARED_WAIT: Duration = Duration::from_millis(500);
 /// A mark is given up after this.
 const MARK_WAIT: Duration = Duration::from_millis(400);
 
+/// The session of the runs, and one beside it: changes of what is shared take several statements, and must not hold up facts.
 #[derive(Debug)]
-pub(super) struct PostgresStore(Arc<Sessions>);
+pub(super) struct PostgresStore(Arc<Sessions>, Arc<Sessions>);
 
 impl PostgresStore {
     /// Connects to the database at `url` and makes the tables where they are missing.
     pub(super) async fn open(url: &str) -> Result<Self> {
-        Ok(Self(Sessions::open(Address::parse(url, &variable)?, true).await?))
+        Ok(Self::on(Sessions::open(Address::parse(url, &variable)?, true).await?))
     }
 
     /// Connects to look at what is there, also where nothing can be written.
     pub(super) async fn open_to_read(url: &str) -> Result<Self> {
-        Ok(Self(Sessions::open(Address::parse(url, &variable)?, false).await?))
+        Ok(Self::on(Sessions::open(Address::parse(url, &variable)?, false).await?))
+    }
+
+    fn on(sessions: Arc<Sessions>) -> Self {
+        let beside = sessions.beside();
+        Self(sessions, beside)
     }
 
     fn unreadable(&self, error: &serde_json::Error) -> Error {
@@ -251,12 +255,6 @@ impl PostgresStore {
         })))
     }
 
-    /// Does what nothing hangs on, or gives it up soon.
-    async fn in_time<T: Send + 'static>(&self, work: Work<T>) -> Result<T> {
-        let late = || unusable(&self.0.address, &format!("no answer within {} ms", SHARED_WAIT.as_millis()));
-        finished(timeout(SHARED_WAIT, self.0.begin(work)).await.map_err(|_| late())?)
-    }
-
     async fn unlock(&self, key: i64) -> Result<()> {
         let unlock: Work<()> =
             Box::new(move |link| Box::pin(async move { rows::unlock(&link.client, key).await }));
@@ -375,23 +373,16 @@ impl Store for PostgresStore {
         _: Duration,
         change: Change,
     ) -> BoxFuture<'a, Result<()>> {
-        Box::pin(async move {
-            let names = (topic.to_owned(), name.to_owned());
-            let change = Arc::new(Mutex::new(Some(change)));
-            let update: Work<bool> = Box::new(move |link| {
-                let (names, change) = (names.clone(), change.clone());
-                Box::pin(async move {
-                    // A lock of the session is given to it as often as it asks.
-                    let _alone = link.sharing.lock().await;
-                    let take = || change.lock().unwrap_or_else(PoisonError::into_inner).take();
-                    shared::update(&link.client, &names.0, &names.1, take).await
-                })
-            });
-            match self.in_time(update).await? {
-                true => Ok(()),
-                false => Err(unusable(&self.0.address, "others are at what is shared")),
-            }
-        })
+        let of = Arc::new((topic.to_owned(), name.to_owned()));
+        let (beside, change) = (self.1.clone(), Arc::new(Mutex::new(Some(change))));
+        let update: Work<()> = Box::new(move |link| {
+            let (beside, of, change) = (beside.clone(), of.clone(), change.clone());
+            Box::pin(async move {
+                let _turn = beside.turn.lock().await;
+                shared::update(&link.client, &of.0, &of.1, &change).await
+            })
+        });
+        Box::pin(async move { self.1.run(update).await })
     }
 
     fn shared<'a>(
@@ -400,14 +391,12 @@ impl Store for PostgresStore {
         prefix: &'a str,
         _: Duration,
     ) -> BoxFuture<'a, Result<Vec<String>>> {
-        Box::pin(async move {
-            let names = (topic.to_owned(), prefix.to_owned());
-            let select: Work<Vec<String>> = Box::new(move |link| {
-                let names = names.clone();
-                Box::pin(async move { shared::select(&link.client, &names.0, &names.1).await })
-            });
-            self.in_time(select).await
-        })
+        let of = Arc::new((topic.to_owned(), prefix.to_owned()));
+        let select: Work<Vec<String>> = Box::new(move |link| {
+            let of = of.clone();
+            Box::pin(async move { shared::select(&link.client, &of.0, &of.1).await })
+        });
+        Box::pin(async move { self.0.run(select).await })
     }
 
     fn lock<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Option<RunLock>>> {

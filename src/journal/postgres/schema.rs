@@ -19,7 +19,7 @@ const MIGRATION_LOCK: i64 = i64::from_be_bytes(*b"vodRmigr");
 ///
 /// The names and contents of columns are those of the SQLite file. `epoch` counts who drove a run: a write of an older driver
 /// finds another number, and does nothing. `driver` is who drives it; none, once it has let go. `lost` says that facts are
-/// missing. What running processes share need not survive the server, so it is not in its log.
+/// missing. What running processes share lives for a minute: it is not logged, as a crash of the server may cost it.
 const MIGRATIONS: &[&str] = &["
     CREATE TABLE vod_refresh_run (
         id text COLLATE \"C\" PRIMARY KEY,
@@ -46,7 +46,7 @@ const MIGRATIONS: &[&str] = &["
     CREATE UNLOGGED TABLE vod_refresh_shared (
         topic text COLLATE \"C\" NOT NULL,
         name text COLLATE \"C\" NOT NULL,
-        at timestamptz NOT NULL,
+        at_ms bigint NOT NULL,
         value text NOT NULL,
         PRIMARY KEY (topic, name)
     );

@@ -31,10 +31,12 @@ pub(super) type Work<T> =
 
 #[derive(Debug)]
 pub(super) struct Sessions {
-    pub(super) address: Address,
+    pub(super) address: Arc<Address>,
     /// How sessions of this store show in `pg_stat_activity`.
     name: String,
     link: tokio::sync::Mutex<Option<Arc<Link>>>,
+    /// Held during transactions of several statements: a session has one at a time.
+    pub(super) turn: tokio::sync::Mutex<()>,
     /// Which journal was opened: another may take its place. Unset where there was none.
     identity: OnceLock<String>,
     gone: OnceLock<Error>,
@@ -78,19 +80,32 @@ impl Held {
 }
 
 impl Sessions {
-    /// Connects, and looks at or makes the tables.
-    pub(super) async fn open(address: Address, is_to_write: bool) -> Result<Arc<Self>> {
-        let name = format!("vod-refresh {}", &RunId::fresh().as_str()[24..]);
-        let this = Arc::new(Self {
+    fn new(address: Arc<Address>) -> Arc<Self> {
+        Arc::new(Self {
             address,
-            name,
+            name: format!("vod-refresh {}", &RunId::fresh().as_str()[24..]),
             link: tokio::sync::Mutex::new(None),
+            turn: tokio::sync::Mutex::new(()),
             identity: OnceLock::new(),
             gone: OnceLock::new(),
             held: Mutex::default(),
             taking: Mutex::default(),
             is_beating: AtomicBool::new(false),
-        });
+        })
+    }
+
+    /// Another session with the same journal, which connects when it is needed.
+    pub(super) fn beside(&self) -> Arc<Self> {
+        let this = Self::new(self.address.clone());
+        if let Some(identity) = self.identity.get() {
+            let _ = this.identity.set(identity.clone());
+        }
+        this
+    }
+
+    /// Connects, and looks at or makes the tables.
+    pub(super) async fn open(address: Address, is_to_write: bool) -> Result<Arc<Self>> {
+        let this = Self::new(Arc::new(address));
         let opened = this.clone();
         standing_still(async move {
             let mut link = connect(&opened.address, &opened.name).await?;

@@ -1,74 +1,78 @@
-//! What running processes share, beside their runs.
+//! The statements of what running processes share.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::{join, try_join};
-use tokio::time::sleep;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
 
-use crate::journal::store::{Change, SHARED_FOR};
+use crate::journal::store::{Change, SHARED_FOR, SHARED_WAIT};
 
-/// How often a text is tried for that others are changing, and after what pause. Nobody waits in the session: what follows on it
-/// would wait as well.
-const TRIES: u32 = 10;
-const PAUSE: Duration = Duration::from_millis(15);
+/// The time of the server in milliseconds since 1970: the clocks of its clients differ.
+const NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
 
-/// The lock of a text, which lasts as long as it takes to change it, or as the session.
-const KEY: &str = "hashtextextended('vod-refresh ' || $1 || ' ' || $2, 0)";
-
-/// Changes the text under a name, with nobody in between. Says whether it was done: not where others were at it all the time, nor
-/// where `change` was used up before a session broke.
+/// Changes the text under a name, with nobody in between. `change` is taken once: where the answer was lost, nothing is done again.
 pub(super) async fn update(
     client: &Client,
     topic: &str,
     name: &str,
-    take_change: impl Fn() -> Option<Change>,
-) -> Result<bool, Error> {
-    let names: [(&(dyn ToSql + Sync), Type); 2] = [(&topic, Type::TEXT), (&name, Type::TEXT)];
-    let try_lock = format!("SELECT pg_try_advisory_lock({KEY})");
-    let unlock = format!("SELECT pg_advisory_unlock({KEY})");
-    let select = format!(
-        "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint, (SELECT value FROM vod_refresh_shared
-         WHERE topic = $1 AND name = $2 AND at > clock_timestamp() - interval '{} s')",
-        SHARED_FOR.as_secs()
-    );
-    for _ in 0..TRIES {
-        // One after the other on the way of the session, so what is read was written before the lock was had.
-        let (lock, found) =
-            try_join(client.query_typed_one(&try_lock, &names), client.query_typed_one(&select, &names))
-                .await?;
-        if !lock.get::<_, bool>(0) {
-            sleep(PAUSE).await;
-            continue;
-        }
-        let Some(change) = take_change() else {
-            return client.query_typed(&unlock, &names).await.map(|_| false);
-        };
-        let now = Duration::from_millis(found.get::<_, i64>(0).unsigned_abs());
-        let Some(value) = change(found.get(1), now) else {
-            return client.query_typed(&unlock, &names).await.map(|_| true);
-        };
-        let upsert =
-            "INSERT INTO vod_refresh_shared (topic, name, at, value) VALUES ($1, $2, clock_timestamp(), $3)
-            ON CONFLICT (topic, name) DO UPDATE SET at = excluded.at, value = excluded.value";
-        let values: [(&(dyn ToSql + Sync), Type); 3] =
-            [(&topic, Type::TEXT), (&name, Type::TEXT), (&value, Type::TEXT)];
-        let (written, unlocked) =
-            join(client.query_typed(upsert, &values), client.query_typed(&unlock, &names)).await;
-        return written.and(unlocked).map(|_| true);
+    change: &Arc<Mutex<Option<Change>>>,
+) -> Result<(), Error> {
+    let done = changed(client, topic, name, change).await;
+    if done.is_err() {
+        client.batch_execute("ROLLBACK").await?;
     }
-    Ok(false)
+    done
 }
 
-/// The texts of a topic whose names begin so. Drops those that have expired.
-pub(super) async fn select(client: &Client, topic: &str, prefix: &str) -> Result<Vec<String>, Error> {
-    let expired = format!("at <= clock_timestamp() - interval '{} s'", SHARED_FOR.as_secs());
-    let delete = format!("DELETE FROM vod_refresh_shared WHERE {expired}");
+async fn changed(
+    client: &Client,
+    topic: &str,
+    name: &str,
+    change: &Arc<Mutex<Option<Change>>>,
+) -> Result<(), Error> {
+    let begin = format!("BEGIN; SET LOCAL lock_timeout = {}", SHARED_WAIT.as_millis());
+    // Of a text that is not there yet, no row could be locked.
+    let lock = "SELECT pg_advisory_xact_lock(hashtextextended($1 || ' ' || $2, 0))";
     let select = format!(
-        "SELECT value FROM vod_refresh_shared WHERE topic = $1 AND starts_with(name, $2) AND NOT {expired} ORDER BY name"
+        "SELECT {NOW}, (SELECT value FROM vod_refresh_shared WHERE topic = $1 AND name = $2 AND abs(at_ms - {NOW}) <= {})",
+        SHARED_FOR.as_millis()
     );
-    let names: [(&(dyn ToSql + Sync), Type); 2] = [(&topic, Type::TEXT), (&prefix, Type::TEXT)];
-    let (_, rows) = try_join(client.query_typed(&delete, &[]), client.query_typed(&select, &names)).await?;
+    let text = [(&topic as &(dyn ToSql + Sync), Type::TEXT), (&name as &(dyn ToSql + Sync), Type::TEXT)];
+    // All of them in one flight; the server takes them one after the other.
+    let (begun, locked, found) = tokio::join!(
+        client.batch_execute(&begin),
+        client.query_typed(lock, &text),
+        client.query_typed_one(&select, &text),
+    );
+    begun?;
+    locked?;
+    let found = found?;
+    let (now, value): (i64, Option<&str>) = (found.get(0), found.get(1));
+    let change = change.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let changed = change.and_then(|change| change(value, Duration::from_millis(now.unsigned_abs())));
+    let Some(value) = changed else { return client.batch_execute("COMMIT").await };
+    let insert = "INSERT INTO vod_refresh_shared (topic, name, at_ms, value) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (topic, name) DO UPDATE SET at_ms = excluded.at_ms, value = excluded.value";
+    let [topic, name] = text;
+    let row =
+        [topic, name, (&now as &(dyn ToSql + Sync), Type::INT8), (&value as &(dyn ToSql + Sync), Type::TEXT)];
+    let (inserted, committed) =
+        tokio::join!(client.query_typed(insert, &row), client.batch_execute("COMMIT"));
+    inserted?;
+    committed
+}
+
+/// The texts whose names begin so. Drops those that have expired.
+pub(super) async fn select(client: &Client, topic: &str, prefix: &str) -> Result<Vec<String>, Error> {
+    let most = SHARED_FOR.as_millis();
+    // Others may be dropping the same.
+    let select = format!(
+        "WITH dropped AS (DELETE FROM vod_refresh_shared WHERE (topic, name) IN
+            (SELECT topic, name FROM vod_refresh_shared WHERE abs(at_ms - {NOW}) > {most} FOR UPDATE SKIP LOCKED))
+        SELECT value FROM vod_refresh_shared
+        WHERE topic = $1 AND starts_with(name, $2) AND abs(at_ms - {NOW}) <= {most} ORDER BY name"
+    );
+    let rows = client.query_typed(&select, &[(&topic, Type::TEXT), (&prefix, Type::TEXT)]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }

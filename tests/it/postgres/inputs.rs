@@ -136,7 +136,7 @@ fn a_server_that_is_too_old_says_so() {
 fn a_table_of_somebody_else_is_left_as_it_is() {
     let Some(server) = Server::shared() else { return };
     let cloud = open_cloud();
-    for table in ["vod_refresh_meta", "vod_refresh_run", "vod_refresh_fact"] {
+    for table in ["vod_refresh_meta", "vod_refresh_run", "vod_refresh_fact", "vod_refresh_shared"] {
         let database = server.database();
         database.sql(&format!("CREATE TABLE {table} (mark text, version int, theirs text); INSERT INTO {table} VALUES ('x', 1, 'y')"));
         let url = database.url();
@@ -187,7 +187,7 @@ fn a_journal_of_a_newer_version_is_left_as_it_is() {
 }
 
 fn short_run(cloud: &Cloud, database: &Database<'_>) -> Option<i32> {
-    let line = format!("refresh m1 --endpoint {} --timeout 1s", cloud.endpoint);
+    let line = format!("refresh m1 --endpoint {} --timeout 3s", cloud.endpoint);
     Home::new().run(&database.line(&line)).code
 }
 

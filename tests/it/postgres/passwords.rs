@@ -11,7 +11,7 @@ fn a_password_in_the_url_is_shown_nowhere_and_the_way_on_says_that_it_is_needed(
     let Some(server) = Server::shared() else { return };
     let (cloud, home, database) = (open_cloud(), Home::new(), server.database());
     let url = database.url_of(&format!("needs_password:{PASSWORD}"));
-    let line = ["refresh", "m1", "--endpoint", &cloud.endpoint, "--timeout", "1s", "-vv", "--journal", &url];
+    let line = ["refresh", "m1", "--endpoint", &cloud.endpoint, "--timeout", "4s", "-vv", "--journal", &url];
     let files = ["--report", "r.json", "--report-html", "r.html", "--report-junit", "r.xml"];
     let ended = home.run(&[&line[..], &files[..], &["-o", "json"]].concat());
     assert_eq!(ended.code, Some(8), "{ended:?}");
