@@ -1,7 +1,7 @@
 //! Runs of URLs. A batch of them is followed as one media whose URLs all work under the same tasks, and which is named for good
 //! by the answer to its submission; the report tells of each URL apart.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -216,8 +216,13 @@ impl Ledger {
             let rows = self.rows_by_url(media);
             let has_spare_task = self.has_spare_task(media, &rows);
             let mut tasks: HashMap<UrlKey, Vec<TaskReport>> = HashMap::new();
+            let mut strays = VecDeque::new();
             for task in self.task_reports_of(entry.first_media, started_at) {
-                tasks.entry(UrlKey::of(task.url.as_deref().unwrap_or_default())).or_default().push(task);
+                let key = UrlKey::of(task.url.as_deref().unwrap_or_default());
+                match media.named.urls.place(key) {
+                    Some(_) => tasks.entry(key).or_default().push(task),
+                    None => strays.push_back(task),
+                }
             }
             let object_type = match batch.action {
                 ObjectAction::Refresh { object_type, .. } => object_type,
@@ -234,6 +239,10 @@ impl Ledger {
                     let unshown = media.named.tasks.iter().map(|task| &self.tasks[*task as usize]);
                     let unshown = unshown.filter(|task| task.rows.is_empty());
                     own.extend(unshown.map(|task| self.unshown_task(task, started_at)));
+                }
+                if own.is_empty() && state == MediaState::Complete {
+                    // One of the rows that match no URL stands for it.
+                    own.extend(strays.pop_front());
                 }
                 let url = url.clone();
                 reports
