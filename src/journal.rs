@@ -12,13 +12,13 @@ mod sqlite;
 mod store;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::watch;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
 use crate::model::{Calls, Fact, Moment, Outcome};
 use sqlite::SqliteStore;
@@ -198,6 +198,41 @@ impl Journal {
         self.counted(self.store.compact().await)
     }
 
+    /// Changes a text that running processes share: `change` gets the one that is there, if any, and the time since 1970 by the
+    /// clock of the place. What it gives back is written, with nobody in between. A text that nobody changes expires after a
+    /// minute. `now` is our own time, for a place without a clock.
+    ///
+    /// # Errors
+    ///
+    /// As [`begin`](Self::begin), also where others write for longer than 200 ms. Cancel safety: it may be written or not.
+    pub(crate) async fn update_shared<T: Send + 'static>(
+        &self,
+        topic: &str,
+        name: &str,
+        now: DateTime<Utc>,
+        change: impl FnOnce(Option<&str>, Duration) -> (Option<String>, T) + Send + 'static,
+    ) -> Result<T> {
+        let result = Arc::new(Mutex::new(None));
+        let kept = Arc::clone(&result);
+        let change = Box::new(move |text: Option<&str>, now| {
+            let (text, result) = change(text, now);
+            *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+            text
+        });
+        self.store.update_shared(topic, name, since_1970(now), change).await?;
+        let result = result.lock().unwrap_or_else(PoisonError::into_inner).take();
+        result.ok_or_else(|| Error::new(ErrorKind::Internal, "the journal did not ask what to write"))
+    }
+
+    /// The texts that running processes share under names which begin so.
+    ///
+    /// # Errors
+    ///
+    /// As [`update_shared`](Self::update_shared).
+    pub(crate) async fn shared(&self, topic: &str, prefix: &str, now: DateTime<Utc>) -> Result<Vec<String>> {
+        self.store.shared(topic, prefix, since_1970(now)).await
+    }
+
     /// Takes the right to drive `run`, as a run itself does; `None` if another living process has it. It ends with the process.
     ///
     /// # Errors
@@ -232,6 +267,10 @@ fn without_postgres(_: &str) -> crate::Error {
         "the journal in PostgreSQL can't be used: this program was built without it; take a published binary or the container, \
          which have it, or `cargo install vod-refresh --features postgres`",
     )
+}
+
+fn since_1970(time: DateTime<Utc>) -> Duration {
+    (time - DateTime::UNIX_EPOCH).to_std().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ pub mod transport;
 pub(crate) mod connector;
 pub(crate) mod endpoint;
 mod http_transport;
+pub(crate) mod long_body;
 pub(crate) mod pace;
 mod proxies;
 pub(crate) mod retry;

@@ -99,6 +99,11 @@ impl KeyMark {
         let digest = hex(&Sha256::digest(key_id)[..8]);
         Self { shown: masked_key_id(key_id), digest }
     }
+
+    /// Equal for equal keys, and nothing of the key can be read off it.
+    pub(crate) fn digest(&self) -> &str {
+        &self.digest
+    }
 }
 
 impl fmt::Display for KeyMark {

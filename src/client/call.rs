@@ -12,6 +12,7 @@ use super::answer::{Answer, Sent, read};
 use super::api::{Api, Signed};
 use crate::auth::{Credential, CredentialProvider, redact, renew};
 use crate::error::{Error, ErrorKind, Result};
+use crate::net::pace::SharedPace;
 use crate::net::retry::{Budget, Retry};
 use crate::net::rng::Jitter;
 use crate::net::service_time::{Corrected, ServiceTime};
@@ -46,6 +47,8 @@ pub(crate) struct Call<O> {
     /// Ends the waits. A request that is on the wire is not cut: its answer is worth having.
     pub(crate) stop: CancellationToken,
     pub(crate) observer: Arc<dyn CallObserver>,
+    /// The pace that it keeps together with other processes.
+    pub(crate) pace: Option<Arc<dyn SharedPace>>,
 }
 
 /// What the clones of a client share.
@@ -96,7 +99,7 @@ impl<A: Api> Core<A> {
             on_retry: &|error, number, wait| {
                 debug!(action, attempt = number, wait_ms = wait.as_millis() as u64, %error, "will try again");
                 if let (ErrorKind::Throttled, Some(pacer)) = (error.kind(), pacer) {
-                    pacer.throttled(wait);
+                    pacer.throttled(call.pace.clone(), wait);
                 }
                 call.observer.retrying(error, number, wait);
             },
@@ -124,7 +127,7 @@ impl<A: Api> Core<A> {
         renewed.store(false, Ordering::Relaxed);
         let prepared = async {
             if let Some(pacer) = self.api.pacer(action) {
-                pacer.turn().await;
+                pacer.turn(call.pace.as_deref()).await;
             }
             // After the wait: it may have been long enough for a credential to end.
             self.credential().await

@@ -24,6 +24,7 @@ use super::decode::{Decoded, Source, decode};
 use super::inbox::Inbox;
 use crate::auth::callback::{CallbackVerifier, SIGNATURE_HEADER, TIMESTAMP_HEADER};
 use crate::client::quoted;
+use crate::ids::masked_address;
 use crate::net::clock::{Clock, SystemClock};
 use crate::net::transport::BoxFuture;
 
@@ -121,7 +122,7 @@ impl EventReceiver {
     /// Counts a refusal and logs it, now and then as a warning.
     fn refuse(&self, why: &dyn std::fmt::Display, what: &str) {
         self.inbox.reject();
-        let (url, rejected) = (self.verifier.url(), self.inbox.rejected());
+        let (url, rejected) = (&*masked_address(self.verifier.url()), self.inbox.rejected());
         if self.may_warn() {
             warn!(%why, url, rejected, "refused {what}");
         } else {

@@ -30,6 +30,7 @@ mod pgpass;
 mod rows;
 mod schema;
 mod sessions;
+mod shared;
 mod tls;
 
 use std::path::Path;
@@ -44,7 +45,7 @@ use self::address::Address;
 use self::failure::unusable;
 use self::sessions::{Held, Sessions, Work, finished};
 use super::columns::{self, RunRow};
-use super::store::{Hold, RunLock, Store};
+use super::store::{Change, Hold, RunLock, Store};
 use crate::error::{Error, Result};
 use crate::ids::RunId;
 use crate::model::{Calls, Fact, Moment, Outcome, RunRecord, RunSummary, StoredRun};
@@ -53,6 +54,8 @@ use crate::net::transport::BoxFuture;
 
 /// A driver that did not let go gets so long to come back.
 const GRACE: Duration = Duration::from_secs(3);
+/// What is shared is given up after this.
+const SHARED_WAIT: Duration = Duration::from_millis(500);
 /// A mark is given up after this.
 const MARK_WAIT: Duration = Duration::from_millis(400);
 
@@ -244,9 +247,14 @@ impl PostgresStore {
             sessions: self.0.clone(),
             run: run.clone(),
             epoch,
-            was_let_go,
             marking: Mutex::default(),
         })))
+    }
+
+    /// Does what nothing hangs on, or gives it up soon.
+    async fn in_time<T: Send + 'static>(&self, work: Work<T>) -> Result<T> {
+        let late = || unusable(&self.0.address, &format!("no answer within {} ms", SHARED_WAIT.as_millis()));
+        finished(timeout(SHARED_WAIT, self.0.begin(work)).await.map_err(|_| late())?)
     }
 
     async fn unlock(&self, key: i64) -> Result<()> {
@@ -360,6 +368,48 @@ impl Store for PostgresStore {
         Box::pin(async { Ok(()) })
     }
 
+    fn update_shared<'a>(
+        &'a self,
+        topic: &'a str,
+        name: &'a str,
+        _: Duration,
+        change: Change,
+    ) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let names = (topic.to_owned(), name.to_owned());
+            let change = Arc::new(Mutex::new(Some(change)));
+            let update: Work<bool> = Box::new(move |link| {
+                let (names, change) = (names.clone(), change.clone());
+                Box::pin(async move {
+                    // A lock of the session is given to it as often as it asks.
+                    let _alone = link.sharing.lock().await;
+                    let take = || change.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    shared::update(&link.client, &names.0, &names.1, take).await
+                })
+            });
+            match self.in_time(update).await? {
+                true => Ok(()),
+                false => Err(unusable(&self.0.address, "others are at what is shared")),
+            }
+        })
+    }
+
+    fn shared<'a>(
+        &'a self,
+        topic: &'a str,
+        prefix: &'a str,
+        _: Duration,
+    ) -> BoxFuture<'a, Result<Vec<String>>> {
+        Box::pin(async move {
+            let names = (topic.to_owned(), prefix.to_owned());
+            let select: Work<Vec<String>> = Box::new(move |link| {
+                let names = names.clone();
+                Box::pin(async move { shared::select(&link.client, &names.0, &names.1).await })
+            });
+            self.in_time(select).await
+        })
+    }
+
     fn lock<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Option<RunLock>>> {
         Box::pin(self.lock(run))
     }
@@ -371,8 +421,6 @@ struct SessionLock {
     sessions: Arc<Sessions>,
     run: RunId,
     epoch: i64,
-    /// Whether the driver before had let go of it.
-    was_let_go: bool,
     /// A mark whose answer had not come in time, and what it was to say.
     marking: Mutex<Option<(bool, JoinHandle<Result<bool>>)>>,
 }
@@ -440,8 +488,8 @@ impl Drop for SessionLock {
             return;
         }
         let (run, epoch, key) = (self.run.to_string(), self.epoch, self.sessions.key(&self.run));
-        // Whoever only looked whether the run is free leaves it as it was.
-        let lets_go = self.was_let_go && held.is_some_and(|held| !held.was_written);
+        // Of whoever wrote nothing, nothing can be missing.
+        let lets_go = held.is_some_and(|held| !held.was_written);
         drop(self.sessions.begin(Box::new(move |link| {
             let run = run.clone();
             Box::pin(async move {

@@ -4,6 +4,7 @@
 mod file;
 mod lock;
 mod rows;
+mod shared;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +13,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 
-use super::store::{RunLock, Store};
+use super::store::{Change, RunLock, SHARED_WAIT, Store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
 use crate::model::{Calls, Fact, Moment, Outcome, RunRecord, RunSummary, StoredRun};
@@ -169,6 +170,29 @@ impl Store for SqliteStore {
             true => Ok(()),
             false => file::compact(connection),
         }))
+    }
+
+    fn update_shared<'a>(
+        &'a self,
+        topic: &'a str,
+        name: &'a str,
+        now: Duration,
+        change: Change,
+    ) -> BoxFuture<'a, Result<()>> {
+        let (topic, name) = (topic.to_owned(), name.to_owned());
+        Box::pin(
+            self.write(SHARED_WAIT, move |connection| shared::update(connection, &topic, &name, now, change)),
+        )
+    }
+
+    fn shared<'a>(
+        &'a self,
+        topic: &'a str,
+        prefix: &'a str,
+        now: Duration,
+    ) -> BoxFuture<'a, Result<Vec<String>>> {
+        let (topic, prefix) = (topic.to_owned(), prefix.to_owned());
+        Box::pin(self.write(SHARED_WAIT, move |connection| shared::select(connection, &topic, &prefix, now)))
     }
 
     fn lock<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Option<RunLock>>> {

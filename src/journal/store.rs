@@ -12,6 +12,14 @@ use crate::ids::RunId;
 use crate::model::{Calls, Fact, Moment, Outcome, RunRecord, RunSummary, StoredRun};
 use crate::net::transport::BoxFuture;
 
+/// How long a text is shared that nobody changes.
+pub(super) const SHARED_FOR: Duration = Duration::from_secs(60);
+/// What is shared waits so long for others who write.
+pub(super) const SHARED_WAIT: Duration = Duration::from_millis(200);
+
+/// Makes a new text of the one that is there, and of the time since 1970 by the clock of the place; `None` leaves it.
+pub(super) type Change = Box<dyn FnOnce(Option<&str>, Duration) -> Option<String> + Send>;
+
 /// A place where runs are kept. Each write is one transaction; what a caller no longer waits for may be written or not.
 pub(super) trait Store: Debug + Send + Sync {
     /// Where it is, for people, and for the option that leads there again. Holds no secret.
@@ -60,6 +68,24 @@ pub(super) trait Store: Debug + Send + Sync {
 
     /// Gives the room of dropped runs back, where that is for us to do.
     fn compact(&self) -> BoxFuture<'_, Result<()>>;
+
+    /// Changes a text that running processes share, with nobody in between. One that is older than [`SHARED_FOR`] is none. `now` is
+    /// our own time since 1970, for a place without a clock.
+    fn update_shared<'a>(
+        &'a self,
+        topic: &'a str,
+        name: &'a str,
+        now: Duration,
+        change: Change,
+    ) -> BoxFuture<'a, Result<()>>;
+
+    /// The shared texts of a topic whose names begin so. Those of any topic that are too old are dropped.
+    fn shared<'a>(
+        &'a self,
+        topic: &'a str,
+        prefix: &'a str,
+        now: Duration,
+    ) -> BoxFuture<'a, Result<Vec<String>>>;
 
     /// Takes the right to drive a run; `None` if another has it.
     fn lock<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Option<RunLock>>>;

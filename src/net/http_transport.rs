@@ -5,13 +5,14 @@ use std::future::Future;
 use std::io::Read as _;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut as _, Bytes, BytesMut};
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::connector::{Connector, wants_login};
+use super::long_body;
 use super::transport::{
     BoxFuture, NewConnection, Phase, Transport, TransportError, TransportResult, host_of,
 };
@@ -23,6 +24,11 @@ const IDLE: Duration = Duration::from_secs(8);
 /// Longest body of an answer that is read, in bytes. The longest that the service gives is a job of 20 media with thousands
 /// of URLs each: some 8 MB.
 pub const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+/// The answer to a call that must not be repeated is waited for so long at least: whoever gives up early does not know whether it
+/// was acted upon.
+const LEAST_PATIENCE_FOR_A_SUBMISSION: Duration = Duration::from_secs(30);
+/// Longer than this, a body gets memory of its own.
+const LONG: usize = 256 * 1024;
 
 /// Settings of [`HttpTransport`].
 #[derive(Debug, Clone)]
@@ -30,7 +36,8 @@ pub const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 pub struct HttpOptions {
     /// Longest wait for name lookup, TCP, proxy and TLS handshake together.
     pub connect_timeout: Duration,
-    /// Longest silence while waiting for the answer or between two pieces of it.
+    /// Longest silence while waiting for the answer or between two pieces of it. The answer to a call that must not be repeated
+    /// is waited for 30 s at least.
     pub read_timeout: Duration,
     /// Certificates (PEM) to trust beside the system's: of authorities, or a server's own.
     pub extra_roots: Vec<Vec<u8>>,
@@ -89,11 +96,12 @@ impl HttpTransport {
     /// Waits for a part of the answer.
     async fn wait<T, E: StdError + 'static>(
         &self,
+        patience: Duration,
         phase: Phase,
         uri: &http::Uri,
         part: impl Future<Output = Result<T, E>>,
     ) -> Result<T, TransportError> {
-        match tokio::time::timeout(self.read_timeout, part).await {
+        match tokio::time::timeout(patience, part).await {
             Ok(part) => part.map_err(|why| failure(&why, phase, uri)),
             Err(_) => {
                 let late = TransportError::new(phase, host_of(uri), String::new());
@@ -104,9 +112,11 @@ impl HttpTransport {
 
     async fn send(&self, mut request: http::Request<Bytes>) -> TransportResult {
         let uri = request.uri().clone();
-        let client = match request.extensions_mut().remove::<NewConnection>() {
-            Some(NewConnection) => &self.without_pool,
-            None => &self.pool,
+        let (client, patience) = match request.extensions_mut().remove::<NewConnection>() {
+            Some(NewConnection) => {
+                (&self.without_pool, self.read_timeout.max(LEAST_PATIENCE_FOR_A_SUBMISSION))
+            }
+            None => (&self.pool, self.read_timeout),
         };
         let headers = request.headers_mut();
         let agent = concat!("vod-refresh/", env!("CARGO_PKG_VERSION"));
@@ -119,19 +129,26 @@ impl HttpTransport {
         if let Some(login) = forwarding.and_then(|proxy| proxy.login.basic_auth()) {
             headers.insert(PROXY_AUTHORIZATION, login.clone());
         }
-        let answer = self.wait(Phase::Answer, &uri, client.request(request.map(Full::new))).await?;
+        let call = client.request(request.map(Full::new));
+        let answer = self.wait(patience, Phase::Answer, &uri, call).await?;
         let (head, mut body) = answer.into_parts();
         if let Some(proxy) = forwarding
             && head.status == http::StatusCode::PROXY_AUTHENTICATION_REQUIRED
         {
             return Err(wants_login(proxy, &uri));
         }
-        let mut bytes = BytesMut::new();
-        while let Some(frame) = self.wait(Phase::Body, &uri, async { body.frame().await.transpose() }).await?
+        let (mut bytes, mut is_long) = (BytesMut::new(), false);
+        while let Some(frame) =
+            self.wait(self.read_timeout, Phase::Body, &uri, async { body.frame().await.transpose() }).await?
         {
             let Ok(piece) = frame.into_data() else { continue };
             if bytes.len() + piece.len() > self.max_answer_bytes {
                 return Err(self.too_long(&uri));
+            }
+            if !is_long && bytes.len() + piece.len() > LONG {
+                let short = std::mem::replace(&mut bytes, long_body::set_aside(0));
+                bytes.extend_from_slice(&short);
+                is_long = true;
             }
             bytes.extend_from_slice(&piece);
         }
@@ -147,11 +164,13 @@ impl HttpTransport {
     }
 
     fn decompressed(&self, bytes: &[u8], uri: &http::Uri) -> Result<Bytes, TransportError> {
-        let mut text = Vec::new();
         let limit = self.max_answer_bytes as u64 + 1;
-        let read = flate2::read::MultiGzDecoder::new(bytes).take(limit).read_to_end(&mut text);
+        let mut plain = flate2::read::MultiGzDecoder::new(bytes).take(limit);
+        let mut text = long_body::set_aside(0).writer();
+        let read = std::io::copy(&mut plain, &mut text);
         read.map_err(|why| TransportError::new(Phase::Body, host_of(uri), why.to_string()))?;
-        if text.len() > self.max_answer_bytes { Err(self.too_long(uri)) } else { Ok(text.into()) }
+        let text = text.into_inner();
+        if text.len() > self.max_answer_bytes { Err(self.too_long(uri)) } else { Ok(text.freeze()) }
     }
 
     fn too_long(&self, uri: &http::Uri) -> TransportError {

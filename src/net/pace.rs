@@ -4,12 +4,16 @@
 //! halved and the whole action pauses; calls that go well bring the rate back: quickly at first, slowly from where it
 //! hurt. As long as nothing hurts, the rate grows from the documented one to the cap: the documented rates are careful.
 //! So several processes on one account share its limit without talking to each other: additive increase, multiplicative
-//! decrease, as TCP does it.
+//! decrease, as TCP does it. Those that have a place in common keep one pace there ([`SharedPace`]).
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep_until};
+
+use super::transport::BoxFuture;
 
 /// The slowest that throttling can make us: a call in four seconds.
 const SLOWEST: f64 = 0.25;
@@ -22,47 +26,125 @@ const QUICK: f64 = 0.1;
 const SLOW: f64 = 0.006;
 /// Near begins here, in shares of the rate that hurt.
 const NEAR: f64 = 0.7;
+/// A shared slot further ahead than this was taken by a clock that has been set back since, and so was a pause that is longer
+/// than any that is asked for.
+const FARTHEST_SLOT: Duration = Duration::from_secs(120);
+const LONGEST_PAUSE: Duration = Duration::from_secs(900);
+
+/// The rates of an action, in calls per second.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// The rate to begin with.
+    first: f64,
+    /// The rate never to pass.
+    ceiling: f64,
+}
+
+/// A pace as it stands. Times are counted from an origin that whoever keeps it chooses.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct Pace {
+    /// `None` as long as no call was made.
+    rate: Option<f64>,
+    /// The rate at which the service last asked to slow down.
+    hurt: Option<f64>,
+    next: Duration,
+    paused_until: Duration,
+    halved: Option<Duration>,
+}
+
+/// What happens to a pace.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum PaceStep {
+    /// A call wants to start.
+    Turn,
+    /// A call that has waited for its turn asks whether it may start.
+    Start,
+    /// The service asked to slow down: half the rate, and nothing at all for so long.
+    Throttled(Duration),
+}
+
+impl Pace {
+    /// Takes a step at `now`, after so many calls that went well since the one before. Returns how long the caller has to wait.
+    pub(crate) fn step(&mut self, limits: Limits, went_well: u32, step: PaceStep, now: Duration) -> Duration {
+        let slowest = SLOWEST.min(limits.first);
+        let rate = self.rate.filter(|rate| *rate > 0.0).unwrap_or(limits.first);
+        let rate = rate.clamp(slowest, limits.ceiling);
+        let rate = (0..went_well).fold(rate, |rate, _| self.grown(limits, rate));
+        self.rate = Some(rate);
+        match step {
+            PaceStep::Turn => {
+                let slot = now.max(self.next).max(self.paused_until);
+                self.next = slot + Duration::from_secs_f64(1.0 / rate);
+                slot - now
+            }
+            PaceStep::Start => self.paused_until.saturating_sub(now),
+            PaceStep::Throttled(pause) => {
+                if self.halved.is_none_or(|at| now >= at + HALVE_AT_MOST_EVERY) {
+                    self.halved = Some(now);
+                    self.hurt = Some(rate);
+                    self.rate = Some((rate / 2.0).max(slowest));
+                }
+                // Waiting callers queue up anew after the pause, so the slots they held are free again.
+                self.next = Duration::ZERO;
+                self.paused_until = self.paused_until.max(now + pause);
+                pause
+            }
+        }
+    }
+
+    /// The same without times that nobody can have written by `now`: a clock was set back.
+    pub(crate) fn read_at(self, now: Duration) -> Self {
+        Self {
+            next: if self.next <= now + FARTHEST_SLOT { self.next } else { now },
+            paused_until: if self.paused_until <= now + LONGEST_PAUSE { self.paused_until } else { now },
+            halved: self.halved.filter(|at| *at <= now),
+            ..self
+        }
+    }
+
+    /// The rate after a call that went well.
+    fn grown(&self, Limits { first, ceiling }: Limits, rate: f64) -> f64 {
+        let share = match self.hurt {
+            None => UNHURT,
+            Some(hurt) if rate < hurt * NEAR => QUICK,
+            Some(_) => SLOW,
+        };
+        (rate + first * share / rate).min(ceiling)
+    }
+}
+
+/// A pace that several processes keep together.
+pub(crate) trait SharedPace: Send + Sync {
+    /// Takes a step of the common pace, after so many calls that went well. Returns how long the caller has to wait; `None`
+    /// where the common pace can't be had right now, and each process keeps its own.
+    fn step(&self, limits: Limits, went_well: u32, step: PaceStep) -> BoxFuture<'_, Option<Duration>>;
+}
 
 /// The pace of one action.
 #[derive(Debug)]
 pub(crate) struct Pacer {
-    /// The rate to begin with, and the one never to pass, in calls per second.
-    first: f64,
-    ceiling: f64,
+    limits: Limits,
+    origin: Instant,
     // A std mutex: held for a few instructions, never across an await.
-    state: Mutex<State>,
-}
-
-#[derive(Debug)]
-struct State {
-    rate: f64,
-    /// The rate at which the service last asked to slow down.
-    hurt: Option<f64>,
-    next: Option<Instant>,
-    paused_until: Option<Instant>,
-    halved: Option<Instant>,
+    pace: Mutex<Pace>,
+    /// Calls that went well and that the common pace does not know of yet.
+    went_well: AtomicU32,
 }
 
 impl Pacer {
     /// Begins with `first` calls a second, and never makes more than `ceiling`.
     pub(crate) fn new(first: f64, ceiling: f64) -> Self {
-        let first = first.min(ceiling);
-        let state = State { rate: first, hurt: None, next: None, paused_until: None, halved: None };
-        Self { first, ceiling, state: Mutex::new(state) }
+        let limits = Limits { first: first.min(ceiling), ceiling };
+        Self { limits, origin: Instant::now(), pace: Mutex::default(), went_well: AtomicU32::new(0) }
     }
 
     /// Waits until the next call may start. Cancel safety: dropping it gives one slot up.
-    pub(crate) async fn turn(&self) {
+    pub(crate) async fn turn(&self, shared: Option<&dyn SharedPace>) {
         loop {
-            let slot = self.with(|state| {
-                let now = Instant::now();
-                let slot = now.max(state.next.unwrap_or(now)).max(state.paused_until.unwrap_or(now));
-                state.next = Some(slot + Duration::from_secs_f64(1.0 / state.rate));
-                slot
-            });
-            sleep_until(slot).await;
+            let wait = self.step(shared, PaceStep::Turn).await;
+            sleep_until(Instant::now() + wait).await;
             // A pause that came while we slept holds for us as well: queue up again.
-            if self.with(|state| state.paused_until.is_none_or(|until| until <= Instant::now())) {
+            if wait.is_zero() || self.step(shared, PaceStep::Start).await.is_zero() {
                 return;
             }
         }
@@ -70,33 +152,35 @@ impl Pacer {
 
     /// A call was answered.
     pub(crate) fn went_well(&self) {
-        self.with(|state| {
-            let share = match state.hurt {
-                None => UNHURT,
-                Some(hurt) if state.rate < hurt * NEAR => QUICK,
-                Some(_) => SLOW,
-            };
-            state.rate = (state.rate + self.first * share / state.rate).min(self.ceiling);
-        });
+        self.went_well.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The service asked to slow down: half the rate, and nothing at all for `pause`.
-    pub(crate) fn throttled(&self, pause: Duration) {
-        self.with(|state| {
-            let now = Instant::now();
-            if state.halved.is_none_or(|at| now >= at + HALVE_AT_MOST_EVERY) {
-                state.halved = Some(now);
-                state.hurt = Some(state.rate);
-                state.rate = (state.rate / 2.0).max(SLOWEST.min(self.first));
-            }
-            // Waiting callers queue up anew after the pause, so the slots they held are free again.
-            state.next = None;
-            state.paused_until = state.paused_until.max(Some(now + pause));
-        });
+    /// The service asked to slow down: half the rate, and nothing at all for `pause`. What is shared is told in the
+    /// background.
+    pub(crate) fn throttled(&self, shared: Option<Arc<dyn SharedPace>>, pause: Duration) {
+        let (limits, step, went_well) = (self.limits, PaceStep::Throttled(pause), self.take_went_well());
+        self.own_step(went_well, step);
+        if let Some(shared) = shared {
+            tokio::spawn(async move { shared.step(limits, went_well, step).await });
+        }
     }
 
-    fn with<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
-        f(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    async fn step(&self, shared: Option<&dyn SharedPace>, step: PaceStep) -> Duration {
+        let went_well = self.take_went_well();
+        let common = match shared {
+            Some(shared) => shared.step(self.limits, went_well, step).await,
+            None => None,
+        };
+        common.unwrap_or_else(|| self.own_step(went_well, step))
+    }
+
+    fn own_step(&self, went_well: u32, step: PaceStep) -> Duration {
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        pace.step(self.limits, went_well, step, self.origin.elapsed())
+    }
+
+    fn take_went_well(&self) -> u32 {
+        self.went_well.swap(0, Ordering::Relaxed)
     }
 }
 
@@ -109,7 +193,7 @@ mod tests {
         let pacer = Pacer::new(5.0, 5.0);
         let start = Instant::now();
         for _ in 0..11 {
-            pacer.turn().await;
+            pacer.turn(None).await;
         }
         assert_eq!(start.elapsed().as_millis(), 2_000);
     }
@@ -118,12 +202,12 @@ mod tests {
     async fn a_pause_holds_callers_that_already_wait() {
         let pacer = Pacer::new(5.0, 5.0);
         let start = Instant::now();
-        pacer.turn().await;
+        pacer.turn(None).await;
         let waiting = async {
-            pacer.turn().await;
+            pacer.turn(None).await;
             start.elapsed()
         };
-        let throttle = async { pacer.throttled(Duration::from_secs(3)) };
+        let throttle = async { pacer.throttled(None, Duration::from_secs(3)) };
         let (waited, ()) = tokio::join!(waiting, throttle);
         assert!(waited >= Duration::from_secs(3), "{waited:?}");
     }
@@ -132,12 +216,14 @@ mod tests {
     async fn the_rate_halves_once_a_burst_and_comes_back() {
         let pacer = Pacer::new(8.0, 8.0);
         for _ in 0..5 {
-            pacer.throttled(Duration::ZERO);
+            pacer.throttled(None, Duration::ZERO);
         }
-        assert_eq!(pacer.with(|s| s.rate), 4.0);
+        let rate = || pacer.pace.lock().unwrap().rate.unwrap();
+        assert_eq!(rate(), 4.0);
         let mut calls = 0;
-        while pacer.with(|s| s.rate) < 8.0 {
+        while rate() < 8.0 {
             pacer.went_well();
+            pacer.turn(None).await;
             calls += 1;
         }
         assert!((100..500).contains(&calls), "{calls}: some seconds, then slowly");
@@ -165,13 +251,13 @@ mod tests {
             let (pacer, jitter) = (Pacer::new(5.0, 20.0), crate::net::rng::Jitter::seeded(seed));
             let (start, mut answered, mut refused) = (Instant::now(), 0, 0);
             while start.elapsed() < Duration::from_secs(300) {
-                pacer.turn().await;
+                pacer.turn(None).await;
                 if self.take() {
                     pacer.went_well();
                     answered += 1;
                 } else {
                     let wait = Duration::from_secs_f64(1.0 + jitter.next());
-                    pacer.throttled(wait);
+                    pacer.throttled(None, wait);
                     refused += 1;
                 }
             }

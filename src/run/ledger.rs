@@ -13,6 +13,7 @@
 mod batches;
 mod edge;
 mod events;
+mod fleet;
 mod jobs;
 mod media;
 mod named;

@@ -15,7 +15,8 @@ mod rounds;
 mod samples;
 mod tasks;
 
+pub(super) use estimate::DurationEstimate;
 pub(super) use intervals::{Intervals, Polled};
 pub(super) use planner::{Planner, Poll};
 pub(super) use queue::Queue;
-pub(super) use tasks::{Counts, TaskView, Tasks};
+pub(super) use tasks::{Counts, Others, SHARED_FOR, TaskView, Tasks};

@@ -61,6 +61,7 @@ pub(super) fn usual_call(action: &'static str, method: Method, target: String) -
         budget: Budget::default(),
         stop: CancellationToken::new(),
         observer: Arc::new(Observer { stop_when_throttled: None }),
+        pace: None,
     }
 }
 

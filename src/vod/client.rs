@@ -18,6 +18,7 @@ use crate::client::{Answer, Call, CallObserver, ClientBuilder, Core};
 use crate::error::Result;
 use crate::net::clock::Clock;
 use crate::net::endpoint::checked_endpoint;
+use crate::net::pace::SharedPace;
 use crate::net::retry::Budget;
 
 /// Longest time of one attempt from connecting to the last byte.
@@ -38,6 +39,8 @@ pub struct VodClient {
     stop: CancellationToken,
     observer: Arc<dyn CallObserver>,
     patience: Duration,
+    /// The pace of task queries that this client keeps together with other processes.
+    task_pace: Option<Arc<dyn SharedPace>>,
 }
 
 /// Settings of a [`VodClient`].
@@ -110,6 +113,7 @@ impl ClientBuilder<VodSettings> {
             stop: CancellationToken::new(),
             observer: Arc::new(()),
             patience: Duration::MAX,
+            task_pace: None,
         })
     }
 }
@@ -171,6 +175,11 @@ impl VodClient {
         Self { stop, observer, ..self.clone() }
     }
 
+    /// A clone whose task queries keep this pace together with those of other processes.
+    pub(crate) fn with_task_pace(&self, pace: Option<Arc<dyn SharedPace>>) -> Self {
+        Self { task_pace: pace, ..self.clone() }
+    }
+
     /// A clone whose calls give up once they have failed for `limit`.
     #[must_use]
     pub fn with_patience(&self, limit: Duration) -> Self {
@@ -198,6 +207,7 @@ impl VodClient {
             budget: Budget::default().at_most(self.patience),
             stop: self.stop.clone(),
             observer: self.observer.clone(),
+            pace: self.task_pace.clone().filter(|_| *name == actions::QUERY_TASKS.name),
         };
         let decode = |answer: &Answer<Value>| {
             // Every answer of the service has at least the id of its request.

@@ -192,7 +192,11 @@ fn decode(
     hidden: impl Fn(&str) -> Option<String>,
 ) -> Result<Submission> {
     let fields = Fields::of(&answer.body).ok_or_else(|| answer.garbled("the answer is no object"))?;
-    let job = fields.id("MediaRefreshJobId").map(JobId::new).transpose();
+    let jobs = fields.list("MediaRefreshJobId");
+    if jobs.entries.len() > 1 || !jobs.unread.is_empty() {
+        return Err(answer.garbled("MediaRefreshJobId is not one id"));
+    }
+    let job = jobs.entries.into_iter().next().map(JobId::new).transpose();
     let job = job.map_err(|why| answer.garbled(format!("MediaRefreshJobId {why}")))?;
     let mut unrecognised = Vec::new();
     let mut refused = |name| {
@@ -237,7 +241,8 @@ mod tests {
         let table = [
             json!({}),
             json!({"MediaRefreshJobId": ""}),
-            json!({"MediaRefreshJobId": ["J"]}),
+            json!({"MediaRefreshJobId": ["J", "K"]}),
+            json!({"MediaRefreshJobId": [{}]}),
             json!({"MediaRefreshJobId": "J 1"}),
             json!({"NonExistMediaIds": "m3"}),
         ];
@@ -245,6 +250,7 @@ mod tests {
             let error = read(body.clone()).unwrap_err();
             assert_eq!((error.kind(), error.fate()), (ErrorKind::Garbled, Fate::Unknown), "{body}");
         }
+        assert_eq!(read(json!({"MediaRefreshJobId": ["J"]})).unwrap().job.unwrap().as_str(), "J");
         let odd = MediaId::new("m[3;\"").unwrap();
         let body = json!({"NonExistMediaIds": "m[3;\", m1"});
         let refused = decode(&Answer { request_id: None, body }, &[odd], |_| None).unwrap();

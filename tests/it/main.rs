@@ -17,6 +17,7 @@ mod docs;
 mod edge;
 mod examples;
 mod fire;
+mod fleet;
 #[cfg(target_os = "linux")]
 mod hangup;
 #[cfg(target_os = "linux")]

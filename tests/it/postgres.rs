@@ -3,6 +3,7 @@
 mod crashes;
 mod fencing;
 mod inputs;
+mod kills;
 mod passwords;
 mod proxy;
 mod server;

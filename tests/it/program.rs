@@ -116,6 +116,15 @@ impl Drop for Home {
     }
 }
 
+/// The variable that says where somebody is at home.
+pub(crate) const HOME: &str = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+
+/// With this home and no variables but the one that no program does without on Windows.
+pub(crate) fn at_home<'a>(command: &'a mut Command, home: &Path) -> &'a mut Command {
+    command.env_clear().env(HOME, home);
+    command.envs(std::env::var_os("SystemRoot").map(|root| ("SystemRoot", root)))
+}
+
 impl Home {
     pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
@@ -133,7 +142,7 @@ impl Home {
     /// `program` with the surroundings of this home and nothing else.
     pub(crate) fn wrapped(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        command.env_clear().env("HOME", self.path()).env("PATH", std::env::var("PATH").unwrap_or_default());
+        at_home(&mut command, self.path()).envs(std::env::var("PATH").map(|path| ("PATH", path)));
         command.env("ALIBABA_CLOUD_ACCESS_KEY_ID", "testid");
         command.env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "testsecret");
         command.current_dir(self.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

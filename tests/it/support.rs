@@ -192,6 +192,11 @@ impl Bed {
         self
     }
 
+    /// The time of the bed.
+    pub(crate) fn clock(&self) -> TimerClock {
+        self.clock
+    }
+
     pub(crate) fn client(&self) -> &VodClient {
         &self.client
     }

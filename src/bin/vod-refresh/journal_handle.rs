@@ -160,14 +160,17 @@ mod tests {
 
     #[test]
     fn the_option_goes_before_the_variable_and_that_before_the_state_folder() {
-        let all =
-            [(variable::JOURNAL, "/v.db"), (variable::STATE_HOME, "/state"), (variable::HOME, "/home/me")];
-        assert_eq!(place(Some("/o.db"), &all).unwrap(), ("/o.db".into(), false));
-        assert_eq!(place(None, &all).unwrap(), ("/v.db".into(), false));
-        assert_eq!(place(None, &all[1..]).unwrap(), ("/state/vod-refresh/journal.db".into(), true));
-        let home = ("/home/me/.local/state/vod-refresh/journal.db".into(), true);
+        let drive = if cfg!(windows) { "C:" } else { "" };
+        let [option, set, state, home] =
+            ["/o.db", "/v.db", "/state", "/home/me"].map(|path| format!("{drive}{path}"));
+        let all = [(variable::JOURNAL, &*set), (variable::STATE_HOME, &*state), (variable::HOME, &*home)];
+        assert_eq!(place(Some(&option), &all).unwrap(), (PathBuf::from(&option), false));
+        assert_eq!(place(None, &all).unwrap(), (PathBuf::from(&set), false));
+        let below = |folder: &str, rest| (PathBuf::from(folder).join(rest), true);
+        assert_eq!(place(None, &all[1..]).unwrap(), below(&state, "vod-refresh/journal.db"));
+        let relative = [(variable::STATE_HOME, "state"), (variable::HOME, &*home)];
+        let home = below(&home, ".local/state/vod-refresh/journal.db");
         assert_eq!(place(None, &all[2..]).unwrap(), home);
-        let relative = [(variable::STATE_HOME, "state"), (variable::HOME, "/home/me")];
         assert_eq!(place(None, &relative).unwrap(), home);
     }
 

@@ -269,6 +269,7 @@ mod tests {
 
     #[test]
     fn the_command_names_each_open_job_once_with_its_media_and_the_given_options() {
+        let ca_file = if cfg!(windows) { r"C:\my ca.pem" } else { "/etc/my ca.pem" };
         let arguments = [
             "vod-refresh",
             "refresh",
@@ -279,7 +280,7 @@ mod tests {
             "90m",
             "--allow-http",
             "--ca-file",
-            "/etc/my ca.pem",
+            ca_file,
             "--signature-version",
             "v3",
             "--max-rps",
@@ -301,9 +302,11 @@ mod tests {
             lines_for(&arguments, list, "timeout"),
             [
                 "remote work goes on; to wait for the rest:",
-                "  vod-refresh wait J2 J3 --media m2 --media m3 --media ended --media=-m4 \
-                 --endpoint http://127.0.0.1:80 --signature-version v3 --max-rps 5 \
-                 --ca-file '/etc/my ca.pem' --allow-http --timeout 1h30m",
+                &format!(
+                    "  vod-refresh wait J2 J3 --media m2 --media m3 --media ended --media=-m4 \
+                     --endpoint http://127.0.0.1:80 --signature-version v3 --max-rps 5 \
+                     --ca-file '{ca_file}' --allow-http --timeout 1h30m"
+                ),
                 "1 media was not submitted: run the same command again for the rest",
             ]
         );

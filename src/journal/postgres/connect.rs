@@ -35,6 +35,8 @@ pub(super) struct Link {
     pub(super) is_replica: bool,
     /// Nothing more is expected of it.
     pub(super) has_ended: AtomicBool,
+    /// Held by whoever changes what is shared.
+    pub(super) sharing: tokio::sync::Mutex<()>,
 }
 
 impl Link {
@@ -189,6 +191,7 @@ async fn told(client: Client, version: &str, address: &Address, target: &Target)
                 is_read_only,
                 is_replica,
                 has_ended: AtomicBool::new(false),
+                sharing: tokio::sync::Mutex::default(),
             })
         }
         Err(error) => Err(Refusal { text: why(address, target, &error), is_final: false }),

@@ -19,7 +19,7 @@ const MIGRATION_LOCK: i64 = i64::from_be_bytes(*b"vodRmigr");
 ///
 /// The names and contents of columns are those of the SQLite file. `epoch` counts who drove a run: a write of an older driver
 /// finds another number, and does nothing. `driver` is who drives it; none, once it has let go. `lost` says that facts are
-/// missing.
+/// missing. What running processes share need not survive the server, so it is not in its log.
 const MIGRATIONS: &[&str] = &["
     CREATE TABLE vod_refresh_run (
         id text COLLATE \"C\" PRIMARY KEY,
@@ -43,6 +43,13 @@ const MIGRATIONS: &[&str] = &["
         PRIMARY KEY (run, number)
     );
     CREATE INDEX vod_refresh_run_by_start ON vod_refresh_run (started_at);
+    CREATE UNLOGGED TABLE vod_refresh_shared (
+        topic text COLLATE \"C\" NOT NULL,
+        name text COLLATE \"C\" NOT NULL,
+        at timestamptz NOT NULL,
+        value text NOT NULL,
+        PRIMARY KEY (topic, name)
+    );
 "];
 
 const META: &str = "
@@ -68,7 +75,7 @@ pub(super) enum Found {
 pub(super) async fn look(client: &Client) -> Result<Found, tokio_postgres::Error> {
     let select = "SELECT name, to_regclass(name) IS NOT NULL, coalesce((SELECT string_agg(attname::text, ' ' ORDER BY attnum)
             FROM pg_attribute WHERE attrelid = to_regclass(name) AND attnum > 0 AND NOT attisdropped), '')
-        FROM unnest(ARRAY['vod_refresh_meta', 'vod_refresh_run', 'vod_refresh_fact']) AS name";
+        FROM unnest(ARRAY['vod_refresh_meta', 'vod_refresh_run', 'vod_refresh_fact', 'vod_refresh_shared']) AS name";
     let rows = client.query_typed(select, &[]).await?;
     let found = |row: &&tokio_postgres::Row| row.get::<_, bool>(1);
     let is_meta =

@@ -286,7 +286,10 @@ impl Sessions {
                             let (again, run) = (this.clone(), run.clone());
                             let lock = this.run(Box::new(move |link| {
                                 let (again, run) = (again.clone(), run.clone());
-                                Box::pin(async move { Ok(again.take_lock_again(&link.client, &run).await) })
+                                Box::pin(async move {
+                                    again.take_lock_again(&link.client, &run).await;
+                                    Ok(())
+                                })
                             }));
                             let _ = lock.await;
                         }

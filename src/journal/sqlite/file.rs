@@ -153,6 +153,8 @@ struct Header {
 }
 
 fn header(database: &Connection) -> rusqlite::Result<Header> {
+    // In one transaction: others may be making the tables right now.
+    let database = &database.unchecked_transaction()?;
     let (id, version) = (number(database, "application_id")?, number(database, "user_version")?);
     let select = "SELECT t.name || '.' || c.name FROM sqlite_schema AS t, pragma_table_info(t.name) AS c
         WHERE t.type IN ('table', 'view') AND t.name NOT LIKE 'sqlite_%' ORDER BY 1";

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::task::JoinError;
 
+use super::fleet::{Fleet, Member};
 use super::state::{Done, Driver};
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::ids::{JobId, RequestId, TaskId, masked_address};
@@ -65,17 +66,32 @@ impl Driver<'_> {
             Work::PollTask { task } => {
                 self.in_flight.poll_task += 1;
                 let needs_no_more_pages = self.ledger.needs_no_more_pages(&task);
+                let (now, kind) = (self.now(), self.ledger.task_type_now());
+                let spared_for = self.ledger.spares_sample(now, &task);
+                let sampling = self.fleet.as_ref().map(Fleet::shared).zip(spared_for);
                 self.calls.spawn(async move {
+                    if let Some((shared, spared_for)) = sampling
+                        && !shared.may_sample(kind, spared_for).await
+                    {
+                        return Done::SampleSpared(task);
+                    }
                     let rows = client.task_rows(&task, needs_no_more_pages).await;
                     Done::TaskPolled(task, rows)
                 });
             }
             Work::ListTasks { page, filter } => {
                 self.in_flight.poll_task += 1;
-                let window = self.window();
+                let (window, round) = (self.window(), self.ledger.round());
+                // At the deadline nobody is waited for.
+                let has_time = self.now() < self.deadline;
+                let fleet = self.fleet.as_mut().filter(|_| has_time);
+                let shared = fleet.and_then(|fleet| fleet.listing(round));
                 self.calls.spawn(async move {
-                    let answer = client.list_refresh_tasks(window, filter.as_ref(), page).await;
-                    Done::TasksListed { page, is_narrowed: filter.is_some(), answer }
+                    let (answer, other_key) = match shared {
+                        Some(shared) => shared.page(&client, filter.as_ref(), page).await,
+                        None => (client.list_refresh_tasks(window, filter.as_ref(), page).await, None),
+                    };
+                    Done::TasksListed { page, filter, answer, other_key }
                 });
             }
             // Notes are facts: the loop applies them itself.
@@ -97,6 +113,32 @@ impl Driver<'_> {
         let complete = self.ledger.complete_since().unwrap_or(age);
         let from = (age.since_start() + WINDOW_MARGIN).min(HISTORY - WINDOW_MARGIN);
         (now - from, now - age.since(complete + WINDOW_MARGIN))
+    }
+
+    /// Looks at what other runs know, if there is something to ask about and it is time.
+    pub(super) async fn look_at_others(&mut self) {
+        let (now, window) = (self.now(), self.window());
+        let is_complete = self.ledger.complete_since().is_some();
+        let (estimate, (known, open)) = (self.ledger.estimate(), self.ledger.listable());
+        let Some(fleet) = self.fleet.as_mut().filter(|_| !self.once) else { return };
+        let has_something = self.ledger.is_task_due(now) || self.ledger.waits_for_others(now);
+        if !fleet.is_look_due(has_something, estimate.weight() > 0) {
+            return;
+        }
+        let me = Member {
+            run: self.record.run.clone(),
+            kind: self.ledger.task_type_now(),
+            from: window.0.timestamp(),
+            to: is_complete.then(|| window.1.timestamp()),
+            known,
+            open,
+            estimate,
+            key: fleet.key().to_owned(),
+            task: self.ledger.any_listable().cloned(),
+            has_left: false,
+        };
+        let (others, estimate) = fleet.look(me).await;
+        self.ledger.learn_of_others(now, others, estimate);
     }
 
     /// Turns what a call brought into facts.
@@ -127,9 +169,27 @@ impl Driver<'_> {
                 self.in_flight.poll_task -= 1;
                 facts.extend(self.task_polled(task, answer));
             }
-            Done::TasksListed { page, is_narrowed, answer } => {
+            Done::TasksListed { page, filter, answer, other_key } => {
                 self.in_flight.poll_task -= 1;
-                self.listed(page, is_narrowed, answer, facts);
+                if let Some(fleet) = &mut self.fleet {
+                    fleet.page_came();
+                    if let (Some(key), Ok(answer)) = (other_key, &answer) {
+                        // Ids of tasks are unique: who sees ours is of our account.
+                        let is_ours = self.ledger.has_any_of(&answer.rows);
+                        fleet.judge_key(key, is_ours);
+                        if !is_ours {
+                            return self.begin(Work::ListTasks { page, filter });
+                        }
+                    } else if let Ok(answer) = &answer {
+                        fleet.learn_keys(&answer.rows);
+                    }
+                }
+                self.listed(page, filter.is_some(), answer, facts);
+            }
+            Done::SampleSpared(task) => {
+                self.in_flight.poll_task -= 1;
+                let now = self.now();
+                self.ledger.sample_spared(now, &task);
             }
         }
     }
@@ -175,7 +235,9 @@ impl Driver<'_> {
 
     fn not_submitted(&mut self, batch: u32, error: Error, facts: &mut Vec<Fact>) {
         // Another account's word about the media of the first is none: the batch is still to be sent.
-        if self.ledger.may_be_foreign() && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Refused) {
+        let is_refusal =
+            matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Refused | ErrorKind::Rejected);
+        if is_refusal && self.ledger.may_be_foreign() {
             facts.push(Fact::Withdrawn { batch });
             return facts.extend(self.give_up(error));
         }

@@ -34,6 +34,9 @@ impl Driver<'_> {
             _ => None,
         });
         self.write_and_apply(unsent.collect()).await;
+        if let Some(fleet) = self.fleet.as_mut().filter(|_| !self.stop.is_cancelled()) {
+            fleet.leave(self.ledger.estimate()).await;
+        }
         let end = match end {
             End::Deadline | End::Fatal(_) if self.ledger.is_settled() => End::Settled,
             // No work goes on for which time could be up: what kept it from being submitted counts.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use super::calls::HISTORY;
+use super::fleet::Fleet;
 use super::state::{Driver, End, Wake};
 use crate::error::Result;
 use crate::event::{InboxMessage, Subscription};
@@ -164,6 +165,7 @@ impl Driver<'_> {
         {
             self.write_and_apply(vec![fact]).await;
         }
+        self.look_at_others().await;
         loop {
             let (mut facts, mut calls, mut slots) = (Vec::new(), Vec::new(), self.slots());
             while let Some(work) = self.ledger.due(now, slots) {
@@ -238,7 +240,9 @@ impl Driver<'_> {
         let slots = self.slots();
         let due = self.ledger.next_at(slots).filter(|_| now < self.deadline);
         let at = self.anchor + due.map_or(over, |at| at.min(over)).since(Moment::after(self.age));
-        self.journal.retry_at().map_or(at, |retry| retry.min(at))
+        let waits_for_others = self.ledger.waits_for_others(now);
+        let look = self.fleet.as_ref().filter(|_| waits_for_others).and_then(Fleet::next_look);
+        self.journal.retry_at().into_iter().chain(look).fold(at, Instant::min)
     }
 
     pub(super) fn notify_all(&mut self) {
@@ -258,10 +262,12 @@ impl Driver<'_> {
         // From the deadline on, only last polls are worth starting; one that only asks submits nothing.
         let may_submit = !self.once && self.now() < self.deadline && !self.journal.holds_back();
         let submit = if may_submit { SLOTS.submit } else { self.in_flight.submit };
+        // Runs that share a pace wait in one line: what stands in it may be known before its turn comes.
+        let poll_task = (SLOTS.poll_task / (1 + self.ledger.other_runs() as usize)).max(2);
         Slots {
             submit: submit - self.in_flight.submit,
             query_job: SLOTS.query_job - self.in_flight.query_job,
-            poll_task: SLOTS.poll_task - self.in_flight.poll_task,
+            poll_task: poll_task.saturating_sub(self.in_flight.poll_task),
         }
     }
 

@@ -181,7 +181,7 @@ impl RunJournal {
 
     /// Takes back the mark that facts are missing: they are there. Where that fails, the next write tries again.
     async fn unmark(&mut self) {
-        if let Some(lock) = self.lock.as_ref().filter(|_| self.may_be_marked) {
+        if let Some(lock) = self.lock.as_ref().filter(|_| self.may_be_marked && !self.lost) {
             let is_gone = lock.unmark_lost().await;
             (self.is_marked, self.may_be_marked) = (self.is_marked && !is_gone, !is_gone);
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::calls::HISTORY;
+use super::fleet::Fleet;
 use super::run_journal::RunJournal;
 use super::state::Driver;
 use super::stored::{ledger_of, replayed, still_open};
@@ -53,12 +54,19 @@ async fn begin(setup: &Setup, run: RunId, order: Order) -> Result<Report> {
     let journal = RunJournal::begin(setup.journal.clone(), &record).await?;
     let seed = setup.client.seed_of_a_run();
     let ledger = ledger_of(&record, Moment::after(setup.options.timeout), seed);
-    Driver::new(setup, record, ledger, journal, Duration::ZERO).run().await
+    let fleet = fleet(setup, &record.run, &credential.key_id);
+    Driver::new(setup, record, ledger, journal, Duration::ZERO, fleet).run().await
+}
+
+/// What a run shares with others, where there is a place for it.
+fn fleet(setup: &Setup, run: &RunId, key_id: &str) -> Option<Fleet> {
+    setup.journal.as_ref().map(|journal| Fleet::join(journal, &setup.client, run, key_id))
 }
 
 /// Carries a stored run on; with `once`, asks about everything that is open once, and ends.
 pub(crate) async fn resume(setup: &Setup, stored: StoredRun, once: bool) -> Result<Report> {
-    let key = KeyMark::of(&setup.client.credential().await?.key_id);
+    let credential = setup.client.credential().await?;
+    let key = KeyMark::of(&credential.key_id);
     still_open(&stored)?;
     let mut journal = RunJournal::resume(setup.journal.clone(), &stored.record.run).await?;
     // Whoever drove it until now may have written more since it was loaded, or ended it.
@@ -84,7 +92,8 @@ pub(crate) async fn resume(setup: &Setup, stored: StoredRun, once: bool) -> Resu
     let said = journal.write(Moment::after(age), &ledger, &cut_off).await;
     let begun_with = stored.record.key.clone().filter(|begun_with| *begun_with != key);
     ledger.reopen(Moment::after(age), Moment::after(age) + setup.options.timeout, begun_with.is_some());
-    let mut driver = Driver::new(setup, stored.record, ledger, journal, age);
+    let fleet = fleet(setup, &stored.record.run, &credential.key_id);
+    let mut driver = Driver::new(setup, stored.record, ledger, journal, age, fleet);
     driver.once = once;
     said.into_iter().for_each(|message| driver.notify(&Notice::Warning { message }));
     driver.warning = begun_with.map(|begun_with| {

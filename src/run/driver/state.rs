@@ -9,16 +9,18 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::call_log::CallLog;
+use super::fleet::Fleet;
 use super::run_journal::RunJournal;
 use crate::edge::EdgeCheck;
 use crate::error::{Error, Result};
 use crate::event::{Inbox, InboxMessage, Subscription};
 use crate::ids::{JobId, TaskId};
 use crate::model::{Moment, RunOptions, RunRecord};
+use crate::net::pace::SharedPace;
 use crate::run::ledger::{Ledger, Slots, Work};
 use crate::run::observer::{Notice, Observer};
 use crate::run::setup::Setup;
-use crate::vod::{JobRow, ObjectTasks, Submission, TaskPage, TaskRows, VodClient};
+use crate::vod::{JobRow, ObjectTasks, Submission, TaskFilter, TaskPage, TaskRows, VodClient};
 
 pub(super) struct Driver<'a> {
     pub(super) options: &'a RunOptions,
@@ -29,6 +31,8 @@ pub(super) struct Driver<'a> {
     pub(super) record: RunRecord,
     pub(super) ledger: Ledger,
     pub(super) journal: RunJournal,
+    /// What it shares with other runs of the account.
+    pub(super) fleet: Option<Fleet>,
     pub(super) events: Option<Subscription>,
     pub(super) rejected_before: u64,
     pub(super) calls: JoinSet<Done>,
@@ -68,7 +72,15 @@ pub(super) enum Done {
     UrlsSearched(u32, Result<Vec<TaskId>>),
     JobQueried(JobId, Result<Vec<JobRow>>),
     TaskPolled(TaskId, Result<TaskRows>),
-    TasksListed { page: u32, is_narrowed: bool, answer: Result<TaskPage> },
+    /// With the key that another run has read the page with, where it may be of another account.
+    TasksListed {
+        page: u32,
+        filter: Option<TaskFilter>,
+        answer: Result<TaskPage>,
+        other_key: Option<String>,
+    },
+    /// A sample of another run was polled instead.
+    SampleSpared(TaskId),
 }
 
 /// How the loop ended.
@@ -96,18 +108,21 @@ impl<'a> Driver<'a> {
         ledger: Ledger,
         journal: RunJournal,
         age: Duration,
+        fleet: Option<Fleet>,
     ) -> Self {
         let (call_log, notices) = CallLog::new();
         let soft_stop = CancellationToken::new();
+        let pace = fleet.as_ref().map(|fleet| -> Arc<dyn SharedPace> { fleet.shared() });
         Self {
             options: &setup.options,
             observer: &*setup.observer,
             stop: &setup.stop,
             edge: setup.edge.clone(),
-            client: setup.client.watched(soft_stop.clone(), call_log.clone()),
+            client: setup.client.watched(soft_stop.clone(), call_log.clone()).with_task_pace(pace),
             record,
             ledger,
             journal,
+            fleet,
             // Before the first submission, or an early event is lost.
             events: setup.inbox.as_ref().map(Inbox::subscribe),
             rejected_before: setup.inbox.as_ref().map_or(0, |inbox| inbox.rejected()),

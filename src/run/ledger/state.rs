@@ -14,7 +14,7 @@ use crate::ids::{JobId, MediaId, TaskId};
 use crate::model::{Fact, Moment, WaitRequest};
 use crate::run::batch::{Batch, UrlBatch};
 use crate::run::observer::{Notice, Progress};
-use crate::run::polling::{Counts, Intervals, Planner, Poll, Queue};
+use crate::run::polling::{Counts, Intervals, Others, Planner, Poll, Queue};
 use crate::vod::TaskType;
 
 /// What is known about a run.
@@ -56,6 +56,8 @@ pub struct Ledger {
     pub(super) is_fresh: bool,
     /// When the newest task became known.
     pub(super) last_known: Moment,
+    /// Other runs whose tasks stand in the same listings.
+    pub(super) others: Others,
     /// What nodes of the CDN answered for a URL of a task.
     pub(super) edge: HashMap<(TaskId, UrlKey), Vec<EdgeAnswer>>,
     /// Whether nodes of the CDN are still to be asked; `None` where nobody wants that.
@@ -151,6 +153,7 @@ impl Ledger {
             unknown_words: UnknownWords::default(),
             is_fresh: false,
             last_known: Moment::START,
+            others: Others::default(),
             edge: HashMap::new(),
             edge_due: None,
             edge_note: None,
@@ -349,6 +352,7 @@ impl Ledger {
         let counts = Counts {
             known: tasks,
             open: tasks - tasks_ended,
+            others: self.others,
             are_all_known: self.unconfirmed == 0,
             is_fresh: self.is_fresh,
         };

@@ -1,7 +1,7 @@
 //! Runs of URLs. A batch of them is followed as one media whose URLs all work under the same tasks, and which is named for good
 //! by the answer to its submission; the report tells of each URL apart.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -216,12 +216,14 @@ impl Ledger {
             let rows = self.rows_by_url(media);
             let has_spare_task = self.has_spare_task(media, &rows);
             let mut tasks: HashMap<UrlKey, Vec<TaskReport>> = HashMap::new();
-            let mut strays = VecDeque::new();
+            // Rows that match no URL stand for those that no row matches.
+            let mut strays = Vec::new();
             for task in self.task_reports_of(entry.first_media, started_at) {
                 let key = UrlKey::of(task.url.as_deref().unwrap_or_default());
                 match media.named.urls.place(key) {
                     Some(_) => tasks.entry(key).or_default().push(task),
-                    None => strays.push_back(task),
+                    None if task.url.is_some() => strays.push(task),
+                    None => {}
                 }
             }
             let object_type = match batch.action {
@@ -234,15 +236,14 @@ impl Ledger {
                 let UrlState { state, error } = self.url_state(entry.first_media, rows, has_spare_task);
                 let mut own = tasks.get(&key).cloned().unwrap_or_default();
                 own.iter_mut().for_each(|task| task.url = Some(url.clone()));
+                if own.is_empty() {
+                    own.clone_from(&strays);
+                }
                 if own.is_empty() || has_spare_task {
                     // It may work under one of those that were never shown.
                     let unshown = media.named.tasks.iter().map(|task| &self.tasks[*task as usize]);
                     let unshown = unshown.filter(|task| task.rows.is_empty());
                     own.extend(unshown.map(|task| self.unshown_task(task, started_at)));
-                }
-                if own.is_empty() && state == MediaState::Complete {
-                    // One of the rows that match no URL stands for it.
-                    own.extend(strays.pop_front());
                 }
                 let url = url.clone();
                 reports

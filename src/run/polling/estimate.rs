@@ -5,13 +5,17 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// An estimate needs so many ends; one may be an outlier.
 const MIN_ENDS: u32 = 3;
 /// The weight of what was known before is bounded by so many ends.
 const MEMORY: u32 = 50;
+/// No task takes longer than the service remembers it.
+const LONGEST: Duration = Duration::from_secs(3 * 86_400);
 
 /// How long tasks of this run take, from the answer to their submission to our seeing their end.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct DurationEstimate {
     ended: u32,
     mean: f64,
@@ -40,6 +44,13 @@ impl DurationEstimate {
         let weight = f64::from(self.ended.min(MEMORY));
         self.deviation += ((took - self.mean).abs() - self.deviation) / weight;
         self.mean += (took - self.mean) / weight;
+    }
+
+    /// How many tasks it rests on; 0 where the numbers can't be of tasks.
+    pub(crate) fn weight(&self) -> u32 {
+        let most = LONGEST.as_secs_f64();
+        let is_sound = [self.mean, self.deviation].iter().all(|seconds| (0.0..=most).contains(seconds));
+        if is_sound { self.ended } else { 0 }
     }
 
     /// Whether any task has ended.

@@ -5,7 +5,7 @@
 use super::filters::{ListFilters, PAGE, View};
 use super::page_places::PagePlaces;
 use super::rounds::{End, Round};
-use super::tasks::Counts;
+use super::tasks::{Counts, SHARED_FOR};
 use chrono::{DateTime, Utc};
 
 use crate::model::Moment;
@@ -65,15 +65,16 @@ impl Listings {
 
     /// What the next round would list; `None` where single calls are cheaper.
     pub(super) fn next_view(&self, counts: Counts) -> Option<View> {
-        let open = counts.open;
-        if open < FEWEST_TO_LIST {
+        // What a listing shows of the tasks of others, they need not ask for. They may do so all the same: a few tasks take no
+        // more pages than there are.
+        let (pages, all_open) = (self.next_pages(counts), counts.all_open());
+        if all_open < FEWEST_TO_LIST || counts.open < FEWEST_TO_LIST.min(pages) {
             return None;
         }
-        let pages = self.next_pages(counts);
         let is_out = self.is_given_up || self.are_too_many && self.view == View::All;
-        let whole = (!is_out && pages * LIST_GAIN <= open).then_some(self.view);
-        let otherwise = if whole.is_some() { pages } else { open };
-        if self.filters.running_pays(open, otherwise) { Some(View::Running) } else { whole }
+        let whole = (!is_out && pages * LIST_GAIN <= all_open).then_some(self.view);
+        let otherwise = if whole.is_some() { pages } else { all_open };
+        if self.filters.running_pays(all_open, otherwise) { Some(View::Running) } else { whole }
     }
 
     /// The pages that the next round is likely to take, unless it lists running tasks.
@@ -95,9 +96,10 @@ impl Listings {
     }
 
     /// The pages of a whole listing.
-    fn pages_of(&self, Counts { known, open, .. }: Counts, view: View) -> u64 {
+    fn pages_of(&self, counts: Counts, view: View) -> u64 {
+        let known = counts.all_known();
         match view {
-            View::Running => self.filters.running_pages(open),
+            View::Running => self.filters.running_pages(counts.all_open()),
             _ if view != self.view => known.div_ceil(PAGE),
             _ => self.total.unwrap_or(0).max(known).div_ceil(PAGE),
         }
@@ -123,7 +125,9 @@ impl Listings {
         let view = self.next_view(counts).unwrap_or(self.view);
         self.running_round = None;
         self.rounds += 1;
-        let round = Round::new(self.rounds, view, self.filters.filter(view), now);
+        let mut round = Round::new(self.rounds, view, self.filters.filter(view), began(now, counts));
+        round.others_open = counts.others.open;
+        round.own_pages = (counts.others.runs > 0).then(|| counts.known.div_ceil(PAGE));
         match self.places.last().filter(|_| view != View::Running && self.goes_by_places(counts)) {
             Some(page) => round.by_places(page, self.places.placed()),
             None => round.starting_at(self.pages_of(counts, view), counts.open),
@@ -165,7 +169,7 @@ impl Listings {
         } else if round.view == View::All && self.narrowing_saves(counts, round.pages_left(pages)) {
             Some(End::Wide)
         } else {
-            (round.read.max(pages) * LIST_GAIN > round.open).then_some(End::Dear)
+            (round.read.max(pages) * LIST_GAIN > round.open + round.others_open).then_some(End::Dear)
         }
     }
 
@@ -252,12 +256,21 @@ impl Listings {
     }
 }
 
+/// From when on what a round of now shows was read: others may have read its first pages.
+fn began(now: Moment, counts: Counts) -> Moment {
+    match counts.others.runs {
+        0 => now,
+        _ => Moment::after(now.since_start().saturating_sub(SHARED_FOR)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::polling::Others;
 
     fn counts(known: u64, open: u64) -> Counts {
-        Counts { known, open, are_all_known: true, is_fresh: true }
+        Counts { known, open, others: Others::default(), are_all_known: true, is_fresh: true }
     }
 
     /// Listings whose filter is known.

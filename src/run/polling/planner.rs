@@ -19,7 +19,7 @@ use super::intervals::Intervals;
 use super::listings::Listings;
 use super::queue::Queue;
 use super::rounds::{End, Round};
-use super::samples::{Waiting, is_sample, place_of_sample};
+use super::samples::{Waiting, is_sample, place_of_sample, time_between_samples};
 use super::tasks::{TaskView, Tasks, polled};
 use crate::model::{Fact, Moment};
 use crate::vod::{TaskFilter, TaskRow};
@@ -90,6 +90,30 @@ impl Planner {
         &mut self.listings.filters
     }
 
+    /// How long tasks take, as far as it is known.
+    pub(crate) fn estimate(&self) -> DurationEstimate {
+        self.estimate
+    }
+
+    /// Another run knows how long tasks of the kind take that is on. What this run knows itself goes before.
+    pub(crate) fn others_know(&mut self, now: Moment, tasks: &dyn Tasks, estimate: DurationEstimate) {
+        if self.awaits_first_end(tasks) && estimate.weight() > 0 {
+            self.estimate = estimate;
+            self.release(now, tasks);
+        }
+    }
+
+    /// Whether tasks wait for what another run may learn first.
+    pub(crate) fn waits_for_others(&self, tasks: &dyn Tasks) -> bool {
+        tasks.counts().others.runs > 0 && self.awaits_first_end(tasks) && !self.waiting.is_empty()
+    }
+
+    /// For a task that is polled as a sample: a sample of another run tells as much, if it was polled so recently.
+    pub(crate) fn spares_sample(&self, tasks: &dyn Tasks, task: u32) -> Option<Duration> {
+        let age = tasks.task(task).age.filter(|_| tasks.counts().others.runs > 0)?;
+        self.is_sample(tasks, task).then(|| time_between_samples(age))
+    }
+
     /// How long nearly all tasks take, once enough of them have ended.
     pub(crate) fn longest_usual(&self) -> Option<Duration> {
         self.estimate.times().map(|times| times.late)
@@ -157,6 +181,16 @@ impl Planner {
         if std::mem::take(&mut self.tasks[task as usize].is_missed) {
             self.listings.missed_one_answered(has_ended);
         }
+    }
+
+    /// Whether a page of the round that is on is to be read now.
+    pub(crate) fn is_page_due(&self) -> bool {
+        self.round.as_ref().is_some_and(|round| round.is_due)
+    }
+
+    /// The number of the round that is on; 0 for none.
+    pub(crate) fn round(&self) -> u32 {
+        self.round.as_ref().map_or(0, |round| round.number)
     }
 
     /// When the next task is due.

@@ -27,6 +27,10 @@ pub(super) struct Round {
     pub(super) open: u64,
     pub(super) seen: u64,
     pub(super) read: u64,
+    /// Open tasks of others, which it shows as well.
+    pub(super) others_open: u64,
+    /// The pages that tasks of this run fill; `None` where there are no others, and no page is empty.
+    pub(super) own_pages: Option<u64>,
     /// The highest page that was asked for, whether more may follow it, and whether those are being asked for.
     end: u16,
     has_more: bool,
@@ -64,6 +68,8 @@ impl Round {
             open: 0,
             seen: 0,
             read: 0,
+            others_open: 0,
+            own_pages: None,
             end: 1,
             has_more: false,
             goes_up: false,
@@ -113,8 +119,10 @@ impl Round {
             self.goes_up = true;
             return self.end.checked_add(1).filter(|_| self.has_more);
         }
-        // A narrowed listing may have fewer pages than tasks of ours would fill.
-        let filled = total.filter(|_| self.view != View::All && rows == 0).map(|total| total.div_ceil(PAGE));
+        // A narrowed listing may have fewer pages than tasks of ours would fill, and any of them than those of others would.
+        let least = if self.view == View::All { self.own_pages } else { Some(0) };
+        let filled = total.filter(|_| rows == 0).zip(least);
+        let filled = filled.map(|(total, least)| total.div_ceil(PAGE).max(least));
         let below = filled.map_or(u64::from(self.page) - 1, |filled| filled.min(u64::from(self.page) - 1));
         u16::try_from(below).ok().filter(|page| *page > 0)
     }

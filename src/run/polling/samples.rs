@@ -23,6 +23,11 @@ pub(super) fn place_of_sample(task: u32) -> f64 {
     f64::from(task / SAMPLE_EVERY) / f64::from(SAMPLES)
 }
 
+/// A little less than the time between the polls of two samples, which are so old: each is polled when it is half as old again.
+pub(super) fn time_between_samples(age: Duration) -> Duration {
+    age.mul_f64(0.9 * (1.5_f64.powf(1.0 / f64::from(SAMPLES)) - 1.0))
+}
+
 /// Tasks that wait for a sample to end. The first of them is due when the wait is over.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
@@ -48,6 +53,10 @@ impl Waiting {
     pub(super) fn add(&mut self, task: u32) -> bool {
         self.tasks.push(task);
         self.tasks.len() == 1
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
     }
 
     pub(super) fn take(&mut self) -> Vec<u32> {

@@ -17,15 +17,39 @@ pub(crate) trait Tasks {
     fn of_row(&self, row: &TaskRow) -> Option<u32>;
 }
 
+/// A page that another run of the same account read so long ago is as good as one read now.
+pub(crate) const SHARED_FOR: Duration = Duration::from_secs(5);
+
+/// Other runs of the same account whose tasks stand in the same listings. A hint: it decides what is cheapest, and nothing else.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Others {
+    pub(crate) runs: u32,
+    pub(crate) known: u64,
+    pub(crate) open: u64,
+}
+
 /// What is known of all tasks together.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Counts {
     pub(crate) known: u64,
     pub(crate) open: u64,
+    pub(crate) others: Others,
     /// Whether no more can become known.
     pub(crate) are_all_known: bool,
     /// Whether the run has not been away: a task is as old as the answer to its submission.
     pub(crate) is_fresh: bool,
+}
+
+impl Counts {
+    /// Tasks that stand in the same listings as those of this run, its own included.
+    pub(super) fn all_known(self) -> u64 {
+        self.known.saturating_add(self.others.known)
+    }
+
+    /// Those of them that are open.
+    pub(super) fn all_open(self) -> u64 {
+        self.open.saturating_add(self.others.open)
+    }
 }
 
 /// What is known of one task.

@@ -1,9 +1,10 @@
 //! Machines that share a database: one drives a run, any other carries it on, and one that was left behind does nothing more.
 
 use std::process::Child;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::Instant;
 use vod_refresh::Journal;
 use vod_refresh::emulator::{MediaScript, Scenario, Which};
 use vod_refresh::ids::RunId;

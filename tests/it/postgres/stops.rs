@@ -1,8 +1,9 @@
 //! The database goes away in mid-run: it costs the journal at most, and not the run.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::fencing::{open_cloud, resume, start};
 use super::server::Server;

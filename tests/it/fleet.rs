@@ -1,0 +1,168 @@
+//! Several processes on one account: what one of them reads, all of them know, and they keep one pace.
+
+mod accounts;
+mod hostile;
+mod trouble;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::task::JoinSet;
+use vod_refresh::emulator::Scenario;
+use vod_refresh::{Journal, Outcome, Refresher, Report, VodClient};
+
+use crate::support::{Bed, request};
+
+const ACTION: &str = "DescribeVodRefreshTasks";
+
+/// Tasks of 20 s, four to a media, of an account that may ask about them five times a second.
+fn account() -> Scenario {
+    Scenario::new()
+        .with_urls_per_media(4)
+        .with_task_duration(Duration::from_secs(20))
+        .with_rate("RefreshMediaPlayUrls", 50.0)
+        .with_rate(ACTION, 5.0)
+}
+
+/// Processes on one account, with one journal.
+struct Fleet {
+    bed: Bed,
+    folder: tempfile::TempDir,
+}
+
+/// What all of them took.
+#[derive(Debug)]
+struct Took {
+    time: Duration,
+    queries: usize,
+}
+
+impl Fleet {
+    fn new(scenario: Scenario) -> Self {
+        Self { bed: Bed::new(scenario), folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.folder.path().join("journal.db")
+    }
+
+    /// A client of another process.
+    fn client(&self, number: usize) -> VodClient {
+        self.bed.other_client(|builder| builder.with_jitter_seed(number as u64 + 1))
+    }
+
+    /// A refresher like that of another process: a client of its own, and the journal opened anew.
+    async fn process(&self, number: usize) -> Refresher {
+        process(self.client(number), &self.journal()).await
+    }
+
+    /// Begins to refresh media that no other process has.
+    async fn begin(&self, runs: &mut JoinSet<Report>, number: usize, media: usize) {
+        let refresher = self.process(number).await;
+        runs.spawn(async move { refresher.refresh(&request(ids(number, media))).await.unwrap() });
+    }
+
+    fn took(&self) -> Took {
+        Took { time: self.bed.elapsed(), queries: self.bed.cloud.count(ACTION) }
+    }
+}
+
+async fn process(client: VodClient, journal: &Path) -> Refresher {
+    let journal = Journal::open(journal).await.unwrap();
+    Refresher::new(client).with_journal(journal, Value::Null)
+}
+
+fn ids(process: usize, media: usize) -> impl Iterator<Item = String> {
+    (0..media).map(move |n| format!("p{process}m{n}"))
+}
+
+/// Waits for all runs. Each has to end well.
+async fn all_complete(mut runs: JoinSet<Report>) {
+    while let Some(report) = runs.join_next().await {
+        let report = report.unwrap();
+        assert_eq!((report.outcome, report.summary.media_failed), (Outcome::Complete, 0));
+        assert_eq!(report.notes, Vec::<String>::new());
+    }
+}
+
+/// Refreshes so many media in each of so many processes, which begin together.
+async fn refreshed(scenario: Scenario, processes: usize, media: usize) -> Took {
+    let fleet = Fleet::new(scenario);
+    let mut runs = JoinSet::new();
+    for number in 0..processes {
+        fleet.begin(&mut runs, number, media).await;
+    }
+    all_complete(runs).await;
+    fleet.took()
+}
+
+/// Checks that so many processes take no more than `longer` times the time of one with all the work, and `more` times its queries.
+async fn as_one(scenario: Scenario, (processes, media): (usize, usize), longer: f64, more: f64) {
+    let one = refreshed(scenario.clone(), 1, processes * media).await;
+    let all = refreshed(scenario, processes, media).await;
+    let time = all.time.as_secs_f64() / one.time.as_secs_f64();
+    let queries = all.queries as f64 / one.queries as f64;
+    let figures =
+        format!("{time:.2} times as long, {queries:.2} times the queries: {all:?} instead of {one:?}");
+    println!("{processes} processes: {figures}");
+    assert!(time <= longer && queries <= more, "{figures}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn three_processes_on_one_account_take_as_long_as_one_with_all_the_work() {
+    as_one(account(), (3, 333), 1.15, 1.2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_processes_on_one_account_take_little_longer_than_one() {
+    as_one(account(), (10, 100), 1.3, 1.2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn processes_with_few_tasks_each_list_them_together_as_well() {
+    // Apart they take 2 to 3 times as long, and 7 to 10 times the queries.
+    for media in [3, 10] {
+        as_one(account(), (10, media), 1.4, 1.5).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn tasks_that_end_one_after_another_are_asked_about_together() {
+    let account = account().with(|account| account.task_jitter = Duration::from_secs(10));
+    as_one(account, (5, 100), 1.15, 1.2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_later_knows_how_long_tasks_take() {
+    let fleet = Fleet::new(account());
+    let mut runs = JoinSet::new();
+    fleet.begin(&mut runs, 0, 100).await;
+    all_complete(runs).await;
+    let (before, mut runs) = (fleet.took(), JoinSet::new());
+    fleet.begin(&mut runs, 1, 100).await;
+    all_complete(runs).await;
+    let after = fleet.took();
+    let (first, second) = (before.queries, after.queries - before.queries);
+    assert!(second * 2 < first, "{second} queries after {first}: no sample was needed");
+    assert!(after.time < before.time.mul_f64(2.25), "{after:?} after {before:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_alone_makes_the_calls_that_it_makes_without_a_journal() {
+    let mut calls = Vec::new();
+    for has_journal in [true, false] {
+        let fleet = Fleet::new(account());
+        let refresher = match has_journal {
+            true => fleet.process(0).await,
+            false => Refresher::new(fleet.client(0)),
+        };
+        let report = refresher.refresh(&request(ids(0, 100))).await.unwrap();
+        assert_eq!(report.outcome, Outcome::Complete);
+        let queries = fleet.bed.cloud.calls().into_iter().filter(|call| call.action == ACTION);
+        let told = |name: &str, call: &vod_refresh::emulator::Call| call.params.get(name).cloned();
+        let names = ["PageNumber", "StartTime", "EndTime", "ObjectType", "TaskId"];
+        calls.push(queries.map(|call| names.map(|name| told(name, &call))).collect::<Vec<_>>());
+    }
+    assert!(calls[0].len() > 30 && calls[0] == calls[1], "{:#?}", calls);
+}

@@ -1,0 +1,73 @@
+//! Only runs of one account at one service share.
+
+use tokio::task::JoinSet;
+use vod_refresh::emulator::{MediaScript, Scenario, Which};
+use vod_refresh::{Credential, Refresher, Report, StaticCredentials};
+
+use super::{ACTION, Fleet, account, all_complete, ids, process};
+use crate::support::{Bed, client_over, request};
+
+const MEDIA: usize = 100;
+
+/// Session keys, as each process gets its own when it assumes a role.
+fn with_sessions(scenario: Scenario) -> Scenario {
+    (0..3).fold(scenario, |scenario, n| {
+        scenario.with_key(format!("STS.N{n}"), "secret").with_token(format!("STS.N{n}"), "token")
+    })
+}
+
+fn session(number: usize) -> StaticCredentials {
+    StaticCredentials(Credential::new(format!("STS.N{number}"), "secret").with_token("token"))
+}
+
+/// A process with a session key, at the service of this bed, whose address is `endpoint`.
+async fn with_session(bed: &Bed, fleet: &Fleet, number: usize, endpoint: &str) -> Refresher {
+    let client = client_over(bed.cloud.transport(), std::sync::Arc::new(session(number)))
+        .with_clock(bed.clock())
+        .with_endpoint(endpoint)
+        .with_jitter_seed(number as u64);
+    process(client.build().unwrap(), &fleet.journal()).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_of_one_account_find_out_that_they_are_and_share() {
+    let one = super::refreshed(account(), 1, 3 * MEDIA).await;
+    let fleet = Fleet::new(with_sessions(account()));
+    let mut runs = JoinSet::new();
+    for number in 0..3 {
+        let refresher = with_session(&fleet.bed, &fleet, number, "http://127.0.0.1:1").await;
+        runs.spawn(async move { refresher.refresh(&request(ids(number, MEDIA))).await.unwrap() });
+    }
+    all_complete(runs).await;
+    let all = fleet.took();
+    assert!(all.time.as_secs_f64() < 1.15 * one.time.as_secs_f64(), "{all:?} instead of {one:?}");
+    assert!(all.queries as f64 <= 1.2 * one.queries as f64, "{all:?} instead of {one:?}");
+}
+
+/// Refreshes media that fail at the second of two services, whose addresses these are. All share a journal. Returns both
+/// reports, and the task queries at each service.
+async fn at_two_services(endpoints: [&str; 2]) -> ([Report; 2], [usize; 2]) {
+    let fleet = Fleet::new(with_sessions(account()));
+    let failing = MediaScript { failed_tasks: Which::All(true), ..MediaScript::default() };
+    let other = Bed::seeded(2, with_sessions(account()).with_default_media(failing), |builder| builder);
+    let first = with_session(&fleet.bed, &fleet, 0, endpoints[0]).await;
+    let second = with_session(&other, &fleet, 1, endpoints[1]).await;
+    let both = [request(ids(0, MEDIA)), request(ids(1, MEDIA))];
+    let (first, second) = tokio::join!(first.refresh(&both[0]), second.refresh(&both[1]));
+    let queries = [&fleet.bed, &other].map(|bed| bed.cloud.count(ACTION));
+    ([first.unwrap(), second.unwrap()], queries)
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_of_another_account_or_service_are_not_taken() {
+    let alone = super::refreshed(account(), 1, MEDIA).await.queries;
+    for endpoints in [["http://127.0.0.1:1"; 2], ["http://127.0.0.1:1", "http://127.0.0.1:2"]] {
+        let ([first, second], queries) = at_two_services(endpoints).await;
+        let ends = |report: &Report| (report.summary.media_complete, report.summary.media_failed);
+        assert_eq!((ends(&first), ends(&second)), ((100, 0), (0, 100)), "{endpoints:?}");
+        for queries in queries {
+            // Taken for one account, they leave samples to each other, and ask for pages that are not there.
+            assert!(queries <= alone + 12, "{endpoints:?}: {queries} queries, alone {alone}");
+        }
+    }
+}

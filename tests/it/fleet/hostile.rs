@@ -1,0 +1,157 @@
+//! However the service tells of tasks, and whoever has read it: verdicts are those that each run would come to alone.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use vod_refresh::Report;
+use vod_refresh::emulator::{
+    Filtering, ListStyle, MediaScript, OneByOne, Pages, RowSpelling, Scenario, SizeNamed, Telling, Total,
+    Which,
+};
+use vod_refresh::run::MediaState;
+
+use super::{ACTION, Fleet, ids};
+use crate::support::request;
+
+const PROCESSES: usize = 3;
+const MEDIA: usize = 25;
+
+/// Draws numbers, the same ones for the same seed.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, most: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % most
+    }
+
+    fn of<T: Copy>(&mut self, all: &[T]) -> T {
+        all[self.below(all.len())]
+    }
+
+    fn seconds(&mut self, most: usize) -> Duration {
+        Duration::from_millis(self.below(1_000 * most) as u64)
+    }
+}
+
+/// A cloud that tells of its tasks in hostile ways, in which some media fail.
+fn cloud(dice: &mut Dice) -> (Scenario, Vec<Vec<bool>>) {
+    let pages = Pages {
+        size: NonZeroUsize::new(dice.of(&[0, 0, 50, 10, 7])),
+        size_named: dice.of(&[SizeNamed::Right, SizeNamed::Asked, SizeNamed::None]),
+        total: dice.of(&[
+            Total::Right,
+            Total::Right,
+            Total::None,
+            Total::TooLow,
+            Total::TooHigh,
+            Total::Zero,
+            Total::Text,
+        ]),
+        shift: dice.of(&[0, 0, 0, 1, 13]),
+    };
+    let filters = [
+        Filtering::Works,
+        Filtering::Refused,
+        Filtering::ShowsNothing,
+        Filtering::HidesHalf,
+        Filtering::Ignored,
+    ];
+    let mut scenario = Scenario::new()
+        .with_urls_per_media(2 + dice.below(4))
+        .with_task_duration(Duration::from_secs(5) + dice.seconds(30))
+        .with_rate(ACTION, dice.of(&[0.0, 5.0, 10.0]))
+        .with_latency(dice.seconds(2))
+        .with(|scenario| {
+            scenario.task_jitter = dice.seconds(20);
+            scenario.pending_for = dice.of(&[Duration::ZERO, Duration::from_secs(3)]);
+            scenario.merge_ids_across_media = dice.below(4) == 0;
+            scenario.pages = pages;
+            scenario.task_filters = dice.of(&filters);
+        });
+    let mut fails = vec![vec![false; MEDIA]; PROCESSES];
+    for (process, fails) in fails.iter_mut().enumerate() {
+        for (id, fails) in ids(process, MEDIA).zip(fails) {
+            *fails = dice.below(8) == 0;
+            let telling = Telling {
+                row_spelling: dice.of(&[
+                    RowSpelling::Same,
+                    RowSpelling::Same,
+                    RowSpelling::Http,
+                    RowSpelling::Encoded,
+                    RowSpelling::Port,
+                ]),
+                rows_one_by_one: dice.of(&[
+                    OneByOne::Looks(false),
+                    OneByOne::Looks(false),
+                    OneByOne::Looks(true),
+                ]),
+                list_style: dice.of(&[ListStyle::Comma, ListStyle::Array, ListStyle::JsonText]),
+                lookup_grows: dice.of(&[
+                    OneByOne::Looks(false),
+                    OneByOne::Looks(false),
+                    OneByOne::Looks(true),
+                ]),
+                double_rows: dice.of(&[0, 0, 1]).into_which(),
+                ..Telling::default()
+            };
+            // Where all share an id, its rows take longer to come one by one than a row may take.
+            let telling = match scenario.merge_ids_across_media {
+                true => Telling { rows_one_by_one: OneByOne::Looks(false), ..telling },
+                false => telling,
+            };
+            let script = MediaScript {
+                failed_tasks: if *fails { Which::At(vec![dice.below(2)]) } else { Which::All(false) },
+                invisible_for: dice.of(&[Duration::ZERO, Duration::ZERO, Duration::from_secs(9)]),
+                merged_tasks: dice.below(6) == 0,
+                telling,
+                ..MediaScript::default()
+            };
+            scenario = scenario.with_media(id, script);
+        }
+    }
+    (scenario, fails)
+}
+
+trait IntoWhich {
+    fn into_which(self) -> Which;
+}
+
+impl IntoWhich for usize {
+    fn into_which(self) -> Which {
+        if self == 0 { Which::All(false) } else { Which::At(vec![0]) }
+    }
+}
+
+/// Checks the verdicts of one draw.
+async fn check(seed: u64) {
+    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let (scenario, fails) = cloud(&mut dice);
+    let fleet = Fleet::new(scenario);
+    let mut runs: JoinSet<(usize, Report)> = JoinSet::new();
+    for number in 0..PROCESSES {
+        let late = dice.seconds(12);
+        let (refresher, wait) = (fleet.process(number).await, dice.of(&[Duration::ZERO, late]));
+        runs.spawn(async move {
+            tokio::time::sleep(wait).await;
+            (number, refresher.refresh(&request(ids(number, MEDIA))).await.unwrap())
+        });
+    }
+    while let Some(ended) = runs.join_next().await {
+        let (number, report) = ended.unwrap();
+        for (media, fails) in report.media.iter().zip(&fails[number]) {
+            let expected = if *fails { MediaState::Failed } else { MediaState::Complete };
+            assert_eq!(media.state, expected, "seed {seed}, process {number}: {media:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn verdicts_are_right_however_tasks_are_told_of_and_whoever_reads() {
+    let number = |name, usual| std::env::var(name).ok().map_or(usual, |text| text.parse::<u64>().unwrap());
+    let (first, count) = (number("VOD_REFRESH_FLEETS_FIRST", 1), number("VOD_REFRESH_FLEETS", 6));
+    for seed in first..first + count {
+        check(seed).await;
+    }
+}

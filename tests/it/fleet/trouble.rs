@@ -1,0 +1,201 @@
+//! No process depends on another, nor on what they share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use rusqlite::Connection;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use vod_refresh::Journal;
+use vod_refresh::emulator::{EmulatorTransport, Fault, FaultRule};
+use vod_refresh::net::transport::{BoxFuture, Transport, TransportError};
+
+use super::{ACTION, Fleet, account, all_complete, ids, process};
+use crate::support::{client_over, request, static_key};
+
+const MEDIA: usize = 150;
+
+/// The way to the cloud of a process that may be cut off from it.
+#[derive(Debug, Clone)]
+struct Way {
+    to: EmulatorTransport,
+    is_cut: Arc<AtomicBool>,
+}
+
+impl Transport for Way {
+    fn send(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>> {
+        Box::pin(async move {
+            if self.is_cut.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
+            self.to.send(request).await
+        })
+    }
+}
+
+/// How long two processes take, while a third one with as much work is cut off from the service in the middle of a round, and
+/// perhaps killed a second later.
+async fn beside_one_that_fails(is_cut: bool, is_killed: bool) -> Duration {
+    let fleet = Fleet::new(account().with_latency(Duration::from_millis(100)));
+    let mut runs = JoinSet::new();
+    let way = Way { to: fleet.bed.cloud.transport(), is_cut: Arc::default() };
+    let client = client_over(way.clone(), static_key()).with_clock(fleet.bed.clock()).with_jitter_seed(9);
+    let refresher = process(client.build().unwrap(), &fleet.journal()).await;
+    let failing = tokio::spawn(async move { refresher.refresh(&request(ids(2, MEDIA))).await });
+    for number in [0, 1] {
+        fleet.begin(&mut runs, number, MEDIA).await;
+    }
+    let in_mid_round = Duration::from_secs(24);
+    tokio::spawn(async move {
+        sleep(in_mid_round).await;
+        way.is_cut.store(is_cut, Ordering::Relaxed);
+        sleep(Duration::from_secs(1)).await;
+        if is_killed {
+            failing.abort();
+        }
+    });
+    all_complete(runs).await;
+    fleet.bed.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_dies_or_hangs_in_the_middle_of_a_round_holds_others_up_for_seconds() {
+    let well = beside_one_that_fails(false, false).await;
+    for (is_killed, longest) in [(true, 4), (false, 11)] {
+        let took = beside_one_that_fails(true, is_killed).await;
+        let late = took.saturating_sub(well);
+        assert!(late <= Duration::from_secs(longest), "killed: {is_killed}: {took:?} instead of {well:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_journal_that_is_locked_or_gone_costs_no_run_more_than_what_it_shares() {
+    let alone = {
+        let fleet = Fleet::new(account());
+        let mut runs = JoinSet::new();
+        for number in [0, 1, 2] {
+            let refresher = vod_refresh::Refresher::new(fleet.client(number));
+            runs.spawn(async move { refresher.refresh(&request(ids(number, 20))).await.unwrap() });
+        }
+        all_complete(runs).await;
+        fleet.bed.elapsed()
+    };
+    for is_removed in [false, true] {
+        let fleet = Fleet::new(account());
+        let mut runs = JoinSet::new();
+        for number in [0, 1, 2] {
+            fleet.begin(&mut runs, number, 20).await;
+        }
+        sleep(Duration::from_secs(15)).await;
+        let holder = Connection::open(fleet.journal()).unwrap();
+        if is_removed {
+            std::fs::remove_file(fleet.journal()).unwrap();
+        } else {
+            holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+            // The ends of runs wait for the journal, but not for ever.
+            tokio::spawn(async move {
+                sleep(Duration::from_secs(8)).await;
+                drop(holder);
+            });
+        }
+        let ended = async {
+            while let Some(report) = runs.join_next().await {
+                let report = report.unwrap();
+                assert_eq!(report.summary.media_complete, 20);
+                assert_eq!(!report.notes.is_empty(), is_removed, "{:?}", report.notes);
+            }
+        };
+        timeout(Duration::from_secs(120), ended).await.unwrap();
+        let took = fleet.bed.elapsed();
+        assert!(took < alone + Duration::from_secs(10), "removed: {is_removed}: {took:?}, alone {alone:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_writes_nonsense_into_what_is_shared_spoils_nothing() {
+    let fleet = Fleet::new(account());
+    let mut runs = JoinSet::new();
+    for number in [0, 1, 2] {
+        fleet.begin(&mut runs, number, 50).await;
+    }
+    let path = fleet.journal();
+    let vandal = tokio::spawn(async move {
+        let journal = Connection::open(path).unwrap();
+        journal.busy_timeout(Duration::from_secs(5)).unwrap();
+        let endless = format!("{{\"read\": \"{}\"}}", "x".repeat(2_000_000));
+        let texts = [
+            "",
+            "{",
+            "null",
+            r#"{"rate":1e308,"hurt":-1,"next":{"secs":18446744073709551615,"nanos":0},"paused_until":{"secs":9999999999,"nanos":0},"halved":null}"#,
+            r#"{"rate":-5.0,"hurt":0.0,"next":{"secs":0,"nanos":0},"paused_until":{"secs":0,"nanos":0},"halved":null}"#,
+            r#"{"read":{"at":{"secs":1,"nanos":0},"key":"","total":0,"rows":[[{"task":"a b"}]]}}"#,
+            r#"{"claimed":{"by":"x","key":"","since":{"secs":1,"nanos":0},"until":{"secs":99999999999,"nanos":0}}}"#,
+            r#"{"a_newer_version":true}"#,
+            endless.as_str(),
+        ];
+        let mut written = 0;
+        for text in texts.iter().cycle() {
+            sleep(Duration::from_millis(700)).await;
+            written += journal.execute("UPDATE shared SET value = ?", [text]).unwrap();
+            let member = r#"{"run":"R9","kind":"Refresh","from":-9223372036854775808,"to":9223372036854775807,
+                "known":18446744073709551615,"open":18446744073709551615,
+                "estimate":{"ended":9,"mean":-1e300,"deviation":1e300}}"#;
+            let add = "INSERT OR REPLACE INTO shared SELECT topic, 'run R9', at_ms, ? FROM shared LIMIT 1";
+            journal.execute(add, [member]).unwrap();
+            assert!(written > 0, "there was nothing to spoil");
+        }
+    });
+    timeout(Duration::from_secs(300), all_complete(runs)).await.unwrap();
+    assert!(!vandal.is_finished(), "it has failed");
+    vandal.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn throttling_that_one_sees_slows_all() {
+    let scenario = account()
+        .with_rate(ACTION, 0.0)
+        .with_fault(FaultRule::on(ACTION, Fault::throttle()).skip(40).times(1));
+    let fleet = Fleet::new(scenario);
+    let mut runs = JoinSet::new();
+    for number in [0, 1, 2] {
+        fleet.begin(&mut runs, number, 100).await;
+    }
+    all_complete(runs).await;
+    let calls = fleet.bed.cloud.calls();
+    let queries: Vec<_> = calls.iter().filter(|call| call.action == ACTION).collect();
+    let place = queries.iter().position(|call| call.outcome != "ok").unwrap();
+    let pause = (queries[place + 1].at - queries[place].at).to_std().unwrap();
+    assert!(pause >= Duration::from_millis(990), "somebody went on after {pause:?}");
+    let pace = |place: usize| (queries[place + 8].at - queries[place].at).as_seconds_f64() / 8.0;
+    let (before, after) = (pace(place - 8), pace(place + 1));
+    assert!(after > before * 1.5, "{before} s between calls before, {after} s after");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_dies_after_others_read_for_it_is_carried_on_from_what_they_read() {
+    let fleet = Fleet::new(account().with(|account| account.task_jitter = Duration::from_secs(20)));
+    let mut runs = JoinSet::new();
+    fleet.begin(&mut runs, 0, 300).await;
+    let refresher = fleet.process(1).await;
+    let dying = tokio::spawn(async move { refresher.refresh(&request(ids(1, 10))).await });
+    // After the first rounds, and before the last tasks have ended.
+    sleep(Duration::from_secs(39)).await;
+    dying.abort();
+    assert!(dying.await.unwrap_err().is_cancelled(), "it was through before it could die");
+    let journal = Journal::open(fleet.journal()).await.unwrap();
+    let stored = journal.runs().await.unwrap().into_iter().find(|run| run.media == 10).unwrap();
+    let stored = journal.load(Some(stored.run_id)).await.unwrap().unwrap();
+    let known = stored.report().summary.tasks_complete;
+    assert!((1..40).contains(&known), "{known} of 40 tasks were known to have ended");
+    let submits = fleet.bed.submits();
+    let report = fleet.process(1).await.resume(stored).await.unwrap();
+    assert_eq!((report.summary.media_complete, report.summary.tasks_complete), (10, 40));
+    assert_eq!(fleet.bed.submits(), submits, "it was submitted again");
+    all_complete(runs).await;
+}
