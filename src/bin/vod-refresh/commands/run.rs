@@ -78,7 +78,9 @@ pub(crate) async fn run(task: Task, plan: Plan<'_>, environment: &Environment) -
         }
     };
     let is_new = stored_timeout.is_none();
-    let edge = setup::edge_check(&plan.args.edge, &plan.settings.connection, &client, environment)?;
+    // A check asks the service; nodes only where it is told so now.
+    let asks_edge = !is_check || plan.args.edge.verify_edge;
+    let edge = if asks_edge { setup::edge_check(&plan.settings, &client, environment)? } else { None };
     let mut refresher = plan.refresher(client, sources.as_ref(), &display, &signals);
     if let Some(edge) = edge {
         refresher = refresher.with_edge_check(edge);
@@ -110,7 +112,7 @@ pub(crate) async fn run(task: Task, plan: Plan<'_>, environment: &Environment) -
         options.timeout = own_timeout;
     }
     let context = ResumeContext {
-        connection: &plan.settings.connection,
+        settings: &plan.settings,
         options: &options,
         own_timeout,
         journal: plan.journal.as_ref(),
