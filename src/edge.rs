@@ -18,5 +18,6 @@ mod tests;
 mod times;
 
 pub use answer::{EdgeAnswer, EdgeVerdict};
+pub(crate) use check::NO_TIME;
 pub use check::{DEFAULT_SAMPLE, EdgeCheck, EdgeOptions, EdgeUrl, PER_HOST};
 pub use node::EdgeNode;

@@ -3,6 +3,8 @@
 //! Source: "Signature mechanism" of the VOD API, step 3: letters, digits and `- _ . ~` stay, every other byte of the
 //! UTF-8 text becomes `%XY` with capital hex digits. So a blank is `%20`, never `+`.
 
+use std::fmt::Write as _;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -14,7 +16,8 @@ pub fn encode(text: &str) -> String {
 
 /// Percent-encodes `text` to the end of `out`.
 pub(crate) fn encode_into(text: &str, out: &mut String) {
-    out.extend(utf8_percent_encode(text, ENCODED));
+    // A string takes all that is written to it.
+    let _ = write!(out, "{}", utf8_percent_encode(text, ENCODED));
 }
 
 /// Joins `name=value` pairs with `&`, both sides encoded, in the order given.

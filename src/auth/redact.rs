@@ -3,6 +3,8 @@
 //! A service, or a proxy in between, may repeat a request in its error text. Tokens and keys are part of requests, and
 //! error texts end up in logs and reports.
 
+use std::borrow::Cow;
+
 use secrecy::ExposeSecret as _;
 
 use super::credential::Credential;
@@ -56,24 +58,29 @@ pub(crate) fn harmless_id(id: Option<RequestId>, secrets: &[&str]) -> Option<Req
 
 /// `text` with a placeholder for each of `secrets`, as it is or percent-encoded; `None` if it holds none.
 pub(crate) fn hidden<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let mut shown = text.to_owned();
+    let mut shown = Cow::Borrowed(text);
     // A secret is at least as long in each of its encoded forms.
     let may_hold = |secret: &&str| (MIN_SECRET_BYTES..=text.len()).contains(&secret.len());
     for secret in secrets.into_iter().map(str::trim).filter(may_hold) {
         let once = percent::encode(secret);
         // The text that is signed holds the token encoded twice; forms write a blank as `+`.
         for form in [secret, &once, &percent::encode(&once), &once.replace("%20", "+")] {
-            shown = replaced(&shown, form);
+            if let Some(hidden) = replaced(&shown, form) {
+                shown = Cow::Owned(hidden);
+            }
         }
     }
-    (shown != text).then_some(shown)
+    match shown {
+        Cow::Owned(shown) => Some(shown).filter(|shown| shown != text),
+        Cow::Borrowed(_) => None,
+    }
 }
 
-/// Replaces `part` whatever the case of its letters: hex digits come in both.
-fn replaced(text: &str, part: &str) -> String {
+/// Replaces `part` whatever the case of its letters: hex digits come in both. `None` if it is not there.
+fn replaced(text: &str, part: &str) -> Option<String> {
     let (lower, part) = (text.to_ascii_lowercase(), part.to_ascii_lowercase());
     if !lower.contains(&part) {
-        return text.to_owned();
+        return None;
     }
     let mut shown = String::with_capacity(text.len());
     let mut from = 0;
@@ -82,7 +89,8 @@ fn replaced(text: &str, part: &str) -> String {
         shown.push_str(HIDDEN);
         from = at + part.len();
     }
-    shown + &text[from..]
+    shown.push_str(&text[from..]);
+    Some(shown)
 }
 
 /// Splits a message before the text that the service signed, which holds key id, token or receipt handle: none of that goes

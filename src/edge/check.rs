@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::stream::{self, StreamExt as _};
 use http::{HeaderMap, Method, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::time::Instant;
 
 use super::answer::{EdgeAnswer, EdgeVerdict};
 use super::ask::{ask, is_ours};
@@ -31,6 +32,8 @@ pub const DEFAULT_SAMPLE: usize = 200;
 pub const PER_HOST: usize = 4;
 /// Hosts that are asked for at once.
 const HOSTS: usize = 8;
+/// Why there is no answer where the time was over.
+pub(crate) const NO_TIME: &str = "the time of the run was over before the node had answered";
 /// How long a signed URL is good where its time is taken as that of its end. The CDN adds the domain's own validity, half an hour
 /// by default.
 const GOOD_FOR: TimeDelta = TimeDelta::minutes(5);
@@ -147,6 +150,11 @@ impl EdgeCheck {
     ///
     /// Cancel safety: dropping the future closes all connections; nothing is left behind.
     pub async fn check(&self, urls: &[EdgeUrl]) -> Vec<Vec<EdgeAnswer>> {
+        self.check_until(urls, None).await
+    }
+
+    /// The same, within a time: what has no answer by then is [`EdgeVerdict::Unknown`], because of [`NO_TIME`].
+    pub(crate) async fn check_until(&self, urls: &[EdgeUrl], until: Option<Instant>) -> Vec<Vec<EdgeAnswer>> {
         let nodes: Vec<Option<&EdgeNode>> = match &self.options.nodes[..] {
             [] => vec![None],
             nodes => nodes.iter().map(Some).collect(),
@@ -158,7 +166,7 @@ impl EdgeCheck {
         }
         let hosts = by_host.into_values().map(|questions| {
             let questions = questions.into_iter().map(|(place, node)| {
-                let answer = self.question(&urls[place], nodes[node]);
+                let answer = self.question(&urls[place], nodes[node], until);
                 async move { (place, node, answer.await) }
             });
             stream::iter(questions).buffer_unordered(PER_HOST).boxed()
@@ -173,7 +181,7 @@ impl EdgeCheck {
     }
 
     /// One URL at one node.
-    async fn question(&self, url: &EdgeUrl, node: Option<&EdgeNode>) -> EdgeAnswer {
+    async fn question(&self, url: &EdgeUrl, node: Option<&EdgeNode>, until: Option<Instant>) -> EdgeAnswer {
         let unknown = |node: String, reason: String| EdgeAnswer {
             node,
             http_status: None,
@@ -184,18 +192,24 @@ impl EdgeCheck {
             reason,
         };
         let Some(target) = Target::read(&url.url) else {
-            let node = node.map(ToString::to_string).unwrap_or_default();
+            let node = node.map_or_else(|| "no node".to_owned(), ToString::to_string);
             return unknown(node, "this is no URL that a node can be asked for".to_owned());
         };
         let mut whom = node.map_or_else(|| target.authority(), ToString::to_string);
+        let now = Instant::now();
+        if until.is_some_and(|until| until <= now) {
+            return unknown(whom, NO_TIME.to_owned());
+        }
+        let left = until.map_or(Duration::MAX, |until| until - now);
         let asked = self.ask_in_each_way(&target, url.submitted_at, node, &mut whom);
-        match tokio::time::timeout(self.options.timeout, asked).await {
+        match tokio::time::timeout(left.min(self.options.timeout), asked).await {
             Ok(Ok(answer)) => EdgeAnswer { node: whom, ..answer },
             Ok(Err(failure)) => {
                 let text = failure.to_string();
                 let text = redact::hidden(&text, self.secrets("")).unwrap_or(text);
                 unknown(whom, text.replace(char::is_control, " "))
             }
+            Err(_) if left <= self.options.timeout => unknown(whom, NO_TIME.to_owned()),
             Err(_) => unknown(whom, format!("no answer within {} s", self.options.timeout.as_secs_f64())),
         }
     }

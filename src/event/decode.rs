@@ -288,9 +288,12 @@ impl Visitor<'_> for NameVisitor {
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        if let Some(field) = NAMES.iter().position(|known| *known == name) {
+            return Ok(Some((field, None)));
+        }
         let trimmed = name.trim();
         let field = NAMES.iter().position(|known| known.eq_ignore_ascii_case(trimmed));
-        Ok(field.map(|field| (field, (name != NAMES[field]).then(|| name.to_owned()))))
+        Ok(field.map(|field| (field, Some(name.to_owned()))))
     }
 }
 

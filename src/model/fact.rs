@@ -124,8 +124,16 @@ pub enum Fact {
     ListingRefused,
     /// The service refuses to tell of this task.
     TaskRefused { task: TaskId, fault: Fault },
-    /// Nodes of the CDN were asked for a URL of this task.
+    /// Nodes of the CDN are to be asked once all media have ended: the run is not over before that.
+    EdgeWanted,
+    /// Nodes of the CDN were asked for a URL, as it was named, that this task shows or stands for.
     EdgeChecked { task: TaskId, url: String, answers: Vec<EdgeAnswer> },
+    /// Nodes of the CDN have been asked.
+    EdgeDone {
+        /// What they were not asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
 }
 
 #[cfg(test)]

@@ -123,9 +123,12 @@ pub(crate) async fn send_within(
     request: http::Request<Bytes>,
     patience: Duration,
 ) -> TransportResult {
-    let late = TransportError::new(Phase::Answer, host_of(request.uri()), String::new());
-    let late = TransportError { timed_out: true, ..late };
-    tokio::time::timeout(patience, transport.send(request)).await.unwrap_or(Err(late))
+    let uri = request.uri().clone();
+    let late = |_| TransportError {
+        timed_out: true,
+        ..TransportError::new(Phase::Answer, host_of(&uri), String::new())
+    };
+    tokio::time::timeout(patience, transport.send(request)).await.map_err(late)?
 }
 
 impl fmt::Display for TransportError {

@@ -110,6 +110,7 @@ impl Refresher {
     /// Asks nodes of the CDN for the URLs of what is complete, once the run has come to its end, and whether what they serve was
     /// stored after the submission. An old copy makes its media failed with the code
     /// [`STALE_AT_EDGE`](crate::run::code::STALE_AT_EDGE); whatever is not certain changes nothing. One node is one node.
+    /// [`RunOptions::timeout`] holds for it too. A run in a journal is not over before: whoever resumes it must give a check again.
     #[must_use]
     pub fn with_edge_check(mut self, check: EdgeCheck) -> Self {
         self.0.edge = Some(check);
@@ -215,17 +216,19 @@ impl Refresher {
     /// # Errors
     ///
     /// [`ErrorKind::Usage`] for a run that has ended, or whose journal failed in mid-run; [`ErrorKind::Config`] without
-    /// credentials, without a journal that can be written, or while another process drives that run.
+    /// credentials, without a journal that can be written, while another process drives that run, or without an
+    /// [edge check](Self::with_edge_check) where the run still has to make one.
     pub async fn resume(&self, run: StoredRun) -> Result<Report> {
         driver::resume(&self.0, run, false).await
     }
 
     /// Asks the service once about everything in a stored run that is open, and writes down what it says. Nothing is
-    /// submitted. Cancel safe: what was known by then is in the journal.
+    /// submitted. A run that still has to ask nodes of the CDN stays unfinished without an [edge check](Self::with_edge_check).
+    /// Cancel safe: what was known by then is in the journal.
     ///
     /// # Errors
     ///
-    /// As [`resume`](Self::resume).
+    /// As [`resume`](Self::resume), but for the edge check.
     pub async fn check(&self, run: StoredRun) -> Result<Report> {
         driver::resume(&self.0, run, true).await
     }

@@ -64,8 +64,10 @@ impl<'a> Fields<'a> {
 
     fn list_of(self, name: &str, split: Split) -> List {
         let mut list = List::up_to(usize::MAX);
-        if let Some(value) = self.get(name) {
-            list.add(value, split, false, 0);
+        match self.get(name) {
+            Some(Value::String(text)) => list.add_text(text, split, false, 0),
+            Some(value) => drop(list.add(value, split, false, 0)),
+            None => {}
         }
         list
     }

@@ -53,7 +53,8 @@ impl Api for Vod {
     /// although JSON was asked for, or as a proxy's HTML; some products put a `Code` into a 200.
     fn parse(response: &Response<Bytes>, secrets: &[&str]) -> Parsed<Value> {
         let body = without_byte_order_mark(response.body());
-        let Ok(mut body) = serde_json::from_slice::<Value>(body) else {
+        // Not `from_slice`: this one is compiled where it is optimised, and debug builds read much.
+        let Ok(mut body) = str::from_utf8(body).unwrap_or_default().parse::<Value>() else {
             return Err(xml::read(body).as_ref().and_then(Envelope::of_xml).unwrap_or_default());
         };
         let Some(envelope) = Fields::of(&body).map(envelope) else { return Err(Envelope::default()) };
@@ -88,10 +89,9 @@ fn hide_in_texts(value: &mut Value, secrets: &[&str]) {
         Value::Array(values) => values.iter_mut().for_each(|value| hide_in_texts(value, secrets)),
         Value::Object(fields) => {
             for (name, value) in fields {
+                let name = name.trim();
                 match value {
-                    Value::String(text)
-                        if TEXTS.iter().any(|known| name.trim().eq_ignore_ascii_case(known)) =>
-                    {
+                    Value::String(text) if TEXTS.iter().any(|known| name.eq_ignore_ascii_case(known)) => {
                         if let Some(shown) = redact::hidden(text, secrets.iter().copied()) {
                             *text = shown;
                         }

@@ -13,10 +13,12 @@ use tokio_util::sync::CancellationToken;
 use vod_refresh::edge::PER_HOST;
 use vod_refresh::emulator::{EdgeScript, Emulator, MediaScript, Scenario};
 use vod_refresh::net::clock::{Clock as _, SystemClock};
-use vod_refresh::{Credential, MediaId, StaticCredentials};
+use vod_refresh::run::Notice;
+use vod_refresh::{Credential, ErrorKind, Journal, MediaId, Outcome, StaticCredentials};
 use vod_refresh::{EdgeAnswer, EdgeCheck, EdgeNode, EdgeOptions, EdgeUrl, EdgeVerdict, TaskType, VodClient};
 
 use crate::raw::{Nobody, RawServer, Relay, Then};
+use crate::support::{Bed, request};
 
 const URL: &str = "https://media.example.test/m/1.mp4";
 
@@ -386,4 +388,55 @@ async fn a_node_is_asked_over_tls_with_the_name_of_the_urls_host() {
     options.nodes.clear();
     let heard = one(&check(options), &url, ago(HOUR)).await;
     assert_eq!((heard.http_status, heard.node), (Some(404), address.to_string()));
+}
+
+/// A port that takes connections and says nothing.
+fn silence() -> std::net::TcpListener {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_of_a_run_holds_for_its_nodes_too() {
+    let node = silence();
+    let bed = Bed::new(Scenario::new().with_urls_per_media(100).with_task_duration(Duration::ZERO))
+        .with_options(|options| options.timeout = Duration::from_secs(12));
+    let check = check(options(node.local_addr().unwrap()));
+    let report = bed.refresher().with_edge_check(check).refresh(&request(["m1"])).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Complete, "what is unknown fails nothing");
+    assert!(bed.elapsed() >= Duration::from_secs(12), "it asked as long as there was time");
+    assert!(bed.elapsed() <= Duration::from_secs(14), "{:?}", bed.elapsed());
+    let answers: Vec<_> = report.media[0].tasks.iter().flat_map(|task| &task.edge).collect();
+    assert_eq!(answers.len(), 100);
+    assert!(answers.iter().all(|answer| answer.verdict == EdgeVerdict::Unknown), "{answers:?}");
+    let late = answers.iter().filter(|answer| answer.reason.contains("the time of the run was over")).count();
+    assert!(late >= 90, "{late}");
+    let told = format!("(no answer within `--timeout`: {late})");
+    assert!(bed.heard.warnings().iter().any(|warning| warning.contains(&told)), "{:?}", bed.heard.warnings());
+    assert!(report.notes[0].contains(&told), "{:?}", report.notes);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_is_not_over_before_its_nodes_were_asked() {
+    let (node, folder) = (silence(), tempfile::tempdir().unwrap());
+    let journal = Journal::open(folder.path().join("journal.db")).await.unwrap();
+    let bed = Bed::new(Scenario::new().with_task_duration(Duration::ZERO));
+    let kept = || bed.refresher().with_journal(journal.clone(), serde_json::Value::Null);
+    let asking = kept().with_edge_check(check(options(node.local_addr().unwrap())));
+    let (run, mut steps) = asking.start_refresh(request(["m1"]));
+    while !matches!(steps.next().await.unwrap().notice, Notice::CheckingEdge { .. }) {}
+    drop(run);
+    let open = async || journal.load(None).await.unwrap();
+    let report = kept().check(open().await.unwrap()).await.unwrap();
+    assert_eq!((report.outcome, report.resumable), (Outcome::Unfinished, true));
+    assert_eq!(report.summary.media_complete, 1);
+    assert!(report.notes[0].contains("nodes of the CDN are still to be asked"), "{:?}", report.notes);
+    let error = kept().resume(open().await.unwrap()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.message().contains("`--verify-edge`"), "{error}");
+    let asking = kept().with_edge_check(check(options(Nobody::new().address)));
+    let report = asking.resume(open().await.unwrap()).await.unwrap();
+    assert_eq!((report.outcome, report.resumable), (Outcome::Complete, false));
+    assert!(report.media[0].tasks[0].edge[0].reason.contains("cannot connect"), "{:?}", report.media);
+    assert_eq!(open().await, None, "it is over");
+    assert_eq!(bed.submits(), 1);
 }

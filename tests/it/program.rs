@@ -72,6 +72,13 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// Memory of a process in bytes, by its name in `/proc/PID/status`.
+pub(crate) fn memory(child: &Child, name: &str) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.trim_start_matches(':').split_whitespace().next().unwrap().parse::<usize>().unwrap() * 1024
+}
+
 /// A home in which commands are given.
 pub(crate) struct Home(tempfile::TempDir);
 

@@ -250,6 +250,10 @@ impl Refresher {
         Self(self.0.with_journal(journal, settings))
     }
 
+    pub(crate) fn with_edge_check(self, check: vod_refresh::EdgeCheck) -> Self {
+        Self(self.0.with_edge_check(check))
+    }
+
     pub(crate) async fn refresh(&self, request: &RefreshRequest) -> Result<Report> {
         self.0.refresh(request).await.map(checked)
     }

@@ -12,11 +12,10 @@ use vod_refresh::{LookupAfter, Outcome, Report, RunOptions, WaitRequest};
 
 pub(crate) use self::left_open::OUTCOME_UNKNOWN;
 use self::left_open::{has_unknown_tasks, is_unpreloaded, media_of, unfinished_jobs};
-use crate::args::shared::ConnectionArgs;
 use crate::duration;
 use crate::formatting::{count, count_was, shell_line};
 use crate::journal_handle::JournalHandle;
-use crate::settings::arguments;
+use crate::settings::{Settings, arguments};
 
 /// A command that names more media than this is no line to read.
 const MOST_NAMED: usize = 20;
@@ -35,7 +34,7 @@ pub(crate) struct NextCommand {
 
 /// What must be known of a run, beside its report, to carry it on.
 pub(crate) struct ResumeContext<'a> {
-    pub(crate) connection: &'a ConnectionArgs,
+    pub(crate) settings: &'a Settings,
     /// How it waited.
     pub(crate) options: &'a RunOptions,
     /// How long `resume` waits without `--timeout`.
@@ -92,7 +91,8 @@ impl ResumeContext<'_> {
             }
             None => media_options(&media_of(report, jobs), None),
         };
-        options.extend(arguments(self.connection));
+        options.extend(arguments(&self.settings.connection));
+        options.extend(self.settings.edge.arguments());
         let timeout = self.next_timeout(report);
         if timeout != RunOptions::default().timeout {
             options.extend(["--timeout".to_owned(), duration::format(timeout)]);
@@ -249,7 +249,11 @@ mod tests {
         .unwrap();
         let options = run.waiting.over(RunOptions::default());
         let context = ResumeContext {
-            connection: &run.connection,
+            settings: &Settings {
+                connection: run.connection.clone(),
+                edge: run.edge.clone(),
+                ..Settings::default()
+            },
             own_timeout: options.timeout,
             options: &options,
             journal: None,

@@ -7,21 +7,24 @@ use vod_refresh::ids::{is_masked_address, masked_address};
 use vod_refresh::net::HttpOptions;
 use vod_refresh::{CredentialOptions, DefaultCredentials};
 
-use crate::args::shared::{ConnectionArgs, EventArgs, RunArgs};
+use crate::args::shared::{ConnectionArgs, EdgeArgs, EventArgs, RunArgs};
 use crate::environment::{Environment, variable};
 
-/// Connection and event source of a run. No secret: a key stands here only as the path of its file.
+/// Connection, event source and edge check of a run. No secret is stored: of a key the path of its file, of a header that may
+/// be one its name.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Settings {
     pub(crate) connection: ConnectionArgs,
     pub(crate) events: EventArgs,
+    pub(crate) edge: EdgeArgs,
 }
 
 impl Settings {
     /// Settings of a new run: the options given, else the environment's values.
     pub(crate) fn new(args: &RunArgs, environment: &Environment) -> Self {
-        Self { connection: settled(&args.connection, environment), events: args.events.clone() }
+        let connection = settled(&args.connection, environment);
+        Self { connection, events: args.events.clone(), edge: args.edge.clone() }
     }
 
     /// Reads the settings of a stored run; gives the defaults where a library user stored something else.
@@ -33,7 +36,9 @@ impl Settings {
     /// not read again.
     pub(crate) fn stored_or_given(stored: &Value, args: &RunArgs) -> Self {
         let mut merged = Self::stored(stored).to_json();
-        let given = Self { connection: args.connection.clone(), events: args.events.clone() }.to_json();
+        let given =
+            Self { connection: args.connection.clone(), events: args.events.clone(), ..Self::default() };
+        let given = given.to_json();
         for part in ["connection", "events"] {
             for (name, value) in given[part].as_object().into_iter().flatten() {
                 let was_given = !matches!(value, Value::Null | Value::Bool(false));
@@ -42,7 +47,8 @@ impl Settings {
                 }
             }
         }
-        Self::stored(&merged)
+        let merged = Self::stored(&merged);
+        Self { edge: args.edge.clone().over(merged.edge), ..merged }
     }
 
     /// As the journal keeps them: of the callback URL neither a password nor the query, which may hold a token.
@@ -52,11 +58,13 @@ impl Settings {
         kept.to_json()
     }
 
-    /// The option that a later `resume` must be given again: a callback URL of which the journal keeps a part only.
+    /// The options that a later `resume` must be given again: a callback URL of which the journal keeps a part only, and headers
+    /// of which it keeps the name.
     pub(crate) fn not_kept(&self) -> Vec<String> {
         let url = self.events.callback_url.as_deref().map(masked_address);
         let masked = url.filter(|url| self.events.callback_listen.is_some() && is_masked_address(url));
-        masked.into_iter().flat_map(|url| ["--callback-url".to_owned(), url.into_owned()]).collect()
+        let url = masked.into_iter().flat_map(|url| ["--callback-url".to_owned(), url.into_owned()]);
+        url.chain(self.edge.not_kept()).collect()
     }
 
     pub(crate) fn to_json(&self) -> Value {
@@ -146,6 +154,46 @@ mod tests {
                  --callback-auth-key-file {0}key.txt --allow-unsigned-callbacks",
                 here.join("").display()
             )
+        );
+    }
+
+    const EDGE: &str = "vod-refresh wait J1 --verify-edge --edge-node 203.0.113.7:8080 --edge-node http://203.0.113.8 \
+                        --edge-header referer:https://www.a.test/ --edge-header cookie:MarkOfTheCookie \
+                        --edge-auth-key-file key.txt --edge-sample 7";
+
+    #[test]
+    fn the_edge_check_is_kept_but_for_headers_that_may_be_secret() {
+        let kept = Settings::new(&parsed(EDGE), &Environment::of_test(Vec::new())).to_journal();
+        assert!(!kept.to_string().contains("MarkOfTheCookie"), "{kept}");
+        let key = std::env::current_dir().unwrap().join("key.txt").display().to_string();
+        let words = |header: &str, sample| {
+            format!(
+                "--verify-edge --edge-node 203.0.113.7:8080 --edge-node http://203.0.113.8 \
+                 --edge-header referer:https://www.a.test/ --edge-header {header} --edge-auth-key-file {key} \
+                 --edge-sample {sample}"
+            )
+        };
+        let back = Settings::stored(&kept);
+        assert_eq!(back.edge.arguments().join(" "), words("cookie:<secret>", 7));
+        assert_eq!(back.not_kept().join(" "), "--verify-edge --edge-header cookie:<secret>");
+        let given = parsed("vod-refresh wait J1 --verify-edge --edge-header cookie:Again --edge-sample 9");
+        let merged = Settings::stored_or_given(&kept, &given).edge;
+        assert_eq!(merged.edge_header[1].1, "Again");
+        assert_eq!(merged.arguments().join(" "), words("cookie:<secret>", 9));
+        // A run without it has nothing of it, and one of which another version kept more has what is known of it.
+        assert!(Settings::stored(&serde_json::json!({"edge": []})).edge.arguments().is_empty());
+        let later = serde_json::json!({"edge": ["--verify-edge", "--edge-sample", "3", "--edge-later", "x"]});
+        assert_eq!(Settings::stored(&later).edge.arguments(), ["--verify-edge", "--edge-sample", "3"]);
+    }
+
+    #[test]
+    fn a_query_in_a_referer_is_not_kept() {
+        let line = "vod-refresh wait J1 --verify-edge --edge-header referer:https://a.test/?token=Mark";
+        let settings = Settings::new(&parsed(line), &Environment::of_test(Vec::new()));
+        assert!(!settings.to_journal().to_string().contains("Mark"));
+        assert_eq!(
+            settings.not_kept().join(" "),
+            "--verify-edge --edge-header referer:https://a.test/?<secret>"
         );
     }
 

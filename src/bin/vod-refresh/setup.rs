@@ -4,8 +4,10 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use http::HeaderValue;
 use vod_refresh::auth::SignatureVersion;
 use vod_refresh::auth::callback::CallbackVerifier;
+use vod_refresh::ids::is_masked_address;
 use vod_refresh::net::{HttpOptions, HttpTransport};
 use vod_refresh::smq::QueueClient;
 use vod_refresh::{
@@ -13,7 +15,7 @@ use vod_refresh::{
     Listener, QueueConsumer, QueueListener, VodClient,
 };
 
-use crate::args::shared::{ConnectionArgs, EdgeArgs, EventArgs, Version};
+use crate::args::shared::{ConnectionArgs, EventArgs, Version};
 use crate::callback_keys::{callback_keys, key_file};
 use crate::environment::{Environment, variable};
 use crate::exit::{Failure, Result};
@@ -86,13 +88,19 @@ pub(crate) fn queue_client(
 
 /// What asks nodes of the CDN, if a run is to do so.
 pub(crate) fn edge_check(
-    args: &EdgeArgs,
-    connection: &ConnectionArgs,
+    Settings { edge: args, connection, .. }: &Settings,
     client: &VodClient,
     environment: &Environment,
 ) -> Result<Option<EdgeCheck>> {
     if !args.verify_edge {
         return Ok(None);
+    }
+    let is_masked = |value: &HeaderValue| value.to_str().is_ok_and(is_masked_address);
+    if let Some((name, _)) = args.edge_header.iter().find(|(_, value)| is_masked(value)) {
+        return Err(Failure::config(format!(
+            "the journal does not keep the value of the header {name} for the nodes of the CDN: give it again, with \
+             `--verify-edge --edge-header '{name}: VALUE'`"
+        )));
     }
     let http = http_options(connection, environment)?;
     let mut options = EdgeOptions::default();
@@ -146,7 +154,7 @@ impl EventSources {
         client: &VodClient,
         environment: &Environment,
     ) -> Result<Option<Self>> {
-        let Settings { connection, events } = settings;
+        let Settings { connection, events, .. } = settings;
         if !events.any() {
             return Ok(None);
         }

@@ -1,63 +1,109 @@
 //! After the last verdict: whether nodes of the CDN serve the new files.
 
+use super::event_loop::LAST_POLL_TIMEOUT;
 use super::report::Entries;
 use super::state::{Driver, End};
-use crate::edge::EdgeUrl;
+use crate::edge::{EdgeUrl, NO_TIME};
 use crate::ids::TaskId;
-use crate::model::{Fact, MediaReport, MediaState, TaskReport};
+use crate::model::{Fact, MediaState, Moment};
 use crate::run::observer::Notice;
-use crate::vod::{ObjectType, TaskStatus, TaskType};
+use crate::vod::ObjectType;
+
+/// The URLs of complete media, and of complete files, with the tasks that they belong to.
+#[derive(Default)]
+struct Wanted {
+    urls: Vec<(TaskId, EdgeUrl)>,
+    /// Folders and patterns: a node can be asked for files only.
+    no_files: usize,
+    /// What no task tells a URL of, or when it was handed in.
+    obscure: usize,
+}
 
 impl Driver<'_> {
-    /// Asks nodes for the URLs of what is complete, if the run is to do so and has come to its end.
-    pub(super) async fn check_edge(&mut self, end: &End) {
-        let Some(check) = self.edge.clone().filter(|_| matches!(end, End::Settled)) else { return };
-        let wanted = self.complete_urls();
-        let asked = check.sample(wanted.len()).count();
-        if asked == 0 {
-            return;
+    /// Asks nodes for the URLs of what is complete, if the run is to do so and has come to its end. Gives that end, or another
+    /// one where nodes are still to be asked.
+    pub(super) async fn check_edge(&mut self, end: End) -> End {
+        if !matches!(end, End::Settled) || !self.ledger.is_edge_due() {
+            return end;
         }
-        self.notify(&Notice::CheckingEdge { urls: asked as u64, of: wanted.len() as u64 });
-        let urls: Vec<EdgeUrl> = wanted.iter().map(|(_, url)| url.clone()).collect();
-        let answers = tokio::select! {
-            answers = check.check(&urls) => answers,
-            // What was learned of the run so far is worth more than the rest of the answers.
-            () = self.stop.cancelled() => return,
+        let Some(check) = self.edge.clone() else {
+            let message = "nodes of the CDN are still to be asked for what is complete; a resume asks them";
+            self.notify(&Notice::Warning { message: message.to_owned() });
+            self.journal.add_note(message.to_owned());
+            return End::Checked;
         };
-        let checked = wanted.into_iter().zip(answers).filter(|(_, answers)| !answers.is_empty());
+        let Wanted { urls, no_files, obscure } = self.complete_urls();
+        let (all, asked) = (urls.len(), check.sample(urls.len()).count());
+        let (tasks, urls): (Vec<TaskId>, Vec<EdgeUrl>) = urls.into_iter().unzip();
+        if asked > 0 {
+            self.notify(&Notice::CheckingEdge { urls: asked as u64, of: all as u64 });
+        }
+        let over = self.deadline + LAST_POLL_TIMEOUT;
+        let until = self.anchor + over.since(Moment::after(self.age));
+        let answers = tokio::select! {
+            biased;
+            answers = check.check_until(&urls, Some(until)) => answers,
+            // A resume asks again.
+            () = self.stop.cancelled() => return End::Stopped,
+        };
+        let late =
+            answers.iter().filter(|of_url| of_url.iter().any(|answer| answer.reason == NO_TIME)).count();
+        let checked = tasks.into_iter().zip(urls).zip(answers).filter(|(_, answers)| !answers.is_empty());
         let fact = |((task, url), answers): ((TaskId, EdgeUrl), _)| Fact::EdgeChecked {
             task,
             url: url.url,
             answers,
         };
-        self.write_and_apply(checked.map(fact).collect()).await;
+        let mut facts: Vec<Fact> = checked.map(fact).collect();
+        let left_out: Vec<String> = [
+            (all - asked, "beyond the sample of `--edge-sample`"),
+            (no_files, "folders and patterns"),
+            (obscure, "without a known URL or time of submission"),
+            (late, "no answer within `--timeout`"),
+        ]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, which)| format!("{which}: {count}"))
+        .collect();
+        let note = (!left_out.is_empty())
+            .then(|| format!("the edge did not tell of all that is complete ({})", left_out.join(", ")));
+        if let Some(message) = note.clone() {
+            self.notify(&Notice::Warning { message });
+        }
+        facts.push(Fact::EdgeDone { note });
+        self.write_and_apply(facts).await;
+        end
     }
 
-    /// The URLs of complete media, and of complete files, that can be asked for, with their tasks.
-    fn complete_urls(&self) -> Vec<(TaskId, EdgeUrl)> {
+    fn complete_urls(&self) -> Wanted {
         let ahead = self.client.service_time() - self.client.local_time();
         let Entries { media, urls } = Entries::of(&self.ledger, self.record.started_at);
         let is_file = |place: usize| {
             let object_type = urls.as_ref().map_or(ObjectType::File, |urls| urls[place].object_type);
             matches!(object_type, ObjectType::File | ObjectType::IgnoreParams)
         };
-        let entries = media
-            .iter()
-            .enumerate()
-            .filter(|(place, entry)| entry.state == MediaState::Complete && is_file(*place));
-        let of_entry = |(_, entry): (usize, &MediaReport)| {
+        let mut wanted = Wanted::default();
+        for (place, entry) in
+            media.iter().enumerate().filter(|(_, entry)| entry.state == MediaState::Complete)
+        {
+            if !is_file(place) {
+                wanted.no_files += 1;
+                continue;
+            }
+            let questions = self.ledger.edge_questions(entry);
+            wanted.obscure += usize::from(questions.is_empty());
             let submitted_at = entry.submitted_at.map(|at| at + ahead);
-            // Of two stages, what the second one left is what a node is to have.
-            let is_last = |task: &&TaskReport| task.task_type != Some(TaskType::Refresh);
-            let is_done = |task: &&TaskReport| task.status == Some(TaskStatus::Complete);
-            let urls = entry.tasks.iter().filter(is_last).filter(is_done);
-            let urls = urls.filter_map(|task| {
+            for question in questions {
+                let task = &entry.tasks[question.task];
                 // The CDN dates a task when it takes it, by the service's clock.
-                let since = task.created_at.or(submitted_at)?;
-                Some((task.task_id.clone(), EdgeUrl::new(task.url.clone()?, since)))
-            });
-            urls.collect::<Vec<_>>()
-        };
-        entries.flat_map(of_entry).collect()
+                match task.created_at.or(submitted_at) {
+                    Some(since) => {
+                        wanted.urls.push((task.task_id.clone(), EdgeUrl::new(question.url, since)));
+                    }
+                    None => wanted.obscure += 1,
+                }
+            }
+        }
+        wanted
     }
 }

@@ -65,7 +65,8 @@ impl Driver<'_> {
         let outcome = outcome(&self.ledger, &entries.media, &end);
         let finished_at = self.record.started_at + self.now().since_start();
         // A job of others may have media of which nothing is known yet, when all that are known have ended.
-        let is_over = self.ledger.is_settled() || self.is_forgotten || matches!(end, End::FailedFast);
+        let is_settled = self.ledger.is_settled() && !self.ledger.is_edge_due();
+        let is_over = is_settled || self.is_forgotten || matches!(end, End::FailedFast);
         // Who ran out of time wants to know what took it.
         if matches!(end, End::Deadline | End::Stopped) {
             let is_not_whole = self.ledger.why_not_whole();
@@ -93,7 +94,7 @@ impl Driver<'_> {
             report.error = Some(error.into());
         }
         report.resumable = self.journal.can_resume() && !is_over;
-        report.notes = self.journal.into_notes();
+        report.notes.extend(self.journal.into_notes());
         report
     }
 }

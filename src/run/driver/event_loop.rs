@@ -15,7 +15,7 @@ use crate::run::ledger::{Slots, Work};
 use crate::run::observer::Notice;
 
 /// The last polls fall on the deadline; their answers may take so long.
-const LAST_POLL_TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const LAST_POLL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Calls of each kind that may be in flight at once. The pace of the client is the real limit.
 const SLOTS: Slots = Slots { submit: 8, query_job: 8, poll_task: 16 };
 
@@ -48,9 +48,13 @@ impl Driver<'_> {
         if let Some(message) = self.warning.take() {
             self.notify(&Notice::Warning { message });
         }
+        if self.edge.is_some() && !self.ledger.wants_edge() {
+            // Written down first: however this process ends, the run is not over before nodes were asked.
+            self.write_and_apply(vec![Fact::EdgeWanted]).await;
+        }
         let end = self.drive().await;
         let end = self.wind_down(end).await;
-        self.check_edge(&end).await;
+        let end = self.check_edge(end).await;
         Ok(self.report(end).await)
     }
 

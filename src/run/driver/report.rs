@@ -23,11 +23,10 @@ impl StoredRun {
         let finished_at = self.facts.last().map_or(started_at, |(at, _)| started_at + at.since_start());
         let outcome = self.outcome.unwrap_or(Outcome::Unfinished);
         let entries = Entries::of(&ledger, started_at);
-        Report {
-            notes: if self.lost { vec![LOST.to_owned()] } else { Vec::new() },
-            resumable: self.outcome.is_none() && !self.lost,
-            ..report(&self.record, &ledger, entries, outcome, finished_at, self.calls.clone())
-        }
+        let mut report = report(&self.record, &ledger, entries, outcome, finished_at, self.calls.clone());
+        report.resumable = self.outcome.is_none() && !self.lost;
+        report.notes.extend(self.lost.then(|| LOST.to_owned()));
+        report
     }
 }
 
@@ -51,7 +50,7 @@ impl Entries {
     }
 }
 
-/// The report on these entries, which can't be resumed and has no notes.
+/// The report on these entries, which can't be resumed; its one note is what nodes of the CDN were not asked for.
 pub(super) fn report(
     record: &RunRecord,
     ledger: &Ledger,
@@ -81,7 +80,7 @@ pub(super) fn report(
         summary,
         error: fault.map(|fault| fault.error.clone()),
         resumable: false,
-        notes: Vec::new(),
+        notes: Vec::from_iter(ledger.edge_note()),
         media: if urls.is_some() { Vec::new() } else { media },
         urls: urls.unwrap_or_default(),
     }

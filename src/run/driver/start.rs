@@ -76,6 +76,13 @@ pub(crate) async fn resume(setup: &Setup, stored: StoredRun, once: bool) -> Resu
     stored.record.has_events = setup.inbox.is_some();
     let mut ledger = replayed(&stored, setup.client.seed_of_a_run());
     drop(ledger.take_notices());
+    if ledger.is_edge_due() && setup.edge.is_none() && !once {
+        let message = format!(
+            "run {} is to ask nodes of the CDN, and the journal does not know how: resume it with `--verify-edge`",
+            stored.record.run
+        );
+        return Err(Error::new(ErrorKind::Config, message));
+    }
     let last = stored.facts.last().map_or(Duration::ZERO, |(at, _)| at.since_start());
     // The machine's clock may have been set back meanwhile; facts never are.
     let age = (setup.client.local_time() - stored.record.started_at).to_std().unwrap_or_default().max(last);

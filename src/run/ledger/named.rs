@@ -107,6 +107,13 @@ impl Urls {
         self.text[start..].lines().next().unwrap_or_default()
     }
 
+    /// All of them so spelt, in the order in which they were named.
+    pub(super) fn spellings(&self) -> Vec<&str> {
+        let mut places: Vec<usize> = (0..self.len()).collect();
+        places.sort_unstable_by_key(|place| self.index[*place].1);
+        places.into_iter().map(|place| self.spelling(place)).collect()
+    }
+
     pub(super) fn keys(&self) -> impl Iterator<Item = UrlKey> {
         self.index.iter().map(|(key, _)| *key)
     }
@@ -123,7 +130,7 @@ mod tests {
         assert!(urls.add(&list(&["https://a.test/2", "https://a.test/1", "http://A.test/2"])));
         assert!(!urls.add(&list(&["a.test/1"])), "it is the same one");
         assert!(urls.add(&list(&["https://a.test/0"])));
-        assert_eq!(urls.len(), 3);
+        assert_eq!(urls.spellings(), ["https://a.test/2", "https://a.test/1", "https://a.test/0"]);
         for (url, spelling) in
             [("//a.test:443/2", "https://a.test/2"), ("https://a.test/0", "https://a.test/0")]
         {

@@ -54,7 +54,9 @@ impl Ledger {
             | Fact::NotShown { .. }
             | Fact::JobClosed { .. }
             | Fact::TaskRefused { .. }
-            | Fact::EdgeChecked { .. } => true,
+            | Fact::EdgeWanted
+            | Fact::EdgeChecked { .. }
+            | Fact::EdgeDone { .. } => true,
         }
     }
 

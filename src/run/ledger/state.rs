@@ -60,6 +60,10 @@ pub struct Ledger {
     pub(super) others: Others,
     /// What nodes of the CDN answered for a URL of a task.
     pub(super) edge: HashMap<(TaskId, UrlKey), Vec<EdgeAnswer>>,
+    /// Whether nodes of the CDN are still to be asked; `None` where nobody wants that.
+    pub(super) edge_due: Option<bool>,
+    /// What they were not asked for.
+    pub(super) edge_note: Option<String>,
     pub(super) progress: Progress,
     pub(super) events: EventCounts,
     pub(super) notices: Vec<Notice>,
@@ -151,6 +155,8 @@ impl Ledger {
             last_known: Moment::START,
             others: Others::default(),
             edge: HashMap::new(),
+            edge_due: None,
+            edge_note: None,
             progress: Progress::default(),
             events: EventCounts::default(),
             notices: Vec::new(),
@@ -201,6 +207,10 @@ impl Ledger {
             Fact::EdgeChecked { task, url, answers } => {
                 self.edge.insert((task, UrlKey::of(&url)), answers);
             }
+            Fact::EdgeWanted => {
+                self.edge_due.get_or_insert(true);
+            }
+            Fact::EdgeDone { note } => (self.edge_due, self.edge_note) = (Some(false), note),
         }
     }
 

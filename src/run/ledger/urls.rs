@@ -216,13 +216,16 @@ impl Ledger {
             let rows = self.rows_by_url(media);
             let has_spare_task = self.has_spare_task(media, &rows);
             let mut tasks: HashMap<UrlKey, Vec<TaskReport>> = HashMap::new();
-            for task in self.task_reports_of(entry.first_media, started_at) {
-                tasks.entry(UrlKey::of(task.url.as_deref().unwrap_or_default())).or_default().push(task);
-            }
             // Rows that match no URL stand for those that no row matches.
-            let is_stray = |key: &UrlKey| media.named.urls.place(*key).is_none();
-            let strays = tasks.iter().filter(|(key, _)| is_stray(key)).flat_map(|(_, tasks)| tasks);
-            let strays: Vec<TaskReport> = strays.filter(|task| task.url.is_some()).cloned().collect();
+            let mut strays = Vec::new();
+            for task in self.task_reports_of(entry.first_media, started_at) {
+                let key = UrlKey::of(task.url.as_deref().unwrap_or_default());
+                match media.named.urls.place(key) {
+                    Some(_) => tasks.entry(key).or_default().push(task),
+                    None if task.url.is_some() => strays.push(task),
+                    None => {}
+                }
+            }
             let object_type = match batch.action {
                 ObjectAction::Refresh { object_type, .. } => object_type,
                 ObjectAction::Preload { .. } => ObjectType::File,

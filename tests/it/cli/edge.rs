@@ -1,10 +1,12 @@
 //! `--verify-edge`: whether a node of the CDN serves the new files, through the real binary.
 
-use vod_refresh::emulator::{EdgeScript, MediaScript, Which};
+use vod_refresh::emulator::{EdgeScript, MediaScript, RowSpelling, Telling, Which};
+use vod_refresh::net::clock::{Clock as _, SystemClock};
 
-use super::cloud::Cloud;
-use super::scenes::quick;
+use super::cloud::{Cloud, LOOK};
+use super::scenes::{open_tasks, patiently, quick};
 use super::words::settings_of_reports;
+use crate::raw::{RawServer, Then};
 
 fn line(cloud: &Cloud) -> String {
     format!("--poll-interval 100ms --verify-edge --edge-node {}", cloud.url())
@@ -58,10 +60,146 @@ fn of_two_stages_the_node_is_asked_for_what_the_second_one_left() {
 fn urls_are_asked_for_as_well_and_folders_are_not() {
     let cloud = Cloud::new(quick().with_edge(EdgeScript::keeping("/old.jpg")));
     let urls = "refresh-urls https://a.test/old.jpg https://a.test/dir/ --output json";
-    let report = cloud.shell(urls).words(&line(&cloud)).run().exits(7).report();
+    let shell = cloud.shell(urls).words(&line(&cloud));
+    let left_out = "the edge did not tell of all that is complete (folders and patterns: 1)";
+    let report = shell.run().exits(7).says(left_out).report();
     assert_eq!(report["urls"][0]["error"]["code"], "StaleAtEdge");
     assert_eq!(report["urls"][1]["state"], "complete");
     assert!(report["urls"][1]["tasks"][0].get("edge").is_none());
+    assert_eq!(report["notes"][0], left_out);
+    let again =
+        shell.clone().instead("vod-refresh status --output json").run().exits(0).says(left_out).report();
+    assert_eq!(again["notes"], report["notes"]);
+}
+
+#[test]
+fn a_sample_is_told_of() {
+    let cloud = Cloud::new(quick());
+    let run = cloud.shell("refresh m1 --output json --edge-sample 1").words(&line(&cloud)).run().exits(0);
+    let report = run.says("asking the edge for 1 of 2 URLs").report();
+    let note = report["notes"][0].as_str().unwrap();
+    assert!(note.contains("(beyond the sample of `--edge-sample`: 1)"), "{note}");
+}
+
+/// Rows that are spelt so that nothing matches stand for what was named.
+fn spelt_otherwise() -> MediaScript {
+    MediaScript::default().with_telling(Telling { row_spelling: RowSpelling::Other, ..Telling::default() })
+}
+
+/// A node that has an old copy of everything but of what only rows name.
+fn old_copies() -> RawServer {
+    RawServer::answering(|_, request| {
+        let old = SystemClock.now() - chrono::TimeDelta::hours(1);
+        let told = format!(
+            "Date: {0}\r\nX-Swift-SaveTime: {0}\r\nAge: 3600\r\nX-Cache: HIT TCP_HIT dirn:1:1\r\n",
+            old.format("%a, %d %b %Y %H:%M:%S GMT")
+        );
+        let is_of_row = request.first_line().contains("/origin/");
+        let (status, told) = if is_of_row { ("404 x", String::new()) } else { ("200 OK", told) };
+        Then::say_and_close(format!("HTTP/1.1 {status}\r\n{told}content-length: 0\r\n\r\n"))
+    })
+}
+
+#[test]
+fn a_node_is_asked_for_the_url_that_was_named_however_its_row_is_spelt() {
+    for (words, kind) in [("refresh m1", "media"), ("refresh-urls https://a.test/old.jpg", "urls")] {
+        let (cloud, node) = (Cloud::new(quick().with_default_media(spelt_otherwise())), old_copies());
+        let options = format!("--poll-interval 100ms --output json --verify-edge --edge-node {}", node.url());
+        let report = cloud.shell(words).words(&options).run().exits(7).report();
+        let entry = &report[kind][0];
+        assert_eq!(entry["error"]["code"], "StaleAtEdge", "{entry}");
+        let tasks = entry["tasks"].as_array().unwrap();
+        assert_eq!(tasks.len(), node.requests().len(), "{entry}");
+        assert!(node.requests().iter().all(|request| !request.first_line().contains("/origin/")));
+        for task in tasks {
+            assert!(task["url"].as_str().unwrap().contains("/origin/"), "{task}");
+            let [answer] = &task["edge"].as_array().unwrap()[..] else { panic!("{task}") };
+            let reason = answer["reason"].as_str().unwrap();
+            assert!(reason.starts_with("asked for https://") && !reason.contains("/origin/"), "{reason}");
+        }
+    }
+}
+
+/// A node that leaves its first request without an answer, and has nothing for the others.
+fn silent_at_first() -> RawServer {
+    RawServer::answering(|number, _| match number {
+        0 => Then::say_and_stall(""),
+        _ => Then::say_and_close("HTTP/1.1 404 x\r\ncontent-length: 0\r\n\r\n"),
+    })
+}
+
+#[test]
+fn a_run_that_is_killed_before_it_asks_the_edge_asks_when_it_is_resumed() {
+    let cloud = Cloud::new(quick().with_media("m1", open_tasks()).with_edge(EdgeScript::keeping("/2.mp4")));
+    let shell = cloud.shell("refresh m1").words(&line(&cloud));
+    let run = shell.start();
+    patiently("a look", || (cloud.count(LOOK) > 0).then_some(()));
+    run.signal("KILL");
+    drop(run);
+    for task in ["1", "2"] {
+        cloud.emulator.complete_task(task);
+    }
+    let seen = shell.clone().instead("vod-refresh status --check --output json").run().exits(0).report();
+    assert_eq!((&seen["outcome"], cloud.calls("Edge").len()), (&"unfinished".into(), 0));
+    let report = shell.clone().instead("vod-refresh resume --output json").run().exits(7).report();
+    assert_eq!(report["media"][0]["error"]["code"], "StaleAtEdge");
+    assert_eq!(cloud.calls("Edge").len(), 2);
+    shell.clone().instead("vod-refresh resume").run().exits(2).says("no run to carry on");
+}
+
+#[test]
+fn a_run_that_is_killed_while_it_asks_the_edge_is_not_over() {
+    let (cloud, node) = (Cloud::new(quick()), silent_at_first());
+    let options = format!("--poll-interval 100ms --verify-edge --edge-sample 1 --edge-node {}", node.url());
+    let shell = cloud.shell("refresh m1").words(&options).words("--edge-header cookie:MarkOfTheCookie");
+    let run = shell.start();
+    patiently("a question", || (!node.requests().is_empty()).then_some(()));
+    run.signal("KILL");
+    drop(run);
+    for look in ["status", "status --check"] {
+        let seen = shell.clone().instead(&format!("vod-refresh {look} --output json")).run().exits(0);
+        let next = seen.command_shown();
+        assert!(next.contains("resume") && next.contains("--edge-header 'cookie:<secret>'"), "{next}");
+        let report = seen.report();
+        assert_eq!(
+            (&report["outcome"], &report["summary"]["media_complete"]),
+            (&"unfinished".into(), &1.into())
+        );
+    }
+    for (path, bytes) in shell.files() {
+        assert!(!String::from_utf8_lossy(&bytes).contains("MarkOfTheCookie"), "{}", path.display());
+    }
+    shell
+        .clone()
+        .instead("vod-refresh resume")
+        .run()
+        .exits(3)
+        .says("--verify-edge --edge-header 'cookie: VALUE'");
+    assert_eq!(node.requests().len(), 1);
+    let again = "vod-refresh resume --verify-edge --edge-header cookie:MarkOfTheCookie --output json";
+    let report = shell.clone().instead(again).run().exits(0).report();
+    assert_eq!(report["outcome"], "complete");
+    let requests = node.requests();
+    assert_eq!(requests.len(), 2, "the sample is kept as well: {requests:?}");
+    assert!(requests[1].text.contains("cookie: MarkOfTheCookie"), "{requests:?}");
+    shell.clone().instead("vod-refresh resume").run().exits(2).says("no run to carry on");
+}
+
+#[test]
+fn a_signal_while_the_edge_is_asked_ends_at_once_and_leaves_it_to_a_resume() {
+    let (cloud, node) = (Cloud::new(quick()), silent_at_first());
+    let options = format!("--poll-interval 100ms --verify-edge --edge-node {} --output json", node.url());
+    let shell = cloud.shell("refresh m1").words(&options);
+    let run = shell.start();
+    patiently("a question", || (!node.requests().is_empty()).then_some(()));
+    let begun = tokio::time::Instant::now();
+    run.signal("INT");
+    let run = run.finish().exits(130);
+    assert!(begun.elapsed().as_secs() < 5, "the node would have had ten seconds");
+    assert_eq!(run.report()["outcome"], "interrupted");
+    let report =
+        shell.clone().instead(&format!("{} --output json", run.command_shown())).run().exits(0).report();
+    assert_eq!(report["media"][0]["tasks"][0]["edge"][0]["http_status"], 404);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use vod_refresh::emulator::{Fault, FaultRule, Scenario};
 
-use crate::program::{Cloud, Ended, Home, SUBMIT};
+use crate::program::{Cloud, Ended, Home, SUBMIT, memory, until};
 use crate::raw::{RawServer, Then};
 
 fn run(line: &str) -> Ended {
@@ -17,15 +17,23 @@ fn run(line: &str) -> Ended {
 
 const MIB: usize = 1024 * 1024;
 
-/// A server whose answers never end; gives back its URL, and the most bytes that one of them came to.
-fn endless() -> (String, Arc<AtomicUsize>) {
+/// A server whose answers never end.
+struct Endless {
+    url: String,
+    /// The most bytes that an answer came to.
+    most: Arc<AtomicUsize>,
+    /// How many answers the other side gave up.
+    given_up: Arc<AtomicUsize>,
+}
+
+fn endless() -> Endless {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let most = Arc::new(AtomicUsize::new(0));
-    let longest = Arc::clone(&most);
+    let [most, given_up] = [0; 2].map(|_| Arc::new(AtomicUsize::new(0)));
+    let (longest, over) = (Arc::clone(&most), Arc::clone(&given_up));
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            let (mut stream, longest) = (stream.unwrap(), Arc::clone(&longest));
+            let (mut stream, longest, over) = (stream.unwrap(), Arc::clone(&longest), Arc::clone(&over));
             std::thread::spawn(move || {
                 let _ = stream.read(&mut [0; 4_096]);
                 let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
@@ -33,6 +41,7 @@ fn endless() -> (String, Arc<AtomicUsize>) {
                 // 2 GB at most.
                 for sent in 1..32_768 {
                     if stream.write_all(piece.as_bytes()).is_err() {
+                        over.fetch_add(1, Ordering::SeqCst);
                         return;
                     }
                     longest.fetch_max(sent * 0x10000, Ordering::SeqCst);
@@ -40,17 +49,30 @@ fn endless() -> (String, Arc<AtomicUsize>) {
             });
         }
     });
-    (url, most)
+    Endless { url, most, given_up }
 }
 
 #[test]
 fn h04_an_answer_of_two_gigabytes_is_given_up_at_16_mib() {
-    let (url, most) = endless();
+    let Endless { url, most, .. } = endless();
     let ended = run(&format!("wait J1 --timeout 1s --endpoint {url}"));
     assert!(ended.stderr.contains("is too long: more than 16777216 bytes"), "{}", ended.stderr);
     // What lies in the buffers of the two sockets comes on top.
     let most = most.load(Ordering::SeqCst);
     assert!((16 * MIB - 0x10000..32 * MIB).contains(&most), "{most}");
+}
+
+/// Where the first one is freed, the allocator may learn to keep the like of it: the second one tells.
+#[test]
+fn h04_answers_without_end_leave_no_memory_behind() {
+    let server = endless();
+    let home = Home::new();
+    let line = format!("wait J1 --timeout 5m --endpoint {}", server.url);
+    let mut child = home.start(&line.split(' ').collect::<Vec<_>>());
+    until("a third answer", || server.given_up.load(Ordering::SeqCst) >= 3);
+    until("little memory", || memory(&child, "RssAnon") < 10 * MIB);
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]

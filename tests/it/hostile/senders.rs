@@ -13,7 +13,7 @@ use vod_refresh::emulator::{EventScript, EventSignature, Fault, FaultRule, Media
 use vod_refresh::run::ledger::Fact;
 use vod_refresh::{Journal, Outcome};
 
-use crate::program::{Cloud, Ended, Home, SUBMIT, end, until};
+use crate::program::{Cloud, Ended, Home, SUBMIT, end, memory, until};
 use crate::support::{Bed, request};
 
 const EVENT_TYPE: &str = "SubmitMediaRefreshComplete";
@@ -76,10 +76,11 @@ impl OpenPort {
 
     /// The most memory that it has taken so far, in bytes.
     fn peak(&self) -> usize {
-        let status =
-            std::fs::read_to_string(format!("/proc/{}/status", self.child.as_ref().unwrap().id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-        line.split_whitespace().next().unwrap().parse::<usize>().unwrap() * 1024
+        self.memory("VmHWM")
+    }
+
+    fn memory(&self, name: &str) -> usize {
+        memory(self.child.as_ref().unwrap(), name)
     }
 
     /// Bytes of the journal and its log.
@@ -175,6 +176,38 @@ fn h02_long_texts_of_unknown_jobs_leave_memory_and_journal_small() {
     let grown = run.peak() - before;
     assert!(grown < 32 << 20, "{} MiB more", grown >> 20);
     assert!(run.journal() < JOURNAL, "{} bytes", run.journal());
+}
+
+/// The live heap is small all the time; what is freed must go back to the system as well.
+#[test]
+fn h02_a_burst_of_long_events_leaves_no_memory_behind() {
+    let cloud = Cloud::new(open_and_silent());
+    let run = OpenPort::start(&cloud, "refresh m1 --lookup-after 5m --poll-interval 1m --timeout 10m");
+    cloud.wait_for(SUBMIT, 1);
+    let (text, list) = ("e".repeat(1_000_000), |one: &str, count| vec![one; count].join(","));
+    let kinds = [
+        format!(r#""Status":"success","TaskIds":"{}""#, ids(0, 120_000)),
+        format!(r#""Status":"success","TaskIds":[{}]"#, list(r#""T1""#, 190_000)),
+        format!(r#""Status":"fail","ErrorCode":"C","ErrorMessage":"{text}""#),
+        format!(r#""Status":"success","SuccessPlayUrls":"{}""#, list("https://a.test/1", 55_000)),
+        format!(r#""Status":"success","TaskIds":"1","New":{{"a":[{}]}}"#, list(r#"{"a":1}"#, 110_000)),
+        format!(r#""Extend":{{"run":"r","batch":1,"a":[{}]}}"#, list("[1]", 230_000)),
+    ];
+    run.post(&event("J", "m1", &kinds[0]));
+    let before = run.memory("RssAnon");
+    std::thread::scope(|scope| {
+        for sender in 0..16 {
+            let (run, kinds) = (&run, &kinds);
+            scope.spawn(move || {
+                for n in 0..4 {
+                    // How many are taken at once is not what this is about.
+                    run.post(&event(&format!("J{sender}-{n}"), "m1", &kinds[(sender + n) % kinds.len()]));
+                }
+            });
+        }
+    });
+    let after = || run.memory("RssAnon").saturating_sub(before);
+    until("as little memory as before", || after() < 10 * 1024 * 1024);
 }
 
 /// The same again, another text each time, another task each time, no media, a media of others: 15 of each, up to 1 MB long.

@@ -19,9 +19,10 @@ pub(super) fn ids<'a>(world: &'a World, tasks: &[usize], count: usize, repeats: 
 }
 
 /// The answer to `GetMediaRefreshJobs`.
-pub(super) fn jobs(server: &Server, state: &mut State, params: &Params) -> Value {
+pub(super) fn jobs(server: &Server, state: &mut State, params: &Params<'_>) -> Value {
     let ways = &server.world.ways;
-    let batch = params["MediaRefreshJobId"].strip_prefix("job-").and_then(|n| n.parse::<usize>().ok());
+    let job = params.get("MediaRefreshJobId").unwrap_or_default();
+    let batch = job.strip_prefix("job-").and_then(|n| n.parse::<usize>().ok());
     let made = batch.and_then(|batch| state.made.get(batch).copied().flatten());
     let mut rows = Vec::new();
     if let (Some(batch), Some(made)) = (batch, made) {
@@ -29,7 +30,7 @@ pub(super) fn jobs(server: &Server, state: &mut State, params: &Params) -> Value
         let asked = params.get("MediaId");
         for media in server.world.batch(batch).filter(|one| asked.is_none_or(|id| *id == one.id)) {
             rows.extend(job_rows(&server.world, media, since).into_iter().map(|mut row| {
-                row.insert("MediaRefreshJobId".into(), json!(params["MediaRefreshJobId"]));
+                row.insert("MediaRefreshJobId".into(), json!(job));
                 row.insert("MediaId".into(), json!(media.id));
                 row.insert("TaskType".into(), json!("Refresh"));
                 Value::Object(row)
@@ -95,7 +96,7 @@ fn list_of_ids(ways: &Ways, media: &Media, ids: &[&str]) -> Value {
 }
 
 /// The answer to `DescribeVodRefreshTasks`.
-pub(super) fn tasks(server: &Server, state: &mut State, params: &Params) -> Answer {
+pub(super) fn tasks(server: &Server, state: &mut State, params: &Params<'_>) -> Answer {
     let world = &server.world;
     let ways = &world.ways;
     let Some(id) = params.get("TaskId").filter(|id| !id.is_empty()) else {
@@ -175,7 +176,7 @@ fn written(id: &str, row: &Row, created: Duration, since: Duration) -> Value {
 }
 
 /// The rows of all tasks in the window that was asked for, and those of a crowd that goes on making tasks.
-fn listed(server: &Server, state: &State, params: &Params) -> Vec<Vec<Value>> {
+fn listed(server: &Server, state: &State, params: &Params<'_>) -> Vec<Vec<Value>> {
     let ways = &server.world.ways;
     let mut groups: Vec<Vec<Value>> =
         server.world.tasks.iter().flat_map(|task| visible(server, state, task)).collect();
@@ -192,8 +193,8 @@ fn listed(server: &Server, state: &State, params: &Params) -> Vec<Vec<Value>> {
     let text = |row: &Value, field: &str| row[field].as_str().unwrap_or_default().to_owned();
     let fits = |row: &Value| {
         let time = text(row, "CreationTime");
-        params.get("StartTime").is_none_or(|start| *start <= time)
-            && params.get("EndTime").is_none_or(|end| time <= *end)
+        params.get("StartTime").is_none_or(|start| start <= time.as_str())
+            && params.get("EndTime").is_none_or(|end| time.as_str() <= end)
     };
     let heeded = |row: &Value| {
         let host = params.get("DomainName").map(|host| host.to_lowercase());
@@ -210,7 +211,7 @@ fn listed(server: &Server, state: &State, params: &Params) -> Vec<Vec<Value>> {
 /// One page of these rows, of at most `own`, beginning at the row `shift`; `to_come` more are counted, and not shown yet.
 fn page(
     ways: &Ways,
-    params: &Params,
+    params: &Params<'_>,
     groups: &[Vec<Value>],
     own: usize,
     shift: usize,

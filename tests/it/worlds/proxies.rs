@@ -22,7 +22,7 @@ pub(super) struct State {
 }
 
 /// Something else than the service's answer, at random.
-pub(super) fn answer(server: &mut Server, ways: &Ways, action: &str, params: &Params) -> Option<Answer> {
+pub(super) fn answer(server: &mut Server, ways: &Ways, action: &str, params: &Params<'_>) -> Option<Answer> {
     let is_submit = action == "RefreshMediaPlayUrls";
     if ways.proxies > 0 && server.lot.percent(ways.proxies) {
         let State { in_a_row, sum, of_submissions, .. } = &mut server.proxies;

@@ -1,7 +1,7 @@
 //! The server of a world: it reads requests and writes answers with none of the crate's own code for either. It
 //! checks no signatures.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,7 +18,6 @@ use super::ways::Lookups;
 use super::world::{BATCH, Fate, World};
 use super::{answers, events, proxies};
 use crate::soak::lot::Lot;
-use crate::support::params_of;
 
 const SUBMIT: &str = "RefreshMediaPlayUrls";
 const LOOK_UP: &str = "GetMediaRefreshJobs";
@@ -42,7 +41,18 @@ const TOLD: [&str; 11] = [
 /// The job of others that is waited for.
 pub(super) const JOB_OF_OTHERS: &str = "job-0";
 
-pub(super) type Params = BTreeMap<String, String>;
+/// What a request asks, in its order.
+pub(super) struct Params<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl<'a> Params<'a> {
+    fn of(query: &'a str, form: &'a str) -> Self {
+        Self([query, form].into_iter().flat_map(|text| form_urlencoded::parse(text.as_bytes())).collect())
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(one, _)| one == name).map(|(_, value)| &**value)
+    }
+}
 
 /// What goes back: a status, a header `Location`, a body.
 pub(super) struct Answer {
@@ -122,10 +132,10 @@ impl Server {
         self.start.elapsed()
     }
 
-    fn answer(self: &Arc<Self>, params: &Params) -> Answer {
+    fn answer(self: &Arc<Self>, params: &Params<'_>) -> Answer {
         let mut state = self.state.lock().unwrap();
         state.calls += 1;
-        let action = params.get("Action").map_or("", String::as_str);
+        let action = params.get("Action").unwrap_or_default();
         let answer = match proxies::answer(&mut state, &self.world.ways, action, params) {
             Some(answer) => answer,
             None => match action {
@@ -140,11 +150,10 @@ impl Server {
         };
         self.log(&mut state, || {
             let text = String::from_utf8_lossy(&answer.body);
-            let asked: Vec<String> = params
-                .iter()
-                .filter(|(name, _)| TOLD.contains(&name.as_str()))
-                .map(|(name, value)| format!("{name}={value}"))
-                .collect();
+            let mut told: Vec<_> = params.0.iter().filter(|(name, _)| TOLD.contains(&&**name)).collect();
+            told.sort();
+            let asked: Vec<String> =
+                told.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
             format!("{action} {}\n      {} {text}", asked.join(" "), answer.status)
         });
         answer
@@ -156,7 +165,7 @@ impl Server {
         }
     }
 
-    fn submit(self: &Arc<Self>, state: &mut State, params: &Params) -> Answer {
+    fn submit(self: &Arc<Self>, state: &mut State, params: &Params<'_>) -> Answer {
         let asked: Vec<&str> = params.get("MediaIds").map(|ids| ids.split(',').collect()).unwrap_or_default();
         let batch = asked.first().map_or(0, |id| self.world.place(id)) / BATCH;
         let job = format!("job-{batch}");
@@ -238,7 +247,7 @@ impl Transport for Wire {
     fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>> {
         Box::pin(async move {
             let form = std::str::from_utf8(request.body()).unwrap();
-            let params = params_of(request.uri().query().unwrap_or_default(), form);
+            let params = Params::of(request.uri().query().unwrap_or_default(), form);
             let ways = &self.0.world.ways;
             let answer = self.0.answer(&params);
             let is_submit = params.get("Action").is_some_and(|action| action == SUBMIT);

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{ArgAction, Args, ValueEnum};
+use clap::{ArgAction, Args, FromArgMatches as _, ValueEnum};
 use http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
+use vod_refresh::ids::{is_masked_address, masked_address};
 use vod_refresh::{EdgeNode, LookupAfter, RunOptions};
 
 use super::values::{absolute_path, callback_url, event_address, header, text};
@@ -28,9 +29,10 @@ pub(crate) struct RunArgs {
     pub(crate) edge: EdgeArgs,
 }
 
-/// Whether nodes of the CDN serve the new files.
-#[derive(Debug, Args)]
+/// Whether nodes of the CDN serve the new files. The journal keeps these options, as [their words](Self::arguments).
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 #[command(next_help_heading = "Edge")]
+#[serde(from = "Vec<String>", into = "Vec<String>")]
 pub(crate) struct EdgeArgs {
     /// Once everything is complete, ask a node of the CDN whether its copy of each URL is newer than the submission; an older
     /// copy fails its media. Other nodes may have other copies [default: don't ask]
@@ -43,7 +45,7 @@ pub(crate) struct EdgeArgs {
     #[arg(long, value_name = "NAME:VALUE", requires = "verify_edge", value_parser = header)]
     pub(crate) edge_header: Vec<(HeaderName, HeaderValue)>,
     /// Sign the URLs with the key in this file, as the CDN's URL authentication of type A wants it [default: unsigned]
-    #[arg(long, value_name = "FILE", requires = "verify_edge")]
+    #[arg(long, value_name = "FILE", requires = "verify_edge", value_parser = absolute_path)]
     pub(crate) edge_auth_key_file: Option<PathBuf>,
     /// Ask for this many URLs at most, spread over all of them [default: 200]
     #[arg(long, value_name = "N", requires = "verify_edge", value_parser = clap::value_parser!(u32).range(1..))]
@@ -51,7 +53,7 @@ pub(crate) struct EdgeArgs {
 }
 
 impl EdgeArgs {
-    /// The options as words, for a command that carries a run on. Headers other than the usual one may be secret.
+    /// The options as words, for the journal and for a command that carries a run on.
     pub(crate) fn arguments(&self) -> Vec<String> {
         if !self.verify_edge {
             return Vec::new();
@@ -59,9 +61,7 @@ impl EdgeArgs {
         let mut words = vec!["--verify-edge".to_owned()];
         let mut put = |option: &str, value: String| words.extend([option.to_owned(), value]);
         self.edge_node.iter().for_each(|node| put("--edge-node", node.to_string()));
-        for (name, value) in self.edge_header.iter().filter(|(name, _)| name == http::header::REFERER) {
-            put("--edge-header", format!("{name}:{}", value.to_str().unwrap_or_default()));
-        }
+        self.shown_headers().for_each(|header| put("--edge-header", header));
         if let Some(path) = &self.edge_auth_key_file {
             put("--edge-auth-key-file", path.display().to_string());
         }
@@ -69,6 +69,50 @@ impl EdgeArgs {
             put("--edge-sample", sample.to_string());
         }
         words
+    }
+
+    /// The options that must be given again, since the journal does not keep the values of these headers.
+    pub(crate) fn not_kept(&self) -> Vec<String> {
+        let hidden = self.shown_headers().filter(|header| is_masked_address(header));
+        let words: Vec<String> = hidden.flat_map(|header| ["--edge-header".to_owned(), header]).collect();
+        if words.is_empty() { words } else { [vec!["--verify-edge".to_owned()], words].concat() }
+    }
+
+    /// Headers as `NAME:VALUE`. Those other than the usual one may be secret, and so may a query in that one.
+    fn shown_headers(&self) -> impl Iterator<Item = String> {
+        self.edge_header.iter().map(|(name, value)| match value.to_str() {
+            Ok(value) if name == http::header::REFERER => format!("{name}:{}", masked_address(value)),
+            _ => format!("{name}:<secret>"),
+        })
+    }
+
+    /// These options where they were given, else the `stored` ones.
+    pub(crate) fn over(mut self, mut stored: Self) -> Self {
+        let is_given = |name: &HeaderName| self.edge_header.iter().any(|(given, _)| given == name);
+        stored.edge_header.retain(|(name, _)| !is_given(name));
+        self.edge_header.splice(0..0, stored.edge_header);
+        Self {
+            verify_edge: self.verify_edge || stored.verify_edge,
+            edge_node: if self.edge_node.is_empty() { stored.edge_node } else { self.edge_node },
+            edge_header: self.edge_header,
+            edge_auth_key_file: self.edge_auth_key_file.or(stored.edge_auth_key_file),
+            edge_sample: self.edge_sample.or(stored.edge_sample),
+        }
+    }
+}
+
+impl From<EdgeArgs> for Vec<String> {
+    fn from(args: EdgeArgs) -> Self {
+        args.arguments()
+    }
+}
+
+/// What another version wrote is taken as far as it goes.
+impl From<Vec<String>> for EdgeArgs {
+    fn from(words: Vec<String>) -> Self {
+        let options = clap::Command::new("edge").no_binary_name(true).ignore_errors(true);
+        let read = Self::augment_args(options).try_get_matches_from(words);
+        read.and_then(|read| Self::from_arg_matches(&read)).unwrap_or_default()
     }
 }
 

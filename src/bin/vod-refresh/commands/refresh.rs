@@ -121,7 +121,7 @@ async fn plan<'a>(
     environment: &Environment,
 ) -> Result<Plan<'a>> {
     let journal = JournalHandle::for_new_run(journal, environment).await?;
-    let repeated = settings.not_kept().into_iter().chain(args.edge.arguments()).collect();
+    let repeated = settings.not_kept();
     Ok(Plan { options, settings, journal, repeated, args })
 }
 

@@ -49,11 +49,15 @@ pub(crate) struct Plan<'a> {
     pub(crate) args: &'a RunArgs,
 }
 
+/// What goes before a run may always take so long.
+const LEAST_TIME_BEFORE: Duration = Duration::from_secs(5);
+
 /// Does what goes before a run, in the time that the whole run has.
 pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let limit = limit.max(LEAST_TIME_BEFORE);
     tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
         let limit = duration::format(limit);
-        let why = format!("`--timeout` ({limit}) passed before the run could begin; nothing was submitted");
+        let why = format!("the run could not begin within {limit}; nothing was submitted");
         Err(Error::new(ErrorKind::Unavailable, why).into())
     })
 }
@@ -74,7 +78,9 @@ pub(crate) async fn run(task: Task, plan: Plan<'_>, environment: &Environment) -
         }
     };
     let is_new = stored_timeout.is_none();
-    let edge = setup::edge_check(&plan.args.edge, &plan.settings.connection, &client, environment)?;
+    // A check asks the service; nodes only where it is told so now.
+    let asks_edge = !is_check || plan.args.edge.verify_edge;
+    let edge = if asks_edge { setup::edge_check(&plan.settings, &client, environment)? } else { None };
     let mut refresher = plan.refresher(client, sources.as_ref(), &display, &signals);
     if let Some(edge) = edge {
         refresher = refresher.with_edge_check(edge);
@@ -106,7 +112,7 @@ pub(crate) async fn run(task: Task, plan: Plan<'_>, environment: &Environment) -
         options.timeout = own_timeout;
     }
     let context = ResumeContext {
-        connection: &plan.settings.connection,
+        settings: &plan.settings,
         options: &options,
         own_timeout,
         journal: plan.journal.as_ref(),

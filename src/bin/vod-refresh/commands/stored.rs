@@ -58,6 +58,7 @@ fn repeated(args: &ResumeArgs) -> Vec<String> {
     });
     let mut repeated = arguments(&args.run.connection);
     repeated.extend(arguments(&args.run.events));
+    repeated.extend(args.run.edge.arguments());
     for (name, value) in [
         ("--lookup-after", lookup_after),
         ("--poll-interval", waiting.poll_interval.map(duration::format)),
@@ -78,7 +79,7 @@ pub(crate) async fn status(args: &StatusArgs, environment: &Environment) -> Resu
     if args.check && run.outcome.is_none() {
         if handle.journal.lock(&run.record.run).await?.is_some() {
             let options = for_one_question(args.run.waiting.over(run.record.options.clone()));
-            let repeated = arguments(&args.run.connection);
+            let repeated = [arguments(&args.run.connection), settings.edge.not_kept()].concat();
             let plan = Plan { options, settings, journal: Some(handle), repeated, args: &args.run };
             return run::run(Task::Check(Box::new(run)), plan, environment).await;
         }
@@ -90,7 +91,7 @@ pub(crate) async fn status(args: &StatusArgs, environment: &Environment) -> Resu
     output::check_files(output)?;
     let report = run.report();
     let context = ResumeContext {
-        connection: &settings.connection,
+        settings: &settings,
         options: &run.record.options,
         own_timeout: run.record.options.timeout,
         journal: Some(&handle),
