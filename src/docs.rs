@@ -1,7 +1,8 @@
 //! Pages to read: how the service works, and how this crate is made.
 //!
 //! [`service`] tells what happens to a media id at the vendor's side, and what surprises there; [`design`] tells how a
-//! run is driven, and why it is built as it is; [`extending`] has credentials, clocks and transports of your own. The programs under `examples/` run without an account.
+//! run is driven, and why it is built as it is; [`library`] has the first steps with the library,
+//! the examples, and credentials, clocks and transports of your own.
 
 #[doc = include_str!("docs/service.md")]
 pub mod service {}
@@ -9,8 +10,8 @@ pub mod service {}
 #[doc = include_str!("docs/design.md")]
 pub mod design {}
 
-#[doc = include_str!("docs/extending.md")]
-pub mod extending {}
+#[doc = include_str!("docs/library.md")]
+pub mod library {}
 
 #[cfg(test)]
 mod tests {

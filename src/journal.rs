@@ -2,9 +2,12 @@
 //!
 //! A run has a record (what was asked for, and with which settings) and a list of facts. Each fact is here before it is acted
 //! upon or acknowledged; the facts of one answer stand or fall together. `resume` plays them back into a new ledger. Nothing
-//! secret is written. Where runs are kept is behind the trait [`Store`](store::Store): a file of this machine.
+//! secret is written. Where runs are kept is behind the trait `Store`: a file of this
+//! machine, or a PostgreSQL database that many machines reach.
 
 mod columns;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod sqlite;
 mod store;
 
@@ -59,13 +62,49 @@ impl Journal {
         Ok(Self::on(SqliteStore::open_to_read(path.into()).await?))
     }
 
+    /// Connects to the journal in a PostgreSQL database (13 or newer) and makes its tables, `vod_refresh_…`, where they are missing.
+    /// Needs the feature `postgres`.
+    ///
+    /// `url` is `postgres://USER@HOST/DB`, as libpq has it: `sslmode`, `sslrootcert`, `channel_binding`, several hosts with
+    /// `target_session_attrs`, folders of Unix sockets, `connect_timeout` (5 s), `options`. A password comes from the URL, from
+    /// `PGPASSWORD` or from `~/.pgpass`, and is shown nowhere.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming server, database and user, if it can't be reached or written, or holds
+    /// tables of another program under these names, which stay as they are, or of a newer version.
+    pub async fn connect(url: &str) -> Result<Self> {
+        #[cfg(feature = "postgres")]
+        return Ok(Self::on(postgres::PostgresStore::open(url).await?));
+        #[cfg(not(feature = "postgres"))]
+        Err(without_postgres(url))
+    }
+
+    /// Connects to the journal in a PostgreSQL database to look at what it holds: [`runs`](Self::runs) and [`load`](Self::load) work
+    /// also on a replica, and for a user who may only `SELECT`. Nothing is made; where no journal is, there are no runs.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn connect_to_read(url: &str) -> Result<Self> {
+        #[cfg(feature = "postgres")]
+        return Ok(Self::on(postgres::PostgresStore::open_to_read(url).await?));
+        #[cfg(not(feature = "postgres"))]
+        Err(without_postgres(url))
+    }
+
     fn on(store: impl Store + 'static) -> Self {
         Self { store: Arc::new(store), writes: watch::Sender::new(0) }
     }
 
-    /// Where it is, for people: a path. Holds no secret.
+    /// Where it is, for people: a path, or a URL without its password.
     pub fn place(&self) -> &str {
         self.store.place()
+    }
+
+    /// Whether it was given as a URL with a password, which [`place`](Self::place) does not show.
+    pub fn hides_password(&self) -> bool {
+        self.store.hides_password()
     }
 
     /// The file, where it is one.
@@ -160,7 +199,7 @@ impl Journal {
     }
 
     /// Changes a text that running processes share: `change` gets the one that is there, if any, and the time since 1970 by the
-    /// clock of the place. What it gives back is written, with nobody in between. A text that nobody changes expires after a
+    /// clock of the place. What it gives back is written, with nobody in between; where another process was faster, it is asked again. A text that nobody changes expires after a
     /// minute. `now` is our own time, for a place without a clock.
     ///
     /// # Errors
@@ -171,7 +210,7 @@ impl Journal {
         topic: &str,
         name: &str,
         now: DateTime<Utc>,
-        change: impl FnOnce(Option<&str>, Duration) -> (Option<String>, T) + Send + 'static,
+        mut change: impl FnMut(Option<&str>, Duration) -> (Option<String>, T) + Send + 'static,
     ) -> Result<T> {
         let result = Arc::new(Mutex::new(None));
         let kept = Arc::clone(&result);
@@ -223,6 +262,15 @@ impl Journal {
 
 fn since_1970(time: DateTime<Utc>) -> Duration {
     (time - DateTime::UNIX_EPOCH).to_std().unwrap_or_default()
+}
+
+#[cfg(not(feature = "postgres"))]
+fn without_postgres(_: &str) -> crate::Error {
+    crate::Error::new(
+        crate::ErrorKind::Config,
+        "the journal in PostgreSQL can't be used: this program was built without it; take a published binary or the container, \
+         which have it, or `cargo install vod-refresh --features postgres`",
+    )
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@
 //! | make a single call of the API | [`VodClient`], [`QueueClient`] |
 //! | test your own code without an account | the module `emulator` |
 //!
-//! The examples run without an account, as `cargo run --example refresh`; the README lists them. How the
+//! The examples run without an account, as `cargo run --example refresh`; [`docs::library`] lists them. How the
 //! service works and how this crate is made stand in [`docs`].
 //!
 //! # Features
@@ -76,8 +76,3 @@ pub use run::{
 };
 pub use smq::QueueClient;
 pub use vod::{Filters, TaskType, VodClient};
-
-/// The README's code is compiled too.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;

@@ -6,13 +6,14 @@ pub mod transport;
 pub(crate) mod connector;
 pub(crate) mod endpoint;
 mod http_transport;
+pub(crate) mod long_body;
 pub(crate) mod pace;
 mod proxies;
 pub(crate) mod retry;
 pub(crate) mod rng;
 pub(crate) mod serve;
 pub(crate) mod service_time;
-mod tls;
+pub(crate) mod tls;
 pub(crate) mod xml;
 
 pub use http_transport::{HttpOptions, HttpTransport, MAX_ANSWER_BYTES};

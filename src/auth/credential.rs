@@ -98,7 +98,7 @@ impl fmt::Debug for Credential {
 
 /// A source of credentials. It is asked before each attempt, so it may hand out a renewed one at any time.
 ///
-/// The page `docs::extending` has a source of your own, such as a vault. Cancel safety: the future may be dropped at any time; a call that is given up does so.
+/// The page `docs::library` has a source of your own, such as a vault. Cancel safety: the future may be dropped at any time; a call that is given up does so.
 pub trait CredentialProvider: Send + Sync + fmt::Debug {
     /// The credential to sign the next attempt with; `None` if this source has none.
     ///

@@ -13,6 +13,8 @@ use http_body_util::BodyExt as _;
 use hyper::body::Body;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::net::long_body;
+
 /// Longest body that is taken as an event, in bytes. A media with thousands of URLs makes a long one; no limit is
 /// documented for HTTP.
 pub const MAX_EVENT_BYTES: usize = 1024 * 1024;
@@ -33,10 +35,6 @@ pub(super) struct BodyReader {
 }
 
 /// The room for long bodies: one piece of memory while any is held, and none otherwise.
-///
-/// Buffers of their own would come from the allocator's heaps among small things that live on, and a heap does not shrink while
-/// one of these is above: after a burst the process would keep some hundred MiB. This piece is so large that the allocator
-/// has it from the system and gives it back there; what nobody writes to is not taken from the machine.
 #[derive(Debug, Default)]
 struct Room {
     free: Vec<BytesMut>,
@@ -46,8 +44,7 @@ struct Room {
 impl Room {
     fn take(&mut self) -> BytesMut {
         if self.held == 0 {
-            // The common allocators have less than 32 MiB in heaps.
-            let mut all = BytesMut::with_capacity((SLOTS + 1) * MAX_EVENT_BYTES);
+            let mut all = long_body::set_aside(SLOTS * MAX_EVENT_BYTES);
             self.free = (0..SLOTS).rev().map(|slot| all.split_off(slot * MAX_EVENT_BYTES)).collect();
         }
         self.held += 1;

@@ -30,6 +30,8 @@ const POLL: Duration = Duration::from_secs(20);
 const HELD: Duration = Duration::from_secs(15);
 /// How long a released message stays hidden; 0 is not documented.
 const RELEASE: Duration = Duration::from_secs(1);
+/// After the retries of a call that brought no answer of the service, it is made anew so much later.
+const OUTAGE_PAUSE: Duration = Duration::from_secs(10);
 /// Closing takes no longer than this: a process that must end has two seconds.
 const CLOSE_WITHIN: Duration = Duration::from_millis(1_500);
 /// A queue that hides messages for longer than this does so to other people's, should we die with them.
@@ -46,7 +48,7 @@ const MAX_USUAL_DEQUEUES: u64 = 50;
 /// longest run, and has no dead-letter policy: a released message counts as received. Source: "Use SMQ callbacks" of VOD, and
 /// the pages of the operations.
 ///
-#[cfg_attr(feature = "emulator", doc = include_str!("../docs/queue_consumer.md"))]
+#[cfg_attr(feature = "emulator", doc = include_str!("../docs/items/queue_consumer.md"))]
 #[derive(Debug, Clone)]
 pub struct QueueConsumer {
     client: QueueClient,
@@ -57,6 +59,8 @@ pub struct QueueConsumer {
 #[derive(Default)]
 struct Memory {
     backoff: Backoff,
+    /// The last calls were not answered, or not by the service.
+    is_out: bool,
     warned_of_visibility: bool,
     warned_of_dequeues: bool,
     /// Kinds of messages that are no events, of which a person has heard.
@@ -71,6 +75,11 @@ enum Found {
     Others,
     /// No event, for this reason.
     NoEvent(&'static str),
+}
+
+/// Whether the service did not answer, or somebody else did: that passes.
+fn is_outage(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Garbled | ErrorKind::Clock)
 }
 
 impl QueueConsumer {
@@ -89,9 +98,9 @@ impl QueueConsumer {
         QueueListener { stop, task }
     }
 
-    /// Reads until `stop`, or until reading makes no sense any more: no such queue, no permission, throttled, not
-    /// reachable for minutes, or too many messages of others. The runs get such an end as a warning, and go on with
-    /// lookups.
+    /// Reads until `stop`, or until reading makes no sense any more: no such queue, no permission, throttled, or too many
+    /// messages of others. The runs get such an end as a warning, and go on with lookups. An outage is sat out: it is told
+    /// once, after the retries of a call, and once more when it is over.
     ///
     /// Stops at once where it only waits; messages that were received are first deleted or released. A poll that is under way goes
     /// on in the background and releases what it brings, for 20 s at most. Cancel safety: messages of a batch that was
@@ -102,7 +111,8 @@ impl QueueConsumer {
         let end = self.read(&stop).await;
         if let Err(error) = &end {
             warn!(queue = name, %error, "the queue is read no more");
-            let message = format!("queue {name} is read no more, lookups go on without it: {error}");
+            let message =
+                format!("queue {name} is read no more, and the run goes on without its events: {error}");
             self.inbox.source_ended(&name, &message);
         }
         end
@@ -121,8 +131,18 @@ impl QueueConsumer {
             }
             let asked = Instant::now();
             let Some(received) = self.receive(stop).await else { return Ok(()) };
-            let messages = received?;
+            if let Err(error) = &received {
+                debug!(queue = %self.client.url(), %error, "receive failed");
+            }
+            let messages = match received {
+                Ok(messages) => Some(messages),
+                Err(error) if is_outage(&error) => None,
+                Err(error) => return Err(error),
+            };
+            self.tell_of_outage(messages.is_none(), &mut memory);
+            let messages = messages.unwrap_or_default();
             let pause = match messages.is_empty() {
+                _ if memory.is_out => OUTAGE_PAUSE,
                 true if asked.elapsed() >= HELD => {
                     memory.backoff.empty();
                     continue;
@@ -138,6 +158,20 @@ impl QueueConsumer {
                 () = stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(pause) => {}
             }
+        }
+    }
+
+    /// Tells once that the queue can't be read, and once that it can be again.
+    fn tell_of_outage(&self, is_out: bool, memory: &mut Memory) {
+        if std::mem::replace(&mut memory.is_out, is_out) != is_out {
+            let name = self.client.url();
+            self.inbox.warn(&match is_out {
+                true => format!(
+                    "queue {name} does not answer: its events wait; it is asked again every {} s",
+                    OUTAGE_PAUSE.as_secs()
+                ),
+                false => format!("queue {name} answers again"),
+            });
         }
     }
 

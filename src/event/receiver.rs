@@ -69,7 +69,7 @@ impl EventReceiver {
 
     /// The answer to one POST request whose body was read elsewhere: a status, which goes out with an empty body.
     ///
-    #[doc = include_str!("../docs/event_receiver.md")]
+    #[doc = include_str!("../docs/items/event_receiver.md")]
     pub async fn answer(&self, headers: &HeaderMap, body: &[u8]) -> StatusCode {
         match self.check_signature(headers) {
             Ok(()) if body.len() > MAX_EVENT_BYTES => StatusCode::PAYLOAD_TOO_LARGE,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::RunId;
 use crate::model::{Calls, Fact, Moment, Outcome, RunRecord, RunSummary, StoredRun};
 use crate::net::transport::BoxFuture;
@@ -17,13 +17,19 @@ pub(super) const SHARED_FOR: Duration = Duration::from_secs(60);
 /// What is shared waits so long for others who write.
 pub(super) const SHARED_WAIT: Duration = Duration::from_millis(200);
 
-/// Makes a new text of the one that is there, and of the time since 1970 by the clock of the place; `None` leaves it.
-pub(super) type Change = Box<dyn FnOnce(Option<&str>, Duration) -> Option<String> + Send>;
+/// Makes a new text of the one that is there, and of the time since 1970 by the clock of the place; `None` leaves it. It is asked
+/// again where another process was faster.
+pub(super) type Change = Box<dyn FnMut(Option<&str>, Duration) -> Option<String> + Send>;
 
 /// A place where runs are kept. Each write is one transaction; what a caller no longer waits for may be written or not.
 pub(super) trait Store: Debug + Send + Sync {
     /// Where it is, for people, and for the option that leads there again. Holds no secret.
     fn place(&self) -> &str;
+
+    /// Whether it was given with a password, which the place does not show.
+    fn hides_password(&self) -> bool {
+        false
+    }
 
     /// The file, where it is one.
     fn file(&self) -> Option<&Path>;
@@ -97,6 +103,11 @@ pub(super) trait Hold: Debug + Send + Sync {
 
     /// Takes the mark back. Says whether it is gone.
     fn unmark_lost(&self) -> BoxFuture<'_, bool>;
+
+    /// Why the right has ended, if it has: another drives the run, and nothing may be written or submitted any more.
+    fn overtaken(&self) -> Option<Error> {
+        None
+    }
 }
 
 impl RunLock {
@@ -113,5 +124,10 @@ impl RunLock {
     /// Takes the mark back: all facts are in the journal now. Says whether it is gone.
     pub(crate) async fn unmark_lost(&self) -> bool {
         self.0.unmark_lost().await
+    }
+
+    /// Why the right has ended, if it has: another drives the run.
+    pub(crate) fn overtaken(&self) -> Option<Error> {
+        self.0.overtaken()
     }
 }

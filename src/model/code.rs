@@ -33,3 +33,5 @@ pub const TASK_FAILED: &str = "TaskFailed";
 pub const FORGOTTEN: &str = "Forgotten";
 /// A node of the CDN serves a copy that is older than the submission.
 pub const STALE_AT_EDGE: &str = "StaleAtEdge";
+/// Another process drives the run: this one was stopped or cut off for too long.
+pub const OVERTAKEN: &str = "DrivenElsewhere";

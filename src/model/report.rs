@@ -1,4 +1,5 @@
-//! The report: a view of the ledger that scripts read. Within one [`SCHEMA`] number fields are added only.
+//! The report: a view of the ledger that scripts read. Within one [`SCHEMA`] number fields are added only;
+//! `src/docs/report.schema.json` describes each.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -325,10 +326,10 @@ pub struct MediaReport {
     pub state: MediaState,
     /// How its tasks became known.
     pub confirmed_by: Option<Source>,
-    /// When its job id came back, by our clock; `None` if it was not taken, or somebody else submitted it.
+    /// When its job id came back, by the clock of this machine; `None` if it was not taken, or somebody else submitted it.
     #[serde(default, serialize_with = "wire_time_option")]
     pub submitted_at: Option<DateTime<Utc>>,
-    /// When an event or a lookup first named its tasks, by our clock.
+    /// When an event or a lookup first named its tasks, by the clock of this machine.
     ///
     /// An event counts although it is only a hint: from here on the tasks are looked at. `None` if none were named, or
     /// if the lookup took back what the event had said.
@@ -354,7 +355,7 @@ pub struct UrlReport {
     pub object_type: ObjectType,
     /// Where it stands: complete, failed, not submitted or unfinished.
     pub state: MediaState,
-    /// When the service took it, by our clock.
+    /// When the service took it, by the clock of this machine.
     #[serde(default, serialize_with = "wire_time_option")]
     pub submitted_at: Option<DateTime<Utc>>,
     /// Why it failed.
@@ -400,15 +401,15 @@ pub struct TaskReport {
     /// When the CDN took it, by the service's clock.
     #[serde(serialize_with = "wire_time_option")]
     pub created_at: Option<DateTime<Utc>>,
-    /// When an event or a lookup first named it, by our clock.
+    /// When an event or a lookup first named it, by the clock of this machine.
     #[serde(default, serialize_with = "wire_time_option")]
     pub known_at: Option<DateTime<Utc>>,
-    /// When it was last seen unfinished, by our clock: it ended between this and `ended_at`.
+    /// When it was last seen unfinished, by the clock of this machine: it ended between this and `ended_at`.
     ///
     /// Looks that show nothing new are not journaled, so for a stored run it may be an earlier look.
     #[serde(default, serialize_with = "wire_time_option")]
     pub unfinished_at: Option<DateTime<Utc>>,
-    /// When it was first seen ended, by our clock: the service tells no time.
+    /// When it was first seen ended, by the clock of this machine: the service tells no time.
     #[serde(serialize_with = "wire_time_option")]
     pub ended_at: Option<DateTime<Utc>>,
     /// Why it failed.
@@ -422,7 +423,7 @@ pub struct TaskReport {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ReportedError {
-    /// The service's code, one of [`codes`](super::code) of our own, or the name of the [`ErrorKind`].
+    /// The service's code, one of this crate's own [`codes`](super::code), or the name of the [`ErrorKind`].
     pub code: String,
     /// The text that goes with it.
     pub message: String,
@@ -432,7 +433,7 @@ pub struct ReportedError {
 }
 
 impl ReportedError {
-    /// An error with one of our own codes.
+    /// An error with one of this crate's own codes.
     pub(crate) fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self { code: code.into(), message: message.into(), request_id: None }
     }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 /// Tells the time of day. It is asked at each attempt, so it must not wait for anything.
 ///
-/// The page `docs::extending` has a clock of your own.
+/// The page `docs::library` has a clock of your own.
 pub trait Clock: Send + Sync + fmt::Debug {
     /// The time of day in UTC.
     fn now(&self) -> DateTime<Utc>;

@@ -5,13 +5,14 @@ use std::future::Future;
 use std::io::Read as _;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut as _, Bytes, BytesMut};
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::connector::{Connector, wants_login};
+use super::long_body;
 use super::transport::{
     BoxFuture, NewConnection, Phase, Transport, TransportError, TransportResult, host_of,
 };
@@ -23,6 +24,8 @@ const IDLE: Duration = Duration::from_secs(8);
 /// Longest body of an answer that is read, in bytes. The longest that the service gives is a job of 20 media with thousands
 /// of URLs each: some 8 MB.
 pub const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+/// Longer than this, a body gets memory of its own.
+const LONG: usize = 256 * 1024;
 
 /// Settings of [`HttpTransport`].
 #[derive(Debug, Clone)]
@@ -126,12 +129,17 @@ impl HttpTransport {
         {
             return Err(wants_login(proxy, &uri));
         }
-        let mut bytes = BytesMut::new();
+        let (mut bytes, mut is_long) = (BytesMut::new(), false);
         while let Some(frame) = self.wait(Phase::Body, &uri, async { body.frame().await.transpose() }).await?
         {
             let Ok(piece) = frame.into_data() else { continue };
             if bytes.len() + piece.len() > self.max_answer_bytes {
                 return Err(self.too_long(&uri));
+            }
+            if !is_long && bytes.len() + piece.len() > LONG {
+                let short = std::mem::replace(&mut bytes, long_body::set_aside(0));
+                bytes.extend_from_slice(&short);
+                is_long = true;
             }
             bytes.extend_from_slice(&piece);
         }
@@ -147,11 +155,13 @@ impl HttpTransport {
     }
 
     fn decompressed(&self, bytes: &[u8], uri: &http::Uri) -> Result<Bytes, TransportError> {
-        let mut text = Vec::new();
         let limit = self.max_answer_bytes as u64 + 1;
-        let read = flate2::read::MultiGzDecoder::new(bytes).take(limit).read_to_end(&mut text);
+        let mut plain = flate2::read::MultiGzDecoder::new(bytes).take(limit);
+        let mut text = long_body::set_aside(0).writer();
+        let read = std::io::copy(&mut plain, &mut text);
         read.map_err(|why| TransportError::new(Phase::Body, host_of(uri), why.to_string()))?;
-        if text.len() > self.max_answer_bytes { Err(self.too_long(uri)) } else { Ok(text.into()) }
+        let text = text.into_inner();
+        if text.len() > self.max_answer_bytes { Err(self.too_long(uri)) } else { Ok(text.freeze()) }
     }
 
     fn too_long(&self, uri: &http::Uri) -> TransportError {

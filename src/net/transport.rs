@@ -29,7 +29,7 @@ pub type TransportResult = Result<http::Response<Bytes>, TransportError>;
 /// Sends one HTTP request and reads the whole answer.
 ///
 /// Retries, signatures and pace are not its business. A transport of your own may wrap another, as one does on the page
-/// `docs::extending`.
+/// `docs::library`.
 ///
 /// Cancel safety: dropping the future gives the request up; whether it was acted upon is then unknown.
 pub trait Transport: Send + Sync + fmt::Debug {

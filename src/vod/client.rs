@@ -32,7 +32,7 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// work), after 25 s with one that never did; [`with_patience`](Self::with_patience) sets less. Cancel safety: dropping a
 /// call gives it up; what writes may then have been acted upon. All but submissions may be repeated freely.
 ///
-#[doc = include_str!("../docs/vod_errors.md")]
+#[doc = include_str!("../docs/items/vod_errors.md")]
 #[derive(Clone)]
 pub struct VodClient {
     core: Arc<Core<Vod>>,

@@ -19,6 +19,15 @@ pub(crate) fn is_about_task(code: &str) -> bool {
     is_of_family(&code.to_ascii_lowercase(), "invalidtaskid")
 }
 
+/// Whether the code speaks about the call, whatever id it was for: the host does not serve it, or not in this form.
+pub(crate) fn is_about_call(code: &str) -> bool {
+    let lower = code.to_ascii_lowercase();
+    ["invalidaction", "invalidapi", "invalidproduct", "invalidversion", "invalidprotocol", "missingparameter"]
+        .into_iter()
+        .any(|family| is_of_family(&lower, family))
+        || ["unsupportedhttpmethod", "unsupportedoperation"].contains(&&*lower)
+}
+
 /// What the table says of a code; `None` for one that it does not have.
 fn known(code: &str) -> Option<Fault> {
     use ErrorKind::{Clock, Expired, NotFound, Quota, Refused, Rejected, Throttled, Unavailable};
@@ -80,6 +89,16 @@ fn busy(seconds: u64) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_code_about_the_call_is_not_one_about_an_id() {
+        let about_call =
+            ["InvalidAction.NotFound", "InvalidVersion", "UnsupportedHTTPMethod", "MissingParameter"];
+        assert!(about_call.into_iter().all(is_about_call));
+        assert!(
+            !["InvalidTaskId.Malformed", "InvalidTime", "SomethingNew", ""].into_iter().any(is_about_call)
+        );
+    }
 
     #[test]
     fn codes_decide_before_statuses() {

@@ -38,7 +38,8 @@ pub fn config(bytes: &[u8]) {
 fn look(path: &'static str, text: &str, profile: Option<&str>, hides: bool) -> Option<Credential> {
     let file = text.to_owned();
     let world = Environment::empty()
-        .with_home("/home/u")
+        // With a slash at its end, which Windows then takes for its own.
+        .with_home("/home/u/")
         .with_files(move |asked| match asked == Path::new(path) {
             true => Ok(FileText { text: file.clone(), mode: Some(0o600) }),
             false => Err(io::Error::from(io::ErrorKind::NotFound)),

@@ -11,6 +11,7 @@ use vod_refresh::emulator::{Emulator, Fault, FaultRule, Quota, Scenario};
 use vod_refresh::net::clock::TimerClock;
 use vod_refresh::vod::{CallbackType, MessageCallback};
 
+use crate::program::at_home;
 use crate::support::{client_over, static_key};
 
 const KEY: &str = "Abc123KeyMARK";
@@ -53,8 +54,8 @@ impl Place {
 
     fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_vod-refresh"));
-        command.args(line.split_whitespace()).env_clear().stdin(Stdio::null());
-        command.env("HOME", self.home.path()).env("VOD_REFRESH_ENDPOINT", &self.endpoint);
+        at_home(&mut command, self.home.path()).args(line.split_whitespace()).stdin(Stdio::null());
+        command.env("VOD_REFRESH_ENDPOINT", &self.endpoint);
         command.env("ALIBABA_CLOUD_ACCESS_KEY_ID", "testid");
         command.env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "testsecret");
         command

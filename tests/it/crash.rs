@@ -11,8 +11,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use vod_refresh::emulator::{EventScript, Fault, FaultRule, JobScript, MediaScript, Scenario, Which};
-use vod_refresh::{JobId, Journal, Refresher, Report, Result, TaskType, UrlRequest};
+use vod_refresh::{JobId, Journal, Report, Result, TaskType, UrlRequest};
 
+use crate::schema::Refresher;
 use crate::support::{Bed, answered, request};
 
 const SUBMIT: &str = "RefreshMediaPlayUrls";
@@ -35,8 +36,8 @@ impl Death {
 }
 
 /// What a run is asked to do, and in which world.
-struct Play {
-    name: &'static str,
+pub(crate) struct Play {
+    pub(crate) name: &'static str,
     scenario: fn() -> Scenario,
     events: bool,
     task: Task,
@@ -158,10 +159,14 @@ fn outline(report: &Report) -> Vec<Value> {
     [json!([report.outcome, report.task_type, entries.len()])].into_iter().chain(media).collect()
 }
 
-#[allow(clippy::print_stderr, reason = "a figure for who asks with `--nocapture`")]
 async fn crash_everywhere(play: Play) {
     let folder = tempfile::tempdir().unwrap();
-    let open = async |name: String| Journal::open(folder.path().join(name)).await.unwrap();
+    crash_everywhere_in(play, async |name| Journal::open(folder.path().join(name)).await.unwrap()).await;
+}
+
+/// The same with the journals that `open` gives, by the names of crashes. Says how many there were.
+#[allow(clippy::print_stderr, reason = "a figure for who asks with `--nocapture`")]
+pub(crate) async fn crash_everywhere_in(play: Play, open: impl AsyncFn(String) -> Journal) -> u64 {
     let keep = |bed: &Bed, journal: &Journal| bed.refresher().with_journal(journal.clone(), Value::Null);
     let (whole, writes) = {
         let (bed, journal) = (play.bed(), open("whole".into()).await);
@@ -196,6 +201,31 @@ async fn crash_everywhere(play: Play) {
         }
     }
     eprintln!("{}: {} crashes", play.name, writes * 2);
+    writes * 2
+}
+
+/// Runs of every kind, in worlds good and bad.
+pub(crate) fn plays() -> Vec<Play> {
+    let play = |name, scenario, events, task| Play { name, scenario, events, task };
+    vec![
+        play("without events", well, false, Task::Media),
+        play("with events", well, true, Task::Media),
+        play("lost answers", lost_answers, false, Task::Media),
+        play("lost answers, events", lost_answers, true, Task::Media),
+        play("failures", every_fate, false, Task::Media),
+        play("failures, events", every_fate, true, Task::Media),
+        play("jobs of others", others, false, Task::Jobs(&["J1", "J2"])),
+        play("then preload", two_stages, false, Task::ThenPreload),
+        play("then preload, events", two_stages, true, Task::ThenPreload),
+        play("URLs", urls, false, Task::Urls),
+        play("URLs, lost", lost_urls, false, Task::Urls),
+    ]
+}
+
+async fn crash(names: &[&str]) {
+    for play in plays().into_iter().filter(|play| names.contains(&play.name)) {
+        crash_everywhere(play).await;
+    }
 }
 
 fn well() -> Scenario {
@@ -232,56 +262,37 @@ fn others() -> Scenario {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_without_events_survives_a_crash_at_every_write() {
-    crash_everywhere(Play { name: "without events", scenario: well, events: false, task: Task::Media }).await;
+    crash(&["without events"]).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_run_with_events_survives_a_crash_at_every_write() {
-    crash_everywhere(Play { name: "with events", scenario: well, events: true, task: Task::Media }).await;
+    crash(&["with events"]).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn lost_answers_survive_a_crash_at_every_write() {
-    crash_everywhere(Play { name: "lost answers", scenario: lost_answers, events: false, task: Task::Media })
-        .await;
+    crash(&["lost answers"]).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn lost_answers_with_events_survive_a_crash_at_every_write() {
-    crash_everywhere(Play {
-        name: "lost answers, events",
-        scenario: lost_answers,
-        events: true,
-        task: Task::Media,
-    })
-    .await;
+    crash(&["lost answers, events"]).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn failures_survive_a_crash_at_every_write() {
-    crash_everywhere(Play { name: "failures", scenario: every_fate, events: false, task: Task::Media }).await;
+    crash(&["failures"]).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn failures_with_events_survive_a_crash_at_every_write() {
-    crash_everywhere(Play {
-        name: "failures, events",
-        scenario: every_fate,
-        events: true,
-        task: Task::Media,
-    })
-    .await;
+    crash(&["failures, events"]).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn waiting_for_jobs_of_others_survives_a_crash_at_every_write() {
-    crash_everywhere(Play {
-        name: "jobs of others",
-        scenario: others,
-        events: false,
-        task: Task::Jobs(&["J1", "J2"]),
-    })
-    .await;
+    crash(&["jobs of others"]).await;
 }
 
 /// What fails the refresh, and what fails the preload.
@@ -293,9 +304,7 @@ fn two_stages() -> Scenario {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_that_preloads_afterwards_survives_a_crash_at_every_write() {
-    for (name, events) in [("then preload", false), ("then preload, events", true)] {
-        crash_everywhere(Play { name, scenario: two_stages, events, task: Task::ThenPreload }).await;
-    }
+    crash(&["then preload", "then preload, events"]).await;
 }
 
 fn bad_url() -> Scenario {
@@ -315,6 +324,5 @@ fn lost_urls() -> Scenario {
 /// Not even what was sent and not answered is sent twice: its tasks are found in a listing.
 #[tokio::test(start_paused = true)]
 async fn a_run_of_urls_survives_a_crash_at_every_write() {
-    crash_everywhere(Play { name: "URLs", scenario: urls, events: false, task: Task::Urls }).await;
-    crash_everywhere(Play { name: "URLs, lost", scenario: lost_urls, events: false, task: Task::Urls }).await;
+    crash(&["URLs", "URLs, lost"]).await;
 }

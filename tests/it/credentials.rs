@@ -28,7 +28,7 @@ fn chain(
 ) -> impl FnOnce(&Emulator, TimerClock) -> Arc<dyn CredentialProvider> {
     move |cloud, clock| {
         let world = Environment::empty()
-            .with_home("/home/u")
+            .with_home("/home/u/")
             .with_variables(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
             .with_files(move |path| {
                 let text = file(path).ok_or(io::ErrorKind::NotFound)?;
@@ -271,7 +271,7 @@ async fn the_real_network_reaches_the_services_of_an_emulator_on_this_machine() 
         let (name, value) = (name.to_owned(), value.to_owned());
         let with_role = name == "ROLE";
         let world = Environment::of_process(&options.http)
-            .with_home("/home/u")
+            .with_home("/home/u/")
             .with_variables(move |asked| (asked == name).then(|| value.clone()))
             .with_files(move |path| {
                 let text = role_profile(path).filter(|_| with_role).ok_or(io::ErrorKind::NotFound)?;

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use vod_refresh::emulator::Scenario;
 
-use crate::program::{Cloud, Home, SUBMIT, end};
+use crate::program::{Cloud, HOME, Home, SUBMIT, end};
 
 fn quick() -> Scenario {
     let quick = Duration::from_millis(100);
@@ -27,7 +27,7 @@ fn a_journal_that_cannot_be_used_ends_it_before_anything_is_submitted() {
         assert!(ended.stderr.contains("--no-journal"), "{}", ended.stderr);
     }
     let mut nowhere = home.command(&["refresh", "m1", "--endpoint", &cloud.endpoint]);
-    let ended: crate::program::Ended = nowhere.env_remove("HOME").output().unwrap().into();
+    let ended: crate::program::Ended = nowhere.env_remove(HOME).output().unwrap().into();
     assert_eq!(ended.code, Some(3), "{ended:?}");
     assert!(ended.stderr.contains("--journal") && ended.stderr.contains("--no-journal"), "{}", ended.stderr);
     assert_eq!(cloud.emulator.calls().len(), 0);

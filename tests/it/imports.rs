@@ -230,11 +230,11 @@ fn no_file_imports_itself_around_a_circle() {
     }
 }
 
-/// The README's walk of one media id, a file a line.
+/// The walk of one media id, a file a line.
 #[test]
 fn the_walk_of_a_media_id_goes_down() {
-    let readme = fs::read_to_string("README.md").unwrap();
-    let walk = readme.split("\n## The walk of one media id\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let page = fs::read_to_string("src/docs/design.md").unwrap();
+    let walk = page.split("\n# The walk of one media id\n").nth(1).unwrap().split("\n# ").next().unwrap();
     let files: Vec<&str> =
         walk.split('`').filter(|text| text.starts_with("src/") && text.ends_with(".rs")).collect();
     assert!((5..=8).contains(&files.len()), "{files:?}");

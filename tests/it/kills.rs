@@ -11,9 +11,9 @@ use vod_refresh::{Journal, Outcome};
 use crate::program::{Cloud, Home, end};
 use crate::support::answered;
 
-const MEDIA: usize = 100;
+pub(crate) const MEDIA: usize = 100;
 
-fn cloud() -> Cloud {
+pub(crate) fn cloud() -> Cloud {
     let scenario = Scenario::new()
         .with_latency(Duration::from_millis(20))
         .with_job_delay(Duration::from_millis(60))
@@ -72,7 +72,7 @@ fn kill(times: usize, random: &mut impl FnMut(u64) -> u64, within: Duration) -> 
     }
 }
 
-fn whole(cloud: &Cloud) -> Vec<String> {
+pub(crate) fn whole(cloud: &Cloud) -> Vec<String> {
     let line = ["refresh", "--endpoint", &cloud.endpoint, "--poll-interval", "50ms", "--max-rps", "100"];
     line.map(str::to_owned).into_iter().chain((0..MEDIA).map(|n| format!("m{n}"))).collect()
 }

@@ -13,6 +13,7 @@ mod cli;
 mod crash;
 mod credentials;
 mod disk;
+mod docs;
 mod edge;
 mod examples;
 mod fire;
@@ -33,12 +34,15 @@ mod network;
 mod pages;
 #[cfg(target_os = "linux")]
 mod picture;
+#[cfg(all(unix, feature = "postgres"))]
+mod postgres;
 mod program;
 mod queue;
 mod raw;
 mod refresh;
 mod resume;
 mod retry;
+mod schema;
 #[cfg(unix)]
 mod signals;
 mod soak;

@@ -12,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 use vod_refresh::emulator::{Emulator, Scenario};
 use vod_refresh::net::{HttpOptions, HttpTransport};
 
+use crate::schema;
+
 pub(crate) const SUBMIT: &str = "RefreshMediaPlayUrls";
 
 /// A cloud in a thread of its own.
@@ -99,8 +101,28 @@ impl Ended {
 impl From<Output> for Ended {
     fn from(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).unwrap();
-        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+        let stdout = text(output.stdout);
+        schema::check_written(&stdout);
+        Self { code: output.status.code(), stdout, stderr: text(output.stderr) }
     }
+}
+
+/// Reports in its files are as the schema says.
+impl Drop for Home {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            schema::check_files(self.path());
+        }
+    }
+}
+
+/// The variable that says where somebody is at home.
+pub(crate) const HOME: &str = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+
+/// With this home and no variables but the one that no program does without on Windows.
+pub(crate) fn at_home<'a>(command: &'a mut Command, home: &Path) -> &'a mut Command {
+    command.env_clear().env(HOME, home);
+    command.envs(std::env::var_os("SystemRoot").map(|root| ("SystemRoot", root)))
 }
 
 impl Home {
@@ -120,7 +142,7 @@ impl Home {
     /// `program` with the surroundings of this home and nothing else.
     pub(crate) fn wrapped(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        command.env_clear().env("HOME", self.path()).env("PATH", std::env::var("PATH").unwrap_or_default());
+        at_home(&mut command, self.path()).envs(std::env::var("PATH").map(|path| ("PATH", path)));
         command.env("ALIBABA_CLOUD_ACCESS_KEY_ID", "testid");
         command.env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "testsecret");
         command.current_dir(self.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -15,8 +15,9 @@ use vod_refresh::emulator::{
     Scenario, Which,
 };
 use vod_refresh::event::Source;
-use vod_refresh::{Inbox, Outcome, QueueConsumer, Refresher, Report};
+use vod_refresh::{Inbox, Outcome, QueueConsumer, Report};
 
+use crate::schema::Refresher;
 use crate::support::{Bed, CALLBACK_KEY, CALLBACK_URL, request};
 
 fn queue() -> QueueScript {

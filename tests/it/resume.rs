@@ -8,9 +8,10 @@ use serde_json::Value;
 use vod_refresh::emulator::{EventScript, Fault, FaultRule, JobScript, MediaScript, Scenario, Which};
 use vod_refresh::journal::StoredRun;
 use vod_refresh::run::{MediaState, Notice};
-use vod_refresh::{Credential, ErrorKind, Journal, Outcome, Refresher, StaticCredentials};
+use vod_refresh::{Credential, ErrorKind, Journal, Outcome, StaticCredentials};
 
 use crate::crash::{Death, die};
+use crate::schema::Refresher;
 use crate::support::{Bed, request, states};
 
 const SUBMIT: &str = "RefreshMediaPlayUrls";

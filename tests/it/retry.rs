@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use vod_refresh::emulator::{Call, Fault, FaultRule, MediaScript, Scenario, Which};
 use vod_refresh::run::Notice;
-use vod_refresh::{Credential, Outcome, Refresher, StaticCredentials, VodClient};
+use vod_refresh::{Credential, Outcome, StaticCredentials, VodClient};
 
+use crate::schema::Refresher;
 use crate::support::{Bed, request, states};
 
 const SUBMIT: &str = "RefreshMediaPlayUrls";

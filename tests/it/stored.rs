@@ -101,3 +101,20 @@ fn a_run_that_is_not_there_is_answered_with_those_that_are() {
     assert_eq!(ended.code, Some(2));
     assert!(ended.stderr.contains("no run nowhere") && ended.stderr.contains(&run), "{}", ended.stderr);
 }
+
+#[cfg(not(feature = "postgres"))]
+#[test]
+fn without_its_feature_a_database_is_refused_with_the_way_to_have_it() {
+    let (cloud, home) = (half_stuck(), Home::new());
+    for line in ["refresh m1", "resume", "runs", "status"] {
+        let mut words: Vec<&str> = line.split(' ').chain(["--journal", "postgres://u:secret@h/d"]).collect();
+        if line != "runs" {
+            words.extend(["--endpoint", &cloud.endpoint]);
+        }
+        let ended = home.run(&words);
+        assert_eq!((ended.code, cloud.emulator.calls().len()), (Some(3), 0), "{ended:?}");
+        let way = "this program was built without it; take a published binary or the container, which have it, or \
+                   `cargo install vod-refresh --features postgres`";
+        assert!(ended.stderr.contains(way) && !ended.stderr.contains("secret"), "{}", ended.stderr);
+    }
+}

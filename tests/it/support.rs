@@ -15,9 +15,10 @@ use vod_refresh::run::{MediaReport, Notice, Progress};
 use vod_refresh::vod::VodClientBuilder;
 use vod_refresh::{
     Credential, CredentialProvider, EventReceiver, Inbox, JobId, MediaId, Observer, QueueClient,
-    QueueConsumer, QueueListener, RefreshRequest, Refresher, Report, RunOptions, StaticCredentials, TaskType,
-    VodClient,
+    QueueConsumer, QueueListener, RefreshRequest, Report, RunOptions, StaticCredentials, TaskType, VodClient,
 };
+
+use crate::schema::Refresher;
 
 pub(crate) const CALLBACK_URL: &str = "https://cb.example.test/vod/hook";
 pub(crate) const CALLBACK_KEY: &str = "Abc123Key";

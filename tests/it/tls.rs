@@ -12,6 +12,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::program::at_home;
 use crate::raw::{RawServer, Then};
 
 fn fixture(name: &str) -> PathBuf {
@@ -48,7 +49,7 @@ fn serve(runtime: &tokio::runtime::Runtime, name: &'static str) -> String {
 fn quota(endpoint: &str, ca_file: Option<&Path>, variable: Option<&Path>) -> (i32, String) {
     let home = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_vod-refresh"));
-    command.args(["quota", "--endpoint", endpoint]).env_clear().env("HOME", home.path());
+    at_home(&mut command, home.path()).args(["quota", "--endpoint", endpoint]);
     command.env("ALIBABA_CLOUD_ACCESS_KEY_ID", "testid").env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "testsecret");
     if let Some(path) = ca_file {
         command.arg("--ca-file").arg(path);

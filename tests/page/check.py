@@ -13,6 +13,8 @@ from pathlib import Path
 
 import axe_core_python
 import html5lib
+import jsonschema
+import referencing
 from junitparser import JUnitXml
 from lxml import etree
 
@@ -193,6 +195,42 @@ def schemas():
                 yield etree.XMLSchema(etree.parse(archive.extractfile(member)))
 
 
+def report_validators():
+    """Validators of a report and of a line of NDJSON, by another implementation than that of the tests in Rust."""
+    schema = json.loads(subprocess.run([BINARY, "report-schema"], capture_output=True, text=True, check=True).stdout)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    registry = referencing.Registry().with_contents([(schema["$id"], schema)])
+    make = lambda pointer: jsonschema.Draft202012Validator({"$ref": schema["$id"] + pointer}, registry=registry)
+    return make(""), make("#/$defs/line")
+
+
+def faults(validator, document):
+    return [f"{fault.json_path}: {fault.message[:200]}" for fault in validator.iter_errors(document)]
+
+
+def judge_schema(validator, lines):
+    """Breaks a whole report in each way of the fixture; and reads what `demo` tells on the way."""
+    fixture = json.loads((Path(__file__).parent.parent / "fixtures/reports.json").read_text())
+    passed = []
+    for wrong in fixture["broken"]:
+        document = json.loads(json.dumps(fixture["whole"]))
+        *path, last = [int(part) if part.isdecimal() else part for part in wrong["at"].split("/")[1:]]
+        parent = document
+        for part in path:
+            parent = parent[part]
+        if "missing" in wrong:
+            del parent[last]
+        else:
+            parent[last] = wrong["is"]
+        if validator.is_valid(document):
+            passed.append(wrong)
+    check(f"schema: it is one of draft 2020-12, takes a whole report, and refuses {len(fixture['broken'])} broken ones",
+          faults(validator, fixture["whole"]) + passed)
+    told = subprocess.run([BINARY, "demo", "--output", "ndjson"], capture_output=True, text=True, timeout=60).stdout.splitlines()
+    wrong = [fault for line in told for fault in faults(lines, json.loads(line))]
+    check(f"schema: it describes the {len(told)} lines that the demo tells", wrong if len(told) > 5 else [told])
+
+
 def judge_metrics(name, path):
     done = subprocess.run(["promtool", "check", "metrics"], stdin=path.open(), capture_output=True, text=True)
     said = done.stdout + done.stderr
@@ -251,7 +289,11 @@ def main():
     runs = {"1": many(1), "45": many(45), "5000": many(5000), "evil": evil()}
     with ThreadPoolExecutor() as pool:
         made = dict(zip(runs, pool.map(lambda name: make(name, *runs[name]), runs)))
+    validator, lines = report_validators()
+    judge_schema(validator, lines)
     for name, (files, report) in made.items():
+        # The largest one takes long; it is made of the same parts.
+        check(f"{name}: the report is as its schema says", faults(validator, report | {"media": report["media"][:500]}))
         tree = judge_page(name, files["html"])
         junit = judge_junit(name, files["xml"], report)
         judge_metrics(name, files["prom"])

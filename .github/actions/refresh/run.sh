@@ -19,7 +19,7 @@ refuse() {
 binary=$(input binary)
 if ! command -v "$binary" >/dev/null; then
   [ "$binary" = vod-refresh ] || refuse "binary: there is no '$binary'"
-  cargo install --locked --path "$GITHUB_ACTION_PATH/../../.."
+  cargo install --locked --features postgres --path "$GITHUB_ACTION_PATH/../../.."
   # The folder of installed commands need not be on PATH.
   binary=${CARGO_HOME:-$HOME/.cargo}/bin/vod-refresh
 fi

@@ -71,6 +71,9 @@ pub(crate) enum Command {
         /// The command
         command: Option<String>,
     },
+    /// Print the JSON Schema of the report, with a description of every field
+    #[command(after_help = "Example:\n  vod-refresh report-schema > report.schema.json")]
+    ReportSchema,
     /// Show today's remaining refresh and preload quota
     #[command(after_help = "Example:\n  vod-refresh quota --output json")]
     Quota(account::QuotaArgs),

@@ -44,5 +44,6 @@ pub(crate) async fn execute(command: &Command, environment: &Environment) -> Res
         Command::Demo(args) => demo::show(args.output, &environment.printer).await,
         Command::Completions { shell } => pages::completions(*shell, &environment.printer),
         Command::Man { command } => pages::man(command.as_deref(), &environment.printer),
+        Command::ReportSchema => pages::report_schema(&environment.printer),
     }
 }

@@ -21,7 +21,7 @@ pub(crate) mod variable {
     pub(crate) const CALLBACK_KEY: &str = "VOD_REFRESH_CALLBACK_AUTH_KEY";
     pub(crate) const JOURNAL: &str = "VOD_REFRESH_JOURNAL";
     pub(crate) const STATE_HOME: &str = "XDG_STATE_HOME";
-    pub(crate) const HOME: &str = "HOME";
+    pub(crate) const HOME: &str = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
 }
 
 /// Least number of files and sockets that must be allowed: journal, listener, signals and runtime hold 16 of them open.

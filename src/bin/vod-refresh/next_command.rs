@@ -156,6 +156,9 @@ impl ResumeContext<'_> {
             if is_masked_address(command) {
                 lines.push("put in what stands for `<secret>`: the journal does not keep it".to_owned());
             }
+            if *is_resume && self.journal.is_some_and(JournalHandle::lacks_password) {
+                lines.push("give the password of the journal's database in PGPASSWORD".to_owned());
+            }
             let no_lookups = self.options.lookup_after == Some(LookupAfter::Never);
             let silent = report.media.iter().filter(|media| has_unknown_tasks(media)).count() as u64;
             if *is_resume && no_lookups && silent > 0 {
@@ -262,6 +265,7 @@ mod tests {
 
     #[test]
     fn the_command_names_each_open_job_once_with_its_media_and_the_given_options() {
+        let ca_file = if cfg!(windows) { r"C:\my ca.pem" } else { "/etc/my ca.pem" };
         let arguments = [
             "vod-refresh",
             "refresh",
@@ -272,7 +276,7 @@ mod tests {
             "90m",
             "--allow-http",
             "--ca-file",
-            "/etc/my ca.pem",
+            ca_file,
             "--signature-version",
             "v3",
             "--max-rps",
@@ -294,9 +298,11 @@ mod tests {
             lines_for(&arguments, list, "timeout"),
             [
                 "remote work goes on; to wait for the rest:",
-                "  vod-refresh wait J2 J3 --media m2 --media m3 --media ended --media=-m4 \
-                 --endpoint http://127.0.0.1:80 --signature-version v3 --max-rps 5 \
-                 --ca-file '/etc/my ca.pem' --allow-http --timeout 1h30m",
+                &format!(
+                    "  vod-refresh wait J2 J3 --media m2 --media m3 --media ended --media=-m4 \
+                     --endpoint http://127.0.0.1:80 --signature-version v3 --max-rps 5 \
+                     --ca-file '{ca_file}' --allow-http --timeout 1h30m"
+                ),
                 "1 media was not submitted: run the same command again for the rest",
             ]
         );

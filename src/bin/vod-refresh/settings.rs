@@ -142,9 +142,9 @@ mod tests {
             all_words(&back),
             format!(
                 "--endpoint http://127.0.0.1:1 --task-endpoint http://127.0.0.1:2 --signature-version v3 --max-rps 5 \
-                 --ca-file {0}/ca.pem --allow-http --callback-listen [::]:8080 --callback-url https://h/vod \
-                 --callback-auth-key-file {0}/key.txt --allow-unsigned-callbacks",
-                here.display()
+                 --ca-file {0}ca.pem --allow-http --callback-listen [::]:8080 --callback-url https://h/vod \
+                 --callback-auth-key-file {0}key.txt --allow-unsigned-callbacks",
+                here.join("").display()
             )
         );
     }

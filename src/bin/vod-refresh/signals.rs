@@ -1,19 +1,15 @@
 //! The first signal asks the run to end, the second ends the process.
 //!
-//! SIGINT, SIGTERM, and SIGHUP, which a closed terminal sends. Whoever starts us with SIGHUP ignored, as `nohup` does, wants
+//! SIGINT, SIGTERM, and SIGHUP, which a closed terminal sends; on Windows Ctrl-C, Ctrl-Break, and the console's end. Whoever starts us with SIGHUP ignored, as `nohup` does, wants
 //! the run to outlive the terminal, and gets that.
 //!
 //! A thread of its own listens: the main thread may be stuck writing to a reader that has stopped reading.
 
 use std::future::poll_fn;
 use std::sync::{Arc, OnceLock};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-#[cfg(unix)]
-use tokio::signal::unix::Signal as Source;
-#[cfg(windows)]
-use tokio::signal::windows::CtrlC as Source;
 use tokio_util::sync::CancellationToken;
 use vod_refresh::{Error, ErrorKind};
 
@@ -26,6 +22,9 @@ const LAST_RESORT: Duration = Duration::from_millis(1_950);
 /// Signals within so long after the first are the same interruption: what a terminal sends to all of its processes, a
 /// wrapper sends on. Nobody presses a key twice so quickly.
 const SAME_INTERRUPTION: Duration = Duration::from_millis(100);
+
+/// Asks for a signal; the kinds of Windows are types of their own.
+type Source = Box<dyn FnMut(&mut Context<'_>) -> Poll<Option<()>> + Send>;
 
 /// Listens from now on.
 pub(crate) struct Signals {
@@ -85,27 +84,40 @@ fn end_now(code: ExitCode) -> ! {
 /// The signals to listen for, and the exit code that each asks for.
 #[cfg(unix)]
 fn sources() -> std::io::Result<Vec<(Source, ExitCode)>> {
-    use tokio::signal::unix::{SignalKind, signal};
+    use tokio::signal::unix::SignalKind;
+    let source = |kind, code| -> std::io::Result<(Source, ExitCode)> {
+        let mut signal = tokio::signal::unix::signal(kind)?;
+        Ok((Box::new(move |context| signal.poll_recv(context)), code))
+    };
     let mut sources = vec![
-        (signal(SignalKind::interrupt())?, ExitCode::Interrupted),
-        (signal(SignalKind::terminate())?, ExitCode::Terminated),
+        source(SignalKind::interrupt(), ExitCode::Interrupted)?,
+        source(SignalKind::terminate(), ExitCode::Terminated)?,
     ];
     if heeds_hangup() {
         // Nobody at a closed terminal reads the code: the contract needs no third one.
-        sources.push((signal(SignalKind::hangup())?, ExitCode::Terminated));
+        sources.push(source(SignalKind::hangup(), ExitCode::Terminated)?);
     }
     Ok(sources)
 }
 
 #[cfg(windows)]
 fn sources() -> std::io::Result<Vec<(Source, ExitCode)>> {
-    Ok(vec![(tokio::signal::windows::ctrl_c()?, ExitCode::Interrupted)])
+    use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown};
+    let (mut interrupt, mut stop, mut close, mut shutdown) =
+        (ctrl_c()?, ctrl_break()?, ctrl_close()?, ctrl_shutdown()?);
+    Ok(vec![
+        (Box::new(move |context| interrupt.poll_recv(context)), ExitCode::Interrupted),
+        (Box::new(move |context| stop.poll_recv(context)), ExitCode::Terminated),
+        // The console was closed: the system waits five seconds.
+        (Box::new(move |context| close.poll_recv(context)), ExitCode::Terminated),
+        (Box::new(move |context| shutdown.poll_recv(context)), ExitCode::Terminated),
+    ])
 }
 
 /// Waits for the next signal; the exit code that it asks for.
 async fn next(sources: &mut [(Source, ExitCode)]) -> ExitCode {
     poll_fn(|context| {
-        let mut came = sources.iter_mut().map(|(source, code)| source.poll_recv(context).map(|_| *code));
+        let mut came = sources.iter_mut().map(|(source, code)| source(context).map(|_| *code));
         came.find(Poll::is_ready).unwrap_or(Poll::Pending)
     })
     .await

@@ -24,7 +24,7 @@ pub(super) fn update(
     topic: &str,
     name: &str,
     now: Duration,
-    change: Change,
+    mut change: Change,
 ) -> rusqlite::Result<()> {
     let (oldest, newest) = times(now);
     connection.prepare_cached(TABLE)?.execute([])?;

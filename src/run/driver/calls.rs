@@ -9,14 +9,14 @@ use tokio::task::JoinError;
 use super::fleet::{Fleet, Member};
 use super::state::{Done, Driver};
 use crate::error::{Error, ErrorKind, Fate, Result};
-use crate::ids::{JobId, RequestId, TaskId};
+use crate::ids::{JobId, RequestId, TaskId, masked_address};
 use crate::model::{Fact, Fault, Order};
 use crate::run::batch::{UrlBatch, submission};
 use crate::run::ledger::Work;
 use crate::run::observer::Notice;
 use crate::vod::{
-    JobRow, ObjectTasks, RefreshMediaPlayUrls, Submission, TaskPage, TaskRows, VodClient, is_about_task,
-    normal_form,
+    JobRow, ObjectTasks, RefreshMediaPlayUrls, Submission, TaskPage, TaskRows, VodClient, is_about_call,
+    is_about_task, normal_form,
 };
 
 /// Tasks may be dated a little before the call that made them: clocks differ by a second or two.
@@ -269,9 +269,16 @@ impl Driver<'_> {
     fn job_queried(&mut self, job: JobId, answer: Result<Vec<JobRow>>) -> Option<Fact> {
         match answer {
             Ok(rows) => Some(Fact::JobQueried { job, rows }),
+            Err(error) if self.ledger.is_closing(&job) => {
+                Some(Fact::JobUnclear { job, fault: (&error).into() })
+            }
             Err(error) if self.events.is_some() && is_denial(&error) => {
                 Some(Fact::LookupsRefused { fault: (&error).into() })
             }
+            Err(error) if error.code().is_some_and(is_about_call) => match self.can_do_without(&job) {
+                true => Some(Fact::LookupFailed { job, fault: (&error).into() }),
+                false => self.give_up(unserved(error, self.client.endpoint())),
+            },
             // No code about a job is documented: any other may mean the request.
             Err(error) if error.kind() == ErrorKind::Rejected => {
                 Some(Fact::JobUnclear { job, fault: (&error).into() })
@@ -292,6 +299,9 @@ impl Driver<'_> {
     fn task_polled(&mut self, task: TaskId, answer: Result<TaskRows>) -> Option<Fact> {
         match answer {
             Ok(TaskRows { rows, total }) => Some(Fact::TaskSeen { task, rows, total }),
+            Err(error) if error.code().is_some_and(is_about_call) => {
+                self.give_up(unserved(error, self.client.task_endpoint()))
+            }
             Err(error) if error.kind() == ErrorKind::Rejected => {
                 let fault = (&error).into();
                 let is_final = error.code().is_some_and(is_about_task) && !self.ledger.may_be_foreign();
@@ -361,6 +371,13 @@ async fn find_urls(client: &VodClient, urls: &UrlBatch, since: DateTime<Utc>) ->
         }
     }
     Ok(if found.len() == wanted.len() { tasks } else { Vec::new() })
+}
+
+/// The host refuses a call whatever it is for. That says nothing of what was submitted, and another host may serve it.
+fn unserved(error: Error, endpoint: &str) -> Error {
+    let why =
+        format!("; {} does not serve this call: name another region or endpoint", masked_address(endpoint));
+    error.with_kind(ErrorKind::Unavailable).with_message_suffix(&why)
 }
 
 /// The permission for one call is missing, while the credentials themselves are good.

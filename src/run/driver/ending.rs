@@ -8,6 +8,7 @@ use super::report::{Entries, outcome, report};
 use super::state::{Driver, End, Wake};
 use crate::error::ErrorKind;
 use crate::model::{Fact, Fault, Report, code};
+use crate::run::ledger::Work;
 use crate::run::observer::Notice;
 
 /// Calls in flight when a run is stopped get so long.
@@ -31,6 +32,11 @@ impl Driver<'_> {
         if let Some(fleet) = self.fleet.as_mut().filter(|_| !self.stop.is_cancelled()) {
             fleet.leave(self.ledger.estimate()).await;
         }
+        let unsent = std::mem::take(&mut self.held_back).into_iter().filter_map(|work| match work {
+            Work::Submit { batch } => Some(Fact::Withdrawn { batch }),
+            _ => None,
+        });
+        self.write_and_apply(unsent.collect()).await;
         let end = match end {
             End::Deadline | End::Fatal(_) if self.ledger.is_settled() => End::Settled,
             // No work goes on for which time could be up: what kept it from being submitted counts.
@@ -67,6 +73,11 @@ impl Driver<'_> {
                 self.notify(&Notice::Warning { message: trouble.clone() });
                 self.journal.add_note(trouble);
             }
+        }
+        // Where that is no error, as all is settled, it is told all the same.
+        if let Some(error) = self.journal.overtaken().filter(|_| !matches!(end, End::Fatal(_))) {
+            self.notify(&Notice::Warning { message: error.message().to_owned() });
+            self.journal.add_note(error.message().to_owned());
         }
         let calls = self.call_log.counted();
         let said = self.journal.finish(outcome, is_over, finished_at, calls.clone(), self.stop).await;

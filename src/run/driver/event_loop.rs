@@ -130,6 +130,9 @@ impl Driver<'_> {
             if let Some(said) = self.journal.write(now, &self.ledger, &facts).await {
                 self.notify(&Notice::Warning { message: said });
             }
+            if let Some(error) = self.journal.overtaken() {
+                self.fatal.get_or_insert(error);
+            }
             for fact in facts {
                 self.ledger.apply(now, fact);
             }
@@ -140,8 +143,16 @@ impl Driver<'_> {
     /// Takes all the work that is due and for which there is room.
     async fn hand_out(&mut self) {
         let now = self.now();
+        if let Some(error) = self.journal.overtaken() {
+            self.fatal.get_or_insert(error);
+        }
         if now >= self.deadline + LAST_POLL_TIMEOUT || self.fatal.is_some() {
             return;
+        }
+        if !self.journal.holds_back() && now < self.deadline {
+            for work in std::mem::take(&mut self.held_back) {
+                self.begin(work);
+            }
         }
         let has_failed_fast = self.options.fail_fast && self.ledger.progress().failed > 0;
         if self.slots().submit > 0
@@ -179,14 +190,23 @@ impl Driver<'_> {
                 return;
             }
             self.write_and_apply(facts).await;
+            if self.fatal.is_some() {
+                return;
+            }
             for work in calls {
-                self.begin(work);
+                match work {
+                    Work::Submit { .. } if self.journal.holds_back() => self.held_back.push(work),
+                    work => self.begin(work),
+                }
             }
         }
     }
 
     fn ended(&mut self) -> Option<End> {
         let failed = self.ledger.progress().failed > 0;
+        if self.now() >= self.deadline {
+            self.ledger.end_all_closing();
+        }
         if self.ledger.is_settled() {
             return Some(End::Settled);
         }
@@ -236,7 +256,7 @@ impl Driver<'_> {
 
     fn slots(&self) -> Slots {
         // From the deadline on, only last polls are worth starting; one that only asks submits nothing.
-        let may_submit = !self.once && self.now() < self.deadline;
+        let may_submit = !self.once && self.now() < self.deadline && !self.journal.holds_back();
         let submit = if may_submit { SLOTS.submit } else { self.in_flight.submit };
         // Runs that share a pace wait in one line: what stands in it may be known before its turn comes.
         let poll_task = (SLOTS.poll_task / (1 + self.ledger.other_runs() as usize)).max(2);

@@ -252,7 +252,7 @@ impl Shared {
     async fn update<T: Send + 'static>(
         &self,
         name: String,
-        change: impl FnOnce(Option<&str>, Duration) -> (Option<String>, T) + Send + 'static,
+        mut change: impl FnMut(Option<&str>, Duration) -> (Option<String>, T) + Send + 'static,
     ) -> Option<T> {
         let change = move |value: Option<&str>, now| {
             let (value, result) = change(value, now);
@@ -279,7 +279,7 @@ impl Shared {
     /// Tells others of this run.
     async fn tell(&self, me: &Member) -> Option<()> {
         let told = serde_json::to_string(me).ok()?;
-        self.update(format!("run {}", me.run), |_, _| (Some(told), ())).await
+        self.update(format!("run {}", me.run), move |_, _| (Some(told.clone()), ())).await
     }
 
     /// Tells of this run, and returns all that have told of themselves.
@@ -373,7 +373,7 @@ impl Listing {
 
     async fn post(&self, name: &str, page: Page) {
         if let Ok(text) = serde_json::to_string(&page) {
-            self.shared.update(name.to_owned(), |_, _| (Some(text), ())).await;
+            self.shared.update(name.to_owned(), move |_, _| (Some(text.clone()), ())).await;
         }
     }
 

@@ -25,6 +25,9 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 const RETRY_WAIT: Duration = Duration::from_millis(50);
 /// The end of a run waits so long for what is still to be written; not at all once it is told to stop.
 const LAST_WAIT: Duration = Duration::from_secs(10);
+/// Where the mark that facts are missing can't be set either, nothing is submitted for so long: others who carry the run on would
+/// submit it again. Most databases are back by then. After that the run goes on all the same.
+const HOLD_BACK: Duration = Duration::from_secs(30);
 /// Most bytes of facts that wait, as they stand in the journal. Beyond that the journal is given up.
 const MAX_KEPT: usize = 32 * 1024 * 1024;
 
@@ -34,6 +37,9 @@ pub(super) struct RunJournal {
     run: RunId,
     /// The journal failed in mid-run, for good.
     lost: bool,
+    /// Whether whoever looks sees that facts are missing, and whether that may be so.
+    is_marked: bool,
+    may_be_marked: bool,
     kept: Kept,
     /// Held as long as the run is driven.
     lock: Option<RunLock>,
@@ -49,6 +55,8 @@ struct Kept {
     try_at: Option<Instant>,
     error: Option<Error>,
     is_told: bool,
+    /// Until when batches are held back, as long as there is no mark.
+    hold_until: Option<Instant>,
 }
 
 impl RunJournal {
@@ -67,7 +75,18 @@ impl RunJournal {
             None => None,
             Some(journal) => Some(lock(journal, run).await?),
         };
-        Ok(Self { journal, run: run.clone(), lost: false, kept: Kept::default(), lock, notes: Vec::new() })
+        let (run, kept, notes) = (run.clone(), Kept::default(), Vec::new());
+        Ok(Self { journal, run, lost: false, is_marked: false, may_be_marked: false, kept, lock, notes })
+    }
+
+    /// Why this process drives the run no more, if others do: nothing may be written or submitted from here.
+    pub(super) fn overtaken(&self) -> Option<Error> {
+        self.lock.as_ref()?.overtaken()
+    }
+
+    /// Whether to submit nothing now: whoever carried the run on would not know of it.
+    pub(super) fn holds_back(&self) -> bool {
+        !self.lost && !self.is_marked && self.kept.hold_until.is_some_and(|until| Instant::now() < until)
     }
 
     /// Whether the run can be carried on from here.
@@ -89,7 +108,7 @@ impl RunJournal {
     /// Writes down what is news in `facts`. A text comes back when that begins to fail, has become impossible, or works
     /// again.
     pub(super) async fn write(&mut self, at: Moment, ledger: &Ledger, facts: &[Fact]) -> Option<String> {
-        self.journal.as_ref().filter(|_| !self.lost)?;
+        self.journal.as_ref().filter(|_| !self.lost && self.overtaken().is_none())?;
         let news: Vec<_> =
             facts.iter().filter(|fact| ledger.is_news(fact)).map(|fact| (at, fact.clone())).collect();
         if news.is_empty() {
@@ -115,14 +134,12 @@ impl RunJournal {
 
     /// Writes the facts that wait, and keeps them where that fails.
     async fn append(&mut self, wait: Duration) -> Option<String> {
-        let (journal, facts) = (self.journal.as_ref()?, Arc::clone(&self.kept.facts));
+        let (journal, facts) = (self.journal.clone()?, Arc::clone(&self.kept.facts));
         let count = facts.len();
         let error = match journal.append(&self.run, facts, wait).await {
             Ok(()) => {
                 let kept = std::mem::take(&mut self.kept);
-                if let Some(lock) = self.lock.as_ref().filter(|_| kept.try_at.is_some()) {
-                    lock.unmark_lost().await;
-                }
+                self.unmark().await;
                 let place = journal.place();
                 let said = format!(
                     "the journal {place} can be written again: {count} facts had to wait, none is lost"
@@ -131,21 +148,51 @@ impl RunJournal {
             }
             Err(error) => error,
         };
+        if self.overtaken().is_some() {
+            self.kept = Kept::default();
+            return None;
+        }
         if journal.check_place().is_err() {
             return Some(self.give_up(&error).await);
         }
-        let said = format!("{}; what the run learns is kept in memory and written later", error.message());
-        self.kept.error = Some(error);
-        if self.kept.try_at.replace(Instant::now() + RETRY_INTERVAL).is_some() {
-            // What lasts no longer than a try is not worth a word.
-            return (!std::mem::replace(&mut self.kept.is_told, true)).then_some(said);
-        }
+        let now = Instant::now();
+        let is_first = self.kept.try_at.replace(now + RETRY_INTERVAL).is_none();
+        let hold_until = *self.kept.hold_until.get_or_insert(now + HOLD_BACK);
         // Whoever dies now leaves half of the facts behind: to carry on from there would submit again what went out.
-        if let Some(lock) = &self.lock {
-            lock.mark_lost().await;
+        if let Some(lock) = self.lock.as_ref().filter(|_| !self.is_marked) {
+            self.may_be_marked = true;
+            self.is_marked = lock.mark_lost().await;
         }
-        let first = std::mem::take(&mut self.kept.facts);
-        self.keep(Arc::unwrap_or_clone(first)).await
+        if is_first {
+            self.kept.error = Some(error);
+            let first = std::mem::take(&mut self.kept.facts);
+            return self.keep(Arc::unwrap_or_clone(first)).await;
+        }
+        let why = error.message().to_owned();
+        self.kept.error = Some(error);
+        // What lasts no longer than a try is not worth a word.
+        if !std::mem::replace(&mut self.kept.is_told, true) {
+            return Some(format!("{why}; what the run learns is kept in memory and written later"));
+        }
+        let just_over = now >= hold_until && now < hold_until + RETRY_INTERVAL + wait;
+        (just_over && !self.is_marked)
+            .then(|| format!("{why}; the run submits without it from now on: {}", self.warning()))
+    }
+
+    /// Takes back the mark that facts are missing: they are there. Where that fails, the next write tries again.
+    async fn unmark(&mut self) {
+        if let Some(lock) = self.lock.as_ref().filter(|_| self.may_be_marked && !self.lost) {
+            let is_gone = lock.unmark_lost().await;
+            (self.is_marked, self.may_be_marked) = (self.is_marked && !is_gone, !is_gone);
+        }
+    }
+
+    /// What to heed where the mark could not be set.
+    fn warning(&self) -> String {
+        format!(
+            "do not resume run {} elsewhere, it would submit again what the journal does not know of",
+            self.run
+        )
     }
 
     /// Keeps facts for later. A text comes back if they are too many.
@@ -163,12 +210,16 @@ impl RunJournal {
     /// Waits a bounded time until all facts are written. Afterwards it is certain whether the run can be carried on from
     /// here. A text comes back as from [`write`](Self::write).
     pub(super) async fn catch_up(&mut self, stop: &CancellationToken) -> Option<String> {
-        self.kept.try_at?;
+        if self.kept.try_at.is_none() {
+            self.unmark().await;
+            return None;
+        }
         // One word at the end is enough.
         let (until, was_told) = (Instant::now() + LAST_WAIT, std::mem::replace(&mut self.kept.is_told, true));
         loop {
             let said = self.append(RETRY_WAIT).await;
             if self.kept.try_at.is_none() {
+                self.unmark().await;
                 return said.filter(|_| was_told || self.lost);
             }
             if stop.is_cancelled() || Instant::now() >= until {
@@ -191,6 +242,9 @@ impl RunJournal {
     ) -> Option<String> {
         let said = self.catch_up(stop).await;
         let journal = self.journal.clone()?;
+        if self.overtaken().is_some() {
+            return said;
+        }
         if self.lost {
             // There may be room again for this one word.
             let _ = journal.finish(&self.run, Some(outcome), at, calls, RETRY_WAIT).await;
@@ -207,10 +261,12 @@ impl RunJournal {
     async fn give_up(&mut self, error: &Error) -> String {
         self.lost = true;
         self.kept = Kept::default();
-        if let Some(lock) = &self.lock {
-            lock.mark_lost().await;
+        let mut note = format!("{}; the run goes on in memory and can't be resumed", error.message());
+        if let Some(lock) = &self.lock
+            && !lock.mark_lost().await
+        {
+            note += &format!(": {}", self.warning());
         }
-        let note = format!("{}; the run goes on in memory and can't be resumed", error.message());
         self.notes.push(note.clone());
         note
     }

@@ -17,7 +17,7 @@ use crate::event::{Inbox, InboxMessage, Subscription};
 use crate::ids::{JobId, TaskId};
 use crate::model::{Moment, RunOptions, RunRecord};
 use crate::net::pace::SharedPace;
-use crate::run::ledger::{Ledger, Slots};
+use crate::run::ledger::{Ledger, Slots, Work};
 use crate::run::observer::{Notice, Observer};
 use crate::run::setup::Setup;
 use crate::vod::{JobRow, ObjectTasks, Submission, TaskFilter, TaskPage, TaskRows, VodClient};
@@ -37,6 +37,8 @@ pub(super) struct Driver<'a> {
     pub(super) rejected_before: u64,
     pub(super) calls: JoinSet<Done>,
     pub(super) in_flight: Slots,
+    /// Batches that wait until the journal knows that they are sent.
+    pub(super) held_back: Vec<Work>,
     /// Ends the waits of calls in flight, not the calls.
     pub(super) soft_stop: CancellationToken,
     pub(super) call_log: Arc<CallLog>,
@@ -126,6 +128,7 @@ impl<'a> Driver<'a> {
             rejected_before: setup.inbox.as_ref().map_or(0, |inbox| inbox.rejected()),
             calls: JoinSet::new(),
             in_flight: Slots { submit: 0, query_job: 0, poll_task: 0 },
+            held_back: Vec::new(),
             soft_stop,
             call_log,
             notices,

@@ -17,6 +17,8 @@ use crate::vod::JobRow;
 /// First and longest wait between two lookups of one job; who wants longer ones between polls of tasks gets them here too.
 const LOOKUP_FIRST: Duration = Duration::from_secs(2);
 const LOOKUP_CAP: Duration = Duration::from_secs(15);
+/// A lookup that is older when the last media of its job ends is repeated: more may have been named since.
+const LAST_LOOKUP_AGE: Duration = Duration::from_secs(10);
 
 impl Ledger {
     /// Begins to follow a job that somebody else submitted.
@@ -48,6 +50,9 @@ impl Ledger {
             first_lookup: None,
             without_event: 0,
             unconfirmed: 0,
+            unended: 0,
+            answered_at: None,
+            is_closing: false,
             changed_at: now,
             open: false,
             has_noticed_no_event: false,
@@ -98,9 +103,11 @@ impl Ledger {
     pub(super) fn job_queried(&mut self, now: Moment, id: &JobId, rows: Vec<JobRow>) {
         let Some(&job) = self.job_index.get(id) else { return };
         self.unclear.remove(id.as_str());
+        self.end_closing(job);
         let entry = &mut self.jobs[job as usize];
         entry.is_queried = false;
         entry.lookups += 1;
+        entry.answered_at = Some(now);
         let (first_lookup, known) = (*entry.first_lookup.get_or_insert(now), entry.media.len());
         let mut is_changed = false;
         for row in merged(rows) {
@@ -118,6 +125,42 @@ impl Ledger {
         self.note_what_lapsed(now, job, first_lookup);
         self.close_if_whole(now, job);
         self.plan_next_lookup(now, job);
+    }
+
+    /// Looks a job up a last time, now that all of its media have ended, unless that was done a moment ago. It costs a call
+    /// and no verdict: where it brings no answer, the one before it stands.
+    pub(super) fn look_up_at_the_end(&mut self, now: Moment, job: u32) {
+        let entry = &self.jobs[job as usize];
+        let is_recent = entry.answered_at.is_none_or(|at| now.since(at) < LAST_LOOKUP_AGE);
+        let media = entry.media.iter().map(|media| &self.media[*media as usize]);
+        if is_recent
+            || !self.can_query_jobs()
+            || !media.clone().any(|media| media.state == MediaState::Complete)
+        {
+            return;
+        }
+        if !std::mem::replace(&mut self.jobs[job as usize].is_closing, true) {
+            self.closing_jobs += 1;
+        }
+        self.plan_lookup(job, now);
+    }
+
+    fn end_closing(&mut self, job: u32) {
+        if std::mem::take(&mut self.jobs[job as usize].is_closing) {
+            self.closing_jobs -= 1;
+        }
+    }
+
+    /// Waits no longer for last lookups.
+    pub(crate) fn end_all_closing(&mut self) {
+        if self.closing_jobs > 0 {
+            (0..self.jobs.len() as u32).for_each(|job| self.end_closing(job));
+        }
+    }
+
+    /// Whether a job is looked up a last time.
+    pub(crate) fn is_closing(&self, id: &JobId) -> bool {
+        self.job_index.get(id).is_some_and(|job| self.jobs[*job as usize].is_closing)
     }
 
     fn notice_missing_events(&mut self, job: u32) {
@@ -241,7 +284,7 @@ impl Ledger {
 
     pub(super) fn close_job(&mut self, job: u32) {
         let entry = &mut self.jobs[job as usize];
-        if entry.unconfirmed == 0 {
+        if entry.unconfirmed == 0 && !entry.is_closing {
             entry.due = None;
         }
         if std::mem::take(&mut entry.open) {
@@ -258,6 +301,7 @@ impl Ledger {
             "jobs can't be looked up ({}: {}); events alone decide",
             error.code, error.message
         ));
+        self.end_all_closing();
         for job in 0..self.jobs.len() as u32 {
             self.jobs[job as usize].is_queried = false;
             self.do_without_lookups(now, job, false, "not confirmed by a lookup: lookups are refused");
@@ -306,6 +350,7 @@ impl Ledger {
     /// Takes the events of a job for the truth, since no lookup gets through.
     pub(super) fn lookup_failed(&mut self, now: Moment, id: &JobId, error: &ReportedError) {
         let Some(&job) = self.job_index.get(id) else { return };
+        self.end_closing(job);
         let entry = &mut self.jobs[job as usize];
         (entry.is_queried, entry.due) = (false, None);
         let why = format!("not confirmed: lookups fail ({}: {})", error.code, error.message);
@@ -320,6 +365,9 @@ impl Ledger {
     pub(super) fn job_unclear(&mut self, now: Moment, id: &JobId, fault: Fault) {
         let Some(&job) = self.job_index.get(id) else { return };
         self.jobs[job as usize].is_queried = false;
+        if self.jobs[job as usize].is_closing {
+            return self.end_closing(job);
+        }
         if self.is_clear_by_now(now, id.as_str(), &fault) {
             let job = id.clone();
             return self.follow_ups.push(match self.events_suffice(id) {
@@ -354,6 +402,7 @@ impl Ledger {
     /// A job that will tell nothing more.
     pub(super) fn job_failed(&mut self, now: Moment, id: &JobId, error: &ReportedError) {
         let Some(&job) = self.job_index.get(id) else { return };
+        self.end_closing(job);
         for media in self.jobs[job as usize].media.clone() {
             match self.media[media as usize].named.certainty {
                 // What was named stays true.

@@ -24,6 +24,7 @@ impl Ledger {
         job.media.push(media);
         job.without_event += 1;
         job.unconfirmed += 1;
+        job.unended += u32::from(self.media[media as usize].state == MediaState::Unfinished);
     }
 
     /// The media of a job; one that a job of others turned out to have is new. `None` for one that was not asked for.
@@ -176,7 +177,7 @@ impl Ledger {
     }
 
     /// Whether a row names the tasks and URLs that are known of a media, no more and no fewer.
-    fn is_just_what_is_named(&self, media: u32, row: &JobRow) -> bool {
+    pub(super) fn is_just_what_is_named(&self, media: u32, row: &JobRow) -> bool {
         let named = &self.media[media as usize].named;
         let tasks: HashSet<&TaskId> = row.tasks.iter().collect();
         let urls: HashSet<UrlKey> = row.urls.iter().map(|url| UrlKey::of(url)).collect();
@@ -291,7 +292,13 @@ impl Ledger {
 
     /// Puts the verdict on a media into effect: counters follow it, also back. Of one that is preloaded afterwards, the verdicts
     /// on both stages make one.
-    pub(super) fn set_state(&mut self, media: u32, state: MediaState, error: Option<ReportedError>) {
+    pub(super) fn set_state(
+        &mut self,
+        now: Moment,
+        media: u32,
+        state: MediaState,
+        error: Option<ReportedError>,
+    ) {
         let before = self.joint_state(media);
         let entry = &mut self.media[media as usize];
         if entry.state == state && entry.error.as_deref() == error.as_ref() {
@@ -299,6 +306,15 @@ impl Ledger {
         }
         let was = std::mem::replace(&mut entry.state, state);
         entry.error = error.map(Box::new);
+        if let Some(job) = entry.job {
+            let unended = &mut self.jobs[job as usize].unended;
+            *unended -= u32::from(was == MediaState::Unfinished);
+            *unended += u32::from(state == MediaState::Unfinished);
+            if *unended == 0 {
+                self.look_up_at_the_end(now, job);
+            }
+        }
+        let entry = &self.media[media as usize];
         self.open_media -= u32::from(was == MediaState::Unfinished);
         self.open_media += u32::from(state == MediaState::Unfinished);
         if entry.urls > 0 {

@@ -5,6 +5,7 @@ use super::settings::SETTLE;
 use super::state::Ledger;
 use super::verdict::STEADY;
 use crate::model::{Fact, Fault, Moment};
+use crate::vod::JobRow;
 
 impl Ledger {
     /// Whether a fact would change what is known. A poll that shows what the last one
@@ -20,8 +21,13 @@ impl Ledger {
             }
             Fact::Event(event) => self.is_event_news(event),
             Fact::JobQueried { job, rows } => self.job_index.get(job).is_some_and(|job| {
-                let open = self.jobs[*job as usize].unconfirmed > 0 || self.jobs[*job as usize].open;
-                open && !rows.is_empty()
+                let entry = &self.jobs[*job as usize];
+                let names_more = |row: &JobRow| {
+                    let media = self.media_index.get(&(*job, row.media.clone()));
+                    media.is_some_and(|media| !self.is_just_what_is_named(*media, row))
+                };
+                let is_open = entry.unconfirmed > 0 || entry.open;
+                !rows.is_empty() && (is_open || entry.is_closing && rows.iter().any(names_more))
             }),
             Fact::TaskSeen { task, rows, .. } => self.task_number(task).is_some_and(|task| {
                 let entry = &self.tasks[task as usize];
@@ -78,6 +84,7 @@ impl Ledger {
         self.planner.set_deadline(deadline);
         self.lookups_refused = false;
         self.follow_ups.clear();
+        self.end_all_closing();
         self.unclear.clear();
         for batch in 0..self.batches.len() as u32 {
             match self.batches[batch as usize].state {

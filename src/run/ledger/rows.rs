@@ -58,6 +58,12 @@ pub(super) struct JobEntry {
     pub(super) without_event: u32,
     /// Media of which it is not settled which tasks they have.
     pub(super) unconfirmed: u32,
+    /// Media that have not ended.
+    pub(super) unended: u32,
+    /// When a lookup was last answered.
+    pub(super) answered_at: Option<Moment>,
+    /// All of its media have ended, and it is looked up a last time.
+    pub(super) is_closing: bool,
     /// When its rows last changed.
     pub(super) changed_at: Moment,
     /// Of others: more media may show up.

@@ -40,6 +40,8 @@ pub struct Ledger {
     pub(super) unconfirmed: u32,
     /// Jobs of others whose media may not all be known yet.
     pub(super) open_jobs: u32,
+    /// Jobs that are looked up a last time.
+    pub(super) closing_jobs: u32,
     /// Whether the caller said which media the jobs of others have, or how many.
     pub(super) knows_media: bool,
     pub(super) expect: usize,
@@ -138,6 +140,7 @@ impl Ledger {
             open_media: 0,
             unconfirmed: 0,
             open_jobs: 0,
+            closing_jobs: 0,
             knows_media: false,
             expect: 0,
             unplaced: HashMap::new(),
@@ -254,7 +257,7 @@ impl Ledger {
 
     /// Whether all that was begun has its verdict.
     pub(super) fn is_stage_settled(&self) -> bool {
-        self.open_media == 0 && self.open_jobs == 0 && self.open_batches == 0
+        self.open_media == 0 && self.open_jobs == 0 && self.open_batches == 0 && self.closing_jobs == 0
     }
 
     /// Batches without an answer.

@@ -191,7 +191,7 @@ impl Ledger {
             Verdict::Ended(state, error) => (Wanted::Nothing, state, error),
         };
         self.media[media as usize].wanted = wanted;
-        self.set_state(media, state, error);
+        self.set_state(now, media, state, error);
         self.count_urls(media);
         if wanted != before && (wanted == Wanted::All || state != MediaState::Unfinished) {
             for task in self.media[media as usize].named.tasks.clone() {

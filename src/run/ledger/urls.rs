@@ -219,6 +219,10 @@ impl Ledger {
             for task in self.task_reports_of(entry.first_media, started_at) {
                 tasks.entry(UrlKey::of(task.url.as_deref().unwrap_or_default())).or_default().push(task);
             }
+            // Rows that match no URL stand for those that no row matches.
+            let is_stray = |key: &UrlKey| media.named.urls.place(*key).is_none();
+            let strays = tasks.iter().filter(|(key, _)| is_stray(key)).flat_map(|(_, tasks)| tasks);
+            let strays: Vec<TaskReport> = strays.filter(|task| task.url.is_some()).cloned().collect();
             let object_type = match batch.action {
                 ObjectAction::Refresh { object_type, .. } => object_type,
                 ObjectAction::Preload { .. } => ObjectType::File,
@@ -229,6 +233,9 @@ impl Ledger {
                 let UrlState { state, error } = self.url_state(entry.first_media, rows, has_spare_task);
                 let mut own = tasks.get(&key).cloned().unwrap_or_default();
                 own.iter_mut().for_each(|task| task.url = Some(url.clone()));
+                if own.is_empty() {
+                    own.clone_from(&strays);
+                }
                 if own.is_empty() || has_spare_task {
                     // It may work under one of those that were never shown.
                     let unshown = media.named.tasks.iter().map(|task| &self.tasks[*task as usize]);

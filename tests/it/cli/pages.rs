@@ -19,6 +19,8 @@ fn the_help_of_every_command_is_as_it_was() {
             "",
             "refresh",
             "preload",
+            "refresh-urls",
+            "preload-urls",
             "wait",
             "resume",
             "status",
@@ -35,6 +37,7 @@ fn the_help_of_every_command_is_as_it_was() {
             "demo",
             "completions",
             "man",
+            "report-schema",
         ] {
             let name = format!("help {command}").trim().replace(' ', "_");
             insta::assert_snapshot!(name, stdout_of(&format!("{command} --help")));

@@ -190,11 +190,11 @@ fn the_action_hands_on_every_output_of_the_command() {
     let cloud = Cloud::new(quick());
     let shell = step(cloud.shell("refresh m1 --poll-interval 100ms --report r.json"));
     shell.run().exits(0);
-    let (action, readme) = (read(".github/actions/refresh/action.yml"), read("README.md"));
+    let (action, page) = (read(".github/actions/refresh/action.yml"), read("src/docs/pipelines.md"));
     for line in fs::read_to_string(shell.path("outputs")).unwrap().lines() {
         let (name, _) = line.split_once('=').unwrap();
         assert!(action.contains(&format!("${{{{ steps.run.outputs.{name} }}}}")), "{name}");
-        assert!(readme.contains(&format!("`{name}`")), "{name}");
+        assert!(page.contains(&format!("`{name}`")), "{name}");
     }
 }
 

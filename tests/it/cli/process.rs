@@ -11,6 +11,8 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::schema;
+
 /// What a pipe has brought so far.
 struct Heard {
     text: Arc<Mutex<Vec<u8>>>,
@@ -57,7 +59,7 @@ pub(super) struct Running {
     stdout: Option<Heard>,
     stderr: Heard,
     /// Its folder is there as long as it runs.
-    _home: Arc<TempDir>,
+    home: Arc<TempDir>,
 }
 
 impl Running {
@@ -65,7 +67,7 @@ impl Running {
     pub(super) fn listen(mut child: Child, stdout_is_read: bool, home: Arc<TempDir>) -> Self {
         let stderr = Heard::listen(child.stderr.take().unwrap());
         let stdout = if stdout_is_read { child.stdout.take().map(Heard::listen) } else { None };
-        Self { child: Mortal(child), stdout, stderr, _home: home }
+        Self { child: Mortal(child), stdout, stderr, home }
     }
 
     /// Waits for a line on stderr that holds `part`, and gives back the whole line.
@@ -105,6 +107,8 @@ impl Running {
         for _ in 0..6_000 {
             if let Some(status) = self.child.0.try_wait().unwrap() {
                 let stdout = self.stdout.map(Heard::all).unwrap_or_default();
+                schema::check_written(&stdout);
+                schema::check_files(self.home.path());
                 return Finished { code: status.code(), stdout, stderr: self.stderr.all() };
             }
             std::thread::sleep(Duration::from_millis(10));

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use vod_refresh::auth::callback::CallbackVerifier;
 use vod_refresh::net::clock::{SystemClock, TimerClock};
-use vod_refresh::{EventReceiver, Inbox, Refresher, RunOptions};
+use vod_refresh::{EventReceiver, Inbox, RunOptions};
 
 use self::file::{Expect, File};
 use self::world::{JOB, Script, World};
@@ -23,6 +23,7 @@ use super::cloud::SUBMIT;
 use super::process::{Finished, Running};
 use super::scenes::patiently;
 use super::shell::Shell;
+use crate::schema::Refresher;
 use crate::support::{client_over, request, static_key};
 
 /// The exit codes of runs, and their names.

@@ -73,6 +73,21 @@ async fn outages_of_the_queue_are_sat_out() {
     listener.close().await.unwrap();
 }
 
+/// Longer than the retries of a call: with lookups turned off, nothing else tells of the media.
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_minutes_is_told_and_sat_out() {
+    let out = FaultRule::on("BatchReceiveMessage", Fault::error(500, "InternalError")).times(120);
+    let bed = bed(scenario(queue()).with_fault(out))
+        .with_options(|options| options.lookup_after = Some(vod_refresh::LookupAfter::Never));
+    let listener = bed.listen();
+    let report = bed.refresh(["m1"]).await;
+    assert!(bed.elapsed() > secs(60) && by_queue(&report), "{:?} {report:?}", bed.elapsed());
+    let warnings = bed.heard.warnings();
+    let [first, .., last] = &warnings[..] else { panic!("{warnings:?}") };
+    assert!(first.contains("does not answer") && last.contains("answers again"), "{warnings:?}");
+    listener.close().await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn without_the_batch_permission_messages_are_deleted_one_by_one() {
     let bed = bed(scenario(queue()).with_denied("BatchDeleteMessage"));

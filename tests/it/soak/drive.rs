@@ -6,12 +6,13 @@ use std::time::Duration;
 use serde_json::Value;
 use vod_refresh::emulator::Call;
 use vod_refresh::run::Notice;
-use vod_refresh::{JobId, Journal, LookupAfter, Outcome, Refresher, Report, Result};
+use vod_refresh::{JobId, Journal, LookupAfter, Outcome, Report, Result};
 
 use super::draw::{Drawn, Fate, draw, our_jobs};
 use super::tally::Figures;
 use super::truth::{self, Evidence};
 use crate::crash::die;
+use crate::schema::Refresher;
 use crate::support::{Bed, answered, states};
 
 const SUBMIT: &str = "RefreshMediaPlayUrls";

@@ -418,7 +418,9 @@ impl Soak {
         let longest = asked.timeout + Duration::from_secs(15);
         match tokio::time::timeout(longest, answer).await {
             _ if told.is_err() => self.wrong("the process under test does not listen to its stdin"),
-            Ok(Ok(Ok(report))) => self.weigh(epoch, &asked, &report, Process::Whole, begun.elapsed()),
+            Ok(Ok(Ok(report))) => {
+                self.weigh(epoch, &asked, &report, Process::Whole, begun.elapsed());
+            }
             Ok(Ok(Err(why))) => *self.errors.lock().unwrap().entry(short(&why)).or_default() += 1,
             Ok(Err(_)) => self.wrong("the process under test is gone"),
             Err(_) => self.wrong(&format!("epoch {}: a run did not end in {longest:?}", epoch.number)),
@@ -426,15 +428,18 @@ impl Soak {
         self.over(&asked);
     }
 
-    fn weigh(&self, epoch: &Epoch, asked: &Asked, report: &Report, process: Process, took: Duration) {
+    /// Weighs a report, notes what is wrong about it, and says whether nothing is.
+    fn weigh(&self, epoch: &Epoch, asked: &Asked, report: &Report, process: Process, took: Duration) -> bool {
         *self.outcomes.lock().unwrap().entry(report.outcome.as_str()).or_default() += 1;
         self.media_weighed.fetch_add(report.media.len() as u64, Ordering::Relaxed);
         let is_lost = asked.media.iter().any(|(id, _)| self.front.has_lost(id));
-        if let Err(why) = weigh::weigh(epoch, asked, is_lost, (report, process, took)) {
+        let weighed = weigh::weigh(epoch, asked, is_lost, (report, process, took));
+        if let Err(why) = &weighed {
             self.wrong.fetch_add(1, Ordering::Relaxed);
             let number = epoch.number;
             self.wrong(&format!("epoch {number}, run {} ({process:?}, {took:?}): {why}", report.run_id));
         }
+        weighed.is_ok()
     }
 
     fn over(&self, asked: &Asked) {

@@ -9,12 +9,13 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use vod_refresh::emulator::Scenario;
 use vod_refresh::run::{Notice, Progress};
-use vod_refresh::{MediaId, Observer, RefreshRequest, Refresher, Report, TaskType};
+use vod_refresh::{MediaId, Observer, RefreshRequest, Report, TaskType};
 
 use super::draw::{self, Fate, our_jobs};
 use super::lot::Lot;
 use super::tally::Figures;
 use super::truth::{self, Evidence};
+use crate::schema::Refresher;
 use crate::support::Bed;
 
 pub(super) const HOUR: Duration = Duration::from_secs(3_600);

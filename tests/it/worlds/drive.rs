@@ -72,6 +72,10 @@ async fn told(world: Arc<World>, is_logged: bool) -> Went {
         }
     };
     let took = start.elapsed();
+    // All of them would take as long as the runs themselves.
+    if let Some((report, _)) = run.as_ref().filter(|_| world.seed.is_multiple_of(20)) {
+        crate::schema::checked(report.clone());
+    }
     let (made, calls, told) = server.told();
     let (faults, states) = match &run {
         Some((report, deadline)) => (judge(&world, report, &made, took, *deadline), states(report)),

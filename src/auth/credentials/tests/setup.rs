@@ -180,7 +180,8 @@ impl Setup {
         let (variables, files, unreadable) =
             (self.variables.clone(), self.files.clone(), self.unreadable.clone());
         let mut environment = Environment::empty()
-            .with_home("/home/u")
+            // With a slash at its end, which Windows then takes for its own.
+            .with_home("/home/u/")
             .with_clock(TimerClock::starting_at("2026-11-25T01:19:10Z".parse::<DateTime<Utc>>().unwrap()))
             .with_variables(move |name| variables.get(name).cloned())
             .with_files(move |path| {

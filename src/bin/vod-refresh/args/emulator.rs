@@ -15,7 +15,7 @@ pub(crate) struct EmulatorArgs {
     #[arg(long, value_name = "ADDR", value_parser = listen_address)]
     #[arg(default_value = "127.0.0.1:0", hide_default_value = true)]
     pub(crate) listen: SocketAddr,
-    /// How the cloud behaves: a JSON file (`-` is stdin) [default: a cloud in good health]
+    /// How the cloud behaves: a JSON file (`-` is stdin) [default: a healthy cloud]
     #[arg(long, value_name = "FILE")]
     pub(crate) scenario: Option<PathBuf>,
 }

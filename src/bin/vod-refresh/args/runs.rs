@@ -199,7 +199,7 @@ pub(crate) struct LostAnswerArgs {
     /// Never send a batch again whose outcome is unknown [default: send it again]
     #[arg(long)]
     pub(crate) no_resubmit: bool,
-    /// How long an event may tell of a lost answer before its batch is sent again [default: 60s]
+    /// After a lost answer, how long to wait for an event before the batch is sent again [default: 60s]
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub(crate) outcome_wait: Option<Duration>,
 }
@@ -232,14 +232,14 @@ pub(crate) struct WaitArgs {
 #[command(next_help_heading = "Media")]
 pub(crate) struct ExpectedMediaArgs {
     /// A media of the jobs; may be given again, or with commas. Once all of them are shown, the jobs are taken as whole.
-    /// Without it a job is taken as whole when its rows have not changed for 10 s [default: nobody knows]
+    /// Without it a job is taken as whole when its rows have not changed for 10 s [default: unknown]
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     pub(crate) media: Vec<String>,
     /// More of them, from a file or from stdin (`-`); may be given again. Lines, commas or blanks separate them, `#`
     /// starts a comment [default: none]
     #[arg(long, value_name = "FILE")]
     pub(crate) media_file: Vec<PathBuf>,
-    /// How many media the jobs have together: so many must be shown before they are taken as whole [default: as many as
+    /// How many media the jobs have together; the jobs are taken as whole once that many are shown [default: as many as
     /// are named]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) expect: Option<u32>,

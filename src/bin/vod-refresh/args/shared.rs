@@ -32,20 +32,20 @@ pub(crate) struct RunArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Edge")]
 pub(crate) struct EdgeArgs {
-    /// Once all is complete, ask a node of the CDN for the URLs, and whether what it serves was stored after the submission; an
-    /// old copy makes its media failed. One node is one node [default: don't ask]
+    /// Once everything is complete, ask a node of the CDN whether its copy of each URL is newer than the submission; an older
+    /// copy fails its media. Other nodes may have other copies [default: don't ask]
     #[arg(long)]
     pub(crate) verify_edge: bool,
-    /// Ask this node, as `203.0.113.7` or `203.0.113.7:443`; may be given again [default: the one that DNS gives here]
+    /// Ask this node, such as `203.0.113.7` or `203.0.113.7:443`; may be given again [default: the one that DNS gives here]
     #[arg(long, value_name = "IP[:PORT]", requires = "verify_edge")]
     pub(crate) edge_node: Vec<EdgeNode>,
-    /// Send this header to the nodes, as `Referer: https://www.example.com/`; may be given again [default: none]
+    /// Send this header to the nodes, such as `Referer: https://www.example.com/`; may be given again [default: none]
     #[arg(long, value_name = "NAME:VALUE", requires = "verify_edge", value_parser = header)]
     pub(crate) edge_header: Vec<(HeaderName, HeaderValue)>,
     /// Sign the URLs with the key in this file, as the CDN's URL authentication of type A wants it [default: unsigned]
     #[arg(long, value_name = "FILE", requires = "verify_edge")]
     pub(crate) edge_auth_key_file: Option<PathBuf>,
-    /// Ask for so many URLs at most, spread over all of them [default: 200]
+    /// Ask for this many URLs at most, spread over all of them [default: 200]
     #[arg(long, value_name = "N", requires = "verify_edge", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) edge_sample: Option<u32>,
 }
@@ -77,7 +77,7 @@ impl EdgeArgs {
 #[command(next_help_heading = "Events")]
 #[serde(default)]
 pub(crate) struct EventArgs {
-    /// Receive events here, as `:8080`; port 0 picks one and prints it [default: off, jobs are looked up]
+    /// Receive events at this address, such as `:8080`; port 0 picks one and prints it [default: off, jobs are looked up]
     #[arg(long, value_name = "ADDR", value_parser = event_address)]
     pub(crate) callback_listen: Option<SocketAddr>,
     /// The public URL that VOD calls: signatures are checked against it, and VOD is asked to call it
@@ -117,17 +117,17 @@ pub(crate) struct KeyArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Waiting")]
 pub(crate) struct WaitingArgs {
-    /// Look a job up whose events have not come by then; `never` makes no lookup at all, and events alone decide
+    /// Look up a job whose events have not come within this time; `never` makes no lookup at all, and events alone decide
     /// [default: 15s; at once without an event source]
     #[arg(long, value_name = "DURATION", value_parser = duration::parse_lookup_after)]
     pub(crate) lookup_after: Option<LookupAfter>,
-    /// First wait between two looks at a task; grows to 15s, or 60s for preload [default: 2s; 10s for preload]
+    /// First wait between two polls of a task; grows to 15s, or 60s for preload [default: 2s; 10s for preload]
     #[arg(long, value_name = "DURATION", value_parser = duration::parse_above_zero)]
     pub(crate) poll_interval: Option<Duration>,
-    /// How long to wait, for the whole run; remote work goes on after it [default: 1h]
+    /// How long the whole run may take; remote work goes on after it [default: 1h]
     #[arg(long, value_name = "DURATION", value_parser = duration::parse_above_zero)]
     pub(crate) timeout: Option<Duration>,
-    /// Exit with this when the time of --timeout is over
+    /// Exit with this code when the time of --timeout has passed
     #[arg(long, value_name = "N", default_value_t = ExitCode::DEFAULT_TIMEOUT)]
     pub(crate) timeout_exit_code: u8,
     /// Stop waiting at the first failure [default: finish the rest]
@@ -197,13 +197,13 @@ pub(crate) struct OutputArgs {
     /// Write the JSON report here too [default: off]
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
-    /// Write a page to look at here [default: off]
+    /// Write the report as an HTML page here [default: off]
     #[arg(long, value_name = "FILE")]
     pub(crate) report_html: Option<PathBuf>,
     /// Write the report as JUnit XML here [default: off]
     #[arg(long, value_name = "FILE")]
     pub(crate) report_junit: Option<PathBuf>,
-    /// Write the sums for Prometheus here [default: off]
+    /// Write the counts as text for Prometheus here [default: off]
     #[arg(long, value_name = "FILE")]
     pub(crate) metrics_file: Option<PathBuf>,
 }
@@ -227,13 +227,21 @@ pub(crate) enum Form {
 }
 
 /// Which journal.
-#[derive(Debug, Args)]
+#[derive(Args)]
 #[command(next_help_heading = "Journal")]
 pub(crate) struct JournalFileArgs {
-    /// Where runs are kept [env: VOD_REFRESH_JOURNAL]
+    /// Where runs are kept: a file, or a PostgreSQL database as postgres://USER@HOST/DB, from which any machine resumes (the
+    /// password in PGPASSWORD or ~/.pgpass) [env: VOD_REFRESH_JOURNAL]
     /// [default: $XDG_STATE_HOME/vod-refresh/journal.db, else ~/.local/state/vod-refresh/journal.db]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE|URL")]
     pub(crate) journal: Option<PathBuf>,
+}
+
+/// A URL may hold a password.
+impl std::fmt::Debug for JournalFileArgs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JournalFileArgs").finish_non_exhaustive()
+    }
 }
 
 /// The journal of a new run.
@@ -245,7 +253,7 @@ pub(crate) struct JournalArgs {
     /// Keep no journal: a run that is cut short can then not be resumed [default: keep one]
     #[arg(long, conflicts_with = "journal")]
     pub(crate) no_journal: bool,
-    /// Forget runs that ended so long ago [default: 90days]
+    /// Forget runs that ended longer ago than this [default: 90days]
     #[arg(long, value_name = "DURATION", value_parser = duration::parse_above_zero, conflicts_with = "no_journal")]
     pub(crate) keep: Option<Duration>,
 }
@@ -266,7 +274,7 @@ pub(crate) struct MessageArgs {
     /// Log what happens; twice for every detail [default: warnings only]
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// Form of what goes to stderr
+    /// Format of the messages
     #[arg(long, global = true, value_enum, value_name = "FORM", default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
 }

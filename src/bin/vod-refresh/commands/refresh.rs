@@ -35,13 +35,16 @@ async fn media(request: RefreshRequest, args: &MediaArgs, environment: &Environm
         let form = args.run.output.output;
         return dry_run::show(&request, &settings.connection, form, environment).await;
     }
-    if submission.check_quota {
-        let client = setup::client(&settings.connection, environment).await?;
-        quota::check(&client, &request, &environment.printer).await?;
-    }
     let mut options = submission.lost_answers.over(args.run.waiting.over(RunOptions::default()));
     options.wait = !submission.no_wait;
-    let plan = plan(options, settings, &args.run, &args.journal, environment).await?;
+    let plan = run::within(options.timeout, async {
+        if submission.check_quota {
+            let client = setup::client(&settings.connection, environment).await?;
+            quota::check(&client, &request, &environment.printer).await?;
+        }
+        plan(options.clone(), settings, &args.run, &args.journal, environment).await
+    })
+    .await?;
     run::run(Task::Media(request), plan, environment).await
 }
 
@@ -85,14 +88,17 @@ async fn urls(request: UrlRequest, args: &UrlRunArgs, environment: &Environment)
     if submission.dry_run {
         return dry_run::show_urls(&request, &settings.connection, args.output.output, environment).await;
     }
-    if submission.check_quota {
-        let client = setup::client(&settings.connection, environment).await?;
-        quota::check_urls(&client, &request, &environment.printer).await?;
-    }
     let mut options = args.waiting.over(RunOptions::default());
     options.resubmit &= !submission.no_resubmit;
     options.wait = !submission.no_wait;
-    let plan = plan(options, settings, args, journal, environment).await?;
+    let plan = run::within(options.timeout, async {
+        if submission.check_quota {
+            let client = setup::client(&settings.connection, environment).await?;
+            quota::check_urls(&client, &request, &environment.printer).await?;
+        }
+        plan(options.clone(), settings, args, journal, environment).await
+    })
+    .await?;
     run::run(Task::Urls(request), plan, environment).await
 }
 
@@ -101,7 +107,9 @@ pub(crate) async fn wait(args: &WaitArgs, environment: &Environment) -> Result<E
     let request = wait_request(args)?;
     let options = args.run.waiting.over(RunOptions::default());
     let settings = Settings::new(&args.run, environment);
-    let plan = plan(options, settings, &args.run, &args.journal, environment).await?;
+    let plan =
+        run::within(options.timeout, plan(options.clone(), settings, &args.run, &args.journal, environment));
+    let plan = plan.await?;
     run::run(Task::Jobs(request), plan, environment).await
 }
 

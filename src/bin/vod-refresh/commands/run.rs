@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use vod_refresh::journal::StoredRun;
 use vod_refresh::{
-    ErrorKind, LookupAfter, Outcome, RefreshRequest, Refresher, Report, Result as LibraryResult, RunOptions,
-    UrlRequest, VodClient, WaitRequest,
+    Error, ErrorKind, LookupAfter, Outcome, RefreshRequest, Refresher, Report, Result as LibraryResult,
+    RunOptions, UrlRequest, VodClient, WaitRequest,
 };
 
 use crate::args::shared::{Form, OutputArgs, RunArgs};
@@ -49,11 +49,20 @@ pub(crate) struct Plan<'a> {
     pub(crate) args: &'a RunArgs,
 }
 
+/// Does what goes before a run, in the time that the whole run has.
+pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+        let limit = duration::format(limit);
+        let why = format!("`--timeout` ({limit}) passed before the run could begin; nothing was submitted");
+        Err(Error::new(ErrorKind::Unavailable, why).into())
+    })
+}
+
 /// Performs `task`, writes and prints its report, and gives the exit code.
 pub(crate) async fn run(task: Task, plan: Plan<'_>, environment: &Environment) -> Result<ExitCode> {
     let (output, printer) = (&plan.args.output, &environment.printer);
     let is_check = matches!(task, Task::Check(_));
-    let (client, sources) = plan.prepare(is_check, environment).await?;
+    let (client, sources) = within(plan.options.timeout, plan.prepare(is_check, environment)).await?;
     let signals = Signals::listen(printer, "stopping; a second signal ends at once")?;
     let display = RunDisplay::new(printer, output.output == Form::Ndjson)?;
 

@@ -59,6 +59,12 @@ fn a_preload_begins_once_the_refresh_is_through_and_ends_the_media() {
     );
     assert_eq!(words(&ledger), ["unfinished", "failed"]);
     ledger.apply(at(20), seen("p1", TaskStatus::Complete));
+    assert_eq!(
+        (words(&ledger), ledger.is_settled()),
+        (vec!["complete", "failed"], false),
+        "a last lookup is due"
+    );
+    ledger.apply(at(20), looked_up("P", vec![success("m1", &["p1"])]));
     assert_eq!((words(&ledger), ledger.is_settled()), (vec!["complete", "failed"], true));
 }
 

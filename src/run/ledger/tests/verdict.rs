@@ -69,6 +69,22 @@ fn a_media_is_complete_when_all_that_was_named_was_shown_and_is() {
     }
 }
 
+/// The report of a URL that no row matches lists the rows that stand for it.
+#[test]
+fn a_url_that_other_rows_stand_for_names_them() {
+    let mut ledger =
+        Ledger::for_urls(settings(false), UrlBatch::split(&UrlRequest::new(TaskType::Refresh, ["a.test/1"])));
+    assert!(!due(&mut ledger, at(0)).is_empty());
+    ledger.apply(at(1), Fact::UrlsSubmitted { batch: 0, tasks: vec![task("T")], request_id: None });
+    for look in 0..5 {
+        let rows = rows(&["T b.test/9 Complete"]);
+        ledger.apply(at(4 + look), Fact::TaskSeen { task: task("T"), rows, total: None });
+    }
+    let url = ledger.url_reports(chrono::DateTime::from_timestamp(0, 0).unwrap()).remove(0);
+    let rows: Vec<_> = url.tasks.iter().map(|task| task.url.as_deref()).collect();
+    assert_eq!((url.state.as_str(), rows), ("complete", vec![Some("b.test/9")]));
+}
+
 /// Whatever task is not shown may have a row of any URL of its batch, unless there is a URL that explains it.
 #[test]
 fn urls_are_open_while_a_task_of_theirs_is_not_shown() {
@@ -94,6 +110,40 @@ fn urls_are_open_while_a_task_of_theirs_is_not_shown() {
         assert_eq!(states(&ledger), expected, "{shown:?}");
         let counted = expected.iter().filter(|state| **state == "complete").count() as u64;
         assert_eq!(ledger.progress().complete, counted, "{shown:?}");
+    }
+}
+
+/// The naming settles after seconds, tasks take minutes: what was named in between counts as well.
+#[test]
+fn a_job_is_looked_up_once_more_when_its_last_media_has_ended() {
+    let table: [(u64, Option<Fact>, (&str, bool)); 5] = [
+        (11, None, ("complete", true)),
+        (12, None, ("complete", false)),
+        (12, Some(looked_up("J", vec![success("m1", &["T1"])])), ("complete", true)),
+        (12, Some(looked_up("J", vec![success("m1", &["T1", "T2"])])), ("unfinished", false)),
+        // What was known stays, whatever becomes of a call that nothing hung on.
+        (
+            12,
+            Some(Fact::JobUnclear { job: job("J"), fault: Fault::new(ErrorKind::Unavailable, "X", "no") }),
+            ("complete", true),
+        ),
+    ];
+    for (ended, answer, expected) in table {
+        let mut ledger = ledger(false, &["m1"]);
+        ledger.apply(at(1), submitted("J"));
+        due(&mut ledger, at(2));
+        ledger.apply(at(2), looked_up("J", vec![success("m1", &["T1"])]));
+        ledger.apply(at(ended), seen("T1", TaskStatus::Complete));
+        assert_eq!(due(&mut ledger, at(ended)).contains(&"query J".to_owned()), ended > 11);
+        let is_asked = ended > 11;
+        if let Some(fact) = answer.clone() {
+            let is_more = expected.0 == "unfinished";
+            assert_eq!(is_asked && ledger.is_news(&fact), is_more, "{fact:?}");
+            ledger.apply(at(ended), fact);
+        }
+        assert_eq!((state(&ledger).0, ledger.is_settled()), expected, "{ended} {answer:?}");
+        ledger.end_all_closing();
+        assert_eq!(ledger.is_settled(), expected.0 == "complete");
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vod_refresh::Report;
+use vod_refresh::run::MediaState;
 
 use super::weigh::{Asked, Process};
 use super::{Epoch, KEEP, Soak};
@@ -39,7 +40,7 @@ fn command(soak: &Soak, home: &Home, arguments: &[&str]) -> Command {
 }
 
 fn refresh(soak: &Arc<Soak>, epoch: &Epoch, home: &Home, lot: &mut Lot, is_cut: bool) {
-    let asked = Asked::draw(soak, epoch, lot, 12);
+    let mut asked = Asked::draw(soak, epoch, lot, 12);
     let word = if asked.preload { "preload" } else { "refresh" };
     let mut arguments = vec![word.to_owned(), "--endpoint".to_owned(), soak.front.url()];
     let timeout = format!("{}s", asked.timeout.as_secs());
@@ -52,6 +53,7 @@ fn refresh(soak: &Arc<Soak>, epoch: &Epoch, home: &Home, lot: &mut Lot, is_cut: 
     let mut command = command(soak, home, &arguments);
     let mut process = Process::Whole;
     let begun = tokio::time::Instant::now();
+    let (mut before, mut carried_on) = (None, String::new());
     let mut ended = if is_cut {
         let child = command.spawn().unwrap();
         std::thread::sleep(Duration::from_millis(50) + lot.ms(soak.shortest_timeout * 250));
@@ -69,6 +71,8 @@ fn refresh(soak: &Arc<Soak>, epoch: &Epoch, home: &Home, lot: &mut Lot, is_cut: 
         && ended.stderr.lines().any(|line| line.starts_with("  vod-refresh "))
     {
         let hint = ended.hint();
+        carried_on = hint.join(" ");
+        before = serde_json::from_str::<Report>(&ended.stdout).ok().filter(|_| hint[0] == "wait");
         let hint: Vec<&str> = hint.iter().map(String::as_str).collect();
         // The journal is named by the hint as well.
         let mut command = home.command(&hint);
@@ -82,15 +86,29 @@ fn refresh(soak: &Arc<Soak>, epoch: &Epoch, home: &Home, lot: &mut Lot, is_cut: 
         ended = wait(soak, command);
     }
     soak.one_shots.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    soak.over(&asked);
     match serde_json::from_str::<Report>(&ended.stdout) {
-        Ok(report) => soak.weigh(epoch, &asked, &report, process, begun.elapsed()),
+        Ok(report) => {
+            // Without its journal nobody carries a run on: `wait` tells of what is open in the service, and of nothing else.
+            if let Some(before) = before {
+                let is_told = |id| report.media.iter().any(|told| told.media_id == id);
+                let left: Vec<_> =
+                    before.media.into_iter().filter(|one| !is_told(one.media_id.clone())).collect();
+                let are_over = left.iter().all(|one| one.state != MediaState::Unfinished);
+                soak.check(are_over, || format!("`{carried_on}` forgets some of these: {left:?}"));
+                asked.leave_out(&left);
+            }
+            let is_right = soak.weigh(epoch, &asked, &report, process, begun.elapsed());
+            soak.check(is_right || carried_on.is_empty(), || {
+                format!("{} came of `{carried_on}`", report.run_id)
+            });
+        }
         // Killed before its signal handler was there; the journal locked for longer than it waits.
         Err(_) if matches!(ended.code, None | Some(3 | 130 | 143)) => {
             soak.no_report.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         }
         Err(why) => soak.wrong(&format!("{word} gave no report: {why}: {ended:?}")),
     }
-    soak.over(&asked);
 }
 
 /// A reader that goes away, and a pipe that somebody has made non-blocking.

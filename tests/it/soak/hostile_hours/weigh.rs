@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use vod_refresh::emulator::{Emulator, MediaScript, OneByOne, Scenario};
-use vod_refresh::run::MediaState;
+use vod_refresh::run::{MediaReport, MediaState};
 use vod_refresh::{Outcome, Report, RunOptions};
 
 use super::{Epoch, Soak};
@@ -57,6 +57,13 @@ impl Asked {
         let timeout = Duration::from_secs(soak.shortest_timeout + lot.below(soak.shortest_timeout / 2));
         let lookup_after = timeout / lot.one_of(&[2, 5, 20]);
         Self { media, preload, timeout, lookup_after, scenario }
+    }
+
+    /// Forgets the media of these rows.
+    pub(super) fn leave_out(&mut self, rows: &[MediaReport]) {
+        let is_left_out =
+            |id: &str| rows.iter().any(|row| row.media_id.as_ref().is_some_and(|row| row.as_str() == id));
+        self.media.retain(|(id, _)| !is_left_out(id));
     }
 
     pub(super) fn ids(&self) -> Vec<String> {

@@ -1,0 +1,11 @@
+//! Runs in a real PostgreSQL, which the tests start themselves. Where it is not installed, they say `skipped` and pass.
+
+mod crashes;
+mod fencing;
+mod inputs;
+mod kills;
+mod passwords;
+mod proxy;
+mod server;
+mod stops;
+mod transport;
