@@ -2,6 +2,7 @@
 
 mod crashes;
 mod fencing;
+mod fleet;
 mod inputs;
 mod kills;
 mod passwords;
