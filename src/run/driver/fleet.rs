@@ -388,3 +388,43 @@ impl Listing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs that began at these seconds.
+    fn members(begun: &[i64]) -> Vec<Member> {
+        let member = |from: &i64| Member {
+            run: RunId::fresh(),
+            kind: None,
+            from: *from,
+            to: None,
+            known: 0,
+            open: 0,
+            estimate: DurationEstimate::default(),
+            key: String::new(),
+            task: None,
+            has_left: false,
+        };
+        begun.iter().map(member).collect()
+    }
+
+    #[test]
+    fn runs_that_began_within_five_minutes_list_together_and_all_come_to_the_same() {
+        for (begun, groups) in [
+            (&[0, 10, 300][..], &[&[0, 10, 300][..]][..]),
+            (&[300, 0, 301], &[&[0, 300], &[301]]),
+            (&[0, 301, 602, 10], &[&[0, 10], &[301], &[602]]),
+            (&[i64::MIN, 0, i64::MAX], &[&[i64::MIN], &[0], &[i64::MAX]]),
+        ] {
+            let all = members(begun);
+            for member in &all {
+                let group = together(all.clone(), &member.run);
+                let begun: Vec<i64> = group.iter().map(|member| member.from).collect();
+                assert!(groups.contains(&&begun[..]), "{begun:?} of {groups:?}");
+                assert!(begun.contains(&member.from), "{} is not in its own group", member.from);
+            }
+        }
+    }
+}
