@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Whole processes against `vod-refresh emulator`: wall time, CPU time, memory and calls of each.
 
-usage: benches/whole.py [bar|three|sdk|scale]...      (all of them without arguments; about six minutes)
+usage: benches/whole.py [bar|three|ten|sdk|scale]...      (all of them without arguments; about eight minutes)
 
   bar    1,000 media, 4,000 tasks of 20 s; the service takes 5 task queries and 50 submissions a second
-  three  the same work by one process, then by three at once on one account
+  three  the same work by one process, then by three at once on one account with one journal
+  ten    4,000 tasks by one process, then by ten; VOD_REFRESH_JOURNAL may name an empty PostgreSQL database for both
   sdk    150 media with 4 URLs, tasks of 8 s: beside the vendor's Python SDK with 16 threads and a 2 s interval
   scale  1,000, 10,000 and 100,000 tasks of 8 s, a service without limits
 
@@ -16,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-BINARY = ROOT / "target/release/vod-refresh"
+BINARY = Path(os.environ.get("VOD_REFRESH", ROOT / "target/release/vod-refresh"))
 PYTHON = ROOT / "target/interop-venv/bin/python"
 LIMITS = {"DescribeVodRefreshTasks": 5, "RefreshMediaPlayUrls": 50}
 KEYS = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "testid", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "testsecret",
@@ -63,12 +64,12 @@ def measured(command, env):
     return out.read(), wall, usage.ru_utime + usage.ru_stime, cost
 
 
-def refresh(address, ids, *options):
+def refresh(address, ids, *options, journal=None):
     """One run of ours; gives back its report, wall time, CPU time and a line about it."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "ids").write_text("\n".join(ids))
         command = [BINARY, "refresh", "--from-file", Path(folder, "ids"), "--endpoint", f"http://{address}",
-                   "--journal", Path(folder, "journal.db"), "--output", "json", *options]
+                   "--journal", journal or Path(folder, "journal.db"), "--output", "json", *options]
         text, wall, cpu, cost = measured(command, KEYS | {"HOME": folder})
     report = json.loads(text)
     summary = report["summary"]
@@ -102,17 +103,29 @@ def bar():
 
 def three():
     for media, duration in ((50, "20s"), (333, "20s"), (333, "120s")):
-        scenario = dict(urls_per_media=4, task_duration=duration, rates=LIMITS)
-        with Emulator(**scenario) as cloud:
-            one = refresh(cloud.address, ids(3 * media))
-        print(f"three: {12 * media} tasks of {duration} by one process: {one[-1]}")
-        with Emulator(**scenario) as cloud, ThreadPoolExecutor(3) as pool:
-            start = time.monotonic()
-            runs = list(pool.map(lambda name: refresh(cloud.address, ids(media, name)), "abc"))
-            wall = time.monotonic() - start
-        for run in runs:
-            print("three: by one of three:", run[-1])
-        print(f"three: {wall:.1f} s, {wall / one[0]:.2f} times as long", flush=True)
+        together("three", "abc", media, duration)
+
+
+def ten():
+    together("ten", "abcdefghij", 100, "20s")
+
+
+def together(title, names, media, duration):
+    scenario = dict(urls_per_media=4, task_duration=duration, rates=LIMITS)
+    count = len(names)
+    with Emulator(**scenario) as cloud:
+        one = refresh(cloud.address, ids(count * media))
+    print(f"{title}: {4 * count * media} tasks of {duration} by one process: {one[-1]}")
+    with Emulator(**scenario) as cloud, ThreadPoolExecutor(count) as pool, tempfile.TemporaryDirectory() as folder:
+        journal = os.environ.get("VOD_REFRESH_JOURNAL") or Path(folder, "journal.db")
+        start = time.monotonic()
+        runs = list(pool.map(lambda name: refresh(cloud.address, ids(media, name), journal=journal), names))
+        wall = time.monotonic() - start
+    for run in runs:
+        print(f"{title}: by one of them:", run[-1])
+    queries = sum(run[2] for run in runs)
+    print(f"{title}: {wall:.1f} s, {wall / one[0]:.2f} times as long, "
+          f"{queries} task queries, {queries / one[2]:.2f} times as many", flush=True)
 
 
 def sdk():
@@ -138,5 +151,5 @@ def scale():
             print(f"scale: {tasks} tasks: {line}; {1e6 * cpu / tasks:.0f} µs of CPU a task, HTTP included")
 
 
-for name in sys.argv[1:] or ["bar", "three", "sdk", "scale"]:
-    {"bar": bar, "three": three, "sdk": sdk, "scale": scale}[name]()
+for name in sys.argv[1:] or ["bar", "three", "ten", "sdk", "scale"]:
+    {"bar": bar, "three": three, "ten": ten, "sdk": sdk, "scale": scale}[name]()

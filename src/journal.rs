@@ -204,7 +204,7 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// As [`begin`](Self::begin), also where others write for longer than 200 ms. Cancel safety: it may be written or not.
+    /// As [`prune`](Self::prune), also where others write for longer than 200 ms. Cancel safety: it may be written or not.
     #[doc(hidden)]
     pub async fn update_shared<T: Send + 'static>(
         &self,
@@ -230,7 +230,8 @@ impl Journal {
     /// # Errors
     ///
     /// As [`update_shared`](Self::update_shared).
-    pub(crate) async fn shared(&self, topic: &str, prefix: &str, now: DateTime<Utc>) -> Result<Vec<String>> {
+    #[doc(hidden)]
+    pub async fn shared(&self, topic: &str, prefix: &str, now: DateTime<Utc>) -> Result<Vec<String>> {
         self.store.shared(topic, prefix, since_1970(now)).await
     }
 

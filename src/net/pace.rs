@@ -275,4 +275,19 @@ mod tests {
         assert!(refused * 16 < answered, "{refused} of {answered} were refused");
         assert!(fewest * 5 > answered, "{fewest} of {answered} for one of three");
     }
+
+    #[test]
+    fn a_pace_that_was_written_down_is_taken_up_but_for_times_of_a_clock_that_was_set_back() {
+        let limits = Limits { first: 5.0, ceiling: 20.0 };
+        let (now, mut pace) = (Duration::from_secs(1_000), Pace::default());
+        for step in [PaceStep::Turn, PaceStep::Throttled(Duration::from_secs(2)), PaceStep::Turn] {
+            pace.step(limits, 0, step, now);
+        }
+        let text = serde_json::to_string(&pace).unwrap();
+        let read: Pace = serde_json::from_str(&text).unwrap();
+        assert_eq!(read.clone().read_at(now), pace);
+        let mut early = read.read_at(Duration::from_secs(10));
+        let wait = early.step(limits, 0, PaceStep::Turn, Duration::from_secs(10));
+        assert_eq!((wait, early.rate), (Duration::ZERO, pace.rate), "the rate is as true as before");
+    }
 }

@@ -10,11 +10,53 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::task::JoinSet;
 use vod_refresh::emulator::Scenario;
+use vod_refresh::net::clock::{Clock as _, SystemClock};
 use vod_refresh::{Journal, Outcome, Refresher, Report, VodClient};
 
 use crate::support::{Bed, request};
 
 const ACTION: &str = "DescribeVodRefreshTasks";
+
+/// Changes texts from several tasks at once, through journals that were opened apart, and looks at what is there.
+pub(crate) async fn shares_texts(journals: Vec<Journal>) {
+    let (now, count) = (SystemClock.now(), journals.len());
+    let mut tasks = JoinSet::new();
+    for journal in &journals {
+        let journal = journal.clone();
+        tasks.spawn(async move {
+            for _ in 0..25 {
+                let add = |text: Option<&str>, _| {
+                    let number = text.map_or(0, |text| text.parse::<usize>().unwrap()) + 1;
+                    (Some(number.to_string()), number)
+                };
+                journal.update_shared("topic", "a number", now, add).await.unwrap();
+            }
+        });
+    }
+    tasks.join_all().await;
+    let [first, last] = [journals.first(), journals.last()].map(|journal| journal.unwrap());
+    let leave = |text: Option<&str>, _| (None, text.map(str::to_owned));
+    let number = (25 * count).to_string();
+    assert_eq!(last.update_shared("topic", "a number", now, leave).await.unwrap(), Some(number.clone()));
+    assert_eq!(last.update_shared("other topic", "a number", now, leave).await.unwrap(), None);
+    first.update_shared("topic", "b", now, |_, _| (Some("é'\"".to_owned()), ())).await.unwrap();
+    assert_eq!(last.shared("topic", "", now).await.unwrap(), [number.as_str(), "é'\""]);
+    assert_eq!(last.shared("topic", "b", now).await.unwrap(), ["é'\""]);
+    assert_eq!(last.shared("topic", "%", now).await.unwrap(), [""; 0]);
+}
+
+#[tokio::test]
+async fn texts_that_many_change_at_once_lose_no_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journals = Vec::new();
+    for _ in 0..4 {
+        journals.push(Journal::open(folder.path().join("journal.db")).await.unwrap());
+    }
+    let journal = journals[0].clone();
+    shares_texts(journals).await;
+    let later = SystemClock.now() + Duration::from_secs(61);
+    assert_eq!(journal.shared("topic", "", later).await.unwrap(), [""; 0], "they have expired");
+}
 
 /// Tasks of 20 s, four to a media, of an account that may ask about them five times a second.
 fn account() -> Scenario {
@@ -105,8 +147,7 @@ async fn as_one(scenario: Scenario, (processes, media): (usize, usize), longer: 
     let queries = all.queries as f64 / one.queries as f64;
     let figures =
         format!("{time:.2} times as long, {queries:.2} times the queries: {all:?} instead of {one:?}");
-    println!("{processes} processes: {figures}");
-    assert!(time <= longer && queries <= more, "{figures}");
+    assert!(time <= longer && queries <= more, "{processes} processes: {figures}");
 }
 
 #[tokio::test(start_paused = true)]

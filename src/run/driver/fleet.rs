@@ -252,7 +252,7 @@ impl Shared {
     async fn update<T: Send + 'static>(
         &self,
         name: String,
-        change: impl FnOnce(Option<&str>, Duration) -> (Option<String>, T) + Send + 'static,
+        mut change: impl FnMut(Option<&str>, Duration) -> (Option<String>, T) + Send + 'static,
     ) -> Option<T> {
         let change = move |value: Option<&str>, now| {
             let (value, result) = change(value, now);
@@ -279,7 +279,7 @@ impl Shared {
     /// Tells others of this run.
     async fn tell(&self, me: &Member) -> Option<()> {
         let told = serde_json::to_string(me).ok()?;
-        self.update(format!("run {}", me.run), |_, _| (Some(told), ())).await
+        self.update(format!("run {}", me.run), move |_, _| (Some(told.clone()), ())).await
     }
 
     /// Tells of this run, and returns all that have told of themselves.
@@ -373,7 +373,7 @@ impl Listing {
 
     async fn post(&self, name: &str, page: Page) {
         if let Ok(text) = serde_json::to_string(&page) {
-            self.shared.update(name.to_owned(), |_, _| (Some(text), ())).await;
+            self.shared.update(name.to_owned(), move |_, _| (Some(text.clone()), ())).await;
         }
     }
 
@@ -385,6 +385,46 @@ impl Listing {
             self.shared
                 .update(name.to_owned(), move |page, now| (Page::claimed_on(page, now, &run), ()))
                 .await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs that began at these seconds.
+    fn members(begun: &[i64]) -> Vec<Member> {
+        let member = |from: &i64| Member {
+            run: RunId::fresh(),
+            kind: None,
+            from: *from,
+            to: None,
+            known: 0,
+            open: 0,
+            estimate: DurationEstimate::default(),
+            key: String::new(),
+            task: None,
+            has_left: false,
+        };
+        begun.iter().map(member).collect()
+    }
+
+    #[test]
+    fn runs_that_began_within_five_minutes_list_together_and_all_come_to_the_same() {
+        for (begun, groups) in [
+            (&[0, 10, 300][..], &[&[0, 10, 300][..]][..]),
+            (&[300, 0, 301], &[&[0, 300], &[301]]),
+            (&[0, 301, 602, 10], &[&[0, 10], &[301], &[602]]),
+            (&[i64::MIN, 0, i64::MAX], &[&[i64::MIN], &[0], &[i64::MAX]]),
+        ] {
+            let all = members(begun);
+            for member in &all {
+                let group = together(all.clone(), &member.run);
+                let begun: Vec<i64> = group.iter().map(|member| member.from).collect();
+                assert!(groups.contains(&&begun[..]), "{begun:?} of {groups:?}");
+                assert!(begun.contains(&member.from), "{} is not in its own group", member.from);
+            }
         }
     }
 }

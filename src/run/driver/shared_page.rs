@@ -109,3 +109,98 @@ impl ReadPage {
         (page, self.key)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::TaskId;
+    use crate::vod::TaskStatus;
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// What runs of one account get, one after the other: who asks at which second for a page that is not older than which.
+    struct Board {
+        text: Option<String>,
+        runs: [RunId; 2],
+    }
+
+    impl Board {
+        fn new() -> Self {
+            Self { text: None, runs: [RunId::fresh(), RunId::fresh()] }
+        }
+
+        fn take_refusing(&mut self, run: usize, now: u64, since: u64, refused: &[String]) -> Take {
+            let text = self.text.as_deref();
+            let (text, take) = Page::take(text, at(now), at(since), &self.runs[run], "key", refused);
+            self.text = text.or(self.text.take());
+            take
+        }
+
+        fn take(&mut self, run: usize, now: u64, since: u64) -> String {
+            match self.take_refusing(run, now, since, &[]) {
+                Take::Read(page) => format!("{} rows", page.rows.len()),
+                Take::Busy => "busy".to_owned(),
+                Take::Claimed(_) => "claimed".to_owned(),
+            }
+        }
+
+        fn post(&mut self, asked_at: u64, key: &str) {
+            let mut row = TaskRow::new(TaskId::new("T").unwrap(), "https://a.test/1", TaskStatus::Complete);
+            (row.progress, row.object_type) = (100, Some("file".into()));
+            let page = TaskPage { rows: vec![row], rows_on_page: 1, total: Some(1), page_size: Some(50) };
+            self.text = serde_json::to_string(&Page::read(&page, at(asked_at), key)).ok();
+        }
+    }
+
+    #[test]
+    fn one_reads_and_the_other_gets_what_is_not_too_old() {
+        let mut board = Board::new();
+        assert_eq!(board.take(0, 100, 95), "claimed");
+        assert_eq!(board.take(1, 101, 95), "busy");
+        board.post(100, "key");
+        assert_eq!(board.take(1, 102, 100), "1 rows");
+        assert_eq!(board.take(0, 102, 95), "1 rows");
+        assert_eq!(board.take(1, 103, 101), "claimed", "it is too old");
+        let Take::Read(page) = ({
+            board.post(104, "key");
+            board.take_refusing(1, 105, 101, &[])
+        }) else {
+            panic!("it was read")
+        };
+        let (page, key) = page.into_page();
+        assert_eq!((page.rows[0].object_type.as_deref(), page.total, &*key), (Some("file"), Some(1), "key"));
+    }
+
+    #[test]
+    fn a_claim_ends_with_its_holders_silence_and_in_ten_seconds_whatever_it_says() {
+        let mut board = Board::new();
+        board.take(0, 100, 95);
+        assert_eq!(board.take(1, 102, 95), "busy");
+        assert_eq!(board.take(1, 103, 95), "claimed", "it has said nothing for three seconds");
+        for second in 104..113 {
+            let text = Page::claimed_on(board.text.as_deref(), at(second), &board.runs[1]);
+            board.text = text.or(board.text.take());
+            assert_eq!(board.take(0, second, 95), "busy");
+        }
+        assert_eq!(board.take(0, 113, 95), "claimed", "it reads for too long");
+        assert_eq!(Page::claimed_on(board.text.as_deref(), at(113), &board.runs[1]), None);
+    }
+
+    #[test]
+    fn what_makes_no_sense_or_was_done_with_a_refused_key_counts_for_nothing() {
+        for text in ["", "{", "null", "{\"read\":{}}", "{\"later\":1}"] {
+            let mut board = Board { text: Some(text.to_owned()), ..Board::new() };
+            assert_eq!(board.take(0, 100, 95), "claimed", "{text}");
+        }
+        let mut board = Board::new();
+        board.post(999, "key");
+        assert_eq!(board.take(0, 100, 95), "claimed", "it comes from the future");
+        board.post(100, "other");
+        let refused = ["other".to_owned()];
+        assert!(matches!(board.take_refusing(0, 101, 95, &refused), Take::Claimed(_)));
+        board.post(100, "other");
+        assert_eq!(board.take(0, 101, 95), "1 rows");
+    }
+}
