@@ -15,7 +15,6 @@ mod credentials;
 mod disk;
 mod edge;
 mod examples;
-mod fire;
 #[cfg(target_os = "linux")]
 mod hangup;
 #[cfg(target_os = "linux")]
@@ -35,6 +34,7 @@ mod picture;
 mod program;
 mod queue;
 mod raw;
+mod receiver_load;
 mod refresh;
 mod resume;
 mod retry;

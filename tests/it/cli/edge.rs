@@ -3,7 +3,7 @@
 use vod_refresh::emulator::{EdgeScript, MediaScript, Which};
 
 use super::cloud::Cloud;
-use super::scenes::quick;
+use super::scenarios::quick;
 use super::words::settings_of_reports;
 
 fn line(cloud: &Cloud) -> String {
