@@ -18,13 +18,13 @@ const KEY: &str = "Abc123Key";
 const NOW: i64 = 1_750_000_000;
 
 /// A receiver on its own, asked as a service; and another, asked through its plain function.
-struct Door {
+struct Receivers {
     service: ServiceTransport<EventReceiver>,
     inbox: Inbox,
     plain: EventReceiver,
 }
 
-impl Door {
+impl Receivers {
     fn new() -> Self {
         let inbox = Inbox::new();
         let verifier = CallbackVerifier::new(URL, vec![KEY.to_owned().into()]);
@@ -34,7 +34,7 @@ impl Door {
         Self { service, inbox, plain: receiver(Inbox::new()) }
     }
 
-    async fn knock(&self, method: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> (u16, String) {
+    async fn ask(&self, method: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> (u16, String) {
         let mut request = http::Request::builder().method(method).uri("http://10.0.0.5:8080/other/path");
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -56,14 +56,14 @@ fn signature(url: &str) -> String {
 const EVENT: &str = r#"{"EventType":"SubmitMediaRefreshComplete","EventTime":"2025-06-15T15:06:40Z","Status":"success","MediaRefreshJobId":"JX","MediaId":"m","TaskType":"refresh","TaskIds":"T"}"#;
 
 #[tokio::test(start_paused = true)]
-async fn only_whole_and_right_signatures_open_the_door() {
-    let door = Door::new();
+async fn only_whole_and_right_signatures_are_taken() {
+    let receivers = Receivers::new();
     let (right, internal) = (signature(URL), signature("http://10.0.0.5:8080/other/path"));
     let capitals = right.to_uppercase();
     let now = NOW.to_string();
     let lies = ("x-forwarded-host", "evil.example");
-    type Knock<'a> = (&'a str, &'a [(&'a str, &'a str)], u16);
-    let table: [Knock<'_>; 9] = [
+    type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], u16);
+    let table: [Row<'_>; 9] = [
         ("no headers", &[], 401),
         ("only the timestamp", &[("x-vod-timestamp", &now)], 401),
         ("only the signature", &[("x-vod-signature", &right)], 401),
@@ -75,34 +75,34 @@ async fn only_whole_and_right_signatures_open_the_door() {
         ("right, in capitals", &[("x-vod-timestamp", &now), ("x-vod-signature", &capitals)], 200),
     ];
     for (name, headers, status) in table {
-        let (got, body) = door.knock("POST", headers, EVENT).await;
+        let (got, body) = receivers.ask("POST", headers, EVENT).await;
         assert_eq!(got, status, "{name}");
         assert!(!body.contains(&right), "{name} prints the digest");
     }
-    assert_eq!(door.inbox.rejected(), 6);
+    assert_eq!(receivers.inbox.rejected(), 6);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_event_is_refused_and_the_door_stays_open() {
-    let door = Door::new();
+async fn what_is_no_event_is_refused_and_the_next_one_is_taken() {
+    let receivers = Receivers::new();
     let (right, now) = (signature(URL), NOW.to_string());
     let signed = [("x-vod-timestamp", now.as_str()), ("x-vod-signature", right.as_str())];
     for method in ["PUT", "DELETE", "OPTIONS"] {
-        assert_eq!(door.knock(method, &signed, "").await.0, 405, "{method}");
+        assert_eq!(receivers.ask(method, &signed, "").await.0, 405, "{method}");
     }
-    assert_eq!(door.knock("POST", &signed, vec![b' '; 5 * 1024 * 1024]).await.0, 413);
-    assert_eq!(door.knock("POST", &signed, "not json").await.0, 400);
-    assert_eq!(door.knock("POST", &signed, r#"{"EventType":"FileUploadComplete"}"#).await.0, 200);
-    assert_eq!(door.knock("POST", &signed, EVENT).await.0, 200);
+    assert_eq!(receivers.ask("POST", &signed, vec![b' '; 5 * 1024 * 1024]).await.0, 413);
+    assert_eq!(receivers.ask("POST", &signed, "not json").await.0, 400);
+    assert_eq!(receivers.ask("POST", &signed, r#"{"EventType":"FileUploadComplete"}"#).await.0, 200);
+    assert_eq!(receivers.ask("POST", &signed, EVENT).await.0, 200);
 }
 
 #[tokio::test(start_paused = true)]
 async fn h07_whoever_asks_whether_somebody_is_there_gets_a_yes_and_counts_for_nothing() {
-    let door = Door::new();
+    let receivers = Receivers::new();
     for method in ["GET", "HEAD"] {
-        assert_eq!(door.knock(method, &[], "").await, (200, String::new()), "{method}");
+        assert_eq!(receivers.ask(method, &[], "").await, (200, String::new()), "{method}");
     }
-    assert_eq!((door.inbox.received(), door.inbox.rejected()), (0, 0));
+    assert_eq!((receivers.inbox.received(), receivers.inbox.rejected()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]

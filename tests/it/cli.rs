@@ -1,17 +1,17 @@
 //! The real binary, over real sockets on the loopback, as a script runs it: an empty `HOME`, no variables but those given.
 //!
-//! `cloud` is the emulator behind a port, `scenes` says how it behaves; `shell` is a command line and `process` what
+//! `cloud` is the emulator behind a port, `scenarios` say how it behaves; `shell` is a command line and `process` what
 //! became of it; `marks` are secrets that must not show; `raw` (next to this file) is a server that says what a test tells it. The other modules hold promises,
 //! one kind each.
 
 mod cloud;
 mod marks;
 mod process;
-mod scenes;
+mod scenarios;
 mod shell;
 
+mod callback_port;
 mod credentials;
-mod door;
 mod edge;
 mod events;
 mod exit_codes;

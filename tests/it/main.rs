@@ -16,7 +16,6 @@ mod disk;
 mod docs;
 mod edge;
 mod examples;
-mod fire;
 mod fleet;
 #[cfg(target_os = "linux")]
 mod hangup;
@@ -39,6 +38,7 @@ mod postgres;
 mod program;
 mod queue;
 mod raw;
+mod receiver_load;
 mod refresh;
 mod resume;
 mod retry;

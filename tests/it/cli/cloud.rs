@@ -13,7 +13,7 @@ use vod_refresh::net::transport::{BoxFuture, Transport, TransportError};
 use vod_refresh::net::{HttpOptions, HttpTransport};
 
 use super::process::Running;
-use super::scenes::patiently;
+use super::scenarios::patiently;
 use super::shell::Shell;
 
 /// Where the cloud believes that events go, and what it signs over.

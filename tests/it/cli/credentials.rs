@@ -9,7 +9,7 @@ use vod_refresh::net::clock::{Clock as _, SystemClock};
 use super::cloud::{Cloud, LOOK, SUBMIT};
 use super::marks::{SECRET, TOKEN};
 use super::process::Finished;
-use super::scenes::{ms, open_tasks, patiently, quick, silent};
+use super::scenarios::{ms, open_tasks, patiently, quick, silent};
 use super::shell::Shell;
 
 const CONFIG: &str = ".aliyun/config.json";

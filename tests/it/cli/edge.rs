@@ -4,7 +4,7 @@ use vod_refresh::emulator::{EdgeScript, MediaScript, RowSpelling, Telling, Which
 use vod_refresh::net::clock::{Clock as _, SystemClock};
 
 use super::cloud::{Cloud, LOOK};
-use super::scenes::{open_tasks, patiently, quick};
+use super::scenarios::{open_tasks, patiently, quick};
 use super::words::settings_of_reports;
 use crate::raw::{RawServer, Then};
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use vod_refresh::emulator::{EventScript, MediaScript, Which};
 
 use super::cloud::{Cloud, LOOK_UP, SUBMIT};
-use super::scenes::{open_tasks, quick, silent};
+use super::scenarios::{open_tasks, quick, silent};
 
 /// C19
 #[test]

@@ -4,7 +4,7 @@
 use vod_refresh::emulator::{Fault, FaultRule, MediaScript, Which};
 
 use super::cloud::{Cloud, SUBMIT};
-use super::scenes::quick;
+use super::scenarios::quick;
 use super::shell::Shell;
 
 const REFRESH: &str = "refresh m1 m2 --poll-interval 100ms --output json";

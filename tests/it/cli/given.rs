@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use super::cloud::{Cloud, PUBLIC_URL, SUBMIT};
 use super::process::Finished;
-use super::scenes::{open_tasks, quick, silent};
+use super::scenarios::{open_tasks, quick, silent};
 use super::shell::{BINARY, Shell};
 use crate::raw::Nobody;
 

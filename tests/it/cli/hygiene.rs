@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use super::cloud::Cloud;
 use super::process::Finished;
-use super::scenes::{ms, quick};
+use super::scenarios::{ms, quick};
 use super::shell::{BINARY, Shell};
 
 /// A run that is long enough for the line that shows life, after five seconds.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::cloud::{Cloud, SUBMIT};
-use super::scenes::quick;
+use super::scenarios::quick;
 use super::shell::Shell;
 
 const OPTIONS: &str = "--poll-interval 100ms --max-rps 100 --output json";

@@ -9,7 +9,7 @@ use tokio::net::TcpSocket;
 use vod_refresh::emulator::{Fault, FaultRule};
 
 use super::cloud::{Cloud, SUBMIT};
-use super::scenes::quick;
+use super::scenarios::quick;
 use super::shell::Shell;
 use crate::raw::{Nobody, RawServer, Relay, Then};
 

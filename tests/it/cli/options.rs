@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use vod_refresh::emulator::{MediaScript, Which};
 
 use super::cloud::{Cloud, LOOK, LOOK_UP, SUBMIT};
-use super::scenes::quick;
+use super::scenarios::quick;
 use super::shell::Shell;
 use crate::raw::{FINE, RawServer, Then};
 

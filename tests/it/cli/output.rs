@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use super::cloud::Cloud;
-use super::scenes::quick;
+use super::scenarios::quick;
 
 #[test]
 fn every_line_of_ndjson_is_json_and_the_last_is_the_report() {

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use vod_refresh::emulator::{JobScript, MediaScript};
 
 use super::cloud::Cloud;
-use super::scenes::{open_tasks, patiently, quick};
+use super::scenarios::{open_tasks, patiently, quick};
 use super::shell::{BINARY, Shell};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");

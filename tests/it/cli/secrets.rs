@@ -7,7 +7,7 @@ use vod_refresh::emulator::{Fault, FaultRule, MediaScript, Scenario, Which};
 use super::cloud::{CALLBACK_KEY, Cloud, LISTENING, LOOK, LOOK_UP, SUBMIT};
 use super::marks::{KEY, SECRET, TOKEN, files_hold_none, holds_none};
 use super::process::Finished;
-use super::scenes::{open_tasks, quick};
+use super::scenarios::{open_tasks, quick};
 use super::shell::Shell;
 use crate::raw::{Nobody, RawServer, Then};
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use vod_refresh::emulator::{Fault, FaultRule, JobScript};
 
 use super::cloud::{Cloud, LOOK, SUBMIT};
-use super::scenes::quick;
+use super::scenarios::quick;
 use super::shell::Shell;
 use crate::raw::{FINE, RawServer, Then};
 

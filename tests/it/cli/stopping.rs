@@ -6,7 +6,7 @@ use serde_json::Value;
 use vod_refresh::emulator::{MediaScript, Which};
 
 use super::cloud::{Cloud, LOOK, SUBMIT};
-use super::scenes::{open_tasks, patiently, quick};
+use super::scenarios::{open_tasks, patiently, quick};
 
 fn open_cloud() -> Cloud {
     let open = open_tasks();

@@ -6,7 +6,7 @@ use vod_refresh::emulator::{Call, Fault, FaultRule, JobScript, MediaScript, Whic
 
 use super::cloud::{Cloud, LOOK, SUBMIT};
 use super::process::Finished;
-use super::scenes::quick;
+use super::scenarios::quick;
 
 fn throttle(status: u16, code: &str) -> Fault {
     Fault::Throttle { code: code.into(), status, retry_after_ms: None, retry_after_s: None }

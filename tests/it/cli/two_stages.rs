@@ -4,7 +4,7 @@ use vod_refresh::emulator::{Fault, FaultRule, MediaScript, Scenario, Which};
 
 use super::cloud::{Cloud, LOOK_UP, SUBMIT};
 use super::process::Finished;
-use super::scenes::{ms, quick};
+use super::scenarios::{ms, quick};
 use super::words::{reads, settings_of_reports};
 
 const BOTH: &str = "refresh intro half gone --then-preload --poll-interval 100ms";

@@ -3,7 +3,7 @@
 use vod_refresh::emulator::{MediaScript, Which};
 
 use super::cloud::Cloud;
-use super::scenes::quick;
+use super::scenarios::quick;
 
 const REFRESH: &str = "RefreshVodObjectCaches";
 

@@ -21,7 +21,7 @@ use self::file::{Expect, File};
 use self::world::{JOB, Script, World};
 use super::cloud::SUBMIT;
 use super::process::{Finished, Running};
-use super::scenes::patiently;
+use super::scenarios::patiently;
 use super::shell::Shell;
 use crate::schema::Refresher;
 use crate::support::{client_over, request, static_key};

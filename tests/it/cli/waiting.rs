@@ -3,7 +3,7 @@
 use vod_refresh::emulator::{Fault, FaultRule, MediaScript, Which};
 
 use super::cloud::{Cloud, LOOK, LOOK_UP, SUBMIT};
-use super::scenes::{ms, quick, two_tasks};
+use super::scenarios::{ms, quick, two_tasks};
 
 /// C13
 #[test]

@@ -4,7 +4,7 @@ use vod_refresh::emulator::{Fault, FaultRule, MediaScript, Which};
 
 use super::cloud::{Cloud, SUBMIT};
 use super::process::Finished;
-use super::scenes::{ms, quick, silent};
+use super::scenarios::{ms, quick, silent};
 use super::shell::Shell;
 
 /// The whole of what a run left behind, without what differs from run to run.

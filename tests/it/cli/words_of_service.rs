@@ -1,7 +1,7 @@
 //! Words of the service, and of what answers in its place, that no page of the vendor's has.
 
 use super::cloud::Cloud;
-use super::scenes::quick;
+use super::scenarios::quick;
 use super::shell::Shell;
 use crate::raw::{RawServer, Request, Then};
 

@@ -29,7 +29,7 @@ pub(super) async fn go_on(soak: Arc<Soak>, mut lot: Lot) {
 }
 
 async fn one(soak: &Arc<Soak>, lot: &mut Lot, which: u64) {
-    let door = lot.one_of(&[soak.with_key, soak.without_key]);
+    let address = lot.one_of(&[soak.with_key, soak.without_key]);
     match which {
         // Signatures that are missing or wrong, under events of jobs that are there.
         0 => {
@@ -43,7 +43,7 @@ async fn one(soak: &Arc<Soak>, lot: &mut Lot, which: u64) {
                     signature(soak.without_key, KEY, 0),
                     "x-vod-timestamp: 1\r\nx-vod-signature: \r\n".to_owned(),
                 ]);
-                send(soak, door, &headers, &event.to_string()).await;
+                send(soak, address, &headers, &event.to_string()).await;
             }
         }
         // Headers of an event that was heard, around another body.
@@ -96,7 +96,7 @@ async fn one(soak: &Arc<Soak>, lot: &mut Lot, which: u64) {
             for body in
                 ["not json", "", "null", "7", &unclosed, &deep, "{\"EventType\":\"FileUploadComplete\"}"]
             {
-                send(soak, door, &signature(soak.with_key, KEY, 0), body).await;
+                send(soak, address, &signature(soak.with_key, KEY, 0), body).await;
             }
         }
         // Connections on which half of a request stands.
@@ -107,7 +107,7 @@ async fn one(soak: &Arc<Soak>, lot: &mut Lot, which: u64) {
             tokio::spawn(async move {
                 let mut open = Vec::new();
                 for n in 0..many {
-                    let Ok(mut stream) = TcpStream::connect(door).await else { continue };
+                    let Ok(mut stream) = TcpStream::connect(address).await else { continue };
                     let half = ["", "POST / HTTP/1.1\r\nho", "POST / HTTP/1.1\r\ncontent-length: 9\r\n\r\n{"];
                     let _ = stream.write_all(half[(n % 3) as usize].as_bytes()).await;
                     open.push(stream);
@@ -119,7 +119,7 @@ async fn one(soak: &Arc<Soak>, lot: &mut Lot, which: u64) {
         8 => {
             soak.hostile.fetch_add(1, Ordering::Relaxed);
             tokio::spawn(async move {
-                let Ok(mut stream) = TcpStream::connect(door).await else { return };
+                let Ok(mut stream) = TcpStream::connect(address).await else { return };
                 let _ =
                     stream.write_all(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4000000\r\n\r\n").await;
                 for _ in 0..60 {
@@ -134,14 +134,14 @@ async fn one(soak: &Arc<Soak>, lot: &mut Lot, which: u64) {
         9 => {
             for method in ["GET", "HEAD", "OPTIONS", "PUT", "BREW"] {
                 let request = format!("{method} / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
-                say(soak, door, request.as_bytes()).await;
+                say(soak, address, request.as_bytes()).await;
             }
         }
         10 => {
             let many = 200 + lot.below(1_800);
             soak.hostile.fetch_add(many, Ordering::Relaxed);
             for _ in 0..many / 50 {
-                let burst = (0..50).map(|_| TcpStream::connect(door));
+                let burst = (0..50).map(|_| TcpStream::connect(address));
                 drop(futures_util::future::join_all(burst).await);
                 sleep(Duration::from_millis(20)).await;
             }
@@ -149,16 +149,16 @@ async fn one(soak: &Arc<Soak>, lot: &mut Lot, which: u64) {
         11 => queue(soak, lot),
         // A body longer than any event, and one whose length is a lie.
         12 => {
-            send(soak, door, "", &"x".repeat(5 * MB)).await;
-            say(soak, door, b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 99999999999\r\n\r\n{}").await;
+            send(soak, address, "", &"x".repeat(5 * MB)).await;
+            say(soak, address, b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 99999999999\r\n\r\n{}").await;
             say(
                 soak,
-                door,
+                address,
                 b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nffffffffff\r\n",
             )
             .await;
-            say(soak, door, &[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3, 0xff]).await;
-            say(soak, door, format!("POST / HTTP/1.1\r\nx: {}\r\n\r\n", "h".repeat(MB)).as_bytes()).await;
+            say(soak, address, &[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3, 0xff]).await;
+            say(soak, address, format!("POST / HTTP/1.1\r\nx: {}\r\n\r\n", "h".repeat(MB)).as_bytes()).await;
         }
         // Many events of unknown jobs, all small.
         13 => {
@@ -269,21 +269,21 @@ fn signature(of: SocketAddr, key: &str, age: i64) -> String {
     format!("x-vod-timestamp: {at}\r\nx-vod-signature: {digest}\r\n")
 }
 
-async fn send(soak: &Soak, door: SocketAddr, headers: &str, body: &str) {
+async fn send(soak: &Soak, address: SocketAddr, headers: &str, body: &str) {
     let length = body.len();
     let request = format!(
-        "POST / HTTP/1.1\r\nhost: {door}\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n{body}"
+        "POST / HTTP/1.1\r\nhost: {address}\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n{body}"
     );
     let begun = tokio::time::Instant::now();
-    say(soak, door, request.as_bytes()).await;
+    say(soak, address, request.as_bytes()).await;
     soak.slowest_answer.fetch_max(begun.elapsed().as_millis() as u64, Ordering::Relaxed);
 }
 
 /// Says something and hears what comes back, for ten seconds at most.
-async fn say(soak: &Soak, door: SocketAddr, bytes: &[u8]) {
+async fn say(soak: &Soak, address: SocketAddr, bytes: &[u8]) {
     soak.hostile.fetch_add(1, Ordering::Relaxed);
     let talk = async {
-        let mut stream = TcpStream::connect(door).await.ok()?;
+        let mut stream = TcpStream::connect(address).await.ok()?;
         let _ = stream.write_all(bytes).await;
         let mut answer = vec![0; 4_096];
         stream.read(&mut answer).await.ok()

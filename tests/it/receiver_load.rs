@@ -1,4 +1,4 @@
-//! The receiver under fire, over real sockets: whatever strangers do, a genuine event has its answer at once.
+//! The receiver under load, over real sockets: whatever strangers do, a genuine event has its answer at once.
 //!
 //! The promise is one second; the tests allow more, for machines that have other things to do.
 //! `--nocapture` shows the figures.

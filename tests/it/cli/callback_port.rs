@@ -1,4 +1,4 @@
-//! The door that events come in by: who may knock, and when it opens at all.
+//! The port for events: whose are taken, and when it is opened at all.
 
 use std::net::TcpStream;
 
@@ -9,7 +9,7 @@ use vod_refresh::net::transport::Transport as _;
 
 use super::cloud::{CALLBACK_KEY, Cloud, LISTENING, PUBLIC_URL, plain_http};
 use super::process::Running;
-use super::scenes::{open_tasks, quick, silent};
+use super::scenarios::{open_tasks, quick, silent};
 
 /// A run for one media that nothing but an event tells of.
 fn deaf_but_for_events(cloud: &Cloud) -> (Running, String) {
@@ -18,7 +18,7 @@ fn deaf_but_for_events(cloud: &Cloud) -> (Running, String) {
 }
 
 /// Posts to the run's own address, with headers of our own; gives back the status and the body, `None` if it hung up.
-fn knock(
+fn ask(
     cloud: &Cloud,
     run: &Running,
     method: &str,
@@ -51,10 +51,10 @@ fn what_is_not_rightly_signed_or_no_event_is_refused_and_the_door_stays_open() {
     let now = SystemClock.now().timestamp();
     let (right, timestamp) = (signature(PUBLIC_URL, now), now.to_string());
     let signed = [("x-vod-timestamp", timestamp.as_str()), ("x-vod-signature", right.as_str())];
-    assert_eq!(knock(&cloud, &run, "PUT", &signed, "").unwrap().0, 405);
-    assert_eq!(knock(&cloud, &run, "POST", &signed, "not json").unwrap().0, 400);
+    assert_eq!(ask(&cloud, &run, "PUT", &signed, "").unwrap().0, 405);
+    assert_eq!(ask(&cloud, &run, "POST", &signed, "not json").unwrap().0, 400);
     // Refused with a word or cut off while it is still being sent.
-    let big = knock(&cloud, &run, "POST", &signed, vec![b' '; 5 << 20]);
+    let big = ask(&cloud, &run, "POST", &signed, vec![b' '; 5 << 20]);
     assert!(big.as_ref().is_none_or(|(status, _)| *status == 413), "{big:?}");
     // Capitals are taken, as the library's page says.
     assert_eq!(cloud.post_signed(&event, S::Capitals), Some(200));
@@ -84,7 +84,7 @@ fn behind_a_proxy_the_configured_url_counts_and_forwarded_headers_do_not() {
             ("x-vod-timestamp", timestamp.as_str()),
             ("x-vod-signature", signature),
         ];
-        knock(&cloud, &run, "POST", &headers, event.clone()).unwrap()
+        ask(&cloud, &run, "POST", &headers, event.clone()).unwrap()
     };
     let (status, body) = ask(&internal, "10.0.0.5:8080");
     assert_eq!(status, 401);
