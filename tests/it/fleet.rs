@@ -7,10 +7,10 @@ mod trouble;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chrono::Utc;
 use serde_json::Value;
 use tokio::task::JoinSet;
 use vod_refresh::emulator::Scenario;
+use vod_refresh::net::clock::{Clock as _, SystemClock};
 use vod_refresh::{Journal, Outcome, Refresher, Report, VodClient};
 
 use crate::support::{Bed, request};
@@ -19,7 +19,7 @@ const ACTION: &str = "DescribeVodRefreshTasks";
 
 /// Changes texts from several tasks at once, through journals that were opened apart, and looks at what is there.
 pub(crate) async fn shares_texts(journals: Vec<Journal>) {
-    let (now, count) = (Utc::now(), journals.len());
+    let (now, count) = (SystemClock.now(), journals.len());
     let mut tasks = JoinSet::new();
     for journal in &journals {
         let journal = journal.clone();
@@ -54,7 +54,7 @@ async fn texts_that_many_change_at_once_lose_no_change() {
     }
     let journal = journals[0].clone();
     shares_texts(journals).await;
-    let later = Utc::now() + Duration::from_secs(61);
+    let later = SystemClock.now() + Duration::from_secs(61);
     assert_eq!(journal.shared("topic", "", later).await.unwrap(), [""; 0], "they have expired");
 }
 
@@ -147,7 +147,6 @@ async fn as_one(scenario: Scenario, (processes, media): (usize, usize), longer: 
     let queries = all.queries as f64 / one.queries as f64;
     let figures =
         format!("{time:.2} times as long, {queries:.2} times the queries: {all:?} instead of {one:?}");
-    println!("{processes} processes: {figures}");
     assert!(time <= longer && queries <= more, "{figures}");
 }
 
