@@ -18,7 +18,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::watch;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::ids::RunId;
 use crate::model::{Calls, Fact, Moment, Outcome};
 use sqlite::SqliteStore;
@@ -222,7 +222,7 @@ impl Journal {
         });
         self.store.update_shared(topic, name, since_1970(now), change).await?;
         let result = result.lock().unwrap_or_else(PoisonError::into_inner).take();
-        result.ok_or_else(|| Error::new(ErrorKind::Internal, "the journal did not ask what to write"))
+        result.ok_or_else(|| Error::new(crate::ErrorKind::Internal, "the journal did not ask what to write"))
     }
 
     /// The texts that running processes share under names which begin so.
