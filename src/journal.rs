@@ -44,7 +44,7 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`], naming the path, if the folder can't be made or written, the disk is
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming the path, if the folder can't be made or written, the disk is
     /// full, the file is no database or another program's, which stays as it is, or a newer version wrote it.
     ///
     /// Cancel safety, here and below: work that has begun goes on in the background.
@@ -71,7 +71,7 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`], naming server, database and user, if it can't be reached or written, or holds
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming server, database and user, if it can't be reached or written, or holds
     /// tables of another program under these names, which stay as they are, or of a newer version.
     pub async fn connect(url: &str) -> Result<Self> {
         #[cfg(feature = "postgres")]
@@ -122,7 +122,7 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if it can't be written. Cancel safety: the run may be written or not.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if it can't be written. Cancel safety: the run may be written or not.
     pub(crate) async fn begin(&self, record: &RunRecord) -> Result<()> {
         self.counted(self.store.begin(record).await)
     }
@@ -163,7 +163,7 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if it can't be read.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if it can't be read.
     pub async fn load(&self, run: Option<RunId>) -> Result<Option<StoredRun>> {
         self.store.load(run.as_ref()).await
     }
@@ -172,7 +172,7 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if they can't be read.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if they can't be read.
     pub async fn runs(&self) -> Result<Vec<RunSummary>> {
         self.store.runs().await
     }
@@ -182,7 +182,7 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if nothing can be written.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if nothing can be written.
     pub async fn prune(&self, before: DateTime<Utc>) -> Result<usize> {
         // An unfinished one may be under way, or wait for its resume.
         let begun_before = before.checked_sub_signed(TimeDelta::days(3)).unwrap_or(before);
@@ -193,7 +193,7 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if the file can't be written, or another process writes to it.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the file can't be written, or another process writes to it.
     pub async fn compact(&self) -> Result<()> {
         self.counted(self.store.compact().await)
     }
@@ -239,7 +239,7 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if the lock can't be taken.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the lock can't be taken.
     #[doc(hidden)]
     pub async fn lock(&self, run: &RunId) -> Result<Option<RunLock>> {
         self.store.lock(run).await
@@ -249,7 +249,7 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if the place is gone, or another has taken its name.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the place is gone, or another has taken its name.
     pub(crate) fn check_place(&self) -> Result<()> {
         self.store.check_place()
     }
