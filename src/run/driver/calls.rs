@@ -118,9 +118,10 @@ impl Driver<'_> {
     /// Looks at what other runs know, if there is something to ask about and it is time.
     pub(super) async fn look_at_others(&mut self) {
         let (now, window) = (self.now(), self.window());
+        // A run alone does not pay for what only others could want to know.
+        let Some(fleet) = self.fleet.as_mut().filter(|_| !self.once) else { return };
         let is_complete = self.ledger.complete_since().is_some();
         let (estimate, (known, open)) = (self.ledger.estimate(), self.ledger.listable());
-        let Some(fleet) = self.fleet.as_mut().filter(|_| !self.once) else { return };
         let has_something = self.ledger.is_task_due(now) || self.ledger.waits_for_others(now);
         if !fleet.is_look_due(has_something, estimate.weight() > 0) {
             return;
