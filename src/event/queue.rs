@@ -131,12 +131,12 @@ impl QueueConsumer {
             }
             let asked = Instant::now();
             let Some(received) = self.receive(stop).await else { return Ok(()) };
-            if let Err(error) = &received {
-                debug!(queue = %self.client.url(), %error, "receive failed");
-            }
             let messages = match received {
                 Ok(messages) => Some(messages),
-                Err(error) if is_outage(&error) => None,
+                Err(error) if is_outage(&error) => {
+                    debug!(queue = %self.client.url(), %error, "receive failed");
+                    None
+                }
                 Err(error) => return Err(error),
             };
             self.tell_of_outage(messages.is_none(), &mut memory);

@@ -137,7 +137,7 @@ impl HttpTransport {
         {
             return Err(wants_login(proxy, &uri));
         }
-        let (mut bytes, mut is_long) = (BytesMut::new(), false);
+        let mut bytes = BytesMut::new();
         while let Some(frame) =
             self.wait(self.read_timeout, Phase::Body, &uri, async { body.frame().await.transpose() }).await?
         {
@@ -145,10 +145,9 @@ impl HttpTransport {
             if bytes.len() + piece.len() > self.max_answer_bytes {
                 return Err(self.too_long(&uri));
             }
-            if !is_long && bytes.len() + piece.len() > LONG {
+            if bytes.len() <= LONG && bytes.len() + piece.len() > LONG {
                 let short = std::mem::replace(&mut bytes, long_body::set_aside(0));
                 bytes.extend_from_slice(&short);
-                is_long = true;
             }
             bytes.extend_from_slice(&piece);
         }
