@@ -250,8 +250,8 @@ impl Journal {
     /// # Errors
     ///
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the place is gone, or another has taken its name.
-    pub(crate) fn check_place(&self) -> Result<()> {
-        self.store.check_place()
+    pub(crate) async fn check_place(&self) -> Result<()> {
+        self.store.check_place().await
     }
 
     fn counted<T>(&self, written: Result<T>) -> Result<T> {

@@ -275,8 +275,8 @@ impl Store for PostgresStore {
         None
     }
 
-    fn check_place(&self) -> Result<()> {
-        self.0.check_place()
+    fn check_place(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async { self.0.check_place() })
     }
 
     fn begin<'a>(&'a self, record: &'a RunRecord) -> BoxFuture<'a, Result<()>> {

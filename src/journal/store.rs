@@ -34,7 +34,7 @@ pub(super) trait Store: Debug + Send + Sync {
     fn file(&self) -> Option<&Path>;
 
     /// Fails where what is written here is lost for good: the place is gone, or another has taken its name.
-    fn check_place(&self) -> Result<()>;
+    fn check_place(&self) -> BoxFuture<'_, Result<()>>;
 
     /// Writes a new run down.
     fn begin<'a>(&'a self, record: &'a RunRecord) -> BoxFuture<'a, Result<()>>;

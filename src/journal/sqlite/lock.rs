@@ -1,10 +1,14 @@
 //! Files beside the journal. The right to drive a run is a file lock, which dies with the process that holds it. A run
 //! whose facts could not all be written is marked by the name of such a file: a full disk has room for a new name.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use super::DISK_WAIT;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
 use crate::journal::store::Hold;
@@ -49,18 +53,21 @@ impl FileLock {
 
 impl Hold for FileLock {
     fn mark_lost(&self) -> BoxFuture<'_, bool> {
-        let marked = self.mark();
+        let (lock, mark) = (self.path.clone(), self.mark());
         // A second name takes no room on a full disk. Where even this fails, nothing more can be done.
-        if std::fs::hard_link(&self.path, &marked).is_err() {
-            let _ = File::create(&marked);
-        }
-        Box::pin(async { true })
+        in_time(move || fs::hard_link(lock, &mark).or_else(|_| File::create(mark).map(drop)))
     }
 
     fn unmark_lost(&self) -> BoxFuture<'_, bool> {
-        let _ = std::fs::remove_file(self.mark());
-        Box::pin(async { true })
+        let mark = self.mark();
+        in_time(|| fs::remove_file(mark))
     }
+}
+
+/// Does file work, and says whether the disk answered in time.
+fn in_time(work: impl FnOnce() -> std::io::Result<()> + Send + 'static) -> BoxFuture<'static, bool> {
+    let work = timeout(DISK_WAIT, spawn_blocking(work));
+    Box::pin(async { work.await.is_ok() })
 }
 
 /// Whether facts of `run` could not be written.

@@ -94,7 +94,7 @@ impl Driver<'_> {
             report.error = Some(error.into());
         }
         report.resumable = self.journal.can_resume() && !is_over;
-        report.notes.extend(self.journal.into_notes());
+        report.notes.extend(self.journal.close().await);
         report
     }
 }
