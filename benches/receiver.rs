@@ -32,10 +32,10 @@ const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\n";
 async fn main() {
     let folder = tempfile::tempdir().unwrap();
     let inbox = Inbox::new();
-    let ears = inbox.clone();
+    let receiver_inbox = inbox.clone();
     let listener = Listener::bind((Ipv4Addr::LOCALHOST, 0).into(), |bound| {
         let verifier = CallbackVerifier::new(format!("http://{bound}/"), vec![KEY.to_owned().into()]);
-        EventReceiver::new(ears, verifier)
+        EventReceiver::new(receiver_inbox, verifier)
     })
     .await
     .unwrap();

@@ -136,10 +136,8 @@ mod tests {
         let error = masked(error, &secrets_of(&credential, None));
         assert_eq!(error.to_string(), "Bad.<secret>: m");
     }
-
-    /// H23.
     #[test]
-    fn h23_a_callback_url_with_a_token_that_the_service_repeats_is_hidden() {
+    fn a_callback_url_with_a_token_that_the_service_repeats_is_hidden() {
         let credential = Credential::new("keyid", "SECRETMARK");
         let url = "https://u:MARK@h.test/vod?token=MARK";
         let user_data =

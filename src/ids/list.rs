@@ -273,10 +273,8 @@ mod tests {
         assert!(read(b"\xef\xbbm1").unwrap_err()[0].contains("is not UTF-8"));
         assert!(read(b"\xef\xbb").unwrap_err()[0].contains("is not UTF-8"));
     }
-
-    /// H20.
     #[test]
-    fn h20_lists_of_other_programs_are_read_as_meant() {
+    fn lists_of_other_programs_are_read_as_meant() {
         for text in [
             "\"m1\"\n\"m2\"\n",
             "[\"m1\",\"m2\"]",
@@ -292,10 +290,8 @@ mod tests {
             assert_eq!(read(text.as_bytes()).unwrap(), ["m1", "m2"], "{text:?}");
         }
     }
-
-    /// H20.
     #[test]
-    fn h20_what_is_no_list_of_ids_is_refused_with_line_and_column() {
+    fn what_is_no_list_of_ids_is_refused_with_line_and_column() {
         for (text, place, why) in [
             ("m1\n  m2/x\n", "2:3: \"m2/x\"", "has `/` in it, which no id has"),
             ("m1 https://u:MARK@h/x", "1:4: \"https://<secret>@h/x\"", "has `:` in it"),

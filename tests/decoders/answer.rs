@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::event::{check_quotation, check_row};
-use super::recorded::{self, Parrot};
-use super::{Noon, SECRET_MARK, TOKEN_MARK, block_on};
+use super::recorded::{self, FixedAnswer};
+use super::{FixedClock, SECRET_MARK, TOKEN_MARK, block_on};
 use crate::auth::{Credential, StaticCredentials, percent};
 use crate::error::{Error, ErrorKind, Fate};
 use crate::ids::{JobId, MediaId, TaskId};
@@ -82,8 +82,8 @@ fn client(answer: &http::Response<Bytes>) -> VodClient {
     let credential = Credential::new("testid", SECRET_MARK).with_token(TOKEN_MARK);
     let client = VodClient::builder(StaticCredentials(credential))
         .with_endpoint("http://127.0.0.1:1")
-        .with_transport(Parrot(answer.clone()))
-        .with_clock(Noon)
+        .with_transport(FixedAnswer(answer.clone()))
+        .with_clock(FixedClock)
         .build();
     match client {
         Ok(client) => client.with_patience(Duration::ZERO),
@@ -115,7 +115,7 @@ fn check_error(error: &Error, answer: &http::Response<Bytes>) {
     check_text(error, body.len());
 }
 
-/// What the text of every error promises that a stranger's answer led to.
+/// What the text of every error promises that a sender's answer led to.
 pub(super) fn check_text(error: &Error, length: usize) {
     let text = error.to_string();
     assert!(text.len() <= 4 * length + 500, "{} bytes of text out of {length}", text.len());
@@ -125,8 +125,9 @@ pub(super) fn check_text(error: &Error, length: usize) {
 fn holds_no_secret(text: &str) {
     let text = text.to_ascii_lowercase();
     for secret in [SECRET_MARK, TOKEN_MARK] {
-        for dress in [secret.to_owned(), percent::encode(secret), percent::encode(&percent::encode(secret))] {
-            assert!(!text.contains(&dress.to_ascii_lowercase()), "{text}");
+        for encoded in [secret.to_owned(), percent::encode(secret), percent::encode(&percent::encode(secret))]
+        {
+            assert!(!text.contains(&encoded.to_ascii_lowercase()), "{text}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 
-use super::{Noon, block_on, recorded};
+use super::{FixedClock, block_on, recorded};
 use crate::auth::callback::{CallbackVerifier, SIGNATURE_HEADER, TIMESTAMP_HEADER, TOLERANCE, sign};
 use crate::event::{Decoded, EventReceiver, Inbox, Source, decode};
 use crate::net::clock::Clock as _;
@@ -18,10 +18,10 @@ pub fn callback(bytes: &[u8]) {
     let method = request.method().clone();
     let inbox = Inbox::new();
     let receiver = EventReceiver::new(inbox.clone(), CallbackVerifier::new(URL, vec![KEY.into()]));
-    let receiver = receiver.with_clock(Noon);
+    let receiver = receiver.with_clock(FixedClock);
     let answered = block_on(ServiceTransport(receiver).send(request));
     let Ok(answer) = answered else { panic!("no answer") };
-    assert!(answer.body().is_empty(), "an answer is bare: strangers learn nothing");
+    assert!(answer.body().is_empty(), "an answer is bare: others learn nothing");
     let (status, counts) = (answer.status().as_u16(), (inbox.received(), inbox.rejected()));
     if method != http::Method::POST {
         let is_question = [http::Method::GET, http::Method::HEAD].contains(&method);
@@ -47,8 +47,8 @@ fn is_genuine(headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().trim();
     let timestamp = text(TIMESTAMP_HEADER);
     let Ok(sent) = timestamp.parse::<i64>() else { return false };
-    let fresh = (Noon.now().timestamp() - TOLERANCE.as_secs() as i64..).contains(&sent)
-        && sent <= Noon.now().timestamp() + TOLERANCE.as_secs() as i64;
+    let fresh = (FixedClock.now().timestamp() - TOLERANCE.as_secs() as i64..).contains(&sent)
+        && sent <= FixedClock.now().timestamp() + TOLERANCE.as_secs() as i64;
     fresh
         && timestamp == sent.to_string()
         && text(SIGNATURE_HEADER).eq_ignore_ascii_case(&sign(URL, sent, &KEY.into()))

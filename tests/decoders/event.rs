@@ -30,7 +30,7 @@ fn check(event: &MediaRefreshEvent, length: usize) {
     assert_eq!(serde_json::from_str::<MediaRefreshEvent>(&written).ok().as_ref(), Some(event), "{written}");
     let Some(row) = &event.row else { return };
     check_row(row, length);
-    // The service could have sent it in this dress as well.
+    // The service could have sent it in this form as well.
     let plain = json!({
         "EventType": EVENT_TYPE,
         "MediaRefreshJobId": event.job,
@@ -49,7 +49,7 @@ fn check(event: &MediaRefreshEvent, length: usize) {
         "Extend": event.correlation,
     });
     let again = decode(plain.to_string().as_bytes(), event.source);
-    // What could not be read can't be written in another dress.
+    // What could not be read can't be written in another form.
     let wanted = MediaRefreshEvent { row: Some(JobRow { unread: None, ..row.clone() }), ..event.clone() };
     assert_eq!(again, Ok(Decoded::Refresh(Box::new(wanted))));
 }
@@ -68,7 +68,7 @@ pub(super) fn check_row(row: &JobRow, length: usize) {
     row.unread.iter().for_each(|text| check_quotation(text));
 }
 
-/// What is quoted of a stranger's text is short and stays on its line.
+/// What is quoted of a sender's text is short and stays on its line.
 pub(super) fn check_quotation(text: &str) {
     assert!(!text.is_empty() && text.chars().count() <= 80 && !text.contains(char::is_control), "{text:?}");
 }

@@ -14,7 +14,7 @@ pub fn list(bytes: &[u8]) {
         Err(faults) => check_faults(faults, bytes),
     }
     if let Ok(text) = std::str::from_utf8(bytes) {
-        let wanted = by_the_book(text);
+        let wanted = reference_parse(text);
         assert_eq!(read.is_ok(), wanted.is_some(), "{read:?} where {wanted:?} was to be expected");
         assert!(wanted.is_none_or(|wanted| read == Ok(wanted)), "{read:?}");
     }
@@ -54,7 +54,7 @@ fn check_faults(faults: &ListFaults, bytes: &[u8]) {
 }
 
 /// The same, written down as the manual says it; `None` if something in it is no id.
-fn by_the_book(text: &str) -> Option<Vec<MediaId>> {
+fn reference_parse(text: &str) -> Option<Vec<MediaId>> {
     let bare = |line: &'_ str| {
         let line = line.split_once('#').map_or(line, |(line, _)| line);
         line.trim_start_matches('\u{feff}').to_owned()

@@ -1,4 +1,4 @@
-//! The decoders that face strangers, each with what it promises whatever the bytes are.
+//! The decoders that face others, each with what it promises whatever the bytes are.
 //!
 //! A target is a plain function that panics when a promise is broken. `cargo test` runs each over its corpus in
 //! `tests/corpus` and over changed copies of it; a fuzzer runs the same functions from `tests/fuzz`, which is why this
@@ -53,9 +53,9 @@ fn runtime() -> tokio::runtime::Runtime {
 
 /// A clock that stands, so that a signature in the corpus stays good.
 #[derive(Debug, Clone, Copy)]
-struct Noon;
+struct FixedClock;
 
-impl Clock for Noon {
+impl Clock for FixedClock {
     fn now(&self) -> DateTime<Utc> {
         DateTime::from_timestamp(1_795_608_000, 0).unwrap_or_default()
     }

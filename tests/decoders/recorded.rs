@@ -49,9 +49,9 @@ fn parts(bytes: &[u8]) -> Option<(&[u8], HeaderMap, Bytes)> {
 
 /// Gives the same answer to whoever asks for whatever.
 #[derive(Debug, Clone)]
-pub(super) struct Parrot(pub(super) Response<Bytes>);
+pub(super) struct FixedAnswer(pub(super) Response<Bytes>);
 
-impl Transport for Parrot {
+impl Transport for FixedAnswer {
     fn send(&self, _: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>> {
         let answer = self.0.clone();
         Box::pin(async { Ok(answer) })

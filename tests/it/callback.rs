@@ -11,7 +11,7 @@ use vod_refresh::net::clock::TimerClock;
 use vod_refresh::net::transport::{ServiceTransport, Transport};
 use vod_refresh::{EventReceiver, Inbox, Outcome};
 
-use crate::support::{Bed, request};
+use crate::support::{TestEnv, request};
 
 const URL: &str = "https://cb.example.test/vod/hook";
 const KEY: &str = "Abc123Key";
@@ -97,7 +97,7 @@ async fn what_is_no_event_is_refused_and_the_next_one_is_taken() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn h07_whoever_asks_whether_somebody_is_there_gets_a_yes_and_counts_for_nothing() {
+async fn health_checks_are_answered_200_and_not_counted() {
     let receivers = Receivers::new();
     for method in ["GET", "HEAD"] {
         assert_eq!(receivers.ask(method, &[], "").await, (200, String::new()), "{method}");
@@ -107,11 +107,11 @@ async fn h07_whoever_asks_whether_somebody_is_there_gets_a_yes_and_counts_for_no
 
 #[tokio::test(start_paused = true)]
 async fn events_again_and_in_the_wrong_order_count_once() {
-    let bed = Bed::new(Scenario::new().with_default_media(
+    let env = TestEnv::new(Scenario::new().with_default_media(
         MediaScript::default().with_event(EventScript { lost: true, ..EventScript::default() }),
     ))
     .with_events();
-    let cloud = bed.cloud.clone();
+    let cloud = env.cloud.clone();
     let play = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let job = cloud.job_ids().remove(0);
@@ -126,12 +126,12 @@ async fn events_again_and_in_the_wrong_order_count_once() {
         assert_eq!(cloud.send_event(None, EVENT, EventSignature::Right).await, Some(200));
         assert_eq!(cloud.send_event(None, EVENT, EventSignature::Wrong).await, Some(401));
     };
-    let (report, ()) = tokio::join!(bed.refresh(["m1", "m2", "m3"]), play);
+    let (report, ()) = tokio::join!(env.refresh(["m1", "m2", "m3"]), play);
     assert_eq!(report.outcome, Outcome::Complete);
     let summary = &report.summary;
     assert_eq!((summary.events_accepted, summary.events_repeated, summary.events_foreign), (3, 3, 1));
     assert_eq!(summary.events_rejected, 1);
-    assert!(bed.cloud.event_log().iter().all(|sent| sent.took < Duration::from_secs(1)));
+    assert!(env.cloud.event_log().iter().all(|sent| sent.took < Duration::from_secs(1)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -139,32 +139,33 @@ async fn a_forged_body_under_a_right_signature_is_never_trusted() {
     let forged = EventScript { forged_first: vec!["666".into()], ..EventScript::default() };
     let script =
         MediaScript { task_ids: vec!["1".into(), "2".into()], ..MediaScript::default() }.with_event(forged);
-    let bed = Bed::new(Scenario::new().with_media("m1", script).with_task_duration(Duration::from_secs(20)))
-        .with_events();
-    let report = bed.refresh(["m1"]).await;
+    let env =
+        TestEnv::new(Scenario::new().with_media("m1", script).with_task_duration(Duration::from_secs(20)))
+            .with_events();
+    let report = env.refresh(["m1"]).await;
     assert_eq!(report.outcome, Outcome::Complete);
     let ids: Vec<&str> = report.media[0].tasks.iter().map(|t| t.task_id.as_str()).collect();
     assert_eq!((ids, report.media[0].confirmed_by), (vec!["1", "2"], Some(Source::Lookup)));
-    assert!(bed.elapsed() >= Duration::from_secs(20), "ended before the real tasks did");
-    assert!(bed.heard.warnings()[0].contains("666"), "{:?}", bed.heard.warnings());
+    assert!(env.elapsed() >= Duration::from_secs(20), "ended before the real tasks did");
+    assert!(env.notices.warnings()[0].contains("666"), "{:?}", env.notices.warnings());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_event_is_confirmed_as_well() {
     let forged = EventScript { status: Some("fail".into()), ..EventScript::default() };
-    let bed =
-        Bed::new(Scenario::new().with_default_media(MediaScript::default().with_event(forged))).with_events();
-    assert_eq!(bed.refresh(["m1"]).await.outcome, Outcome::Complete);
+    let env = TestEnv::new(Scenario::new().with_default_media(MediaScript::default().with_event(forged)))
+        .with_events();
+    assert_eq!(env.refresh(["m1"]).await.outcome, Outcome::Complete);
 }
 
 #[tokio::test(start_paused = true)]
 async fn two_runs_share_one_inbox_and_each_takes_its_own() {
-    let bed = Arc::new(Bed::new(Scenario::new()).with_events());
-    let (first, second) = (bed.refresher(), bed.refresher());
+    let env = Arc::new(TestEnv::new(Scenario::new()).with_events());
+    let (first, second) = (env.refresher(), env.refresher());
     let (one, two) = (request(["m1", "m2"]), request(["m3"]));
     let (a, b) = tokio::join!(first.refresh(&one), second.refresh(&two));
     let (a, b) = (a.unwrap(), b.unwrap());
     assert_eq!((a.outcome, b.outcome), (Outcome::Complete, Outcome::Complete));
     assert_eq!((a.summary.events_accepted, b.summary.events_accepted), (2, 1));
-    assert_eq!(bed.inbox.received(), 3);
+    assert_eq!(env.inbox.received(), 3);
 }

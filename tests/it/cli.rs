@@ -5,26 +5,28 @@
 //! one kind each.
 
 mod cloud;
-mod marks;
+mod planted_secrets;
 mod process;
 mod scenarios;
 mod shell;
 
+mod bad_input;
 mod callback_port;
 mod credentials;
 mod edge;
 mod events;
 mod exit_codes;
-mod given;
-mod hygiene;
+mod garbled_answers;
+mod golden_output;
 mod lists;
 mod network;
-mod nonsense;
 mod options;
+mod other_commands;
 mod output;
-mod pages;
 mod pipelines;
+mod plain_output;
 mod secrets;
+mod service_messages;
 mod signing;
 mod stopping;
 mod throttling;
@@ -32,5 +34,3 @@ mod two_stages;
 mod urls;
 mod verdict_cases;
 mod waiting;
-mod words;
-mod words_of_service;

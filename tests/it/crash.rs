@@ -14,9 +14,8 @@ use vod_refresh::emulator::{EventScript, Fault, FaultRule, JobScript, MediaScrip
 use vod_refresh::{JobId, Journal, Report, Result, TaskType, UrlRequest};
 
 use crate::schema::Refresher;
-use crate::support::{Bed, answered, request};
-
-const SUBMIT: &str = "RefreshMediaPlayUrls";
+use crate::support::action::SUBMIT;
+use crate::support::{TestEnv, answered_batches, request};
 
 /// When the process dies, once the write is done.
 #[derive(Debug, Clone, Copy)]
@@ -35,8 +34,8 @@ impl Death {
     }
 }
 
-/// What a run is asked to do, and in which world.
-pub(crate) struct Play {
+/// What a run is asked to do, and by which cloud.
+pub(crate) struct CrashCase {
     pub(crate) name: &'static str,
     scenario: fn() -> Scenario,
     events: bool,
@@ -54,11 +53,11 @@ enum Task {
     Urls,
 }
 
-impl Play {
-    fn bed(&self) -> Bed {
+impl CrashCase {
+    fn env(&self) -> TestEnv {
         let scenario = (self.scenario)().with_latency(Duration::from_millis(100)).with_urls_per_media(1);
-        let bed = Bed::with_client(scenario, |client| client.with_max_rps(100));
-        if self.events { bed.with_events() } else { bed }
+        let env = TestEnv::with_client(scenario, |client| client.with_max_rps(100));
+        if self.events { env.with_events() } else { env }
     }
 
     /// Where an event tells of a lost answer, it does not tell which media the answer refused.
@@ -91,9 +90,9 @@ const URLS: [&str; 6] = [
 ];
 
 /// How often the service took each URL.
-fn taken(bed: &Bed) -> BTreeMap<String, usize> {
+fn taken(env: &TestEnv) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
-    let urls = bed.cloud.calls().into_iter().filter(|call| call.action == "RefreshVodObjectCaches");
+    let urls = env.cloud.calls().into_iter().filter(|call| call.action == "RefreshVodObjectCaches");
     // A reset after the work is done leaves its tasks behind.
     for call in urls.filter(|call| ["ok", "reset_after"].contains(&call.outcome.as_str())) {
         call.params["ObjectPath"].lines().for_each(|url| *counts.entry(url.to_owned()).or_default() += 1);
@@ -133,9 +132,9 @@ pub(crate) async fn die(
 }
 
 /// How often each list of media was submitted.
-fn submits(bed: &Bed) -> BTreeMap<String, usize> {
+fn submits(env: &TestEnv) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
-    for call in bed.cloud.calls().iter().filter(|call| call.action == SUBMIT) {
+    for call in env.cloud.calls().iter().filter(|call| call.action == SUBMIT) {
         let preload = if call.params["TaskType"] == "Preload" { "Preload " } else { "" };
         *counts.entry(format!("{preload}{}", call.params["MediaIds"])).or_default() += 1;
     }
@@ -159,72 +158,72 @@ fn outline(report: &Report) -> Vec<Value> {
     [json!([report.outcome, report.task_type, entries.len()])].into_iter().chain(media).collect()
 }
 
-async fn crash_everywhere(play: Play) {
+async fn crash_everywhere(case: CrashCase) {
     let folder = tempfile::tempdir().unwrap();
-    crash_everywhere_in(play, async |name| Journal::open(folder.path().join(name)).await.unwrap()).await;
+    crash_everywhere_in(case, async |name| Journal::open(folder.path().join(name)).await.unwrap()).await;
 }
 
 /// The same with the journals that `open` gives, by the names of crashes. Says how many there were.
 #[allow(clippy::print_stderr, reason = "a figure for who asks with `--nocapture`")]
-pub(crate) async fn crash_everywhere_in(play: Play, open: impl AsyncFn(String) -> Journal) -> u64 {
-    let keep = |bed: &Bed, journal: &Journal| bed.refresher().with_journal(journal.clone(), Value::Null);
+pub(crate) async fn crash_everywhere_in(case: CrashCase, open: impl AsyncFn(String) -> Journal) -> u64 {
+    let keep = |env: &TestEnv, journal: &Journal| env.refresher().with_journal(journal.clone(), Value::Null);
     let (whole, writes) = {
-        let (bed, journal) = (play.bed(), open("whole".into()).await);
-        let report = play.run(keep(&bed, &journal)).await.unwrap();
+        let (env, journal) = (case.env(), open("whole".into()).await);
+        let report = case.run(keep(&env, &journal)).await.unwrap();
         (outline(&report), *journal.writes().borrow())
     };
-    assert!(writes >= 5, "{}: {writes} writes", play.name);
+    assert!(writes >= 5, "{}: {writes} writes", case.name);
     for count in 1..=writes {
         for how in Death::at(count) {
-            let at = format!("{}, write {count} of {writes}, {how:?}", play.name);
-            let (bed, name) = (play.bed(), format!("{how:?}{count}"));
+            let at = format!("{}, write {count} of {writes}, {how:?}", case.name);
+            let (env, name) = (case.env(), format!("{how:?}{count}"));
             {
                 let journal = open(name.clone()).await;
-                die(play.run(keep(&bed, &journal)), journal.writes(), count, how).await;
+                die(case.run(keep(&env, &journal)), journal.writes(), count, how).await;
             }
             let journal = open(name).await;
             let id = journal.runs().await.unwrap().remove(0).run_id;
             let stored = journal.load(Some(id)).await.unwrap().unwrap();
-            let (before, answered) = (submits(&bed), answered(&stored));
+            let (before, answered) = (submits(&env), answered_batches(&stored));
             let report = match stored.outcome {
                 Some(_) => stored.report(),
-                None => keep(&bed, &journal).resume(stored).await.unwrap(),
+                None => keep(&env, &journal).resume(stored).await.unwrap(),
             };
             for (is, was) in outline(&report).iter().zip(&whole) {
-                assert!(is == was || play.is_as_good(is, was), "{at}: {is}, not {was}");
+                assert!(is == was || case.is_as_good(is, was), "{at}: {is}, not {was}");
             }
-            let after = submits(&bed);
+            let after = submits(&env);
             for batch in answered {
                 assert_eq!(before[&batch], after[&batch], "{at}: {batch} was submitted again");
             }
-            assert!(taken(&bed).values().all(|count| *count == 1), "{at}: {:?}", taken(&bed));
+            assert!(taken(&env).values().all(|count| *count == 1), "{at}: {:?}", taken(&env));
         }
     }
-    eprintln!("{}: {} crashes", play.name, writes * 2);
+    eprintln!("{}: {} crashes", case.name, writes * 2);
     writes * 2
 }
 
 /// Runs of every kind, in worlds good and bad.
-pub(crate) fn plays() -> Vec<Play> {
-    let play = |name, scenario, events, task| Play { name, scenario, events, task };
+pub(crate) fn crash_cases() -> Vec<CrashCase> {
+    let case = |name, scenario, events, task| CrashCase { name, scenario, events, task };
     vec![
-        play("without events", well, false, Task::Media),
-        play("with events", well, true, Task::Media),
-        play("lost answers", lost_answers, false, Task::Media),
-        play("lost answers, events", lost_answers, true, Task::Media),
-        play("failures", every_fate, false, Task::Media),
-        play("failures, events", every_fate, true, Task::Media),
-        play("jobs of others", others, false, Task::Jobs(&["J1", "J2"])),
-        play("then preload", two_stages, false, Task::ThenPreload),
-        play("then preload, events", two_stages, true, Task::ThenPreload),
-        play("URLs", urls, false, Task::Urls),
-        play("URLs, lost", lost_urls, false, Task::Urls),
+        case("without events", well, false, Task::Media),
+        case("with events", well, true, Task::Media),
+        case("lost answers", lost_answers, false, Task::Media),
+        case("lost answers, events", lost_answers, true, Task::Media),
+        case("failures", every_fate, false, Task::Media),
+        case("failures, events", every_fate, true, Task::Media),
+        case("jobs of others", others, false, Task::Jobs(&["J1", "J2"])),
+        case("then preload", two_stages, false, Task::ThenPreload),
+        case("then preload, events", two_stages, true, Task::ThenPreload),
+        case("URLs", urls, false, Task::Urls),
+        case("URLs, lost", lost_urls, false, Task::Urls),
     ]
 }
 
 async fn crash(names: &[&str]) {
-    for play in plays().into_iter().filter(|play| names.contains(&play.name)) {
-        crash_everywhere(play).await;
+    for case in crash_cases().into_iter().filter(|case| names.contains(&case.name)) {
+        crash_everywhere(case).await;
     }
 }
 

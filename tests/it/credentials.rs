@@ -12,7 +12,7 @@ use vod_refresh::{
     Credential, CredentialOptions, CredentialProvider, DefaultCredentials, Outcome, StaticCredentials,
 };
 
-use crate::support::{Bed, states};
+use crate::support::{TestEnv, states};
 
 const EXPIRED: &str = "InvalidSecurityToken.Expired";
 const ROLE: &str = "acs:ram::1234567890123456:role/vod-refresh";
@@ -58,16 +58,16 @@ fn oidc() -> impl FnOnce(&Emulator, TimerClock) -> Arc<dyn CredentialProvider> {
     chain(variables, |path| (path == Path::new("/token")).then(|| "a.b.c\n".to_owned()))
 }
 
-fn refusals(bed: &Bed) -> usize {
-    bed.cloud.calls().iter().filter(|call| call.outcome == EXPIRED).count()
+fn refusals(env: &TestEnv) -> usize {
+    env.cloud.calls().iter().filter(|call| call.outcome == EXPIRED).count()
 }
 
 /// How long an answer takes where that matters: calls that went out before the bad news came back are no fault.
 const LATENCY: Duration = Duration::from_millis(300);
 
 /// No key is used again once the service's word that it is dead has arrived.
-fn assert_the_dead_stay_dead(bed: &Bed) {
-    let calls = bed.cloud.calls();
+fn assert_the_dead_stay_dead(env: &TestEnv) {
+    let calls = env.cloud.calls();
     for dead in calls.iter().filter(|call| call.outcome == EXPIRED) {
         let told = dead.at + LATENCY;
         let again = calls.iter().filter(|call| call.key_id == dead.key_id && call.at > told);
@@ -94,10 +94,10 @@ async fn short_lived_keys_of_every_kind_are_renewed_ahead_of_their_end() {
         ("MetadataCredentials", Box::new(chain(&[], |_| None))),
     ];
     for (asked, credentials) in kinds {
-        let bed = Bed::signed_in_by(short_lived(seconds(20)), credentials);
-        let report = bed.refresh(["m1"]).await;
-        assert_eq!((report.outcome, bed.submits(), refusals(&bed)), (Outcome::Complete, 1, 0), "{asked}");
-        assert!(bed.cloud.count(asked) >= 3, "{asked}: {}", bed.cloud.count(asked));
+        let env = TestEnv::with_credentials(short_lived(seconds(20)), credentials);
+        let report = env.refresh(["m1"]).await;
+        assert_eq!((report.outcome, env.submits(), refusals(&env)), (Outcome::Complete, 1, 0), "{asked}");
+        assert!(env.cloud.count(asked) >= 3, "{asked}: {}", env.cloud.count(asked));
     }
 }
 
@@ -105,25 +105,26 @@ async fn short_lived_keys_of_every_kind_are_renewed_ahead_of_their_end() {
 async fn a_run_whose_key_is_revoked_renews_it_once_and_submits_once() {
     let scenario =
         Scenario::new().with_urls_per_media(30).with_task_duration(seconds(60)).with_latency(LATENCY);
-    let bed = Bed::signed_in_by(scenario, oidc());
+    let env = TestEnv::with_credentials(scenario, oidc());
     let revoke = async {
         tokio::time::sleep(seconds(20)).await;
-        bed.cloud.revoke_sessions();
+        env.cloud.revoke_sessions();
     };
-    let (report, ()) = tokio::join!(bed.refresh(["m1"]), revoke);
-    assert_eq!((report.outcome, bed.submits()), (Outcome::Complete, 1));
-    assert_eq!(bed.cloud.count("AssumeRoleWithOIDC"), 2, "one to begin with and one renewal");
-    assert!(refusals(&bed) > 0);
-    assert_the_dead_stay_dead(&bed);
+    let (report, ()) = tokio::join!(env.refresh(["m1"]), revoke);
+    assert_eq!((report.outcome, env.submits()), (Outcome::Complete, 1));
+    assert_eq!(env.cloud.count("AssumeRoleWithOIDC"), 2, "one to begin with and one renewal");
+    assert!(refusals(&env) > 0);
+    assert_the_dead_stay_dead(&env);
 }
 
 #[tokio::test(start_paused = true)]
 async fn thirty_calls_at_once_with_a_dead_key_cause_one_renewal() {
-    let bed = Bed::build(Scenario::new().with_latency(LATENCY), oidc(), |client| client.with_max_rps(1_000));
-    let client = bed.client();
+    let env =
+        TestEnv::build(Scenario::new().with_latency(LATENCY), oidc(), |client| client.with_max_rps(1_000));
+    let client = env.client();
     let job = vod_refresh::JobId::new("J").unwrap();
     client.get_media_refresh_jobs(&job).await.unwrap();
-    bed.cloud.revoke_sessions();
+    env.cloud.revoke_sessions();
     let calls = (0..30).map(|_| {
         let (client, job) = (client.clone(), job.clone());
         tokio::spawn(async move { client.get_media_refresh_jobs(&job).await.map(|_| ()) })
@@ -131,9 +132,9 @@ async fn thirty_calls_at_once_with_a_dead_key_cause_one_renewal() {
     for call in calls.collect::<Vec<_>>() {
         call.await.unwrap().unwrap();
     }
-    assert_eq!((refusals(&bed), bed.lookups()), (30, 61));
-    assert_eq!(bed.cloud.count("AssumeRoleWithOIDC"), 2);
-    assert_the_dead_stay_dead(&bed);
+    assert_eq!((refusals(&env), env.lookups()), (30, 61));
+    assert_eq!(env.cloud.count("AssumeRoleWithOIDC"), 2);
+    assert_the_dead_stay_dead(&env);
 }
 
 #[tokio::test(start_paused = true)]
@@ -150,14 +151,14 @@ async fn a_token_in_a_file_is_read_again_when_the_service_refuses_it() {
         })
     };
     let scenario = Scenario::new().with_token("testid", "T1").with_task_duration(seconds(8));
-    let bed = Bed::signed_in_by(scenario, chain(&[], profile));
+    let env = TestEnv::with_credentials(scenario, chain(&[], profile));
     let renew = async {
         tokio::time::sleep(seconds(3)).await;
         *token.lock().unwrap() = "T2";
-        bed.cloud.set_token("testid", "T2");
+        env.cloud.set_token("testid", "T2");
     };
-    let (report, ()) = tokio::join!(bed.refresh(["m1"]), renew);
-    assert_eq!((report.outcome, bed.submits(), refusals(&bed)), (Outcome::Complete, 1, 1));
+    let (report, ()) = tokio::join!(env.refresh(["m1"]), renew);
+    assert_eq!((report.outcome, env.submits(), refusals(&env)), (Outcome::Complete, 1, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -174,13 +175,13 @@ async fn a_token_that_nobody_renews_ends_as_refused_with_the_job_known() {
     let kinds: [Make; 2] = [Box::new(chain(variables, |_| None)), Box::new(fixed)];
     for credentials in kinds {
         let scenario = Scenario::new().with_token("testid", "T1").with_task_duration(seconds(8));
-        let bed = Bed::signed_in_by(scenario, credentials);
+        let env = TestEnv::with_credentials(scenario, credentials);
         let expire = async {
             tokio::time::sleep(seconds(3)).await;
-            bed.cloud.set_token("testid", "T2");
+            env.cloud.set_token("testid", "T2");
         };
-        let (report, ()) = tokio::join!(bed.refresh(["m1"]), expire);
-        assert_eq!((report.outcome, bed.submits()), (Outcome::Refused, 1));
+        let (report, ()) = tokio::join!(env.refresh(["m1"]), expire);
+        assert_eq!((report.outcome, env.submits()), (Outcome::Refused, 1));
         assert!(report.media[0].job_id.is_some());
         let printed = serde_json::to_string(&report).unwrap();
         assert!(!printed.contains("testsecret") && !printed.contains("T1"), "{printed}");
@@ -190,26 +191,26 @@ async fn a_token_that_nobody_renews_ends_as_refused_with_the_job_known() {
 #[tokio::test(start_paused = true)]
 async fn a_key_that_is_revoked_again_and_again_is_renewed_each_time() {
     let scenario = Scenario::new().with_task_duration(seconds(100)).with_latency(LATENCY);
-    let bed = Bed::signed_in_by(scenario, chain(&[], role_profile));
+    let env = TestEnv::with_credentials(scenario, chain(&[], role_profile));
     let revoke = async {
         for _ in 0..3 {
             tokio::time::sleep(seconds(25)).await;
-            bed.cloud.revoke_sessions();
+            env.cloud.revoke_sessions();
         }
     };
-    let (report, ()) = tokio::join!(bed.refresh(["m1"]), revoke);
-    assert_eq!((report.outcome, bed.submits()), (Outcome::Complete, 1));
-    assert_eq!(bed.cloud.count("AssumeRole"), 4);
-    assert_the_dead_stay_dead(&bed);
+    let (report, ()) = tokio::join!(env.refresh(["m1"]), revoke);
+    assert_eq!((report.outcome, env.submits()), (Outcome::Complete, 1));
+    assert_eq!(env.cloud.count("AssumeRole"), 4);
+    assert_the_dead_stay_dead(&env);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_of_the_token_service_is_waited_out_while_the_old_key_serves_and_after() {
     let down = Fault::error(503, "ServiceUnavailable");
     let scenario = short_lived(seconds(20)).with_fault(FaultRule::on("AssumeRole", down).skip(1).times(12));
-    let bed = Bed::signed_in_by(scenario, chain(&[], role_profile));
-    let report = bed.refresh(["m1"]).await;
-    assert_eq!((report.outcome, bed.submits(), refusals(&bed)), (Outcome::Complete, 1, 0));
+    let env = TestEnv::with_credentials(scenario, chain(&[], role_profile));
+    let report = env.refresh(["m1"]).await;
+    assert_eq!((report.outcome, env.submits(), refusals(&env)), (Outcome::Complete, 1, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -223,11 +224,11 @@ async fn a_role_that_may_not_be_assumed_is_refused_before_anything_is_sent() {
             "EntityNotExist.Role",
         ),
     ] {
-        let bed = Bed::signed_in_by(scenario, chain(&[], role_profile));
-        let error = bed.refresher().refresh(&crate::support::request(["m1"])).await.unwrap_err();
+        let env = TestEnv::with_credentials(scenario, chain(&[], role_profile));
+        let error = env.refresher().refresh(&crate::support::request(["m1"])).await.unwrap_err();
         assert_eq!((error.kind(), error.code()), (vod_refresh::ErrorKind::Refused, Some(code)));
         assert!(error.message().contains(ROLE), "{error}");
-        assert_eq!(bed.submits(), 0);
+        assert_eq!(env.submits(), 0);
     }
 }
 
@@ -236,17 +237,17 @@ async fn a_key_that_the_service_does_not_know_is_refused_after_one_look_for_anot
     let fixed = |_: &Emulator, _| -> Arc<dyn CredentialProvider> {
         Arc::new(StaticCredentials(Credential::new("nobody", "x")))
     };
-    let bed = Bed::signed_in_by(Scenario::new(), fixed);
-    let report = bed.refresh(["m1"]).await;
-    assert_eq!((report.outcome, bed.submits()), (Outcome::Refused, 1));
+    let env = TestEnv::with_credentials(Scenario::new(), fixed);
+    let report = env.refresh(["m1"]).await;
+    assert_eq!((report.outcome, env.submits()), (Outcome::Refused, 1));
     assert_eq!(states(&report)[0].2.as_deref(), Some("InvalidAccessKeyId.NotFound"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_off_does_not_keep_a_role_from_being_assumed() {
-    let bed = Bed::signed_in_by(Scenario::new().with_clock_offset(3_600), chain(&[], role_profile));
-    let report = bed.refresh(["m1"]).await;
-    assert_eq!((report.outcome, bed.submits()), (Outcome::Complete, 2), "one for each clock");
+    let env = TestEnv::with_credentials(Scenario::new().with_clock_offset(3_600), chain(&[], role_profile));
+    let report = env.refresh(["m1"]).await;
+    assert_eq!((report.outcome, env.submits()), (Outcome::Complete, 2), "one for each clock");
 }
 
 #[tokio::test]
@@ -286,12 +287,12 @@ async fn the_real_network_reaches_the_services_of_an_emulator_on_this_machine() 
     served.await.unwrap();
 }
 
-/// H26: a program that asks for a code reaches the person at the terminal, on its standard input and at `/dev/tty`.
+/// A program that asks for a code reaches the person at the terminal, on its standard input and at `/dev/tty`.
 #[cfg(target_os = "linux")]
 #[test]
-fn h26_a_program_that_asks_for_a_code_reaches_the_terminal() {
-    use crate::program::{Cloud, Home};
-    use crate::terminal::Terminal;
+fn a_program_that_asks_for_a_code_reaches_the_terminal() {
+    use crate::support::program::{Cloud, Home};
+    use crate::support::terminal::Terminal;
     for (ask, read) in
         [("printf 'code? ' >&2", "read code"), ("printf 'code? ' > /dev/tty", "read code < /dev/tty")]
     {

@@ -8,8 +8,8 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use vod_refresh::emulator::Scenario;
 use vod_refresh::{Journal, Outcome};
 
-use crate::program::{Cloud, HOME, Home, SUBMIT, end};
-use crate::support::{Bed, request};
+use crate::support::program::{Cloud, HOME, Home, SUBMIT, end};
+use crate::support::{TestEnv, request};
 
 fn quick() -> Scenario {
     let quick = Duration::from_millis(100);
@@ -29,7 +29,7 @@ fn a_journal_that_cannot_be_used_ends_it_before_anything_is_submitted() {
         assert!(ended.stderr.contains("--no-journal"), "{}", ended.stderr);
     }
     let mut nowhere = home.command(&["refresh", "m1", "--endpoint", &cloud.endpoint]);
-    let ended: crate::program::Ended = nowhere.env_remove(HOME).output().unwrap().into();
+    let ended: crate::support::program::Ended = nowhere.env_remove(HOME).output().unwrap().into();
     assert_eq!(ended.code, Some(3), "{ended:?}");
     assert!(ended.stderr.contains("--journal") && ended.stderr.contains("--no-journal"), "{}", ended.stderr);
     assert_eq!(cloud.emulator.calls().len(), 0);
@@ -44,7 +44,7 @@ fn a_disk_that_fills_up_in_mid_run_costs_one_warning() {
     shell.args(["-c", "trap '' XFSZ; ulimit -f 128; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_vod-refresh")]);
     shell.args(["refresh", "--endpoint", &cloud.endpoint, "-o", "json", "--max-rps", "100"]);
     shell.args((0..200).map(|n| format!("media-with-a-long-id-{n}")));
-    let ended: crate::program::Ended = shell.output().unwrap().into();
+    let ended: crate::support::program::Ended = shell.output().unwrap().into();
     assert_eq!((ended.code, cloud.emulator.count(SUBMIT)), (Some(0), 10), "{ended:?}");
     assert_eq!(ended.stderr.matches("the run goes on in memory").count(), 1, "{}", ended.stderr);
     let notes = &ended.json()["notes"];
@@ -67,19 +67,19 @@ fn a_disk_that_fills_up_in_mid_run_costs_one_warning() {
 async fn a_disk_that_hangs_holds_up_no_call_and_what_was_learned_meanwhile_is_written_once() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(folder.path().join("journal.db")).await.unwrap();
-    let bed = Bed::new(quick());
-    let refresher = bed.refresher().with_journal(journal.clone(), serde_json::Value::Null);
+    let env = TestEnv::new(quick());
+    let refresher = env.refresher().with_journal(journal.clone(), serde_json::Value::Null);
     let (answer, hanging) = std::sync::mpsc::channel::<()>();
     let holder = journal.clone();
     let hold = async {
-        while bed.submits() < 1 {
+        while env.submits() < 1 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let hang = move |_: Option<&str>, _| (None, hanging.recv_timeout(Duration::from_secs(30)).is_ok());
-        holder.update_shared("topic", "name", bed.client.service_time(), hang).await
+        holder.update_shared("topic", "name", env.client.service_time(), hang).await
     };
     let free = async {
-        while bed.cloud.count("DescribeVodRefreshTasks") < 1 {
+        while env.cloud.count("DescribeVodRefreshTasks") < 1 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         answer.send(()).unwrap();
@@ -120,19 +120,19 @@ fn four_processes_share_one_journal() {
     assert_eq!(cloud.emulator.count(SUBMIT), 8);
 }
 
-/// Every way in which a mark could stand in a file.
-fn dresses(mark: &str) -> Vec<Vec<u8>> {
+/// Every encoding in which a secret could stand in a file.
+fn encodings(secret: &str) -> Vec<Vec<u8>> {
     let percent =
         |c: u8| if c.is_ascii_alphanumeric() { (c as char).to_string() } else { format!("%{c:02X}") };
-    let mut dresses = vec![mark.to_owned(), mark.bytes().map(percent).collect()];
+    let mut encodings = vec![secret.to_owned(), secret.bytes().map(percent).collect()];
     // Base64 of a text depends on where in a group of three it begins; the ends depend on the neighbours.
     for shift in 0..3 {
-        let padded = format!("{}{mark}", "x".repeat(shift));
+        let padded = format!("{}{secret}", "x".repeat(shift));
         for text in [STANDARD.encode(&padded), URL_SAFE_NO_PAD.encode(&padded)] {
-            dresses.push(text[4..text.len() - 4].to_owned());
+            encodings.push(text[4..text.len() - 4].to_owned());
         }
     }
-    dresses.into_iter().map(String::into_bytes).collect()
+    encodings.into_iter().map(String::into_bytes).collect()
 }
 
 #[test]
@@ -141,17 +141,17 @@ fn no_secret_is_ever_in_the_journal() {
     let scenario = quick().with_key("markid", secret).with_token("markid", token);
     let (cloud, home) = (Cloud::new(scenario), Home::new());
     std::fs::write(home.path().join("key.txt"), key).unwrap();
-    let marked = |command: &mut Command| {
+    let with_secrets = |command: &mut Command| {
         command.env("ALIBABA_CLOUD_ACCESS_KEY_ID", "markid").env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", secret);
         command.env("ALIBABA_CLOUD_SECURITY_TOKEN", token).env("VOD_REFRESH_CALLBACK_AUTH_KEY", key);
         command.args(["--callback-listen", "127.0.0.1:0", "--lookup-after", "1s", "-vv"]).spawn().unwrap()
     };
     let endpoint = cloud.endpoint.as_str();
     let whole = ["refresh", "m1", "--endpoint", endpoint, "--callback-auth-key-file", "key.txt"];
-    let ended = end(marked(&mut home.command(&whole)));
+    let ended = end(with_secrets(&mut home.command(&whole)));
     assert_eq!(ended.code, Some(0), "{ended:?}");
     // One that is killed leaves the write-ahead log behind.
-    let mut child = marked(&mut home.command(&["preload", "m2", "--endpoint", endpoint]));
+    let mut child = with_secrets(&mut home.command(&["preload", "m2", "--endpoint", endpoint]));
     cloud.wait_for(SUBMIT, 2);
     child.kill().unwrap();
     end(child);
@@ -160,10 +160,10 @@ fn no_secret_is_ever_in_the_journal() {
     assert!(files.iter().any(|file| file.to_string_lossy().ends_with("-wal")), "{files:?}");
     for file in files {
         let bytes = std::fs::read(&file).unwrap();
-        for mark in [secret, token, key] {
-            for dress in dresses(mark) {
-                let found = bytes.windows(dress.len()).any(|window| window == dress);
-                assert!(!found, "{} is in {}", String::from_utf8_lossy(&dress), file.display());
+        for secret in [secret, token, key] {
+            for encoded in encodings(secret) {
+                let found = bytes.windows(encoded.len()).any(|window| window == encoded);
+                assert!(!found, "{} is in {}", String::from_utf8_lossy(&encoded), file.display());
             }
         }
     }

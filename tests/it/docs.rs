@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use crate::program::Home;
+use crate::support::program::Home;
 
 /// Lines of the README, which is read as one page.
 const README_LINES: usize = 150;
@@ -254,7 +254,7 @@ fn the_first_commands_of_the_readme_do_what_they_say() {
     let readme = fs::read_to_string("README.md").unwrap();
     let script =
         blocks(&readme, &["console"]).find(|code| code.contains("export VOD_REFRESH_ENDPOINT")).unwrap();
-    let cloud = crate::program::Cloud::new(
+    let cloud = crate::support::program::Cloud::new(
         Scenario::new().with_job_delay(Duration::ZERO).with_task_duration(Duration::from_millis(200)),
     );
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

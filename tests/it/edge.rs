@@ -17,8 +17,8 @@ use vod_refresh::run::Notice;
 use vod_refresh::{Credential, ErrorKind, Journal, MediaId, Outcome, StaticCredentials};
 use vod_refresh::{EdgeAnswer, EdgeCheck, EdgeNode, EdgeOptions, EdgeUrl, EdgeVerdict, TaskType, VodClient};
 
-use crate::raw::{Nobody, RawServer, Relay, Then};
-use crate::support::{Bed, request};
+use crate::support::raw_server::{ClosedPort, RawServer, Relay, Then};
+use crate::support::{TestEnv, request};
 
 const URL: &str = "https://media.example.test/m/1.mp4";
 
@@ -302,7 +302,7 @@ async fn a_node_that_repeats_the_request_shows_no_secret() {
 
 #[tokio::test]
 async fn a_closed_port_and_a_port_that_speaks_no_tls_are_named() {
-    let nobody = Nobody::new();
+    let nobody = ClosedPort::new();
     let heard = one(&check(options(nobody.address)), URL, ago(HOUR)).await;
     assert_eq!((heard.verdict, heard.http_status), (EdgeVerdict::Unknown, None));
     assert!(heard.reason.starts_with(&format!("cannot connect to {}", nobody.address)), "{heard:?}");
@@ -398,20 +398,24 @@ fn silence() -> std::net::TcpListener {
 #[tokio::test(start_paused = true)]
 async fn the_time_of_a_run_holds_for_its_nodes_too() {
     let node = silence();
-    let bed = Bed::new(Scenario::new().with_urls_per_media(100).with_task_duration(Duration::ZERO))
+    let env = TestEnv::new(Scenario::new().with_urls_per_media(100).with_task_duration(Duration::ZERO))
         .with_options(|options| options.timeout = Duration::from_secs(12));
     let check = check(options(node.local_addr().unwrap()));
-    let report = bed.refresher().with_edge_check(check).refresh(&request(["m1"])).await.unwrap();
+    let report = env.refresher().with_edge_check(check).refresh(&request(["m1"])).await.unwrap();
     assert_eq!(report.outcome, Outcome::Complete, "what is unknown fails nothing");
-    assert!(bed.elapsed() >= Duration::from_secs(12), "it asked as long as there was time");
-    assert!(bed.elapsed() <= Duration::from_secs(14), "{:?}", bed.elapsed());
+    assert!(env.elapsed() >= Duration::from_secs(12), "it asked as long as there was time");
+    assert!(env.elapsed() <= Duration::from_secs(14), "{:?}", env.elapsed());
     let answers: Vec<_> = report.media[0].tasks.iter().flat_map(|task| &task.edge).collect();
     assert_eq!(answers.len(), 100);
     assert!(answers.iter().all(|answer| answer.verdict == EdgeVerdict::Unknown), "{answers:?}");
     let late = answers.iter().filter(|answer| answer.reason.contains("the time of the run was over")).count();
     assert!(late >= 90, "{late}");
     let told = format!("(no answer within `--timeout`: {late})");
-    assert!(bed.heard.warnings().iter().any(|warning| warning.contains(&told)), "{:?}", bed.heard.warnings());
+    assert!(
+        env.notices.warnings().iter().any(|warning| warning.contains(&told)),
+        "{:?}",
+        env.notices.warnings()
+    );
     assert!(report.notes[0].contains(&told), "{:?}", report.notes);
 }
 
@@ -419,8 +423,8 @@ async fn the_time_of_a_run_holds_for_its_nodes_too() {
 async fn a_run_is_not_over_before_its_nodes_were_asked() {
     let (node, folder) = (silence(), tempfile::tempdir().unwrap());
     let journal = Journal::open(folder.path().join("journal.db")).await.unwrap();
-    let bed = Bed::new(Scenario::new().with_task_duration(Duration::ZERO));
-    let kept = || bed.refresher().with_journal(journal.clone(), serde_json::Value::Null);
+    let env = TestEnv::new(Scenario::new().with_task_duration(Duration::ZERO));
+    let kept = || env.refresher().with_journal(journal.clone(), serde_json::Value::Null);
     let asking = kept().with_edge_check(check(options(node.local_addr().unwrap())));
     let (run, mut steps) = asking.start_refresh(request(["m1"]));
     while !matches!(steps.next().await.unwrap().notice, Notice::CheckingEdge { .. }) {}
@@ -433,10 +437,10 @@ async fn a_run_is_not_over_before_its_nodes_were_asked() {
     let error = kept().resume(open().await.unwrap()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(error.message().contains("`--verify-edge`"), "{error}");
-    let asking = kept().with_edge_check(check(options(Nobody::new().address)));
+    let asking = kept().with_edge_check(check(options(ClosedPort::new().address)));
     let report = asking.resume(open().await.unwrap()).await.unwrap();
     assert_eq!((report.outcome, report.resumable), (Outcome::Complete, false));
     assert!(report.media[0].tasks[0].edge[0].reason.contains("cannot connect"), "{:?}", report.media);
     assert_eq!(open().await, None, "it is over");
-    assert_eq!(bed.submits(), 1);
+    assert_eq!(env.submits(), 1);
 }

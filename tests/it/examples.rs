@@ -47,7 +47,7 @@ fn output(name: &str, args: &[&str]) -> String {
         // No keys, proxies and journals of whoever runs the tests.
         .env_clear()
         .envs(inherited.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
-        .env(crate::program::HOME, home.path())
+        .env(crate::support::program::HOME, home.path())
         .env("VOD_REFRESH", env!("CARGO_BIN_EXE_vod-refresh"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

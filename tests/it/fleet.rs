@@ -13,9 +13,8 @@ use vod_refresh::emulator::Scenario;
 use vod_refresh::net::clock::{Clock as _, SystemClock};
 use vod_refresh::{Journal, Outcome, Refresher, Report, VodClient};
 
-use crate::support::{Bed, request};
-
-const ACTION: &str = "DescribeVodRefreshTasks";
+use crate::support::action::QUERY_TASKS;
+use crate::support::{TestEnv, request};
 
 /// Changes texts from several tasks at once, through journals that were opened apart, and looks at what is there.
 pub(crate) async fn shares_texts(journals: Vec<Journal>) {
@@ -46,7 +45,7 @@ pub(crate) async fn shares_texts(journals: Vec<Journal>) {
 }
 
 #[tokio::test]
-async fn texts_that_many_change_at_once_lose_no_change() {
+async fn shared_texts_that_many_change_at_once_lose_no_change() {
     let folder = tempfile::tempdir().unwrap();
     let mut journals = Vec::new();
     for _ in 0..4 {
@@ -64,12 +63,12 @@ fn account() -> Scenario {
         .with_urls_per_media(4)
         .with_task_duration(Duration::from_secs(20))
         .with_rate("RefreshMediaPlayUrls", 50.0)
-        .with_rate(ACTION, 5.0)
+        .with_rate(QUERY_TASKS, 5.0)
 }
 
 /// Processes on one account, with one journal.
 struct Fleet {
-    bed: Bed,
+    env: TestEnv,
     folder: tempfile::TempDir,
 }
 
@@ -82,7 +81,7 @@ struct Took {
 
 impl Fleet {
     fn new(scenario: Scenario) -> Self {
-        Self { bed: Bed::new(scenario), folder: tempfile::tempdir().unwrap() }
+        Self { env: TestEnv::new(scenario), folder: tempfile::tempdir().unwrap() }
     }
 
     fn journal(&self) -> PathBuf {
@@ -91,7 +90,7 @@ impl Fleet {
 
     /// A client of another process.
     fn client(&self, number: usize) -> VodClient {
-        self.bed.other_client(|builder| builder.with_jitter_seed(number as u64 + 1))
+        self.env.other_client(|builder| builder.with_jitter_seed(number as u64 + 1))
     }
 
     /// A refresher like that of another process: a client of its own, and the journal opened anew.
@@ -106,7 +105,7 @@ impl Fleet {
     }
 
     fn took(&self) -> Took {
-        Took { time: self.bed.elapsed(), queries: self.bed.cloud.count(ACTION) }
+        Took { time: self.env.elapsed(), queries: self.env.cloud.count(QUERY_TASKS) }
     }
 }
 
@@ -175,7 +174,7 @@ async fn tasks_that_end_one_after_another_are_asked_about_together() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_comes_later_knows_how_long_tasks_take() {
+async fn a_process_that_starts_later_knows_how_long_tasks_take() {
     let fleet = Fleet::new(account());
     let mut runs = JoinSet::new();
     fleet.begin(&mut runs, 0, 100).await;
@@ -200,7 +199,7 @@ async fn a_run_alone_makes_the_calls_that_it_makes_without_a_journal() {
         };
         let report = refresher.refresh(&request(ids(0, 100))).await.unwrap();
         assert_eq!(report.outcome, Outcome::Complete);
-        let queries = fleet.bed.cloud.calls().into_iter().filter(|call| call.action == ACTION);
+        let queries = fleet.env.cloud.calls().into_iter().filter(|call| call.action == QUERY_TASKS);
         let told = |name: &str, call: &vod_refresh::emulator::Call| call.params.get(name).cloned();
         let names = ["PageNumber", "StartTime", "EndTime", "ObjectType", "TaskId"];
         calls.push(queries.map(|call| names.map(|name| told(name, &call))).collect::<Vec<_>>());

@@ -1,4 +1,4 @@
-//! Hostile or careless surroundings, by case (H01 …).
+//! Hostile or careless surroundings.
 
 mod answers;
 mod journal_files;

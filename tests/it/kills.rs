@@ -8,8 +8,8 @@ use vod_refresh::emulator::Scenario;
 use vod_refresh::journal::StoredRun;
 use vod_refresh::{Journal, Outcome};
 
-use crate::program::{Cloud, Home, end};
-use crate::support::answered;
+use crate::support::answered_batches;
+use crate::support::program::{Cloud, Home, end};
 
 pub(crate) const MEDIA: usize = 100;
 
@@ -42,7 +42,7 @@ fn kill(times: usize, random: &mut impl FnMut(u64) -> u64, within: Duration) -> 
     let mut line = whole(&cloud);
     let mut kills = 0;
     loop {
-        let known = stored(&home).map(|run| answered(&run)).unwrap_or_default();
+        let known = stored(&home).map(|run| answered_batches(&run)).unwrap_or_default();
         let before = cloud.submits();
         let mut child = home.start(&line);
         if kills < times {

@@ -1,13 +1,11 @@
 //! The whole library against the emulator in process, with paused time; and the binary over loopback.
 //!
-//! One binary to link. Modules by promise; `support` has the bed they are tested on.
+//! One binary to link. Modules by promise; `support` has the environment that they run in.
 
 #![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect is to fail there")]
 
 mod account;
 mod callback;
-mod carry_on;
-mod cases;
 #[cfg(unix)]
 mod cli;
 mod crash;
@@ -18,39 +16,37 @@ mod edge;
 mod examples;
 mod fleet;
 #[cfg(target_os = "linux")]
-mod hangup;
-#[cfg(target_os = "linux")]
 mod hostile;
 mod imports;
 mod kills;
+mod known_pitfalls;
 mod limits;
+mod list_filters;
 #[cfg(target_os = "linux")]
-mod live;
+mod live_view;
 mod lookups;
 mod matrix;
-mod narrow;
 mod network;
 mod pages;
-#[cfg(target_os = "linux")]
-mod picture;
 #[cfg(all(unix, feature = "postgres"))]
 mod postgres;
-mod program;
 mod queue;
-mod raw;
+#[cfg(target_os = "linux")]
+mod readme_picture;
 mod receiver_load;
 mod refresh;
 mod resume;
+mod resume_hints;
 mod retry;
+mod run_handle;
 mod schema;
 #[cfg(unix)]
 mod signals;
 mod soak;
-mod steps;
-mod stored;
+mod stored_runs;
 mod support;
 #[cfg(target_os = "linux")]
-mod terminal;
+mod terminal_signals;
 mod then_preload;
 mod times;
 mod tls;

@@ -5,9 +5,9 @@
 
 mod cell;
 mod events;
+mod faults;
 #[cfg(target_os = "linux")]
 mod report;
-mod rows;
 
 use std::fmt::Write;
 
@@ -15,7 +15,7 @@ use vod_refresh::emulator::{Fault, FaultRule};
 
 pub(crate) use cell::in_paused_time;
 use cell::run;
-pub(crate) use rows::faults;
+pub(crate) use faults::faults;
 
 /// Where a fault strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,7 @@ fn every_fault_at_every_stage_ends_as_the_table_says() {
 }
 
 #[test]
-fn every_fate_of_an_event_ends_as_the_table_says() {
+fn everything_that_may_happen_to_an_event_ends_as_the_table_says() {
     let mut table = String::new();
     head(&mut table, "Events", "event", events::COLUMNS);
     for (name, fate) in events::fates() {
@@ -141,7 +141,7 @@ fn rows_at_once<const R: usize, const C: usize>(
 
 /// The names of the variants, as their reader knows them: a new one fails here until it has a row.
 #[test]
-fn no_fault_is_without_a_row() {
+fn every_fault_has_a_row_in_the_table() {
     let unknown = serde_json::from_str::<Fault>("\"no such fault\"").unwrap_err().to_string();
     let known: Vec<&str> = unknown.split('`').skip(3).step_by(2).collect();
     assert!(known.len() >= 15, "{unknown}");

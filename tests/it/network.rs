@@ -9,7 +9,7 @@ use vod_refresh::net::{HttpOptions, HttpTransport};
 use vod_refresh::vod::RefreshMediaPlayUrls;
 use vod_refresh::{Credential, JobId, MediaId, StaticCredentials, TaskType, VodClient};
 
-use crate::raw::{FINE, Nobody, RawServer, Then};
+use crate::support::raw_server::{ClosedPort, FINE, RawServer, Then};
 
 fn options() -> HttpOptions {
     let mut options = HttpOptions::default();
@@ -47,7 +47,7 @@ fn holds_no_url(failure: &TransportError) {
 
 #[tokio::test]
 async fn a_port_on_which_nobody_listens_is_told_as_no_connection() {
-    let nobody = Nobody::new();
+    let nobody = ClosedPort::new();
     let failure = ask(&transport(), &nobody.url()).await.unwrap_err();
     holds_no_url(&failure);
     assert_eq!((failure.phase, failure.timed_out, failure.fate()), (Phase::Connect, false, Fate::NotActed));
@@ -141,7 +141,7 @@ async fn redirects_are_answers_like_any_other() {
 }
 
 #[tokio::test]
-async fn h05_a_request_that_must_not_be_lost_goes_out_on_a_connection_of_its_own() {
+async fn a_request_that_must_not_be_lost_goes_out_on_a_connection_of_its_own() {
     let server = RawServer::start([Then::say(FINE)]);
     let transport = transport();
     for _ in 0..3 {
@@ -154,7 +154,7 @@ async fn h05_a_request_that_must_not_be_lost_goes_out_on_a_connection_of_its_own
 }
 
 #[tokio::test]
-async fn h05_submissions_do_so_and_reads_share_connections() {
+async fn submissions_do_so_and_reads_share_connections() {
     let job = r#"{"RequestId":"R","MediaRefreshJobId":"J","MediaRefreshJobs":[]}"#;
     let server = RawServer::start([Then::json(job)]);
     let client = VodClient::builder(StaticCredentials(Credential::new("testid", "testsecret")))

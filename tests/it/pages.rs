@@ -104,7 +104,7 @@ async fn a_server_that_knows_one_page_is_asked_for_two() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_has_enough_asks_no_further() {
+async fn reading_stops_once_enough_rows_were_read() {
     assert_eq!(read_until(vec![page(0..3, &json!(99))], 3).await, (3, Some(99)));
 }
 

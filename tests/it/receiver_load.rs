@@ -1,4 +1,4 @@
-//! The receiver under load, over real sockets: whatever strangers do, a genuine event has its answer at once.
+//! The receiver under load, over real sockets: whatever other senders do, a genuine event has its answer at once.
 //!
 //! The promise is one second; the tests allow more, for machines that have other things to do.
 //! `--nocapture` shows the figures.
@@ -27,30 +27,30 @@ const MIB: usize = 1024 * 1024;
 
 const EVENT: &str = r#"{"EventType":"SubmitMediaRefreshComplete","EventTime":"2025-06-15T15:06:40Z","Status":"success","MediaRefreshJobId":"JX","MediaId":"m","TaskType":"refresh","TaskIds":"T"}"#;
 
-/// A listener on a thread of its own, so that the crowd before it takes none of its turns.
-struct Fort {
+/// A listener on a thread of its own, so that the connections of the test take none of its time.
+struct LoadedReceiver {
     address: SocketAddr,
     inbox: Inbox,
     // Dropped, it ends the listener.
     _stop: oneshot::Sender<()>,
-    _turn: MutexGuard<'static, ()>,
+    _lock: MutexGuard<'static, ()>,
 }
 
-/// One siege at a time: file handles and memory are those of the whole process.
-static TURN: Mutex<()> = Mutex::const_new(());
+/// One test at a time: file handles and memory are those of the whole process.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
-impl Fort {
+impl LoadedReceiver {
     async fn new() -> Self {
-        let _turn = TURN.lock().await;
+        let _lock = ONE_AT_A_TIME.lock().await;
         let inbox = Inbox::new();
         let ((open, opened), (_stop, stop)) = (oneshot::channel(), oneshot::channel());
-        let ears = inbox.clone();
+        let receiver_inbox = inbox.clone();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let listener = Listener::bind((Ipv4Addr::LOCALHOST, 0).into(), |bound| {
                     let verifier = CallbackVerifier::new(url(bound), vec![KEY.to_owned().into()]);
-                    EventReceiver::new(ears, verifier)
+                    EventReceiver::new(receiver_inbox, verifier)
                 });
                 let listener = listener.await.unwrap();
                 open.send(listener.address()).unwrap();
@@ -58,11 +58,11 @@ impl Fort {
                 listener.close().await;
             });
         });
-        Self { address: opened.await.unwrap(), inbox, _stop, _turn }
+        Self { address: opened.await.unwrap(), inbox, _stop, _lock }
     }
 
     /// Sends a genuine event on a connection of its own; gives back how long the 200 took.
-    async fn genuine(&self, body: impl Into<Bytes>) -> Duration {
+    async fn send_genuine(&self, body: impl Into<Bytes>) -> Duration {
         let mut options = HttpOptions::default();
         options.proxy_from_environment = false;
         let (timestamp, signature) = signature(self.address);
@@ -111,7 +111,7 @@ fn resident() -> usize {
     statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<usize>().ok()).unwrap_or(0) * 4_096
 }
 
-/// The receiver's own bound is 64 MiB; the crowd's end of the connections and other tests are in this process as well.
+/// The receiver's own bound is 64 MiB; the test's ends of the connections and other tests are in this process as well.
 fn grew_little(before: usize) {
     let grown = resident().saturating_sub(before) / MIB;
     println!("{grown} MiB more");
@@ -131,7 +131,7 @@ async fn open(address: SocketAddr, words: &str) -> std::io::Result<TcpStream> {
 }
 
 /// Opens `count` connections at once, the n-th of which says `words(n)`.
-async fn crowd(count: usize, address: SocketAddr, words: impl Fn(usize) -> String) -> Vec<TcpStream> {
+async fn open_many(count: usize, address: SocketAddr, words: impl Fn(usize) -> String) -> Vec<TcpStream> {
     let opening = (0..count).map(|n| {
         let words = words(n);
         async move { open(address, &words).await }
@@ -142,50 +142,50 @@ async fn crowd(count: usize, address: SocketAddr, words: impl Fn(usize) -> Strin
 
 #[tokio::test]
 async fn a_thousand_connections_that_say_little_keep_no_event_waiting() {
-    let fort = Fort::new().await;
+    let receiver = LoadedReceiver::new().await;
     let (count, before) = (at_most(900), resident());
-    let held = crowd(count, fort.address, |n| match n % 4 {
+    let held = open_many(count, receiver.address, |n| match n % 4 {
         0 => String::new(),
         1 => "POST / HTTP/1.1\r\nhost: x\r\n".to_owned(),
-        2 => head(fort.address, true, MIB),
+        2 => head(receiver.address, true, MIB),
         // Rightly signed, with most of a body: replayed from a genuine one.
-        _ => format!("{}\r\n\r\n{}", head(fort.address, true, MIB), "x".repeat(12 * 1024)),
+        _ => format!("{}\r\n\r\n{}", head(receiver.address, true, MIB), "x".repeat(12 * 1024)),
     })
     .await;
     assert!(held.len() >= count * 9 / 10, "{} of {count} connections", held.len());
-    let beside = join_all((0..at_most(100)).map(|_| fort.genuine(EVENT))).await;
+    let beside = join_all((0..at_most(100)).map(|_| receiver.send_genuine(EVENT))).await;
     println!("beside {} connections: {:?}", held.len(), beside.iter().max());
     assert!(beside.iter().all(|took| *took < SOON), "{beside:?}");
     grew_little(before);
     drop(held);
-    assert!(fort.genuine(EVENT).await < SOON);
+    assert!(receiver.send_genuine(EVENT).await < SOON);
 }
 
 #[tokio::test]
 async fn more_connections_than_there_are_slots_lock_nobody_out() {
-    let fort = Fort::new().await;
-    let half_open = crowd(at_most(2_600), fort.address, |_| "POST / HTTP/1.1\r\nx-slow: ".to_owned());
-    let (held, in_the_rush) = tokio::join!(half_open, fort.genuine(EVENT));
-    let took = in_the_rush.max(fort.genuine(EVENT).await);
+    let receiver = LoadedReceiver::new().await;
+    let half_open = open_many(at_most(2_600), receiver.address, |_| "POST / HTTP/1.1\r\nx-slow: ".to_owned());
+    let (held, in_the_rush) = tokio::join!(half_open, receiver.send_genuine(EVENT));
+    let took = in_the_rush.max(receiver.send_genuine(EVENT).await);
     println!("beside {} half-open connections: {took:?}", held.len());
     assert!(took < SOON, "{took:?}");
 }
 
 #[tokio::test]
-async fn long_events_in_a_crowd_fit_into_little_memory() {
-    let fort = Fort::new().await;
+async fn long_events_beside_slow_ones_fit_into_little_memory() {
+    let receiver = LoadedReceiver::new().await;
     let before = resident();
-    // Slow ones hold every seat; usual events need none.
-    let slow = crowd(at_most(120), fort.address, |_| {
-        format!("{}\r\n\r\n{}", head(fort.address, true, MIB), "x".repeat(64 * 1024))
+    // Slow ones hold every slot for long bodies; usual events need none.
+    let slow = open_many(at_most(120), receiver.address, |_| {
+        format!("{}\r\n\r\n{}", head(receiver.address, true, MIB), "x".repeat(64 * 1024))
     })
     .await;
-    let took = fort.genuine(EVENT).await;
+    let took = receiver.send_genuine(EVENT).await;
     println!("beside {} slow bodies: {took:?}", slow.len());
     assert!(took < SOON, "{took:?}");
     drop(slow);
     let long = Bytes::from(longest_event());
-    let took = join_all((0..8).map(|_| fort.genuine(long.clone()))).await;
+    let took = join_all((0..8).map(|_| receiver.send_genuine(long.clone()))).await;
     println!("events of 1 MiB: {took:?}");
     assert!(took.iter().all(|took| *took < SOON), "{took:?}");
     grew_little(before);
@@ -193,16 +193,16 @@ async fn long_events_in_a_crowd_fit_into_little_memory() {
 
 #[tokio::test]
 async fn a_flood_of_forged_events_costs_nothing_and_delays_nobody() {
-    let fort = Fort::new().await;
+    let receiver = LoadedReceiver::new().await;
     let (before, stop) = (resident(), AtomicBool::new(false));
     let flood = |_| {
-        let (fort, stop) = (&fort, &stop);
+        let (receiver, stop) = (&receiver, &stop);
         async move {
             let mut answers = 0;
             // The body is announced, and never waited for.
-            let words = format!("{}\r\n\r\n", head(fort.address, false, MIB));
+            let words = format!("{}\r\n\r\n", head(receiver.address, false, MIB));
             while !stop.load(Ordering::Relaxed) {
-                let mut stream = open(fort.address, &words).await.unwrap();
+                let mut stream = open(receiver.address, &words).await.unwrap();
                 let mut text = String::new();
                 stream.read_to_string(&mut text).await.unwrap();
                 assert!(text.starts_with("HTTP/1.1 401 "), "{text}");
@@ -214,7 +214,7 @@ async fn a_flood_of_forged_events_costs_nothing_and_delays_nobody() {
     let genuine = async {
         let mut slowest = Duration::ZERO;
         for _ in 0..20 {
-            slowest = slowest.max(fort.genuine(EVENT).await);
+            slowest = slowest.max(receiver.send_genuine(EVENT).await);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         stop.store(true, Ordering::Relaxed);
@@ -224,6 +224,6 @@ async fn a_flood_of_forged_events_costs_nothing_and_delays_nobody() {
     let forged: u64 = forged.into_iter().sum();
     println!("beside {forged} forged events: {slowest:?}");
     assert!(slowest < SOON, "{slowest:?}");
-    assert_eq!(fort.inbox.rejected(), forged);
+    assert_eq!(receiver.inbox.rejected(), forged);
     grew_little(before);
 }

@@ -8,41 +8,41 @@ use vod_refresh::event::Source;
 use vod_refresh::run::MediaState;
 use vod_refresh::{LookupAfter, Outcome};
 
-use crate::support::{Bed, request, state_of, states};
+use crate::support::{TestEnv, request, state_of, states};
 
 #[tokio::test(start_paused = true)]
 async fn with_nothing_configured_lookups_alone_bring_it_to_the_end() {
-    let bed = Bed::new(Scenario::new());
-    let report = bed.refresh(["m1", "m2", "m3"]).await;
+    let env = TestEnv::new(Scenario::new());
+    let report = env.refresh(["m1", "m2", "m3"]).await;
     assert_eq!(report.outcome, Outcome::Complete);
-    assert_eq!(bed.submits(), 1);
+    assert_eq!(env.submits(), 1);
     assert!(report.media.iter().all(|m| m.confirmed_by == Some(Source::Lookup) && m.tasks.len() == 2));
     assert_eq!((report.summary.tasks, report.summary.tasks_complete), (6, 6));
 }
 
 #[tokio::test(start_paused = true)]
 async fn events_start_the_looks_and_two_lookups_confirm_them() {
-    let bed = Bed::new(Scenario::new()).with_events();
-    let report = bed.refresh(["m1", "m2", "m3"]).await;
+    let env = TestEnv::new(Scenario::new()).with_events();
+    let report = env.refresh(["m1", "m2", "m3"]).await;
     assert_eq!(report.outcome, Outcome::Complete);
-    assert_eq!((bed.submits(), bed.lookups()), (1, 2));
+    assert_eq!((env.submits(), env.lookups()), (1, 2));
     assert!(report.media.iter().all(|m| m.confirmed_by == Some(Source::Callback)));
     assert_eq!((report.summary.events_accepted, report.summary.events_rejected), (3, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn refused_lookups_leave_it_to_the_events() {
-    let bed = Bed::new(Scenario::new().with_denied("GetMediaRefreshJobs")).with_events();
-    let report = bed.refresh(["m1", "m2"]).await;
+    let env = TestEnv::new(Scenario::new().with_denied("GetMediaRefreshJobs")).with_events();
+    let report = env.refresh(["m1", "m2"]).await;
     assert_eq!(report.outcome, Outcome::Complete);
     assert!(report.media.iter().all(|m| m.note.as_deref().unwrap().contains("not confirmed")));
-    assert!(bed.heard.warnings()[0].contains("Forbidden.RAM"), "{:?}", bed.heard.warnings());
+    assert!(env.notices.warnings()[0].contains("Forbidden.RAM"), "{:?}", env.notices.warnings());
 }
 
 #[tokio::test(start_paused = true)]
 async fn refused_lookups_without_events_end_as_refused() {
-    let bed = Bed::new(Scenario::new().with_denied("GetMediaRefreshJobs"));
-    let report = bed.refresh(["m1"]).await;
+    let env = TestEnv::new(Scenario::new().with_denied("GetMediaRefreshJobs"));
+    let report = env.refresh(["m1"]).await;
     assert_eq!(report.outcome, Outcome::Refused);
     let error = report.error.unwrap();
     assert_eq!(error.code, "Forbidden.RAM");
@@ -53,19 +53,21 @@ async fn refused_lookups_without_events_end_as_refused() {
 #[tokio::test(start_paused = true)]
 async fn lost_events_are_made_up_for_by_the_lookup() {
     let script = MediaScript::default().with_event(EventScript { lost: true, ..EventScript::default() });
-    let bed = Bed::new(Scenario::new().with_default_media(script)).with_events();
-    let report = bed.refresh(["m1", "m2"]).await;
+    let env = TestEnv::new(Scenario::new().with_default_media(script)).with_events();
+    let report = env.refresh(["m1", "m2"]).await;
     assert_eq!(report.outcome, Outcome::Complete);
-    assert!(bed.elapsed() >= Duration::from_secs(15), "looked up before the events had their time");
-    assert!(bed.heard.all().iter().any(|n| matches!(n, vod_refresh::run::Notice::NoEvent { media: 2, .. })));
+    assert!(env.elapsed() >= Duration::from_secs(15), "looked up before the events had their time");
+    assert!(
+        env.notices.all().iter().any(|n| matches!(n, vod_refresh::run::Notice::NoEvent { media: 2, .. }))
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_event_ahead_of_the_submit_answer_is_matched() {
     let early = EventScript { early: Some(Duration::from_millis(500)), ..EventScript::default() };
-    let bed =
-        Bed::new(Scenario::new().with_default_media(MediaScript::default().with_event(early))).with_events();
-    let report = bed.refresh(["m1", "m2"]).await;
+    let env = TestEnv::new(Scenario::new().with_default_media(MediaScript::default().with_event(early)))
+        .with_events();
+    let report = env.refresh(["m1", "m2"]).await;
     assert_eq!(report.outcome, Outcome::Complete);
     assert!(report.media.iter().all(|m| m.confirmed_by == Some(Source::Callback)));
     assert_eq!((report.summary.events_accepted, report.summary.events_foreign), (2, 0));
@@ -85,9 +87,9 @@ async fn forty_five_media_with_every_fate_end_each_in_its_state() {
             "m44",
             with_event(MediaScript { failed_tasks: Which::At(vec![1]), ..MediaScript::default() }),
         );
-    let bed = Bed::with_client(scenario, |client| client.with_max_rps(100)).with_events();
+    let env = TestEnv::with_client(scenario, |client| client.with_max_rps(100)).with_events();
     let ids: Vec<String> = (0..45).map(|n| format!("m{n}")).collect();
-    let report = bed.refresh(&ids).await;
+    let report = env.refresh(&ids).await;
 
     assert_eq!(report.outcome, Outcome::Partial);
     assert_eq!(
@@ -110,7 +112,7 @@ async fn forty_five_media_with_every_fate_end_each_in_its_state() {
     assert_eq!((summary.media, summary.media_complete, summary.media_failed), (45, 41, 4));
     assert_eq!((summary.tasks, summary.tasks_complete, summary.tasks_failed), (84, 83, 1));
 
-    let submits: Vec<usize> = bed
+    let submits: Vec<usize> = env
         .cloud
         .calls()
         .iter()
@@ -118,21 +120,21 @@ async fn forty_five_media_with_every_fate_end_each_in_its_state() {
         .map(|call| call.params["MediaIds"].split(',').count())
         .collect();
     assert_eq!(submits, [20, 20, 5]);
-    let nonces: HashSet<_> = bed.cloud.calls().into_iter().map(|call| call.nonce).collect();
-    assert_eq!(nonces.len(), bed.cloud.calls().len(), "each nonce is used once");
-    assert_eq!(bed.lookups(), 6, "events and lookup differ, so a second lookup settles each job");
+    let nonces: HashSet<_> = env.cloud.calls().into_iter().map(|call| call.nonce).collect();
+    assert_eq!(nonces.len(), env.cloud.calls().len(), "each nonce is used once");
+    assert_eq!(env.lookups(), 6, "events and lookup differ, so a second lookup settles each job");
 }
 
 #[tokio::test(start_paused = true)]
 async fn all_refused_is_failed_and_an_empty_answer_is_no_success() {
-    let bed = Bed::new(Scenario::new().with_default_media(MediaScript::missing()));
-    let report = bed.refresh(["a", "b"]).await;
+    let env = TestEnv::new(Scenario::new().with_default_media(MediaScript::missing()));
+    let report = env.refresh(["a", "b"]).await;
     assert_eq!(report.outcome, Outcome::Failed);
     assert_eq!(report.summary.media_failed, 2);
 
     let nothing = MediaScript { no_urls: true, ..MediaScript::default() };
-    let bed = Bed::new(Scenario::new().with_default_media(nothing)).with_events();
-    let report = bed.refresh(["a"]).await;
+    let env = TestEnv::new(Scenario::new().with_default_media(nothing)).with_events();
+    let report = env.refresh(["a"]).await;
     assert_eq!((report.outcome, states(&report)[0].2.as_deref()), (Outcome::Failed, Some("NoPlayUrls")));
 }
 
@@ -140,22 +142,22 @@ async fn all_refused_is_failed_and_an_empty_answer_is_no_success() {
 async fn merged_task_ids_are_read_page_by_page() {
     let many =
         MediaScript { url_count: Some(120), merged_tasks: true, foreign_rows: 3, ..MediaScript::default() };
-    let bed = Bed::new(Scenario::new().with_media("m1", many)).with_events();
-    let report = bed.refresh(["m1"]).await;
+    let env = TestEnv::new(Scenario::new().with_media("m1", many)).with_events();
+    let report = env.refresh(["m1"]).await;
     assert_eq!(report.outcome, Outcome::Complete);
     assert_eq!(report.summary.tasks, 120);
     assert_eq!(report.media[0].tasks.iter().map(|t| &t.task_id).collect::<HashSet<_>>().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_visible_yet_is_waited_for_in_silence() {
+async fn a_task_that_is_not_visible_yet_is_waited_for_in_silence() {
     let shy = MediaScript { invisible_looks: 2, lookup_empty_looks: 2, ..MediaScript::default() };
-    let bed =
-        Bed::new(Scenario::new().with_media("m1", shy)).with_options(|o| o.timeout = Duration::from_secs(60));
-    let report = bed.refresh(["m1"]).await;
+    let env = TestEnv::new(Scenario::new().with_media("m1", shy))
+        .with_options(|o| o.timeout = Duration::from_secs(60));
+    let report = env.refresh(["m1"]).await;
     assert_eq!(report.outcome, Outcome::Complete);
-    assert_eq!((bed.submits(), report.summary.retries), (1, 0));
-    assert_eq!(bed.heard.warnings(), Vec::<String>::new());
+    assert_eq!((env.submits(), report.summary.retries), (1, 0));
+    assert_eq!(env.notices.warnings(), Vec::<String>::new());
 }
 
 #[tokio::test(start_paused = true)]
@@ -165,10 +167,10 @@ async fn a_failure_ends_the_wait_with_its_url_and_reason() {
         failed_description: Some("Origin Timeout".into()),
         ..MediaScript::default()
     };
-    let bed = Bed::new(Scenario::new().with_media("m1", half));
-    let report = bed.refresh(["m1"]).await;
+    let env = TestEnv::new(Scenario::new().with_media("m1", half));
+    let report = env.refresh(["m1"]).await;
     assert_eq!((report.outcome, state_of(&report, "m1")), (Outcome::Partial, "failed"));
-    assert!(bed.elapsed() < Duration::from_secs(30));
+    assert!(env.elapsed() < Duration::from_secs(30));
     let failed = report.media[0].tasks.iter().find(|t| t.description.is_some()).unwrap();
     assert_eq!(failed.description.as_deref(), Some("Origin Timeout"));
     assert!(failed.url.as_deref().unwrap().starts_with("http"));
@@ -177,69 +179,70 @@ async fn a_failure_ends_the_wait_with_its_url_and_reason() {
 #[tokio::test(start_paused = true)]
 async fn where_every_url_failed_everything_failed() {
     let bad = MediaScript { failed_tasks: Which::All(true), ..MediaScript::default() };
-    let bed = Bed::new(Scenario::new().with_media("m1", bad));
-    assert_eq!(bed.refresh(["m1"]).await.outcome, Outcome::Failed);
+    let env = TestEnv::new(Scenario::new().with_media("m1", bad));
+    assert_eq!(env.refresh(["m1"]).await.outcome, Outcome::Failed);
 }
 
 #[tokio::test(start_paused = true)]
 async fn fail_fast_stops_at_the_first_failure() {
     let slow = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
     let scenario = Scenario::new().with_media("bad", MediaScript::missing()).with_media("slow", slow);
-    let bed = Bed::new(scenario).with_options(|o| o.fail_fast = true);
-    let report = bed.refresh(["slow", "bad"]).await;
+    let env = TestEnv::new(scenario).with_options(|o| o.fail_fast = true);
+    let report = env.refresh(["slow", "bad"]).await;
     assert_eq!(report.outcome, Outcome::Partial);
     assert_eq!((state_of(&report, "slow"), state_of(&report, "bad")), ("unfinished", "not_found"));
-    assert!(bed.elapsed() < Duration::from_secs(5));
+    assert!(env.elapsed() < Duration::from_secs(5));
 }
 
 #[tokio::test(start_paused = true)]
 async fn no_wait_ends_when_every_batch_is_submitted() {
-    let bed = Bed::new(Scenario::new()).with_options(|o| o.wait = false);
-    let report = bed.refresh((0..45).map(|n| format!("m{n}"))).await;
-    assert_eq!((report.outcome, bed.submits()), (Outcome::Submitted, 3));
+    let env = TestEnv::new(Scenario::new()).with_options(|o| o.wait = false);
+    let report = env.refresh((0..45).map(|n| format!("m{n}"))).await;
+    assert_eq!((report.outcome, env.submits()), (Outcome::Submitted, 3));
     assert!(report.media.iter().all(|m| m.state == MediaState::Unfinished && m.job_id.is_some()));
 
-    let bed =
-        Bed::new(Scenario::new().with_media("gone", MediaScript::missing())).with_options(|o| o.wait = false);
-    assert_eq!(bed.refresh(["m1", "gone"]).await.outcome, Outcome::Partial);
+    let env = TestEnv::new(Scenario::new().with_media("gone", MediaScript::missing()))
+        .with_options(|o| o.wait = false);
+    assert_eq!(env.refresh(["m1", "gone"]).await.outcome, Outcome::Partial);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_hour_that_ends_in_a_timeout_takes_no_time_here() {
     let stuck = MediaScript { never_complete: Which::At(vec![1]), ..MediaScript::default() };
-    let bed = Bed::new(Scenario::new().with_media("m1", stuck));
-    let report = bed.refresh(["m1"]).await;
+    let env = TestEnv::new(Scenario::new().with_media("m1", stuck));
+    let report = env.refresh(["m1"]).await;
     assert_eq!(report.outcome, Outcome::Timeout);
-    assert_eq!(bed.elapsed().as_secs(), 3_600);
+    assert_eq!(env.elapsed().as_secs(), 3_600);
     let words: Vec<&str> =
         report.media[0].tasks.iter().map(|t| t.status.as_ref().unwrap().as_str()).collect();
     assert_eq!(words, ["Complete", "Refreshing"]);
     assert_eq!((report.summary.tasks_complete, report.summary.tasks_unfinished), (1, 1));
-    let last = bed.cloud.calls().pop().unwrap();
+    let last = env.cloud.calls().pop().unwrap();
     assert_eq!((last.at - report.started_at).num_seconds(), 3_600, "the last look falls on the deadline");
 }
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_looked_up_when_lookups_are_off() {
-    let bed =
-        Bed::new(Scenario::new()).with_events().with_options(|o| o.lookup_after = Some(LookupAfter::Never));
-    let report = bed.refresh(["m1", "m2"]).await;
-    assert_eq!((report.outcome, bed.lookups()), (Outcome::Complete, 0));
+    let env = TestEnv::new(Scenario::new())
+        .with_events()
+        .with_options(|o| o.lookup_after = Some(LookupAfter::Never));
+    let report = env.refresh(["m1", "m2"]).await;
+    assert_eq!((report.outcome, env.lookups()), (Outcome::Complete, 0));
     assert!(report.media[0].note.as_deref().unwrap().contains("not confirmed"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_ends_the_run_within_two_seconds_with_a_report() {
     let stuck = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
-    let bed = Bed::new(Scenario::new().with_default_media(stuck));
+    let env = TestEnv::new(Scenario::new().with_default_media(stuck));
     let stop = tokio_util::sync::CancellationToken::new();
-    let refresher = bed.refresher().with_stop(stop.clone());
+    let refresher = env.refresher().with_stop(stop.clone());
     let run = tokio::spawn(async move { refresher.refresh(&request(["m1"])).await.unwrap() });
     tokio::time::sleep(Duration::from_secs(30)).await;
     stop.cancel();
     let report = run.await.unwrap();
     assert_eq!(report.outcome, Outcome::Interrupted);
-    assert!(bed.elapsed() < Duration::from_secs(32), "{:?}", bed.elapsed());
+    assert!(env.elapsed() < Duration::from_secs(32), "{:?}", env.elapsed());
     assert_eq!(report.media[0].state, MediaState::Unfinished);
 }
 
@@ -250,8 +253,8 @@ async fn what_the_last_answers_settle_is_no_timeout() {
         .with_job_delay(Duration::ZERO)
         .with_latency(Duration::from_millis(1_200))
         .with_task_duration(Duration::from_millis(8_500));
-    let bed = Bed::new(scenario).with_options(|o| o.timeout = Duration::from_secs(10));
-    let report = bed.refresh(["m1"]).await;
-    assert!(bed.elapsed() > Duration::from_secs(11), "too early to tell: {:?}", bed.elapsed());
+    let env = TestEnv::new(scenario).with_options(|o| o.timeout = Duration::from_secs(10));
+    let report = env.refresh(["m1"]).await;
+    assert!(env.elapsed() > Duration::from_secs(11), "too early to tell: {:?}", env.elapsed());
     assert_eq!((report.outcome, report.summary.media_complete), (Outcome::Complete, 1));
 }

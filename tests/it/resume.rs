@@ -12,9 +12,8 @@ use vod_refresh::{Credential, ErrorKind, Journal, Outcome, StaticCredentials};
 
 use crate::crash::{Death, die};
 use crate::schema::Refresher;
-use crate::support::{Bed, request, states};
-
-const SUBMIT: &str = "RefreshMediaPlayUrls";
+use crate::support::action::SUBMIT;
+use crate::support::{TestEnv, request, states};
 
 fn ids(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("m{n}")).collect()
@@ -24,8 +23,8 @@ async fn journal(folder: &tempfile::TempDir) -> Journal {
     Journal::open(folder.path().join("journal.db")).await.unwrap()
 }
 
-fn keep(bed: &Bed, journal: &Journal) -> Refresher {
-    bed.refresher().with_journal(journal.clone(), Value::Null)
+fn keep(env: &TestEnv, journal: &Journal) -> Refresher {
+    env.refresher().with_journal(journal.clone(), Value::Null)
 }
 
 async fn newest(journal: &Journal) -> StoredRun {
@@ -34,38 +33,38 @@ async fn newest(journal: &Journal) -> StoredRun {
 }
 
 /// Five batches, one a second, and time for three.
-fn short_of_time() -> Bed {
-    Bed::with_client(Scenario::new(), |client| client.with_max_rps(1))
+fn short_of_time() -> TestEnv {
+    TestEnv::with_client(Scenario::new(), |client| client.with_max_rps(1))
         .with_options(|o| o.timeout = Duration::from_millis(1_500))
 }
 
 #[tokio::test(start_paused = true)]
 async fn with_a_journal_what_was_not_sent_in_time_still_will_be() {
     let folder = tempfile::tempdir().unwrap();
-    let (bed, journal) = (short_of_time(), journal(&folder).await);
-    let report = keep(&bed, &journal).refresh(&request(ids(100))).await.unwrap();
-    assert_eq!((report.outcome, report.resumable, bed.submits()), (Outcome::Timeout, true, 3));
+    let (env, journal) = (short_of_time(), journal(&folder).await);
+    let report = keep(&env, &journal).refresh(&request(ids(100))).await.unwrap();
+    assert_eq!((report.outcome, report.resumable, env.submits()), (Outcome::Timeout, true, 3));
     assert_eq!(report.media[99].state, MediaState::Unfinished);
-    let patient = keep(&bed, &journal).with_options(vod_refresh::RunOptions::default());
+    let patient = keep(&env, &journal).with_options(vod_refresh::RunOptions::default());
     let report = patient.resume(newest(&journal).await).await.unwrap();
-    assert_eq!((report.outcome, report.resumable, bed.submits()), (Outcome::Complete, false, 5));
+    assert_eq!((report.outcome, report.resumable, env.submits()), (Outcome::Complete, false, 5));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_run_may_be_given_all_the_time_there_is() {
     let folder = tempfile::tempdir().unwrap();
-    let (bed, journal) = (short_of_time(), journal(&folder).await);
-    keep(&bed, &journal).refresh(&request(ids(100))).await.unwrap();
+    let (env, journal) = (short_of_time(), journal(&folder).await);
+    keep(&env, &journal).refresh(&request(ids(100))).await.unwrap();
     let mut options = vod_refresh::RunOptions::default();
     options.timeout = Duration::MAX;
-    let report = keep(&bed, &journal).with_options(options).resume(newest(&journal).await).await.unwrap();
+    let report = keep(&env, &journal).with_options(options).resume(newest(&journal).await).await.unwrap();
     assert_eq!(report.outcome, Outcome::Complete);
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_a_journal_what_was_not_sent_in_time_is_not_submitted() {
-    let bed = short_of_time();
-    let report = bed.refresh(ids(100)).await;
+    let env = short_of_time();
+    let report = env.refresh(ids(100)).await;
     assert_eq!((report.outcome, report.resumable), (Outcome::Timeout, false));
     assert_eq!(states(&report)[99], ("m99".into(), "not_submitted", Some("Timeout".into())));
 }
@@ -73,12 +72,12 @@ async fn without_a_journal_what_was_not_sent_in_time_is_not_submitted() {
 #[tokio::test(start_paused = true)]
 async fn a_check_asks_about_what_was_sent_and_submits_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let (bed, journal) = (short_of_time(), journal(&folder).await);
-    keep(&bed, &journal).refresh(&request(ids(100))).await.unwrap();
+    let (env, journal) = (short_of_time(), journal(&folder).await);
+    keep(&env, &journal).refresh(&request(ids(100))).await.unwrap();
     tokio::time::sleep(Duration::from_secs(60)).await;
-    let report = keep(&bed, &journal).with_options(Default::default()).check(newest(&journal).await).await;
+    let report = keep(&env, &journal).with_options(Default::default()).check(newest(&journal).await).await;
     let report = report.unwrap();
-    assert_eq!((report.outcome, report.resumable, bed.submits()), (Outcome::Unfinished, true, 3));
+    assert_eq!((report.outcome, report.resumable, env.submits()), (Outcome::Unfinished, true, 3));
     assert_eq!((report.summary.media_complete, report.summary.media_unfinished), (60, 40));
     let stored = newest(&journal).await.report();
     assert_eq!((stored.outcome, stored.summary.media_complete), (Outcome::Unfinished, 60));
@@ -87,10 +86,10 @@ async fn a_check_asks_about_what_was_sent_and_submits_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_run_is_carried_on_by_one_at_a_time_and_not_after_its_end() {
     let folder = tempfile::tempdir().unwrap();
-    let (bed, journal) = (short_of_time(), journal(&folder).await);
-    keep(&bed, &journal).refresh(&request(ids(100))).await.unwrap();
+    let (env, journal) = (short_of_time(), journal(&folder).await);
+    keep(&env, &journal).refresh(&request(ids(100))).await.unwrap();
     let (stale, patient) =
-        (newest(&journal).await, keep(&bed, &journal).with_options(vod_refresh::RunOptions::default()));
+        (newest(&journal).await, keep(&env, &journal).with_options(vod_refresh::RunOptions::default()));
     let held = journal.lock(&stale.record.run).await.unwrap().unwrap();
     let error = patient.resume(stale.clone()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
@@ -99,20 +98,20 @@ async fn a_run_is_carried_on_by_one_at_a_time_and_not_after_its_end() {
     assert_eq!(patient.resume(stale.clone()).await.unwrap().outcome, Outcome::Complete);
     // What was loaded before the other one ended it must not be driven again.
     let error = patient.resume(stale).await.unwrap_err();
-    assert_eq!((error.kind(), bed.submits()), (ErrorKind::Usage, 5));
+    assert_eq!((error.kind(), env.submits()), (ErrorKind::Usage, 5));
     assert!(error.message().ends_with("has ended: complete"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_run_of_four_days_ago_is_carried_on_with_a_warning() {
     let folder = tempfile::tempdir().unwrap();
-    let (bed, journal) = (short_of_time(), journal(&folder).await);
-    keep(&bed, &journal).refresh(&request(ids(100))).await.unwrap();
+    let (env, journal) = (short_of_time(), journal(&folder).await);
+    keep(&env, &journal).refresh(&request(ids(100))).await.unwrap();
     let mut stored = newest(&journal).await;
     stored.record.started_at -= TimeDelta::days(4);
-    let report = keep(&bed, &journal).with_options(Default::default()).resume(stored).await.unwrap();
+    let report = keep(&env, &journal).with_options(Default::default()).resume(stored).await.unwrap();
     assert_eq!(report.outcome, Outcome::Complete);
-    assert!(bed.heard.warnings()[0].contains("96 hours ago"), "{:?}", bed.heard.warnings());
+    assert!(env.notices.warnings()[0].contains("96 hours ago"), "{:?}", env.notices.warnings());
 }
 
 #[tokio::test(start_paused = true)]
@@ -120,16 +119,16 @@ async fn a_run_with_events_is_carried_on_without() {
     let folder = tempfile::tempdir().unwrap();
     let stuck =
         MediaScript { lookup_empty_looks: 1, never_complete: Which::All(true), ..MediaScript::default() };
-    let bed = Bed::new(Scenario::new().with_media("m0", stuck)).with_events();
+    let env = TestEnv::new(Scenario::new().with_media("m0", stuck)).with_events();
     let journal = journal(&folder).await;
-    let bed = bed.with_options(|o| o.timeout = Duration::from_secs(5));
-    keep(&bed, &journal).refresh(&request(ids(1))).await.unwrap();
-    bed.cloud.job_ids().iter().for_each(|job| {
-        bed.cloud.task_ids(job, "m0").iter().for_each(|task| {
-            bed.cloud.complete_task(task);
+    let env = env.with_options(|o| o.timeout = Duration::from_secs(5));
+    keep(&env, &journal).refresh(&request(ids(1))).await.unwrap();
+    env.cloud.job_ids().iter().for_each(|job| {
+        env.cloud.task_ids(job, "m0").iter().for_each(|task| {
+            env.cloud.complete_task(task);
         });
     });
-    let deaf = bed.without_events().refresher().with_journal(journal.clone(), Value::Null);
+    let deaf = env.without_events().refresher().with_journal(journal.clone(), Value::Null);
     let before = tokio::time::Instant::now();
     let report = deaf.resume(newest(&journal).await).await.unwrap();
     assert_eq!(report.outcome, Outcome::Complete);
@@ -140,13 +139,13 @@ async fn a_run_with_events_is_carried_on_without() {
 async fn an_answer_that_a_crash_lost_is_told_before_its_batch_goes_out_again() {
     let folder = tempfile::tempdir().unwrap();
     let stall = FaultRule::on(SUBMIT, Fault::Stall { done: false });
-    let (bed, journal) = (Bed::new(Scenario::new().with_fault(stall)), journal(&folder).await);
-    let sick = keep(&bed, &journal);
+    let (env, journal) = (TestEnv::new(Scenario::new().with_fault(stall)), journal(&folder).await);
+    let sick = keep(&env, &journal);
     let killed = tokio::time::timeout(Duration::from_secs(1), sick.refresh(&request(ids(1)))).await;
     assert!(killed.is_err());
-    let report = keep(&bed, &journal).resume(newest(&journal).await).await.unwrap();
-    assert_eq!((report.outcome, bed.submits()), (Outcome::Complete, 2));
-    let told = |wanted: fn(&Notice) -> bool| bed.heard.all().iter().filter(|notice| wanted(notice)).count();
+    let report = keep(&env, &journal).resume(newest(&journal).await).await.unwrap();
+    assert_eq!((report.outcome, env.submits()), (Outcome::Complete, 2));
+    let told = |wanted: fn(&Notice) -> bool| env.notices.all().iter().filter(|notice| wanted(notice)).count();
     assert_eq!(told(|notice| matches!(notice, Notice::OutcomeUnknown { media: 1, .. })), 1);
     assert_eq!(told(|notice| matches!(notice, Notice::Resubmitting { media: 1, .. })), 1);
 }
@@ -166,27 +165,27 @@ async fn fill_up(journal: &Journal) {
 #[tokio::test(start_paused = true)]
 async fn a_disk_that_fills_up_costs_the_journal_and_not_the_run() {
     let folder = tempfile::tempdir().unwrap();
-    let (bed, journal) = (Bed::new(Scenario::new()), journal(&folder).await);
+    let (env, journal) = (TestEnv::new(Scenario::new()), journal(&folder).await);
     fill_up(&journal).await;
-    let report = keep(&bed, &journal).refresh(&request(ids(45))).await.unwrap();
-    assert_eq!((report.outcome, report.resumable, bed.submits()), (Outcome::Complete, false, 3));
-    let warnings = bed.heard.warnings();
+    let report = keep(&env, &journal).refresh(&request(ids(45))).await.unwrap();
+    assert_eq!((report.outcome, report.resumable, env.submits()), (Outcome::Complete, false, 3));
+    let warnings = env.notices.warnings();
     // Once that it fails, and once what came of that.
     assert_eq!((&report.notes[..], warnings.len()), (&warnings[1..], 2));
     assert!(warnings[0].contains("journal.db") && warnings[0].contains("in memory"), "{warnings:?}");
     // Half a run must not be carried on: what went out unnoticed would go out again.
-    let error = keep(&bed, &journal).resume(newest(&journal).await).await.unwrap_err();
-    assert_eq!((error.kind(), bed.submits()), (ErrorKind::Usage, 3));
+    let error = keep(&env, &journal).resume(newest(&journal).await).await.unwrap_err();
+    assert_eq!((error.kind(), env.submits()), (ErrorKind::Usage, 3));
 }
 
 #[tokio::test(start_paused = true)]
 async fn four_runs_share_one_new_journal() {
     let folder = tempfile::tempdir().unwrap();
-    let bed = Bed::new(Scenario::new()).with_events();
+    let env = TestEnv::new(Scenario::new()).with_events();
     let run = async |first: usize| {
         let journal = Journal::open(folder.path().join("journal.db")).await.unwrap();
         let media = (first..first + 25).map(|n| format!("m{n}"));
-        keep(&bed, &journal).refresh(&request(media)).await.unwrap()
+        keep(&env, &journal).refresh(&request(media)).await.unwrap()
     };
     let reports: [_; 4] = tokio::join!(run(0), run(100), run(200), run(300)).into();
     for report in reports {
@@ -194,7 +193,7 @@ async fn four_runs_share_one_new_journal() {
     }
     let runs = journal(&folder).await.runs().await.unwrap();
     assert_eq!(runs.iter().filter(|run| run.outcome == Some(Outcome::Complete)).count(), 4);
-    assert_eq!(bed.submits(), 8);
+    assert_eq!(env.submits(), 8);
 }
 
 /// What a run says at its end is what the journal shows of it afterwards, also where waiting ended by the clock.
@@ -205,9 +204,9 @@ async fn what_did_not_show_in_time_is_told_by_the_journal_as_it_was_by_the_run()
     let unheard = unseen.clone().with_event(EventScript { lost: true, ..EventScript::default() });
     let scenario =
         Scenario::new().with_media("m0", hidden).with_media("m1", unheard).with_media("m2", unseen);
-    let (bed, folder) = (Bed::new(scenario).with_events(), tempfile::tempdir().unwrap());
+    let (env, folder) = (TestEnv::new(scenario).with_events(), tempfile::tempdir().unwrap());
     let journal = journal(&folder).await;
-    let report = keep(&bed, &journal).refresh(&request(ids(4))).await.unwrap();
+    let report = keep(&env, &journal).refresh(&request(ids(4))).await.unwrap();
     let codes: Vec<_> = states(&report).into_iter().map(|(_, state, code)| (state, code)).collect();
     let failed = |code: &str| ("failed", Some(code.to_owned()));
     assert_eq!(
@@ -226,12 +225,12 @@ async fn a_wait_whose_last_look_was_refused_is_not_over() {
     let job = JobScript { media: vec!["m1".into()], ..JobScript::default() };
     let refused = FaultRule::on("GetMediaRefreshJobs", Fault::error(400, "QuotaExceeded.Refresh")).skip(2);
     let scenario = Scenario::new().with_job_delay(Duration::ZERO).with_job("J1", job).with_fault(refused);
-    let (bed, journal) = (Bed::new(scenario), journal(&folder).await);
-    let report = keep(&bed, &journal).wait(&["J1".parse().unwrap()]).await.unwrap();
+    let (env, journal) = (TestEnv::new(scenario), journal(&folder).await);
+    let report = keep(&env, &journal).wait(&["J1".parse().unwrap()]).await.unwrap();
     assert_eq!((report.outcome, report.resumable), (Outcome::Unavailable, true));
     assert_eq!(states(&report), [("m1".into(), "complete", None)]);
     assert_eq!(newest(&journal).await.report().outcome, Outcome::Unfinished);
-    let report = keep(&bed, &journal).resume(newest(&journal).await).await.unwrap();
+    let report = keep(&env, &journal).resume(newest(&journal).await).await.unwrap();
     assert_eq!((report.outcome, report.resumable), (Outcome::Complete, false));
 }
 
@@ -241,25 +240,25 @@ async fn what_another_accounts_key_does_not_find_stays_unfinished_and_can_be_res
     for (key, state, is_warned) in [("testid", "failed", false), ("otherkeyid12", "unfinished", true)] {
         let folder = tempfile::tempdir().unwrap();
         let journal = journal(&folder).await;
-        let first = Bed::new(Scenario::new()).with_options(|options| options.wait = false);
+        let first = TestEnv::new(Scenario::new()).with_options(|options| options.wait = false);
         keep(&first, &journal).refresh(&request(ids(1))).await.unwrap();
         let credential = Credential::new(key, "testsecret");
-        let other = Bed::signed_in_by(Scenario::new().with_key(key, "testsecret"), |_, _| {
+        let other = TestEnv::with_credentials(Scenario::new().with_key(key, "testsecret"), |_, _| {
             Arc::new(StaticCredentials(credential))
         })
         .with_options(|options| options.timeout = Duration::from_secs(1_200));
         let report = keep(&other, &journal).resume(newest(&journal).await).await.unwrap();
         assert_eq!((states(&report)[0].1, report.resumable), (state, is_warned), "{key}");
-        let told = other.heard.warnings().join("\n");
+        let told = other.notices.warnings().join("\n");
         assert_eq!(told.contains("te***id") && told.contains("othe***id12"), is_warned, "{told}");
     }
 }
 
 /// The cloud of another account, whose key carries a run on.
-fn of_another_account(scenario: Scenario) -> Bed {
+fn of_another_account(scenario: Scenario) -> TestEnv {
     let key = || Arc::new(StaticCredentials(Credential::new("otherkeyid12", "testsecret")));
     let scenario = scenario.with_key("otherkeyid12", "testsecret");
-    Bed::signed_in_by(scenario, |_, _| key())
+    TestEnv::with_credentials(scenario, |_, _| key())
         .with_options(|options| options.timeout = Duration::from_secs(300))
 }
 
@@ -267,7 +266,7 @@ fn of_another_account(scenario: Scenario) -> Bed {
 async fn what_another_account_says_of_a_task_does_not_end_it_for_the_first_one() {
     let folder = tempfile::tempdir().unwrap();
     let journal = journal(&folder).await;
-    let first = Bed::new(Scenario::new().with_task_duration(Duration::from_secs(1_000)))
+    let first = TestEnv::new(Scenario::new().with_task_duration(Duration::from_secs(1_000)))
         .with_options(|options| options.timeout = Duration::from_secs(60));
     assert_eq!(keep(&first, &journal).refresh(&request(["m1"])).await.unwrap().outcome, Outcome::Timeout);
     let fault =
@@ -290,7 +289,7 @@ async fn media_that_another_account_does_not_have_are_still_to_be_sent_by_the_fi
     for refusal in refusals {
         let folder = tempfile::tempdir().unwrap();
         let journal = journal(&folder).await;
-        let first = Bed::new(Scenario::new());
+        let first = TestEnv::new(Scenario::new());
         let begun = keep(&first, &journal);
         assert!(die(begun.refresh(&request(["m1"])), journal.writes(), 1, Death::AtOnce).await.is_none());
         let other = of_another_account(refusal(Scenario::new()));
@@ -306,11 +305,11 @@ async fn media_that_another_account_does_not_have_are_still_to_be_sent_by_the_fi
 async fn what_an_event_told_after_a_death_stands_in_the_stored_report() {
     let folder = tempfile::tempdir().unwrap();
     let scenario = Scenario::new().with_latency(Duration::from_millis(200));
-    let (bed, journal) = (Bed::new(scenario).with_events(), journal(&folder).await);
-    let first = keep(&bed, &journal);
+    let (env, journal) = (TestEnv::new(scenario).with_events(), journal(&folder).await);
+    let first = keep(&env, &journal);
     let lost = Death::After(Duration::from_millis(150));
     assert!(die(first.refresh(&request(["m1"])), journal.writes(), 2, lost).await.is_none());
-    let report = keep(&bed, &journal).resume(newest(&journal).await).await.unwrap();
-    assert_eq!((report.outcome, bed.submits()), (Outcome::Complete, 1));
+    let report = keep(&env, &journal).resume(newest(&journal).await).await.unwrap();
+    assert_eq!((report.outcome, env.submits()), (Outcome::Complete, 1));
     assert_eq!(states(&newest(&journal).await.report()), states(&report));
 }

@@ -8,11 +8,8 @@ use vod_refresh::run::Notice;
 use vod_refresh::{Credential, Outcome, StaticCredentials, VodClient};
 
 use crate::schema::Refresher;
-use crate::support::{Bed, request, states};
-
-const SUBMIT: &str = "RefreshMediaPlayUrls";
-const LOOK_UP: &str = "GetMediaRefreshJobs";
-const LOOK: &str = "DescribeVodRefreshTasks";
+use crate::support::action::{QUERY_JOBS, QUERY_TASKS, SUBMIT};
+use crate::support::{TestEnv, request, states};
 
 /// Seconds between calls of one action.
 fn gaps(calls: &[Call], action: &str) -> Vec<f64> {
@@ -24,48 +21,48 @@ fn throttle(status: u16, code: &str) -> Fault {
     Fault::Throttle { code: code.into(), status, retry_after_ms: None, retry_after_s: None }
 }
 
-/// H43: nothing was submitted, so nothing timed out, and the service was left in peace.
+/// Nothing was submitted, so nothing timed out, and the service was left in peace.
 #[tokio::test(start_paused = true)]
-async fn h43_submissions_that_are_always_throttled_end_as_unavailable_after_few_requests() {
+async fn submissions_that_are_always_throttled_end_as_unavailable_after_few_requests() {
     let fault = FaultRule::on(SUBMIT, throttle(503, "Throttling")).times(10_000);
-    let bed = Bed::new(Scenario::new().with_fault(fault))
+    let env = TestEnv::new(Scenario::new().with_fault(fault))
         .with_options(|options| options.timeout = Duration::from_secs(30))
-        .with_faults_that_may_miss();
-    let report = bed.refresh((0..60).map(|n| format!("m{n}"))).await;
+        .allow_unused_faults();
+    let report = env.refresh((0..60).map(|n| format!("m{n}"))).await;
     assert_eq!(report.outcome, Outcome::Unavailable);
     assert_eq!(report.error.as_ref().unwrap().code, "Throttling");
     for (id, state, code) in states(&report) {
         assert_eq!((state, code.as_deref()), ("not_submitted", Some("Throttling")), "{id}");
     }
-    let secs = bed.elapsed().as_secs();
-    assert!(bed.submits() <= 30 && (30..34).contains(&secs), "{} requests in {secs} s", bed.submits());
+    let secs = env.elapsed().as_secs();
+    assert!(env.submits() <= 30 && (30..34).contains(&secs), "{} requests in {secs} s", env.submits());
 }
 
-/// H43, where one batch got through: work goes on, so it is a deadline.
+/// Where one batch got through: work goes on, so it is a deadline.
 #[tokio::test(start_paused = true)]
 async fn a_deadline_is_a_timeout_where_something_was_submitted() {
     let fault = FaultRule::on(SUBMIT, throttle(503, "Throttling")).skip(1).times(10_000);
-    let bed = Bed::new(Scenario::new().with_fault(fault).with_task_duration(Duration::from_secs(600)))
+    let env = TestEnv::new(Scenario::new().with_fault(fault).with_task_duration(Duration::from_secs(600)))
         .with_options(|options| options.timeout = Duration::from_secs(30))
-        .with_faults_that_may_miss();
-    let report = bed.refresh((0..60).map(|n| format!("m{n}"))).await;
+        .allow_unused_faults();
+    let report = env.refresh((0..60).map(|n| format!("m{n}"))).await;
     assert_eq!(report.outcome, Outcome::Timeout);
 }
 
 #[tokio::test(start_paused = true)]
-async fn throttling_in_every_dress_is_waited_out_with_growing_gaps() {
+async fn throttling_in_every_form_is_waited_out_with_growing_gaps() {
     let scenario = Scenario::new()
         .with_fault(FaultRule::on(SUBMIT, throttle(503, "Throttling")))
         .with_fault(FaultRule::on(SUBMIT, throttle(400, "Throttling.User")))
         .with_fault(FaultRule::on(SUBMIT, Fault::Empty { status: 429 }));
-    let bed = Bed::new(scenario);
-    let report = bed.refresh(["m1"]).await;
-    assert_eq!((report.outcome, bed.submits(), report.summary.retries), (Outcome::Complete, 4, 3));
-    let gaps = gaps(&bed.cloud.calls(), SUBMIT);
+    let env = TestEnv::new(scenario);
+    let report = env.refresh(["m1"]).await;
+    assert_eq!((report.outcome, env.submits(), report.summary.retries), (Outcome::Complete, 4, 3));
+    let gaps = gaps(&env.cloud.calls(), SUBMIT);
     for (gap, least) in gaps.iter().zip([1.0, 2.0, 4.0]) {
         assert!((least..least * 2.1).contains(gap), "{gaps:?}");
     }
-    let told = bed.heard.all().into_iter().filter(|n| matches!(n, Notice::Retrying { .. })).count();
+    let told = env.notices.all().into_iter().filter(|n| matches!(n, Notice::Retrying { .. })).count();
     assert_eq!(told, 3);
 }
 
@@ -80,53 +77,53 @@ async fn the_services_own_waiting_time_is_honoured_and_capped_by_the_deadline() 
     let stuck = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
     let scenario = Scenario::new()
         .with_default_media(stuck)
-        .with_fault(FaultRule::on(LOOK, told(Some(1_500), None)))
-        .with_fault(FaultRule::on(LOOK, told(None, Some(2))))
-        .with_fault(FaultRule::on(LOOK, told(Some(3_600_000), None)));
-    let bed = Bed::new(scenario).with_options(|o| o.timeout = Duration::from_secs(20));
-    let report = bed.refresh(["m1"]).await;
+        .with_fault(FaultRule::on(QUERY_TASKS, told(Some(1_500), None)))
+        .with_fault(FaultRule::on(QUERY_TASKS, told(None, Some(2))))
+        .with_fault(FaultRule::on(QUERY_TASKS, told(Some(3_600_000), None)));
+    let env = TestEnv::new(scenario).with_options(|o| o.timeout = Duration::from_secs(20));
+    let report = env.refresh(["m1"]).await;
     assert_eq!(report.outcome, Outcome::Timeout);
-    assert!((20..=22).contains(&bed.elapsed().as_secs()), "{:?}", bed.elapsed());
-    let gaps = gaps(&bed.cloud.calls(), LOOK);
+    assert!((20..=22).contains(&env.elapsed().as_secs()), "{:?}", env.elapsed());
+    let gaps = gaps(&env.cloud.calls(), QUERY_TASKS);
     assert_eq!(gaps.len(), 2, "nothing is asked during the hour: {gaps:?}");
     assert!(gaps[0] >= 1.5 && gaps[1] >= 2.0, "{gaps:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_bad_look_costs_one_call_more() {
+async fn each_failed_task_query_costs_one_call_more() {
     let scenario = Scenario::new()
         .with_task_duration(Duration::from_secs(40))
-        .with_fault(FaultRule::on(LOOK, Fault::ResetAfter))
-        .with_fault(FaultRule::on(LOOK, Fault::error(500, "InternalError")).skip(1))
-        .with_fault(FaultRule::on(LOOK, Fault::HalfBody).skip(1))
-        .with_fault(FaultRule::on(LOOK, Fault::Html { status: 502 }).skip(1))
-        .with_fault(FaultRule::on(LOOK_UP, Fault::Garbage));
-    let bed = Bed::new(scenario);
-    let report = bed.refresh(["m1"]).await;
-    assert_eq!((report.outcome, bed.submits(), report.summary.retries), (Outcome::Complete, 1, 5));
-    let calls = bed.cloud.calls();
+        .with_fault(FaultRule::on(QUERY_TASKS, Fault::ResetAfter))
+        .with_fault(FaultRule::on(QUERY_TASKS, Fault::error(500, "InternalError")).skip(1))
+        .with_fault(FaultRule::on(QUERY_TASKS, Fault::HalfBody).skip(1))
+        .with_fault(FaultRule::on(QUERY_TASKS, Fault::Html { status: 502 }).skip(1))
+        .with_fault(FaultRule::on(QUERY_JOBS, Fault::Garbage));
+    let env = TestEnv::new(scenario);
+    let report = env.refresh(["m1"]).await;
+    assert_eq!((report.outcome, env.submits(), report.summary.retries), (Outcome::Complete, 1, 5));
+    let calls = env.cloud.calls();
     assert_eq!(calls.iter().map(|c| &c.nonce).collect::<HashSet<_>>().len(), calls.len());
     assert!(calls.iter().all(|c| c.outcome != "SignatureNonceUsed"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_at_something_not_there_yet_is_no_error() {
-    let scenario =
-        Scenario::new().with_fault(FaultRule::on(LOOK, Fault::error(404, "InvalidTaskId.NotFound")).times(3));
-    let bed = Bed::new(scenario);
-    let report = bed.refresh(["m1"]).await;
+async fn a_query_of_a_task_that_is_not_there_yet_is_no_error() {
+    let scenario = Scenario::new()
+        .with_fault(FaultRule::on(QUERY_TASKS, Fault::error(404, "InvalidTaskId.NotFound")).times(3));
+    let env = TestEnv::new(scenario);
+    let report = env.refresh(["m1"]).await;
     assert_eq!((report.outcome, report.summary.retries), (Outcome::Complete, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_clock_costs_one_request_and_one_warning() {
-    let bed = Bed::new(Scenario::new().with_clock_offset(1_200));
-    let report = bed.refresh((0..25).map(|n| format!("m{n}"))).await;
+    let env = TestEnv::new(Scenario::new().with_clock_offset(1_200));
+    let report = env.refresh((0..25).map(|n| format!("m{n}"))).await;
     assert_eq!(report.outcome, Outcome::Complete);
-    let refused = bed.cloud.calls().iter().filter(|c| c.outcome == "InvalidTimeStamp.Expired").count();
+    let refused = env.cloud.calls().iter().filter(|c| c.outcome == "InvalidTimeStamp.Expired").count();
     assert!(refused <= 2, "two batches may have been on their way: {refused}");
-    let corrected: Vec<i64> = bed
-        .heard
+    let corrected: Vec<i64> = env
+        .notices
         .all()
         .iter()
         .filter_map(|n| if let Notice::ClockCorrected { behind_s, .. } = n { Some(*behind_s) } else { None })
@@ -138,20 +135,20 @@ async fn a_slow_clock_costs_one_request_and_one_warning() {
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_refused_twice_is_refused() {
     let expired = Fault::error(400, "InvalidTimeStamp.Expired");
-    let bed = Bed::new(Scenario::new().with_fault(FaultRule::on(SUBMIT, expired).times(2)));
-    let report = bed.refresh(["m1"]).await;
-    assert_eq!((report.outcome, bed.submits()), (Outcome::Refused, 2));
+    let env = TestEnv::new(Scenario::new().with_fault(FaultRule::on(SUBMIT, expired).times(2)));
+    let report = env.refresh(["m1"]).await;
+    assert_eq!((report.outcome, env.submits()), (Outcome::Refused, 2));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_answer_with_events_makes_exactly_one_submit() {
     for fault in [Fault::ResetAfter, Fault::Stall { done: true }, Fault::Garbage, Fault::HalfBody] {
         let name = format!("{fault:?}");
-        let bed = Bed::new(Scenario::new().with_fault(FaultRule::on(SUBMIT, fault))).with_events();
-        let report = bed.refresh(["m1", "m2"]).await;
-        assert_eq!((report.outcome, bed.submits()), (Outcome::Complete, 1), "{name}");
+        let env = TestEnv::new(Scenario::new().with_fault(FaultRule::on(SUBMIT, fault))).with_events();
+        let report = env.refresh(["m1", "m2"]).await;
+        assert_eq!((report.outcome, env.submits()), (Outcome::Complete, 1), "{name}");
         assert!(
-            bed.heard.all().iter().any(|n| matches!(n, Notice::OutcomeLearned { media: 2, .. })),
+            env.notices.all().iter().any(|n| matches!(n, Notice::OutcomeLearned { media: 2, .. })),
             "{name}"
         );
     }
@@ -159,36 +156,37 @@ async fn a_lost_answer_with_events_makes_exactly_one_submit() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_answer_without_events_is_sent_again_with_a_word() {
-    let bed = Bed::new(Scenario::new().with_fault(FaultRule::on(SUBMIT, Fault::ResetAfter)));
-    let report = bed.refresh(["m1"]).await;
-    assert_eq!((report.outcome, bed.submits()), (Outcome::Complete, 2));
-    assert!(bed.heard.all().iter().any(|n| matches!(n, Notice::Resubmitting { media: 1, .. })));
+    let env = TestEnv::new(Scenario::new().with_fault(FaultRule::on(SUBMIT, Fault::ResetAfter)));
+    let report = env.refresh(["m1"]).await;
+    assert_eq!((report.outcome, env.submits()), (Outcome::Complete, 2));
+    assert!(env.notices.all().iter().any(|n| matches!(n, Notice::Resubmitting { media: 1, .. })));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_answer_is_not_sent_again_where_that_is_not_wanted() {
-    let bed = Bed::new(Scenario::new().with_fault(FaultRule::on(SUBMIT, Fault::ResetAfter)))
+    let env = TestEnv::new(Scenario::new().with_fault(FaultRule::on(SUBMIT, Fault::ResetAfter)))
         .with_options(|o| o.resubmit = false);
-    let report = bed.refresh(["m1"]).await;
-    assert_eq!((report.outcome, bed.submits()), (Outcome::Unavailable, 1));
+    let report = env.refresh(["m1"]).await;
+    assert_eq!((report.outcome, env.submits()), (Outcome::Unavailable, 1));
     assert_eq!(states(&report)[0].2.as_deref(), Some("OutcomeUnknown"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_quota_that_is_used_up_ends_at_once() {
-    let bed = Bed::new(
+    let env = TestEnv::new(
         Scenario::new().with_fault(FaultRule::on(SUBMIT, Fault::error(400, "QuotaExceeded.Refresh"))),
     );
-    let report = bed.refresh((0..5).map(|n| format!("m{n}"))).await;
-    assert_eq!((report.outcome, bed.submits()), (Outcome::Quota, 1));
+    let report = env.refresh((0..5).map(|n| format!("m{n}"))).await;
+    assert_eq!((report.outcome, env.submits()), (Outcome::Quota, 1));
     assert!(states(&report).iter().all(|s| s.1 == "not_submitted"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn where_some_were_submitted_the_rest_says_why_it_was_not() {
     let denied = Fault::error(403, "Forbidden.RAM");
-    let bed = Bed::new(Scenario::new().with_fault(FaultRule::on(SUBMIT, denied).for_media("m20").times(0)));
-    let report = bed.refresh((0..40).map(|n| format!("m{n}"))).await;
+    let env =
+        TestEnv::new(Scenario::new().with_fault(FaultRule::on(SUBMIT, denied).for_media("m20").times(0)));
+    let report = env.refresh((0..40).map(|n| format!("m{n}"))).await;
     assert_eq!(report.outcome, Outcome::Partial);
     assert_eq!(report.summary.media_complete, 20);
     assert_eq!(states(&report)[20].2.as_deref(), Some("Forbidden.RAM"));
@@ -199,10 +197,10 @@ async fn a_wrong_secret_is_told_from_a_secret_with_a_line_break() {
     for (secret, words) in
         [("other", "does not belong to key id testid"), ("testsecret\n", "blank or line break")]
     {
-        let bed = Bed::new(Scenario::new());
+        let env = TestEnv::new(Scenario::new());
         let client = VodClient::builder(StaticCredentials(Credential::new("testid", secret)))
             .with_endpoint("http://127.0.0.1:1")
-            .with_transport(bed.cloud.transport())
+            .with_transport(env.cloud.transport())
             .with_clock(vod_refresh::net::clock::TimerClock::starting_at(
                 "2026-11-25T01:19:10Z".parse().unwrap(),
             ))
@@ -218,13 +216,14 @@ async fn a_wrong_secret_is_told_from_a_secret_with_a_line_break() {
 
 #[tokio::test(start_paused = true)]
 async fn a_service_that_takes_requests_and_never_answers_is_given_up() {
-    let bed = Bed::new(Scenario::new().with_fault(FaultRule::on("*", Fault::Stall { done: false }).times(0)));
-    let report = bed.refresh(["m1"]).await;
+    let env =
+        TestEnv::new(Scenario::new().with_fault(FaultRule::on("*", Fault::Stall { done: false }).times(0)));
+    let report = env.refresh(["m1"]).await;
     assert_eq!(report.outcome, Outcome::Unavailable);
     let error = report.media[0].error.clone().unwrap();
     assert_eq!(error.code, "OutcomeUnknown");
     assert!(error.message.contains("127.0.0.1:1 took the request and did not answer"), "{}", error.message);
-    assert!(bed.elapsed() < Duration::from_secs(60), "{:?}", bed.elapsed());
+    assert!(env.elapsed() < Duration::from_secs(60), "{:?}", env.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
@@ -232,24 +231,24 @@ async fn an_outage_in_the_middle_of_the_wait_is_survived_or_ends_as_unavailable(
     for (failures, outcome) in [(8, Outcome::Complete), (0, Outcome::Unavailable)] {
         let scenario = Scenario::new()
             .with_task_duration(Duration::from_secs(20))
-            .with_fault(FaultRule::on(LOOK, Fault::ResetBefore).skip(1).times(failures));
-        let bed = Bed::new(scenario);
-        let report = bed.refresh(["m1"]).await;
+            .with_fault(FaultRule::on(QUERY_TASKS, Fault::ResetBefore).skip(1).times(failures));
+        let env = TestEnv::new(scenario);
+        let report = env.refresh(["m1"]).await;
         assert_eq!(report.outcome, outcome);
-        assert_eq!(bed.submits(), 1);
+        assert_eq!(env.submits(), 1);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_run_that_ran_out_of_time_tells_which_calls_were_failing() {
-    let down = FaultRule::on(LOOK, Fault::error(503, "ServiceUnavailable")).skip(1).times(0);
+    let down = FaultRule::on(QUERY_TASKS, Fault::error(503, "ServiceUnavailable")).skip(1).times(0);
     let stuck = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
     let scenario = Scenario::new()
         .with_default_media(stuck)
-        .with_fault(FaultRule::on(LOOK_UP, throttle(503, "Throttling")))
+        .with_fault(FaultRule::on(QUERY_JOBS, throttle(503, "Throttling")))
         .with_fault(down);
-    let bed = Bed::new(scenario).with_options(|options| options.timeout = Duration::from_secs(60));
-    let report = bed.refresh(["m1"]).await;
+    let env = TestEnv::new(scenario).with_options(|options| options.timeout = Duration::from_secs(60));
+    let report = env.refresh(["m1"]).await;
     assert_eq!((report.outcome, report.notes.len()), (Outcome::Timeout, 1), "{:?}", report.notes);
     let note = &report.notes[0];
     assert!(
@@ -257,5 +256,5 @@ async fn a_run_that_ran_out_of_time_tells_which_calls_were_failing() {
         "{note}"
     );
     let told = |n: &Notice| matches!(n, Notice::Warning { message } if message == note);
-    assert!(bed.heard.all().iter().any(told));
+    assert!(env.notices.all().iter().any(told));
 }

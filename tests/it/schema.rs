@@ -14,7 +14,7 @@ use vod_refresh::{
     Inbox, JobId, Journal, Observer, RefreshRequest, Report, Result, RunOptions, UrlRequest, WaitRequest,
 };
 
-use crate::program::{Cloud, Home};
+use crate::support::program::{Cloud, Home};
 
 const FILE: &str = include_str!("../../src/docs/report.schema.json");
 

@@ -6,10 +6,8 @@ use serde_json::json;
 use tokio::time::Instant;
 use vod_refresh::emulator::{EventScript, Fault, FaultRule, MediaScript, Scenario, Which};
 
-use crate::program::{Cloud, Home, SUBMIT, end, signal};
-
-const LOOK_UP: &str = "GetMediaRefreshJobs";
-const LOOK: &str = "DescribeVodRefreshTasks";
+use crate::support::action::{QUERY_JOBS, QUERY_TASKS};
+use crate::support::program::{Cloud, Home, SUBMIT, end, signal};
 
 /// Sends `name` once `action` was asked for; then the run must end as `code`, and be carried on to its end.
 fn stopped(scenario: Scenario, more: &[&str], action: &str, name: &str, code: i32) {
@@ -41,31 +39,31 @@ fn stuck() -> MediaScript {
 }
 
 #[test]
-fn while_a_submission_is_not_answered() {
+fn a_signal_ends_a_run_in_order_while_a_submission_is_not_answered() {
     let stall = FaultRule::on(SUBMIT, Fault::Stall { done: false });
     stopped(Scenario::new().with_fault(stall), &[], SUBMIT, "TERM", 143);
 }
 
 #[test]
-fn while_events_are_waited_for() {
+fn a_signal_ends_a_run_in_order_while_events_are_waited_for() {
     let silent = stuck().with_event(EventScript { lost: true, ..EventScript::default() });
     let more = ["--callback-listen", "127.0.0.1:0", "--lookup-after", "1m"];
     stopped(Scenario::new().with_default_media(silent), &more, SUBMIT, "TERM", 143);
 }
 
 #[test]
-fn while_a_lookup_is_not_answered() {
-    let stall = FaultRule::on(LOOK_UP, Fault::Stall { done: false });
-    stopped(Scenario::new().with_default_media(stuck()).with_fault(stall), &[], LOOK_UP, "INT", 130);
+fn a_signal_ends_a_run_in_order_while_a_lookup_is_not_answered() {
+    let stall = FaultRule::on(QUERY_JOBS, Fault::Stall { done: false });
+    stopped(Scenario::new().with_default_media(stuck()).with_fault(stall), &[], QUERY_JOBS, "INT", 130);
 }
 
 #[test]
-fn while_tasks_are_polled() {
-    stopped(Scenario::new().with_default_media(stuck()), &[], LOOK, "INT", 130);
+fn a_signal_ends_a_run_in_order_while_tasks_are_polled() {
+    stopped(Scenario::new().with_default_media(stuck()), &[], QUERY_TASKS, "INT", 130);
 }
 
 #[test]
-fn while_a_look_is_not_answered() {
-    let stall = FaultRule::on(LOOK, Fault::Stall { done: false });
-    stopped(Scenario::new().with_default_media(stuck()).with_fault(stall), &[], LOOK, "TERM", 143);
+fn a_signal_ends_a_run_in_order_while_a_task_query_is_not_answered() {
+    let stall = FaultRule::on(QUERY_TASKS, Fault::Stall { done: false });
+    stopped(Scenario::new().with_default_media(stuck()).with_fault(stall), &[], QUERY_TASKS, "TERM", 143);
 }

@@ -1,4 +1,4 @@
-//! Runs drawn by lot: whatever goes wrong, each ends, and its report is true.
+//! Runs drawn at random: whatever goes wrong, each ends, and its report is true.
 //!
 //! A handful by default; `VOD_REFRESH_SOAK_SEEDS=500` runs so many, best with `--release` and `--nocapture`. A failure
 //! names its seed, and `VOD_REFRESH_SOAK_FIRST=N` begins there. A seed fixes everything that is left to chance. The hours
@@ -10,7 +10,6 @@ mod hostile;
 #[cfg(target_os = "linux")]
 mod hostile_hours;
 mod hour;
-pub(crate) mod lot;
 mod tally;
 mod truth;
 
@@ -20,8 +19,8 @@ use crate::matrix::in_paused_time;
 use tally::Tally;
 
 #[test]
-fn whatever_goes_wrong_each_run_ends_and_its_report_is_true() {
-    let mut tally = Tally::new("runs by lot");
+fn whatever_goes_wrong_each_run_ends_with_a_true_report() {
+    let mut tally = Tally::new("runs at random");
     for seed in seeds(12) {
         tally.take(seed, std::panic::catch_unwind(|| in_paused_time(drive::one(seed)).figures()));
     }

@@ -1,4 +1,11 @@
-//! The bed: an emulator, a receiver, a clock and a client that share one paused time.
+//! The environment of a test: an emulator, a receiver, a clock and a client that share one paused time.
+
+pub(crate) mod action;
+pub(crate) mod program;
+pub(crate) mod random;
+pub(crate) mod raw_server;
+#[cfg(target_os = "linux")]
+pub(crate) mod terminal;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -23,17 +30,17 @@ use crate::schema::Refresher;
 pub(crate) const CALLBACK_URL: &str = "https://cb.example.test/vod/hook";
 pub(crate) const CALLBACK_KEY: &str = "Abc123Key";
 
-/// Notices as they came.
+/// The notices of all runs, in the order in which they came.
 #[derive(Clone, Default)]
-pub(crate) struct Heard(Arc<Mutex<Vec<Notice>>>);
+pub(crate) struct RecordedNotices(Arc<Mutex<Vec<Notice>>>);
 
-impl Observer for Heard {
+impl Observer for RecordedNotices {
     fn notice(&self, notice: &Notice, _: &Progress) {
         self.0.lock().unwrap().push(notice.clone());
     }
 }
 
-impl Heard {
+impl RecordedNotices {
     pub(crate) fn all(&self) -> Vec<Notice> {
         self.0.lock().unwrap().clone()
     }
@@ -48,10 +55,10 @@ impl Heard {
 }
 
 /// Everything one test needs. Dropping it fails the test if a scripted fault never struck.
-pub(crate) struct Bed {
+pub(crate) struct TestEnv {
     pub(crate) cloud: Emulator,
     pub(crate) inbox: Inbox,
-    pub(crate) heard: Heard,
+    pub(crate) notices: RecordedNotices,
     pub(crate) options: RunOptions,
     pub(crate) started: tokio::time::Instant,
     pub(crate) client: VodClient,
@@ -59,11 +66,11 @@ pub(crate) struct Bed {
     seed: u64,
     queue: Option<String>,
     has_events: bool,
-    may_miss: bool,
+    allows_unused_faults: bool,
 }
 
-impl Bed {
-    /// A bed without an event source: lookups alone.
+impl TestEnv {
+    /// An environment without an event source: lookups alone.
     pub(crate) fn new(scenario: Scenario) -> Self {
         Self::with_client(scenario, |builder| builder)
     }
@@ -85,15 +92,15 @@ impl Bed {
         Self::build_seeded(seed, scenario, |_, _| static_key(), settings)
     }
 
-    /// A bed whose client is signed in by `credentials`, made from the cloud and its clock.
-    pub(crate) fn signed_in_by(
+    /// An environment whose client is signed in by `credentials`, made from the cloud and its clock.
+    pub(crate) fn with_credentials(
         scenario: Scenario,
         credentials: impl FnOnce(&Emulator, TimerClock) -> Arc<dyn CredentialProvider>,
     ) -> Self {
         Self::build(scenario, credentials, |builder| builder)
     }
 
-    /// A bed with both.
+    /// With both.
     pub(crate) fn build(
         scenario: Scenario,
         credentials: impl FnOnce(&Emulator, TimerClock) -> Arc<dyn CredentialProvider>,
@@ -126,7 +133,7 @@ impl Bed {
         Self {
             cloud,
             inbox,
-            heard: Heard::default(),
+            notices: RecordedNotices::default(),
             options: RunOptions::default(),
             started: tokio::time::Instant::now(),
             client: settings(builder).build().unwrap(),
@@ -134,7 +141,7 @@ impl Bed {
             seed,
             queue,
             has_events: false,
-            may_miss: false,
+            allows_unused_faults: false,
         }
     }
 
@@ -170,7 +177,7 @@ impl Bed {
     }
 
     /// Begins to read the emulator's queue.
-    pub(crate) fn listen(&self) -> QueueListener {
+    pub(crate) fn consume_queue(&self) -> QueueListener {
         QueueConsumer::new(self.queue_client(), self.inbox.clone()).spawn()
     }
 
@@ -181,8 +188,8 @@ impl Bed {
     }
 
     /// Lets faults pass that never struck: where they are drawn, and not written.
-    pub(crate) fn with_faults_that_may_miss(mut self) -> Self {
-        self.may_miss = true;
+    pub(crate) fn allow_unused_faults(mut self) -> Self {
+        self.allows_unused_faults = true;
         self
     }
 
@@ -192,7 +199,7 @@ impl Bed {
         self
     }
 
-    /// The time of the bed.
+    /// Its clock.
     pub(crate) fn clock(&self) -> TimerClock {
         self.clock
     }
@@ -204,7 +211,7 @@ impl Bed {
     pub(crate) fn refresher(&self) -> Refresher {
         let refresher = Refresher::new(self.client.clone())
             .with_options(self.options.clone())
-            .with_observer(self.heard.clone());
+            .with_observer(self.notices.clone());
         if self.has_events { refresher.with_inbox(self.inbox.clone()) } else { refresher }
     }
 
@@ -216,7 +223,7 @@ impl Bed {
         self.refresher().wait(&[JobId::new(job).unwrap()]).await.unwrap()
     }
 
-    /// Virtual time since the bed was made.
+    /// Virtual time since it was made.
     pub(crate) fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
@@ -230,9 +237,9 @@ impl Bed {
     }
 }
 
-impl Drop for Bed {
+impl Drop for TestEnv {
     fn drop(&mut self) {
-        if !self.may_miss && !std::thread::panicking() {
+        if !self.allows_unused_faults && !std::thread::panicking() {
             assert_eq!(self.cloud.unused_faults(), Vec::<String>::new(), "faults that never struck");
         }
     }
@@ -283,7 +290,7 @@ pub(crate) fn state_of(report: &Report, id: &str) -> &'static str {
 }
 
 /// The media lists whose answers are in the journal; those of preloads are marked so.
-pub(crate) fn answered(stored: &StoredRun) -> Vec<String> {
+pub(crate) fn answered_batches(stored: &StoredRun) -> Vec<String> {
     let Order::Refresh(request) = &stored.record.order else { return Vec::new() };
     let list = |ids: &[MediaId]| ids.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(",");
     let mut batches: Vec<String> = request.media.chunks(20).map(list).collect();

@@ -9,10 +9,9 @@ use vod_refresh::run::{MediaReport, Notice};
 use vod_refresh::{ErrorKind, Journal, Outcome, RefreshRequest, Report, TaskType};
 
 use crate::crash::{Death, die};
-use crate::soak::lot::Lot;
-use crate::support::{Bed, request, states};
-
-const SUBMIT: &str = "RefreshMediaPlayUrls";
+use crate::support::action::SUBMIT;
+use crate::support::random::Rng;
+use crate::support::{TestEnv, request, states};
 
 fn quick() -> Scenario {
     Scenario::new().with_task_duration(Duration::from_secs(5)).with_urls_per_media(1)
@@ -35,9 +34,9 @@ fn endless() -> MediaScript {
 }
 
 /// Task type and media of each submission that was answered well.
-fn sent(bed: &Bed) -> Vec<(String, String)> {
+fn sent(env: &TestEnv) -> Vec<(String, String)> {
     let taken = |call: &Call| call.action == SUBMIT && call.outcome == "ok";
-    let calls = bed.cloud.calls().into_iter().filter(taken);
+    let calls = env.cloud.calls().into_iter().filter(taken);
     calls.map(|call| (call.params["TaskType"].clone(), call.params["MediaIds"].clone())).collect()
 }
 
@@ -50,19 +49,19 @@ fn tasks(media: &MediaReport) -> Vec<(Option<TaskType>, &str)> {
     media.tasks.iter().map(|task| (task.task_type, task.status.as_ref().map_or("", |s| s.as_str()))).collect()
 }
 
-async fn run(bed: &Bed, request: &RefreshRequest) -> Report {
-    bed.refresher().refresh(request).await.unwrap()
+async fn run(env: &TestEnv, request: &RefreshRequest) -> Report {
+    env.refresher().refresh(request).await.unwrap()
 }
 
 #[tokio::test(start_paused = true)]
 async fn media_are_refreshed_and_then_preloaded_in_one_run_and_report() {
-    for (bed, events) in [(Bed::new(quick()), 0), (Bed::new(quick()).with_events(), 4)] {
-        let report = run(&bed, &both(["m1", "m2"])).await;
+    for (env, events) in [(TestEnv::new(quick()), 0), (TestEnv::new(quick()).with_events(), 4)] {
+        let report = run(&env, &both(["m1", "m2"])).await;
         assert_eq!(
             (report.outcome, report.task_type, report.then_preload),
             (Outcome::Complete, Some(TaskType::Refresh), true)
         );
-        assert_eq!(sent(&bed), pairs(&[("Refresh", "m1,m2"), ("Preload", "m1,m2")]));
+        assert_eq!(sent(&env), pairs(&[("Refresh", "m1,m2"), ("Preload", "m1,m2")]));
         let media = &report.media[0];
         assert_eq!(
             tasks(media),
@@ -76,10 +75,10 @@ async fn media_are_refreshed_and_then_preloaded_in_one_run_and_report() {
         );
         assert_eq!(summary.events_accepted, events, "events of both stages are heard");
         let begun = |notice: &Notice| *notice == Notice::PreloadBegun { media: 2, batches: 1 };
-        assert_eq!(bed.heard.all().iter().filter(|notice| begun(notice)).count(), 1);
+        assert_eq!(env.notices.all().iter().filter(|notice| begun(notice)).count(), 1);
         // Each media has one verdict: after its preload.
         let ended = |notice: &Notice| matches!(notice, Notice::MediaEnded { job_id, .. } if *job_id == media.preload_job_id);
-        let all = bed.heard.all();
+        let all = env.notices.all();
         assert_eq!(all.iter().filter(|n| ended(n)).count(), 2);
         assert_eq!(all.iter().filter(|n| matches!(n, Notice::MediaEnded { .. })).count(), 2);
     }
@@ -88,10 +87,10 @@ async fn media_are_refreshed_and_then_preloaded_in_one_run_and_report() {
 /// The polls of a preload begin after 10 s, and those of a refresh after 2 s.
 #[tokio::test(start_paused = true)]
 async fn each_stage_is_polled_at_its_own_pace() {
-    let bed = Bed::new(quick().with_job_delay(Duration::ZERO));
-    run(&bed, &both(["m1"])).await;
-    let polls = bed.cloud.count("DescribeVodRefreshTasks");
-    let alone = Bed::new(quick().with_job_delay(Duration::ZERO));
+    let env = TestEnv::new(quick().with_job_delay(Duration::ZERO));
+    run(&env, &both(["m1"])).await;
+    let polls = env.cloud.count("DescribeVodRefreshTasks");
+    let alone = TestEnv::new(quick().with_job_delay(Duration::ZERO));
     alone.refresh(["m1"]).await;
     let refresh = alone.cloud.count("DescribeVodRefreshTasks");
     assert!(refresh >= 2, "{refresh}");
@@ -101,10 +100,10 @@ async fn each_stage_is_polled_at_its_own_pace() {
 #[tokio::test(start_paused = true)]
 async fn what_did_not_end_complete_is_not_preloaded() {
     let scenario = quick().with_media("m2", failing_in("Refresh")).with_media("m3", MediaScript::missing());
-    let bed = Bed::new(scenario);
-    let report = run(&bed, &both(["m1", "m2", "m3"])).await;
+    let env = TestEnv::new(scenario);
+    let report = run(&env, &both(["m1", "m2", "m3"])).await;
     assert_eq!(report.outcome, Outcome::Partial);
-    assert_eq!(sent(&bed)[1..], pairs(&[("Preload", "m1")]));
+    assert_eq!(sent(&env)[1..], pairs(&[("Preload", "m1")]));
     let words: Vec<_> = report.media.iter().map(|media| media.state.as_str()).collect();
     assert_eq!(words, ["complete", "failed", "not_found"]);
     assert_eq!(tasks(&report.media[1]), [(Some(TaskType::Refresh), "Failed")]);
@@ -113,16 +112,16 @@ async fn what_did_not_end_complete_is_not_preloaded() {
 
 #[tokio::test(start_paused = true)]
 async fn where_nothing_ends_complete_no_preload_begins() {
-    let bed = Bed::new(quick().with_default_media(failing_in("Refresh")));
-    let report = run(&bed, &both(["m1", "m2"])).await;
-    assert_eq!((report.outcome, bed.submits()), (Outcome::Failed, 1));
-    assert!(!bed.heard.all().iter().any(|notice| matches!(notice, Notice::PreloadBegun { .. })));
+    let env = TestEnv::new(quick().with_default_media(failing_in("Refresh")));
+    let report = run(&env, &both(["m1", "m2"])).await;
+    assert_eq!((report.outcome, env.submits()), (Outcome::Failed, 1));
+    assert!(!env.notices.all().iter().any(|notice| matches!(notice, Notice::PreloadBegun { .. })));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_failed_preload_fails_its_media_and_says_so() {
-    let bed = Bed::new(quick().with_media("m2", failing_in("Preload")));
-    let report = run(&bed, &both(["m1", "m2"])).await;
+    let env = TestEnv::new(quick().with_media("m2", failing_in("Preload")));
+    let report = run(&env, &both(["m1", "m2"])).await;
     assert_eq!(report.outcome, Outcome::Partial);
     assert_eq!(states(&report)[1], ("m2".to_owned(), "failed", Some("TaskFailed".to_owned())));
     let error = report.media[1].error.as_ref().unwrap();
@@ -130,16 +129,16 @@ async fn a_failed_preload_fails_its_media_and_says_so() {
     let summary = &report.summary;
     assert_eq!((summary.media_failed, summary.tasks_failed, summary.tasks_complete), (1, 1, 3));
     // All preloads failed, but not everything: the CDN's copies are gone.
-    let bed = Bed::new(quick().with_default_media(failing_in("Preload")));
-    assert_eq!(run(&bed, &both(["m1"])).await.outcome, Outcome::Partial);
+    let env = TestEnv::new(quick().with_default_media(failing_in("Preload")));
+    assert_eq!(run(&env, &both(["m1"])).await.outcome, Outcome::Partial);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_preload_that_is_refused_leaves_a_media_that_was_not_submitted_and_an_outcome_that_is_not_the_quotas()
  {
     let refused = FaultRule::on(SUBMIT, Fault::error(403, "QuotaExceeded.Preload")).skip(1);
-    let bed = Bed::new(quick().with_fault(refused));
-    let report = run(&bed, &both(["m1"])).await;
+    let env = TestEnv::new(quick().with_fault(refused));
+    let report = run(&env, &both(["m1"])).await;
     assert_eq!((report.outcome, report.error.is_none()), (Outcome::Partial, true));
     assert_eq!(states(&report)[0].1, "not_submitted");
     assert!(report.media[0].error.as_ref().unwrap().message.starts_with("preload: "));
@@ -149,44 +148,44 @@ async fn a_preload_that_is_refused_leaves_a_media_that_was_not_submitted_and_an_
 #[tokio::test(start_paused = true)]
 async fn a_lost_answer_of_a_preload_is_learned_from_its_event_or_sent_again_as_a_preload() {
     let lost = || FaultRule::on(SUBMIT, Fault::ResetAfter).skip(1);
-    let bed = Bed::new(quick().with_fault(lost())).with_events();
-    assert_eq!(run(&bed, &both(["m1"])).await.outcome, Outcome::Complete);
-    assert_eq!(bed.submits(), 2);
-    let bed = Bed::new(quick().with_fault(lost()));
-    assert_eq!(run(&bed, &both(["m1"])).await.outcome, Outcome::Complete);
-    assert_eq!(bed.submits(), 3);
+    let env = TestEnv::new(quick().with_fault(lost())).with_events();
+    assert_eq!(run(&env, &both(["m1"])).await.outcome, Outcome::Complete);
+    assert_eq!(env.submits(), 2);
+    let env = TestEnv::new(quick().with_fault(lost()));
+    assert_eq!(run(&env, &both(["m1"])).await.outcome, Outcome::Complete);
+    assert_eq!(env.submits(), 3);
     let again = Notice::Resubmitting { media: 1, task_type: TaskType::Preload };
-    assert!(bed.heard.all().contains(&again));
+    assert!(env.notices.all().contains(&again));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_ends_a_run_that_fails_fast_before_the_preload() {
-    let bed = Bed::new(quick().with_media("m2", failing_in("Refresh")));
-    let bed = bed.with_options(|options| options.fail_fast = true);
-    let report = run(&bed, &both(["m1", "m2"])).await;
-    assert_eq!((report.outcome, bed.submits(), report.resumable), (Outcome::Partial, 1, false));
+    let env = TestEnv::new(quick().with_media("m2", failing_in("Refresh")));
+    let env = env.with_options(|options| options.fail_fast = true);
+    let report = run(&env, &both(["m1", "m2"])).await;
+    assert_eq!((report.outcome, env.submits(), report.resumable), (Outcome::Partial, 1, false));
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_timeout_is_that_of_both_stages_and_a_resume_ends_the_second() {
-    let bed = Bed::new(quick().with_media("m2", endless()));
-    let bed = bed.with_options(|options| options.timeout = Duration::from_secs(120));
+    let env = TestEnv::new(quick().with_media("m2", endless()));
+    let env = env.with_options(|options| options.timeout = Duration::from_secs(120));
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(folder.path().join("journal.db")).await.unwrap();
-    let refresher = bed.refresher().with_journal(journal.clone(), Value::Null);
+    let refresher = env.refresher().with_journal(journal.clone(), Value::Null);
     let report = refresher.refresh(&both(["m1", "m2"])).await.unwrap();
     assert_eq!((report.outcome, report.resumable), (Outcome::Timeout, true));
-    assert!((120..125).contains(&bed.elapsed().as_secs()), "{:?}", bed.elapsed());
+    assert!((120..125).contains(&env.elapsed().as_secs()), "{:?}", env.elapsed());
     assert_eq!([0, 1].map(|n| report.media[n].state.as_str()), ["complete", "unfinished"]);
     let stored = journal.load(None).await.unwrap().unwrap();
     assert_eq!(states(&stored.report()), states(&report));
     let job = report.media[1].preload_job_id.as_ref().unwrap();
-    for task in bed.cloud.task_ids(job.as_str(), "m2") {
-        bed.cloud.complete_task(&task);
+    for task in env.cloud.task_ids(job.as_str(), "m2") {
+        env.cloud.complete_task(&task);
     }
     let report = refresher.resume(stored).await.unwrap();
-    assert_eq!((report.outcome, bed.submits()), (Outcome::Complete, 2));
-    let started = bed.heard.all().into_iter().rev().find_map(|notice| match notice {
+    assert_eq!((report.outcome, env.submits()), (Outcome::Complete, 2));
+    let started = env.notices.all().into_iter().rev().find_map(|notice| match notice {
         Notice::Started { task_type, batches, .. } => Some((task_type, batches)),
         _ => None,
     });
@@ -196,13 +195,13 @@ async fn the_timeout_is_that_of_both_stages_and_a_resume_ends_the_second() {
 /// A look at a run that stands between its stages begins nothing; the deadline there leaves a run that can be carried on.
 #[tokio::test(start_paused = true)]
 async fn between_the_stages_a_check_and_the_deadline_begin_no_preload_and_a_resume_does() {
-    let bed = Bed::new(quick());
+    let env = TestEnv::new(quick());
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(folder.path().join("journal.db")).await.unwrap();
-    let refresher = bed.refresher().with_journal(journal.clone(), Value::Null);
+    let refresher = env.refresher().with_journal(journal.clone(), Value::Null);
     let whole = {
         let other = Journal::open(folder.path().join("other.db")).await.unwrap();
-        let other_bed = Bed::new(quick());
+        let other_bed = TestEnv::new(quick());
         other_bed.refresher().with_journal(other.clone(), Value::Null).refresh(&both(["m1"])).await.unwrap();
         let stored = other.runs().await.unwrap().remove(0).run_id;
         other.load(Some(stored)).await.unwrap().unwrap()
@@ -214,14 +213,14 @@ async fn between_the_stages_a_check_and_the_deadline_begin_no_preload_and_a_resu
     let (mut count, mut between) = (1, None);
     while between.is_none() {
         let name = folder.path().join(format!("{count}.db"));
-        let (bed, journal) = (Bed::new(quick()), Journal::open(name).await.unwrap());
-        let refresher = bed.refresher().with_journal(journal.clone(), Value::Null);
+        let (env, journal) = (TestEnv::new(quick()), Journal::open(name).await.unwrap());
+        let refresher = env.refresher().with_journal(journal.clone(), Value::Null);
         die(refresher.refresh(&both(["m1"])), journal.writes(), count, Death::AtOnce).await;
         let stored = journal.load(None).await.unwrap().unwrap();
         let report = stored.report();
-        if tasks(&report.media[0]) == [(Some(TaskType::Refresh), "Complete")] && bed.submits() == 1 {
+        if tasks(&report.media[0]) == [(Some(TaskType::Refresh), "Complete")] && env.submits() == 1 {
             assert_eq!(report.media[0].state.as_str(), "unfinished");
-            between = Some((bed, refresher, stored));
+            between = Some((env, refresher, stored));
         }
         count += 1;
         assert!(count < 50);
@@ -231,19 +230,19 @@ async fn between_the_stages_a_check_and_the_deadline_begin_no_preload_and_a_resu
     assert_eq!((report.outcome, inner.submits(), report.resumable), (Outcome::Unfinished, 1, true));
     assert_eq!(inner_refresher.resume(stored).await.unwrap().outcome, Outcome::Complete);
     assert_eq!(sent(&inner), pairs(&[("Refresh", "m1"), ("Preload", "m1")]));
-    drop((bed, refresher));
+    drop((env, refresher));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_is_refused_before_anything_is_sent() {
-    let bed = Bed::new(quick()).with_options(|options| options.wait = false);
+async fn a_run_without_a_wait_and_a_preload_are_refused_before_anything_is_sent() {
+    let env = TestEnv::new(quick()).with_options(|options| options.wait = false);
     let mut preload = both(["m1"]);
     preload.task_type = TaskType::Preload;
     for request in [both(["m1"]), preload] {
-        let error = bed.refresher().refresh(&request).await.unwrap_err();
+        let error = env.refresher().refresh(&request).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
     }
-    assert_eq!(bed.submits(), 0);
+    assert_eq!(env.submits(), 0);
 }
 
 /// 300 media with events, listings and samples in both stages, killed twice; every media is sent once for each.
@@ -252,10 +251,10 @@ async fn many_media_survive_deaths_in_both_stages_with_nothing_sent_twice() {
     let mut scenario =
         quick().with_latency(Duration::from_millis(50)).with_media("m7", failing_in("Refresh"));
     scenario = scenario.with_media("m8", failing_in("Preload"));
-    let bed = Bed::new(scenario).with_events();
+    let env = TestEnv::new(scenario).with_events();
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(folder.path().join("journal.db")).await.unwrap();
-    let refresher = bed.refresher().with_journal(journal.clone(), Value::Null);
+    let refresher = env.refresher().with_journal(journal.clone(), Value::Null);
     let ids: Vec<String> = (0..300).map(|n| format!("m{n}")).collect();
     let whole = both(&ids);
     assert!(die(refresher.refresh(&whole), journal.writes(), 20, Death::AtOnce).await.is_none());
@@ -278,7 +277,7 @@ async fn many_media_survive_deaths_in_both_stages_with_nothing_sent_twice() {
     assert!(deaths >= 2, "{deaths}");
     assert_eq!((report.outcome, report.summary.entries()), (Outcome::Partial, [300, 298, 2, 0]));
     let mut counts = BTreeMap::new();
-    for (kind, media) in sent(&bed) {
+    for (kind, media) in sent(&env) {
         media.split(',').for_each(|id| *counts.entry((kind.clone(), id.to_owned())).or_insert(0) += 1);
     }
     assert_eq!(counts.len(), 599, "all but m7 are preloaded");
@@ -290,16 +289,16 @@ async fn many_media_survive_deaths_in_both_stages_with_nothing_sent_twice() {
 async fn both_stages_cost_what_two_runs_cost() {
     let ids: Vec<String> = (0..600).map(|n| format!("m{n}")).collect();
     let scenario = || Scenario::new().with_task_duration(Duration::from_secs(40)).with_urls_per_media(2);
-    let bed = Bed::new(scenario());
-    assert_eq!(run(&bed, &both(&ids)).await.outcome, Outcome::Complete);
-    let took = bed.elapsed();
-    let alone = Bed::new(scenario());
+    let env = TestEnv::new(scenario());
+    assert_eq!(run(&env, &both(&ids)).await.outcome, Outcome::Complete);
+    let took = env.elapsed();
+    let alone = TestEnv::new(scenario());
     run(&alone, &request(&ids)).await;
     let mut preload = request(&ids);
     preload.task_type = TaskType::Preload;
     run(&alone, &preload).await;
     for action in [SUBMIT, "GetMediaRefreshJobs", "DescribeVodRefreshTasks"] {
-        let (both, two) = (bed.cloud.count(action), alone.cloud.count(action));
+        let (both, two) = (env.cloud.count(action), alone.cloud.count(action));
         assert!(both <= two + two / 10, "{action}: {both} calls, and {two} in two runs");
     }
     assert!(took <= alone.elapsed() + Duration::from_secs(10), "{took:?}, and {:?}", alone.elapsed());
@@ -315,14 +314,14 @@ fn a_request_without_it_is_written_as_before() {
     assert_eq!(serde_json::from_value::<RefreshRequest>(text).unwrap(), both(["m1"]));
 }
 
-/// Worlds by lot: what each media truly comes to is what is told of it, whatever gets lost and however often the process dies.
+/// Worlds at random: what each media truly comes to is what is told of it, whatever gets lost and however often the process dies.
 #[tokio::test(start_paused = true)]
 async fn in_worlds_by_lot_each_media_is_told_to_be_what_it_is() {
     for seed in 0..60 {
-        let mut lot = Lot(seed);
-        let fates: Vec<u64> = (0..1 + lot.below(45)).map(|_| lot.below(10)).collect();
+        let mut rng = Rng(seed);
+        let fates: Vec<u64> = (0..1 + rng.below(45)).map(|_| rng.below(10)).collect();
         let mut scenario =
-            quick().with_latency(lot.ms(200)).with(|scenario| scenario.task_jitter = lot.ms(20_000));
+            quick().with_latency(rng.ms(200)).with(|scenario| scenario.task_jitter = rng.ms(20_000));
         for (n, fate) in fates.iter().enumerate() {
             let script = match fate {
                 0 => MediaScript::missing(),
@@ -332,24 +331,24 @@ async fn in_worlds_by_lot_each_media_is_told_to_be_what_it_is() {
             };
             scenario = scenario.with_media(format!("m{n}"), script);
         }
-        for _ in 0..lot.below(4) {
+        for _ in 0..rng.below(4) {
             let fault =
-                [Fault::ResetAfter, Fault::ResetBefore, Fault::throttle()][lot.below(3) as usize].clone();
-            scenario = scenario.with_fault(FaultRule::on(SUBMIT, fault).skip(lot.below(5) as u32));
+                [Fault::ResetAfter, Fault::ResetBefore, Fault::throttle()][rng.below(3) as usize].clone();
+            scenario = scenario.with_fault(FaultRule::on(SUBMIT, fault).skip(rng.below(5) as u32));
         }
-        let bed = Bed::new(scenario).with_faults_that_may_miss();
-        let has_events = lot.percent(50);
-        let bed = if has_events { bed.with_events() } else { bed };
+        let env = TestEnv::new(scenario).allow_unused_faults();
+        let has_events = rng.percent(50);
+        let env = if has_events { env.with_events() } else { env };
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::open(folder.path().join("journal.db")).await.unwrap();
-        let refresher = bed.refresher().with_journal(journal.clone(), Value::Null);
+        let refresher = env.refresher().with_journal(journal.clone(), Value::Null);
         let whole = both((0..fates.len()).map(|n| format!("m{n}")));
-        let death = |lot: &mut Lot| (1 + lot.below(30), Death::After(lot.ms(500)));
-        let (count, how) = death(&mut lot);
+        let death = |rng: &mut Rng| (1 + rng.below(30), Death::After(rng.ms(500)));
+        let (count, how) = death(&mut rng);
         let mut report = die(refresher.refresh(&whole), journal.writes(), count, how).await;
         for life in 1..5 {
             let Some(stored) = journal.load(None).await.unwrap().filter(|_| report.is_none()) else { break };
-            let (count, how) = death(&mut lot);
+            let (count, how) = death(&mut rng);
             let written = *journal.writes().borrow();
             // Graces begin anew with each life: the last one is left alone.
             let count = if life < 4 { written + count } else { u64::MAX };

@@ -9,11 +9,8 @@ use vod_refresh::emulator::{EventScript, Fault, FaultRule, JobScript, MediaScrip
 use vod_refresh::run::{MediaReport, Report};
 use vod_refresh::{Journal, Outcome, RunOptions};
 
-use crate::support::{Bed, request, state_of};
-
-const SUBMIT: &str = "RefreshMediaPlayUrls";
-const LOOK_UP: &str = "GetMediaRefreshJobs";
-const LOOK: &str = "DescribeVodRefreshTasks";
+use crate::support::action::{QUERY_JOBS, QUERY_TASKS, SUBMIT};
+use crate::support::{TestEnv, request, state_of};
 
 /// Milliseconds after the start of the run.
 fn after(report: &Report, time: Option<DateTime<Utc>>) -> Option<i64> {
@@ -29,8 +26,8 @@ fn stages(report: &Report, media: &MediaReport) -> [Option<i64>; 2] {
 async fn every_stage_has_its_time_and_they_follow_each_other() {
     let scenario =
         Scenario::new().with_latency(Duration::from_millis(100)).with_task_duration(Duration::from_secs(10));
-    let bed = Bed::new(scenario);
-    let report = bed.refresh(["m1", "m2"]).await;
+    let env = TestEnv::new(scenario);
+    let report = env.refresh(["m1", "m2"]).await;
     assert_eq!(report.outcome, Outcome::Complete);
     for media in &report.media {
         let [submitted, accepted] = stages(&report, media);
@@ -51,8 +48,8 @@ async fn an_event_accepts_although_the_lookup_confirms_it_later() {
     let scenario = Scenario::new()
         .with_job_delay(Duration::from_secs(1))
         .with_media("m2", MediaScript::default().with_event(late));
-    let bed = Bed::new(scenario).with_events();
-    let report = bed.refresh(["m1", "m2"]).await;
+    let env = TestEnv::new(scenario).with_events();
+    let report = env.refresh(["m1", "m2"]).await;
     let accepted: Vec<_> = report.media.iter().map(|media| stages(&report, media)[1]).collect();
     assert_eq!(accepted, [Some(1_000), Some(3_000)]);
 }
@@ -65,8 +62,8 @@ async fn what_never_came_so_far_has_no_time() {
     let scenario = Scenario::new()
         .with_media("gone", MediaScript::missing())
         .with_media("taken-back", refused.with_event(forged));
-    let bed = Bed::new(scenario).with_events();
-    let report = bed.refresh(["gone", "taken-back"]).await;
+    let env = TestEnv::new(scenario).with_events();
+    let report = env.refresh(["gone", "taken-back"]).await;
     assert_eq!(state_of(&report, "taken-back"), "failed");
     assert_eq!(stages(&report, &report.media[0]), [None, None]);
     assert_eq!(stages(&report, &report.media[1]), [Some(0), None]);
@@ -75,13 +72,13 @@ async fn what_never_came_so_far_has_no_time() {
 #[tokio::test(start_paused = true)]
 async fn nobody_knows_when_a_job_of_others_was_submitted() {
     let job = JobScript { media: vec!["m1".into()], ..JobScript::default() };
-    let bed = Bed::new(Scenario::new().with_job("J1", job).with_job_delay(Duration::ZERO));
-    let report = bed.wait("J1").await;
+    let env = TestEnv::new(Scenario::new().with_job("J1", job).with_job_delay(Duration::ZERO));
+    let report = env.wait("J1").await;
     assert_eq!(stages(&report, &report.media[0]), [None, Some(0)]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn times_survive_a_break() {
+async fn times_survive_an_interruption() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(folder.path().join("journal.db")).await.unwrap();
     let stuck = MediaScript {
@@ -89,13 +86,13 @@ async fn times_survive_a_break() {
         never_complete: Which::At(vec![1]),
         ..MediaScript::default()
     };
-    let bed = Bed::new(Scenario::new().with_default_media(stuck))
+    let env = TestEnv::new(Scenario::new().with_default_media(stuck))
         .with_options(|options| options.timeout = Duration::from_secs(9));
-    let kept = || bed.refresher().with_journal(journal.clone(), Value::Null);
+    let kept = || env.refresher().with_journal(journal.clone(), Value::Null);
     let before = kept().refresh(&request(["m1"])).await.unwrap();
     assert_eq!(before.outcome, Outcome::Timeout);
     tokio::time::sleep(Duration::from_secs(3_600)).await;
-    bed.cloud.complete_task("2");
+    env.cloud.complete_task("2");
 
     let stored = journal.load(Some(before.run_id.clone())).await.unwrap().unwrap();
     let shown = stored.report();
@@ -127,14 +124,17 @@ async fn retries_and_throttles_are_counted_by_action() {
     };
     let scenario = Scenario::new()
         .with_fault(throttle(SUBMIT))
-        .with_fault(throttle(LOOK))
-        .with_fault(throttle(LOOK))
-        .with_fault(FaultRule::on(LOOK_UP, Fault::ResetBefore));
-    let bed = Bed::new(scenario);
-    let summary = bed.refresh(["m1"]).await.summary;
+        .with_fault(throttle(QUERY_TASKS))
+        .with_fault(throttle(QUERY_TASKS))
+        .with_fault(FaultRule::on(QUERY_JOBS, Fault::ResetBefore));
+    let env = TestEnv::new(scenario);
+    let summary = env.refresh(["m1"]).await.summary;
     let counts = |counts: &BTreeMap<String, u64>| counts.clone().into_iter().collect::<Vec<_>>();
     let count = |action: &str, count: u64| (action.to_owned(), count);
-    assert_eq!(counts(&summary.retries_by_action), [count(LOOK, 2), count(LOOK_UP, 1), count(SUBMIT, 1)]);
-    assert_eq!(counts(&summary.throttled), [count(LOOK, 2), count(SUBMIT, 1)]);
+    assert_eq!(
+        counts(&summary.retries_by_action),
+        [count(QUERY_TASKS, 2), count(QUERY_JOBS, 1), count(SUBMIT, 1)]
+    );
+    assert_eq!(counts(&summary.throttled), [count(QUERY_TASKS, 2), count(SUBMIT, 1)]);
     assert_eq!(summary.retries, 4);
 }

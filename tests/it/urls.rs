@@ -9,7 +9,7 @@ use vod_refresh::vod::ObjectType;
 use vod_refresh::{ErrorKind, Journal, Outcome, Report, TaskType, UrlRequest};
 
 use crate::crash::{Death, die};
-use crate::support::Bed;
+use crate::support::TestEnv;
 
 const REFRESH: &str = "RefreshVodObjectCaches";
 const PRELOAD: &str = "PreloadVodObjectCaches";
@@ -35,18 +35,18 @@ fn states(report: &Report) -> Vec<(&'static str, &str)> {
 }
 
 /// The URLs of each call that was answered well, one call after the other.
-fn handed_over(bed: &Bed, action: &str) -> Vec<String> {
+fn handed_over(env: &TestEnv, action: &str) -> Vec<String> {
     let taken = |call: &Call| call.action == action && call.outcome == "ok";
-    let calls = bed.cloud.calls().into_iter().filter(taken);
+    let calls = env.cloud.calls().into_iter().filter(taken);
     calls.flat_map(|call| call.params["ObjectPath"].lines().map(str::to_owned).collect::<Vec<_>>()).collect()
 }
 
 #[tokio::test(start_paused = true)]
 async fn files_and_folders_are_purged_and_each_url_has_its_verdict() {
     let bad = "https://a.test/2.mp4";
-    let bed = Bed::new(quick().with_media(bad, failing()));
+    let env = TestEnv::new(quick().with_media(bad, failing()));
     let request = refresh(&["https://a.test/1.mp4", bad, "a.test/dir/", "https://b.test/中 文.mp4"]);
-    let report = bed.refresher().refresh_urls(&request).await.unwrap();
+    let report = env.refresher().refresh_urls(&request).await.unwrap();
     assert_eq!(report.outcome, Outcome::Partial);
     assert_eq!(
         states(&report),
@@ -57,16 +57,16 @@ async fn files_and_folders_are_purged_and_each_url_has_its_verdict() {
     assert_eq!(report.urls[3].tasks[0].url.as_deref(), Some("https://b.test/中 文.mp4"));
     assert_eq!((report.summary.media, report.summary.entries()), (0, [4, 3, 1, 0]));
     assert!(report.media.is_empty());
-    assert_eq!((bed.cloud.count(REFRESH), bed.lookups()), (2, 0));
+    assert_eq!((env.cloud.count(REFRESH), env.lookups()), (2, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn urls_are_prefetched_a_hundred_a_call() {
-    let bed = Bed::new(quick());
+    let env = TestEnv::new(quick());
     let urls: Vec<String> = (0..250).map(|n| format!("https://a.test/{n}.mp4")).collect();
-    let report = bed.refresher().refresh_urls(&UrlRequest::new(TaskType::Preload, urls)).await.unwrap();
+    let report = env.refresher().refresh_urls(&UrlRequest::new(TaskType::Preload, urls)).await.unwrap();
     assert_eq!((report.outcome, report.task_type), (Outcome::Complete, Some(TaskType::Preload)));
-    assert_eq!((bed.cloud.count(PRELOAD), report.summary.entries()[1]), (3, 250));
+    assert_eq!((env.cloud.count(PRELOAD), report.summary.entries()[1]), (3, 250));
 }
 
 /// One URL that the service refuses does not hold up the rest, and costs a few calls.
@@ -78,10 +78,11 @@ async fn a_url_that_the_service_refuses_fails_alone_with_its_word() {
         message: "it is odd".into(),
     };
     let odd = MediaScript { submit_fail: Some(fail), ..MediaScript::default() };
-    let bed = Bed::new(quick().with_media("off.test", MediaScript::forbidden()).with_media(malformed, odd));
+    let env =
+        TestEnv::new(quick().with_media("off.test", MediaScript::forbidden()).with_media(malformed, odd));
     let mut urls: Vec<String> = (0..200).map(|n| format!("https://a.test/{n}.mp4")).collect();
     urls.insert(3, off.to_owned());
-    let report = bed.refresher().refresh_urls(&UrlRequest::new(TaskType::Refresh, urls)).await.unwrap();
+    let report = env.refresher().refresh_urls(&UrlRequest::new(TaskType::Refresh, urls)).await.unwrap();
     assert_eq!(report.outcome, Outcome::Partial);
     for entry in &report.urls {
         let code = entry.error.as_ref().map_or("", |error| error.code.as_str());
@@ -92,61 +93,61 @@ async fn a_url_that_the_service_refuses_fails_alone_with_its_word() {
         };
         assert_eq!((entry.state.as_str(), code), expected, "{}", entry.url);
     }
-    assert!(bed.cloud.count(REFRESH) < 25, "{}", bed.cloud.count(REFRESH));
-    assert_eq!(handed_over(&bed, REFRESH).len(), 199, "some were sent twice");
+    assert!(env.cloud.count(REFRESH) < 25, "{}", env.cloud.count(REFRESH));
+    assert_eq!(handed_over(&env, REFRESH).len(), 199, "some were sent twice");
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_a_url_is_refused_before_anything_is_sent() {
-    let bed = Bed::new(quick());
+    let env = TestEnv::new(quick());
     for (urls, part) in [(&[][..], "no URL"), (&["https://a.test/1", "/2"], "\"/2\" has no host")] {
-        let error = bed.refresher().refresh_urls(&refresh(urls)).await.unwrap_err();
+        let error = env.refresher().refresh_urls(&refresh(urls)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Usage);
         assert!(error.message().contains(part), "{error}");
     }
-    assert_eq!(bed.cloud.count(REFRESH), 0);
+    assert_eq!(env.cloud.count(REFRESH), 0);
 }
 
 /// The service did the work, and its answer got lost: nothing but a listing can tell.
 #[tokio::test(start_paused = true)]
 async fn a_lost_answer_is_found_in_a_listing_and_nothing_is_sent_twice() {
     let lost = FaultRule::on(REFRESH, Fault::ResetAfter);
-    let bed = Bed::new(quick().with_fault(lost));
+    let env = TestEnv::new(quick().with_fault(lost));
     let report =
-        bed.refresher().refresh_urls(&refresh(&["https://a.test/1", "https://b.test/2"])).await.unwrap();
+        env.refresher().refresh_urls(&refresh(&["https://a.test/1", "https://b.test/2"])).await.unwrap();
     assert_eq!(report.outcome, Outcome::Complete);
-    assert_eq!(bed.cloud.count(REFRESH), 1);
+    assert_eq!(env.cloud.count(REFRESH), 1);
 }
 
 /// A deploy that purges in one job and prefetches in another: the row of one is not that of the other.
 #[tokio::test(start_paused = true)]
 async fn a_task_of_another_kind_is_not_taken_for_the_one_whose_answer_was_lost() {
-    let bed = Bed::new(quick().with_fault(FaultRule::on(PRELOAD, Fault::ResetBefore)));
-    let refresher = bed.refresher();
+    let env = TestEnv::new(quick().with_fault(FaultRule::on(PRELOAD, Fault::ResetBefore)));
+    let refresher = env.refresher();
     let url = "https://a.test/1";
     let (purge, prefetch) = (refresh(&[url]), UrlRequest::new(TaskType::Preload, [url]));
     let (purged, prefetched) =
         tokio::join!(refresher.refresh_urls(&purge), refresher.refresh_urls(&prefetch));
     assert_eq!(purged.unwrap().outcome, Outcome::Complete);
-    assert_eq!((prefetched.unwrap().outcome, bed.cloud.count(PRELOAD)), (Outcome::Complete, 2));
+    assert_eq!((prefetched.unwrap().outcome, env.cloud.count(PRELOAD)), (Outcome::Complete, 2));
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_no_listing_shows_is_sent_again() {
     let lost = FaultRule::on(REFRESH, Fault::ResetBefore);
-    let bed = Bed::new(quick().with_fault(lost));
-    let report = bed.refresher().refresh_urls(&refresh(&["https://a.test/1"])).await.unwrap();
-    assert_eq!((report.outcome, bed.cloud.count(REFRESH)), (Outcome::Complete, 2));
-    let bed = Bed::new(quick().with_fault(FaultRule::on(REFRESH, Fault::ResetBefore)));
-    let bed = bed.with_options(|options| options.resubmit = false);
-    let report = bed.refresher().refresh_urls(&refresh(&["https://a.test/1"])).await.unwrap();
+    let env = TestEnv::new(quick().with_fault(lost));
+    let report = env.refresher().refresh_urls(&refresh(&["https://a.test/1"])).await.unwrap();
+    assert_eq!((report.outcome, env.cloud.count(REFRESH)), (Outcome::Complete, 2));
+    let env = TestEnv::new(quick().with_fault(FaultRule::on(REFRESH, Fault::ResetBefore)));
+    let env = env.with_options(|options| options.resubmit = false);
+    let report = env.refresher().refresh_urls(&refresh(&["https://a.test/1"])).await.unwrap();
     assert_eq!(states(&report), [("not_submitted", "OutcomeUnknown")]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn too_small_a_quota_is_told_for_what_is_left() {
-    let bed = Bed::new(quick().with(|scenario| scenario.quota.dir_quota = 1));
-    let report = bed.refresher().refresh_urls(&refresh(&["a.test/1/", "a.test/2/"])).await.unwrap();
+    let env = TestEnv::new(quick().with(|scenario| scenario.quota.dir_quota = 1));
+    let report = env.refresher().refresh_urls(&refresh(&["a.test/1/", "a.test/2/"])).await.unwrap();
     assert_eq!(report.outcome, Outcome::Quota);
 }
 
@@ -160,12 +161,12 @@ async fn many_urls_survive_two_deaths_with_every_verdict_right_and_nothing_sent_
     for n in (0..2_500).step_by(100) {
         scenario = scenario.with_media(url(n), failing());
     }
-    let bed = Bed::new(scenario);
+    let env = TestEnv::new(scenario);
     let urls = (0..2_500).map(url).chain((0..30).map(|n| format!("https://a.test/{n}/")));
     let request = UrlRequest::new(TaskType::Refresh, urls);
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(folder.path().join("journal.db")).await.unwrap();
-    let refresher = bed.refresher().with_journal(journal.clone(), Value::Null);
+    let refresher = env.refresher().with_journal(journal.clone(), Value::Null);
     // Within the submissions, and once tasks are polled.
     let first =
         die(refresher.refresh_urls(&request), journal.writes(), 4, Death::After(Duration::from_millis(10)));
@@ -182,7 +183,7 @@ async fn many_urls_survive_two_deaths_with_every_verdict_right_and_nothing_sent_
         let expected = if n < 2_500 && n % 100 == 0 { MediaState::Failed } else { MediaState::Complete };
         assert_eq!(entry.state, expected, "{}", entry.url);
     }
-    let mut sent = handed_over(&bed, REFRESH);
+    let mut sent = handed_over(&env, REFRESH);
     assert_eq!(sent.len(), 2_530);
     sent.sort();
     sent.dedup();

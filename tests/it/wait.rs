@@ -6,7 +6,7 @@ use vod_refresh::emulator::{Fault, FaultRule, JobScript, MediaScript, Scenario, 
 use vod_refresh::run::MediaState;
 use vod_refresh::{Outcome, TaskType, WaitRequest};
 
-use crate::support::{Bed, states};
+use crate::support::{TestEnv, states};
 
 fn scenario(media: &[&str]) -> Scenario {
     let job = JobScript { media: media.iter().map(|id| (*id).to_owned()).collect(), ..JobScript::default() };
@@ -15,32 +15,33 @@ fn scenario(media: &[&str]) -> Scenario {
 
 #[tokio::test(start_paused = true)]
 async fn a_job_of_others_is_followed_without_a_submit() {
-    let bed = Bed::new(scenario(&["m1", "m2"]).with_job_delay(Duration::ZERO));
-    let report = bed.wait("J1").await;
+    let env = TestEnv::new(scenario(&["m1", "m2"]).with_job_delay(Duration::ZERO));
+    let report = env.wait("J1").await;
     assert_eq!(
-        (report.outcome, report.task_type, bed.submits()),
+        (report.outcome, report.task_type, env.submits()),
         (Outcome::Complete, Some(TaskType::Refresh), 0)
     );
     assert_eq!(states(&report).iter().map(|s| s.0.as_str()).collect::<Vec<_>>(), ["m1", "m2"]);
-    assert_eq!(bed.lookups(), 3, "one, one that settles it, and one when the job has not changed for 10 s");
+    assert_eq!(env.lookups(), 3, "one, one that settles it, and one when the job has not changed for 10 s");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_closed_before_the_answer_costs_one_call() {
-    let bed =
-        Bed::new(scenario(&["m1"]).with_fault(FaultRule::on("DescribeVodRefreshTasks", Fault::ResetBefore)));
-    let report = bed.wait("J1").await;
+    let env = TestEnv::new(
+        scenario(&["m1"]).with_fault(FaultRule::on("DescribeVodRefreshTasks", Fault::ResetBefore)),
+    );
+    let report = env.wait("J1").await;
     assert_eq!((report.outcome, report.summary.retries), (Outcome::Complete, 1));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_job_that_never_shows_ends_as_not_found() {
-    let bed = Bed::new(Scenario::new());
-    let report = bed.wait("nowhere").await;
+    let env = TestEnv::new(Scenario::new());
+    let report = env.wait("nowhere").await;
     assert_eq!(report.outcome, Outcome::Failed);
     assert_eq!((report.media.len(), report.media[0].state), (1, MediaState::Failed));
     assert_eq!(report.media[0].error.as_ref().unwrap().code, "JobNotFound");
-    assert!((600..620).contains(&bed.elapsed().as_secs()), "{:?}", bed.elapsed());
+    assert!((600..620).contains(&env.elapsed().as_secs()), "{:?}", env.elapsed());
 }
 
 /// Where a script reads `quota`, nothing was submitted, and it submits again another day.
@@ -48,8 +49,8 @@ async fn a_job_that_never_shows_ends_as_not_found() {
 async fn a_job_of_others_that_cannot_be_followed_for_want_of_quota_is_not_told_to_be_unsubmitted() {
     for action in ["GetMediaRefreshJobs", "DescribeVodRefreshTasks"] {
         let fault = FaultRule::on(action, Fault::error(400, "QuotaExceeded.Refresh"));
-        let bed = Bed::new(scenario(&["m1"]).with_fault(fault));
-        let report = bed.wait("J1").await;
+        let env = TestEnv::new(scenario(&["m1"]).with_fault(fault));
+        let report = env.wait("J1").await;
         assert_eq!(report.outcome, Outcome::Unavailable, "{action}");
         assert_eq!(report.error.unwrap().code, "QuotaExceeded.Refresh");
     }
@@ -62,30 +63,30 @@ async fn a_run_that_timed_out_can_be_followed_up() {
         never_complete: Which::At(vec![1]),
         ..MediaScript::default()
     };
-    let bed = Bed::new(Scenario::new().with_job_ids(["J1"]).with_media("m1", stuck))
+    let env = TestEnv::new(Scenario::new().with_job_ids(["J1"]).with_media("m1", stuck))
         .with_options(|o| o.timeout = Duration::from_secs(3));
-    let report = bed.refresh(["m1"]).await;
+    let report = env.refresh(["m1"]).await;
     assert_eq!(report.outcome, Outcome::Timeout);
     assert_eq!(report.media[0].job_id.as_ref().unwrap().as_str(), "J1");
-    assert_eq!(bed.cloud.complete_task("2"), 1);
+    assert_eq!(env.cloud.complete_task("2"), 1);
     // What the tool prints to carry on names the media, or the job would be taken as whole only after ten seconds.
     let request = WaitRequest::new(["J1".parse().unwrap()]).with_media(["m1".parse().unwrap()]);
-    let report = bed.refresher().wait_for(&request).await.unwrap();
-    assert_eq!((report.outcome, bed.submits()), (Outcome::Complete, 1));
+    let report = env.refresher().wait_for(&request).await.unwrap();
+    assert_eq!((report.outcome, env.submits()), (Outcome::Complete, 1));
 }
 
 /// Media that a lookup shows as failed have been shown: with them, the job is whole.
 #[tokio::test(start_paused = true)]
 async fn a_job_whose_media_are_expected_and_failed_ends() {
     let scenario = scenario(&["m1", "m2"]).with_media("m1", MediaScript::failing("Bad", "no"));
-    let bed = Bed::new(scenario);
+    let env = TestEnv::new(scenario);
     let named = ["m1", "m2"].map(|id| id.parse().unwrap());
     let request = || WaitRequest::new(["J1".parse().unwrap()]);
     for request in [request().with_expect(2), request().with_media(named)] {
-        let report = bed.refresher().wait_for(&request).await.unwrap();
+        let report = env.refresher().wait_for(&request).await.unwrap();
         assert_eq!(report.outcome, Outcome::Partial, "{request:?}");
     }
-    assert!(bed.elapsed().as_secs() < 120, "{:?}", bed.elapsed());
+    assert!(env.elapsed().as_secs() < 120, "{:?}", env.elapsed());
 }
 
 /// A refresh and a preload of the same media are two jobs: that one of them has all expected media says nothing of the other.
@@ -97,8 +98,9 @@ async fn a_job_of_which_nothing_is_shown_is_waited_for_although_all_expected_med
             WaitRequest::new(jobs()).with_media(["m1".parse().unwrap()]),
             WaitRequest::new(jobs()).with_expect(1),
         ] {
-            let bed = Bed::new(scenario(&["m1"])).with_options(|o| o.timeout = Duration::from_secs(seconds));
-            let report = bed.refresher().wait_for(&request).await.unwrap();
+            let env =
+                TestEnv::new(scenario(&["m1"])).with_options(|o| o.timeout = Duration::from_secs(seconds));
+            let report = env.refresher().wait_for(&request).await.unwrap();
             assert_eq!(report.outcome, outcome, "{request:?}");
             let told = serde_json::to_string(&report).unwrap();
             assert!(told.contains("J2"), "{told}");

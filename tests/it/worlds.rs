@@ -1,18 +1,18 @@
-//! A verdict that nothing contradicts: worlds drawn by lot, told in hostile ways, and an oracle that knows what truly
+//! A verdict that nothing contradicts: worlds drawn at random, told in hostile ways, and an oracle that knows what truly
 //! happened. It is written apart from the ledger, against `verdict.md` alone.
 //!
 //! 20,000 worlds by default; `VOD_REFRESH_WORLDS=N` runs so many, and `VOD_REFRESH_WORLDS_FIRST=SEED` begins there. A
 //! failure names its seeds, and tells the first of them: the world, the calls and answers, the end, and what was allowed.
 
 mod answers;
+mod behaviour;
 mod draw;
 mod drive;
 mod events;
 mod oracle;
 mod proxies;
+mod server;
 mod spelling;
-mod telling;
-mod ways;
 mod world;
 
 use std::collections::BTreeMap;
@@ -42,13 +42,13 @@ impl Tally {
     fn of(seeds: impl Iterator<Item = u64>) -> Self {
         let mut tally = Self::default();
         for seed in seeds {
-            let went = run(seed, false);
+            let result = run(seed, false);
             tally.worlds += 1;
-            tally.calls += went.calls;
-            if !went.faults.is_empty() {
+            tally.calls += result.calls;
+            if !result.faults.is_empty() {
                 tally.wrong.push(seed);
             }
-            for fault in went.faults {
+            for fault in result.faults {
                 // Media differ, and the kinds of faults count.
                 let kind: Vec<&str> = fault.split(' ').filter(|word| !word.starts_with('m')).collect();
                 tally.kinds.entry(kind.join(" ")).or_default().push(seed);
@@ -72,7 +72,7 @@ impl Tally {
 }
 
 #[allow(clippy::print_stderr, reason = "without it nobody would know which world it was")]
-fn run(seed: u64, is_logged: bool) -> drive::Went {
+fn run(seed: u64, is_logged: bool) -> drive::RunResult {
     catch_unwind(|| drive::one(seed, is_logged)).unwrap_or_else(|cause| {
         eprintln!("world {seed} panicked");
         resume_unwind(cause)
@@ -111,14 +111,14 @@ fn no_verdict_is_contradicted_by_what_truly_happened() {
     panic!(
         "world {seed}: {:#?}\n{}{} of {worlds} worlds ended wrong\n{}",
         told.faults,
-        told.story,
+        told.log,
         wrong.len(),
         kinds.join("\n")
     );
 }
 
 #[test]
-fn one_seed_tells_one_world_in_one_way() {
+fn one_seed_gives_one_world_and_one_run() {
     for seed in 0..40 {
         let [once, again] = [run(seed, false), run(seed, false)];
         assert_eq!((once.calls, once.faults), (again.calls, again.faults), "seed {seed}");

@@ -182,10 +182,8 @@ mod tests {
             assert!(error.contains(why) && !error.contains("MARK"), "{error}");
         }
     }
-
-    /// H26.
     #[test]
-    fn h26_words_are_shown_without_what_looks_like_a_secret() {
+    fn words_are_shown_without_what_looks_like_a_secret() {
         let said = |stdout: &str, stderr: &str| {
             words_of(&ProcessOutput { stdout: stdout.into(), stderr: stderr.into(), ..Default::default() })
         };

@@ -87,10 +87,8 @@ mod tests {
         let output = run_process(sh("while :; do echo yyyyyyyyyyyyyyyy; done")).await.unwrap();
         assert_eq!(output.stdout.len() as u64, MAX_OUTPUT);
     }
-
-    /// H26.
     #[tokio::test]
-    async fn h26_a_process_that_fails_leaves_its_words_and_its_status() {
+    async fn a_process_that_fails_leaves_its_words_and_its_status() {
         let output = run_process(sh("echo out; echo no such realm >&2; exit 3")).await.unwrap();
         assert!(!output.success);
         assert_eq!(
@@ -99,9 +97,9 @@ mod tests {
         );
     }
 
-    /// H26: what it leaves behind holds its pipes open.
+    /// What it leaves behind holds its pipes open.
     #[tokio::test]
-    async fn h26_the_output_is_taken_when_the_process_itself_ends() {
+    async fn the_output_is_taken_when_the_process_itself_ends() {
         let begun = tokio::time::Instant::now();
         let output = run_process(sh("sleep 20 & echo $!; head -c 60000 /dev/zero")).await.unwrap();
         assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());

@@ -37,9 +37,9 @@ fn signature(url: &str, timestamp: i64) -> String {
     sign(url, timestamp, &CALLBACK_KEY.to_owned().into())
 }
 
-/// C22, but for GET, which H07 answers.
+/// GET is answered: health checks use it.
 #[test]
-fn what_is_not_rightly_signed_or_no_event_is_refused_and_the_door_stays_open() {
+fn what_is_not_rightly_signed_or_no_event_is_refused_and_the_port_stays_open() {
     let cloud = Cloud::new(silent(quick()));
     let (run, job) = deaf_but_for_events(&cloud);
     let event = cloud.emulator.event_for(&job, "m1").unwrap().to_string();
@@ -64,8 +64,6 @@ fn what_is_not_rightly_signed_or_no_event_is_refused_and_the_door_stays_open() {
     assert_eq!(report["summary"]["events_accepted"], 1);
     assert_eq!(report["summary"]["events_rejected"], 7, "six signatures and a text that is no JSON");
 }
-
-/// C25
 #[test]
 fn behind_a_proxy_the_configured_url_counts_and_forwarded_headers_do_not() {
     let cloud = Cloud::new(silent(quick()));
@@ -92,8 +90,6 @@ fn behind_a_proxy_the_configured_url_counts_and_forwarded_headers_do_not() {
     assert_eq!(ask(&public, "evil.example").0, 200);
     run.finish().exits(0).does_not_say(&public);
 }
-
-/// C26
 #[test]
 fn a_listener_that_others_reach_without_a_key_is_refused_before_anything_is_submitted() {
     let cloud = Cloud::new(quick());
@@ -102,7 +98,7 @@ fn a_listener_that_others_reach_without_a_key_is_refused_before_anything_is_subm
     assert_eq!(cloud.emulator.calls().len(), 0);
 }
 
-/// C26, allowed.
+/// Allowed.
 #[test]
 fn where_it_is_allowed_it_warns_and_says_that_it_listens_once_it_does() {
     let open = open_tasks();
@@ -112,7 +108,7 @@ fn where_it_is_allowed_it_warns_and_says_that_it_listens_once_it_does() {
     let run = cloud.shell(line).start();
     // Whoever reads that line may post at once.
     TcpStream::connect(("127.0.0.1", run.listening_on().port())).unwrap();
-    run.hears("submitted 1 media");
+    run.wait_for_line("submitted 1 media");
     for task in ["1", "2"] {
         assert_eq!(cloud.emulator.complete_task(task), 1);
     }

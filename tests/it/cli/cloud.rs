@@ -13,8 +13,9 @@ use vod_refresh::net::transport::{BoxFuture, Transport, TransportError};
 use vod_refresh::net::{HttpOptions, HttpTransport};
 
 use super::process::Running;
-use super::scenarios::patiently;
+use super::scenarios::wait_for_some;
 use super::shell::Shell;
+pub(super) use crate::support::action::{QUERY_JOBS, QUERY_TASKS, SUBMIT};
 
 /// Where the cloud believes that events go, and what it signs over.
 pub(super) const PUBLIC_URL: &str = "https://cb.example.test/vod/hook";
@@ -22,10 +23,6 @@ pub(super) const CALLBACK_KEY: &str = "Abc123Key";
 /// Options of a run that takes events by way of [`PUBLIC_URL`].
 pub(super) const LISTENING: &str =
     "--callback-listen 127.0.0.1:0 --callback-url https://cb.example.test/vod/hook";
-
-pub(super) const SUBMIT: &str = "RefreshMediaPlayUrls";
-pub(super) const LOOK_UP: &str = "GetMediaRefreshJobs";
-pub(super) const LOOK: &str = "DescribeVodRefreshTasks";
 
 /// An emulator on a runtime of its own. Dropping it fails the test if a scripted fault never struck.
 pub(super) struct Cloud {
@@ -94,7 +91,7 @@ impl Cloud {
 
     /// The first job, as soon as it is there.
     pub(super) fn first_job(&self) -> String {
-        patiently("a job", || self.emulator.job_ids().into_iter().next())
+        wait_for_some("a job", || self.emulator.job_ids().into_iter().next())
     }
 
     pub(super) fn calls(&self, action: &str) -> Vec<Call> {

@@ -6,10 +6,10 @@ use std::process::Command;
 use vod_refresh::emulator::Sts;
 use vod_refresh::net::clock::{Clock as _, SystemClock};
 
-use super::cloud::{Cloud, LOOK, SUBMIT};
-use super::marks::{SECRET, TOKEN};
+use super::cloud::{Cloud, QUERY_TASKS, SUBMIT};
+use super::planted_secrets::{SECRET, TOKEN};
 use super::process::Finished;
-use super::scenarios::{ms, open_tasks, patiently, quick, silent};
+use super::scenarios::{ms, open_tasks, quick, silent, wait_for_some};
 use super::shell::Shell;
 
 const CONFIG: &str = ".aliyun/config.json";
@@ -42,26 +42,24 @@ fn signed_by(cloud: &Cloud) -> Vec<String> {
     keys.dedup();
     keys
 }
-
-/// C07, H25.
 #[test]
-fn h25_keys_in_the_environment_beat_a_profile_that_is_left_over_and_an_option_beats_both() {
+fn keys_in_the_environment_beat_a_profile_that_is_left_over_and_an_option_beats_both() {
     let line = format!("refresh m1 {QUICKLY} -v");
     let cloud = two_keys();
     let shell = cloud.shell(&line).secret_file(CONFIG, old_profile());
-    shell.run().exits(0).shows_none();
-    let left_over = shell.clone().env("ALIBABA_CLOUD_PROFILE", "gone").run().exits(0).shows_none();
+    shell.run().exits(0).shows_no_secret();
+    let left_over = shell.clone().env("ALIBABA_CLOUD_PROFILE", "gone").run().exits(0).shows_no_secret();
     left_over.says("environment goes before profile \"gone\", which ALIBABA_CLOUD_PROFILE names");
     assert_eq!(signed_by(&cloud), ["testid"]);
-    shell.env("ALIBABA_CLOUD_PROFILE", "gone").words("--profile old").run().exits(0).shows_none();
+    shell.env("ALIBABA_CLOUD_PROFILE", "gone").words("--profile old").run().exits(0).shows_no_secret();
     assert_eq!(signed_by(&cloud), ["testid", "AKOLD"]);
     let without_keys = with_config(&cloud, &line, &old_profile()).env("ALIBABA_CLOUD_PROFILE", "gone");
     without_keys.run().exits(3).says("no profile \"gone\", which ALIBABA_CLOUD_PROFILE names");
 }
 
-/// H24: the endpoint of the region is what a dry run shows.
+/// The endpoint of the region is what a dry run shows.
 #[test]
-fn h24_the_region_of_the_profile_counts_where_no_other_is_given() {
+fn the_region_of_the_profile_counts_where_no_other_is_given() {
     let text = old_profile().replace(r#""mode""#, r#""region_id":"cn-beijing","mode""#);
     let shell = Shell::new("refresh m1 --dry-run").secret_file(CONFIG, text);
     for (shell, host) in [
@@ -77,14 +75,14 @@ fn h24_the_region_of_the_profile_counts_where_no_other_is_given() {
     }
 }
 
-/// C07: who am I?
+/// Who am I?
 #[test]
 fn doctor_names_the_source_of_the_key() {
     let cloud = two_keys();
     let doctor = cloud.shell("doctor").secret_file(CONFIG, old_profile());
-    let env = doctor.run().exits(0).shows_none();
+    let env = doctor.run().exits(0).shows_no_secret();
     assert!(env.stdout.contains("of the environment, for good"), "{}", env.stdout);
-    let old = doctor.words("--profile old").run().exits(0).shows_none();
+    let old = doctor.words("--profile old").run().exits(0).shows_no_secret();
     assert!(old.stdout.contains("of the profile \"old\" of "), "{}", old.stdout);
     assert!(old.stdout.contains("/.aliyun/config.json, for good"), "{}", old.stdout);
 }
@@ -96,7 +94,7 @@ fn the_log_tells_what_each_source_said() {
         with_config(&cloud, line, &old_profile())
             .run()
             .exits(0)
-            .shows_none()
+            .shows_no_secret()
             .says("credentials: environment: none, ALIBABA_CLOUD_ACCESS_KEY_ID")
             .says("credentials: OIDC: none, ALIBABA_CLOUD_OIDC_PROVIDER_ARN")
             .says("credentials: config.json: key id AKOLD from profile \"old\" of ");
@@ -118,7 +116,7 @@ fn a_doctor_who_finds_nobody_lists_every_source_and_a_remedy() {
 fn what_is_broken_ends_it_before_any_call_and_is_named() {
     let cloud = two_keys();
     let refused = |shell: Shell, parts: &[&str]| {
-        let run = shell.run().exits(3).shows_none();
+        let run = shell.run().exits(3).shows_no_secret();
         for part in parts {
             assert!(run.stderr.contains(part), "stderr lacks {part:?}: {}", run.stderr);
         }
@@ -143,7 +141,11 @@ fn a_file_of_secrets_that_others_can_read_is_warned_of_and_used() {
     let shell = with_config(&cloud, "refresh m1 --no-wait", &old_profile());
     shell.run().exits(0).does_not_say("others can read it");
     std::fs::set_permissions(shell.path(CONFIG), std::fs::Permissions::from_mode(0o644)).unwrap();
-    shell.run().exits(0).shows_none().says("config.json holds secrets and others can read it (mode 0644)");
+    shell
+        .run()
+        .exits(0)
+        .shows_no_secret()
+        .says("config.json holds secrets and others can read it (mode 0644)");
 }
 
 /// A profile whose program is this script.
@@ -154,10 +156,8 @@ fn with_program(line: &str, script: &str) -> Shell {
         .file("keys.sh", script)
         .secret_file(CONFIG, config("p", &format!(r#""mode":"External","process_command":"/bin/sh {path}""#)))
 }
-
-/// H26.
 #[test]
-fn h26_the_words_and_the_status_of_a_program_that_fails_are_shown() {
+fn the_words_and_the_status_of_a_program_that_fails_are_shown() {
     let script = format!("echo 'token: {SECRET}' >&2\necho 'log in first: `sso login`' >&2\nexit 7\n");
     for line in ["refresh m1", "doctor"] {
         let run = with_program(line, &script).run().exits(3);
@@ -167,9 +167,9 @@ fn h26_the_words_and_the_status_of_a_program_that_fails_are_shown() {
     }
 }
 
-/// H26: what it leaves behind holds its output open for as long as it likes.
+/// What it leaves behind holds its output open for as long as it likes.
 #[test]
-fn h26_a_program_that_leaves_a_process_behind_is_not_waited_for() {
+fn a_program_that_leaves_a_process_behind_is_not_waited_for() {
     let cloud = Cloud::new(silent(quick()).with_token("testid", "T1"));
     let script = format!("sleep 20 &\necho $! > number\necho '{}'\n", printed("T1"));
     let line = format!("refresh m1 {QUICKLY}");
@@ -181,9 +181,9 @@ fn h26_a_program_that_leaves_a_process_behind_is_not_waited_for() {
     Command::new("kill").arg(number.trim()).status().unwrap();
 }
 
-/// H26: a list on stdin is not the program's.
+/// A list on stdin is not the program's.
 #[test]
-fn h26_a_program_does_not_read_the_list_on_stdin() {
+fn a_program_does_not_read_the_list_on_stdin() {
     let cloud = Cloud::new(silent(quick()).with_token("testid", "T1"));
     let script = format!("cat > /dev/null\necho '{}'\n", printed("T1"));
     let line = format!("refresh --from-file - {QUICKLY}");
@@ -198,7 +198,7 @@ fn with_token() -> Cloud {
 
 /// Ends the token of a run that waits, once the run looks at its tasks.
 fn end_the_token(cloud: &Cloud) {
-    patiently("a look at a task", || (cloud.count(LOOK) > 1).then_some(()));
+    wait_for_some("a look at a task", || (cloud.count(QUERY_TASKS) > 1).then_some(()));
     cloud.emulator.set_token("testid", "T2");
 }
 
@@ -220,7 +220,7 @@ fn printed(token: &str) -> String {
     )
 }
 
-/// C08, with a process for a source.
+/// With a process for a source.
 #[test]
 fn a_token_that_dies_in_the_middle_is_fetched_anew_and_nothing_is_sent_twice() {
     let cloud = with_token();
@@ -232,10 +232,10 @@ fn a_token_that_dies_in_the_middle_is_fetched_anew_and_nothing_is_sent_twice() {
         .secret_file("keys.json", printed("T1"))
         .secret_file(CONFIG, config("p", &format!(r#""mode":"External","process_command":"{command}""#)));
     let run = shell.start();
-    run.hears("submitted 1 media");
+    run.wait_for_line("submitted 1 media");
     std::fs::write(&keys, printed("T2")).unwrap();
     end_the_token(&cloud);
-    patiently("a refusal", || (refusals(&cloud) > 0).then_some(()));
+    wait_for_some("a refusal", || (refusals(&cloud) > 0).then_some(()));
     complete(&cloud);
     run.finish().exits(0);
     assert_eq!(cloud.count(SUBMIT), 1);
@@ -243,13 +243,13 @@ fn a_token_that_dies_in_the_middle_is_fetched_anew_and_nothing_is_sent_twice() {
     assert_eq!(asked.lines().count(), 2, "once to begin with and once for the renewal");
 }
 
-/// C08, with a token that nobody renews: the run ends as refused, and goes on with the next token.
+/// With a token that nobody renews: the run ends as refused, and goes on with the next token.
 #[test]
 fn a_token_in_the_environment_that_dies_ends_the_run_which_another_token_carries_on() {
     let cloud = with_token();
     let shell = cloud.shell("refresh m1").words(QUICKLY).env("ALIBABA_CLOUD_SECURITY_TOKEN", "T1");
     let run = shell.start();
-    run.hears("submitted 1 media");
+    run.wait_for_line("submitted 1 media");
     end_the_token(&cloud);
     let run = run.finish().exits(4).says("InvalidSecurityToken.Expired").says("hint: get a new STS token");
     let job = cloud.first_job();
@@ -327,7 +327,7 @@ fn a_key_that_ends_before_the_timeout_and_cannot_be_renewed_is_warned_of() {
     let cloud = Cloud::new(silent(quick()).with_token("testid", TOKEN));
     let run = |timeout: &str| -> Finished {
         let line = format!("refresh m1 {QUICKLY} --timeout {timeout}");
-        with_config(&cloud, &line, &session(20)).run().exits(0).shows_none()
+        with_config(&cloud, &line, &session(20)).run().exits(0).shows_no_secret()
     };
     let warned = run("1h").says("warning: the credential from profile \"sso\" of ");
     warned.says("before `--timeout` does and can't be renewed").says(" ends 40m");

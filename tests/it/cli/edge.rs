@@ -3,10 +3,10 @@
 use vod_refresh::emulator::{EdgeScript, MediaScript, RowSpelling, Telling, Which};
 use vod_refresh::net::clock::{Clock as _, SystemClock};
 
-use super::cloud::{Cloud, LOOK};
-use super::scenarios::{open_tasks, patiently, quick};
-use super::words::settings_of_reports;
-use crate::raw::{RawServer, Then};
+use super::cloud::{Cloud, QUERY_TASKS};
+use super::golden_output::settings_of_reports;
+use super::scenarios::{open_tasks, quick, wait_for_some};
+use crate::support::raw_server::{RawServer, Then};
 
 fn line(cloud: &Cloud) -> String {
     format!("--poll-interval 100ms --verify-edge --edge-node {}", cloud.url())
@@ -133,7 +133,7 @@ fn a_run_that_is_killed_before_it_asks_the_edge_asks_when_it_is_resumed() {
     let cloud = Cloud::new(quick().with_media("m1", open_tasks()).with_edge(EdgeScript::keeping("/2.mp4")));
     let shell = cloud.shell("refresh m1").words(&line(&cloud));
     let run = shell.start();
-    patiently("a look", || (cloud.count(LOOK) > 0).then_some(()));
+    wait_for_some("a look", || (cloud.count(QUERY_TASKS) > 0).then_some(()));
     run.signal("KILL");
     drop(run);
     for task in ["1", "2"] {
@@ -153,7 +153,7 @@ fn a_run_that_is_killed_while_it_asks_the_edge_is_not_over() {
     let options = format!("--poll-interval 100ms --verify-edge --edge-sample 1 --edge-node {}", node.url());
     let shell = cloud.shell("refresh m1").words(&options).words("--edge-header cookie:MarkOfTheCookie");
     let run = shell.start();
-    patiently("a question", || (!node.requests().is_empty()).then_some(()));
+    wait_for_some("a question", || (!node.requests().is_empty()).then_some(()));
     run.signal("KILL");
     drop(run);
     for look in ["status", "status --check"] {
@@ -191,7 +191,7 @@ fn a_signal_while_the_edge_is_asked_ends_at_once_and_leaves_it_to_a_resume() {
     let options = format!("--poll-interval 100ms --verify-edge --edge-node {} --output json", node.url());
     let shell = cloud.shell("refresh m1").words(&options);
     let run = shell.start();
-    patiently("a question", || (!node.requests().is_empty()).then_some(()));
+    wait_for_some("a question", || (!node.requests().is_empty()).then_some(()));
     let begun = tokio::time::Instant::now();
     run.signal("INT");
     let run = run.finish().exits(130);

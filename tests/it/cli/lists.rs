@@ -64,8 +64,6 @@ fn report_of(hand_over: impl FnOnce(&Cloud) -> Shell) -> Value {
     assert_eq!(sent, expected, "each id once, the first without its BOM");
     without_the_run(report)
 }
-
-/// C32
 #[test]
 fn file_stdin_and_pipe_give_the_same_report() {
     let from_file = report_of(|cloud| cloud.shell("refresh --from-file list.txt").file("list.txt", list()));
@@ -80,8 +78,6 @@ fn file_stdin_and_pipe_give_the_same_report() {
     assert_eq!(from_file, from_stdin);
     assert_eq!(from_file, from_pipe);
 }
-
-/// C32
 #[test]
 fn an_empty_list_is_wrong_usage_and_makes_no_request() {
     let cloud = Cloud::new(quick());

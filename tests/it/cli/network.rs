@@ -11,7 +11,7 @@ use vod_refresh::emulator::{Fault, FaultRule};
 use super::cloud::{Cloud, SUBMIT};
 use super::scenarios::quick;
 use super::shell::Shell;
-use crate::raw::{Nobody, RawServer, Relay, Then};
+use crate::support::raw_server::{ClosedPort, RawServer, Relay, Then};
 
 const REFUSING: &str = "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n";
 
@@ -82,7 +82,7 @@ fn socks(cloud: &Cloud, login: Option<(&'static str, &'static str)>) -> Relay {
 }
 
 #[test]
-fn h21_a_whole_run_goes_through_a_socks_proxy() {
+fn a_whole_run_goes_through_a_socks_proxy() {
     let cloud = Cloud::new(quick());
     for (login, user) in [(None, ""), (Some(("me", "GeheimMark")), "me:GeheimMark@")] {
         let proxy = socks(&cloud, login);
@@ -94,7 +94,7 @@ fn h21_a_whole_run_goes_through_a_socks_proxy() {
 
 /// The whole word of a proxy that wants another password is there at once; it does not change by asking again.
 #[test]
-fn h21_a_login_that_a_proxy_refuses_ends_the_run_at_once() {
+fn a_login_that_a_proxy_refuses_ends_the_run_at_once() {
     let cloud = Cloud::new(quick());
     let refused = "HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n";
     let http = RawServer::start([Then::say(refused)]);
@@ -116,7 +116,7 @@ fn h21_a_login_that_a_proxy_refuses_ends_the_run_at_once() {
 }
 
 #[test]
-fn h22_a_proxy_variable_is_named_where_it_is_malformed_and_counts() {
+fn a_proxy_variable_is_named_where_it_is_malformed_and_counts() {
     let cloud = Cloud::new(quick());
     let bad = "ftp://me:GeheimMark@proxy";
     // This machine is never called through a proxy.
@@ -132,7 +132,7 @@ fn h22_a_proxy_variable_is_named_where_it_is_malformed_and_counts() {
 }
 
 #[test]
-fn h05_connections_that_are_closed_after_each_answer_lose_no_media_and_send_none_twice() {
+fn connections_that_are_closed_after_each_answer_lose_no_media_and_send_none_twice() {
     let cloud = Cloud::new(quick());
     let closing = Relay::start(cloud.address(), Duration::from_millis(30), |_| Ok(()));
     let media: Vec<String> = (0..60).map(|n| format!("m{n}")).collect();
@@ -199,7 +199,7 @@ fn a_server_that_never_answers_is_given_up_by_the_read_timeout() {
 
 #[test]
 fn a_service_that_nobody_reaches_is_named_with_what_went_wrong() {
-    let nobody = Nobody::new();
+    let nobody = ClosedPort::new();
     // A short deadline is enough to see what is said.
     let run = Shell::new("refresh m1 --timeout 2s --output json")
         .with_keys()
@@ -211,7 +211,7 @@ fn a_service_that_nobody_reaches_is_named_with_what_went_wrong() {
 /// Nobody connects to the service itself then, and must not be sent to look there.
 #[test]
 fn a_proxy_that_nobody_reaches_is_named_without_its_password() {
-    let nobody = Nobody::new();
+    let nobody = ClosedPort::new();
     let proxy = format!("http://me:GeheimMark@{}", nobody.address);
     for (variable, endpoint) in
         [("HTTPS_PROXY", "https://vod.example.test"), ("HTTP_PROXY", "http://vod.example.test --allow-http")]

@@ -4,10 +4,10 @@ use std::collections::HashSet;
 
 use vod_refresh::emulator::{MediaScript, Which};
 
-use super::cloud::{Cloud, LOOK, LOOK_UP, SUBMIT};
+use super::cloud::{Cloud, QUERY_JOBS, QUERY_TASKS, SUBMIT};
 use super::scenarios::quick;
 use super::shell::Shell;
-use crate::raw::{FINE, RawServer, Then};
+use crate::support::raw_server::{FINE, RawServer, Then};
 
 #[test]
 fn the_choice_of_urls_reaches_the_service() {
@@ -56,8 +56,8 @@ fn task_queries_go_to_an_endpoint_of_their_own() {
     let tasks = RawServer::start([Then::say(FINE)]);
     let line = format!("refresh m1 --poll-interval 100ms --timeout 2s --task-endpoint {}", tasks.url());
     cloud.shell(&line).run().exits(8);
-    assert_eq!((cloud.count(SUBMIT), cloud.count(LOOK)), (1, 0));
-    assert!(cloud.count(LOOK_UP) > 0);
+    assert_eq!((cloud.count(SUBMIT), cloud.count(QUERY_TASKS)), (1, 0));
+    assert!(cloud.count(QUERY_JOBS) > 0);
     assert!(tasks.requests().iter().any(|request| request.text.contains("Action=DescribeVodRefreshTasks")));
 }
 

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use vod_refresh::emulator::{JobScript, MediaScript};
 
 use super::cloud::Cloud;
-use super::scenarios::{open_tasks, patiently, quick};
+use super::scenarios::{open_tasks, quick, wait_for_some};
 use super::shell::{BINARY, Shell};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -132,7 +132,7 @@ fn a_stdout_that_nobody_reads_keeps_no_summary_back() {
     let line = format!("refresh {} --poll-interval 100ms --output json --timeout 2s", ids.join(" "));
     let shell = step(cloud.shell(&line)).stdout_unread();
     let run = shell.start();
-    patiently("the summary", || {
+    wait_for_some("the summary", || {
         fs::read_to_string(shell.path("outputs")).ok().filter(|t| t.contains("exit-code=8"))
     });
     run.signal("TERM");

@@ -14,13 +14,13 @@ use tempfile::TempDir;
 use crate::schema;
 
 /// What a pipe has brought so far.
-struct Heard {
+struct PipeCapture {
     text: Arc<Mutex<Vec<u8>>>,
     thread: JoinHandle<()>,
 }
 
-impl Heard {
-    fn listen(mut pipe: impl Read + Send + 'static) -> Self {
+impl PipeCapture {
+    fn start(mut pipe: impl Read + Send + 'static) -> Self {
         let text = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&text);
         let thread = std::thread::spawn(move || {
@@ -43,9 +43,9 @@ impl Heard {
 }
 
 /// A process that does not outlive its test.
-struct Mortal(Child);
+struct KillOnDrop(Child);
 
-impl Drop for Mortal {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         // Fails where it has ended by itself, which is as good.
         let _ = self.0.kill();
@@ -55,24 +55,24 @@ impl Drop for Mortal {
 
 /// A process under way.
 pub(super) struct Running {
-    child: Mortal,
-    stdout: Option<Heard>,
-    stderr: Heard,
+    child: KillOnDrop,
+    stdout: Option<PipeCapture>,
+    stderr: PipeCapture,
     /// Its folder is there as long as it runs.
     home: Arc<TempDir>,
 }
 
 impl Running {
-    /// Listens to `child`; to its stdout only where that is read.
-    pub(super) fn listen(mut child: Child, stdout_is_read: bool, home: Arc<TempDir>) -> Self {
-        let stderr = Heard::listen(child.stderr.take().unwrap());
-        let stdout = if stdout_is_read { child.stdout.take().map(Heard::listen) } else { None };
-        Self { child: Mortal(child), stdout, stderr, home }
+    /// Reads the output of `child`; its stdout only where that is read.
+    pub(super) fn capture(mut child: Child, stdout_is_read: bool, home: Arc<TempDir>) -> Self {
+        let stderr = PipeCapture::start(child.stderr.take().unwrap());
+        let stdout = if stdout_is_read { child.stdout.take().map(PipeCapture::start) } else { None };
+        Self { child: KillOnDrop(child), stdout, stderr, home }
     }
 
     /// Waits for a line on stderr that holds `part`, and gives back the whole line.
     #[track_caller]
-    pub(super) fn hears(&self, part: &str) -> String {
+    pub(super) fn wait_for_line(&self, part: &str) -> String {
         for _ in 0..3_000 {
             let text = self.stderr.so_far();
             if let Some(line) = text.lines().find(|line| line.contains(part)) {
@@ -86,7 +86,7 @@ impl Running {
 
     /// The address that the run said it listens on.
     pub(super) fn listening_on(&self) -> SocketAddr {
-        let line = self.hears("listening for callbacks on ");
+        let line = self.wait_for_line("listening for callbacks on ");
         line.rsplit(' ').next().unwrap().parse().unwrap()
     }
 
@@ -106,7 +106,7 @@ impl Running {
     pub(super) fn finish(mut self) -> Finished {
         for _ in 0..6_000 {
             if let Some(status) = self.child.0.try_wait().unwrap() {
-                let stdout = self.stdout.map(Heard::all).unwrap_or_default();
+                let stdout = self.stdout.map(PipeCapture::all).unwrap_or_default();
                 schema::check_written(&stdout);
                 schema::check_files(self.home.path());
                 return Finished { code: status.code(), stdout, stderr: self.stderr.all() };

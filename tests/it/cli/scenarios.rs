@@ -5,7 +5,7 @@ use std::time::Duration;
 use vod_refresh::emulator::{EventScript, MediaScript, Scenario, Which};
 
 /// Asks again and again until there is an answer, for half a minute at most.
-pub(super) fn patiently<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(super) fn wait_for_some<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     for _ in 0..3_000 {
         if let Some(found) = look() {
             return found;

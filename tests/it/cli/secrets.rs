@@ -4,19 +4,19 @@
 use vod_refresh::auth::percent;
 use vod_refresh::emulator::{Fault, FaultRule, MediaScript, Scenario, Which};
 
-use super::cloud::{CALLBACK_KEY, Cloud, LISTENING, LOOK, LOOK_UP, SUBMIT};
-use super::marks::{KEY, SECRET, TOKEN, files_hold_none, holds_none};
+use super::cloud::{CALLBACK_KEY, Cloud, LISTENING, QUERY_JOBS, QUERY_TASKS, SUBMIT};
+use super::planted_secrets::{KEY, SECRET, TOKEN, files_hold_no_secret, holds_no_secret};
 use super::process::Finished;
 use super::scenarios::{open_tasks, quick};
 use super::shell::Shell;
-use crate::raw::{Nobody, RawServer, Then};
+use crate::support::raw_server::{ClosedPort, RawServer, Then};
 
 fn scenario() -> Scenario {
     quick().with_key("testid", SECRET).with_token("testid", TOKEN)
 }
 
-/// The same with all three marks.
-fn marked(shell: Shell) -> Shell {
+/// The same with all three secrets.
+fn with_planted_secrets(shell: Shell) -> Shell {
     shell
         .words("-vv")
         .env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", SECRET)
@@ -25,9 +25,9 @@ fn marked(shell: Shell) -> Shell {
         .option_at("--callback-auth-key-file", "key")
 }
 
-/// Runs it with all three marks and searches everything that is left behind.
-fn searched(cloud: &Cloud, shell: Shell) -> Finished {
-    let shell = marked(shell)
+/// Runs it with all three secrets and searches everything that is left behind.
+fn run_and_search(cloud: &Cloud, shell: Shell) -> Finished {
+    let shell = with_planted_secrets(shell)
         .words(LISTENING)
         .words("--output ndjson --no-journal --poll-interval 100ms")
         .option_at("--report", "r.json")
@@ -38,102 +38,103 @@ fn searched(cloud: &Cloud, shell: Shell) -> Finished {
     cloud.let_events_through(&run);
     let listed = run.as_listed();
     let run = run.finish();
-    holds_none("the list of processes", &listed);
-    assert!(files_hold_none(&shell, &["key"]) >= 4, "the report files are missing");
-    run.shows_none()
+    holds_no_secret("the list of processes", &listed);
+    assert!(files_hold_no_secret(&shell, &["key"]) >= 4, "the report files are missing");
+    run.shows_no_secret()
 }
 
-/// C29, happy.
+/// Happy.
 #[test]
-fn a_happy_run_shows_none_at_the_highest_log_level() {
+fn a_happy_run_shows_no_secret_at_the_highest_log_level() {
     let cloud = Cloud::new(scenario());
-    searched(&cloud, cloud.shell("refresh m1 --lookup-after 300ms")).exits(0);
+    run_and_search(&cloud, cloud.shell("refresh m1 --lookup-after 300ms")).exits(0);
 }
 
-/// C29, a refused signature: the service repeats what was signed, token included.
+/// A refused signature: the service repeats what was signed, token included.
 #[test]
-fn a_refused_signature_shows_none_of_what_the_service_repeats() {
+fn a_refused_signature_shows_no_secret_that_the_service_repeats() {
     let cloud = Cloud::new(scenario().with_key("testid", "another secret"));
-    let run = searched(&cloud, cloud.shell("refresh m1"));
+    let run = run_and_search(&cloud, cloud.shell("refresh m1"));
     run.exits(4).says("SignatureDoesNotMatch").says("the secret does not belong to key id testid");
 }
 
-/// C29, answers without sense on every call.
+/// Answers without sense on every call.
 #[test]
-fn garbled_and_broken_answers_show_none() {
+fn garbled_and_broken_answers_show_no_secret() {
     let cloud = Cloud::new(
         scenario()
             .with_fault(FaultRule::on(SUBMIT, Fault::throttle()))
-            .with_fault(FaultRule::on(LOOK_UP, Fault::Garbage))
-            .with_fault(FaultRule::on(LOOK_UP, Fault::Html { status: 502 }))
-            .with_fault(FaultRule::on(LOOK, Fault::HalfBody))
-            .with_fault(FaultRule::on(LOOK, Fault::ResetAfter)),
+            .with_fault(FaultRule::on(QUERY_JOBS, Fault::Garbage))
+            .with_fault(FaultRule::on(QUERY_JOBS, Fault::Html { status: 502 }))
+            .with_fault(FaultRule::on(QUERY_TASKS, Fault::HalfBody))
+            .with_fault(FaultRule::on(QUERY_TASKS, Fault::ResetAfter)),
     );
-    searched(&cloud, cloud.shell("refresh m1 --lookup-after 300ms")).exits(0);
+    run_and_search(&cloud, cloud.shell("refresh m1 --lookup-after 300ms")).exits(0);
 }
 
-/// C29, a service that nobody reaches: the error is the client's own, which knows the whole signed URL.
+/// A service that nobody reaches: the error is the client's own, which knows the whole signed URL.
 #[test]
-fn errors_of_the_network_show_none() {
+fn errors_of_the_network_show_no_secret() {
     let cloud = Cloud::new(scenario());
-    let nobody = Nobody::new();
+    let nobody = ClosedPort::new();
     let shell = cloud.shell("wait J1 --timeout 1s").env("VOD_REFRESH_ENDPOINT", nobody.url());
-    searched(&cloud, shell).exits(8);
+    run_and_search(&cloud, shell).exits(8);
 }
 
-/// C29, the journal: while the run writes it, and once it has ended.
+/// The journal: while the run writes it, and once it has ended.
 #[test]
-fn the_journal_holds_none_nor_does_what_the_database_puts_beside_it() {
+fn the_journal_holds_no_secret_nor_do_the_files_beside_it() {
     let cloud = Cloud::new(scenario().with_default_media(open_tasks()));
-    let shell = marked(cloud.shell("refresh m1 --lookup-after 0s --poll-interval 100ms")).words(LISTENING);
+    let shell = with_planted_secrets(cloud.shell("refresh m1 --lookup-after 0s --poll-interval 100ms"))
+        .words(LISTENING);
     let run = shell.start();
     cloud.let_events_through(&run);
-    run.hears("submitted 1 media");
+    run.wait_for_line("submitted 1 media");
     let names: Vec<_> = shell.files().into_iter().map(|(path, _)| path).collect();
     assert!(names.iter().any(|path| path.ends_with("journal.db-wal")), "{names:?}");
-    files_hold_none(&shell, &["key"]);
+    files_hold_no_secret(&shell, &["key"]);
     cloud.emulator.complete_task("1");
     cloud.emulator.complete_task("2");
-    run.finish().exits(0).shows_none();
-    assert!(files_hold_none(&shell, &["key"]) > 0);
+    run.finish().exits(0).shows_no_secret();
+    assert!(files_hold_no_secret(&shell, &["key"]) > 0);
 }
 
-/// C29, a run of which only the request is shown: the token is one of its parameters.
+/// A run of which only the request is shown: the token is one of its parameters.
 #[test]
-fn a_dry_run_shows_none() {
+fn a_dry_run_shows_no_secret() {
     let cloud = Cloud::new(scenario());
     for version in ["v1", "v3"] {
         let line = format!("refresh m1 --dry-run --signature-version {version}");
-        let shell = marked(cloud.shell(&line)).words(LISTENING);
-        shell.run().exits(0).shows_none();
-        files_hold_none(&shell, &["key"]);
+        let shell = with_planted_secrets(cloud.shell(&line)).words(LISTENING);
+        shell.run().exits(0).shows_no_secret();
+        files_hold_no_secret(&shell, &["key"]);
     }
 }
 
-/// C29, the settings that hold the key, and the doctor who compares it.
+/// The settings that hold the key, and the doctor who compares it.
 #[test]
-fn settings_and_doctor_show_none_though_the_service_returns_the_key() {
+fn settings_and_doctor_show_no_secret_though_the_service_returns_the_key() {
     let cloud = Cloud::new(scenario());
     let set = "callback set --callback-url https://cb.example.test/vod/hook --yes";
-    marked(cloud.shell(set)).run().exits(0).shows_none();
+    with_planted_secrets(cloud.shell(set)).run().exits(0).shows_no_secret();
     for line in ["callback get -vv", "callback get -vv -o json", "callback delete -vv --yes"] {
         let shell = cloud
             .shell(line)
             .env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", SECRET)
             .env("ALIBABA_CLOUD_SECURITY_TOKEN", TOKEN);
-        shell.run().exits(0).shows_none();
+        shell.run().exits(0).shows_no_secret();
     }
-    marked(cloud.shell(set)).run().exits(0).shows_none();
+    with_planted_secrets(cloud.shell(set)).run().exits(0).shows_no_secret();
     for form in ["text", "json"] {
         let line = format!("doctor --callback-url {}/hook -o {form}", cloud.url());
-        let run = marked(cloud.shell(&line)).run().exits(0).shows_none();
+        let run = with_planted_secrets(cloud.shell(&line)).run().exits(0).shows_no_secret();
         assert!(run.stdout.contains("event key"), "{}", run.stdout);
     }
 }
 
-/// C29, a configuration file with secrets where something else belongs.
+/// A configuration file with secrets where something else belongs.
 #[test]
-fn a_broken_configuration_file_shows_none() {
+fn a_broken_configuration_file_shows_no_secret() {
     let cloud = Cloud::new(scenario());
     let profile = |fields: &str| format!(r#"{{"current":"p","profiles":[{{"name":"p",{fields}}}]}}"#);
     let printing = format!(r#""mode":"External","process_command":"/bin/echo '{SECRET}' '{TOKEN}'""#);
@@ -151,45 +152,45 @@ fn a_broken_configuration_file_shows_none() {
             let shell = Shell::new(line)
                 .env("VOD_REFRESH_ENDPOINT", cloud.url())
                 .secret_file(".aliyun/config.json", &text);
-            let run = shell.run().exits(3).shows_none();
+            let run = shell.run().exits(3).shows_no_secret();
             let all = run.stdout + &run.stderr;
             assert!(all.contains("/.aliyun/config.json"), "{all}");
-            files_hold_none(&shell, &["config.json"]);
+            files_hold_no_secret(&shell, &["config.json"]);
         }
     }
 }
 
 /// What stands in an error that repeats these parts of a request, as they are and percent-encoded.
-fn repeating(marks: &[&str]) -> String {
-    let encoded: Vec<_> = marks.iter().map(|mark| percent::encode(mark)).collect();
-    format!("no route for {} nor {}", marks.join(" nor "), encoded.join(" nor "))
+fn repeating(secrets: &[&str]) -> String {
+    let encoded: Vec<_> = secrets.iter().map(|mark| percent::encode(mark)).collect();
+    format!("no route for {} nor {}", secrets.join(" nor "), encoded.join(" nor "))
 }
 
-/// C29, something on the way that repeats the request in its error.
+/// Something on the way that repeats the request in its error.
 #[test]
-fn an_error_that_repeats_the_request_shows_none() {
-    let fault = |marks: &[&str]| Fault::Error {
+fn an_error_that_repeats_the_request_shows_no_secret() {
+    let fault = |secrets: &[&str]| Fault::Error {
         status: 400,
         code: "InvalidParameter".into(),
-        message: repeating(marks),
+        message: repeating(secrets),
     };
     let cloud = Cloud::new(
         scenario()
             .with_fault(FaultRule::on(SUBMIT, fault(&[SECRET, TOKEN])))
-            .with_fault(FaultRule::on(LOOK_UP, fault(&[SECRET, TOKEN])))
+            .with_fault(FaultRule::on(QUERY_JOBS, fault(&[SECRET, TOKEN])))
             .with_fault(FaultRule::on("SetMessageCallback", fault(&[TOKEN, KEY]))),
     );
-    let shell = marked(cloud.shell("refresh m1")).option_at("--report", "r.json");
-    shell.run().exits(6).shows_none().says("no route for <secret> nor <secret>");
-    files_hold_none(&shell, &["key"]);
-    marked(cloud.shell("doctor")).run().shows_none();
-    let set = marked(cloud.shell("callback set --callback-url https://a.example.test/ --yes"));
-    set.run().exits(6).shows_none().says("no route for <secret> nor <secret>");
+    let shell = with_planted_secrets(cloud.shell("refresh m1")).option_at("--report", "r.json");
+    shell.run().exits(6).shows_no_secret().says("no route for <secret> nor <secret>");
+    files_hold_no_secret(&shell, &["key"]);
+    with_planted_secrets(cloud.shell("doctor")).run().shows_no_secret();
+    let set = with_planted_secrets(cloud.shell("callback set --callback-url https://a.example.test/ --yes"));
+    set.run().exits(6).shows_no_secret().says("no route for <secret> nor <secret>");
 }
 
-/// C29, the words with which a good answer says what failed.
+/// The words with which a good answer says what failed.
 #[test]
-fn reasons_that_repeat_the_request_show_none() {
+fn reasons_that_repeat_the_request_show_no_secret() {
     let refused = MediaScript::failing("InvalidDomain.NotFound", repeating(&[SECRET, TOKEN]));
     let failed = MediaScript {
         failed_tasks: Which::All(true),
@@ -198,32 +199,32 @@ fn reasons_that_repeat_the_request_show_none() {
     };
     for media in [refused, failed] {
         let cloud = Cloud::new(scenario().with_media("m1", media));
-        let shell = marked(cloud.shell("refresh m1")).option_at("--report", "r.json");
-        let run = shell.run().exits(6).shows_none();
+        let shell = with_planted_secrets(cloud.shell("refresh m1")).option_at("--report", "r.json");
+        let run = shell.run().exits(6).shows_no_secret();
         assert!(run.stdout.contains("no route for <secret> nor <secret>"), "{}", run.stdout);
-        files_hold_none(&shell, &["key"]);
+        files_hold_no_secret(&shell, &["key"]);
     }
 }
 
-/// C29, an event that does so, where no lookup comes after it.
+/// An event that does so, where no lookup comes after it.
 #[test]
-fn an_event_that_repeats_the_request_shows_none() {
+fn an_event_that_repeats_the_request_shows_no_secret() {
     let refused = MediaScript::failing("InvalidDomain.NotFound", repeating(&[SECRET, TOKEN, KEY]));
     let cloud = Cloud::new(scenario().with_media("m1", refused));
-    let shell = marked(cloud.shell("refresh m1 --lookup-after never --output ndjson"))
+    let shell = with_planted_secrets(cloud.shell("refresh m1 --lookup-after never --output ndjson"))
         .words(LISTENING)
         .secret_file("key", format!("{KEY}\n{CALLBACK_KEY}"))
         .option_at("--report", "r.json");
     let run = shell.start();
     cloud.let_events_through(&run);
-    let run = run.finish().exits(6).shows_none();
+    let run = run.finish().exits(6).shows_no_secret();
     assert!(run.stdout.contains("no route for <secret> nor <secret> nor <secret>"), "{}", run.stdout);
-    files_hold_none(&shell, &["key"]);
+    files_hold_no_secret(&shell, &["key"]);
 }
 
-/// C29, a token service that takes no key and repeats what it was sent.
+/// A token service that takes no key and repeats what it was sent.
 #[test]
-fn a_token_service_that_repeats_what_it_was_sent_shows_none() {
+fn a_token_service_that_repeats_what_it_was_sent_shows_no_secret() {
     const ROLE: &str = "acs:ram::1234567890123456:role/vod-refresh";
     let body = serde_json::json!({"Code": "InvalidParameter", "Message": repeating(&[TOKEN])}).to_string();
     let server = RawServer::start([Then::say_and_close(format!(
@@ -246,25 +247,25 @@ fn a_token_service_that_repeats_what_it_was_sent_shows_none() {
             .env("ALIBABA_CLOUD_OIDC_TOKEN_FILE", token)
             .env("ALIBABA_CLOUD_ROLE_ARN", ROLE);
         for shell in [by_key.secret_file(".aliyun/config.json", &config), by_oidc] {
-            let run = shell.run().shows_none();
+            let run = shell.run().shows_no_secret();
             assert!(matches!(run.code, Some(0 | 3 | 4)), "{run:?}");
-            files_hold_none(&shell, &["config.json", "token"]);
+            files_hold_no_secret(&shell, &["config.json", "token"]);
         }
     }
 }
 
-/// C29, a credentials service whose address is a secret by itself.
+/// A credentials service whose address is a secret by itself.
 #[test]
 fn the_address_of_a_credentials_service_does_not_show() {
-    let nobody = Nobody::new();
+    let nobody = ClosedPort::new();
     let uri = format!("{}/{}?token={}", nobody.url(), percent::encode(SECRET), percent::encode(TOKEN));
     let uri = uri.replacen("http://", "http://user:cbk%2FMark%2BThree%3D99@", 1);
     for line in ["refresh m1 -vv", "doctor -vv"] {
-        Shell::new(line).env("ALIBABA_CLOUD_CREDENTIALS_URI", &uri).run().exits(9).shows_none();
+        Shell::new(line).env("ALIBABA_CLOUD_CREDENTIALS_URI", &uri).run().exits(9).shows_no_secret();
     }
 }
 
-/// C29, where a list of processes would show it.
+/// Where a list of processes would show it.
 #[test]
 fn no_option_takes_a_secret() {
     for option in ["--access-key-secret", "--security-token", "--callback-auth-key"] {

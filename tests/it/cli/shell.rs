@@ -156,6 +156,6 @@ impl Shell {
             // A program that stops reading is no matter here.
             let _ = pipe.write_all(&self.stdin);
         }
-        Running::listen(child, self.stdout_is_read, Arc::clone(&self.home))
+        Running::capture(child, self.stdout_is_read, Arc::clone(&self.home))
     }
 }

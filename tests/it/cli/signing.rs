@@ -4,12 +4,10 @@ use std::collections::HashSet;
 
 use vod_refresh::emulator::{Fault, FaultRule, JobScript};
 
-use super::cloud::{Cloud, LOOK, SUBMIT};
+use super::cloud::{Cloud, QUERY_TASKS, SUBMIT};
 use super::scenarios::quick;
 use super::shell::Shell;
-use crate::raw::{FINE, RawServer, Then};
-
-/// C01
+use crate::support::raw_server::{FINE, RawServer, Then};
 #[test]
 fn odd_characters_in_signed_values_arrive_as_they_are_at_the_first_attempt() {
     let cloud = Cloud::new(quick());
@@ -23,7 +21,7 @@ fn odd_characters_in_signed_values_arrive_as_they_are_at_the_first_attempt() {
     assert_eq!(user_data["Extend"]["text"], text);
 }
 
-/// C01, on the wire: every value is encoded once.
+/// On the wire: every value is encoded once.
 #[test]
 fn odd_characters_are_encoded_once_on_the_wire() {
     let server = RawServer::start([Then::say_and_close(FINE)]);
@@ -35,23 +33,19 @@ fn odd_characters_are_encoded_once_on_the_wire() {
     let request = &server.requests()[0].text;
     assert!(request.contains("a~b%20%2A%2B%2F%25%E4%B8%AD%20%E6%96%87"), "{request}");
 }
-
-/// C02
 #[test]
 fn a_lost_answer_costs_one_more_request_with_a_nonce_and_signature_of_its_own() {
     let job = JobScript { media: vec!["m1".into()], ..JobScript::default() };
-    let scenario = quick().with_job("J1", job).with_fault(FaultRule::on(LOOK, Fault::ResetBefore));
+    let scenario = quick().with_job("J1", job).with_fault(FaultRule::on(QUERY_TASKS, Fault::ResetBefore));
     let cloud = Cloud::new(scenario);
     let report = cloud.shell("wait J1 --output json --poll-interval 100ms").run().exits(0).report();
     assert_eq!(report["summary"]["retries"], 1);
     let calls = cloud.emulator.calls();
     assert_eq!(calls.iter().map(|call| &call.nonce).collect::<HashSet<_>>().len(), calls.len());
     assert!(calls.iter().all(|call| call.outcome != "SignatureNonceUsed"));
-    let looks: Vec<_> = cloud.calls(LOOK).iter().map(|call| call.outcome.clone()).collect();
+    let looks: Vec<_> = cloud.calls(QUERY_TASKS).iter().map(|call| call.outcome.clone()).collect();
     assert_eq!(looks.iter().filter(|outcome| *outcome == "reset_before").count(), 1, "{looks:?}");
 }
-
-/// C04
 #[test]
 fn a_clock_that_is_twenty_minutes_slow_costs_one_request_and_one_warning() {
     let cloud = Cloud::new(quick().with_clock_offset(1_200));
@@ -81,8 +75,6 @@ fn version_three_signs_a_whole_run_whatever_the_clock_says() {
     let calls = cloud.emulator.calls();
     assert!(calls.len() >= 3 && calls.iter().all(|call| call.signature_version == "ACS3"), "{calls:?}");
 }
-
-/// C05
 #[test]
 fn the_hosts_time_zone_changes_nothing() {
     let cloud = Cloud::new(quick());

@@ -5,8 +5,8 @@ use std::fs;
 use serde_json::Value;
 use vod_refresh::emulator::{MediaScript, Which};
 
-use super::cloud::{Cloud, LOOK, SUBMIT};
-use super::scenarios::{open_tasks, patiently, quick};
+use super::cloud::{Cloud, QUERY_TASKS, SUBMIT};
+use super::scenarios::{open_tasks, quick, wait_for_some};
 
 fn open_cloud() -> Cloud {
     let open = open_tasks();
@@ -20,7 +20,7 @@ fn a_signal_ends_the_run_with_a_report_and_a_command_that_resumes() {
         let shell =
             cloud.shell("refresh m1 --poll-interval 100ms --output json").option_at("--report", "r.json");
         let run = shell.start();
-        patiently("a look", || (cloud.count(LOOK) > 0).then_some(()));
+        wait_for_some("a look", || (cloud.count(QUERY_TASKS) > 0).then_some(()));
         run.signal(signal);
         let run = run.finish().exits(code);
         let written: Value = serde_json::from_slice(&fs::read(shell.path("r.json")).unwrap()).unwrap();
@@ -50,7 +50,7 @@ fn a_reader_that_has_paused_does_not_hold_the_end_up() {
         .option_at("--report", "r.json")
         .stdout_unread();
     let run = shell.start();
-    patiently("a look", || (cloud.count(LOOK) > 0).then_some(()));
+    wait_for_some("a look", || (cloud.count(QUERY_TASKS) > 0).then_some(()));
     run.signal("TERM");
     run.finish().exits(143).says("remote work goes on");
     assert!(fs::metadata(shell.path("r.json")).unwrap().len() > 64 * 1024);
@@ -61,9 +61,9 @@ fn a_second_signal_ends_it_with_the_code_of_the_first() {
     use vod_refresh::emulator::{Fault, FaultRule};
     let cloud = Cloud::new(quick().with_fault(FaultRule::on(SUBMIT, Fault::Stall { done: false })));
     let run = cloud.shell("refresh m1").start();
-    patiently("a submit", || (cloud.count(SUBMIT) > 0).then_some(()));
+    wait_for_some("a submit", || (cloud.count(SUBMIT) > 0).then_some(()));
     run.signal("INT");
-    run.hears("a second signal ends at once");
+    run.wait_for_line("a second signal ends at once");
     run.signal("TERM");
     run.finish().exits(130);
 }

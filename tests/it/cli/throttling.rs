@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use vod_refresh::emulator::{Call, Fault, FaultRule, JobScript, MediaScript, Which};
 
-use super::cloud::{Cloud, LOOK, SUBMIT};
+use super::cloud::{Cloud, QUERY_TASKS, SUBMIT};
 use super::process::Finished;
 use super::scenarios::quick;
 
@@ -17,7 +17,7 @@ fn gaps(calls: &[Call]) -> Vec<i64> {
     calls.windows(2).map(|pair| (pair[1].at - pair[0].at).num_milliseconds()).collect()
 }
 
-/// One run that is throttled in three dresses; the gaps between its submits.
+/// One run that is throttled in three forms; the gaps between its submits.
 fn throttled_run() -> (Finished, Vec<i64>) {
     let cloud = Cloud::new(
         quick()
@@ -28,10 +28,8 @@ fn throttled_run() -> (Finished, Vec<i64>) {
     let run = cloud.shell("refresh m1 --output json --poll-interval 100ms").run().exits(0);
     (run, gaps(&cloud.calls(SUBMIT)))
 }
-
-/// C10
 #[test]
-fn throttling_in_every_dress_is_waited_out_with_growing_gaps() {
+fn throttling_in_every_form_is_waited_out_with_growing_gaps() {
     let runs: Vec<_> = (0..5).map(|_| std::thread::spawn(throttled_run)).collect();
     let mut seen = HashSet::new();
     for run in runs {
@@ -46,7 +44,7 @@ fn throttling_in_every_dress_is_waited_out_with_growing_gaps() {
     assert!(seen.len() > 1, "five runs waited for the same milliseconds: {seen:?}");
 }
 
-/// C11, with shorter times of the same shape.
+/// With shorter times of the same shape.
 #[test]
 fn the_services_own_waiting_time_is_honoured_and_capped_by_the_deadline() {
     let told = |ms, s| Fault::Throttle {
@@ -62,14 +60,14 @@ fn the_services_own_waiting_time_is_honoured_and_capped_by_the_deadline() {
             .with_urls_per_media(1)
             .with_default_media(stuck)
             .with_job("J1", job)
-            .with_fault(FaultRule::on(LOOK, told(Some(1_500), None)))
-            .with_fault(FaultRule::on(LOOK, told(None, Some(2))))
-            .with_fault(FaultRule::on(LOOK, told(Some(3_600_000), None))),
+            .with_fault(FaultRule::on(QUERY_TASKS, told(Some(1_500), None)))
+            .with_fault(FaultRule::on(QUERY_TASKS, told(None, Some(2))))
+            .with_fault(FaultRule::on(QUERY_TASKS, told(Some(3_600_000), None))),
     );
     let line = "wait J1 --timeout 8s --poll-interval 100ms --lookup-after 0s --output json";
     let report = cloud.shell(line).run().exits(8).report();
     assert_eq!(report["outcome"], "timeout");
-    let gaps = gaps(&cloud.calls(LOOK));
+    let gaps = gaps(&cloud.calls(QUERY_TASKS));
     assert_eq!(gaps.len(), 2, "nothing is asked during the hour: {gaps:?}");
     assert!(gaps[0] >= 1_500 && gaps[1] >= 2_000, "{gaps:?}");
 }

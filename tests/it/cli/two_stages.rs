@@ -2,10 +2,10 @@
 
 use vod_refresh::emulator::{Fault, FaultRule, MediaScript, Scenario, Which};
 
-use super::cloud::{Cloud, LOOK_UP, SUBMIT};
+use super::cloud::{Cloud, QUERY_JOBS, SUBMIT};
+use super::golden_output::{matches_snapshot, settings_of_reports};
 use super::process::Finished;
 use super::scenarios::{ms, quick};
-use super::words::{reads, settings_of_reports};
 
 const BOTH: &str = "refresh intro half gone --then-preload --poll-interval 100ms";
 
@@ -27,7 +27,7 @@ fn stuck() -> MediaScript {
     MediaScript { never_complete: Which::All(true), ..MediaScript::default() }
 }
 
-fn scene() -> Scenario {
+fn scenario() -> Scenario {
     quick()
         .with_job_ids(["J1", "J2"])
         .with_media("intro", of("intro", MediaScript::default()))
@@ -37,7 +37,7 @@ fn scene() -> Scenario {
 
 #[test]
 fn both_stages_stand_in_every_form_of_the_report() {
-    let cloud = Cloud::new(scene());
+    let cloud = Cloud::new(scenario());
     let shell = cloud.shell(BOTH);
     let shell = [
         ("--report", "r.json"),
@@ -53,7 +53,7 @@ fn both_stages_stand_in_every_form_of_the_report() {
     let mut lines: Vec<_> = lines.map(str::to_owned).collect();
     lines[2..].sort_unstable();
     let stderr = lines.join("\n") + "\n";
-    reads("then_preload", &Finished { stderr, ..run });
+    matches_snapshot("then_preload", &Finished { stderr, ..run });
     let read = |name: &str| std::fs::read_to_string(shell.path(name)).unwrap();
     settings_of_reports().bind(|| {
         insta::assert_snapshot!("then_preload_json", read("r.json"));
@@ -86,16 +86,16 @@ fn a_run_that_is_stopped_in_its_preload_is_carried_on_with_the_command_shown() {
 
 #[test]
 fn without_a_journal_the_command_shown_waits_for_the_stage_that_is_open() {
-    let scene = || quick().with_job_ids(["J1", "J2"]);
+    let scenario = || quick().with_job_ids(["J1", "J2"]);
     let line = "refresh m1 m2 --then-preload --timeout 6s --poll-interval 100ms --no-journal";
-    let cloud = Cloud::new(scene().with_media("m2", only("Preload", stuck())));
+    let cloud = Cloud::new(scenario().with_media("m2", only("Preload", stuck())));
     let run = cloud.shell(line).run().exits(8).does_not_say("not preloaded");
     assert!(
         run.command_shown().starts_with("vod-refresh wait J2 --media m1 --media m2 "),
         "{}",
         run.command_shown()
     );
-    let cloud = Cloud::new(scene().with_media("m2", only("Refresh", stuck())));
+    let cloud = Cloud::new(scenario().with_media("m2", only("Refresh", stuck())));
     let run = cloud.shell(line).run().exits(8);
     assert!(
         run.command_shown().starts_with("vod-refresh wait J1 --media m1 --media m2 "),
@@ -116,16 +116,16 @@ fn a_preload_that_the_service_refuses_is_told_apart_from_media_that_were_never_s
 
 #[test]
 fn both_quotas_are_checked_and_a_dry_run_speaks_of_the_preload() {
-    let mut scene = quick();
-    scene.quota.preload_quota = 1;
-    let cloud = Cloud::new(scene);
+    let mut scenario = quick();
+    scenario.quota.preload_quota = 1;
+    let cloud = Cloud::new(scenario);
     let run = cloud.shell("refresh m1 m2 --then-preload --check-quota").run().exits(5);
     run.says("left to refresh today").says("1 URL left to preload today, for 2 media");
     let run = cloud.shell("refresh m1 m2 --then-preload --dry-run").run().exits(0);
     let run =
         run.says("calls that preload what ended complete follow: with all 2 media these are batches 2 to 2");
     assert!(run.stdout.contains("TaskType=Refresh") && !run.stdout.contains("TaskType=Preload"));
-    assert_eq!((cloud.count(SUBMIT), cloud.count(LOOK_UP)), (0, 0));
+    assert_eq!((cloud.count(SUBMIT), cloud.count(QUERY_JOBS)), (0, 0));
 }
 
 #[test]

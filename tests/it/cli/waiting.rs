@@ -2,10 +2,8 @@
 
 use vod_refresh::emulator::{Fault, FaultRule, MediaScript, Which};
 
-use super::cloud::{Cloud, LOOK, LOOK_UP, SUBMIT};
+use super::cloud::{Cloud, QUERY_JOBS, QUERY_TASKS, SUBMIT};
 use super::scenarios::{ms, quick, two_tasks};
-
-/// C13
 #[test]
 fn a_timeout_is_a_result_of_its_own_and_shows_a_command_that_resumes() {
     let stuck = MediaScript { never_complete: Which::At(vec![1]), ..two_tasks() };
@@ -23,8 +21,6 @@ fn a_timeout_is_a_result_of_its_own_and_shows_a_command_that_resumes() {
     shell.instead(&run.command_shown()).run().exits(0);
     assert_eq!(cloud.count(SUBMIT), 1, "the command that resumes submitted again");
 }
-
-/// C14
 #[test]
 fn a_failure_ends_the_wait_with_its_url_and_reason() {
     let half = MediaScript {
@@ -37,10 +33,10 @@ fn a_failure_ends_the_wait_with_its_url_and_reason() {
     let run = cloud.shell("refresh m1 --timeout 10m --poll-interval 100ms").run().exits(7);
     let row = run.stdout.lines().find(|line| line.contains("https://cdn.example.test/b.mp4")).unwrap();
     assert!(row.contains("Failed") && row.contains("Origin Timeout"), "{row}");
-    assert!(cloud.count(LOOK) < 20, "{} looks", cloud.count(LOOK));
+    assert!(cloud.count(QUERY_TASKS) < 20, "{} looks", cloud.count(QUERY_TASKS));
 }
 
-/// C14, where nothing went well.
+/// Where nothing went well.
 #[test]
 fn where_every_url_failed_everything_failed() {
     let bad = MediaScript { failed_tasks: Which::All(true), ..MediaScript::default() };
@@ -48,44 +44,40 @@ fn where_every_url_failed_everything_failed() {
     let run = cloud.shell("refresh m1 --timeout 10m --poll-interval 100ms --output json").run().exits(6);
     assert_eq!(run.report()["outcome"], "failed");
 }
-
-/// C16
 #[test]
 fn bad_polls_and_closed_idle_connections_cost_a_request_each() {
     let mut scenario = quick()
         .with_urls_per_media(1)
         .with_task_duration(ms(7_500))
         // A rule counts only what those above it let pass: every second poll goes wrong.
-        .with_fault(FaultRule::on(LOOK, Fault::error(500, "InternalError")).skip(1))
-        .with_fault(FaultRule::on(LOOK, Fault::HalfBody).skip(2))
-        .with_fault(FaultRule::on(LOOK, Fault::Html { status: 502 }).skip(3));
+        .with_fault(FaultRule::on(QUERY_TASKS, Fault::error(500, "InternalError")).skip(1))
+        .with_fault(FaultRule::on(QUERY_TASKS, Fault::HalfBody).skip(2))
+        .with_fault(FaultRule::on(QUERY_TASKS, Fault::Html { status: 502 }).skip(3));
     // Every wait between two polls is longer than the cloud keeps the connection.
     scenario.idle_timeout = ms(700);
     let cloud = Cloud::new(scenario);
     let report = cloud.shell("refresh m1 --poll-interval 1s --output json").run().exits(0).report();
     assert_eq!(cloud.count(SUBMIT), 1);
-    let outcomes: Vec<_> = cloud.calls(LOOK).into_iter().map(|call| call.outcome).collect();
+    let outcomes: Vec<_> = cloud.calls(QUERY_TASKS).into_iter().map(|call| call.outcome).collect();
     assert!(
         outcomes.windows(2).all(|pair| pair[0] == "ok" || pair[1] == "ok"),
         "a poll took more than one request more: {outcomes:?}"
     );
     assert_eq!(report["summary"]["retries"], 3, "a stale connection made a request fail: {outcomes:?}");
 }
-
-/// C17
 #[test]
-fn what_is_not_there_yet_is_waited_for_without_a_word_of_error() {
+fn a_task_that_is_not_there_yet_is_waited_for_without_an_error() {
     let shy = MediaScript { invisible_looks: 2, lookup_empty_looks: 2, ..MediaScript::default() };
     let cloud = Cloud::new(
         quick()
             .with_urls_per_media(1)
             .with_media("m1", shy)
-            .with_fault(FaultRule::on(LOOK, Fault::error(404, "InvalidTaskId.NotFound"))),
+            .with_fault(FaultRule::on(QUERY_TASKS, Fault::error(404, "InvalidTaskId.NotFound"))),
     );
     let run = cloud.shell("refresh m1 --timeout 60s --poll-interval 100ms --output json").run().exits(0);
     for word in ["error", "warning", "retrying", "NotFound"] {
         assert!(!run.stderr.contains(word), "{}", run.stderr);
     }
-    assert_eq!((cloud.count(SUBMIT), cloud.count(LOOK_UP) >= 3), (1, true));
+    assert_eq!((cloud.count(SUBMIT), cloud.count(QUERY_JOBS) >= 3), (1, true));
     assert_eq!(run.report()["summary"]["retries"], 0);
 }

@@ -4,8 +4,8 @@ use tokio::task::JoinSet;
 use vod_refresh::emulator::{MediaScript, Scenario, Which};
 use vod_refresh::{Credential, Refresher, Report, StaticCredentials};
 
-use super::{ACTION, Fleet, account, all_complete, ids, process};
-use crate::support::{Bed, client_over, request};
+use super::{Fleet, QUERY_TASKS, account, all_complete, ids, process};
+use crate::support::{TestEnv, client_over, request};
 
 const MEDIA: usize = 100;
 
@@ -20,10 +20,10 @@ fn session(number: usize) -> StaticCredentials {
     StaticCredentials(Credential::new(format!("STS.N{number}"), "secret").with_token("token"))
 }
 
-/// A process with a session key, at the service of this bed, whose address is `endpoint`.
-async fn with_session(bed: &Bed, fleet: &Fleet, number: usize, endpoint: &str) -> Refresher {
-    let client = client_over(bed.cloud.transport(), std::sync::Arc::new(session(number)))
-        .with_clock(bed.clock())
+/// A process with a session key, at the service of this environment, whose address is `endpoint`.
+async fn with_session(env: &TestEnv, fleet: &Fleet, number: usize, endpoint: &str) -> Refresher {
+    let client = client_over(env.cloud.transport(), std::sync::Arc::new(session(number)))
+        .with_clock(env.clock())
         .with_endpoint(endpoint)
         .with_jitter_seed(number as u64);
     process(client.build().unwrap(), &fleet.journal()).await
@@ -35,7 +35,7 @@ async fn sessions_of_one_account_find_out_that_they_are_and_share() {
     let fleet = Fleet::new(with_sessions(account()));
     let mut runs = JoinSet::new();
     for number in 0..3 {
-        let refresher = with_session(&fleet.bed, &fleet, number, "http://127.0.0.1:1").await;
+        let refresher = with_session(&fleet.env, &fleet, number, "http://127.0.0.1:1").await;
         runs.spawn(async move { refresher.refresh(&request(ids(number, MEDIA))).await.unwrap() });
     }
     all_complete(runs).await;
@@ -49,12 +49,12 @@ async fn sessions_of_one_account_find_out_that_they_are_and_share() {
 async fn at_two_services(endpoints: [&str; 2]) -> ([Report; 2], [usize; 2]) {
     let fleet = Fleet::new(with_sessions(account()));
     let failing = MediaScript { failed_tasks: Which::All(true), ..MediaScript::default() };
-    let other = Bed::seeded(2, with_sessions(account()).with_default_media(failing), |builder| builder);
-    let first = with_session(&fleet.bed, &fleet, 0, endpoints[0]).await;
+    let other = TestEnv::seeded(2, with_sessions(account()).with_default_media(failing), |builder| builder);
+    let first = with_session(&fleet.env, &fleet, 0, endpoints[0]).await;
     let second = with_session(&other, &fleet, 1, endpoints[1]).await;
     let both = [request(ids(0, MEDIA)), request(ids(1, MEDIA))];
     let (first, second) = tokio::join!(first.refresh(&both[0]), second.refresh(&both[1]));
-    let queries = [&fleet.bed, &other].map(|bed| bed.cloud.count(ACTION));
+    let queries = [&fleet.env, &other].map(|env| env.cloud.count(QUERY_TASKS));
     ([first.unwrap(), second.unwrap()], queries)
 }
 

@@ -11,7 +11,7 @@ use vod_refresh::emulator::{
 };
 use vod_refresh::run::MediaState;
 
-use super::{ACTION, Fleet, ids};
+use super::{Fleet, QUERY_TASKS, ids};
 use crate::support::request;
 
 const PROCESSES: usize = 3;
@@ -36,11 +36,11 @@ impl Dice {
 }
 
 /// A cloud that tells of its tasks in hostile ways, in which some media fail.
-fn cloud(dice: &mut Dice) -> (Scenario, Vec<Vec<bool>>) {
+fn cloud(rng: &mut Dice) -> (Scenario, Vec<Vec<bool>>) {
     let pages = Pages {
-        size: NonZeroUsize::new(dice.of(&[0, 0, 50, 10, 7])),
-        size_named: dice.of(&[SizeNamed::Right, SizeNamed::Asked, SizeNamed::None]),
-        total: dice.of(&[
+        size: NonZeroUsize::new(rng.of(&[0, 0, 50, 10, 7])),
+        size_named: rng.of(&[SizeNamed::Right, SizeNamed::Asked, SizeNamed::None]),
+        total: rng.of(&[
             Total::Right,
             Total::Right,
             Total::None,
@@ -49,7 +49,7 @@ fn cloud(dice: &mut Dice) -> (Scenario, Vec<Vec<bool>>) {
             Total::Zero,
             Total::Text,
         ]),
-        shift: dice.of(&[0, 0, 0, 1, 13]),
+        shift: rng.of(&[0, 0, 0, 1, 13]),
     };
     let filters = [
         Filtering::Works,
@@ -59,41 +59,41 @@ fn cloud(dice: &mut Dice) -> (Scenario, Vec<Vec<bool>>) {
         Filtering::Ignored,
     ];
     let mut scenario = Scenario::new()
-        .with_urls_per_media(2 + dice.below(4))
-        .with_task_duration(Duration::from_secs(5) + dice.seconds(30))
-        .with_rate(ACTION, dice.of(&[0.0, 5.0, 10.0]))
-        .with_latency(dice.seconds(2))
+        .with_urls_per_media(2 + rng.below(4))
+        .with_task_duration(Duration::from_secs(5) + rng.seconds(30))
+        .with_rate(QUERY_TASKS, rng.of(&[0.0, 5.0, 10.0]))
+        .with_latency(rng.seconds(2))
         .with(|scenario| {
-            scenario.task_jitter = dice.seconds(20);
-            scenario.pending_for = dice.of(&[Duration::ZERO, Duration::from_secs(3)]);
-            scenario.merge_ids_across_media = dice.below(4) == 0;
+            scenario.task_jitter = rng.seconds(20);
+            scenario.pending_for = rng.of(&[Duration::ZERO, Duration::from_secs(3)]);
+            scenario.merge_ids_across_media = rng.below(4) == 0;
             scenario.pages = pages;
-            scenario.task_filters = dice.of(&filters);
+            scenario.task_filters = rng.of(&filters);
         });
     let mut fails = vec![vec![false; MEDIA]; PROCESSES];
     for (process, fails) in fails.iter_mut().enumerate() {
         for (id, fails) in ids(process, MEDIA).zip(fails) {
-            *fails = dice.below(8) == 0;
+            *fails = rng.below(8) == 0;
             let telling = Telling {
-                row_spelling: dice.of(&[
+                row_spelling: rng.of(&[
                     RowSpelling::Same,
                     RowSpelling::Same,
                     RowSpelling::Http,
                     RowSpelling::Encoded,
                     RowSpelling::Port,
                 ]),
-                rows_one_by_one: dice.of(&[
+                rows_one_by_one: rng.of(&[
                     OneByOne::Looks(false),
                     OneByOne::Looks(false),
                     OneByOne::Looks(true),
                 ]),
-                list_style: dice.of(&[ListStyle::Comma, ListStyle::Array, ListStyle::JsonText]),
-                lookup_grows: dice.of(&[
+                list_style: rng.of(&[ListStyle::Comma, ListStyle::Array, ListStyle::JsonText]),
+                lookup_grows: rng.of(&[
                     OneByOne::Looks(false),
                     OneByOne::Looks(false),
                     OneByOne::Looks(true),
                 ]),
-                double_rows: dice.of(&[0, 0, 1]).into_which(),
+                double_rows: rng.of(&[0, 0, 1]).into_which(),
                 ..Telling::default()
             };
             // Where all share an id, its rows take longer to come one by one than a row may take.
@@ -102,9 +102,9 @@ fn cloud(dice: &mut Dice) -> (Scenario, Vec<Vec<bool>>) {
                 false => telling,
             };
             let script = MediaScript {
-                failed_tasks: if *fails { Which::At(vec![dice.below(2)]) } else { Which::All(false) },
-                invisible_for: dice.of(&[Duration::ZERO, Duration::ZERO, Duration::from_secs(9)]),
-                merged_tasks: dice.below(6) == 0,
+                failed_tasks: if *fails { Which::At(vec![rng.below(2)]) } else { Which::All(false) },
+                invisible_for: rng.of(&[Duration::ZERO, Duration::ZERO, Duration::from_secs(9)]),
+                merged_tasks: rng.below(6) == 0,
                 telling,
                 ..MediaScript::default()
             };
@@ -126,13 +126,13 @@ impl IntoWhich for usize {
 
 /// Checks the verdicts of one draw.
 async fn check(seed: u64) {
-    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let (scenario, fails) = cloud(&mut dice);
+    let mut rng = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let (scenario, fails) = cloud(&mut rng);
     let fleet = Fleet::new(scenario);
     let mut runs: JoinSet<(usize, Report)> = JoinSet::new();
     for number in 0..PROCESSES {
-        let late = dice.seconds(12);
-        let (refresher, wait) = (fleet.process(number).await, dice.of(&[Duration::ZERO, late]));
+        let late = rng.seconds(12);
+        let (refresher, wait) = (fleet.process(number).await, rng.of(&[Duration::ZERO, late]));
         runs.spawn(async move {
             tokio::time::sleep(wait).await;
             (number, refresher.refresh(&request(ids(number, MEDIA))).await.unwrap())

@@ -12,19 +12,19 @@ use vod_refresh::Journal;
 use vod_refresh::emulator::{EmulatorTransport, Fault, FaultRule};
 use vod_refresh::net::transport::{BoxFuture, Transport, TransportError};
 
-use super::{ACTION, Fleet, account, all_complete, ids, process};
+use super::{Fleet, QUERY_TASKS, account, all_complete, ids, process};
 use crate::support::{client_over, request, static_key};
 
 const MEDIA: usize = 150;
 
-/// The way to the cloud of a process that may be cut off from it.
+/// The transport of a process that may be cut off from the cloud.
 #[derive(Debug, Clone)]
-struct Way {
+struct CuttableTransport {
     to: EmulatorTransport,
     is_cut: Arc<AtomicBool>,
 }
 
-impl Transport for Way {
+impl Transport for CuttableTransport {
     fn send(
         &self,
         request: http::Request<Bytes>,
@@ -43,8 +43,9 @@ impl Transport for Way {
 async fn beside_one_that_fails(is_cut: bool, is_killed: bool) -> Duration {
     let fleet = Fleet::new(account().with_latency(Duration::from_millis(100)));
     let mut runs = JoinSet::new();
-    let way = Way { to: fleet.bed.cloud.transport(), is_cut: Arc::default() };
-    let client = client_over(way.clone(), static_key()).with_clock(fleet.bed.clock()).with_jitter_seed(9);
+    let transport = CuttableTransport { to: fleet.env.cloud.transport(), is_cut: Arc::default() };
+    let client =
+        client_over(transport.clone(), static_key()).with_clock(fleet.env.clock()).with_jitter_seed(9);
     let refresher = process(client.build().unwrap(), &fleet.journal()).await;
     let failing = tokio::spawn(async move { refresher.refresh(&request(ids(2, MEDIA))).await });
     for number in [0, 1] {
@@ -53,14 +54,14 @@ async fn beside_one_that_fails(is_cut: bool, is_killed: bool) -> Duration {
     let in_mid_round = Duration::from_secs(24);
     tokio::spawn(async move {
         sleep(in_mid_round).await;
-        way.is_cut.store(is_cut, Ordering::Relaxed);
+        transport.is_cut.store(is_cut, Ordering::Relaxed);
         sleep(Duration::from_secs(1)).await;
         if is_killed {
             failing.abort();
         }
     });
     all_complete(runs).await;
-    fleet.bed.elapsed()
+    fleet.env.elapsed()
 }
 
 #[tokio::test(start_paused = true)]
@@ -83,7 +84,7 @@ async fn a_journal_that_is_locked_or_gone_costs_no_run_more_than_what_it_shares(
             runs.spawn(async move { refresher.refresh(&request(ids(number, 20))).await.unwrap() });
         }
         all_complete(runs).await;
-        fleet.bed.elapsed()
+        fleet.env.elapsed()
     };
     for is_removed in [false, true] {
         let fleet = Fleet::new(account());
@@ -111,13 +112,13 @@ async fn a_journal_that_is_locked_or_gone_costs_no_run_more_than_what_it_shares(
             }
         };
         timeout(Duration::from_secs(120), ended).await.unwrap();
-        let took = fleet.bed.elapsed();
+        let took = fleet.env.elapsed();
         assert!(took < alone + Duration::from_secs(10), "removed: {is_removed}: {took:?}, alone {alone:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_writes_nonsense_into_what_is_shared_spoils_nothing() {
+async fn nonsense_in_the_shared_texts_spoils_no_run() {
     let fleet = Fleet::new(account());
     let mut runs = JoinSet::new();
     for number in [0, 1, 2] {
@@ -157,18 +158,18 @@ async fn who_writes_nonsense_into_what_is_shared_spoils_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn throttling_that_one_sees_slows_all() {
+async fn throttling_of_one_process_slows_all() {
     let scenario = account()
-        .with_rate(ACTION, 0.0)
-        .with_fault(FaultRule::on(ACTION, Fault::throttle()).skip(40).times(1));
+        .with_rate(QUERY_TASKS, 0.0)
+        .with_fault(FaultRule::on(QUERY_TASKS, Fault::throttle()).skip(40).times(1));
     let fleet = Fleet::new(scenario);
     let mut runs = JoinSet::new();
     for number in [0, 1, 2] {
         fleet.begin(&mut runs, number, 100).await;
     }
     all_complete(runs).await;
-    let calls = fleet.bed.cloud.calls();
-    let queries: Vec<_> = calls.iter().filter(|call| call.action == ACTION).collect();
+    let calls = fleet.env.cloud.calls();
+    let queries: Vec<_> = calls.iter().filter(|call| call.action == QUERY_TASKS).collect();
     let place = queries.iter().position(|call| call.outcome != "ok").unwrap();
     let pause = (queries[place + 1].at - queries[place].at).to_std().unwrap();
     assert!(pause >= Duration::from_millis(990), "somebody went on after {pause:?}");
@@ -193,9 +194,9 @@ async fn a_run_that_dies_after_others_read_for_it_is_carried_on_from_what_they_r
     let stored = journal.load(Some(stored.run_id)).await.unwrap().unwrap();
     let known = stored.report().summary.tasks_complete;
     assert!((1..40).contains(&known), "{known} of 40 tasks were known to have ended");
-    let submits = fleet.bed.submits();
+    let submits = fleet.env.submits();
     let report = fleet.process(1).await.resume(stored).await.unwrap();
     assert_eq!((report.summary.media_complete, report.summary.tasks_complete), (10, 40));
-    assert_eq!(fleet.bed.submits(), submits, "it was submitted again");
+    assert_eq!(fleet.env.submits(), submits, "it was submitted again");
     all_complete(runs).await;
 }

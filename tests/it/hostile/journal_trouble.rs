@@ -9,10 +9,9 @@ use serde_json::Value;
 use tokio::time::Instant;
 use vod_refresh::emulator::{MediaScript, Scenario, Which};
 
-use crate::carry_on::{half_stuck, timed_out};
-use crate::program::{Cloud, Ended, Home, SUBMIT, carries_on, end, signal, until};
-
-const LOOK: &str = "DescribeVodRefreshTasks";
+use crate::resume_hints::{half_stuck, timed_out};
+use crate::support::action::QUERY_TASKS;
+use crate::support::program::{Cloud, Ended, Home, SUBMIT, carries_on, end, signal, until};
 
 /// A cloud whose tasks end when a test says so.
 fn open_cloud() -> Cloud {
@@ -23,7 +22,7 @@ fn open_cloud() -> Cloud {
 fn start(cloud: &Cloud, home: &Home, more: &[&str]) -> Child {
     let line = ["refresh", "m1", "--endpoint", &cloud.endpoint, "--poll-interval", "50ms", "-o", "json"];
     let child = home.start(&[&line[..], more].concat());
-    cloud.wait_for(LOOK, 1);
+    cloud.wait_for(QUERY_TASKS, 1);
     child
 }
 
@@ -43,13 +42,13 @@ fn is_marked(home: &Home) -> bool {
 }
 
 #[test]
-fn h15_a_journal_whose_lock_is_held_costs_nothing() {
+fn a_journal_whose_lock_is_held_costs_nothing() {
     let (cloud, home) = (open_cloud(), Home::new());
     let child = start(&cloud, &home, &[]);
     let holder = hold(&home.journal());
     until("something that cannot be written", || is_marked(&home));
-    let (begun, looks) = (Instant::now(), cloud.emulator.count(LOOK));
-    cloud.wait_for(LOOK, looks + 3);
+    let (begun, looks) = (Instant::now(), cloud.emulator.count(QUERY_TASKS));
+    cloud.wait_for(QUERY_TASKS, looks + 3);
     assert!(begun.elapsed() < Duration::from_secs(6), "the run has waited: {:?}", begun.elapsed());
     std::thread::sleep(Duration::from_millis(1_500));
     drop(holder);
@@ -64,7 +63,7 @@ fn h15_a_journal_whose_lock_is_held_costs_nothing() {
 }
 
 #[test]
-fn h15_a_run_that_is_killed_while_its_facts_wait_is_not_carried_on_from_half_of_them() {
+fn a_run_that_is_killed_while_its_facts_wait_is_not_carried_on_from_half_of_them() {
     let (cloud, home) = (open_cloud(), Home::new());
     let mut child = start(&cloud, &home, &[]);
     let holder = hold(&home.journal());
@@ -78,7 +77,7 @@ fn h15_a_run_that_is_killed_while_its_facts_wait_is_not_carried_on_from_half_of_
 }
 
 #[test]
-fn h15_the_end_of_a_run_waits_for_the_journal_and_not_for_ever() {
+fn the_end_of_a_run_waits_for_the_journal_and_not_for_ever() {
     for held in [Duration::from_secs(3), Duration::from_secs(60)] {
         let (cloud, home) = (open_cloud(), Home::new());
         let child = start(&cloud, &home, &[]);
@@ -104,7 +103,7 @@ fn h15_the_end_of_a_run_waits_for_the_journal_and_not_for_ever() {
 }
 
 #[test]
-fn h15_a_signal_does_not_wait_for_the_journal() {
+fn a_signal_does_not_wait_for_the_journal() {
     let (cloud, home) = (open_cloud(), Home::new());
     let child = start(&cloud, &home, &["--report", "r.json"]);
     let holder = hold(&home.journal());
@@ -136,7 +135,7 @@ fn the_shown_command_works(cloud: &Cloud, home: &Home, ended: &Ended, why: &str)
 }
 
 #[test]
-fn h16_a_journal_that_was_deleted_in_mid_run_is_not_offered_to_resume_from() {
+fn a_journal_that_was_deleted_in_mid_run_is_not_offered_to_resume_from() {
     let (cloud, home) = (open_cloud(), Home::new());
     let child = start(&cloud, &home, &["--timeout", "3s"]);
     std::fs::remove_dir_all(home.journal().parent().unwrap()).unwrap();
@@ -145,7 +144,7 @@ fn h16_a_journal_that_was_deleted_in_mid_run_is_not_offered_to_resume_from() {
 }
 
 #[test]
-fn h16_a_journal_that_was_replaced_in_mid_run_is_not_offered_to_resume_from() {
+fn a_journal_that_was_replaced_in_mid_run_is_not_offered_to_resume_from() {
     for by_old_copy in [true, false] {
         let (cloud, home) = (open_cloud(), Home::new());
         let (journal, other) = (home.journal(), home.path().join("other.db"));
@@ -172,7 +171,7 @@ fn h16_a_journal_that_was_replaced_in_mid_run_is_not_offered_to_resume_from() {
 }
 
 #[test]
-fn h17_a_run_that_the_service_has_forgotten_is_ended_by_resume_at_once() {
+fn a_run_that_the_service_has_forgotten_is_ended_by_resume_at_once() {
     for began in ["1970-01-01T00:00:07Z", "2026-01-02T03:04:05Z"] {
         let (cloud, home) = (half_stuck(), Home::new());
         assert_eq!(timed_out(&cloud, &home, &[]).code, Some(8));

@@ -13,8 +13,8 @@ use vod_refresh::emulator::{EventScript, EventSignature, Fault, FaultRule, Media
 use vod_refresh::run::ledger::Fact;
 use vod_refresh::{Journal, Outcome};
 
-use crate::program::{Cloud, Ended, Home, SUBMIT, end, memory, until};
-use crate::support::{Bed, request};
+use crate::support::program::{Cloud, Ended, Home, SUBMIT, end, memory, until};
+use crate::support::{TestEnv, request};
 
 const EVENT_TYPE: &str = "SubmitMediaRefreshComplete";
 /// What a run may take, in bytes.
@@ -132,7 +132,7 @@ fn ids(first: usize, count: usize) -> String {
 }
 
 #[test]
-fn h01_four_events_with_120_000_task_ids_each_are_answered_at_once_and_2_000_are_kept() {
+fn four_events_with_120_000_task_ids_each_are_answered_at_once_and_2_000_are_kept() {
     let cloud = Cloud::new(open_and_silent());
     let run =
         OpenPort::start(&cloud, "refresh m1 m2 m3 m4 --lookup-after 2s --poll-interval 1s --max-rps 50");
@@ -162,7 +162,7 @@ fn h01_four_events_with_120_000_task_ids_each_are_answered_at_once_and_2_000_are
 
 /// 600 were met; a tenth of them shows the same.
 #[test]
-fn h02_long_texts_of_unknown_jobs_leave_memory_and_journal_small() {
+fn long_texts_of_unknown_jobs_leave_memory_and_journal_small() {
     let throttled = FaultRule::on(SUBMIT, Fault::throttle()).times(1_000);
     let cloud = Cloud::new(open_and_silent().with_fault(throttled));
     let run = OpenPort::start(&cloud, "refresh m1 --timeout 10m");
@@ -180,7 +180,7 @@ fn h02_long_texts_of_unknown_jobs_leave_memory_and_journal_small() {
 
 /// The live heap is small all the time; what is freed must go back to the system as well.
 #[test]
-fn h02_a_burst_of_long_events_leaves_no_memory_behind() {
+fn a_burst_of_long_events_leaves_no_memory_behind() {
     let cloud = Cloud::new(open_and_silent());
     let run = OpenPort::start(&cloud, "refresh m1 --lookup-after 5m --poll-interval 1m --timeout 10m");
     cloud.wait_for(SUBMIT, 1);
@@ -212,7 +212,7 @@ fn h02_a_burst_of_long_events_leaves_no_memory_behind() {
 
 /// The same again, another text each time, another task each time, no media, a media of others: 15 of each, up to 1 MB long.
 #[test]
-fn h03_the_same_event_again_and_useless_others_are_journaled_once() {
+fn the_same_event_again_and_useless_others_are_journaled_once() {
     let cloud = Cloud::new(open_and_silent());
     let run = OpenPort::start(&cloud, "refresh m1 m2 m3 --lookup-after 30s --poll-interval 1s --timeout 10m");
     until("a job", || cloud.emulator.job_ids().len() == 1);
@@ -242,21 +242,21 @@ fn h03_the_same_event_again_and_useless_others_are_journaled_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn h03_one_event_300_times_at_once_is_journaled_once() {
+async fn one_event_300_times_at_once_is_journaled_once() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(folder.path().join("journal.db")).await.unwrap();
-    let bed = Bed::new(open_and_silent()).with_events();
+    let env = TestEnv::new(open_and_silent()).with_events();
     let flood = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let job = bed.cloud.job_ids().remove(0);
-        let body = bed.cloud.event_for(&job, "m1").unwrap().to_string();
-        let events = (0..300).map(|_| bed.cloud.send_event(None, body.clone(), EventSignature::Right));
+        let job = env.cloud.job_ids().remove(0);
+        let body = env.cloud.event_for(&job, "m1").unwrap().to_string();
+        let events = (0..300).map(|_| env.cloud.send_event(None, body.clone(), EventSignature::Right));
         assert_eq!(join_all(events).await, [Some(200); 300]);
-        for task in bed.cloud.task_ids(&job, "m1") {
-            bed.cloud.complete_task(&task);
+        for task in env.cloud.task_ids(&job, "m1") {
+            env.cloud.complete_task(&task);
         }
     };
-    let refresher = bed.refresher().with_journal(journal.clone(), serde_json::Value::Null);
+    let refresher = env.refresher().with_journal(journal.clone(), serde_json::Value::Null);
     let order = request(["m1"]);
     let (report, ()) = tokio::join!(refresher.refresh(&order), flood);
     let report = report.unwrap();
@@ -267,7 +267,7 @@ async fn h03_one_event_300_times_at_once_is_journaled_once() {
 }
 
 #[test]
-fn h07_a_load_balancers_questions_are_answered_and_counted_as_nothing() {
+fn a_load_balancers_questions_are_answered_and_counted_as_nothing() {
     let cloud = Cloud::new(open_and_silent());
     let run = OpenPort::start(&cloud, "refresh m1 --lookup-after 0s --poll-interval 200ms");
     for question in ["GET / HTTP/1.1", "HEAD / HTTP/1.1", "GET /health HTTP/1.0"] {
@@ -287,7 +287,7 @@ fn h07_a_load_balancers_questions_are_answered_and_counted_as_nothing() {
 }
 
 #[test]
-fn h08_a_port_alone_is_reachable_over_ipv6_and_ipv4() {
+fn a_port_alone_is_reachable_over_ipv6_and_ipv4() {
     let cloud = Cloud::new(open_and_silent());
     let run = OpenPort::start(&cloud, "refresh m1 --callback-listen :0 --allow-unsigned-callbacks");
     let has_ipv6 = std::net::TcpListener::bind("[::1]:0").is_ok();

@@ -9,9 +9,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 use vod_refresh::emulator::{Fault, FaultRule, MediaScript, Scenario, Which};
 
-use crate::program::{Cloud, Home, SUBMIT, end, signal, until};
-
-const LOOK: &str = "DescribeVodRefreshTasks";
+use crate::support::action::QUERY_TASKS;
+use crate::support::program::{Cloud, Home, SUBMIT, end, signal, until};
 
 /// A cloud whose tasks never end by themselves.
 fn open_cloud() -> Cloud {
@@ -54,7 +53,7 @@ fn read_slowly(mut pipe: PipeReader) -> String {
 }
 
 #[test]
-fn h06_a_stderr_that_nobody_reads_holds_up_neither_deadline_nor_events() {
+fn a_stderr_that_nobody_reads_holds_up_neither_deadline_nor_events() {
     let (cloud, home) = (open_cloud(), Home::new());
     let (mut stderr, theirs) = std::io::pipe().unwrap();
     let ids: Vec<String> = (0..60).map(|n| format!("m{n}")).collect();
@@ -120,7 +119,7 @@ fn fill(mut writer: &PipeWriter) {
 }
 
 #[test]
-fn h06_a_process_ends_though_nobody_ever_reads_its_stderr() {
+fn a_process_ends_though_nobody_ever_reads_its_stderr() {
     for more in [&["-v"][..], &[], &["-q"]] {
         let (cloud, home) = (open_cloud(), Home::new());
         let (stderr, theirs) = std::io::pipe().unwrap();
@@ -140,7 +139,7 @@ fn h06_a_process_ends_though_nobody_ever_reads_its_stderr() {
 }
 
 #[test]
-fn h11_a_stdout_that_does_not_block_gets_the_whole_output() {
+fn a_stdout_that_does_not_block_gets_the_whole_output() {
     let (cloud, home) = (open_cloud(), Home::new());
     let ids: Vec<String> = (0..600).map(|n| format!("media-with-a-long-name-{n}")).collect();
     let submit = ["refresh", "--endpoint", &cloud.endpoint, "--no-wait", "--max-rps", "1000", "-o", "json"];
@@ -165,7 +164,7 @@ fn h11_a_stdout_that_does_not_block_gets_the_whole_output() {
 }
 
 #[test]
-fn h11_a_stderr_that_does_not_block_gets_the_last_words() {
+fn a_stderr_that_does_not_block_gets_the_last_words() {
     let (cloud, home) = (open_cloud(), Home::new());
     let (reader, theirs) = std::io::pipe().unwrap();
     fill(&theirs);
@@ -180,14 +179,14 @@ fn h11_a_stderr_that_does_not_block_gets_the_last_words() {
 }
 
 #[test]
-fn h13_two_signals_at_once_are_one_interruption() {
+fn two_signals_at_once_are_one_interruption() {
     for (first, second) in [("INT", "INT"), ("INT", "TERM"), ("TERM", "INT")] {
         // A call on its way gets a second and a half after the first.
-        let stall = FaultRule::on(LOOK, Fault::Stall { done: false });
+        let stall = FaultRule::on(QUERY_TASKS, Fault::Stall { done: false });
         let (cloud, home) = (Cloud::new(Scenario::new().with_fault(stall)), Home::new());
         let line = ["refresh", "m1", "--endpoint", &cloud.endpoint, "-o", "json", "--report", "r.json"];
         let child = home.start(&line);
-        cloud.wait_for(LOOK, 1);
+        cloud.wait_for(QUERY_TASKS, 1);
         signal(&child, first);
         std::thread::sleep(Duration::from_millis(20));
         signal(&child, second);
@@ -223,12 +222,12 @@ fn results_that_cannot_be_written_are_told_and_a_reader_that_has_gone_is_no_erro
     ];
     for line in lines {
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
-        let ended: crate::program::Ended = home.command(line).stdout(full).output().unwrap().into();
+        let ended: crate::support::program::Ended = home.command(line).stdout(full).output().unwrap().into();
         assert_eq!(ended.code, Some(1), "{line:?}: {ended:?}");
         assert_eq!(ended.stderr.matches("cannot write to stdout").count(), 1, "{line:?}: {}", ended.stderr);
         let (reader, gone) = std::io::pipe().unwrap();
         drop(reader);
-        let ended: crate::program::Ended = home.command(line).stdout(gone).output().unwrap().into();
+        let ended: crate::support::program::Ended = home.command(line).stdout(gone).output().unwrap().into();
         assert_eq!(ended.code, Some(0), "{line:?}: {ended:?}");
         assert!(!ended.stderr.contains("error"), "{line:?}: {}", ended.stderr);
     }

@@ -9,7 +9,7 @@ use vod_refresh::run::Notice;
 use vod_refresh::{Outcome, Report};
 
 use super::Stage;
-use crate::support::Bed;
+use crate::support::TestEnv;
 
 pub(super) const TIMEOUT: Duration = Duration::from_secs(20 * 60);
 
@@ -27,16 +27,16 @@ impl fmt::Display for Cell {
 }
 
 impl Cell {
-    /// The end of a run on this bed, and what is true of every run.
-    pub(super) fn of(name: &str, bed: &Bed, report: &Report, asked: usize) -> Self {
+    /// The end of a run in this environment, and what is true of every run.
+    pub(super) fn of(name: &str, env: &TestEnv, report: &Report, asked: usize) -> Self {
         let summary = &report.summary;
         assert_eq!((report.media.len(), summary.media), (asked, asked as u64), "{name}: media got lost");
         let sum = summary.media_complete + summary.media_failed + summary.media_unfinished;
         assert_eq!(sum, summary.media, "{name}: a media stands in two places");
-        assert!(bed.elapsed() <= TIMEOUT + Duration::from_secs(60), "{name}: took {:?}", bed.elapsed());
+        assert!(env.elapsed() <= TIMEOUT + Duration::from_secs(60), "{name}: took {:?}", env.elapsed());
         // Scripts submit again where they read these.
         let nothing_done = matches!(report.outcome, Outcome::Config | Outcome::Quota);
-        assert!(!nothing_done || bed.cloud.job_ids().is_empty(), "{name}: claims that nothing was submitted");
+        assert!(!nothing_done || env.cloud.job_ids().is_empty(), "{name}: claims that nothing was submitted");
         let all_failed = summary.media_failed == summary.media;
         assert!(report.outcome != Outcome::Failed || all_failed, "{name}: not everything failed");
         if report.outcome != Outcome::Complete {
@@ -45,8 +45,8 @@ impl Cell {
         }
 
         let batches = asked.div_ceil(20);
-        let again = bed.heard.all().iter().filter(|n| matches!(n, Notice::Resubmitting { .. })).count();
-        let jobs = bed.cloud.job_ids().len();
+        let again = env.notices.all().iter().filter(|n| matches!(n, Notice::Resubmitting { .. })).count();
+        let jobs = env.cloud.job_ids().len();
         assert!(jobs <= batches + again, "{name}: {jobs} jobs made, {again} announced");
         let mut more = Vec::new();
         if again > 0 {
@@ -93,21 +93,21 @@ pub(super) fn run(name: &str, stage: Stage, rule: FaultRule) -> Cell {
             Stage::Receive | Stage::Delete => (scenario.with_queue(QueueScript::named("events")), 2),
             _ => (scenario, 2),
         };
-        let bed = Bed::new(scenario).with_options(|options| options.timeout = TIMEOUT);
-        let bed = if matches!(stage, Stage::Submit | Stage::Confirm) { bed } else { bed.with_events() };
-        let listener = matches!(stage, Stage::Receive | Stage::Delete).then(|| bed.listen());
-        let report = refresh(name, &bed, media).await;
+        let env = TestEnv::new(scenario).with_options(|options| options.timeout = TIMEOUT);
+        let env = if matches!(stage, Stage::Submit | Stage::Confirm) { env } else { env.with_events() };
+        let listener = matches!(stage, Stage::Receive | Stage::Delete).then(|| env.consume_queue());
+        let report = refresh(name, &env, media).await;
         if let Some(listener) = listener {
             // What it could not do was told during the run.
             let closed = tokio::time::timeout(Duration::from_secs(120), listener.close()).await;
             assert!(closed.is_ok(), "{name}: the queue is still read");
         }
-        Cell::of(name, &bed, &report, media)
+        Cell::of(name, &env, &report, media)
     })
 }
 
-pub(super) async fn refresh(name: &str, bed: &Bed, media: usize) -> Report {
-    let run = bed.refresh((0..media).map(|n| format!("m{n}")));
+pub(super) async fn refresh(name: &str, env: &TestEnv, media: usize) -> Report {
+    let run = env.refresh((0..media).map(|n| format!("m{n}")));
     tokio::time::timeout(TIMEOUT * 2, run).await.unwrap_or_else(|_| panic!("{name}: hangs"))
 }
 

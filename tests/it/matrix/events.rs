@@ -7,7 +7,7 @@ use vod_refresh::emulator::{EventScript, MediaScript, QueueScript, Scenario};
 use vod_refresh::event::Source;
 
 use super::cell::{Cell, TIMEOUT, in_paused_time, refresh};
-use crate::support::Bed;
+use crate::support::TestEnv;
 
 pub(super) const COLUMNS: [&str; 3] = ["by callback", "by callback, without lookups", "by queue"];
 
@@ -67,14 +67,14 @@ async fn one(name: &str, [first, second]: &Fate, column: usize) -> Cell {
         .with_media("m0", media(first))
         .with_media("m1", media(second));
     let scenario = if column == 2 { scenario.with_queue(QueueScript::named("events")) } else { scenario };
-    let bed = Bed::new(scenario).with_events().with_options(|options| {
+    let env = TestEnv::new(scenario).with_events().with_options(|options| {
         options.timeout = TIMEOUT;
         if column == 1 {
             options.lookup_after = Some(LookupAfter::Never);
         }
     });
-    let listener = (column == 2).then(|| bed.listen());
-    let report = refresh(name, &bed, 2).await;
+    let listener = (column == 2).then(|| env.consume_queue());
+    let report = refresh(name, &env, 2).await;
     if let Some(listener) = listener {
         listener.close().await.unwrap();
     }
@@ -91,5 +91,5 @@ async fn one(name: &str, [first, second]: &Fate, column: usize) -> Cell {
             .flat_map(|media| &media.tasks)
             .all(|t| column == 1 || t.task_id.as_str() != "666")
     );
-    Cell::of(name, &bed, &report, 2).with(format!("known by {}", known.join(" and ")))
+    Cell::of(name, &env, &report, 2).with(format!("known by {}", known.join(" and ")))
 }

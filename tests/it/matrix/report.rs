@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use vod_refresh::emulator::{MediaScript, Scenario, Which};
 
-use crate::program::{Cloud, Ended, Home, SUBMIT, until};
+use crate::support::program::{Cloud, Ended, Home, SUBMIT, until};
 
 /// The files a run can write, by their options.
 pub(super) const FILES: [&str; 4] = ["--report", "--report-html", "--report-junit", "--metrics-file"];
@@ -33,13 +33,13 @@ pub(super) const OF_THE_JOURNAL: [&str; 4] =
 pub(super) const OF_GITHUB: [&str; 2] = ["a folder", "a full device"];
 
 /// One run of two media that waits for its tasks.
-struct Play {
+struct ReportCase {
     cloud: Cloud,
     home: Home,
     verdict: &'static str,
 }
 
-impl Play {
+impl ReportCase {
     fn new(verdict: &'static str) -> Self {
         let held = |id: &str| MediaScript {
             task_ids: vec![id.into()],
@@ -66,7 +66,7 @@ impl Play {
     }
 
     /// Begins, does harm once tasks are looked at, lets the tasks end.
-    fn perform(&self, mut command: Command, harm: impl FnOnce(&Path, &mut Child)) -> Ended {
+    fn run(&self, mut command: Command, harm: impl FnOnce(&Path, &mut Child)) -> Ended {
         let mut child = command.spawn().unwrap();
         self.cloud.wait_for("DescribeVodRefreshTasks", 1);
         harm(self.home.path(), &mut child);
@@ -103,8 +103,8 @@ impl Play {
 
 /// One file can't be written at the end; the others are, and so is stdout.
 pub(super) fn file(fault: &str, option: &str, verdict: &'static str) -> String {
-    let play = Play::new(verdict);
-    let home = play.home.path();
+    let case = ReportCase::new(verdict);
+    let home = case.home.path();
     let mut options = vec!["--no-journal".to_owned()];
     for file in FILES {
         let path = match fault {
@@ -115,18 +115,18 @@ pub(super) fn file(fault: &str, option: &str, verdict: &'static str) -> String {
         options.extend([file.to_owned(), path]);
     }
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
-    let arguments = play.arguments("json", &options);
+    let arguments = case.arguments("json", &options);
     let command = match fault {
         "no room" => {
-            let mut shell = play.home.wrapped("sh");
+            let mut shell = case.home.wrapped("sh");
             let binary = env!("CARGO_BIN_EXE_vod-refresh");
             shell.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh", binary]).args(arguments);
             shell
         }
-        _ => play.home.command(&arguments),
+        _ => case.home.command(&arguments),
     };
     let folder = format!("{option}.d").trim_start_matches('-').to_owned();
-    let ended = play.perform(command, |home, _| match fault {
+    let ended = case.run(command, |home, _| match fault {
         "its folder is gone" => fs::remove_dir(home.join(&folder)).unwrap(),
         "a folder in its place" => fs::create_dir(home.join(&folder).join("out")).unwrap(),
         "a link to nowhere" => {
@@ -145,40 +145,40 @@ pub(super) fn file(fault: &str, option: &str, verdict: &'static str) -> String {
         let drafts = left.filter(|file| file.as_ref().unwrap().file_name() != "out").count();
         assert_eq!(drafts, 0, "{option}: a draft is left");
     }
-    play.cell(&ended)
+    case.cell(&ended)
 }
 
 /// Stdout takes nothing at the end; a file does.
 pub(super) fn stdout(fault: &str, form: &str, verdict: &'static str) -> String {
-    let play = Play::new(verdict);
-    let arguments = play.arguments(form, &["--no-journal", "--report", "r.json"]);
-    let mut command = play.home.command(&arguments);
+    let case = ReportCase::new(verdict);
+    let arguments = case.arguments(form, &["--no-journal", "--report", "r.json"]);
+    let mut command = case.home.command(&arguments);
     match fault {
         "a full device" => {
             command.stdout(fs::File::options().write(true).open(FULL).unwrap());
         }
         "closed from the start" => {
             let binary = env!("CARGO_BIN_EXE_vod-refresh");
-            command = play.home.wrapped("sh");
+            command = case.home.wrapped("sh");
             command.args(["-c", "exec \"$@\" >&-", "sh", binary]).args(arguments).stdout(Stdio::null());
         }
         _ => {}
     }
     let ended =
-        play.perform(command, |_, child| drop(child.stdout.take().filter(|_| fault == "nobody reads it")));
-    let report = fs::read_to_string(play.home.path().join("r.json")).unwrap();
+        case.run(command, |_, child| drop(child.stdout.take().filter(|_| fault == "nobody reads it")));
+    let report = fs::read_to_string(case.home.path().join("r.json")).unwrap();
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     assert_eq!(report["outcome"], verdict, "the file has the report all the same: {ended:?}");
-    play.cell(&ended)
+    case.cell(&ended)
 }
 
 /// The journal can't be written any more when the run ends.
 pub(super) fn journal(fault: &str, verdict: &'static str) -> String {
-    let play = Play::new(verdict);
-    let command = play.home.command(&play.arguments("json", &[]));
-    let path = play.home.journal();
+    let case = ReportCase::new(verdict);
+    let command = case.home.command(&case.arguments("json", &[]));
+    let path = case.home.journal();
     let mut locker = None;
-    let ended = play.perform(command, |_, _| match fault {
+    let ended = case.run(command, |_, _| match fault {
         "deleted" => fs::remove_dir_all(path.parent().unwrap()).unwrap(),
         "full" => {
             let full = "BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END";
@@ -208,20 +208,20 @@ pub(super) fn journal(fault: &str, verdict: &'static str) -> String {
         locker.join().unwrap();
     }
     assert_eq!(ended.json()["outcome"], verdict, "stdout has the report all the same: {ended:?}");
-    let next = play.home.run(&["status", "-o", "json"]);
+    let next = case.home.run(&["status", "-o", "json"]);
     let (code, outcome) = (next.code.unwrap(), next.stdout.is_empty());
     let known = if outcome { "nothing".to_owned() } else { next.json()["outcome"].to_string() };
-    format!("{}<br>`status` then shows {known} ({code})", play.cell(&ended))
+    format!("{}<br>`status` then shows {known} ({code})", case.cell(&ended))
 }
 
 /// A file that GitHub Actions names can't be written.
 pub(super) fn github(fault: &str, variable: &str, verdict: &'static str) -> String {
-    let play = Play::new(verdict);
-    let mut command = play.home.command(&play.arguments("json", &["--no-journal"]));
-    fs::create_dir(play.home.path().join("folder")).unwrap();
-    let path = if fault == "a folder" { play.home.path().join("folder") } else { FULL.into() };
+    let case = ReportCase::new(verdict);
+    let mut command = case.home.command(&case.arguments("json", &["--no-journal"]));
+    fs::create_dir(case.home.path().join("folder")).unwrap();
+    let path = if fault == "a folder" { case.home.path().join("folder") } else { FULL.into() };
     command.env("GITHUB_ACTIONS", "true").env(variable, path);
-    let ended = play.perform(command, |_, _| {});
+    let ended = case.run(command, |_, _| {});
     assert_eq!(ended.json()["outcome"], verdict, "{ended:?}");
-    play.cell(&ended)
+    case.cell(&ended)
 }

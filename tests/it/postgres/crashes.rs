@@ -3,15 +3,15 @@
 use vod_refresh::Journal;
 
 use super::server::Server;
-use crate::crash::{crash_everywhere_in, plays};
+use crate::crash::{crash_cases, crash_everywhere_in};
 
 async fn crash_in_a_database(names: &[&str]) -> u64 {
     let mut crashes = 0;
-    for play in plays().into_iter().filter(|play| names.contains(&play.name)) {
+    for case in crash_cases().into_iter().filter(|case| names.contains(&case.name)) {
         let Some(server) = Server::shared() else { return 0 };
         let database = server.database();
         let url = database.url();
-        crashes += crash_everywhere_in(play, async |_| Journal::connect(&url).await.unwrap()).await;
+        crashes += crash_everywhere_in(case, async |_| Journal::connect(&url).await.unwrap()).await;
     }
     crashes
 }

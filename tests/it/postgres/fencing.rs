@@ -10,7 +10,7 @@ use vod_refresh::emulator::{MediaScript, Scenario, Which};
 use vod_refresh::ids::RunId;
 
 use super::server::{Database, Server};
-use crate::program::{Cloud, Ended, Home, SUBMIT, end, signal, until};
+use crate::support::program::{Cloud, Ended, Home, SUBMIT, end, signal, until};
 
 /// A cloud whose tasks end when a test says so.
 pub(crate) fn open_cloud() -> Cloud {
@@ -82,7 +82,7 @@ fn a_run_that_was_killed_on_one_machine_is_carried_on_by_another() {
 }
 
 #[test]
-fn of_two_that_resume_at_once_one_drives() {
+fn of_two_processes_that_resume_at_once_one_drives() {
     let Some(server) = Server::shared() else { return };
     let (cloud, database, a) = (open_cloud(), server.database(), Home::new());
     let mut child = start(&cloud, &a, &database, "refresh m1 m2", 1);

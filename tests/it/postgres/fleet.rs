@@ -7,14 +7,13 @@ use vod_refresh::Journal;
 use vod_refresh::emulator::Scenario;
 
 use super::server::{Database, Server};
-use crate::program::{Cloud, Home, end};
-
-const LOOK: &str = "DescribeVodRefreshTasks";
+use crate::support::action::QUERY_TASKS;
+use crate::support::program::{Cloud, Home, end};
 
 /// Tasks of so many seconds, four to a media, of an account that may ask about them so often a second.
 fn cloud(seconds: u64, rate: f64) -> Cloud {
     let scenario = Scenario::new().with_urls_per_media(4).with_task_duration(Duration::from_secs(seconds));
-    Cloud::new(scenario.with_rate("RefreshMediaPlayUrls", 50.0).with_rate(LOOK, rate))
+    Cloud::new(scenario.with_rate("RefreshMediaPlayUrls", 50.0).with_rate(QUERY_TASKS, rate))
 }
 
 /// Runs in processes of their own, at once, each of so many media. Says how many queries and how long they took.
@@ -35,7 +34,7 @@ fn took(cloud: &Cloud, database: Option<&Database<'_>>, processes: usize, media:
         assert_eq!(ended.code, Some(0), "{ended:?}");
         assert!(!ended.stderr.contains("journal"), "{}", ended.stderr);
     }
-    (cloud.emulator.count(LOOK), begun.elapsed())
+    (cloud.emulator.count(QUERY_TASKS), begun.elapsed())
 }
 
 #[test]
@@ -53,7 +52,7 @@ fn what_one_process_reads_others_do_not_ask_for() {
 #[test]
 #[ignore = "figures for who asks"]
 #[allow(clippy::print_stderr, reason = "figures for who asks")]
-fn figures_of_processes_that_share_a_database() {
+fn processes_that_share_a_database_complete_all_their_media() {
     let Some(server) = Server::shared() else { return };
     for (processes, media) in [(3, 333), (10, 100)] {
         let of = |processes, media| took(&cloud(20, 5.0), Some(&server.database()), processes, media);
@@ -68,7 +67,7 @@ fn figures_of_processes_that_share_a_database() {
 
 /// Nobody comes in between reading and writing, and nobody's text is lost.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_text_that_many_change_at_once_misses_none_of_them() {
+async fn a_shared_text_that_many_change_at_once_loses_no_change() {
     let Some(server) = Server::shared() else { return };
     let database = server.database();
     let mut changing = tokio::task::JoinSet::new();

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use super::fencing::open_cloud;
 use super::server::{Database, Server};
-use crate::program::{Cloud, Home, end};
+use crate::support::program::{Cloud, Home, end};
 
 /// A refresh with this journal is refused before anything is submitted; gives back what it says.
 #[track_caller]
@@ -193,7 +193,7 @@ fn short_run(cloud: &Cloud, database: &Database<'_>) -> Option<i32> {
 
 /// Looking needs the permission to look, and nothing more.
 #[test]
-fn whoever_may_only_look_looks() {
+fn a_login_that_may_only_read_can_show_runs() {
     let Some(server) = Server::shared() else { return };
     let (cloud, database) = (open_cloud(), server.database());
     let home = Home::new();
@@ -214,7 +214,7 @@ fn whoever_may_only_look_looks() {
 }
 
 #[test]
-fn eight_that_open_a_new_database_at_once_make_its_tables_once() {
+fn eight_processes_that_open_a_new_database_at_once_make_its_tables_once() {
     let Some(server) = Server::shared() else { return };
     let database = server.database();
     let cloud = Cloud::new(vod_refresh::emulator::Scenario::new().with_urls_per_media(1));

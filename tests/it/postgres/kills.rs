@@ -8,8 +8,8 @@ use vod_refresh::{Journal, Outcome};
 
 use super::server::{Database, Server};
 use crate::kills::{MEDIA, cloud, whole};
-use crate::program::{Home, end};
-use crate::support::answered;
+use crate::support::answered_batches;
+use crate::support::program::{Home, end};
 
 /// The run as any machine sees it; none if it was killed before it was written down.
 fn stored(database: &Database<'_>) -> Option<StoredRun> {
@@ -30,7 +30,7 @@ fn a_run_that_is_killed_on_one_machine_after_the_other_is_carried_to_its_end() {
     let moments = [Some(400), Some(3_200), Some(3_350), Some(3_600), Some(4_000), None];
     let mut kills = 0;
     for moment in moments {
-        let known = stored(&database).map(|run| answered(&run)).unwrap_or_default();
+        let known = stored(&database).map(|run| answered_batches(&run)).unwrap_or_default();
         let before = cloud.submits();
         line.extend(["--journal".to_owned(), database.url()]);
         let machine = Home::new();

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::fencing::open_cloud;
 use super::server::{PASSWORD, Server};
-use crate::program::{Ended, Home, end};
+use crate::support::program::{Ended, Home, end};
 
 #[test]
 fn a_password_in_the_url_is_shown_nowhere_and_the_way_on_says_that_it_is_needed() {

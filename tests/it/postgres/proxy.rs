@@ -11,8 +11,8 @@ use vod_refresh::emulator::Scenario;
 use vod_refresh::{Journal, Outcome};
 
 use super::server::{Database, Server};
-use crate::program::{Cloud, Home, SUBMIT};
-use crate::support::{Bed, request};
+use crate::support::program::{Cloud, Home, SUBMIT};
+use crate::support::{TestEnv, request};
 
 /// How a connection ends at a statement.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -91,11 +91,11 @@ async fn run(database: &Database<'_>, text: &'static [u8], at: usize, cut: Cut) 
     let proxy = Proxy::new(database.server.port, text, at, cut);
     let url = format!("postgres://postgres@127.0.0.1:{}/{}?sslmode=disable", proxy.port, database.name);
     let journal = Journal::connect(&url).await.unwrap();
-    let bed = Bed::new(Scenario::new().with_urls_per_media(1));
+    let env = TestEnv::new(Scenario::new().with_urls_per_media(1));
     let media = request((0..22).map(|n| format!("m{n}")));
-    let report = bed.refresher().with_journal(journal.clone(), Value::Null).refresh(&media).await.unwrap();
-    assert_eq!((report.outcome, &report.notes[..], bed.submits()), (Outcome::Complete, &[][..], 2));
-    assert!(bed.heard.warnings().is_empty(), "{:?}", bed.heard.warnings());
+    let report = env.refresher().with_journal(journal.clone(), Value::Null).refresh(&media).await.unwrap();
+    assert_eq!((report.outcome, &report.notes[..], env.submits()), (Outcome::Complete, &[][..], 2));
+    assert!(env.notices.warnings().is_empty(), "{:?}", env.notices.warnings());
     let run = report.run_id.as_str();
     let of = |column: &str| {
         database.sql(&format!("SELECT {column} FROM vod_refresh_fact WHERE run = '{run}' ORDER BY number"))

@@ -7,9 +7,8 @@ use tokio::time::Instant;
 
 use super::fencing::{open_cloud, resume, start};
 use super::server::Server;
-use crate::program::{Home, SUBMIT, end, signal, until};
-
-const LOOK: &str = "DescribeVodRefreshTasks";
+use crate::support::action::QUERY_TASKS;
+use crate::support::program::{Home, SUBMIT, end, signal, until};
 
 /// Verdicts, and what is known of each task. When a task was last seen to run is not written down.
 fn outline(report: &Value) -> Value {
@@ -31,8 +30,8 @@ fn a_server_that_stops_and_comes_back_costs_nothing() {
     let child = start(&cloud, &home, &server.named(&name), "refresh m1 m2", 1);
     server.stop();
     cloud.complete(&["m1"]);
-    let looks = cloud.emulator.count(LOOK);
-    cloud.wait_for(LOOK, looks + 4);
+    let looks = cloud.emulator.count(QUERY_TASKS);
+    cloud.wait_for(QUERY_TASKS, looks + 4);
     std::thread::sleep(Duration::from_secs(2));
     server.start();
     let database = server.named(&name);

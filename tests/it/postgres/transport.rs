@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::server::{PASSWORD, Server};
-use crate::program::{Ended, Home};
+use crate::support::program::{Ended, Home};
 
 fn runs(url: &str) -> Ended {
     Home::new().run(&["runs", "--journal", url])
@@ -14,7 +14,7 @@ fn certificate(name: &str) -> String {
 }
 
 #[test]
-fn sslmode_decides_who_comes_in_encrypted() {
+fn sslmode_decides_which_connections_are_encrypted() {
     let Some(server) = Server::shared() else { return };
     let database = server.database();
     for (mode, tls, plain) in
@@ -79,7 +79,7 @@ fn the_password_is_bound_to_the_connection() {
 }
 
 #[test]
-fn of_several_servers_the_first_that_will_do_is_taken() {
+fn of_several_servers_the_first_that_fits_is_taken() {
     let Some(server) = Server::shared() else { return };
     let database = server.database();
     let (port, name) = (server.port, &database.name);

@@ -9,13 +9,13 @@ use super::*;
 
 #[tokio::test(start_paused = true)]
 async fn every_call_is_answered_as_the_service_would() {
-    let bed = bed(scenario(queue()));
-    let client = bed.queue_client();
+    let env = env(scenario(queue()));
+    let client = env.queue_client();
     let start = Instant::now();
     assert!(client.batch_receive_message(16, secs(10)).await.unwrap().is_empty());
     assert_eq!(start.elapsed(), secs(10));
     for n in 0..3 {
-        bed.cloud.put_message(format!("<{n}> & \u{4e2d}"));
+        env.cloud.put_message(format!("<{n}> & \u{4e2d}"));
     }
     let messages = client.batch_receive_message(2, secs(30)).await.unwrap();
     assert_eq!(messages.len(), 2);
@@ -29,15 +29,15 @@ async fn every_call_is_answered_as_the_service_would() {
     assert_eq!(client.change_message_visibility(&handles[0], secs(1)).await.unwrap(), None);
     let malformed = ReceiptHandle::new("x");
     assert_eq!(client.delete_message(&malformed).await.unwrap(), Deleted::HandleExpired);
-    assert_eq!(bed.cloud.queue_messages().len(), 1);
+    assert_eq!(env.cloud.queue_messages().len(), 1);
     let attributes = client.get_queue_attributes().await.unwrap();
     assert_eq!(attributes.visibility_timeout, Some(secs(30)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_missing_queue_is_a_matter_of_configuration() {
-    let bed = Bed::new(Scenario::new());
-    let error = bed.queue_client().batch_receive_message(1, secs(1)).await.unwrap_err();
+    let env = TestEnv::new(Scenario::new());
+    let error = env.queue_client().batch_receive_message(1, secs(1)).await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Config, Some("QueueNotExist")));
     assert!(error.request_id().is_some());
 }

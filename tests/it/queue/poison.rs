@@ -4,7 +4,7 @@ use bytes::Bytes;
 use vod_refresh::net::transport::{BoxFuture, Transport, TransportError};
 
 use super::*;
-use crate::program::{Cloud, Home};
+use crate::support::program::{Cloud, Home};
 
 /// Puts bytes into answers that no emulator would write.
 #[derive(Debug)]
@@ -63,50 +63,50 @@ fn is_told_once(warnings: &str) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_cannot_be_read_is_left_alone_and_its_batch_is_handled() {
+async fn a_message_that_cannot_be_read_is_left_alone_and_its_batch_is_handled() {
     // They come first, and are received again and again.
     let queue = QueueScript { visibility_timeout: secs(5), ..queue() };
-    let bed =
-        bed(scenario(queue).with(|scenario| scenario.event_delay = secs(7)).with_task_duration(secs(60)))
+    let env =
+        env(scenario(queue).with(|scenario| scenario.event_delay = secs(7)).with_task_duration(secs(60)))
             .with_options(|o| o.lookup_after = Some(vod_refresh::LookupAfter::After(secs(90))));
     for (body, _) in bodies() {
-        bed.cloud.put_message(body);
+        env.cloud.put_message(body);
     }
     for (mark, _) in &TAMPERED[..3] {
-        bed.cloud.put_message(*mark);
+        env.cloud.put_message(*mark);
     }
     let consumer =
-        QueueConsumer::new(bed.queue_client_over(Tampering(bed.cloud.transport())), bed.inbox.clone());
+        QueueConsumer::new(env.queue_client_over(Tampering(env.cloud.transport())), env.inbox.clone());
     let listener = consumer.spawn();
-    let theirs = ids(&bed.cloud.queue_messages());
-    let report = bed.refresh(["m1", "m2"]).await;
+    let theirs = ids(&env.cloud.queue_messages());
+    let report = env.refresh(["m1", "m2"]).await;
     assert_eq!((report.outcome, report.summary.events_accepted), (Outcome::Complete, 2));
     assert!(by_queue(&report));
-    assert_eq!(ids(&bed.cloud.queue_messages()), theirs, "ours deleted, all others still there");
+    assert_eq!(ids(&env.cloud.queue_messages()), theirs, "ours deleted, all others still there");
     assert_eq!(
-        bed.cloud.count("ChangeMessageVisibility"),
+        env.cloud.count("ChangeMessageVisibility"),
         0,
         "the time for which they are hidden is the queue's"
     );
-    is_told_once(&bed.heard.warnings().join("\n"));
+    is_told_once(&env.notices.warnings().join("\n"));
     assert!(!listener.is_finished());
     listener.close().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn thousands_of_them_are_told_once_and_given_up_like_other_foreign_messages() {
-    let bed = bed(scenario(queue()).with_task_duration(secs(400)));
+async fn thousands_of_unreadable_messages_are_told_once_and_given_up_like_other_foreign_messages() {
+    let env = env(scenario(queue()).with_task_duration(secs(400)));
     for n in 0..1_000 {
-        bed.cloud.put_message(format!("no event {n}"));
+        env.cloud.put_message(format!("no event {n}"));
     }
-    let theirs = ids(&bed.cloud.queue_messages());
-    let listener = bed.listen();
-    let report = bed.refresh(["m1"]).await;
+    let theirs = ids(&env.cloud.queue_messages());
+    let listener = env.consume_queue();
+    let report = env.refresh(["m1"]).await;
     assert_eq!(report.outcome, Outcome::Complete);
-    let warnings = bed.heard.warnings();
+    let warnings = env.notices.warnings();
     assert_eq!(warnings.len(), 2, "{warnings:?}");
     assert!(warnings[1].contains("in a row were not ours"), "{warnings:?}");
-    let left = ids(&bed.cloud.queue_messages());
+    let left = ids(&env.cloud.queue_messages());
     assert!(theirs.iter().all(|id| left.contains(id)));
     assert!(listener.close().await.is_err());
 }
@@ -115,11 +115,11 @@ async fn thousands_of_them_are_told_once_and_given_up_like_other_foreign_message
 #[tokio::test(start_paused = true)]
 async fn a_handle_of_odd_letters_spoils_no_other_one() {
     use vod_refresh::smq::{Deleted, ReceiptHandle};
-    let bed = bed(scenario(queue()));
-    let client = bed.queue_client_over(Tampering(bed.cloud.transport()));
+    let env = env(scenario(queue()));
+    let client = env.queue_client_over(Tampering(env.cloud.transport()));
     let odd =
         ["MARK-HANDLE", "a b\t\u{7}c", "%2F%zz", "<&>'\"", "\u{4e2d}\u{1f600}", "../../x?y=z#", "\u{0}"];
-    bed.cloud.put_message("ours");
+    env.cloud.put_message("ours");
     let good = client.batch_receive_message(16, secs(1)).await.unwrap().remove(0).handle;
     for text in odd {
         let handle = ReceiptHandle::new(text);
@@ -129,7 +129,7 @@ async fn a_handle_of_odd_letters_spoils_no_other_one() {
     let all: Vec<_> = odd[1..6].iter().map(|text| ReceiptHandle::new(*text)).chain([good]).collect();
     let deleted = client.batch_delete_message(&all).await.unwrap();
     assert_eq!(deleted.iter().filter(|deleted| **deleted == Deleted::Now).count(), 1, "{deleted:?}");
-    assert_eq!(bed.cloud.queue_messages().len(), 0);
+    assert_eq!(env.cloud.queue_messages().len(), 0);
 }
 
 /// The command, over a socket.

@@ -5,7 +5,7 @@ use vod_refresh::ErrorKind;
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn what_makes_reading_useless_ends_it_with_a_warning_and_lookups_go_on() {
+async fn a_fault_that_makes_reading_useless_ends_it_with_a_warning_and_lookups_go_on() {
     let on = |action, status, code| FaultRule::on(action, Fault::error(status, code));
     for (fault, kind, word) in [
         (FaultRule::on("BatchReceiveMessage", Fault::throttle()), ErrorKind::Throttled, "TooManyRequests"),
@@ -19,18 +19,18 @@ async fn what_makes_reading_useless_ends_it_with_a_warning_and_lookups_go_on() {
         (on("ChangeMessageVisibility", 403, "AccessDenied"), ErrorKind::Refused, "ChangeMessageVisibility"),
     ] {
         let lost = EventScript { lost: true, ..EventScript::default() };
-        let bed = bed(scenario(QueueScript { foreign: 1, ..queue() })
+        let env = env(scenario(QueueScript { foreign: 1, ..queue() })
             .with_fault(fault)
             .with_default_media(events(lost)));
-        let listener = bed.listen();
-        let report = bed.refresh(["m1"]).await;
+        let listener = env.consume_queue();
+        let report = env.refresh(["m1"]).await;
         assert_eq!(report.outcome, Outcome::Complete, "{word}");
-        let warnings = bed.heard.warnings();
+        let warnings = env.notices.warnings();
         assert!(warnings.len() == 1 && warnings[0].contains(word), "{warnings:?}");
-        assert_eq!(receives(&bed), 1, "{word}");
+        assert_eq!(receives(&env), 1, "{word}");
         // A run that begins later hears of it as well.
-        bed.refresh(["m2"]).await;
-        assert_eq!(bed.heard.warnings().len(), 2);
+        env.refresh(["m2"]).await;
+        assert_eq!(env.notices.warnings().len(), 2);
         assert!(listener.is_finished());
         assert_eq!(listener.close().await.unwrap_err().kind(), kind);
     }
@@ -40,13 +40,13 @@ async fn what_makes_reading_useless_ends_it_with_a_warning_and_lookups_go_on() {
 async fn a_queue_full_of_others_messages_is_given_up_before_the_service_throttles() {
     let lost = EventScript { lost: true, ..EventScript::default() };
     let stuck = MediaScript { never_complete: Which::All(true), ..events(lost) };
-    let bed = bed(scenario(QueueScript { foreign: 40, ..queue() }).with_default_media(stuck))
+    let env = env(scenario(QueueScript { foreign: 40, ..queue() }).with_default_media(stuck))
         .with_options(|options| options.timeout = secs(3_000));
-    let listener = bed.listen();
-    let report = refresh_watched(&bed, &["m1"]).await;
+    let listener = env.consume_queue();
+    let report = refresh_watched(&env, &["m1"]).await;
     assert_eq!(report.outcome, Outcome::Timeout);
-    assert!((15..40).contains(&receives(&bed)), "{}", receives(&bed));
-    assert!(bed.heard.warnings()[0].contains("in a row were not ours"), "{:?}", bed.heard.warnings());
+    assert!((15..40).contains(&receives(&env)), "{}", receives(&env));
+    assert!(env.notices.warnings()[0].contains("in a row were not ours"), "{:?}", env.notices.warnings());
     assert_eq!(listener.close().await.unwrap_err().kind(), ErrorKind::Busy);
 }
 
@@ -66,10 +66,10 @@ async fn outages_of_the_queue_are_sat_out() {
             scenario = scenario.with_fault(FaultRule::on(action, fault.clone()));
         }
     }
-    let bed = bed(scenario);
-    let listener = bed.listen();
-    assert!(by_queue(&bed.refresh(["m1"]).await));
-    assert_eq!(bed.cloud.queue_messages().len(), 0);
+    let env = env(scenario);
+    let listener = env.consume_queue();
+    assert!(by_queue(&env.refresh(["m1"]).await));
+    assert_eq!(env.cloud.queue_messages().len(), 0);
     listener.close().await.unwrap();
 }
 
@@ -77,12 +77,12 @@ async fn outages_of_the_queue_are_sat_out() {
 #[tokio::test(start_paused = true)]
 async fn an_outage_of_minutes_is_told_and_sat_out() {
     let out = FaultRule::on("BatchReceiveMessage", Fault::error(500, "InternalError")).times(120);
-    let bed = bed(scenario(queue()).with_fault(out))
+    let env = env(scenario(queue()).with_fault(out))
         .with_options(|options| options.lookup_after = Some(vod_refresh::LookupAfter::Never));
-    let listener = bed.listen();
-    let report = bed.refresh(["m1"]).await;
-    assert!(bed.elapsed() > secs(60) && by_queue(&report), "{:?} {report:?}", bed.elapsed());
-    let warnings = bed.heard.warnings();
+    let listener = env.consume_queue();
+    let report = env.refresh(["m1"]).await;
+    assert!(env.elapsed() > secs(60) && by_queue(&report), "{:?} {report:?}", env.elapsed());
+    let warnings = env.notices.warnings();
     let [first, .., last] = &warnings[..] else { panic!("{warnings:?}") };
     assert!(first.contains("does not answer") && last.contains("answers again"), "{warnings:?}");
     listener.close().await.unwrap();
@@ -90,38 +90,38 @@ async fn an_outage_of_minutes_is_told_and_sat_out() {
 
 #[tokio::test(start_paused = true)]
 async fn without_the_batch_permission_messages_are_deleted_one_by_one() {
-    let bed = bed(scenario(queue()).with_denied("BatchDeleteMessage"));
-    let listener = bed.listen();
-    assert!(by_queue(&bed.refresh(["m1", "m2", "m3"]).await));
-    assert_eq!(bed.cloud.queue_messages().len(), 0);
+    let env = env(scenario(queue()).with_denied("BatchDeleteMessage"));
+    let listener = env.consume_queue();
+    assert!(by_queue(&env.refresh(["m1", "m2", "m3"]).await));
+    assert_eq!(env.cloud.queue_messages().len(), 0);
     listener.close().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_parked_poll_holds_nobody_up_and_swallows_nothing() {
-    let bed = bed(scenario(queue()));
-    let listener = bed.listen();
-    let report = bed.refresh(["m1"]).await;
+async fn a_long_poll_under_way_delays_no_stop_and_loses_no_message() {
+    let env = env(scenario(queue()));
+    let listener = env.consume_queue();
+    let report = env.refresh(["m1"]).await;
     assert_eq!(report.outcome, Outcome::Complete);
     let before = Instant::now();
     listener.close().await.unwrap();
     assert_eq!(before.elapsed(), Duration::ZERO);
     // The poll that was under way gets somebody else's message, and gives it back.
     sleep(secs(1)).await;
-    bed.cloud.put_message("theirs");
+    env.cloud.put_message("theirs");
     sleep(secs(2)).await;
-    let message = bed.cloud.queue_messages().remove(0);
+    let message = env.cloud.queue_messages().remove(0);
     assert_eq!(message.dequeue_count, 1);
-    assert!(message.visible_from <= bed.client.service_time());
+    assert!(message.visible_from <= env.client.service_time());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_person_hears_of_a_queue_that_is_set_up_badly() {
+async fn a_user_is_warned_of_a_queue_that_is_set_up_badly() {
     let queue = QueueScript { foreign: 1, visibility_timeout: secs(43_200), ..queue() };
-    let bed = bed(scenario(queue));
-    let listener = bed.listen();
-    bed.refresh(["m1"]).await;
-    let warnings = bed.heard.warnings();
+    let env = env(scenario(queue));
+    let listener = env.consume_queue();
+    env.refresh(["m1"]).await;
+    let warnings = env.notices.warnings();
     assert!(warnings.len() == 1 && warnings[0].contains("43200 s"), "{warnings:?}");
     listener.close().await.unwrap();
 }

@@ -13,12 +13,11 @@ use super::tally::Figures;
 use super::truth::{self, Evidence};
 use crate::crash::die;
 use crate::schema::Refresher;
-use crate::support::{Bed, answered, states};
+use crate::support::action::SUBMIT;
+use crate::support::{TestEnv, answered_batches, states};
 
-const SUBMIT: &str = "RefreshMediaPlayUrls";
-
-/// How it went.
-pub(super) struct Went {
+/// How it ended.
+pub(super) struct RunResult {
     pub(super) report: Report,
     /// When, what, and what came of it.
     pub(super) calls: Vec<(String, String, String)>,
@@ -27,7 +26,7 @@ pub(super) struct Went {
     pub(super) has_journal: bool,
 }
 
-impl Went {
+impl RunResult {
     pub(super) fn figures(self) -> Figures {
         let task_queries = self.calls.iter().filter(|(_, action, _)| action == "DescribeVodRefreshTasks");
         Figures {
@@ -39,21 +38,21 @@ impl Went {
     }
 }
 
-pub(super) async fn one(seed: u64) -> Went {
+pub(super) async fn one(seed: u64) -> RunResult {
     let drawn = draw(seed);
-    let bed = Bed::seeded(seed, drawn.scenario.clone(), |client| client.with_max_rps(drawn.max_rps))
-        .with_faults_that_may_miss()
+    let env = TestEnv::seeded(seed, drawn.scenario.clone(), |client| client.with_max_rps(drawn.max_rps))
+        .allow_unused_faults()
         .with_options(|options| *options = drawn.options.clone());
-    let bed = if drawn.has_events { bed.with_events() } else { bed };
-    let listener = drawn.has_queue.then(|| bed.listen());
-    let jobs = if drawn.waits { submit_only(&bed, &drawn).await } else { Vec::new() };
-    let (before, started) = (bed.submits(), bed.elapsed());
+    let env = if drawn.has_events { env.with_events() } else { env };
+    let listener = drawn.has_queue.then(|| env.consume_queue());
+    let jobs = if drawn.waits { submit_only(&env, &drawn).await } else { Vec::new() };
+    let (before, started) = (env.submits(), env.elapsed());
     let begin = |refresher: Refresher| begin(refresher, &drawn, &jobs);
     let report = match drawn.deaths[..] {
-        [] => in_time(&drawn, begin(bed.refresher())).await.unwrap(),
-        _ => with_deaths(&drawn, &bed, begin).await,
+        [] => in_time(&drawn, begin(env.refresher())).await.unwrap(),
+        _ => with_deaths(&drawn, &env, begin).await,
     };
-    let took = bed.elapsed();
+    let took = env.elapsed();
     if let Some(listener) = listener {
         let closing = tokio::time::timeout(Duration::from_secs(120), listener.close());
         // Its faults are drawn as well; that it ends is what counts.
@@ -61,21 +60,21 @@ pub(super) async fn one(seed: u64) -> Went {
     }
     truth::counts_add_up(&report);
     truth::the_outcome_follows_from_the_media(&report, took - started, drawn.options.timeout);
-    let evidence = Evidence::new(&bed, Some(&drawn.scenario), !drawn.deaths.is_empty());
+    let evidence = Evidence::new(&env, Some(&drawn.scenario), !drawn.deaths.is_empty());
     truth::nothing_is_made_up(&evidence, &report, |id| fate_of(&drawn, id));
     if drawn.waits {
-        assert_eq!(bed.submits(), before, "who waits submits nothing");
-        each_job_is_told_of(&bed, &drawn, &jobs, &report);
+        assert_eq!(env.submits(), before, "who waits submits nothing");
+        each_job_is_told_of(&env, &drawn, &jobs, &report);
     } else {
         let ids: Vec<&str> = report.media.iter().map(|m| m.media_id.as_ref().unwrap().as_str()).collect();
         let asked: Vec<&str> = drawn.media.iter().map(|(id, _)| id.as_str()).collect();
         assert_eq!(ids, asked, "each media once, in the order given");
     }
-    nothing_is_submitted_again_in_silence(&drawn, &bed);
+    nothing_is_submitted_again_in_silence(&drawn, &env);
     let line = |call: Call| (call.at.to_rfc3339(), call.action, call.outcome);
-    Went {
+    RunResult {
         report,
-        calls: bed.cloud.calls().into_iter().map(line).collect(),
+        calls: env.cloud.calls().into_iter().map(line).collect(),
         took,
         has_journal: !drawn.deaths.is_empty(),
     }
@@ -94,13 +93,13 @@ async fn in_time(drawn: &Drawn, run: impl Future<Output = Result<Report>>) -> Re
 }
 
 /// A run that submits and goes. All jobs that the cloud made are waited for, also those it does not know of.
-async fn submit_only(bed: &Bed, drawn: &Drawn) -> Vec<JobId> {
+async fn submit_only(env: &TestEnv, drawn: &Drawn) -> Vec<JobId> {
     let mut options = drawn.options.clone();
     options.wait = false;
-    let run = bed.refresher().with_options(options);
+    let run = env.refresher().with_options(options);
     let report = in_time(drawn, run.refresh(&drawn.request())).await.unwrap();
     truth::counts_add_up(&report);
-    let mut jobs: Vec<JobId> = our_jobs(&bed.cloud).iter().map(|id| JobId::new(id).unwrap()).collect();
+    let mut jobs: Vec<JobId> = our_jobs(&env.cloud).iter().map(|id| JobId::new(id).unwrap()).collect();
     // They come in no order, and a seed is to give one.
     jobs.sort_by(|one, other| one.as_str().cmp(other.as_str()));
     let known = report.media.iter().filter_map(|media| media.job_id.as_ref());
@@ -111,12 +110,12 @@ async fn submit_only(bed: &Bed, drawn: &Drawn) -> Vec<JobId> {
 /// A run with a journal whose process dies, is started anew, dies again; the last one lives.
 async fn with_deaths<F: Future<Output = Result<Report>>>(
     drawn: &Drawn,
-    bed: &Bed,
+    env: &TestEnv,
     begin: impl FnOnce(Refresher) -> F,
 ) -> Report {
     let folder = tempfile::tempdir().unwrap();
     let open = || Journal::open(folder.path().join("journal.db"));
-    let keep = |journal: &Journal| bed.refresher().with_journal(journal.clone(), Value::Null);
+    let keep = |journal: &Journal| env.refresher().with_journal(journal.clone(), Value::Null);
     let mut deaths = drawn.deaths.iter().copied();
     let mut report = {
         let journal = open().await.unwrap();
@@ -133,7 +132,7 @@ async fn with_deaths<F: Future<Output = Result<Report>>>(
             }
             return stored.report();
         }
-        let (before, answered) = (submits(bed), answered(&stored));
+        let (before, answered) = (submits(env), answered_batches(&stored));
         let refresher = keep(&journal);
         let run = in_time(drawn, refresher.resume(stored));
         let death = deaths.next();
@@ -141,7 +140,7 @@ async fn with_deaths<F: Future<Output = Result<Report>>>(
             Some((count, how)) => die(run, journal.writes(), count, how).await,
             None => Some(run.await.unwrap()),
         };
-        let after = submits(bed);
+        let after = submits(env);
         for batch in answered {
             assert_eq!(before[&batch], after[&batch], "{batch} was submitted again");
         }
@@ -152,13 +151,13 @@ async fn with_deaths<F: Future<Output = Result<Report>>>(
 }
 
 /// Whoever waits for jobs of others hears of each of them, and of all their media.
-fn each_job_is_told_of(bed: &Bed, drawn: &Drawn, jobs: &[JobId], report: &Report) {
+fn each_job_is_told_of(env: &TestEnv, drawn: &Drawn, jobs: &[JobId], report: &Report) {
     // A job has as many media as two looks at it show.
     let hides = |id: &str| drawn.scenario.media[id].lookup_empty_looks > 1;
     let refused = |call: &Call| call.action == "GetMediaRefreshJobs" && call.outcome == "error";
     let sees_all = drawn.options.lookup_after != Some(LookupAfter::Never)
         && report.outcome == Outcome::Complete
-        && !bed.cloud.calls().iter().any(refused);
+        && !env.cloud.calls().iter().any(refused);
     for job in jobs {
         let told = report.media.iter().filter(|media| media.job_id.as_ref() == Some(job));
         let told: Vec<Option<&str>> =
@@ -166,23 +165,23 @@ fn each_job_is_told_of(bed: &Bed, drawn: &Drawn, jobs: &[JobId], report: &Report
         assert!(!told.is_empty(), "{job} is not told of");
         for (id, _) in &drawn.media {
             let (is_told, is_there) =
-                (told.contains(&Some(id)), bed.cloud.event_for(job.as_str(), id).is_some());
+                (told.contains(&Some(id)), env.cloud.event_for(job.as_str(), id).is_some());
             assert!(is_there || !is_told, "{id} is told to be in {job}");
             assert!(is_told || !is_there || !sees_all || hides(id), "{id} of {job} is not told of");
         }
     }
 }
 
-fn nothing_is_submitted_again_in_silence(drawn: &Drawn, bed: &Bed) {
-    let told = bed.heard.all().iter().filter(|n| matches!(n, Notice::Resubmitting { .. })).count();
-    let (jobs, batches) = (our_jobs(&bed.cloud).len(), drawn.media.len().div_ceil(20));
+fn nothing_is_submitted_again_in_silence(drawn: &Drawn, env: &TestEnv) {
+    let told = env.notices.all().iter().filter(|n| matches!(n, Notice::Resubmitting { .. })).count();
+    let (jobs, batches) = (our_jobs(&env.cloud).len(), drawn.media.len().div_ceil(20));
     assert!(jobs <= batches + told, "{jobs} jobs for {batches} batches, {told} announced");
 }
 
 /// How often each list of media was submitted.
-fn submits(bed: &Bed) -> BTreeMap<String, usize> {
+fn submits(env: &TestEnv) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
-    for call in bed.cloud.calls().iter().filter(|call| call.action == SUBMIT) {
+    for call in env.cloud.calls().iter().filter(|call| call.action == SUBMIT) {
         *counts.entry(call.params["MediaIds"].clone()).or_default() += 1;
     }
     counts

@@ -9,7 +9,7 @@ use vod_refresh::emulator::{
 };
 
 use super::draw::Fate;
-use super::lot::Lot;
+use crate::support::random::Rng;
 
 /// Longer than any run.
 const FOR_EVER: Duration = Duration::from_secs(87_600 * 3_600);
@@ -51,22 +51,22 @@ pub(super) struct Hostile {
 }
 
 impl Hostile {
-    pub(super) fn draw(lot: &mut Lot, merges_across: bool, hears_all: bool) -> Self {
+    pub(super) fn draw(rng: &mut Rng, merges_across: bool, hears_all: bool) -> Self {
         let sizes =
             if merges_across { [None, None, Some(20), Some(20)] } else { [None, Some(1), Some(3), Some(20)] };
         let totals = [Total::None, Total::TooLow, Total::TooHigh, Total::Zero, Total::Text];
         let mut pages = Pages::default();
-        if lot.percent(60) {
-            pages.size = lot.one_of(&sizes).and_then(NonZeroUsize::new);
-            pages.size_named = lot.one_of(&[SizeNamed::Right, SizeNamed::Asked, SizeNamed::None]);
-            pages.total = if lot.percent(30) { Total::Right } else { lot.one_of(&totals) };
-            pages.shift = if lot.percent(30) { 1 + lot.below(3) as usize } else { 0 };
+        if rng.percent(60) {
+            pages.size = rng.one_of(&sizes).and_then(NonZeroUsize::new);
+            pages.size_named = rng.one_of(&[SizeNamed::Right, SizeNamed::Asked, SizeNamed::None]);
+            pages.total = if rng.percent(30) { Total::Right } else { rng.one_of(&totals) };
+            pages.shift = if rng.percent(30) { 1 + rng.below(3) as usize } else { 0 };
         }
         if merges_across && hides_rows(&pages) {
             // The rows of a media that nobody names would stand for those that are hidden.
             pages = Pages::default();
         }
-        let (share, stuck) = (lot.one_of(&[10, 30]), lot.one_of(&[0, 0, 4]));
+        let (share, stuck) = (rng.one_of(&[10, 30]), rng.one_of(&[0, 0, 4]));
         Self { pages, merges_across, hears_all, share, stuck }
     }
 
@@ -78,7 +78,7 @@ impl Hostile {
     /// Lets the cloud tell of a media with so many URLs in some of the ways, and says what becomes of it then.
     pub(super) fn tell(
         &self,
-        lot: &mut Lot,
+        rng: &mut Rng,
         (n, urls): (u64, usize),
         script: &mut MediaScript,
         fate: Fate,
@@ -91,26 +91,26 @@ impl Hostile {
         }
         let is_roomy = self.pages.size.is_none_or(|size| size.get() >= ROOMY);
         let mut telling = Telling::default();
-        if lot.percent(share) {
-            telling.row_spelling = lot.one_of(&SPELLINGS);
+        if rng.percent(share) {
+            telling.row_spelling = rng.one_of(&SPELLINGS);
         }
         if self.merges_across && telling.row_spelling == RowSpelling::Other {
             telling.row_spelling = RowSpelling::Encoded;
         }
-        if script.foreign_rows > 0 && lot.percent(2 * share) {
-            script.foreign_status = Some(lot.one_of(&["Failed", "Refreshing"]).to_owned());
+        if script.foreign_rows > 0 && rng.percent(2 * share) {
+            script.foreign_status = Some(rng.one_of(&["Failed", "Refreshing"]).to_owned());
         }
         if telling.row_spelling == RowSpelling::Other && !(is_roomy && self.pages.shift == 0) {
             script.foreign_rows = 0;
         }
-        match lot.below(2) {
-            0 if lot.percent(share) && script.foreign_rows == 0 && !self.merges_across => {
-                script.merged_tasks = lot.percent(80);
-                telling.rows_one_by_one = one_by_one(lot, 10_000);
+        match rng.below(2) {
+            0 if rng.percent(share) && script.foreign_rows == 0 && !self.merges_across => {
+                script.merged_tasks = rng.percent(80);
+                telling.rows_one_by_one = one_by_one(rng, 10_000);
             }
-            1 if lot.percent(share) && is_roomy && !hides_rows && !self.merges_across => {
-                telling.double_rows = lot.one_of(&[Which::All(true), Which::First(1)]);
-                telling.second_ends = match lot.below(8) {
+            1 if rng.percent(share) && is_roomy && !hides_rows && !self.merges_across => {
+                telling.double_rows = rng.one_of(&[Which::All(true), Which::First(1)]);
+                telling.second_ends = match rng.below(8) {
                     0 => Some(SecondEnd::Failed),
                     1 if self.stuck > 0 => Some(SecondEnd::Never),
                     2..=4 => Some(SecondEnd::Complete),
@@ -119,31 +119,31 @@ impl Hostile {
             }
             _ => {}
         }
-        if lot.percent(share) {
-            telling.status_word = Some(lot.one_of(&["Queued", "Processing", "Init"]).to_owned());
+        if rng.percent(share) {
+            telling.status_word = Some(rng.one_of(&["Queued", "Processing", "Init"]).to_owned());
         }
-        if lot.percent(2 * share) {
-            telling.list_style = lot.one_of(&STYLES);
+        if rng.percent(2 * share) {
+            telling.list_style = rng.one_of(&STYLES);
         }
         // A row that nobody has named would stand for one that is hidden.
-        if lot.percent(share) && !hides_rows {
-            telling.lookup_grows = one_by_one(lot, 2_000);
+        if rng.percent(share) && !hides_rows {
+            telling.lookup_grows = one_by_one(rng, 2_000);
         }
-        telling.lookup_split = lot.percent(share);
-        if lot.percent(share) {
-            telling.lookup_pending_for = lot.ms(90_000);
+        telling.lookup_split = rng.percent(share);
+        if rng.percent(share) {
+            telling.lookup_pending_for = rng.ms(90_000);
             let words = [None, Some("processing"), Some("Init"), Some("")];
-            telling.pending_word = lot.one_of(&words).map(str::to_owned);
+            telling.pending_word = rng.one_of(&words).map(str::to_owned);
         }
-        script.merged_tasks |= hides_rows && lot.percent(share);
-        let fails = fate == Fate::Well && lot.percent(share / 5);
+        script.merged_tasks |= hides_rows && rng.percent(share);
+        let fails = fate == Fate::Well && rng.percent(share / 5);
         let fate = if fails { Fate::Fails } else { fate };
         if fails {
             script.failed_tasks = Which::First(1);
         }
-        script.event.unsigned_fail_first = lot.percent(share);
-        script.event.partial = lot.percent(share) && !hides_rows;
-        if self.hears_all && lot.percent(share) {
+        script.event.unsigned_fail_first = rng.percent(share);
+        script.event.partial = rng.percent(share) && !hides_rows;
+        if self.hears_all && rng.percent(share) {
             script.event.replayed_with = vec![format!("666{n}")];
         }
         script.telling = telling;
@@ -151,15 +151,15 @@ impl Hostile {
             // Where the rest of the names may never come, the first URL decides.
             for which in [&mut script.failed_tasks, &mut script.never_complete] {
                 if *which != Which::All(false) {
-                    *which = Which::At(vec![lot.below(urls as u64) as usize]);
+                    *which = Which::At(vec![rng.below(urls as u64) as usize]);
                 }
             }
         }
         let fate = fate_of_rows(script, fate);
-        if fate != Fate::Well || !lot.percent(self.stuck) {
+        if fate != Fate::Well || !rng.percent(self.stuck) {
             return fate;
         }
-        if lot.percent(50) {
+        if rng.percent(50) {
             script.telling.lookup_pending_for = FOR_EVER;
             return Fate::Pending;
         }
@@ -177,8 +177,8 @@ pub(super) fn hides_rows(pages: &Pages) -> bool {
     pages.shift > 0 || pages.size.is_some() && looks_whole
 }
 
-fn one_by_one(lot: &mut Lot, longest: u64) -> OneByOne {
-    if lot.percent(50) { OneByOne::Looks(true) } else { OneByOne::Every(lot.ms(longest)) }
+fn one_by_one(rng: &mut Rng, longest: u64) -> OneByOne {
+    if rng.percent(50) { OneByOne::Looks(true) } else { OneByOne::Every(rng.ms(longest)) }
 }
 
 /// What becomes of a media whose rows are as the script has them.

@@ -1,5 +1,5 @@
 //! Hours of hostile surroundings, in real time and over real sockets. One long-lived process uses the library ([`user`]), the
-//! binary works beside it on the same journal, the emulator tells of media in hostile ways, a front does to connections
+//! binary works beside it on the same journal, the emulator tells of media in hostile ways, a gateway does to connections
 //! what gateways do, and attackers send what nobody asked for. Each verdict is weighed; memory, descriptors and journal of
 //! the long-lived process must not grow.
 //!
@@ -14,11 +14,11 @@
 //! fast the machine is, so a fault may take another try to come back.
 
 mod attack;
+mod check_report;
 mod commands;
 mod figures;
-mod front;
-mod user;
-mod weigh;
+mod gateway;
+mod process_under_test;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -35,13 +35,13 @@ use vod_refresh::Report;
 use vod_refresh::emulator::{Emulator, FaultRule, Filtering, QueueEncoding, QueueScript, Scenario};
 use vod_refresh::net::{HttpOptions, HttpTransport};
 
+use self::check_report::{Asked, Process};
 use self::figures::{Part, Sample};
-use self::front::{Front, Ways};
-use self::user::{MARK, Order, Settings, VARIABLE, Word};
-use self::weigh::{Asked, Process};
+use self::gateway::{FaultyGateway, GatewayFaults};
+use self::process_under_test::{MARK, Order, Settings, VARIABLE, Word};
 use super::draw::{FILTERS, one_fault};
 use super::hostile::{Hostile, hides_rows};
-use super::lot::Lot;
+use crate::support::random::Rng;
 
 const MINUTES: &str = "VOD_REFRESH_HOSTILE_MINUTES";
 const SEED: &str = "VOD_REFRESH_HOSTILE_SEED";
@@ -74,7 +74,7 @@ type Answer = Result<Box<Report>, String>;
 
 struct Soak {
     seed: u64,
-    front: Arc<Front>,
+    gateway: Arc<FaultyGateway>,
     with_key: SocketAddr,
     without_key: SocketAddr,
     journal: PathBuf,
@@ -119,7 +119,7 @@ fn number(name: &str) -> Option<f64> {
 }
 
 #[test]
-fn a_few_seconds_of_everything() {
+fn a_few_seconds_of_everything_hostile_end_with_true_reports() {
     soak(Plan {
         seed: number(SEED).unwrap_or(2.0) as u64,
         long: Duration::from_secs(1),
@@ -134,7 +134,7 @@ fn a_few_seconds_of_everything() {
 
 #[test]
 #[ignore = "takes as long as it is asked to"]
-fn as_long_as_it_is_asked_for() {
+fn hours_of_everything_hostile_end_with_true_reports() {
     soak(Plan {
         seed: number(SEED).unwrap_or(1.0) as u64,
         long: Duration::from_secs_f64(60.0 * number(MINUTES).unwrap_or(2.0)),
@@ -152,12 +152,12 @@ fn soak(plan: Plan) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("journal.db");
-    let mut lot = Lot(plan.seed);
-    let front = runtime.block_on(Front::start(lot.fork()));
-    let settings = Settings { endpoint: front.url(), journal: journal.to_str().unwrap().to_owned() };
-    let (mut child, soak) = begin(&plan, front, &settings, &journal);
+    let mut rng = Rng(plan.seed);
+    let gateway = runtime.block_on(FaultyGateway::start(rng.fork()));
+    let settings = Settings { endpoint: gateway.url(), journal: journal.to_str().unwrap().to_owned() };
+    let (mut child, soak) = begin(&plan, gateway, &settings, &journal);
     let process = child.id();
-    let end = runtime.block_on(go(&plan, &soak, lot, process));
+    let end = runtime.block_on(go(&plan, &soak, rng, process));
     let is_alive = child.try_wait().unwrap().is_none();
     soak.check(is_alive, || "the process under test has ended".to_owned());
     child.kill().unwrap();
@@ -172,12 +172,17 @@ fn soak(plan: Plan) {
 /// Starts the process under test, and who reads what it says.
 fn begin(
     plan: &Plan,
-    front: Arc<Front>,
+    gateway: Arc<FaultyGateway>,
     settings: &Settings,
     journal: &std::path::Path,
 ) -> (Child, Arc<Soak>) {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "soak::hostile_hours::user::the_process_under_test", "--ignored", "--nocapture"])
+        .args([
+            "--exact",
+            "soak::hostile_hours::process_under_test::the_process_under_test",
+            "--ignored",
+            "--nocapture",
+        ])
         .env(VARIABLE, serde_json::to_string(settings).unwrap())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -193,7 +198,7 @@ fn begin(
     let Some(Word::Listens { with_key, without_key }) = next() else { panic!("it does not listen") };
     let soak = Arc::new(Soak {
         seed: plan.seed,
-        front,
+        gateway,
         with_key,
         without_key,
         journal: journal.to_owned(),
@@ -246,9 +251,9 @@ fn short(text: &str) -> String {
 
 /// Runs all of it, and returns what grew.
 #[allow(clippy::print_stderr, reason = "figures for who asks with `--nocapture`")]
-async fn go(plan: &Plan, soak: &Arc<Soak>, mut lot: Lot, process: u32) -> Vec<String> {
+async fn go(plan: &Plan, soak: &Arc<Soak>, mut rng: Rng, process: u32) -> Vec<String> {
     let begun = Instant::now();
-    let attackers = [0; 3].map(|_| tokio::spawn(attack::go_on(Arc::clone(soak), lot.fork())));
+    let attackers = [0; 3].map(|_| tokio::spawn(attack::go_on(Arc::clone(soak), rng.fork())));
     let looking = Arc::clone(soak);
     let samples = Arc::new(Mutex::new(Vec::<Sample>::new()));
     let taken = Arc::clone(&samples);
@@ -267,7 +272,7 @@ async fn go(plan: &Plan, soak: &Arc<Soak>, mut lot: Lot, process: u32) -> Vec<St
     let mut number = 0;
     while begun.elapsed() < plan.long {
         let left = plan.long.saturating_sub(begun.elapsed()).min(plan.epoch);
-        one_epoch(plan, soak, lot.fork(), number, left).await;
+        one_epoch(plan, soak, rng.fork(), number, left).await;
         number += 1;
     }
     attackers.iter().for_each(tokio::task::JoinHandle::abort);
@@ -302,29 +307,29 @@ fn grown(samples: &[Sample], long: Duration) -> Vec<String> {
     grown
 }
 
-async fn one_epoch(plan: &Plan, soak: &Arc<Soak>, mut lot: Lot, number: u64, long: Duration) {
-    let (epoch, ways) = draw(plan, soak, &mut lot, number);
+async fn one_epoch(plan: &Plan, soak: &Arc<Soak>, mut rng: Rng, number: u64, long: Duration) {
+    let (epoch, faults) = draw(plan, soak, &mut rng, number);
     let epoch = Arc::new(epoch);
-    soak.front.set(epoch.cloud.clone(), ways);
+    soak.gateway.set(epoch.cloud.clone(), faults);
     let until = Instant::now() + long;
     let mut at_work = Vec::new();
     for _ in 0..plan.workers {
-        let (soak, epoch, mut lot) = (Arc::clone(soak), Arc::clone(&epoch), lot.fork());
+        let (soak, epoch, mut rng) = (Arc::clone(soak), Arc::clone(&epoch), rng.fork());
         at_work.push(tokio::spawn(async move {
             while Instant::now() < until {
-                soak.run(&epoch, &mut lot).await;
-                tokio::time::sleep(lot.ms(1_500)).await;
+                soak.run(&epoch, &mut rng).await;
+                tokio::time::sleep(rng.ms(1_500)).await;
             }
         }));
     }
     for _ in 0..2 {
-        let (soak, epoch, mut lot) = (Arc::clone(soak), Arc::clone(&epoch), lot.fork());
+        let (soak, epoch, mut rng) = (Arc::clone(soak), Arc::clone(&epoch), rng.fork());
         let pause = plan.command_pause;
         at_work.push(tokio::task::spawn_blocking(move || {
-            std::thread::sleep(lot.ms(pause.as_millis() as u64));
+            std::thread::sleep(rng.ms(pause.as_millis() as u64));
             while Instant::now() < until {
-                commands::one(&soak, &epoch, &mut lot);
-                std::thread::sleep(lot.ms(pause.as_millis() as u64));
+                commands::one(&soak, &epoch, &mut rng);
+                std::thread::sleep(rng.ms(pause.as_millis() as u64));
             }
         }));
     }
@@ -339,69 +344,69 @@ async fn one_epoch(plan: &Plan, soak: &Arc<Soak>, mut lot: Lot, number: u64, lon
     soak.hostile.fetch_add(sent.len() as u64 - honest, Ordering::Relaxed);
 }
 
-/// A cloud by lot.
-fn draw(plan: &Plan, soak: &Soak, lot: &mut Lot, number: u64) -> (Epoch, Ways) {
-    let address = lot.one_of(&[soak.with_key, soak.without_key]);
+/// A cloud at random.
+fn draw(plan: &Plan, soak: &Soak, rng: &mut Rng, number: u64) -> (Epoch, GatewayFaults) {
+    let address = rng.one_of(&[soak.with_key, soak.without_key]);
     let key = (address == soak.with_key).then_some(KEY);
-    let encoding = lot.one_of(&[QueueEncoding::Raw, QueueEncoding::Base64, QueueEncoding::Mixed]);
+    let encoding = rng.one_of(&[QueueEncoding::Raw, QueueEncoding::Base64, QueueEncoding::Mixed]);
     let queue = QueueScript {
         encoding,
-        foreign: lot.below(5) as usize,
-        undecodable: lot.below(3) as usize,
+        foreign: rng.below(5) as usize,
+        undecodable: rng.below(3) as usize,
         ..QueueScript::named(QUEUE)
     };
     let mut scenario = Scenario::new()
         .with_callback(format!("http://{address}/"), key)
         .with_queue(queue)
-        .with_job_delay(lot.ms(plan.task_seconds * 250))
-        .with_latency(lot.ms(150))
-        .with_task_duration(Duration::from_millis(300) + lot.ms(plan.task_seconds * 1_000))
-        .with_urls_per_media(1 + lot.below(4) as usize);
-    scenario.seed = Some(lot.below(u64::MAX));
-    scenario.event_delay = lot.ms(plan.task_seconds * 200);
-    scenario.task_jitter = lot.ms(plan.task_seconds * 400);
-    scenario.pending_for = lot.ms(plan.task_seconds * 150);
-    scenario.url_with_commas = lot.percent(20);
-    scenario.merge_ids_across_media = lot.percent(15);
-    scenario.task_filters = if lot.percent(60) { Filtering::Works } else { lot.one_of(&FILTERS) };
-    if lot.percent(50) {
-        scenario = scenario.with_rate("DescribeVodRefreshTasks", 8.0 + lot.below(20) as f64);
+        .with_job_delay(rng.ms(plan.task_seconds * 250))
+        .with_latency(rng.ms(150))
+        .with_task_duration(Duration::from_millis(300) + rng.ms(plan.task_seconds * 1_000))
+        .with_urls_per_media(1 + rng.below(4) as usize);
+    scenario.seed = Some(rng.below(u64::MAX));
+    scenario.event_delay = rng.ms(plan.task_seconds * 200);
+    scenario.task_jitter = rng.ms(plan.task_seconds * 400);
+    scenario.pending_for = rng.ms(plan.task_seconds * 150);
+    scenario.url_with_commas = rng.percent(20);
+    scenario.merge_ids_across_media = rng.percent(15);
+    scenario.task_filters = if rng.percent(60) { Filtering::Works } else { rng.one_of(&FILTERS) };
+    if rng.percent(50) {
+        scenario = scenario.with_rate("DescribeVodRefreshTasks", 8.0 + rng.below(20) as f64);
     }
-    if lot.percent(10) {
-        // H43, H02: submissions are throttled.
-        scenario = scenario.with_rate("RefreshMediaPlayUrls", 0.2 + lot.below(10) as f64 / 10.0);
+    if rng.percent(10) {
+        // Submissions are throttled.
+        scenario = scenario.with_rate("RefreshMediaPlayUrls", 0.2 + rng.below(10) as f64 / 10.0);
     }
-    let mut hostile = lot.percent(60).then(|| Hostile::draw(lot, scenario.merge_ids_across_media, true));
+    let mut hostile = rng.percent(60).then(|| Hostile::draw(rng, scenario.merge_ids_across_media, true));
     // A row that pages hide is waited for ten minutes: there only the deadline ends a run.
-    if hostile.as_ref().is_some_and(|hostile| hides_rows(&hostile.pages)) && lot.percent(70) {
+    if hostile.as_ref().is_some_and(|hostile| hides_rows(&hostile.pages)) && rng.percent(70) {
         hostile = None;
     }
     if let Some(hostile) = &hostile {
         scenario.pages = hostile.pages.clone();
     }
-    for _ in 0..lot.below(5) {
-        let rule: FaultRule = one_fault(lot);
-        let (skip, times) = (lot.below(30) as u32, 1 + lot.below(4) as u32);
+    for _ in 0..rng.below(5) {
+        let rule: FaultRule = one_fault(rng);
+        let (skip, times) = (rng.below(30) as u32, 1 + rng.below(4) as u32);
         scenario = scenario.with_fault(rule.skip(skip).times(times));
     }
-    let ways = Ways {
-        other_answers: lot.one_of(&[0, 0, 5, 30]),
-        endless: lot.one_of(&[0, 0, 2, 6]),
-        ends_soon: lot.percent(30),
+    let faults = GatewayFaults {
+        other_answers: rng.one_of(&[0, 0, 5, 30]),
+        endless: rng.one_of(&[0, 0, 2, 6]),
+        ends_soon: rng.percent(30),
     };
     let mut options = HttpOptions::default();
     options.proxy_from_environment = false;
     let cloud =
         Emulator::new(scenario.clone()).with_event_transport(Arc::new(HttpTransport::new(&options).unwrap()));
-    let odd = lot.one_of(&[0, 5, 30]);
-    (Epoch { number, cloud, scenario, hostile, odd }, ways)
+    let odd = rng.one_of(&[0, 5, 30]);
+    (Epoch { number, cloud, scenario, hostile, odd }, faults)
 }
 
 impl Soak {
     /// One run of the process under test.
-    async fn run(&self, epoch: &Epoch, lot: &mut Lot) {
-        let most = if lot.percent(80) { 6 } else { 50 };
-        let asked = Asked::draw(self, epoch, lot, most);
+    async fn run(&self, epoch: &Epoch, rng: &mut Rng) {
+        let most = if rng.percent(80) { 6 } else { 50 };
+        let asked = Asked::draw(self, epoch, rng, most);
         let number = self.orders.fetch_add(1, Ordering::Relaxed);
         let order = Order {
             number,
@@ -419,7 +424,7 @@ impl Soak {
         match tokio::time::timeout(longest, answer).await {
             _ if told.is_err() => self.wrong("the process under test does not listen to its stdin"),
             Ok(Ok(Ok(report))) => {
-                self.weigh(epoch, &asked, &report, Process::Whole, begun.elapsed());
+                self.check_report(epoch, &asked, &report, Process::Whole, begun.elapsed());
             }
             Ok(Ok(Err(why))) => *self.errors.lock().unwrap().entry(short(&why)).or_default() += 1,
             Ok(Err(_)) => self.wrong("the process under test is gone"),
@@ -429,11 +434,18 @@ impl Soak {
     }
 
     /// Weighs a report, notes what is wrong about it, and says whether nothing is.
-    fn weigh(&self, epoch: &Epoch, asked: &Asked, report: &Report, process: Process, took: Duration) -> bool {
+    fn check_report(
+        &self,
+        epoch: &Epoch,
+        asked: &Asked,
+        report: &Report,
+        process: Process,
+        took: Duration,
+    ) -> bool {
         *self.outcomes.lock().unwrap().entry(report.outcome.as_str()).or_default() += 1;
         self.media_weighed.fetch_add(report.media.len() as u64, Ordering::Relaxed);
-        let is_lost = asked.media.iter().any(|(id, _)| self.front.has_lost(id));
-        let weighed = weigh::weigh(epoch, asked, is_lost, (report, process, took));
+        let is_lost = asked.media.iter().any(|(id, _)| self.gateway.has_lost(id));
+        let weighed = check_report::check_report(epoch, asked, is_lost, (report, process, took));
         if let Err(why) = &weighed {
             self.wrong.fetch_add(1, Ordering::Relaxed);
             let number = epoch.number;
@@ -498,8 +510,8 @@ impl Soak {
             get(&self.no_report),
             self.outcomes.lock().unwrap(),
             self.attacks.lock().unwrap(),
-            get(&self.front.requests),
-            get(&self.front.spoiled),
+            get(&self.gateway.requests),
+            get(&self.gateway.spoiled),
             self.errors.lock().unwrap(),
             self.queue_ends.lock().unwrap(),
             self.faults.lock().unwrap().len(),

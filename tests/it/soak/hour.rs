@@ -12,11 +12,11 @@ use vod_refresh::run::{Notice, Progress};
 use vod_refresh::{MediaId, Observer, RefreshRequest, Report, TaskType};
 
 use super::draw::{self, Fate, our_jobs};
-use super::lot::Lot;
 use super::tally::Figures;
 use super::truth::{self, Evidence};
 use crate::schema::Refresher;
-use crate::support::Bed;
+use crate::support::TestEnv;
+use crate::support::random::Rng;
 
 pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 /// Task queries of the whole account in a second.
@@ -36,7 +36,7 @@ impl Observer for Resubmitted {
 
 struct Hour {
     long: Duration,
-    bed: Bed,
+    env: TestEnv,
     resubmitted: Resubmitted,
     figures: Mutex<Figures>,
     /// What is still to be compared with the cloud's log, once it is whole.
@@ -45,32 +45,32 @@ struct Hour {
 }
 
 pub(super) async fn one(seed: u64, long: Duration) -> Figures {
-    let mut lot = Lot(!seed);
+    let mut rng = Rng(!seed);
     let mut scenario = Scenario::new()
-        .with_latency(lot.ms(300))
-        .with_job_delay(lot.ms(4_000))
-        .with(|scenario| scenario.event_delay = lot.ms(3_000))
-        .with_task_duration(Duration::from_secs(1 + lot.below(90)))
-        .with_urls_per_media(1 + lot.below(4) as usize)
+        .with_latency(rng.ms(300))
+        .with_job_delay(rng.ms(4_000))
+        .with(|scenario| scenario.event_delay = rng.ms(3_000))
+        .with_task_duration(Duration::from_secs(1 + rng.below(90)))
+        .with_urls_per_media(1 + rng.below(4) as usize)
         .with_rate("DescribeVodRefreshTasks", TASK_QUERIES);
-    scenario.task_jitter = lot.ms(20_000);
-    scenario.pending_for = lot.ms(3_000);
+    scenario.task_jitter = rng.ms(20_000);
+    scenario.pending_for = rng.ms(3_000);
     let hour = Hour {
         long,
-        bed: Bed::seeded(seed, scenario, |client| client).with_faults_that_may_miss().with_events(),
+        env: TestEnv::seeded(seed, scenario, |client| client).allow_unused_faults().with_events(),
         resubmitted: Resubmitted::default(),
         figures: Mutex::default(),
         reports: Mutex::default(),
         batches: Mutex::default(),
     };
-    let workers = 4 + lot.below(5);
-    let workers = join_all((0..workers).map(|number| hour.work(number, lot.fork())));
-    tokio::join!(workers, hour.spoil(Lot(seed)));
+    let workers = 4 + rng.below(5);
+    let workers = join_all((0..workers).map(|number| hour.work(number, rng.fork())));
+    tokio::join!(workers, hour.spoil(Rng(seed)));
 
-    let (jobs, batches) = (our_jobs(&hour.bed.cloud).len(), *hour.batches.lock().unwrap());
+    let (jobs, batches) = (our_jobs(&hour.env.cloud).len(), *hour.batches.lock().unwrap());
     let told = hour.resubmitted.0.load(Ordering::Relaxed);
     assert!(jobs <= batches + told, "{jobs} jobs for {batches} batches, {told} announced");
-    hour.weigh();
+    hour.check_reports();
     // Events of the last jobs are still on the way.
     tokio::time::sleep(HOUR).await;
     let alive = tokio::runtime::Handle::current().metrics().num_alive_tasks();
@@ -78,72 +78,72 @@ pub(super) async fn one(seed: u64, long: Duration) -> Figures {
     let mut figures = std::mem::take(&mut *hour.figures.lock().unwrap());
     let [others, queries] =
         [&["RefreshMediaPlayUrls", "GetMediaRefreshJobs"][..], &["DescribeVodRefreshTasks"]]
-            .map(|actions| actions.iter().map(|action| hour.bed.cloud.count(action)).sum::<usize>());
+            .map(|actions| actions.iter().map(|action| hour.env.cloud.count(action)).sum::<usize>());
     (figures.calls, figures.task_queries) = (others + queries, queries);
     figures
 }
 
 impl Hour {
     fn is_over(&self) -> bool {
-        self.bed.elapsed() >= self.long
+        self.env.elapsed() >= self.long
     }
 
     /// Runs one after the other. Even workers share a process; each odd one is a process of its own, without events.
-    async fn work(&self, number: u64, mut lot: Lot) {
+    async fn work(&self, number: u64, mut rng: Rng) {
         let refresher = match number % 2 {
-            0 => self.bed.refresher(),
-            _ => Refresher::new(self.bed.other_client(|client| client.with_jitter_seed(lot.below(u64::MAX)))),
+            0 => self.env.refresher(),
+            _ => Refresher::new(self.env.other_client(|client| client.with_jitter_seed(rng.below(u64::MAX)))),
         };
         let refresher = refresher.with_observer(self.resubmitted.clone());
         let mut run = 0;
         while !self.is_over() {
-            self.run(&refresher, &format!("w{number}r{run}"), &mut lot).await;
+            self.run(&refresher, &format!("w{number}r{run}"), &mut rng).await;
             run += 1;
-            tokio::time::sleep(lot.ms(2_000)).await;
+            tokio::time::sleep(rng.ms(2_000)).await;
         }
         let mut figures = self.figures.lock().unwrap();
-        figures.virtual_time = figures.virtual_time.max(self.bed.elapsed());
+        figures.virtual_time = figures.virtual_time.max(self.env.elapsed());
     }
 
-    async fn run(&self, refresher: &Refresher, name: &str, lot: &mut Lot) {
-        let most = if lot.percent(70) { 60 } else { 300 };
-        let count = 1 + lot.below(most);
-        let odd = lot.one_of(&[0, 0, 5]);
+    async fn run(&self, refresher: &Refresher, name: &str, rng: &mut Rng) {
+        let most = if rng.percent(70) { 60 } else { 300 };
+        let count = 1 + rng.below(most);
+        let odd = rng.one_of(&[0, 0, 5]);
         let mut media = HashMap::new();
         for n in 0..count {
-            let (id, (script, fate)) = (format!("{name}m{n}"), draw::one_media(lot, odd));
-            self.bed.cloud.set_media(id.as_str(), script);
+            let (id, (script, fate)) = (format!("{name}m{n}"), draw::one_media(rng, odd));
+            self.env.cloud.set_media(id.as_str(), script);
             media.insert(id, fate);
         }
         *self.batches.lock().unwrap() += media.len().div_ceil(20);
-        let mut options = self.bed.options.clone();
-        options.timeout = Duration::from_secs(lot.one_of(&[240, 600, 900]));
+        let mut options = self.env.options.clone();
+        options.timeout = Duration::from_secs(rng.one_of(&[240, 600, 900]));
         let timeout = options.timeout;
         let ids = (0..count).map(|n| MediaId::new(format!("{name}m{n}")).unwrap());
-        let request = RefreshRequest::new(lot.one_of(&[TaskType::Refresh, TaskType::Preload]), ids);
-        let began = self.bed.elapsed();
+        let request = RefreshRequest::new(rng.one_of(&[TaskType::Refresh, TaskType::Preload]), ids);
+        let began = self.env.elapsed();
         let refresher = refresher.clone().with_options(options);
         let run = tokio::time::timeout(timeout + Duration::from_secs(5), refresher.refresh(&request));
         let report = run.await.expect("it did not end in time").unwrap();
         truth::counts_add_up(&report);
-        truth::the_outcome_follows_from_the_media(&report, self.bed.elapsed() - began, timeout);
+        truth::the_outcome_follows_from_the_media(&report, self.env.elapsed() - began, timeout);
         self.figures.lock().unwrap().outcomes.push(report.outcome);
         self.reports.lock().unwrap().push((report, media));
     }
 
-    fn weigh(&self) {
-        let evidence = Evidence::new(&self.bed, None, false);
+    fn check_reports(&self) {
+        let evidence = Evidence::new(&self.env, None, false);
         for (report, media) in std::mem::take(&mut *self.reports.lock().unwrap()) {
             truth::nothing_is_made_up(&evidence, &report, |id| media[id]);
         }
     }
 
     /// Faults come and go, a few minutes apart.
-    async fn spoil(&self, mut lot: Lot) {
+    async fn spoil(&self, mut rng: Rng) {
         while !self.is_over() {
-            let rule = draw::one_fault(&mut lot).times(1 + lot.below(12) as u32);
-            self.bed.cloud.add_fault(rule);
-            tokio::time::sleep(lot.ms(240_000)).await;
+            let rule = draw::one_fault(&mut rng).times(1 + rng.below(12) as u32);
+            self.env.cloud.add_fault(rule);
+            tokio::time::sleep(rng.ms(240_000)).await;
         }
     }
 }

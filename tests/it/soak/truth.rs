@@ -11,11 +11,8 @@ use vod_refresh::{LookupAfter, Outcome, Report, RunOptions};
 
 use super::draw::Fate;
 use super::hostile::{may_lose_a_row, names_all, rows_differ};
-use crate::support::Bed;
-
-const SUBMIT: &str = "RefreshMediaPlayUrls";
-const LOOK_UP: &str = "GetMediaRefreshJobs";
-const LOOK: &str = "DescribeVodRefreshTasks";
+use crate::support::TestEnv;
+use crate::support::action::{QUERY_JOBS, QUERY_TASKS, SUBMIT};
 
 /// Faults under which the cloud does as it is told, and nobody hears of it, or not of all.
 const LOST: [&str; 7] =
@@ -39,8 +36,8 @@ pub(super) struct Evidence<'a> {
 type Log = HashMap<(String, String), BTreeSet<String>>;
 
 impl<'a> Evidence<'a> {
-    pub(super) fn new(bed: &'a Bed, scenario: Option<&'a Scenario>, has_died: bool) -> Self {
-        Self::of_cloud(&bed.cloud, &bed.options, scenario, has_died)
+    pub(super) fn new(env: &'a TestEnv, scenario: Option<&'a Scenario>, has_died: bool) -> Self {
+        Self::of_cloud(&env.cloud, &env.options, scenario, has_died)
     }
 
     pub(super) fn of_cloud(
@@ -77,7 +74,7 @@ impl<'a> Evidence<'a> {
 
     /// No lookup tells what becomes of this media, and its event may.
     fn stands_on_events(&self, media: &MediaReport) -> bool {
-        !self.looks_up() || self.denies_lookups() || !self.shows_only(LOOK_UP, media, "ok")
+        !self.looks_up() || self.denies_lookups() || !self.shows_only(QUERY_JOBS, media, "ok")
     }
 
     fn looks_up(&self) -> bool {
@@ -86,7 +83,7 @@ impl<'a> Evidence<'a> {
 
     /// One denial and lookups are over for the whole run; a job that is unknown for minutes ends too.
     fn denies_lookups(&self) -> bool {
-        self.log().iter().any(|((action, _), ends)| action == LOOK_UP && ends.contains("error"))
+        self.log().iter().any(|((action, _), ends)| action == QUERY_JOBS && ends.contains("error"))
     }
 
     /// The cloud took it, and nobody heard of it.
@@ -112,7 +109,7 @@ impl<'a> Evidence<'a> {
     fn ends(&self, action: &str, media: &MediaReport) -> impl Iterator<Item = &str> {
         let ids: Vec<&str> = match action {
             SUBMIT => media.media_id.iter().map(|id| id.as_str()).collect(),
-            LOOK_UP => media.job_id.iter().map(|job| job.as_str()).collect(),
+            QUERY_JOBS => media.job_id.iter().map(|job| job.as_str()).collect(),
             _ => media.tasks.iter().map(|task| task.task_id.as_str()).collect(),
         };
         let ends = ids.into_iter().filter_map(|id| self.log().get(&(action.to_owned(), id.to_owned())));
@@ -209,13 +206,13 @@ fn failed_for_a_reason(evidence: &Evidence<'_>, media: &MediaReport, fate: Fate)
     }
     match code {
         "InvalidParameter" | "SomethingNew" => {
-            evidence.shows(LOOK_UP, media, &["error"]) || evidence.shows(LOOK, media, &["error"])
+            evidence.shows(QUERY_JOBS, media, &["error"]) || evidence.shows(QUERY_TASKS, media, &["error"])
         }
         "JobNotFound" => {
-            let is_hidden = evidence.shows(LOOK_UP, media, &[EMPTY]);
+            let is_hidden = evidence.shows(QUERY_JOBS, media, &[EMPTY]);
             never_there || !evidence.looks_up() || evidence.denies_lookups() || is_hidden
         }
-        "TaskNotFound" => evidence.shows(LOOK, media, &["error", EMPTY]),
+        "TaskNotFound" => evidence.shows(QUERY_TASKS, media, &["error", EMPTY]),
         "UrlNotShown" => evidence.may_lack_a_row(media),
         "UrlNotMatched" => evidence.has_rows_that_differ(media),
         _ => fate == Fate::Fails,

@@ -1,12 +1,12 @@
-//! What the service itself answers about jobs and tasks, in this world's ways.
+//! What the service itself answers about jobs and tasks, in the way in which this world behaves.
 
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::behaviour::{Behaviour, ListNotation, Total};
 use super::events::FORGED_TASK;
-use super::telling::{Answer, Params, Server, State};
-use super::ways::{Dress, Total, Ways};
+use super::server::{Answer, Params, Server, State};
 use super::world::{Fate, Media, Row, Task, Word, World};
 
 /// Looks at a task whose pages begin elsewhere each time.
@@ -20,7 +20,7 @@ pub(super) fn ids<'a>(world: &'a World, tasks: &[usize], count: usize, repeats: 
 
 /// The answer to `GetMediaRefreshJobs`.
 pub(super) fn jobs(server: &Server, state: &mut State, params: &Params<'_>) -> Value {
-    let ways = &server.world.ways;
+    let behaviour = &server.world.behaviour;
     let job = params.get("MediaRefreshJobId").unwrap_or_default();
     let batch = job.strip_prefix("job-").and_then(|n| n.parse::<usize>().ok());
     let made = batch.and_then(|batch| state.made.get(batch).copied().flatten());
@@ -37,25 +37,25 @@ pub(super) fn jobs(server: &Server, state: &mut State, params: &Params<'_>) -> V
             }));
         }
     }
-    if state.lot.percent(20) {
+    if state.rng.percent(20) {
         rows.reverse();
     }
-    match (rows.len(), state.lot.below(3)) {
+    match (rows.len(), state.rng.below(3)) {
         (0, 0) => json!({ "RequestId": "r-2" }),
         (0, 1) => json!({ "RequestId": "r-2", "MediaRefreshJobs": null }),
-        (1, _) if ways.lone => json!({ "RequestId": "r-2", "MediaRefreshJobs": rows.remove(0) }),
+        (1, _) if behaviour.lone => json!({ "RequestId": "r-2", "MediaRefreshJobs": rows.remove(0) }),
         _ => json!({ "RequestId": "r-2", "MediaRefreshJobs": rows }),
     }
 }
 
 fn job_rows(world: &World, media: &Media, since: Duration) -> Vec<Map<String, Value>> {
     let row = |fields: Value| fields.as_object().cloned().unwrap_or_default();
-    let ways = &world.ways;
+    let behaviour = &world.behaviour;
     if matches!(media.fate, Fate::Missing | Fate::Forbidden | Fate::Unseen) || since < media.shown {
         return Vec::new();
     }
     let Some(step) = media.steps.iter().rfind(|step| step.at <= since && media.fate != Fate::Pending) else {
-        return vec![row(json!({ "Status": ways.pending }))];
+        return vec![row(json!({ "Status": behaviour.pending }))];
     };
     match media.fate {
         Fate::Fails => {
@@ -66,43 +66,43 @@ fn job_rows(world: &World, media: &Media, since: Duration) -> Vec<Map<String, Va
         }
         _ => {}
     }
-    let ids = ids(world, &media.tasks, step.tasks, ways.repeats_ids);
+    let ids = ids(world, &media.tasks, step.tasks, behaviour.repeats_ids);
     let urls: Vec<&str> = media.urls.iter().take(step.urls).map(|url| url.spelt.as_str()).collect();
     let one = |ids: &[&str], urls: &[&str]| {
-        let mut fields = json!({ "Status": "success", "TaskIds": list_of_ids(ways, media, ids) });
-        if !ways.is_unnamed {
-            fields["SuccessPlayUrls"] = ways.urls.fit_for(urls).put_on(urls);
+        let mut fields = json!({ "Status": "success", "TaskIds": list_of_ids(behaviour, media, ids) });
+        if !behaviour.is_unnamed {
+            fields["SuccessPlayUrls"] = behaviour.urls.unambiguous_for(urls).write(urls);
         }
         row(fields)
     };
-    if ways.two_rows && (ids.len() > 1 || urls.len() > 1) {
+    if behaviour.two_rows && (ids.len() > 1 || urls.len() > 1) {
         let (at_id, at_url) = (ids.len().div_ceil(2), urls.len() / 2);
         return vec![one(&ids[..at_id], &urls[..at_url]), one(&ids[at_id..], &urls[at_url..])];
     }
     vec![one(&ids, &urls)]
 }
 
-fn list_of_ids(ways: &Ways, media: &Media, ids: &[&str]) -> Value {
+fn list_of_ids(behaviour: &Behaviour, media: &Media, ids: &[&str]) -> Value {
     if media.fate != Fate::Unreadable {
-        return ways.ids.put_on(ids);
+        return behaviour.ids.write(ids);
     }
     let long = "9".repeat(300);
     match media.id.len() + media.tasks[0] + media.urls.len() {
-        n if n % 4 == 0 => Dress::Commas.put_on(&[ids, &[&long]].concat()),
+        n if n % 4 == 0 => ListNotation::Commas.write(&[ids, &[&long]].concat()),
         n if n % 4 == 1 => json!([ids.join(","), { "inner": 1 }]),
         n if n % 4 == 2 => json!({ "One": ids, "Other": ["777"] }),
-        _ => Dress::Commas.put_on(&[ids, &["7\u{7}7"]].concat()),
+        _ => ListNotation::Commas.write(&[ids, &["7\u{7}7"]].concat()),
     }
 }
 
 /// The answer to `DescribeVodRefreshTasks`.
 pub(super) fn tasks(server: &Server, state: &mut State, params: &Params<'_>) -> Answer {
     let world = &server.world;
-    let ways = &world.ways;
+    let behaviour = &world.behaviour;
     let Some(id) = params.get("TaskId").filter(|id| !id.is_empty()) else {
         let rows = listed(server, state, params);
-        let own = ways.page.unwrap_or(50);
-        return page(ways, params, &rows, own, 0, 0, state);
+        let own = behaviour.page.unwrap_or(50);
+        return page(behaviour, params, &rows, own, 0, 0, state);
     };
     if id == FORGED_TASK {
         let row = Row {
@@ -113,10 +113,10 @@ pub(super) fn tasks(server: &Server, state: &mut State, params: &Params<'_>) -> 
             end: Some((Duration::ZERO, true)),
         };
         let row = written(FORGED_TASK, &row, Duration::ZERO, server.now());
-        return page(ways, params, &[vec![row]], 50, 0, 0, state);
+        return page(behaviour, params, &[vec![row]], 50, 0, 0, state);
     }
     let Some(n) = world.tasks.iter().position(|task| task.id == *id) else {
-        return page(ways, params, &[], 50, 0, 0, state);
+        return page(behaviour, params, &[], 50, 0, 0, state);
     };
     let task = &world.tasks[n];
     match task.word {
@@ -129,11 +129,11 @@ pub(super) fn tasks(server: &Server, state: &mut State, params: &Params<'_>) -> 
         return Answer::error(404, "InvalidTaskId.NotFound");
     }
     state.looks[n] += 1;
-    let shift = if ways.shifts && state.looks[n] <= SHIFTS { state.lot.below(4) as usize } else { 0 };
+    let shift = if behaviour.shifts && state.looks[n] <= SHIFTS { state.rng.below(4) as usize } else { 0 };
     // Without named URLs the total is all there is to know how many rows there will be.
     let to_come =
-        if ways.is_unnamed { task.rows.len() - groups.iter().map(Vec::len).sum::<usize>() } else { 0 };
-    page(ways, params, &groups, ways.page.unwrap_or(50), shift, to_come, state)
+        if behaviour.is_unnamed { task.rows.len() - groups.iter().map(Vec::len).sum::<usize>() } else { 0 };
+    page(behaviour, params, &groups, behaviour.page.unwrap_or(50), shift, to_come, state)
 }
 
 /// The rows of a task, those of one URL together: they are always shown on one page.
@@ -175,12 +175,12 @@ fn written(id: &str, row: &Row, created: Duration, since: Duration) -> Value {
     text
 }
 
-/// The rows of all tasks in the window that was asked for, and those of a crowd that goes on making tasks.
+/// The rows of all tasks in the window that was asked for, and those of others who go on making tasks.
 fn listed(server: &Server, state: &State, params: &Params<'_>) -> Vec<Vec<Value>> {
-    let ways = &server.world.ways;
+    let behaviour = &server.world.behaviour;
     let mut groups: Vec<Vec<Value>> =
         server.world.tasks.iter().flat_map(|task| visible(server, state, task)).collect();
-    for n in 0..ways.crowd {
+    for n in 0..behaviour.foreign_tasks {
         let created = Duration::from_millis(700 * n);
         if created <= server.now() {
             let time = Server::time_of_day(created);
@@ -202,7 +202,7 @@ fn listed(server: &Server, state: &State, params: &Params<'_>) -> Vec<Vec<Value>
             && params.get("Status").is_none_or(|status| *status == text(row, "Status"))
             && host.is_none_or(|host| text(row, "ObjectPath").to_lowercase().contains(&host))
     };
-    groups.retain(|group| group.iter().any(|row| fits(row) && (!ways.heeds_filters || heeded(row))));
+    groups.retain(|group| group.iter().any(|row| fits(row) && (!behaviour.heeds_filters || heeded(row))));
     // Newest first.
     groups.sort_by_cached_key(|group| std::cmp::Reverse(text(&group[0], "CreationTime")));
     groups
@@ -210,7 +210,7 @@ fn listed(server: &Server, state: &State, params: &Params<'_>) -> Vec<Vec<Value>
 
 /// One page of these rows, of at most `own`, beginning at the row `shift`; `to_come` more are counted, and not shown yet.
 fn page(
-    ways: &Ways,
+    behaviour: &Behaviour,
     params: &Params<'_>,
     groups: &[Vec<Value>],
     own: usize,
@@ -229,10 +229,10 @@ fn page(
     let total = groups.iter().map(Vec::len).sum::<usize>() + to_come;
     let mut rows: Vec<Value> = groups.into_iter().skip((at - 1) * size).take(size).flatten().collect();
     let mut body = json!({ "RequestId": "r-3", "PageNumber": at });
-    if ways.names_page || size == number("PageSize").unwrap_or(20) {
+    if behaviour.names_page || size == number("PageSize").unwrap_or(20) {
         body["PageSize"] = json!(size);
     }
-    match ways.total {
+    match behaviour.total {
         Total::True => body["TotalCount"] = json!(total),
         Total::Missing => {}
         Total::Text => body["TotalCount"] = json!(total.to_string()),
@@ -240,13 +240,13 @@ fn page(
         Total::High => body["TotalCount"] = json!(total + 7),
         Total::Zero => body["TotalCount"] = json!(0),
     }
-    match (rows.len(), state.lot.below(2)) {
+    match (rows.len(), state.rng.below(2)) {
         (0, 0) => {}
-        (1, _) if ways.lone => body["Tasks"] = json!({ "Task": rows.remove(0) }),
+        (1, _) if behaviour.lone => body["Tasks"] = json!({ "Task": rows.remove(0) }),
         _ => body["Tasks"] = json!({ "Task": rows }),
     }
     let mut answer = Answer::ok(&body);
-    if ways.bom {
+    if behaviour.bom {
         answer.body.splice(0..0, *b"\xef\xbb\xbf");
     }
     answer

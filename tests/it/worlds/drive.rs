@@ -16,24 +16,24 @@ use vod_refresh::{
     Result, RunOptions, TaskType,
 };
 
+use super::behaviour::{Lookups, Source};
 use super::oracle::{COMPLETE, FAILED, FORBIDDEN, NOT_FOUND, UNFINISHED, Verdicts, verdicts};
-use super::telling::{JOB_OF_OTHERS, Server, Wire};
-use super::ways::{Lookups, Source};
+use super::server::{JOB_OF_OTHERS, Server, Wire};
 use super::world::{BATCH, Kind, World};
 use crate::crash::{Death, die};
-use crate::soak::lot::Lot;
+use crate::support::random::Rng;
 use crate::support::{CALLBACK_KEY, CALLBACK_URL, client_over, static_key};
 
 /// How a world was told and judged.
-pub(super) struct Went {
+pub(super) struct RunResult {
     pub(super) faults: Vec<String>,
     pub(super) calls: usize,
-    /// The whole story, where it was asked for.
-    pub(super) story: String,
+    /// The whole log, where it was asked for.
+    pub(super) log: String,
 }
 
 /// Runs the world of this seed.
-pub(super) fn one(seed: u64, is_logged: bool) -> Went {
+pub(super) fn one(seed: u64, is_logged: bool) -> RunResult {
     let world = Arc::new(World::draw(seed));
     let has_files = world.kind == Kind::Deaths;
     let mut builder = tokio::runtime::Builder::new_current_thread();
@@ -42,12 +42,12 @@ pub(super) fn one(seed: u64, is_logged: bool) -> Went {
     runtime.block_on(told(world, is_logged || has_files))
 }
 
-async fn told(world: Arc<World>, is_logged: bool) -> Went {
+async fn told(world: Arc<World>, is_logged: bool) -> RunResult {
     let clock = TimerClock::starting_at("2026-11-25T01:19:10Z".parse().unwrap());
     let start = Instant::now();
     let inbox = Inbox::new();
-    let receiver = (world.ways.source != Source::None).then(|| {
-        let keys = match world.ways.source {
+    let receiver = (world.behaviour.source != Source::None).then(|| {
+        let keys = match world.behaviour.source {
             Source::Signed => vec![CALLBACK_KEY.to_owned().into()],
             _ => Vec::new(),
         };
@@ -60,15 +60,15 @@ async fn told(world: Arc<World>, is_logged: bool) -> Went {
         .build()
         .unwrap();
     let mut refresher = Refresher::new(client).with_options(options(&world));
-    if world.ways.source != Source::None {
+    if world.behaviour.source != Source::None {
         refresher = refresher.with_inbox(inbox);
     }
     let run = match world.kind {
         Kind::Deaths => with_deaths(&world, start, &refresher).await,
         _ => {
-            let limit = world.ways.deadline + Duration::from_secs(60);
+            let limit = world.behaviour.deadline + Duration::from_secs(60);
             let report = tokio::time::timeout(limit, begin(&world, &refresher)).await;
-            report.ok().map(|report| (report.unwrap(), world.ways.deadline))
+            report.ok().map(|report| (report.unwrap(), world.behaviour.deadline))
         }
     };
     let took = start.elapsed();
@@ -81,18 +81,18 @@ async fn told(world: Arc<World>, is_logged: bool) -> Went {
         Some((report, deadline)) => (judge(&world, report, &made, took, *deadline), states(report)),
         None => (vec!["the run goes on after its deadline".into()], String::new()),
     };
-    let mut story = String::new();
+    let mut log = String::new();
     if is_logged {
-        let _ = writeln!(story, "{world}{}\nended after {took:?}:\n{states}", told.join("\n"));
+        let _ = writeln!(log, "{world}{}\nended after {took:?}:\n{states}", told.join("\n"));
     }
-    Went { faults, calls, story }
+    RunResult { faults, calls, log }
 }
 
 fn options(world: &World) -> RunOptions {
     let mut options = RunOptions::default();
-    options.poll_interval = Some(world.ways.poll);
-    options.timeout = world.ways.deadline;
-    if world.ways.lookups == Lookups::Off {
+    options.poll_interval = Some(world.behaviour.poll);
+    options.timeout = world.behaviour.deadline;
+    if world.behaviour.lookups == Lookups::Off {
         options.lookup_after = Some(LookupAfter::Never);
     }
     options
@@ -110,10 +110,10 @@ async fn begin(world: &World, refresher: &Refresher) -> Result<Report> {
 /// last process would have stopped waiting.
 async fn with_deaths(world: &World, start: Instant, refresher: &Refresher) -> Option<(Report, Duration)> {
     let folder = tempfile::tempdir().unwrap();
-    let mut lot = Lot(world.seed ^ 0xdead);
+    let mut rng = Rng(world.seed ^ 0xdead);
     let open = || Journal::open(folder.path().join("journal.db"));
     let keep = |journal: &Journal| refresher.clone().with_journal(journal.clone(), Value::Null);
-    let deaths = 1 + lot.below(2);
+    let deaths = 1 + rng.below(2);
     for death in 0.. {
         let (journal, began) = (open().await.unwrap(), start.elapsed());
         let stored = if death == 0 { None } else { journal.load(None).await.unwrap() };
@@ -135,20 +135,20 @@ async fn with_deaths(world: &World, start: Instant, refresher: &Refresher) -> Op
         };
         let limited = limit(world, run);
         let report = if death < deaths {
-            let how = if lot.percent(40) { Death::AtOnce } else { Death::After(lot.ms(5_000)) };
-            die(limited, journal.writes(), 1 + lot.below(12), how).await
+            let how = if rng.percent(40) { Death::AtOnce } else { Death::After(rng.ms(5_000)) };
+            die(limited, journal.writes(), 1 + rng.below(12), how).await
         } else {
             limited.await.ok()
         };
         if let Some(report) = report {
-            return Some((report, began + world.ways.deadline));
+            return Some((report, began + world.behaviour.deadline));
         }
     }
     None
 }
 
 async fn limit(world: &World, run: impl Future<Output = Result<Report>>) -> Result<Report> {
-    tokio::time::timeout(world.ways.deadline + Duration::from_secs(60), run)
+    tokio::time::timeout(world.behaviour.deadline + Duration::from_secs(60), run)
         .await
         .expect("it did not end in time")
 }
@@ -164,7 +164,7 @@ fn judge(
     let mut faults = Vec::new();
     let mut must_end = true;
     // What happens so near the deadline may not be noticed any more.
-    let slack = world.ways.poll * 3 + Duration::from_secs(90);
+    let slack = world.behaviour.poll * 3 + Duration::from_secs(90);
     for (place, media) in world.media.iter().enumerate() {
         let Some(made) = made[place / BATCH] else {
             faults.push(format!("{} was never submitted", media.id));
@@ -188,7 +188,7 @@ fn judge(
             Some(_) => {}
         }
     }
-    let is_cut_off = world.ways.lookups == Lookups::Refused;
+    let is_cut_off = world.behaviour.lookups == Lookups::Refused;
     if must_end && took >= deadline {
         faults.push("a wait without end: everything was shown".into());
     }

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use vod_refresh::EventReceiver;
 use vod_refresh::net::clock::{Clock as _, TimerClock};
 
-use super::ways::{Lookups, Source, Ways};
+use super::behaviour::{Behaviour, Lookups, Source};
 use super::world::{Fate, Media};
-use crate::soak::lot::Lot;
+use crate::support::random::Rng;
 use crate::support::{CALLBACK_KEY, CALLBACK_URL};
 
 /// What an event says.
@@ -36,49 +36,53 @@ pub(super) const FORGED_TASK: &str = "666000";
 
 /// Where lookups work, events may say anything, since they count for nothing against a lookup (rule 11). Where there are
 /// none, nobody can know better than the events, so these are honest, or lost.
-pub(super) fn draw_events(lot: &mut Lot, ways: &Ways, media: &Media) -> Vec<Event> {
+pub(super) fn draw_events(rng: &mut Rng, behaviour: &Behaviour, media: &Media) -> Vec<Event> {
     let has_any = !matches!(media.fate, Fate::Missing | Fate::Forbidden);
-    if ways.source == Source::None || !has_any {
+    if behaviour.source == Source::None || !has_any {
         return Vec::new();
     }
     let mut events = Vec::new();
-    let is_lost = lot.percent(15);
-    let delay = |lot: &mut Lot| match lot.below(4) {
+    let is_lost = rng.percent(15);
+    let delay = |rng: &mut Rng| match rng.below(4) {
         0 => Duration::ZERO,
-        1 => lot.ms(30_000),
-        _ => lot.ms(4_000),
+        1 => rng.ms(30_000),
+        _ => rng.ms(4_000),
     };
     // Who never shows a media to a lookup sends no word of it either, or a true one.
     if !is_lost && media.fate != Fate::Pending {
-        let honest = Event { at: delay(lot), claim: Claim::Truth };
+        let honest = Event { at: delay(rng), claim: Claim::Truth };
         events.push(honest);
-        if lot.percent(20) {
-            events.push(Event { at: honest.at + lot.ms(2_000), ..honest });
+        if rng.percent(20) {
+            events.push(Event { at: honest.at + rng.ms(2_000), ..honest });
         }
     }
-    if ways.source == Source::Signed && media.fate == Fate::Unseen {
+    if behaviour.source == Source::Signed && media.fate == Fate::Unseen {
         // A verdict may rest on the first signed event, and on no other one.
         if let Some(honest) = events.last().copied() {
-            let claim = lot.one_of(&[Claim::Part, Claim::AnotherTask]);
-            events.push(Event { at: honest.at + Duration::from_secs(4) + lot.ms(20_000), claim });
+            let claim = rng.one_of(&[Claim::Part, Claim::AnotherTask]);
+            events.push(Event { at: honest.at + Duration::from_secs(4) + rng.ms(20_000), claim });
         }
         return events;
     }
     let is_growing = media.steps.len() > 1 && media.steps[0].tasks == 1 && media.steps[0].urls == 1;
-    if ways.source == Source::Unsigned && ways.lookups == Lookups::Work && is_growing && lot.percent(80) {
+    if behaviour.source == Source::Unsigned
+        && behaviour.lookups == Lookups::Work
+        && is_growing
+        && rng.percent(80)
+    {
         // It tells just what the first lookup names, before it or after it, and nobody says more.
-        let at = if lot.percent(60) { Duration::ZERO } else { lot.ms(2_000) };
-        if lot.percent(50) {
+        let at = if rng.percent(60) { Duration::ZERO } else { rng.ms(2_000) };
+        if rng.percent(50) {
             return vec![Event { at, claim: Claim::Part }];
         }
-        let after = at + Duration::from_millis(100) + lot.ms(900);
+        let after = at + Duration::from_millis(100) + rng.ms(900);
         return vec![Event { at, claim: Claim::Failure }, Event { at: after, claim: Claim::Part }];
     }
-    let may_lie = ways.lookups == Lookups::Work;
-    if may_lie && lot.percent(30) {
-        for _ in 0..1 + lot.below(2) {
-            let claim = lot.one_of(&[Claim::Part, Claim::AnotherTask, Claim::Failure]);
-            events.push(Event { at: delay(lot), claim });
+    let may_lie = behaviour.lookups == Lookups::Work;
+    if may_lie && rng.percent(30) {
+        for _ in 0..1 + rng.below(2) {
+            let claim = rng.one_of(&[Claim::Part, Claim::AnotherTask, Claim::Failure]);
+            events.push(Event { at: delay(rng), claim });
         }
     }
     events.sort_by_key(|event| event.at);
@@ -87,7 +91,7 @@ pub(super) fn draw_events(lot: &mut Lot, ways: &Ways, media: &Media) -> Vec<Even
 
 /// The body of an event.
 pub(super) fn body(
-    ways: &Ways,
+    behaviour: &Behaviour,
     job: &str,
     media: &Media,
     ids: &[&str],
@@ -117,9 +121,9 @@ pub(super) fn body(
     if fails {
         body["ErrorCode"] = json!("InvalidDomain.NotFound");
     } else {
-        body["TaskIds"] = ways.ids.put_on(&ids);
-        if !ways.is_unnamed && claim != Claim::AnotherTask {
-            body["SuccessPlayUrls"] = ways.urls.fit_for(&urls).put_on(&urls);
+        body["TaskIds"] = behaviour.ids.write(&ids);
+        if !behaviour.is_unnamed && claim != Claim::AnotherTask {
+            body["SuccessPlayUrls"] = behaviour.urls.unambiguous_for(&urls).write(&urls);
         }
     }
     body

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use super::behaviour::{Lookups, Source};
 use super::events::{Claim, Event};
-use super::ways::{Lookups, Source};
 use super::world::{BATCH, Fate, Kind, Media, Row, Word, World};
 
 /// A set of verdicts.
@@ -22,20 +22,20 @@ const GRACE: Duration = Duration::from_secs(600);
 pub(super) fn verdicts(world: &World, media: &Media, left: Duration) -> Verdicts {
     let told = |event: &&Event| event.claim == Claim::Truth;
     let event = media.events.iter().find(told).map(|event| event.at);
-    let named = match world.ways.lookups {
+    let named = match world.behaviour.lookups {
         Lookups::Work => media.steps.last().map(|step| step.at),
         Lookups::Refused | Lookups::Off => event,
     };
     let of_urls = || of_urls(world, media, named.unwrap_or_default(), left);
     // Where the process died before the answer came and an event told of the job, nothing tells whom the answer refused.
-    let is_lost = world.kind == Kind::Deaths && world.ways.source != Source::None;
+    let is_lost = world.kind == Kind::Deaths && world.behaviour.source != Source::None;
     let lost = if is_lost { FAILED } else { 0 };
     let verdicts = match media.fate {
         Fate::Missing => return NOT_FOUND | lost,
         Fate::Forbidden => return FORBIDDEN | lost,
         _ if named.is_none() => UNFINISHED,
         // A signed event may stand where lookups stay empty (rule 11), and whom no lookup shows may lapse (rule 10).
-        Fate::Unseen if world.ways.source == Source::Signed && event.is_some() => {
+        Fate::Unseen if world.behaviour.source == Source::Signed && event.is_some() => {
             FAILED | UNFINISHED | of_urls()
         }
         Fate::Unseen => FAILED | UNFINISHED,
@@ -54,7 +54,7 @@ pub(super) fn verdicts(world: &World, media: &Media, left: Duration) -> Verdicts
 
 fn of_urls(world: &World, media: &Media, named: Duration, left: Duration) -> Verdicts {
     let place = world.place(&media.id);
-    let each: Vec<Verdicts> = if world.ways.is_unnamed {
+    let each: Vec<Verdicts> = if world.behaviour.is_unnamed {
         world.rows_of(media).map(|row| of_rows(&[row], named, left)).collect()
     } else {
         (0..media.urls.len()).map(|url| of_url(world, media, (place, url), named, left)).collect()

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::telling::{Answer, Params, State as Server};
-use super::ways::Ways;
+use super::behaviour::Behaviour;
+use super::server::{Answer, Params, State as Server};
 
 const STATUSES: [u16; 10] = [302, 307, 400, 401, 403, 404, 407, 418, 451, 502];
 /// More of them would be an outage, for which a run may end as unavailable.
@@ -22,9 +22,14 @@ pub(super) struct State {
 }
 
 /// Something else than the service's answer, at random.
-pub(super) fn answer(server: &mut Server, ways: &Ways, action: &str, params: &Params<'_>) -> Option<Answer> {
+pub(super) fn answer(
+    server: &mut Server,
+    behaviour: &Behaviour,
+    action: &str,
+    params: &Params<'_>,
+) -> Option<Answer> {
     let is_submit = action == "RefreshMediaPlayUrls";
-    if ways.proxies > 0 && server.lot.percent(ways.proxies) {
+    if behaviour.proxies > 0 && server.rng.percent(behaviour.proxies) {
         let State { in_a_row, sum, of_submissions, .. } = &mut server.proxies;
         if *in_a_row < MOST_IN_A_ROW && *sum < MOST && !(is_submit && *of_submissions == MOST_IN_A_ROW) {
             *in_a_row += 1;
@@ -34,7 +39,7 @@ pub(super) fn answer(server: &mut Server, ways: &Ways, action: &str, params: &Pa
         }
     }
     server.proxies.in_a_row = 0;
-    if ways.garbles && !is_submit && !server.proxies.has_garbled && server.lot.percent(25) {
+    if behaviour.garbles && !is_submit && !server.proxies.has_garbled && server.rng.percent(25) {
         server.proxies.has_garbled = true;
         let texts = match action {
             "GetMediaRefreshJobs" => [
@@ -48,12 +53,16 @@ pub(super) fn answer(server: &mut Server, ways: &Ways, action: &str, params: &Pa
                 r#"{"RequestId":"r","Tasks":"x"}"#,
             ],
         };
-        let body = server.lot.one_of(&texts).into();
+        let body = server.rng.one_of(&texts).into();
         return Some(Answer { status: 200, location: None, body });
     }
     // Once is not three looks over two minutes.
     let asks_one = params.get("TaskId").is_some_and(|id| !id.is_empty());
-    if ways.unknown_code && asks_one && !server.proxies.has_said_what_nobody_knows && server.lot.percent(30) {
+    if behaviour.unknown_code
+        && asks_one
+        && !server.proxies.has_said_what_nobody_knows
+        && server.rng.percent(30)
+    {
         server.proxies.has_said_what_nobody_knows = true;
         return Some(Answer::error(400, "SomethingNew"));
     }
@@ -61,9 +70,9 @@ pub(super) fn answer(server: &mut Server, ways: &Ways, action: &str, params: &Pa
 }
 
 fn portal(server: &mut Server) -> Answer {
-    let status = server.lot.one_of(&STATUSES);
+    let status = server.rng.one_of(&STATUSES);
     let location = matches!(status, 302 | 307).then_some("https://portal.example.test/login");
-    let body = match server.lot.below(4) {
+    let body = match server.rng.below(4) {
         0 if status != 502 => Vec::new(),
         1 => json!({ "error": "blocked by policy" }).to_string().into_bytes(),
         _ => b"<html><head><title>Portal</title></head><body>Sign in</body></html>".to_vec(),

@@ -1,6 +1,6 @@
 //! URLs and their spellings. All spellings of one have the same normal form by the way they are made.
 
-use crate::soak::lot::Lot;
+use crate::support::random::Rng;
 
 /// A URL as it is named, and what its normal form is made of.
 #[derive(Debug, Clone)]
@@ -28,10 +28,10 @@ impl Names {
     }
 
     /// The next URL, of this media.
-    pub(super) fn draw(&mut self, lot: &mut Lot, media: usize) -> Name {
+    pub(super) fn draw(&mut self, rng: &mut Rng, media: usize) -> Name {
         let n = self.taken.len();
         let dir = format!("/m{media}");
-        let (mut path, mut query) = match lot.below(12) {
+        let (mut path, mut query) = match rng.below(12) {
             0 if !self.is_schemeless => (format!("{dir}/{n} one.mp4"), None),
             1 => (format!("{dir}/{n}中.mp4"), None),
             2 if !self.is_schemeless => (format!("{dir}/{n},one.mp4"), None),
@@ -40,13 +40,13 @@ impl Names {
             4 => (format!("{dir}/{n}%20one.mp4"), None),
             _ => (format!("{dir}/{n}.mp4"), None),
         };
-        let mut host = lot
+        let mut host = rng
             .one_of(&["cdn.example.test", "cdn.example.test", "cdn.example.test", "vod.example.test:8443"])
             .to_owned();
         // Like the one before, which may be another media's, but for what must not be overlooked.
-        if let Some((at, before, asked)) = self.taken.last().filter(|_| lot.percent(8)) {
+        if let Some((at, before, asked)) = self.taken.last().filter(|_| rng.percent(8)) {
             (host, path, query) = (at.clone(), before.clone(), asked.clone());
-            match lot.below(5) {
+            match rng.below(5) {
                 0 => query = Some(format!("v={n}")),
                 1 => path = before.replace("/m", "/M"),
                 2 => {
@@ -68,35 +68,35 @@ impl Names {
         }
         self.taken.push((host.clone(), path.clone(), query.clone()));
         let mut name = Name { spelt: String::new(), host, path, query };
-        let scheme = if self.is_schemeless { "" } else { lot.one_of(&["https://", "https://", "http://"]) };
-        let style = lot.below(4);
-        name.spelt = name.spell(lot, scheme, "", style);
+        let scheme = if self.is_schemeless { "" } else { rng.one_of(&["https://", "https://", "http://"]) };
+        let style = rng.below(4);
+        name.spelt = name.spell(rng, scheme, "", style);
         name
     }
 }
 
 impl Name {
     /// As another part of the service may spell it.
-    pub(super) fn respell(&self, lot: &mut Lot) -> String {
-        if lot.percent(50) {
+    pub(super) fn respell(&self, rng: &mut Rng) -> String {
+        if rng.percent(50) {
             return self.spelt.clone();
         }
-        let scheme = lot.one_of(&["https://", "http://", "https://", "", "HTTPS://"]);
+        let scheme = rng.one_of(&["https://", "http://", "https://", "", "HTTPS://"]);
         let port = match (self.host.contains(':'), scheme) {
-            (false, "https://") if lot.percent(30) => ":443",
-            (false, "http://") if lot.percent(30) => ":80",
+            (false, "https://") if rng.percent(30) => ":443",
+            (false, "http://") if rng.percent(30) => ":80",
             _ => "",
         };
-        let style = lot.below(5);
-        let mut spelt = self.spell(lot, scheme, port, style);
-        if lot.percent(10) {
+        let style = rng.below(5);
+        let mut spelt = self.spell(rng, scheme, port, style);
+        if rng.percent(10) {
             spelt.push_str("#t=10");
         }
         spelt
     }
 
-    fn spell(&self, lot: &mut Lot, scheme: &str, port: &str, style: u64) -> String {
-        let host = if lot.percent(10) { self.host.to_uppercase() } else { self.host.clone() };
+    fn spell(&self, rng: &mut Rng, scheme: &str, port: &str, style: u64) -> String {
+        let host = if rng.percent(10) { self.host.to_uppercase() } else { self.host.clone() };
         let mut spelt = format!("{scheme}{host}{port}");
         for c in self.path.chars() {
             let encode = match c {
@@ -124,7 +124,7 @@ impl Name {
 }
 
 /// A URL that nobody named, each time another one.
-pub(super) fn stranger(lot: &mut Lot) -> String {
-    let at = lot.one_of(&["https://cdn.example.test/else", "http://origin.example.test", "/vod"]);
-    format!("{at}/x{}.mp4", lot.below(1 << 40))
+pub(super) fn foreign_url(rng: &mut Rng) -> String {
+    let at = rng.one_of(&["https://cdn.example.test/else", "http://origin.example.test", "/vod"]);
+    format!("{at}/x{}.mp4", rng.below(1 << 40))
 }

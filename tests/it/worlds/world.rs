@@ -1,14 +1,14 @@
 //! What truly happens in one world.
 //!
 //! Times are counted from the moment the service took the job of the media. Worlds are drawn in `draw`; how the client is
-//! told of them is in `ways`, and told in `telling`.
+//! told of them is in `behaviour`, and answered in `server`.
 
 use std::fmt;
 use std::time::Duration;
 
+use super::behaviour::Behaviour;
 use super::events::Event;
 use super::spelling::Name;
-use super::ways::Ways;
 
 /// Most media in one submission, and so in one job.
 pub(super) const BATCH: usize = 20;
@@ -54,7 +54,7 @@ pub(super) enum Word {
 pub(super) struct Row {
     /// As the task shows it.
     pub(super) path: String,
-    /// The media and its URL; `None` for a stranger.
+    /// The media and its URL; `None` for a foreign row.
     pub(super) of: Option<(usize, usize)>,
     /// Whether `path` has the normal form of the URL.
     pub(super) is_matched: bool,
@@ -100,7 +100,7 @@ pub(super) struct World {
     pub(super) kind: Kind,
     pub(super) media: Vec<Media>,
     pub(super) tasks: Vec<Task>,
-    pub(super) ways: Ways,
+    pub(super) behaviour: Behaviour,
 }
 
 impl World {
@@ -134,7 +134,7 @@ impl World {
 
 impl fmt::Display for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "world {}: {:?}\n  {:?}", self.seed, self.kind, self.ways)?;
+        writeln!(f, "world {}: {:?}\n  {:?}", self.seed, self.kind, self.behaviour)?;
         for media in &self.media {
             writeln!(f, "  {} {:?}, shown at {:?}", media.id, media.fate, media.shown)?;
             media.urls.iter().try_for_each(|url| writeln!(f, "    url   {:?}", url.spelt))?;

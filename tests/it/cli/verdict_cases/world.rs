@@ -10,9 +10,9 @@ use vod_refresh::net::clock::{Clock, to_wire};
 use vod_refresh::net::transport::{BoxFuture, Transport, TransportError};
 
 use super::file::{Answer, Case, Row};
-use crate::cli::cloud::{LOOK, LOOK_UP, SUBMIT};
-use crate::raw::{RawServer, Then};
+use crate::cli::cloud::{QUERY_JOBS, QUERY_TASKS, SUBMIT};
 use crate::support::params_of;
+use crate::support::raw_server::{RawServer, Then};
 
 /// The job of every case.
 pub(super) const JOB: &str = "c5ae61bf9af1";
@@ -134,8 +134,8 @@ impl World {
         }
         let body = match action {
             SUBMIT => json!({"RequestId": "r", "MediaRefreshJobId": JOB}),
-            LOOK_UP => self.job(params, &mut memory, now),
-            LOOK => self.tasks(params, &mut memory, now),
+            QUERY_JOBS => self.job(params, &mut memory, now),
+            QUERY_TASKS => self.tasks(params, &mut memory, now),
             _ => return (400, json!({"Code": "InvalidAction.NotFound", "Message": action}).to_string()),
         };
         (200, body.to_string())

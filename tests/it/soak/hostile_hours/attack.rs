@@ -14,29 +14,29 @@ use vod_refresh::auth::callback::sign;
 use vod_refresh::net::clock::{Clock as _, SystemClock};
 
 use super::{KEY, Soak};
-use crate::soak::lot::Lot;
+use crate::support::random::Rng;
 
 const MB: usize = 1_000_000;
 
 /// One attack after another, with a pause that keeps the machine free for other work.
-pub(super) async fn go_on(soak: Arc<Soak>, mut lot: Lot) {
+pub(super) async fn go_on(soak: Arc<Soak>, mut rng: Rng) {
     loop {
-        let which = lot.below(16);
+        let which = rng.below(16);
         soak.attacks.lock().unwrap()[which as usize] += 1;
-        one(&soak, &mut lot, which).await;
-        sleep(soak.attack_pause / 2 + lot.ms(soak.attack_pause.as_millis() as u64)).await;
+        one(&soak, &mut rng, which).await;
+        sleep(soak.attack_pause / 2 + rng.ms(soak.attack_pause.as_millis() as u64)).await;
     }
 }
 
-async fn one(soak: &Arc<Soak>, lot: &mut Lot, which: u64) {
-    let address = lot.one_of(&[soak.with_key, soak.without_key]);
+async fn one(soak: &Arc<Soak>, rng: &mut Rng, which: u64) {
+    let address = rng.one_of(&[soak.with_key, soak.without_key]);
     match which {
         // Signatures that are missing or wrong, under events of jobs that are there.
         0 => {
-            for _ in 0..1 + lot.below(20) {
-                let Some(event) = real_event(soak, lot) else { return };
-                let event = forged(lot, event);
-                let headers = lot.one_of(&[
+            for _ in 0..1 + rng.below(20) {
+                let Some(event) = real_event(soak, rng) else { return };
+                let event = forged(rng, event);
+                let headers = rng.one_of(&[
                     String::new(),
                     signature(soak.with_key, "another key", 0),
                     signature(soak.with_key, KEY, 900),
@@ -48,42 +48,39 @@ async fn one(soak: &Arc<Soak>, lot: &mut Lot, which: u64) {
         }
         // Headers of an event that was heard, around another body.
         1 => {
-            let Some(event) = heard_event(soak, lot) else { return };
-            let event = forged(lot, event);
+            let Some(event) = heard_event(soak, rng) else { return };
+            let event = forged(rng, event);
             send(soak, soak.with_key, &signature(soak.with_key, KEY, 0), &event.to_string()).await;
         }
-        // H01
         2 => {
-            let Some(mut event) = real_event(soak, lot).or(Some(unknown_event(lot))) else { return };
-            let first = lot.below(1_000_000);
+            let Some(mut event) = real_event(soak, rng).or(Some(unknown_event(rng))) else { return };
+            let first = rng.below(1_000_000);
             event["TaskIds"] =
                 (first..first + 120_000).map(|id| id.to_string()).collect::<Vec<_>>().join(",").into();
-            for _ in 0..1 + lot.below(4) {
+            for _ in 0..1 + rng.below(4) {
                 send(soak, soak.without_key, "", &event.to_string()).await;
             }
         }
-        // H02
         3 => {
-            for _ in 0..1 + lot.below(25) {
-                let mut event = unknown_event(lot);
+            for _ in 0..1 + rng.below(25) {
+                let mut event = unknown_event(rng);
                 event["Status"] = "fail".into();
                 event["ErrorMessage"] = "e".repeat(MB).into();
-                event["ErrorCode"] = "e".repeat(lot.below(2) as usize * MB).into();
+                event["ErrorCode"] = "e".repeat(rng.below(2) as usize * MB).into();
                 send(soak, soak.without_key, "", &event.to_string()).await;
             }
         }
-        // H03
         4 => {
-            let Some(mut event) = real_event(soak, lot) else { return };
-            event["ErrorMessage"] = "e".repeat(lot.one_of(&[0, 0, 1_000, 30_000])).into();
+            let Some(mut event) = real_event(soak, rng) else { return };
+            event["ErrorMessage"] = "e".repeat(rng.one_of(&[0, 0, 1_000, 30_000])).into();
             let text = event.to_string();
             for _ in 0..300 {
                 send(soak, soak.without_key, "", &text).await;
             }
         }
-        // H03, each a little different.
+        // Each a little different.
         5 => {
-            let Some(mut event) = real_event(soak, lot) else { return };
+            let Some(mut event) = real_event(soak, rng) else { return };
             for n in 0..100 {
                 event["EventTime"] = format!("2026-11-25T01:{:02}:{:02}Z", n / 60, n % 60).into();
                 event["TaskIds"] = format!("{}", 7_000 + n).into();
@@ -101,8 +98,8 @@ async fn one(soak: &Arc<Soak>, lot: &mut Lot, which: u64) {
         }
         // Connections on which half of a request stands.
         7 => {
-            let many = 20 + lot.below(100);
-            let wait = Duration::from_secs(1 + lot.below(15));
+            let many = 20 + rng.below(100);
+            let wait = Duration::from_secs(1 + rng.below(15));
             soak.hostile.fetch_add(many, Ordering::Relaxed);
             tokio::spawn(async move {
                 let mut open = Vec::new();
@@ -130,7 +127,6 @@ async fn one(soak: &Arc<Soak>, lot: &mut Lot, which: u64) {
                 }
             });
         }
-        // H07
         9 => {
             for method in ["GET", "HEAD", "OPTIONS", "PUT", "BREW"] {
                 let request = format!("{method} / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
@@ -138,7 +134,7 @@ async fn one(soak: &Arc<Soak>, lot: &mut Lot, which: u64) {
             }
         }
         10 => {
-            let many = 200 + lot.below(1_800);
+            let many = 200 + rng.below(1_800);
             soak.hostile.fetch_add(many, Ordering::Relaxed);
             for _ in 0..many / 50 {
                 let burst = (0..50).map(|_| TcpStream::connect(address));
@@ -146,7 +142,7 @@ async fn one(soak: &Arc<Soak>, lot: &mut Lot, which: u64) {
                 sleep(Duration::from_millis(20)).await;
             }
         }
-        11 => queue(soak, lot),
+        11 => queue(soak, rng),
         // A body longer than any event, and one whose length is a lie.
         12 => {
             send(soak, address, "", &"x".repeat(5 * MB)).await;
@@ -163,15 +159,14 @@ async fn one(soak: &Arc<Soak>, lot: &mut Lot, which: u64) {
         // Many events of unknown jobs, all small.
         13 => {
             for _ in 0..400 {
-                let event = unknown_event(lot).to_string();
+                let event = unknown_event(rng).to_string();
                 send(soak, soak.without_key, "", &event).await;
             }
         }
-        // H15
         14 => {
             let pause = soak.attack_pause.as_millis() as u64;
-            let longest = if lot.percent(15) { 4 * pause } else { pause };
-            let (path, long) = (soak.journal.clone(), lot.ms(longest));
+            let longest = if rng.percent(15) { 4 * pause } else { pause };
+            let (path, long) = (soak.journal.clone(), rng.ms(longest));
             soak.hostile.fetch_add(1, Ordering::Relaxed);
             let held = tokio::task::spawn_blocking(move || {
                 let other = rusqlite::Connection::open(path).unwrap();
@@ -186,8 +181,8 @@ async fn one(soak: &Arc<Soak>, lot: &mut Lot, which: u64) {
         }
         // What is right, again and again.
         _ => {
-            let Some(event) = heard_event(soak, lot) else { return };
-            for _ in 0..1 + lot.below(30) {
+            let Some(event) = heard_event(soak, rng) else { return };
+            for _ in 0..1 + rng.below(30) {
                 send(soak, soak.with_key, &signature(soak.with_key, KEY, 0), &event.to_string()).await;
             }
         }
@@ -195,11 +190,11 @@ async fn one(soak: &Arc<Soak>, lot: &mut Lot, which: u64) {
 }
 
 /// Messages of others in the queue.
-fn queue(soak: &Soak, lot: &mut Lot) {
-    let Some(cloud) = soak.front.cloud() else { return };
+fn queue(soak: &Soak, rng: &mut Rng) {
+    let Some(cloud) = soak.gateway.cloud() else { return };
     let base64 = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
-    for _ in 0..1 + lot.below(8) {
-        let message = match lot.below(7) {
+    for _ in 0..1 + rng.below(8) {
+        let message = match rng.below(7) {
             0 => base64(&[0xff, 0xfe, 0x80, 0x00, 0xc3]),
             1 => base64(&vec![b'x'; 48_000]),
             2 => "x".repeat(65_536),
@@ -207,7 +202,7 @@ fn queue(soak: &Soak, lot: &mut Lot) {
             4 => "<Message><Broken>".to_owned(),
             5 => "[".repeat(60_000),
             _ => {
-                let mut event = unknown_event(lot);
+                let mut event = unknown_event(rng);
                 event["ErrorMessage"] = "e".repeat(60_000).into();
                 event.to_string()
             }
@@ -218,28 +213,28 @@ fn queue(soak: &Soak, lot: &mut Lot) {
 }
 
 /// The event of a media that is asked for at this moment; `None` if its job is not there yet.
-fn real_event(soak: &Soak, lot: &mut Lot) -> Option<Value> {
+fn real_event(soak: &Soak, rng: &mut Rng) -> Option<Value> {
     let media = soak.live.lock().unwrap().iter().cloned().collect::<Vec<_>>();
     if media.is_empty() {
         return None;
     }
-    let media = lot.one_of(&media);
-    let cloud = soak.front.cloud()?;
+    let media = rng.one_of(&media);
+    let cloud = soak.gateway.cloud()?;
     cloud.job_ids().iter().find_map(|job| cloud.event_for(job, &media))
 }
 
 /// An event that went out and was taken, so that no forged one can stand alone.
-fn heard_event(soak: &Soak, lot: &mut Lot) -> Option<Value> {
-    let log = soak.front.cloud()?.event_log();
+fn heard_event(soak: &Soak, rng: &mut Rng) -> Option<Value> {
+    let log = soak.gateway.cloud()?.event_log();
     let heard: Vec<_> = log.iter().filter(|sent| sent.kind == "event" && sent.status == Some(200)).collect();
     if heard.is_empty() {
         return None;
     }
-    serde_json::from_str(&lot.one_of(&heard).body).ok()
+    serde_json::from_str(&rng.one_of(&heard).body).ok()
 }
 
-fn unknown_event(lot: &mut Lot) -> Value {
-    let [job, media, task] = [0; 3].map(|_| lot.below(u64::MAX));
+fn unknown_event(rng: &mut Rng) -> Value {
+    let [job, media, task] = [0; 3].map(|_| rng.below(u64::MAX));
     json!({
         "EventType": "SubmitMediaRefreshComplete", "EventTime": "2026-11-25T01:19:10Z", "Status": "success",
         "MediaRefreshJobId": format!("{job:032x}"), "MediaId": format!("{media:x}"), "TaskType": "refresh",
@@ -248,8 +243,8 @@ fn unknown_event(lot: &mut Lot) -> Value {
 }
 
 /// The same event with a lie in it.
-fn forged(lot: &mut Lot, mut event: Value) -> Value {
-    match lot.below(4) {
+fn forged(rng: &mut Rng, mut event: Value) -> Value {
+    match rng.below(4) {
         0 => event["Status"] = "fail".into(),
         1 => event["TaskIds"] = "666".into(),
         2 => event["SuccessPlayUrls"] = "https://cdn.example.test/forged.mp4".into(),

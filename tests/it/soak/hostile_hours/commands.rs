@@ -9,19 +9,19 @@ use std::time::Duration;
 use vod_refresh::Report;
 use vod_refresh::run::MediaState;
 
-use super::weigh::{Asked, Process};
+use super::check_report::{Asked, Process};
 use super::{Epoch, KEEP, Soak};
-use crate::program::{Ended, Home, end, signal};
-use crate::soak::lot::Lot;
+use crate::support::program::{Ended, Home, end, signal};
+use crate::support::random::Rng;
 
 /// A command that has not ended by then is a fault.
 const LONGEST: Duration = Duration::from_secs(120);
 
-pub(super) fn one(soak: &Arc<Soak>, epoch: &Epoch, lot: &mut Lot) {
+pub(super) fn one(soak: &Arc<Soak>, epoch: &Epoch, rng: &mut Rng) {
     let home = Home::new();
-    match lot.below(6) {
-        0 | 1 => refresh(soak, epoch, &home, lot, false),
-        2 | 3 => refresh(soak, epoch, &home, lot, true),
+    match rng.below(6) {
+        0 | 1 => refresh(soak, epoch, &home, rng, false),
+        2 | 3 => refresh(soak, epoch, &home, rng, true),
         4 => pipes(soak, &home),
         _ => {
             let ended = wait(soak, command(soak, &home, &["status", "--output", "json"]));
@@ -39,10 +39,10 @@ fn command(soak: &Soak, home: &Home, arguments: &[&str]) -> Command {
     command
 }
 
-fn refresh(soak: &Arc<Soak>, epoch: &Epoch, home: &Home, lot: &mut Lot, is_cut: bool) {
-    let mut asked = Asked::draw(soak, epoch, lot, 12);
+fn refresh(soak: &Arc<Soak>, epoch: &Epoch, home: &Home, rng: &mut Rng, is_cut: bool) {
+    let mut asked = Asked::draw(soak, epoch, rng, 12);
     let word = if asked.preload { "preload" } else { "refresh" };
-    let mut arguments = vec![word.to_owned(), "--endpoint".to_owned(), soak.front.url()];
+    let mut arguments = vec![word.to_owned(), "--endpoint".to_owned(), soak.gateway.url()];
     let timeout = format!("{}s", asked.timeout.as_secs());
     let keep = format!("{}s", KEEP.as_secs());
     for text in ["--timeout", &timeout, "--keep", &keep, "--poll-interval", "1s", "--output", "json"] {
@@ -56,10 +56,10 @@ fn refresh(soak: &Arc<Soak>, epoch: &Epoch, home: &Home, lot: &mut Lot, is_cut: 
     let (mut before, mut carried_on) = (None, String::new());
     let mut ended = if is_cut {
         let child = command.spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(50) + lot.ms(soak.shortest_timeout * 250));
-        signal(&child, lot.one_of(&["INT", "TERM"]));
-        if lot.percent(30) {
-            std::thread::sleep(lot.ms(50));
+        std::thread::sleep(Duration::from_millis(50) + rng.ms(soak.shortest_timeout * 250));
+        signal(&child, rng.one_of(&["INT", "TERM"]));
+        if rng.percent(30) {
+            std::thread::sleep(rng.ms(50));
             signal(&child, "INT");
         }
         process = Process::Interrupted;
@@ -81,7 +81,7 @@ fn refresh(soak: &Arc<Soak>, epoch: &Epoch, home: &Home, lot: &mut Lot, is_cut: 
             command.args(["--timeout", &timeout]);
         }
         if !hint.contains(&"--endpoint") {
-            command.args(["--endpoint", &soak.front.url()]);
+            command.args(["--endpoint", &soak.gateway.url()]);
         }
         ended = wait(soak, command);
     }
@@ -98,7 +98,7 @@ fn refresh(soak: &Arc<Soak>, epoch: &Epoch, home: &Home, lot: &mut Lot, is_cut: 
                 soak.check(are_over, || format!("`{carried_on}` forgets some of these: {left:?}"));
                 asked.leave_out(&left);
             }
-            let is_right = soak.weigh(epoch, &asked, &report, process, begun.elapsed());
+            let is_right = soak.check_report(epoch, &asked, &report, process, begun.elapsed());
             soak.check(is_right || carried_on.is_empty(), || {
                 format!("{} came of `{carried_on}`", report.run_id)
             });
@@ -128,7 +128,7 @@ fn pipes(soak: &Soak, home: &Home) {
     reader.read_to_string(&mut text).unwrap();
     let ended = wait_child(soak, child);
     let is_whole = ended.code == Some(3) || serde_json::from_str::<serde_json::Value>(&text).is_ok();
-    soak.check(is_whole, || format!("H11: {} bytes of `runs` are not whole, {:?}", text.len(), ended.code));
+    soak.check(is_whole, || format!("{} bytes of `runs` are not whole, {:?}", text.len(), ended.code));
 }
 
 fn wait(soak: &Soak, mut command: Command) -> Ended {

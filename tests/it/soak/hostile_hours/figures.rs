@@ -25,7 +25,7 @@ pub(super) struct Part {
 const RSS_KIB: u64 = 24 * 1_024;
 const DESCRIPTORS: u64 = 12;
 const JOURNAL_KIB: u64 = 16 * 1_024;
-/// What one process may hold at any time, with all that strangers send.
+/// What one process may hold at any time, with all that others send.
 pub(super) const RSS_PEAK_KIB: u64 = 128 * 1_024;
 pub(super) const JOURNAL_PEAK_KIB: u64 = 48 * 1_024;
 

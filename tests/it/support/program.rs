@@ -13,8 +13,7 @@ use vod_refresh::emulator::{Emulator, Scenario};
 use vod_refresh::net::{HttpOptions, HttpTransport};
 
 use crate::schema;
-
-pub(crate) const SUBMIT: &str = "RefreshMediaPlayUrls";
+pub(crate) use crate::support::action::SUBMIT;
 
 /// A cloud in a thread of its own.
 pub(crate) struct Cloud {

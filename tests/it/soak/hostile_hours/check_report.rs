@@ -12,10 +12,9 @@ use vod_refresh::{Outcome, Report, RunOptions};
 
 use super::{Epoch, Soak};
 use crate::soak::draw::{self, Fate};
-use crate::soak::lot::Lot;
 use crate::soak::truth::{self, Evidence};
-
-const SUBMIT: &str = "RefreshMediaPlayUrls";
+use crate::support::action::SUBMIT;
+use crate::support::random::Rng;
 
 /// The media of one run.
 pub(super) struct Asked {
@@ -37,15 +36,15 @@ pub(super) enum Process {
 
 impl Asked {
     /// Draws media, and tells the cloud how they behave.
-    pub(super) fn draw(soak: &Soak, epoch: &Epoch, lot: &mut Lot, most: u64) -> Self {
+    pub(super) fn draw(soak: &Soak, epoch: &Epoch, rng: &mut Rng, most: u64) -> Self {
         let first = soak.media_made.fetch_add(most, Ordering::Relaxed);
         let mut scenario = epoch.scenario.clone();
         let mut media = Vec::new();
-        for n in first..=first + lot.below(most) {
+        for n in first..=first + rng.below(most) {
             let id = format!("m{n:x}");
-            let (mut script, mut fate) = draw::one_media(lot, epoch.odd);
+            let (mut script, mut fate) = draw::one_media(rng, epoch.odd);
             if let Some(hostile) = &epoch.hostile {
-                fate = hostile.tell(lot, (n, scenario.urls_per_media), &mut script, fate);
+                fate = hostile.tell(rng, (n, scenario.urls_per_media), &mut script, fate);
                 hasten(&mut script);
             }
             epoch.cloud.set_media(id.as_str(), script.clone());
@@ -53,9 +52,9 @@ impl Asked {
             media.push((id, fate));
         }
         soak.live.lock().unwrap().extend(media.iter().map(|(id, _)| id.clone()));
-        let preload = lot.percent(40);
-        let timeout = Duration::from_secs(soak.shortest_timeout + lot.below(soak.shortest_timeout / 2));
-        let lookup_after = timeout / lot.one_of(&[2, 5, 20]);
+        let preload = rng.percent(40);
+        let timeout = Duration::from_secs(soak.shortest_timeout + rng.below(soak.shortest_timeout / 2));
+        let lookup_after = timeout / rng.one_of(&[2, 5, 20]);
         Self { media, preload, timeout, lookup_after, scenario }
     }
 
@@ -85,7 +84,7 @@ fn hasten(script: &mut MediaScript) {
 /// Says what is wrong with a report, if something is.
 ///
 /// `is_lost`: the answer to a submission of theirs got lost before the process that was to hear it.
-pub(super) fn weigh(
+pub(super) fn check_report(
     epoch: &Epoch,
     asked: &Asked,
     is_lost: bool,
@@ -128,7 +127,7 @@ pub(super) fn weigh(
             }
         }
         if let Some((id, times)) = taken.iter().find(|(_, times)| **times > 1) {
-            return Err(format!("H05: {id} was submitted {times} times, each time with an answer"));
+            return Err(format!("{id} was submitted {times} times, each time with an answer"));
         }
     }
     Ok(())
@@ -164,7 +163,7 @@ fn a_report_that_lies_is_found_and_one_that_does_not_is_not() {
             scenario: scenario.clone(),
         };
         let report = serde_json::from_value(report).unwrap();
-        weigh(&epoch, &asked, false, (&report, Process::Whole, Duration::from_secs(took)))
+        check_report(&epoch, &asked, false, (&report, Process::Whole, Duration::from_secs(took)))
     };
     assert_eq!(weighed(Fate::Well, "complete", "complete", 10), Ok(()));
     assert_eq!(weighed(Fate::Fails, "failed", "failed", 10), Ok(()));

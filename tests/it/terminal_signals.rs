@@ -7,10 +7,9 @@ use serde_json::Value;
 use tokio::time::Instant;
 use vod_refresh::emulator::{MediaScript, Scenario, Which};
 
-use crate::program::{Cloud, Home, SUBMIT, carries_on, signal, until};
-use crate::terminal::Terminal;
-
-const LOOK: &str = "DescribeVodRefreshTasks";
+use crate::support::action::QUERY_TASKS;
+use crate::support::program::{Cloud, Home, SUBMIT, carries_on, signal, until};
+use crate::support::terminal::Terminal;
 
 /// A cloud whose tasks end when a test says so.
 fn open_cloud() -> Cloud {
@@ -26,7 +25,7 @@ fn refresh(cloud: &Cloud, more: &str) -> String {
 fn looked(cloud: &Cloud, terminal: &mut Terminal, count: usize) {
     until("a look", || {
         terminal.shown();
-        cloud.emulator.count(LOOK) >= count
+        cloud.emulator.count(QUERY_TASKS) >= count
     });
 }
 
@@ -76,8 +75,8 @@ fn a_terminal_that_was_stopped_holds_up_neither_the_run_nor_its_report() {
         looked(&cloud, &mut terminal, 1);
         // Ctrl-S: from now on every write waits.
         terminal.types("\u{13}");
-        let before = cloud.emulator.count(LOOK);
-        cloud.wait_for(LOOK, before + 3);
+        let before = cloud.emulator.count(QUERY_TASKS);
+        cloud.wait_for(QUERY_TASKS, before + 3);
         cloud.complete(&["m1"]);
         until("the report", || home.path().join("r.json").exists());
         assert_eq!(outcome(&home), "complete", "{more}");
@@ -111,8 +110,8 @@ fn a_run_that_ignores_the_hangup_outlives_its_terminal() {
         drop(terminal);
         // The signal has come by the time of another look, and once more by name.
         signal(&child, "HUP");
-        let before = cloud.emulator.count(LOOK);
-        cloud.wait_for(LOOK, before + 2);
+        let before = cloud.emulator.count(QUERY_TASKS);
+        cloud.wait_for(QUERY_TASKS, before + 2);
         cloud.complete(&["m1"]);
         assert_eq!(code(child), Some(0), "{form}");
         assert_eq!(outcome(&home), "complete", "{form}");

@@ -14,16 +14,13 @@ use vod_refresh::EventReceiver;
 use vod_refresh::net::clock::{Clock as _, TimerClock};
 use vod_refresh::net::transport::{BoxFuture, Transport, TransportError};
 
-use super::ways::Lookups;
+use super::behaviour::Lookups;
 use super::world::{BATCH, Fate, World};
 use super::{answers, events, proxies};
-use crate::soak::lot::Lot;
+use crate::support::action::{QUERY_JOBS, QUERY_TASKS, SUBMIT};
+use crate::support::random::Rng;
 
-const SUBMIT: &str = "RefreshMediaPlayUrls";
-const LOOK_UP: &str = "GetMediaRefreshJobs";
-const LOOK: &str = "DescribeVodRefreshTasks";
-
-/// Parameters that a story has: those that say what is asked for.
+/// Parameters that a log has: those that say what is asked for.
 const TOLD: [&str; 11] = [
     "MediaIds",
     "MediaRefreshJobId",
@@ -82,7 +79,7 @@ pub(super) struct Server {
 
 /// What changes with the calls.
 pub(super) struct State {
-    pub(super) lot: Lot,
+    pub(super) rng: Rng,
     /// When the job of each batch was made.
     pub(super) made: Vec<Option<Duration>>,
     pub(super) proxies: proxies::State,
@@ -110,7 +107,7 @@ impl Server {
         let batches = world.media.len().div_ceil(BATCH);
         let is_made = world.kind == super::world::Kind::Wait;
         let state = State {
-            lot: Lot(world.seed ^ 0x7e11),
+            rng: Rng(world.seed ^ 0x7e11),
             made: vec![is_made.then_some(Duration::ZERO); batches],
             proxies: proxies::State::default(),
             captured: clock.now().timestamp(),
@@ -136,15 +133,15 @@ impl Server {
         let mut state = self.state.lock().unwrap();
         state.calls += 1;
         let action = params.get("Action").unwrap_or_default();
-        let answer = match proxies::answer(&mut state, &self.world.ways, action, params) {
+        let answer = match proxies::answer(&mut state, &self.world.behaviour, action, params) {
             Some(answer) => answer,
             None => match action {
                 SUBMIT => self.submit(&mut state, params),
-                LOOK_UP => match self.world.ways.lookups {
+                QUERY_JOBS => match self.world.behaviour.lookups {
                     Lookups::Refused => Answer::error(403, "Forbidden.RAM"),
                     _ => Answer::ok(&answers::jobs(self, &mut state, params)),
                 },
-                LOOK => answers::tasks(self, &mut state, params),
+                QUERY_TASKS => answers::tasks(self, &mut state, params),
                 _ => Answer::error(404, "InvalidAction.NotFound"),
             },
         };
@@ -185,19 +182,19 @@ impl Server {
                 .collect()
         };
         let mut missing = with(Fate::Missing);
-        if missing.is_empty() && self.world.ways.junk_refusals {
+        if missing.is_empty() && self.world.behaviour.junk_refusals {
             missing.push("nobody-asked");
         }
         let mut body = json!({ "RequestId": "r-1" });
         let forbidden = with(Fate::Forbidden);
-        if missing.len() + forbidden.len() < asked.len() || self.world.ways.junk_refusals {
+        if missing.len() + forbidden.len() < asked.len() || self.world.behaviour.junk_refusals {
             body["MediaRefreshJobId"] = json!(job);
         }
-        if !missing.is_empty() || state.lot.percent(50) {
-            body["NonExistMediaIds"] = self.world.ways.ids.put_on(&missing);
+        if !missing.is_empty() || state.rng.percent(50) {
+            body["NonExistMediaIds"] = self.world.behaviour.ids.write(&missing);
         }
         if !forbidden.is_empty() {
-            body["ForbiddenMediaIds"] = self.world.ways.ids.put_on(&forbidden);
+            body["ForbiddenMediaIds"] = self.world.behaviour.ids.write(&forbidden);
         }
         Answer::ok(&body)
     }
@@ -212,7 +209,8 @@ impl Server {
                     _ if self.world.seed.is_multiple_of(2) => extend.clone(),
                     _ => Value::Null,
                 };
-                let body = events::body(&self.world.ways, job, media, &ids, event.claim, &extend).to_string();
+                let body =
+                    events::body(&self.world.behaviour, job, media, &ids, event.claim, &extend).to_string();
                 let (server, receiver, event) = (Arc::clone(self), Arc::clone(receiver), *event);
                 tokio::spawn(async move {
                     tokio::time::sleep(event.at).await;
@@ -222,7 +220,7 @@ impl Server {
                         server.log(&mut state, || format!("EVENT {body}"));
                         (!is_true).then_some(state.captured)
                     };
-                    let (clock, source) = (server.clock, server.world.ways.source);
+                    let (clock, source) = (server.clock, server.world.behaviour.source);
                     let sent = events::send(&receiver, clock, source, body.as_bytes(), captured).await;
                     if is_true {
                         server.state.lock().unwrap().captured = sent;
@@ -248,10 +246,10 @@ impl Transport for Wire {
         Box::pin(async move {
             let form = std::str::from_utf8(request.body()).unwrap();
             let params = Params::of(request.uri().query().unwrap_or_default(), form);
-            let ways = &self.0.world.ways;
+            let behaviour = &self.0.world.behaviour;
             let answer = self.0.answer(&params);
             let is_submit = params.get("Action").is_some_and(|action| action == SUBMIT);
-            let wait = if is_submit { ways.latency + ways.submit_delay } else { ways.latency };
+            let wait = if is_submit { behaviour.latency + behaviour.submit_delay } else { behaviour.latency };
             if !wait.is_zero() {
                 tokio::time::sleep(wait).await;
             }

@@ -8,20 +8,20 @@ use super::cloud::{Cloud, PUBLIC_URL, SUBMIT};
 use super::process::Finished;
 use super::scenarios::{open_tasks, quick, silent};
 use super::shell::{BINARY, Shell};
-use crate::raw::Nobody;
+use crate::support::raw_server::ClosedPort;
 
 /// Stands in passwords and tokens of addresses.
-const MARK: &str = "HuntMark";
+const SECRET: &str = "HuntedSecret";
 
-/// Fails if the mark is in what a command printed or left behind.
+/// Fails if the secret is in what a command printed or left behind.
 #[track_caller]
-fn hunted(shell: &Shell, run: Finished) -> Finished {
+fn without_secret(shell: &Shell, run: Finished) -> Finished {
     let files = shell.files().into_iter().map(|(path, bytes)| (path.display().to_string(), bytes));
     let streams = [("stdout", &run.stdout), ("stderr", &run.stderr)];
     let streams = streams.map(|(name, text)| (name.to_owned(), text.clone().into_bytes()));
     for (place, bytes) in files.chain(streams) {
         let text = String::from_utf8_lossy(&bytes).to_lowercase();
-        assert!(!text.contains(&MARK.to_lowercase()), "it is in {place}:\n{run:?}");
+        assert!(!text.contains(&SECRET.to_lowercase()), "it is in {place}:\n{run:?}");
     }
     run
 }
@@ -35,9 +35,9 @@ fn on_github(line: &str) -> Shell {
     shell.env("GITHUB_STEP_SUMMARY", summary).env("GITHUB_OUTPUT", output)
 }
 
-/// H20, as a process: what is sent is what was meant.
+/// As a process: what is sent is what was meant.
 #[test]
-fn h20_lists_as_other_programs_write_them_are_sent_as_meant_or_not_at_all() {
+fn lists_as_other_programs_write_them_are_sent_as_meant_or_not_at_all() {
     let cloud = Cloud::new(silent(quick()).with_urls_per_media(1));
     for (text, ids) in [
         ("\"m1\"\n\"m2\"\n", "m1,m2"),
@@ -57,27 +57,35 @@ fn h20_lists_as_other_programs_write_them_are_sent_as_meant_or_not_at_all() {
         ("m1\nMediaId,Title\n", "list.txt:2:1: \"MediaId\" is the name of a column"),
         ("[{\"MediaId\": \"m1\"}]", "list.txt:1:2: "),
         ("m1 <b>\n", "list.txt:1:4: \"<b>\" has `<` in it"),
-        ("https://u:HuntMark@h/m1?t=HuntMark\n", "list.txt:1:1: \"https://<secret>@h/m1?<secret>\" has `:`"),
+        (
+            "https://u:HuntedSecret@h/m1?t=HuntedSecret\n",
+            "list.txt:1:1: \"https://<secret>@h/m1?<secret>\" has `:`",
+        ),
     ] {
         let shell = cloud.shell("refresh --from-file list.txt -vv").file("list.txt", text);
-        shell.run().exits(2).says(place).does_not_say(MARK);
+        shell.run().exits(2).says(place).does_not_say(SECRET);
     }
-    cloud.shell("refresh https://u:HuntMark@h/m1").run().exits(2).says("argument 1: ").does_not_say(MARK);
+    cloud
+        .shell("refresh https://u:HuntedSecret@h/m1")
+        .run()
+        .exits(2)
+        .says("argument 1: ")
+        .does_not_say(SECRET);
     assert_eq!(cloud.emulator.calls().len(), sent);
 }
 
-/// H23: addresses that are refused.
+/// Addresses that are refused.
 #[test]
-fn h23_passwords_and_tokens_in_addresses_that_are_refused_show_nowhere() {
+fn passwords_and_tokens_in_addresses_that_are_refused_show_nowhere() {
     let addresses = [
-        "https://user:HuntMark@h.test",
-        "user:HuntMark@h.test",
-        "https://us er:HuntMark@h.test",
-        "https://user:Hunt@Mark/HuntMark@h.test",
-        "https://h.test?token=HuntMark",
-        "https://h.test/queues/q?Signature=HuntMark",
-        "ftp://h.test#HuntMark",
-        "https:/user:HuntMark@h.test/queues/q",
+        "https://user:HuntedSecret@h.test",
+        "user:HuntedSecret@h.test",
+        "https://us er:HuntedSecret@h.test",
+        "https://user:Hunt@Secret/HuntedSecret@h.test",
+        "https://h.test?token=HuntedSecret",
+        "https://h.test/queues/q?Signature=HuntedSecret",
+        "ftp://h.test#HuntedSecret",
+        "https:/user:HuntedSecret@h.test/queues/q",
     ];
     let lines = [
         "refresh m1 --endpoint",
@@ -98,7 +106,7 @@ fn h23_passwords_and_tokens_in_addresses_that_are_refused_show_nowhere() {
             threads.spawn(move || {
                 for address in addresses {
                     let shell = on_github(line).env("ALIBABA_CLOUD_STS_ENDPOINT", address).arg(address);
-                    let run = hunted(&shell, shell.run());
+                    let run = without_secret(&shell, shell.run());
                     assert!(matches!(run.code, Some(2 | 3)), "{line} {address}: {run:?}");
                 }
             });
@@ -106,24 +114,24 @@ fn h23_passwords_and_tokens_in_addresses_that_are_refused_show_nowhere() {
     });
     for address in addresses {
         let shell = on_github("refresh m1").arg(format!("--endpoint={address}"));
-        hunted(&shell, shell.run()).exits(2);
+        without_secret(&shell, shell.run()).exits(2);
     }
     for name in ["VOD_REFRESH_ENDPOINT", "VOD_REFRESH_TASK_ENDPOINT", "VOD_REFRESH_REGION"] {
         let shell = on_github("refresh m1").env(name, addresses[0]);
-        hunted(&shell, shell.run()).exits(2).says("<secret>@h.test");
+        without_secret(&shell, shell.run()).exits(2).says("<secret>@h.test");
     }
 }
 
-/// H23: callback URLs that are right, and hold a token all the same.
+/// Callback URLs that are right, and hold a token all the same.
 #[test]
-fn h23_a_callback_url_is_sent_whole_and_shown_without_its_secrets() {
-    const URL: &str = "https://user:HuntMark@cb.example.test/vod/hook?token=HuntMark";
+fn a_callback_url_is_sent_whole_and_shown_without_its_secrets() {
+    const URL: &str = "https://user:HuntedSecret@cb.example.test/vod/hook?token=HuntedSecret";
     const MASKED: &str = "https://<secret>@cb.example.test/vod/hook?<secret>";
     let cloud = Cloud::new(silent(quick()));
     let shell = |line: &str| on_github(line).env("VOD_REFRESH_ENDPOINT", cloud.url()).arg(URL);
     for line in ["refresh m1 --dry-run --callback-url", "refresh m1 --dry-run -o json --callback-url"] {
         let shell = shell(line);
-        let run = hunted(&shell, shell.run()).exits(0);
+        let run = without_secret(&shell, shell.run()).exits(0);
         assert!(
             run.stdout.contains("%3Csecret%3E%40cb") || run.stdout.contains("<secret>@cb"),
             "{}",
@@ -131,39 +139,43 @@ fn h23_a_callback_url_is_sent_whole_and_shown_without_its_secrets() {
         );
     }
     let whole = shell("refresh m1 --no-wait --callback-url");
-    hunted(&whole, whole.run()).exits(0);
+    without_secret(&whole, whole.run()).exits(0);
     assert!(cloud.calls(SUBMIT)[0].params["UserData"].contains(URL), "VOD gets it whole");
     let set = shell("callback set --yes --callback-url");
-    let run = hunted(&set, set.run()).exits(0);
+    let run = without_secret(&set, set.run()).exits(0);
     assert!(run.stdout.contains(&format!("+ url             {MASKED}")), "{}", run.stdout);
     for line in ["doctor --callback-url", "doctor -o json --callback-url", "callback sign --callback-url"] {
         let shell = shell(line).env("VOD_REFRESH_CALLBACK_AUTH_KEY", "Abc123Key");
-        hunted(&shell, shell.run()).exits(0);
+        without_secret(&shell, shell.run()).exits(0);
     }
     let other = on_github("doctor --callback-url").env("VOD_REFRESH_ENDPOINT", cloud.url()).arg(PUBLIC_URL);
-    let run = hunted(&other, other.run()).exits(0);
+    let run = without_secret(&other, other.run()).exits(0);
     assert!(
         run.stdout.contains(&format!("the account has {MASKED}, here it is {PUBLIC_URL}")),
         "{}",
         run.stdout
     );
-    for bad in ["ftp://user:HuntMark@h/x", "https://user:HuntMark@h:0/x", "https://h/x#HuntMark", "HuntMark@"]
-    {
+    for bad in [
+        "ftp://user:HuntedSecret@h/x",
+        "https://user:HuntedSecret@h:0/x",
+        "https://h/x#HuntedSecret",
+        "HuntedSecret@",
+    ] {
         let shell = on_github("refresh m1 --callback-url").arg(bad);
-        hunted(&shell, shell.run()).exits(2).says("--callback-url");
+        without_secret(&shell, shell.run()).exits(2).says("--callback-url");
     }
 }
 
-/// H23: what the journal does not keep must be given again, and the command that is shown says so.
+/// What the journal does not keep must be given again, and the command that is shown says so.
 #[test]
-fn h23_a_run_with_a_token_in_its_callback_url_is_resumed_with_the_url_given_again() {
-    const URL: &str = "https://cb.example.test/vod/hook?token=HuntMark";
+fn a_run_with_a_token_in_its_callback_url_is_resumed_with_the_url_given_again() {
+    const URL: &str = "https://cb.example.test/vod/hook?token=HuntedSecret";
     let cloud = Cloud::new(silent(quick()).with_default_media(open_tasks()));
     let options = "--lookup-after 0s --poll-interval 100ms";
     let shell = on_github(&format!("refresh m1 {options} --timeout 2s --callback-listen 127.0.0.1:0"))
         .env("VOD_REFRESH_ENDPOINT", cloud.url());
     let run = shell.clone().arg("--callback-url").arg(URL).run().exits(8);
-    let run = hunted(&shell, run).says("put in what stands for `<secret>`");
+    let run = without_secret(&shell, run).says("put in what stands for `<secret>`");
     let command = run.command_shown();
     assert!(command.ends_with("--callback-url 'https://cb.example.test/vod/hook?<secret>'"), "{command}");
     shell.clone().instead(&command).run().exits(2).says("put in what stands for `<secret>`");
@@ -172,20 +184,21 @@ fn h23_a_run_with_a_token_in_its_callback_url_is_resumed_with_the_url_given_agai
     for task in ["1", "2"] {
         cloud.emulator.complete_task(task);
     }
-    let whole = shell.clone().instead(&command.replace("<secret>", "token=HuntMark"));
-    hunted(&shell, whole.run()).exits(0);
+    let whole = shell.clone().instead(&command.replace("<secret>", "token=HuntedSecret"));
+    without_secret(&shell, whole.run()).exits(0);
 }
 
-/// H23: proxies.
+/// Proxies.
 #[test]
-fn h23_passwords_of_proxies_show_nowhere() {
-    let nobody = Nobody::new();
-    for value in [format!("http://me:HuntMark@{}", nobody.address), "http://me:Hunt Mark@HuntMark@:x".into()]
+fn passwords_of_proxies_show_nowhere() {
+    let nobody = ClosedPort::new();
+    for value in
+        [format!("http://me:HuntedSecret@{}", nobody.address), "http://me:Hunt Secret@HuntedSecret@:x".into()]
     {
         for line in ["refresh m1 --timeout 1s", "doctor"] {
             let shell =
                 on_github(line).words("--endpoint https://vod.example.test").env("HTTPS_PROXY", &*value);
-            hunted(&shell, shell.run());
+            without_secret(&shell, shell.run());
         }
     }
 }

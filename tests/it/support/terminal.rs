@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-use crate::program::{Home, until};
+use crate::support::program::{Home, until};
 
 const ROWS: u16 = 30;
 const BINARY: &str = env!("CARGO_BIN_EXE_vod-refresh");

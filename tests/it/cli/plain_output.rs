@@ -32,9 +32,9 @@ fn is_only_the_result(stdout: &str) {
     assert_eq!(report["outcome"], "complete");
 }
 
-/// C28, stdout and stderr to files.
+/// Stdout and stderr to files.
 #[test]
-fn files_get_a_result_and_a_few_lines() {
+fn output_to_files_is_a_result_and_a_few_lines() {
     let cloud = cloud();
     let shell = cloud.shell("");
     let run = shell.instead(&format!("vod-refresh {LINE} >out 2>err"));
@@ -62,7 +62,7 @@ fn on_a_terminal(cloud: &Cloud, both: bool, variables: &[(&str, &str)]) -> Optio
     Some((shell.run().exits(0), shell))
 }
 
-/// C28, a CI system that offers a terminal.
+/// A CI system that offers a terminal.
 #[test]
 fn a_terminal_with_ci_set_gets_the_same_plain_lines() {
     let cloud = cloud();
@@ -73,7 +73,7 @@ fn a_terminal_with_ci_set_gets_the_same_plain_lines() {
     is_only_the_result(&std::fs::read_to_string(shell.path("out")).unwrap());
 }
 
-/// C28, a terminal that can't or shall not draw.
+/// A terminal that can't or shall not draw.
 #[test]
 fn a_terminal_without_colour_gets_the_same_plain_lines() {
     let cloud = cloud();

@@ -1,7 +1,7 @@
 //! Answers without sense, of a service that speaks JSON all the same: faults, never a panic.
 
 use super::shell::Shell;
-use crate::raw::{RawServer, Then};
+use crate::support::raw_server::{RawServer, Then};
 
 /// A job with two tasks, as it should be.
 const JOB: &str = r#"{"RequestId": "R-GOOD", "MediaRefreshJobs": [{"MediaRefreshJobId": "J1", "MediaId": "m1",
@@ -54,18 +54,18 @@ fn survives(line: &'static str, field: &'static str, first: &'static [&'static s
 }
 
 #[test]
-fn in_the_answer_to_a_submission() {
+fn a_garbled_answer_to_a_submission_ends_in_no_panic() {
     survives("refresh m1 --no-resubmit --timeout 1s --poll-interval 100ms", "MediaRefreshJobId", &[]);
     survives("refresh m1 --no-resubmit --timeout 1s --poll-interval 100ms", "NonExistMediaIds", &[]);
 }
 
 #[test]
-fn in_the_answer_to_a_lookup() {
+fn a_garbled_answer_to_a_lookup_ends_in_no_panic() {
     survives("wait J1 --timeout 1s --poll-interval 100ms", "MediaRefreshJobs", &[]);
 }
 
 #[test]
-fn in_the_answer_about_a_task() {
+fn a_garbled_answer_about_a_task_ends_in_no_panic() {
     survives("wait J1 --timeout 1s --poll-interval 100ms", "Tasks", &[JOB]);
 }
 

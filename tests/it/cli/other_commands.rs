@@ -56,7 +56,7 @@ fn completions_and_man_pages_come_out_of_the_same_definition() {
 }
 
 #[test]
-fn version_and_no_words_at_all_are_answered() {
+fn the_version_and_an_empty_command_line_are_answered() {
     assert_eq!(stdout_of("--version"), format!("vod-refresh {}\n", env!("CARGO_PKG_VERSION")));
     Shell::new("").run().exits(2).says("Usage: vod-refresh");
 }
@@ -74,7 +74,7 @@ fn the_emulator_serves_other_processes_until_it_is_told_to_stop() {
     let scenario = r#"{"job_delay": "0s", "task_duration": "200ms", "media": {"gone": {"missing": true}}}"#;
     let emulator =
         Shell::new("emulator --listen 127.0.0.1:0 --scenario s.json").file("s.json", scenario).start();
-    let url = emulator.hears("emulator listening on ").rsplit(' ').next().unwrap().to_owned();
+    let url = emulator.wait_for_line("emulator listening on ").rsplit(' ').next().unwrap().to_owned();
     let run = Shell::new("refresh m1 gone --poll-interval 100ms --output json")
         .with_keys()
         .env("VOD_REFRESH_ENDPOINT", url)

@@ -3,7 +3,7 @@
 use super::cloud::Cloud;
 use super::scenarios::quick;
 use super::shell::Shell;
-use crate::raw::{RawServer, Request, Then};
+use crate::support::raw_server::{RawServer, Request, Then};
 
 const JOB: &str = r#"{"RequestId": "R-GOOD", "MediaRefreshJobs": [{"MediaRefreshJobId": "J1", "MediaId": "m1",
     "TaskType": "Refresh", "Status": "success", "TaskIds": "1", "SuccessPlayUrls": "https://a.test/1.mp4"}]}"#;
@@ -30,10 +30,8 @@ fn wait(server: &RawServer, options: &str) -> Shell {
         .with_keys()
         .env("VOD_REFRESH_ENDPOINT", server.url())
 }
-
-/// H40.
 #[test]
-fn h40_a_status_that_nobody_knows_is_waited_for_and_named_once() {
+fn a_status_that_nobody_knows_is_waited_for_and_named_once() {
     let mut threads = Vec::new();
     for (word, shown) in [
         ("\"Timeout\"", "the status `Timeout`"),
@@ -54,9 +52,9 @@ fn h40_a_status_that_nobody_knows_is_waited_for_and_named_once() {
     threads.into_iter().for_each(|thread| thread.join().unwrap());
 }
 
-/// H40: never a verdict by such a word alone.
+/// Never a verdict by such a word alone.
 #[test]
-fn h40_a_status_that_nobody_knows_ends_nothing() {
+fn a_status_that_nobody_knows_ends_nothing() {
     let long = format!("\"{}\"", "x".repeat(10_000));
     for word in ["\"Success\"", "\"\"", long.as_str()] {
         let word = word.to_owned();
@@ -65,10 +63,8 @@ fn h40_a_status_that_nobody_knows_ends_nothing() {
         assert!(run.stderr.len() < 4_000, "a word is shown by its beginning: {} bytes", run.stderr.len());
     }
 }
-
-/// H41.
 #[test]
-fn h41_complete_with_a_description_is_complete_and_the_text_is_in_the_report_only() {
+fn complete_with_a_description_is_complete_and_the_text_is_in_the_report_only() {
     let server = server(|_| task("\"Complete\"", "Internal Error"));
     let run = wait(&server, "--report r.json").run().exits(0);
     assert!(!(run.stdout.clone() + &run.stderr).contains("Internal Error"), "{run:?}");
@@ -77,10 +73,8 @@ fn h41_complete_with_a_description_is_complete_and_the_text_is_in_the_report_onl
     assert_eq!(report["media"][0]["state"], "complete");
     assert_eq!(report["media"][0]["tasks"][0]["description"], "Internal Error");
 }
-
-/// H42.
 #[test]
-fn h42_what_answers_in_place_of_the_service_is_named_and_fails_nothing() {
+fn what_answers_in_place_of_the_service_is_named_and_fails_nothing() {
     let answer = |status: &str, more: &str| format!("HTTP/1.1 {status}\r\n{more}content-length: 0\r\n\r\n");
     let location = "location: https://u:HuntMark@portal.test/in?Signature=HuntMark\r\n";
     for (answer, part) in [
@@ -106,9 +100,9 @@ fn h42_what_answers_in_place_of_the_service_is_named_and_fails_nothing() {
     }
 }
 
-/// H43, with a shorter time of the same shape; see `h43_…` in paused time for the whole.
+/// As in `retry`, where time is paused, with shorter times.
 #[test]
-fn h43_a_service_that_throttles_all_submissions_is_unavailable_and_no_timeout() {
+fn a_service_that_throttles_all_submissions_is_unavailable_and_no_timeout() {
     let body = r#"{"Code":"Throttling","Message":"slow down","RequestId":"R1"}"#;
     let answer = format!("HTTP/1.1 503 Busy\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     let server = RawServer::start([Then::say(answer)]);
@@ -120,10 +114,8 @@ fn h43_a_service_that_throttles_all_submissions_is_unavailable_and_no_timeout() 
         assert_eq!(run.report()["outcome"], "unavailable");
     }
 }
-
-/// H46.
 #[test]
-fn h46_too_few_file_descriptors_are_named_before_anything_is_sent() {
+fn too_few_file_descriptors_are_named_before_anything_is_sent() {
     let cloud = Cloud::new(quick());
     for line in ["refresh m1 --callback-listen 127.0.0.1:0", "doctor", "wait J1"] {
         for few in [6, 16, 23] {
@@ -140,9 +132,9 @@ fn h46_too_few_file_descriptors_are_named_before_anything_is_sent() {
     shell.through(&["sh", "-c", enough]).run().exits(0);
 }
 
-/// H46: the limit is raised as far as it may be.
+/// The limit is raised as far as it may be.
 #[test]
-fn h46_a_soft_limit_is_raised() {
+fn a_soft_limit_is_raised() {
     let cloud = Cloud::new(quick());
     let soft = "ulimit -S -n 16; exec \"$0\" \"$@\"";
     cloud.shell("refresh m1 --poll-interval 100ms").through(&["sh", "-c", soft]).run().exits(0);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use vod_refresh::emulator::{MediaScript, Scenario, Which};
 
-use crate::program::{Cloud, Home, SUBMIT, end};
+use crate::support::program::{Cloud, Home, SUBMIT, end};
 
 #[test]
 fn where_the_event_never_comes_the_job_is_looked_up_and_the_port_is_closed() {

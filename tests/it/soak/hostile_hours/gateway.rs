@@ -12,15 +12,15 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use vod_refresh::emulator::{Emulator, Reply};
 
-use crate::soak::lot::Lot;
 use crate::support::params_of;
+use crate::support::random::Rng;
 
 /// How long an answer without an end goes on, in bytes, if the client lets it.
 const TWO_GB: usize = 2_000_000_000;
 
-/// How the front treats connections.
+/// How the gateway treats connections.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Ways {
+pub(super) struct GatewayFaults {
     /// Of a thousand answers so many are something else.
     pub(super) other_answers: u64,
     /// Of a thousand answers so many have no end.
@@ -29,11 +29,11 @@ pub(super) struct Ways {
     pub(super) ends_soon: bool,
 }
 
-pub(super) struct Front {
+pub(super) struct FaultyGateway {
     pub(super) address: SocketAddr,
     cloud: Mutex<Option<Emulator>>,
-    ways: Mutex<Ways>,
-    lot: Mutex<Lot>,
+    faults: Mutex<GatewayFaults>,
+    rng: Mutex<Rng>,
     /// Media of submissions that were done and whose answer nobody could read.
     lost: Mutex<HashSet<String>>,
     pub(super) requests: AtomicU64,
@@ -41,26 +41,26 @@ pub(super) struct Front {
 }
 
 /// What to do with an answer.
-enum Treat {
+enum Treatment {
     Honest,
     Other(u64),
     Dribble,
     TwoGb,
 }
 
-impl Front {
-    pub(super) async fn start(lot: Lot) -> Arc<Self> {
+impl FaultyGateway {
+    pub(super) async fn start(rng: Rng) -> Arc<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let front = Arc::new(Self {
+        let gateway = Arc::new(Self {
             address: listener.local_addr().unwrap(),
             cloud: Mutex::default(),
-            ways: Mutex::default(),
-            lot: Mutex::new(lot),
+            faults: Mutex::default(),
+            rng: Mutex::new(rng),
             lost: Mutex::default(),
             requests: AtomicU64::default(),
             spoiled: AtomicU64::default(),
         });
-        let served = Arc::clone(&front);
+        let served = Arc::clone(&gateway);
         tokio::spawn(async move {
             loop {
                 // Descriptors may run out for a moment.
@@ -68,22 +68,22 @@ impl Front {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 };
-                let front = Arc::clone(&served);
+                let gateway = Arc::clone(&served);
                 tokio::spawn(async move {
-                    let _ = front.serve(stream).await;
+                    let _ = gateway.serve(stream).await;
                 });
             }
         });
-        front
+        gateway
     }
 
     pub(super) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    pub(super) fn set(&self, cloud: Emulator, ways: Ways) {
+    pub(super) fn set(&self, cloud: Emulator, faults: GatewayFaults) {
         *self.cloud.lock().unwrap() = Some(cloud);
-        *self.ways.lock().unwrap() = ways;
+        *self.faults.lock().unwrap() = faults;
         self.lost.lock().unwrap().clear();
     }
 
@@ -100,9 +100,9 @@ impl Front {
         let mut read = Vec::new();
         while let Some(request) = read_request(&mut stream, &mut read).await? {
             self.requests.fetch_add(1, Ordering::Relaxed);
-            let ways = *self.ways.lock().unwrap();
-            match self.treat(ways) {
-                Treat::Honest => {
+            let faults = *self.faults.lock().unwrap();
+            match self.treatment_of_next(faults) {
+                Treatment::Honest => {
                     let Some(cloud) = self.cloud() else { return Ok(()) };
                     match cloud.handle(request).await {
                         Reply::Answer(answer) => stream.write_all(&bytes_of(&answer, usize::MAX)).await?,
@@ -115,19 +115,19 @@ impl Front {
                         _ => return Ok(()),
                     }
                 }
-                Treat::Other(which) => stream.write_all(&other(which)).await?,
-                treat => {
+                Treatment::Other(which) => stream.write_all(&other(which)).await?,
+                treatment => {
                     self.note_as_lost(&request);
                     if let Some(cloud) = self.cloud() {
                         let _ = tokio::time::timeout(Duration::from_secs(1), cloud.handle(request)).await;
                     }
-                    return endless(&mut stream, matches!(treat, Treat::TwoGb)).await;
+                    return endless(&mut stream, matches!(treatment, Treatment::TwoGb)).await;
                 }
             }
-            if ways.ends_soon {
+            if faults.ends_soon {
                 let (wait, resets) = {
-                    let mut lot = self.lot.lock().unwrap();
-                    (Duration::from_millis(20 + lot.below(31)), lot.percent(50))
+                    let mut rng = self.rng.lock().unwrap();
+                    (Duration::from_millis(20 + rng.below(31)), rng.percent(50))
                 };
                 tokio::time::sleep(wait).await;
                 if resets {
@@ -139,17 +139,17 @@ impl Front {
         Ok(())
     }
 
-    fn treat(&self, ways: Ways) -> Treat {
-        let mut lot = self.lot.lock().unwrap();
-        let (drawn, which) = (lot.below(1_000), lot.below(u64::MAX));
-        let treat = match drawn {
-            _ if drawn < ways.endless && which.is_multiple_of(4) => Treat::TwoGb,
-            _ if drawn < ways.endless => Treat::Dribble,
-            _ if drawn < ways.endless + ways.other_answers => Treat::Other(which),
-            _ => return Treat::Honest,
+    fn treatment_of_next(&self, faults: GatewayFaults) -> Treatment {
+        let mut rng = self.rng.lock().unwrap();
+        let (drawn, which) = (rng.below(1_000), rng.below(u64::MAX));
+        let treatment = match drawn {
+            _ if drawn < faults.endless && which.is_multiple_of(4) => Treatment::TwoGb,
+            _ if drawn < faults.endless => Treatment::Dribble,
+            _ if drawn < faults.endless + faults.other_answers => Treatment::Other(which),
+            _ => return Treatment::Honest,
         };
         self.spoiled.fetch_add(1, Ordering::Relaxed);
-        treat
+        treatment
     }
 
     fn note_as_lost(&self, request: &http::Request<Bytes>) {

@@ -96,12 +96,12 @@ impl RawServer {
 }
 
 /// A port that stays taken and on which nobody listens: a connection is refused.
-pub(crate) struct Nobody {
+pub(crate) struct ClosedPort {
     pub(crate) address: SocketAddr,
     _socket: tokio::net::TcpSocket,
 }
 
-impl Nobody {
+impl ClosedPort {
     pub(crate) fn new() -> Self {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();

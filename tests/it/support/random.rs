@@ -1,11 +1,11 @@
-//! Numbers by lot. The same seed draws the same.
+//! Random numbers. The same seed draws the same.
 
 use std::time::Duration;
 
 /// Splitmix64.
-pub(crate) struct Lot(pub(crate) u64);
+pub(crate) struct Rng(pub(crate) u64);
 
-impl Lot {
+impl Rng {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -14,7 +14,7 @@ impl Lot {
         z ^ (z >> 31)
     }
 
-    /// A lot of its own, for what happens beside the rest.
+    /// A generator of its own, for what happens beside the rest.
     pub(crate) fn fork(&mut self) -> Self {
         Self(self.next())
     }

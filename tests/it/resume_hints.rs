@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use vod_refresh::emulator::{MediaScript, Scenario, Which};
 
-use crate::program::{Cloud, Ended, Home, SUBMIT, end};
+use crate::support::program::{Cloud, Ended, Home, SUBMIT, end};
 
 /// `T1` completes at once, `T2` when somebody completes it.
 pub(crate) fn half_stuck() -> Cloud {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::carry_on::{half_stuck, timed_out};
-use crate::program::Home;
+use crate::resume_hints::{half_stuck, timed_out};
+use crate::support::program::Home;
 
 #[test]
 fn status_shows_the_journal_and_asks_only_when_told_to() {

@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use vod_refresh::emulator::{MediaScript, Scenario, Which};
 use vt100::Color;
 
-use crate::program::{Cloud, Home};
-use crate::terminal::Terminal;
+use crate::support::program::{Cloud, Home};
+use crate::support::terminal::Terminal;
 
 const COLUMNS: u16 = 100;
 /// The size of a character of the font below, in pixels.

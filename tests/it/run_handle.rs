@@ -11,7 +11,7 @@ use vod_refresh::{
     Report, RunOptions, VodClient,
 };
 
-use crate::support::{Bed, request};
+use crate::support::{TestEnv, request};
 
 const IDS: [&str; 3] = ["a", "b", "c"];
 
@@ -24,14 +24,14 @@ fn finished(step: Option<&Step>) -> Option<Outcome> {
 
 #[tokio::test(start_paused = true)]
 async fn the_stream_tells_what_the_observer_hears_and_ends_with_the_run() {
-    let bed = Bed::new(Scenario::new().with_media("b", MediaScript::missing())).with_events();
-    let (run, mut steps) = bed.refresher().start_refresh(request(IDS));
+    let env = TestEnv::new(Scenario::new().with_media("b", MediaScript::missing())).with_events();
+    let (run, mut steps) = env.refresher().start_refresh(request(IDS));
     let mut told = Vec::new();
     while let Some(step) = steps.next().await {
         told.push(step);
     }
     let report = run.await.unwrap();
-    assert_eq!(told.iter().map(|step| step.notice.clone()).collect::<Vec<_>>(), bed.heard.all());
+    assert_eq!(told.iter().map(|step| step.notice.clone()).collect::<Vec<_>>(), env.notices.all());
     assert_eq!(finished(told.last()), Some(Outcome::Partial));
     let last = told.last().unwrap().progress;
     assert_eq!((last.complete, last.failed, last.tasks_ended), (2, 1, report.summary.tasks_complete));
@@ -39,15 +39,15 @@ async fn the_stream_tells_what_the_observer_hears_and_ends_with_the_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_need_read_the_stream() {
-    let bed = Bed::new(Scenario::new());
-    let (run, steps) = bed.refresher().start_refresh(request(IDS));
+async fn a_stream_that_nobody_reads_holds_up_no_run() {
+    let env = TestEnv::new(Scenario::new());
+    let (run, steps) = env.refresher().start_refresh(request(IDS));
     assert_eq!(run.await.unwrap().outcome, Outcome::Complete);
     let late: Vec<Step> = steps.collect().await;
     assert_eq!(finished(late.last()), Some(Outcome::Complete), "all of it was kept");
-    let (run, _) = bed.refresher().start_refresh(request(IDS));
+    let (run, _) = env.refresher().start_refresh(request(IDS));
     assert_eq!(run.await.unwrap().outcome, Outcome::Complete, "the stream was dropped at once");
-    let (run, mut steps) = bed.refresher().start_refresh(request(IDS));
+    let (run, mut steps) = env.refresher().start_refresh(request(IDS));
     steps.next().await.unwrap();
     drop(steps);
     assert_eq!(run.await.unwrap().outcome, Outcome::Complete, "it was dropped in the middle");
@@ -55,23 +55,23 @@ async fn nobody_need_read_the_stream() {
 
 #[tokio::test(start_paused = true)]
 async fn dropping_the_handle_ends_the_run_and_its_stream() {
-    let bed = Bed::with_client(Scenario::new(), |client| client.with_max_rps(1));
+    let env = TestEnv::with_client(Scenario::new(), |client| client.with_max_rps(1));
     let ids: Vec<String> = (0..100).map(|n| format!("m{n}")).collect();
-    let (run, mut steps) = bed.refresher().start_refresh(request(ids));
+    let (run, mut steps) = env.refresher().start_refresh(request(ids));
     while !matches!(steps.next().await.unwrap().notice, Notice::Submitted { .. }) {}
     drop(run);
     while let Some(step) = steps.next().await {
         assert_eq!(finished(Some(&step)), None);
     }
-    let submits = bed.submits();
+    let submits = env.submits();
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert_eq!(bed.submits(), submits, "nothing more goes out");
+    assert_eq!(env.submits(), submits, "nothing more goes out");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stopped_run_reports_and_the_others_go_on() {
-    let bed = Bed::new(Scenario::new());
-    let refresher = bed.refresher();
+    let env = TestEnv::new(Scenario::new());
+    let refresher = env.refresher();
     let (stopped, mut steps) = refresher.start_refresh(request(IDS));
     let (other, _) = refresher.start_refresh(request(["d"]));
     while !matches!(steps.next().await.unwrap().notice, Notice::Submitted { .. }) {}
@@ -82,8 +82,8 @@ async fn a_stopped_run_reports_and_the_others_go_on() {
 
 #[tokio::test(start_paused = true)]
 async fn the_handle_may_be_awaited_beside_other_things() {
-    let bed = Bed::new(Scenario::new());
-    let (mut run, _) = bed.refresher().start_refresh(request(IDS));
+    let env = TestEnv::new(Scenario::new());
+    let (mut run, _) = env.refresher().start_refresh(request(IDS));
     let mut seconds = 0;
     let report = loop {
         tokio::select! {
@@ -97,8 +97,8 @@ async fn the_handle_may_be_awaited_beside_other_things() {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_that_cannot_begin_fails_at_its_handle_and_tells_nothing() {
-    let bed = Bed::new(Scenario::new());
-    let (run, mut steps) = bed.refresher().start_wait(Vec::new());
+    let env = TestEnv::new(Scenario::new());
+    let (run, mut steps) = env.refresher().start_wait(Vec::new());
     assert_eq!(run.await.unwrap_err().kind(), ErrorKind::Usage);
     assert_eq!(steps.next().await, None);
 }
@@ -107,8 +107,9 @@ async fn a_run_that_cannot_begin_fails_at_its_handle_and_tells_nothing() {
 async fn waiting_and_resuming_have_streams_as_well() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(folder.path().join("journal.db")).await.unwrap();
-    let bed = Bed::new(Scenario::new()).with_options(|options| options.timeout = Duration::from_millis(500));
-    let refresher = bed.refresher().with_journal(journal.clone(), Value::Null);
+    let env =
+        TestEnv::new(Scenario::new()).with_options(|options| options.timeout = Duration::from_millis(500));
+    let refresher = env.refresher().with_journal(journal.clone(), Value::Null);
     assert!(refresher.refresh(&request(IDS)).await.unwrap().resumable);
 
     let stored = journal.load(None).await.unwrap().unwrap();
@@ -116,21 +117,21 @@ async fn waiting_and_resuming_have_streams_as_well() {
     let steps: Vec<Step> = steps.collect().await;
     assert_eq!(run.await.unwrap().outcome, Outcome::Complete);
     assert_eq!(finished(steps.last()), Some(Outcome::Complete));
-    assert_eq!(bed.submits(), 1);
+    assert_eq!(env.submits(), 1);
 
-    let bed = bed.with_options(|options| *options = RunOptions::default());
-    let job = JobId::new(bed.cloud.job_ids().remove(0)).unwrap();
-    let (run, steps) = bed.refresher().start_wait(vec![job]);
+    let env = env.with_options(|options| *options = RunOptions::default());
+    let job = JobId::new(env.cloud.job_ids().remove(0)).unwrap();
+    let (run, steps) = env.refresher().start_wait(vec![job]);
     let steps: Vec<Step> = steps.collect().await;
     assert_eq!(run.await.unwrap().summary.media_complete, 3);
     assert!(matches!(steps[0].notice, Notice::Started { jobs: 1, .. }));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn any_runtime_will_do() {
+async fn a_run_works_on_a_multi_threaded_runtime_too() {
     let scenario = Scenario::new().with_job_delay(Duration::ZERO).with_task_duration(Duration::ZERO);
-    let bed = Bed::with_client(scenario, |client| client.with_max_rps(200));
-    let (run, steps) = bed.refresher().start_refresh(request(IDS));
+    let env = TestEnv::with_client(scenario, |client| client.with_max_rps(200));
+    let (run, steps) = env.refresher().start_refresh(request(IDS));
     let reader = tokio::spawn(steps.count());
     assert_eq!(run.await.unwrap().outcome, Outcome::Complete);
     assert!(reader.await.unwrap() > 3);

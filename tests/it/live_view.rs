@@ -4,17 +4,17 @@ use std::process::Child;
 
 use vod_refresh::emulator::{MediaScript, Scenario, Which};
 
-use crate::program::{Cloud, Home};
-use crate::terminal::Terminal;
+use crate::support::program::{Cloud, Home};
+use crate::support::terminal::Terminal;
 
 /// 45 media with two URLs, whose tasks end when the test says so.
-struct Scene {
+struct LiveRun {
     cloud: Cloud,
     home: Home,
     ids: Vec<String>,
 }
 
-impl Scene {
+impl LiveRun {
     fn new() -> Self {
         let stuck = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
         let gone = MediaScript { missing: true, ..MediaScript::default() };
@@ -34,13 +34,13 @@ impl Scene {
 
 /// The screen in mid-run and at the end, without what differs from run to run.
 fn shows(columns: u16) {
-    let scene = Scene::new();
-    let (mut terminal, child) = scene.start(columns);
+    let run = LiveRun::new();
+    let (mut terminal, child) = run.start(columns);
     terminal.waits_for("44 of 44 media");
-    scene.cloud.complete(&scene.ids[0..22]);
+    run.cloud.complete(&run.ids[0..22]);
     terminal.waits_for("44 of 88 ended");
     let midway = terminal.screen();
-    scene.cloud.complete(&scene.ids[22..44]);
+    run.cloud.complete(&run.ids[22..44]);
     let (code, last) = terminal.end(child);
     assert_eq!(code, Some(7), "{last}");
     let mut settings = insta::Settings::clone_current();
@@ -78,15 +78,15 @@ fn a_terminal_of_200_columns_is_not_filled_for_its_own_sake() {
 
 #[test]
 fn a_terminal_that_changes_its_width_harms_nothing() {
-    let scene = Scene::new();
-    let (mut terminal, child) = scene.start(100);
+    let run = LiveRun::new();
+    let (mut terminal, child) = run.start(100);
     terminal.waits_for("44 of 44 media");
     for columns in [60, 200, 20, 100] {
         terminal.resize(columns);
         // A frame of this width was drawn.
         std::thread::sleep(std::time::Duration::from_millis(400));
     }
-    scene.cloud.complete(&scene.ids[0..44]);
+    run.cloud.complete(&run.ids[0..44]);
     let (code, last) = terminal.end(child);
     assert_eq!(code, Some(7), "{last}");
     assert!(last.contains("refresh partial: 44 of 45 media complete"), "{last}");
@@ -94,8 +94,8 @@ fn a_terminal_that_changes_its_width_harms_nothing() {
 
 #[test]
 fn ctrl_c_ends_it_in_order_and_leaves_a_clean_screen() {
-    let scene = Scene::new();
-    let (mut terminal, child) = scene.start(100);
+    let run = LiveRun::new();
+    let (mut terminal, child) = run.start(100);
     terminal.waits_for("44 of 44 media");
     terminal.types("\u{3}");
     let (code, last) = terminal.end(child);

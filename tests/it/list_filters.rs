@@ -6,15 +6,14 @@ use vod_refresh::emulator::{Call, Filtering, MediaScript, Scenario};
 use vod_refresh::vod::RefreshMediaPlayUrls;
 use vod_refresh::{MediaId, Outcome, TaskType};
 
-use crate::support::Bed;
-
-const ACTION: &str = "DescribeVodRefreshTasks";
+use crate::support::TestEnv;
+use crate::support::action::QUERY_TASKS;
 
 fn cloud(filtering: Filtering) -> Scenario {
     Scenario::new()
         .with_urls_per_media(1)
         .with_task_duration(Duration::from_secs(20))
-        .with_rate(ACTION, 5.0)
+        .with_rate(QUERY_TASKS, 5.0)
         .with(|scenario| scenario.task_filters = filtering)
 }
 
@@ -32,8 +31,8 @@ fn others(submission: usize) -> Vec<(MediaId, MediaScript)> {
 async fn amid_others(filtering: Filtering) -> Vec<Call> {
     let scripts = (0..20).flat_map(others);
     let cloud = scripts.fold(cloud(filtering), |cloud, (id, script)| cloud.with_media(id.as_str(), script));
-    let bed = Bed::new(cloud);
-    let client = bed.client().clone();
+    let env = TestEnv::new(cloud);
+    let client = env.client().clone();
     let theirs = tokio::spawn(async move {
         for submission in 0..20 {
             let media = others(submission).into_iter().map(|(id, _)| id).collect();
@@ -43,7 +42,7 @@ async fn amid_others(filtering: Filtering) -> Vec<Call> {
                 .unwrap();
         }
     });
-    let queries = queries(&bed, 400).await;
+    let queries = queries(&env, 400).await;
     theirs.await.unwrap();
     queries
 }
@@ -53,14 +52,14 @@ async fn slow_tail(filtering: Filtering) -> Vec<Call> {
     let slow = MediaScript { task_duration: Some(Duration::from_secs(600)), ..MediaScript::default() };
     let ids = (0..4_000).step_by(40).map(|n| format!("m{n}"));
     let cloud = ids.fold(cloud(filtering), |cloud, id| cloud.with_media(id, slow.clone()));
-    queries(&Bed::new(cloud), 4_000).await
+    queries(&TestEnv::new(cloud), 4_000).await
 }
 
 /// Refreshes so many media to the end. Gives back the task queries that it took.
-async fn queries(bed: &Bed, media: usize) -> Vec<Call> {
-    let report = bed.refresh((0..media).map(|n| format!("m{n}"))).await;
+async fn queries(env: &TestEnv, media: usize) -> Vec<Call> {
+    let report = env.refresh((0..media).map(|n| format!("m{n}"))).await;
     assert_eq!((report.outcome, report.summary.tasks_complete), (Outcome::Complete, media as u64));
-    bed.cloud.calls().into_iter().filter(|call| call.action == ACTION).collect()
+    env.cloud.calls().into_iter().filter(|call| call.action == QUERY_TASKS).collect()
 }
 
 fn narrowed(calls: &[Call]) -> usize {
@@ -107,10 +106,10 @@ async fn where_filters_are_refused_a_slow_tail_is_listed_on_the_pages_where_it_s
     let slow = MediaScript { task_duration: Some(Duration::from_secs(600)), ..MediaScript::default() };
     let cloud = cloud(Filtering::Refused).with_urls_per_media(4);
     let ids = (0..1_000).step_by(40).map(|n| format!("m{n}"));
-    let bed = Bed::new(ids.fold(cloud, |cloud, id| cloud.with_media(id, slow.clone())));
-    let report = bed.refresh((0..1_000).map(|n| format!("m{n}"))).await;
+    let env = TestEnv::new(ids.fold(cloud, |cloud, id| cloud.with_media(id, slow.clone())));
+    let report = env.refresh((0..1_000).map(|n| format!("m{n}"))).await;
     assert_eq!((report.outcome, report.summary.tasks_complete), (Outcome::Complete, 4_000));
-    let looks = bed.cloud.count(ACTION);
+    let looks = env.cloud.count(QUERY_TASKS);
     assert!(looks < 1_200, "{looks} task queries; polling each alone takes 2,700");
 }
 

@@ -8,7 +8,7 @@ use super::scenarios::{ms, quick, silent};
 use super::shell::Shell;
 
 /// The whole of what a run left behind, without what differs from run to run.
-fn shown(run: &Finished) -> String {
+fn everything_printed(run: &Finished) -> String {
     let code = run.code.map_or("a signal".to_owned(), |code| code.to_string());
     format!("exit {code}\n--- stdout\n{}--- stderr\n{}", run.stdout, run.stderr)
 }
@@ -44,8 +44,8 @@ pub(super) fn settings_of_reports() -> insta::Settings {
 }
 
 #[track_caller]
-pub(super) fn reads(name: &str, run: &Finished) {
-    let text = shown(run);
+pub(super) fn matches_snapshot(name: &str, run: &Finished) {
+    let text = everything_printed(run);
     settings().bind(|| insta::assert_snapshot!(name, text));
 }
 
@@ -54,7 +54,7 @@ fn urls(name: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_table_of_a_run_with_every_fate() {
+fn a_run_whose_media_end_in_every_state_prints_the_known_table() {
     let named = |name| MediaScript { urls: urls(name), ..MediaScript::default() };
     let failing = MediaScript {
         failed_tasks: Which::At(vec![1]),
@@ -75,11 +75,11 @@ fn the_table_of_a_run_with_every_fate() {
     let mut lines: Vec<_> = run.stderr.lines().map(str::to_owned).collect();
     lines[1..].sort_unstable();
     let stderr = lines.join("\n") + "\n";
-    reads("report_of_every_fate", &Finished { stderr, ..run });
+    matches_snapshot("report_of_every_fate", &Finished { stderr, ..run });
 }
 
 #[test]
-fn the_lines_of_ndjson() {
+fn ndjson_prints_the_known_lines() {
     let one = MediaScript {
         urls: vec!["https://cdn.example.test/intro.mp4".into()],
         task_ids: vec!["T1".into()],
@@ -96,7 +96,7 @@ fn the_lines_of_ndjson() {
 }
 
 #[test]
-fn a_timeout_in_words() {
+fn a_timeout_prints_the_known_text() {
     let stuck =
         MediaScript { never_complete: Which::All(true), urls: urls("slow"), ..MediaScript::default() };
     let cloud =
@@ -104,7 +104,7 @@ fn a_timeout_in_words() {
     let run = cloud.shell("refresh slow --timeout 3s --poll-interval 100ms").run();
     let stdout = without_percents(&run.stdout);
     let stderr = run.stderr.replace(&run.command_shown(), "COMMAND");
-    reads("timeout", &Finished { stdout, stderr, ..run });
+    matches_snapshot("timeout", &Finished { stdout, stderr, ..run });
 }
 
 /// `Refreshing 1%` is a matter of milliseconds.
@@ -118,24 +118,27 @@ fn without_percents(text: &str) -> String {
 }
 
 #[test]
-fn the_main_errors_in_words() {
+fn the_main_errors_print_the_known_texts() {
     let cloud = Cloud::new(silent(quick()));
-    reads(
+    matches_snapshot(
         "error_empty_list",
         &cloud.shell("refresh --from-file list.txt").file("list.txt", "# none\n").run(),
     );
     let bad = cloud.shell("refresh ok a,b --from-file list.txt").file("list.txt", "fine\nbe\u{7}ll\n");
-    reads("error_bad_ids", &bad.run());
-    reads("error_no_credentials", &Shell::new("refresh m1").run());
+    matches_snapshot("error_bad_ids", &bad.run());
+    matches_snapshot("error_no_credentials", &Shell::new("refresh m1").run());
     let wrong = cloud.shell("refresh m1").env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "another");
-    reads("error_wrong_secret", &wrong.run());
-    reads("error_unknown_key", &cloud.shell("refresh m1").env("ALIBABA_CLOUD_ACCESS_KEY_ID", "nobody").run());
-    reads("error_open_listener", &cloud.shell("refresh m1 --callback-listen 0.0.0.0:0").run());
-    reads("error_plain_http", &cloud.shell("refresh m1 --endpoint http://vod.example.test").run());
-    reads("error_bare_number", &cloud.shell("refresh m1 --timeout 30").run());
+    matches_snapshot("error_wrong_secret", &wrong.run());
+    matches_snapshot(
+        "error_unknown_key",
+        &cloud.shell("refresh m1").env("ALIBABA_CLOUD_ACCESS_KEY_ID", "nobody").run(),
+    );
+    matches_snapshot("error_open_listener", &cloud.shell("refresh m1 --callback-listen 0.0.0.0:0").run());
+    matches_snapshot("error_plain_http", &cloud.shell("refresh m1 --endpoint http://vod.example.test").run());
+    matches_snapshot("error_bare_number", &cloud.shell("refresh m1 --timeout 30").run());
     let denied = Cloud::new(quick().with_denied(SUBMIT));
-    reads("error_permission", &denied.shell("refresh m1").run());
+    matches_snapshot("error_permission", &denied.shell("refresh m1").run());
     let fault = Fault::error(400, "QuotaExceeded.Refresh");
     let used_up = Cloud::new(quick().with_fault(FaultRule::on(SUBMIT, fault)));
-    reads("error_quota", &used_up.shell("refresh m1").run());
+    matches_snapshot("error_quota", &used_up.shell("refresh m1").run());
 }
