@@ -82,14 +82,14 @@ fn cloud() -> Emulator {
     let silent = EventScript { lost: true, ..EventScript::default() };
     Emulator::new(
         Scenario::new()
-            .with(|scenario| scenario.seed = Some(1))
+            .with(|s| s.seed = Some(1))
             // The service's own pace would be measured instead of the receiver's.
-            .with_rate("RefreshMediaPlayUrls", 0.0)
-            .with_rate("GetMediaRefreshJobs", 0.0)
-            .with_default_media(MediaScript::default().with_event(silent))
-            .with_job_delay(Duration::ZERO)
-            .with_urls_per_media(1)
-            .with_task_duration(Duration::from_secs(1)),
+            .with(|s| s.rates.insert("RefreshMediaPlayUrls".into(), 0.0))
+            .with(|s| s.rates.insert("GetMediaRefreshJobs".into(), 0.0))
+            .with(|s| s.default_media = MediaScript::default().with(|m| m.event = silent))
+            .with(|s| s.job_delay = Duration::ZERO)
+            .with(|s| s.urls_per_media = 1)
+            .with(|s| s.task_duration = Duration::from_secs(1)),
     )
 }
 

@@ -33,7 +33,7 @@ fn cpu() -> Duration {
 
 async fn run(tasks: usize) {
     let clock = TimerClock::starting_at("2026-11-25T01:19:10Z".parse().unwrap());
-    let mut scenario = Scenario::new().with(|scenario| scenario.seed = Some(1));
+    let mut scenario = Scenario::new().with(|s| s.seed = Some(1));
     scenario.urls_per_media = URLS_PER_MEDIA;
     scenario.task_duration = Duration::from_secs(300);
     scenario.task_jitter = Duration::from_secs(300);

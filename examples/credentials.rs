@@ -41,9 +41,9 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     // The cloud takes the second token only, as if the first had been revoked.
     let cloud = Emulator::new(
         Scenario::new()
-            .with_token("testid", "token-2")
-            .with_job_delay(Duration::ZERO)
-            .with_task_duration(Duration::ZERO),
+            .with(|s| s.tokens.insert("testid".into(), "token-2".into()))
+            .with(|s| s.job_delay = Duration::ZERO)
+            .with(|s| s.task_duration = Duration::ZERO),
     );
     let vault = Arc::new(Vault::default());
     // Cached: one question an hour, and another when the service refuses what it got.

@@ -14,8 +14,9 @@ use vod_refresh::{StaticCredentials, TaskType, VodClient};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // A pretend cloud with a node of its CDN, which keeps its old copy of one URL.
-    let scenario = Scenario::new().with_job_delay(Duration::ZERO).with_task_duration(Duration::ZERO);
-    let cloud = Emulator::new(scenario.with_edge(EdgeScript::keeping("/2.mp4")));
+    let scenario =
+        Scenario::new().with(|s| s.job_delay = Duration::ZERO).with(|s| s.task_duration = Duration::ZERO);
+    let cloud = Emulator::new(scenario.with(|s| s.edge = EdgeScript::keeping("/2.mp4")));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let stop = CancellationToken::new();

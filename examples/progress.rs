@@ -15,8 +15,8 @@ use vod_refresh::{
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let scenario = Scenario::new()
-        .with_job_delay(Duration::ZERO)
-        .with_task_duration(Duration::from_millis(200))
+        .with(|s| s.job_delay = Duration::ZERO)
+        .with(|s| s.task_duration = Duration::from_millis(200))
         .with_media("broken", MediaScript::failing("InvalidDomain.NotFound", "Can't find domain."));
     let client = VodClient::builder(StaticCredentials(Credential::new("testid", "testsecret")))
         .with_endpoint("http://127.0.0.1:1")

@@ -17,9 +17,9 @@ use vod_refresh::{
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let cloud = Emulator::new(
         Scenario::new()
-            .with_queue(QueueScript::named("vod-events"))
-            .with_job_delay(Duration::ZERO)
-            .with_task_duration(Duration::ZERO),
+            .with(|s| s.queue = Some(QueueScript::named("vod-events")))
+            .with(|s| s.job_delay = Duration::ZERO)
+            .with(|s| s.task_duration = Duration::ZERO),
     );
     let client = VodClient::builder(StaticCredentials(Credential::new("testid", "testsecret")))
         .with_endpoint("http://127.0.0.1:1")

@@ -28,8 +28,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // In production: axum::serve(listener, server). Here the emulator calls the server without a socket.
     let scenario = Scenario::new().with_callback(url, Some(key));
-    let cloud = Emulator::new(scenario.with_job_delay(Duration::ZERO).with_task_duration(Duration::ZERO))
-        .with_event_transport(Arc::new(ServiceTransport(server)));
+    let cloud = Emulator::new(
+        scenario.with(|s| s.job_delay = Duration::ZERO).with(|s| s.task_duration = Duration::ZERO),
+    )
+    .with_event_transport(Arc::new(ServiceTransport(server)));
     let client = VodClient::builder(StaticCredentials(Credential::new("testid", "testsecret")))
         .with_endpoint("http://127.0.0.1:1")
         .with_transport(cloud.transport())

@@ -12,7 +12,8 @@ use vod_refresh::{Credential, MediaId, RefreshRequest, Refresher, StaticCredenti
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // A pretend cloud inside this process. It is quick, and does not know the media "gone".
-    let scenario = Scenario::new().with_job_delay(Duration::ZERO).with_task_duration(Duration::ZERO);
+    let scenario =
+        Scenario::new().with(|s| s.job_delay = Duration::ZERO).with(|s| s.task_duration = Duration::ZERO);
     let cloud = Emulator::new(scenario.with_media("gone", MediaScript::missing()));
     // With an account: VodClient::builder(DefaultCredentials::new(CredentialOptions::default())).build()?
     let client = VodClient::builder(StaticCredentials(Credential::new("testid", "testsecret")))

@@ -14,8 +14,9 @@ use vod_refresh::{
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let cloud =
-        Emulator::new(Scenario::new().with_job_delay(Duration::ZERO).with_task_duration(Duration::ZERO));
+    let cloud = Emulator::new(
+        Scenario::new().with(|s| s.job_delay = Duration::ZERO).with(|s| s.task_duration = Duration::ZERO),
+    );
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("journal.db");
 

@@ -14,7 +14,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // A pretend cloud inside this process, in which one URL fails.
     let bad = "https://cdn.example.com/bad.vtt";
     let failing = MediaScript { failed_tasks: Which::All(true), ..MediaScript::default() };
-    let scenario = Scenario::new().with_task_duration(Duration::ZERO).with_media(bad, failing);
+    let scenario = Scenario::new().with(|s| s.task_duration = Duration::ZERO).with_media(bad, failing);
     let client = VodClient::builder(StaticCredentials(Credential::new("testid", "testsecret")))
         .with_endpoint("http://127.0.0.1:1") // never called: the transport goes straight into the emulator
         .with_transport(Emulator::new(scenario).transport())

@@ -41,7 +41,7 @@ use crate::vod::VodClient;
 ///
 /// // A pretend cloud in this process. With a real account: `DefaultCredentials`, a region, and no transport.
 /// let scenario = Scenario::new().with_media("gone", MediaScript::missing());
-/// # let scenario = scenario.with_job_delay(Duration::ZERO).with_task_duration(Duration::from_millis(20));
+/// # let scenario = scenario.with(|s| s.job_delay = Duration::ZERO).with(|s| s.task_duration = Duration::from_millis(20));
 /// let client = VodClient::builder(StaticCredentials(Credential::new("testid", "testsecret")))
 ///     .with_endpoint("http://127.0.0.1:1")
 ///     .with_transport(Emulator::new(scenario).transport())
@@ -189,7 +189,7 @@ impl Refresher {
     /// # use vod_refresh::run::Notice;
     /// # use vod_refresh::{Credential, Journal, MediaId, Outcome, RefreshRequest, Refresher};
     /// # use vod_refresh::{StaticCredentials, TaskType, VodClient};
-    /// # let cloud = Emulator::new(Scenario::new().with_job_delay(Duration::ZERO).with_task_duration(Duration::ZERO));
+    /// # let cloud = Emulator::new(Scenario::new().with(|s| s.job_delay = Duration::ZERO).with(|s| s.task_duration = Duration::ZERO));
     /// # let client = VodClient::builder(StaticCredentials(Credential::new("testid", "testsecret")))
     /// #     .with_endpoint("http://127.0.0.1:1")
     /// #     .with_transport(cloud.transport())
@@ -244,7 +244,7 @@ impl Refresher {
     /// # use std::time::Duration;
     /// # use vod_refresh::emulator::{Emulator, Scenario};
     /// # use vod_refresh::{Credential, MediaId, RefreshRequest, Refresher, StaticCredentials, TaskType, VodClient};
-    /// # let scenario = Scenario::new().with_job_delay(Duration::ZERO).with_task_duration(Duration::ZERO);
+    /// # let scenario = Scenario::new().with(|s| s.job_delay = Duration::ZERO).with(|s| s.task_duration = Duration::ZERO);
     /// # let client = VodClient::builder(StaticCredentials(Credential::new("testid", "testsecret")))
     /// #     .with_endpoint("http://127.0.0.1:1")
     /// #     .with_transport(Emulator::new(scenario).transport())

@@ -58,7 +58,7 @@ fn written(scenario: &Scenario) -> String {
 
 /// Lets the cloud do a little of everything. How much it makes is the scenario's own business, so that is cut down.
 fn start(scenario: Scenario) {
-    let mut scenario = few(scenario).with_key("testid", "testsecret");
+    let mut scenario = few(scenario).with(|s| s.keys.insert("testid".into(), "testsecret".into()));
     scenario.tokens.clear();
     let jobs: Vec<String> = scenario.jobs.keys().cloned().collect();
     let media: Vec<String> = scenario.media.keys().cloned().chain(["m1".to_owned()]).collect();

@@ -173,7 +173,7 @@ fn a_change_that_does_not_stay_is_told() {
 
 #[test]
 fn the_quota_is_shown_in_numbers() {
-    let env = AccountEnv::new(Scenario::new().with(|scenario| scenario.quota = Quota::with_left(1_996, 3)));
+    let env = AccountEnv::new(Scenario::new().with(|s| s.quota = Quota::with_left(1_996, 3)));
     let text = env.run("quota");
     assert_eq!(text.code, 0);
     assert!(text.out.contains("URLs to preload         3 of 500 left\n"), "{}", text.out);
@@ -185,7 +185,7 @@ fn the_quota_is_shown_in_numbers() {
 
 #[test]
 fn too_little_quota_ends_it_before_or_after_one_submit() {
-    let env = AccountEnv::new(Scenario::new().with(|scenario| scenario.quota = Quota::with_left(2_000, 3)));
+    let env = AccountEnv::new(Scenario::new().with(|s| s.quota = Quota::with_left(2_000, 3)));
     let checked = env.run("preload m1 m2 m3 m4 m5 --check-quota");
     assert_eq!((checked.code, env.cloud.count("RefreshMediaPlayUrls")), (5, 0), "{}", checked.err);
     assert!(checked.err.contains("3 URLs left to preload today, for 5 media"), "{}", checked.err);
@@ -265,7 +265,7 @@ fn a_doctor_finds_nothing_wrong_where_nothing_is() {
 
 #[test]
 fn a_doctor_names_what_is_missing_with_its_remedy_and_its_code() {
-    let denied = |action: &str| AccountEnv::new(Scenario::new().with_denied(action));
+    let denied = |action: &str| AccountEnv::new(Scenario::new().with(|s| s.deny.push(action.into())));
     for (action, code, status) in [
         ("GetMediaRefreshJobs", 4, "fail"),
         ("DescribeVodRefreshTasks", 4, "fail"),
@@ -277,10 +277,10 @@ fn a_doctor_names_what_is_missing_with_its_remedy_and_its_code() {
         assert_eq!((output.code, found.as_str()), (code, status), "{action}: {}", output.out);
         assert!(remedy.as_str().unwrap().contains(action), "{action}: {remedy}");
     }
-    let empty = AccountEnv::new(Scenario::new().with(|scenario| scenario.quota = Quota::with_left(0, 3)))
-        .run("doctor -o json");
+    let empty =
+        AccountEnv::new(Scenario::new().with(|s| s.quota = Quota::with_left(0, 3))).run("doctor -o json");
     assert_eq!((empty.code, finding(&empty, "quota").0.as_str()), (5, "fail"));
-    let fast = AccountEnv::new(Scenario::new().with_clock_offset(3 * 3_600)).run("doctor -o json");
+    let fast = AccountEnv::new(Scenario::new().with(|s| s.clock_offset = 3 * 3_600)).run("doctor -o json");
     assert_eq!((fast.code, finding(&fast, "clock").0.as_str()), (0, "warn"), "{}", fast.out);
     assert!(fast.out.contains("time zone"), "{}", fast.out);
 }

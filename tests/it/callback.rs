@@ -107,9 +107,10 @@ async fn health_checks_are_answered_200_and_not_counted() {
 
 #[tokio::test(start_paused = true)]
 async fn events_again_and_in_the_wrong_order_count_once() {
-    let env = TestEnv::new(Scenario::new().with_default_media(
-        MediaScript::default().with_event(EventScript { lost: true, ..EventScript::default() }),
-    ))
+    let env = TestEnv::new(Scenario::new().with(|s| {
+        s.default_media =
+            MediaScript::default().with(|m| m.event = EventScript { lost: true, ..EventScript::default() })
+    }))
     .with_events();
     let cloud = env.cloud.clone();
     let play = async {
@@ -137,11 +138,12 @@ async fn events_again_and_in_the_wrong_order_count_once() {
 #[tokio::test(start_paused = true)]
 async fn a_forged_body_under_a_right_signature_is_never_trusted() {
     let forged = EventScript { forged_first: vec!["666".into()], ..EventScript::default() };
-    let script =
-        MediaScript { task_ids: vec!["1".into(), "2".into()], ..MediaScript::default() }.with_event(forged);
-    let env =
-        TestEnv::new(Scenario::new().with_media("m1", script).with_task_duration(Duration::from_secs(20)))
-            .with_events();
+    let script = MediaScript { task_ids: vec!["1".into(), "2".into()], ..MediaScript::default() }
+        .with(|m| m.event = forged);
+    let env = TestEnv::new(
+        Scenario::new().with_media("m1", script).with(|s| s.task_duration = Duration::from_secs(20)),
+    )
+    .with_events();
     let report = env.refresh(["m1"]).await;
     assert_eq!(report.outcome, Outcome::Complete);
     let ids: Vec<&str> = report.media[0].tasks.iter().map(|t| t.task_id.as_str()).collect();
@@ -153,8 +155,10 @@ async fn a_forged_body_under_a_right_signature_is_never_trusted() {
 #[tokio::test(start_paused = true)]
 async fn a_failure_event_is_confirmed_as_well() {
     let forged = EventScript { status: Some("fail".into()), ..EventScript::default() };
-    let env = TestEnv::new(Scenario::new().with_default_media(MediaScript::default().with_event(forged)))
-        .with_events();
+    let env = TestEnv::new(
+        Scenario::new().with(|s| s.default_media = MediaScript::default().with(|m| m.event = forged)),
+    )
+    .with_events();
     assert_eq!(env.refresh(["m1"]).await.outcome, Outcome::Complete);
 }
 

@@ -55,7 +55,8 @@ enum Task {
 
 impl CrashCase {
     fn env(&self) -> TestEnv {
-        let scenario = (self.scenario)().with_latency(Duration::from_millis(100)).with_urls_per_media(1);
+        let scenario =
+            (self.scenario)().with(|s| s.latency = Duration::from_millis(100)).with(|s| s.urls_per_media = 1);
         let env = TestEnv::with_client(scenario, |client| client.with_max_rps(100));
         if self.events { env.with_events() } else { env }
     }
@@ -238,11 +239,11 @@ fn lost_answers() -> Scenario {
 /// Media with every fate, events twice and forged.
 fn every_fate() -> Scenario {
     let event = EventScript { double: true, forged_first: vec!["666".into()], ..EventScript::default() };
-    let with_event = |script: MediaScript| script.with_event(event.clone());
+    let with_event = |script: MediaScript| script.with(|m| m.event = event.clone());
     let half = MediaScript { url_count: Some(2), failed_tasks: Which::At(vec![1]), ..MediaScript::default() };
     Scenario::new()
-        .with(|scenario| scenario.url_with_commas = true)
-        .with_default_media(with_event(MediaScript::default()))
+        .with(|s| s.url_with_commas = true)
+        .with(|s| s.default_media = with_event(MediaScript::default()))
         .with_media("m3", MediaScript::missing())
         .with_media("m21", MediaScript::forbidden())
         .with_media("m5", with_event(MediaScript::failing("InvalidDomain.NotFound", "Can't find domain.")))
@@ -256,7 +257,10 @@ fn others() -> Scenario {
         ..JobScript::default()
     };
     let half = MediaScript { failed_tasks: Which::At(vec![0]), ..MediaScript::default() };
-    Scenario::new().with_job("J1", job(&["m1", "m2"])).with_job("J2", job(&["m3"])).with_media("m3", half)
+    Scenario::new()
+        .with(|s| s.jobs.insert("J1".into(), job(&["m1", "m2"])))
+        .with(|s| s.jobs.insert("J2".into(), job(&["m3"])))
+        .with_media("m3", half)
 }
 
 #[tokio::test(start_paused = true)]

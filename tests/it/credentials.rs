@@ -77,10 +77,10 @@ fn assert_the_dead_stay_dead(env: &TestEnv) {
 
 fn short_lived(life: Duration) -> Scenario {
     Scenario::new()
-        .with_task_duration(seconds(40))
-        .with(|scenario| scenario.sts = Sts { life: Some(life), ..Sts::default() })
-        .with(|scenario| scenario.metadata = Metadata { life, ..Metadata::default() })
-        .with(|scenario| scenario.credentials_uri.life = life)
+        .with(|s| s.task_duration = seconds(40))
+        .with(|s| s.sts = Sts { life: Some(life), ..Sts::default() })
+        .with(|s| s.metadata = Metadata { life, ..Metadata::default() })
+        .with(|s| s.credentials_uri.life = life)
 }
 
 #[tokio::test(start_paused = true)]
@@ -103,8 +103,10 @@ async fn short_lived_keys_of_every_kind_are_renewed_ahead_of_their_end() {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_whose_key_is_revoked_renews_it_once_and_submits_once() {
-    let scenario =
-        Scenario::new().with_urls_per_media(30).with_task_duration(seconds(60)).with_latency(LATENCY);
+    let scenario = Scenario::new()
+        .with(|s| s.urls_per_media = 30)
+        .with(|s| s.task_duration = seconds(60))
+        .with(|s| s.latency = LATENCY);
     let env = TestEnv::with_credentials(scenario, oidc());
     let revoke = async {
         tokio::time::sleep(seconds(20)).await;
@@ -119,8 +121,9 @@ async fn a_run_whose_key_is_revoked_renews_it_once_and_submits_once() {
 
 #[tokio::test(start_paused = true)]
 async fn thirty_calls_at_once_with_a_dead_key_cause_one_renewal() {
-    let env =
-        TestEnv::build(Scenario::new().with_latency(LATENCY), oidc(), |client| client.with_max_rps(1_000));
+    let env = TestEnv::build(Scenario::new().with(|s| s.latency = LATENCY), oidc(), |client| {
+        client.with_max_rps(1_000)
+    });
     let client = env.client();
     let job = vod_refresh::JobId::new("J").unwrap();
     client.get_media_refresh_jobs(&job).await.unwrap();
@@ -150,7 +153,9 @@ async fn a_token_in_a_file_is_read_again_when_the_service_refuses_it() {
             )
         })
     };
-    let scenario = Scenario::new().with_token("testid", "T1").with_task_duration(seconds(8));
+    let scenario = Scenario::new()
+        .with(|s| s.tokens.insert("testid".into(), "T1".into()))
+        .with(|s| s.task_duration = seconds(8));
     let env = TestEnv::with_credentials(scenario, chain(&[], profile));
     let renew = async {
         tokio::time::sleep(seconds(3)).await;
@@ -174,7 +179,9 @@ async fn a_token_that_nobody_renews_ends_as_refused_with_the_job_known() {
     type Make = Box<dyn FnOnce(&Emulator, TimerClock) -> Arc<dyn CredentialProvider>>;
     let kinds: [Make; 2] = [Box::new(chain(variables, |_| None)), Box::new(fixed)];
     for credentials in kinds {
-        let scenario = Scenario::new().with_token("testid", "T1").with_task_duration(seconds(8));
+        let scenario = Scenario::new()
+            .with(|s| s.tokens.insert("testid".into(), "T1".into()))
+            .with(|s| s.task_duration = seconds(8));
         let env = TestEnv::with_credentials(scenario, credentials);
         let expire = async {
             tokio::time::sleep(seconds(3)).await;
@@ -190,7 +197,7 @@ async fn a_token_that_nobody_renews_ends_as_refused_with_the_job_known() {
 
 #[tokio::test(start_paused = true)]
 async fn a_key_that_is_revoked_again_and_again_is_renewed_each_time() {
-    let scenario = Scenario::new().with_task_duration(seconds(100)).with_latency(LATENCY);
+    let scenario = Scenario::new().with(|s| s.task_duration = seconds(100)).with(|s| s.latency = LATENCY);
     let env = TestEnv::with_credentials(scenario, chain(&[], role_profile));
     let revoke = async {
         for _ in 0..3 {
@@ -216,7 +223,7 @@ async fn an_outage_of_the_token_service_is_waited_out_while_the_old_key_serves_a
 #[tokio::test(start_paused = true)]
 async fn a_role_that_may_not_be_assumed_is_refused_before_anything_is_sent() {
     for (scenario, code) in [
-        (Scenario::new().with_denied("AssumeRole"), "NoPermission"),
+        (Scenario::new().with(|s| s.deny.push("AssumeRole".into())), "NoPermission"),
         (
             Scenario::new().with(|scenario| {
                 scenario.sts = Sts { roles: vec!["acs:ram::1:role/x".into()], ..Sts::default() }
@@ -245,7 +252,8 @@ async fn a_key_that_the_service_does_not_know_is_refused_after_one_look_for_anot
 
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_off_does_not_keep_a_role_from_being_assumed() {
-    let env = TestEnv::with_credentials(Scenario::new().with_clock_offset(3_600), chain(&[], role_profile));
+    let env =
+        TestEnv::with_credentials(Scenario::new().with(|s| s.clock_offset = 3_600), chain(&[], role_profile));
     let report = env.refresh(["m1"]).await;
     assert_eq!((report.outcome, env.submits()), (Outcome::Complete, 2), "one for each clock");
 }

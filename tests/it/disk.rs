@@ -13,7 +13,10 @@ use crate::support::{TestEnv, request};
 
 fn quick() -> Scenario {
     let quick = Duration::from_millis(100);
-    Scenario::new().with_job_delay(quick).with_task_duration(quick).with_urls_per_media(1)
+    Scenario::new()
+        .with(|s| s.job_delay = quick)
+        .with(|s| s.task_duration = quick)
+        .with(|s| s.urls_per_media = 1)
 }
 
 #[test]
@@ -138,7 +141,9 @@ fn encodings(secret: &str) -> Vec<Vec<u8>> {
 #[test]
 fn no_secret_is_ever_in_the_journal() {
     let (secret, token, key) = ("Secret+Mark/4711==zz", "Token+Mark/4712==zz", "Key+Mark/4713==zz");
-    let scenario = quick().with_key("markid", secret).with_token("markid", token);
+    let scenario = quick()
+        .with(|s| s.keys.insert("markid".into(), secret.into()))
+        .with(|s| s.tokens.insert("markid".into(), token.into()));
     let (cloud, home) = (Cloud::new(scenario), Home::new());
     std::fs::write(home.path().join("key.txt"), key).unwrap();
     let with_secrets = |command: &mut Command| {

@@ -255,7 +255,9 @@ fn the_first_commands_of_the_readme_do_what_they_say() {
     let script =
         blocks(&readme, &["console"]).find(|code| code.contains("export VOD_REFRESH_ENDPOINT")).unwrap();
     let cloud = crate::support::program::Cloud::new(
-        Scenario::new().with_job_delay(Duration::ZERO).with_task_duration(Duration::from_millis(200)),
+        Scenario::new()
+            .with(|s| s.job_delay = Duration::ZERO)
+            .with(|s| s.task_duration = Duration::from_millis(200)),
     );
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let script: String = script.lines().map(|line| format!("{}\n", line.trim_start_matches("$ "))).collect();

@@ -54,8 +54,9 @@ struct Cloud {
 
 impl Cloud {
     async fn serve(edge: EdgeScript) -> Self {
-        let scenario = Scenario::new().with_job_delay(Duration::ZERO).with_task_duration(Duration::ZERO);
-        let scenario = scenario.with_urls_per_media(3).with_edge(edge);
+        let scenario =
+            Scenario::new().with(|s| s.job_delay = Duration::ZERO).with(|s| s.task_duration = Duration::ZERO);
+        let scenario = scenario.with(|s| s.urls_per_media = 3).with(|s| s.edge = edge);
         let emulator = Emulator::new(scenario.with_media("slow", MediaScript::default()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -398,8 +399,10 @@ fn silence() -> std::net::TcpListener {
 #[tokio::test(start_paused = true)]
 async fn the_time_of_a_run_holds_for_its_nodes_too() {
     let node = silence();
-    let env = TestEnv::new(Scenario::new().with_urls_per_media(100).with_task_duration(Duration::ZERO))
-        .with_options(|options| options.timeout = Duration::from_secs(12));
+    let env = TestEnv::new(
+        Scenario::new().with(|s| s.urls_per_media = 100).with(|s| s.task_duration = Duration::ZERO),
+    )
+    .with_options(|options| options.timeout = Duration::from_secs(12));
     let check = check(options(node.local_addr().unwrap()));
     let report = env.refresher().with_edge_check(check).refresh(&request(["m1"])).await.unwrap();
     assert_eq!(report.outcome, Outcome::Complete, "what is unknown fails nothing");
@@ -423,7 +426,7 @@ async fn the_time_of_a_run_holds_for_its_nodes_too() {
 async fn a_run_is_not_over_before_its_nodes_were_asked() {
     let (node, folder) = (silence(), tempfile::tempdir().unwrap());
     let journal = Journal::open(folder.path().join("journal.db")).await.unwrap();
-    let env = TestEnv::new(Scenario::new().with_task_duration(Duration::ZERO));
+    let env = TestEnv::new(Scenario::new().with(|s| s.task_duration = Duration::ZERO));
     let kept = || env.refresher().with_journal(journal.clone(), serde_json::Value::Null);
     let asking = kept().with_edge_check(check(options(node.local_addr().unwrap())));
     let (run, mut steps) = asking.start_refresh(request(["m1"]));

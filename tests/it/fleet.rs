@@ -60,10 +60,10 @@ async fn shared_texts_that_many_change_at_once_lose_no_change() {
 /// Tasks of 20 s, four to a media, of an account that may ask about them five times a second.
 fn account() -> Scenario {
     Scenario::new()
-        .with_urls_per_media(4)
-        .with_task_duration(Duration::from_secs(20))
-        .with_rate("RefreshMediaPlayUrls", 50.0)
-        .with_rate(QUERY_TASKS, 5.0)
+        .with(|s| s.urls_per_media = 4)
+        .with(|s| s.task_duration = Duration::from_secs(20))
+        .with(|s| s.rates.insert("RefreshMediaPlayUrls".into(), 50.0))
+        .with(|s| s.rates.insert(QUERY_TASKS.into(), 5.0))
 }
 
 /// Processes on one account, with one journal.

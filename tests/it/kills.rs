@@ -15,11 +15,11 @@ pub(crate) const MEDIA: usize = 100;
 
 pub(crate) fn cloud() -> Cloud {
     let scenario = Scenario::new()
-        .with_latency(Duration::from_millis(20))
-        .with_job_delay(Duration::from_millis(60))
-        .with_task_duration(Duration::from_millis(150))
-        .with_urls_per_media(1)
-        .with(|scenario| scenario.merge_ids_across_media = true);
+        .with(|s| s.latency = Duration::from_millis(20))
+        .with(|s| s.job_delay = Duration::from_millis(60))
+        .with(|s| s.task_duration = Duration::from_millis(150))
+        .with(|s| s.urls_per_media = 1)
+        .with(|s| s.merge_ids_across_media = true);
     Cloud::new(scenario)
 }
 

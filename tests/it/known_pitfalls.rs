@@ -23,8 +23,10 @@ fn where_the_event_never_comes_the_job_is_looked_up_and_the_port_is_closed() {
 #[test]
 fn a_token_that_dies_in_mid_wait_costs_no_second_submit() {
     let stuck = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
-    let scenario = Scenario::new().with_token("testid", "first").with_job_ids(["J1"]);
-    let (cloud, home) = (Cloud::new(scenario.with_default_media(stuck)), Home::new());
+    let scenario = Scenario::new()
+        .with(|s| s.tokens.insert("testid".into(), "first".into()))
+        .with(|s| s.job_ids = vec!["J1".into()]);
+    let (cloud, home) = (Cloud::new(scenario.with(|s| s.default_media = stuck)), Home::new());
     let with_token = |line: &[&str], token| {
         let mut command = home.command(line);
         command.env("ALIBABA_CLOUD_SECURITY_TOKEN", token).spawn().unwrap()
@@ -46,7 +48,7 @@ fn a_token_that_dies_in_mid_wait_costs_no_second_submit() {
 
 #[test]
 fn logs_without_a_terminal_are_clean_and_show_life() {
-    let cloud = Cloud::new(Scenario::new().with_task_duration(Duration::from_secs(7)));
+    let cloud = Cloud::new(Scenario::new().with(|s| s.task_duration = Duration::from_secs(7)));
     let line = ["refresh", "m1", "m2", "--endpoint", &cloud.endpoint];
     let surroundings: [&[(&str, &str)]; 3] = [&[], &[("CI", "true")], &[("NO_COLOR", "1"), ("TERM", "dumb")]];
     let homes = surroundings.map(|_| Home::new());

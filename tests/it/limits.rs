@@ -11,9 +11,9 @@ use crate::support::{TestEnv, request};
 #[tokio::test(start_paused = true)]
 async fn two_hundred_media_stay_within_the_documented_rates() {
     let scenario = Scenario::new()
-        .with_rate("RefreshMediaPlayUrls", 50.0)
-        .with_rate("GetMediaRefreshJobs", 50.0)
-        .with_rate("DescribeVodRefreshTasks", 6.0);
+        .with(|s| s.rates.insert("RefreshMediaPlayUrls".into(), 50.0))
+        .with(|s| s.rates.insert("GetMediaRefreshJobs".into(), 50.0))
+        .with(|s| s.rates.insert("DescribeVodRefreshTasks".into(), 6.0));
     let env = TestEnv::new(scenario).with_events();
     let report = env.refresh((0..200).map(|n| format!("m{n}"))).await;
     assert_eq!(report.outcome, Outcome::Complete);
@@ -40,9 +40,9 @@ async fn pages_on_which_all_have_ended_are_not_asked_for_again() {
 /// Refreshes a thousand media with four tasks each, which take so many milliseconds. Returns the task queries and the time.
 async fn four_thousand_tasks(has_events: bool, takes_ms: impl Fn(u64) -> u64) -> (usize, Duration) {
     let scenario = Scenario::new()
-        .with_urls_per_media(4)
-        .with_rate("RefreshMediaPlayUrls", 50.0)
-        .with_rate("DescribeVodRefreshTasks", 5.0);
+        .with(|s| s.urls_per_media = 4)
+        .with(|s| s.rates.insert("RefreshMediaPlayUrls".into(), 50.0))
+        .with(|s| s.rates.insert("DescribeVodRefreshTasks".into(), 5.0));
     let scenario = (0..1_000).fold(scenario, |scenario, n| {
         let task_duration = Some(Duration::from_millis(takes_ms(n)));
         scenario.with_media(format!("m{n}"), MediaScript { task_duration, ..MediaScript::default() })
@@ -62,7 +62,7 @@ fn throttled(env: &TestEnv) -> usize {
 
 #[tokio::test(start_paused = true)]
 async fn lookups_and_task_queries_do_not_wait_for_the_last_submission() {
-    let env = TestEnv::new(Scenario::new().with_urls_per_media(1));
+    let env = TestEnv::new(Scenario::new().with(|s| s.urls_per_media = 1));
     let report = env.refresh((0..4_000).map(|n| format!("m{n}"))).await;
     assert_eq!(report.outcome, Outcome::Complete);
     let calls = env.cloud.calls();
@@ -75,7 +75,7 @@ async fn lookups_and_task_queries_do_not_wait_for_the_last_submission() {
 
 #[tokio::test(start_paused = true)]
 async fn without_an_interval_the_pace_keeps_task_queries_apart() {
-    let env = TestEnv::new(Scenario::new().with_task_duration(Duration::from_secs(10)))
+    let env = TestEnv::new(Scenario::new().with(|s| s.task_duration = Duration::from_secs(10)))
         .with_options(|options| options.poll_interval = Some(Duration::ZERO));
     let report = env.refresh(["m1"]).await;
     assert_eq!(report.outcome, Outcome::Complete);

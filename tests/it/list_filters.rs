@@ -11,10 +11,10 @@ use crate::support::action::QUERY_TASKS;
 
 fn cloud(filtering: Filtering) -> Scenario {
     Scenario::new()
-        .with_urls_per_media(1)
-        .with_task_duration(Duration::from_secs(20))
-        .with_rate(QUERY_TASKS, 5.0)
-        .with(|scenario| scenario.task_filters = filtering)
+        .with(|s| s.urls_per_media = 1)
+        .with(|s| s.task_duration = Duration::from_secs(20))
+        .with(|s| s.rates.insert(QUERY_TASKS.into(), 5.0))
+        .with(|s| s.task_filters = filtering)
 }
 
 /// Media of others, twenty to a submission, with ten tasks each on a domain of their own.
@@ -104,7 +104,7 @@ async fn a_tail_of_slow_tasks_is_listed_by_its_status() {
 async fn where_filters_are_refused_a_slow_tail_is_listed_on_the_pages_where_it_stands() {
     // A hundred slow tasks, four to a media, on about a third of the eighty pages.
     let slow = MediaScript { task_duration: Some(Duration::from_secs(600)), ..MediaScript::default() };
-    let cloud = cloud(Filtering::Refused).with_urls_per_media(4);
+    let cloud = cloud(Filtering::Refused).with(|s| s.urls_per_media = 4);
     let ids = (0..1_000).step_by(40).map(|n| format!("m{n}"));
     let env = TestEnv::new(ids.fold(cloud, |cloud, id| cloud.with_media(id, slow.clone())));
     let report = env.refresh((0..1_000).map(|n| format!("m{n}"))).await;

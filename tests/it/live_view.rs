@@ -18,7 +18,7 @@ impl LiveRun {
     fn new() -> Self {
         let stuck = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
         let gone = MediaScript { missing: true, ..MediaScript::default() };
-        let scenario = Scenario::new().with_default_media(stuck).with_media("gone", gone);
+        let scenario = Scenario::new().with(|s| s.default_media = stuck).with_media("gone", gone);
         let (cloud, home) = (Cloud::new(scenario), Home::new());
         let ids = (1..45).map(|n| format!("lesson-{n:02}")).chain(["gone".to_owned()]).collect();
         Self { cloud, home, ids }

@@ -13,7 +13,7 @@ use crate::support::action::QUERY_JOBS;
 /// A cloud that sends no event for `m2`.
 fn one_event_lost() -> Scenario {
     let lost = EventScript { lost: true, ..EventScript::default() };
-    Scenario::new().with_media("m2", MediaScript::default().with_event(lost))
+    Scenario::new().with_media("m2", MediaScript::default().with(|m| m.event = lost))
 }
 
 fn is_open_with(report: &Report, note: &str) {
@@ -79,9 +79,9 @@ async fn what_a_last_answer_completes_is_complete_although_no_time_is_left_for_a
     for millis in (14_000..26_000).step_by(250) {
         let timeout = Duration::from_millis(millis);
         let scenario = Scenario::new()
-            .with_latency(Duration::from_millis(1_500))
-            .with_urls_per_media(1)
-            .with_task_duration(Duration::from_secs(14));
+            .with(|s| s.latency = Duration::from_millis(1_500))
+            .with(|s| s.urls_per_media = 1)
+            .with(|s| s.task_duration = Duration::from_secs(14));
         let env = TestEnv::new(scenario).with_options(|options| options.timeout = timeout);
         let report = env.refresh(["m1"]).await;
         let is_complete = report.media[0].state == MediaState::Complete;

@@ -25,7 +25,7 @@ fn queue() -> QueueScript {
 }
 
 fn scenario(queue: QueueScript) -> Scenario {
-    Scenario::new().with_queue(queue)
+    Scenario::new().with(|s| s.queue = Some(queue))
 }
 
 fn env(scenario: Scenario) -> TestEnv {
@@ -33,7 +33,7 @@ fn env(scenario: Scenario) -> TestEnv {
 }
 
 fn events(event: EventScript) -> MediaScript {
-    MediaScript::default().with_event(event)
+    MediaScript::default().with(|m| m.event = event)
 }
 
 fn secs(seconds: u64) -> Duration {
@@ -94,9 +94,8 @@ async fn refresh_watched(env: &TestEnv, media: &[&str]) -> Report {
 async fn our_messages_are_deleted_and_those_of_others_stay_visible() {
     for encoding in [QueueEncoding::Raw, QueueEncoding::Base64, QueueEncoding::Mixed] {
         let queue = QueueScript { encoding, foreign: 5, undecodable: 3, ..queue() };
-        let env =
-            env(scenario(queue).with(|scenario| scenario.event_delay = secs(7)).with_task_duration(secs(60)))
-                .with_options(|o| o.lookup_after = Some(vod_refresh::LookupAfter::After(secs(90))));
+        let env = env(scenario(queue).with(|s| s.event_delay = secs(7)).with(|s| s.task_duration = secs(60)))
+            .with_options(|o| o.lookup_after = Some(vod_refresh::LookupAfter::After(secs(90))));
         let listener = env.consume_queue();
         let report = refresh_watched(&env, &["m1", "m2", "m3", "m4", "m5"]).await;
         assert_eq!((report.outcome, report.summary.events_accepted), (Outcome::Complete, 5));
@@ -125,7 +124,7 @@ async fn more_events_than_one_batch_holds_are_all_taken() {
 #[tokio::test(start_paused = true)]
 async fn a_double_event_counts_once_and_both_copies_go() {
     let double = EventScript { double: true, ..EventScript::default() };
-    let env = env(scenario(queue()).with_default_media(events(double)));
+    let env = env(scenario(queue()).with(|s| s.default_media = events(double)));
     let listener = env.consume_queue();
     let report = env.refresh(["m1", "m2"]).await;
     assert_eq!((report.summary.events_accepted, report.summary.events_repeated), (2, 2));
@@ -136,7 +135,7 @@ async fn a_double_event_counts_once_and_both_copies_go() {
 #[tokio::test(start_paused = true)]
 async fn an_event_before_the_submit_answer_is_matched_by_its_correlation_id() {
     let early = EventScript { early: Some(secs(3)), ..EventScript::default() };
-    let env = env(scenario(QueueScript { foreign: 2, ..queue() }).with_default_media(events(early)));
+    let env = env(scenario(QueueScript { foreign: 2, ..queue() }).with(|s| s.default_media = events(early)));
     let listener = env.consume_queue();
     let report = refresh_watched(&env, &["m1"]).await;
     assert_eq!((report.outcome, report.summary.events_accepted), (Outcome::Complete, 1));
@@ -148,8 +147,8 @@ async fn an_event_before_the_submit_answer_is_matched_by_its_correlation_id() {
 async fn a_message_whose_delivery_got_lost_comes_again_and_is_taken() {
     let queue = QueueScript { visibility_timeout: secs(5), ..queue() };
     let env = env(scenario(queue)
-        .with(|scenario| scenario.event_delay = secs(2))
-        .with_task_duration(secs(30))
+        .with(|s| s.event_delay = secs(2))
+        .with(|s| s.task_duration = secs(30))
         .with_fault(FaultRule::on("BatchReceiveMessage", Fault::ResetAfter)));
     let listener = env.consume_queue();
     let report = env.refresh(["m1"]).await;
@@ -162,7 +161,7 @@ async fn a_message_whose_delivery_got_lost_comes_again_and_is_taken() {
 async fn an_expired_handle_costs_nothing_and_the_next_one_deletes() {
     let slow = FaultRule::on("BatchReceiveMessage", Fault::Delay { by: secs(3) });
     let queue = QueueScript { visibility_timeout: secs(2), ..queue() };
-    let env = env(scenario(queue).with_task_duration(secs(30)).with_fault(slow));
+    let env = env(scenario(queue).with(|s| s.task_duration = secs(30)).with_fault(slow));
     let listener = env.consume_queue();
     let report = env.refresh(["m1"]).await;
     assert!(report.outcome == Outcome::Complete && by_queue(&report));
@@ -178,7 +177,7 @@ async fn an_empty_queue_is_silent_and_asked_once_a_long_poll() {
     let lost = EventScript { lost: true, ..EventScript::default() };
     let stuck = MediaScript { never_complete: Which::All(true), ..events(lost) };
     let run = |queue: QueueScript| {
-        let scenario = scenario(queue).with_default_media(stuck.clone());
+        let scenario = scenario(queue).with(|s| s.default_media = stuck.clone());
         env(scenario).with_options(|options| options.timeout = secs(600))
     };
     let patient = run(queue());
@@ -225,9 +224,8 @@ async fn two_runs_of_one_process_each_get_their_own() {
 
 #[tokio::test(start_paused = true)]
 async fn two_processes_on_one_queue_each_get_their_own() {
-    let env =
-        env(scenario(queue()).with(|scenario| scenario.event_delay = secs(3)).with_task_duration(secs(60)))
-            .with_options(|o| o.lookup_after = Some(vod_refresh::LookupAfter::After(secs(120))));
+    let env = env(scenario(queue()).with(|s| s.event_delay = secs(3)).with(|s| s.task_duration = secs(60)))
+        .with_options(|o| o.lookup_after = Some(vod_refresh::LookupAfter::After(secs(120))));
     let inbox = Inbox::new();
     let other =
         Refresher::new(env.client.clone()).with_options(env.options.clone()).with_inbox(inbox.clone());

@@ -50,7 +50,7 @@ fn rows() -> Vec<Vec<Piece>> {
         ..MediaScript::default()
     };
     let stuck = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
-    let scenario = Scenario::new().with_default_media(stuck).with_media("lesson-07", failing);
+    let scenario = Scenario::new().with(|s| s.default_media = stuck).with_media("lesson-07", failing);
     let (cloud, home) = (Cloud::new(scenario), Home::new());
     let ids: Vec<String> = (1..=45).map(|n| format!("lesson-{n:02}")).collect();
     std::fs::write(home.path().join("changed.txt"), ids.join("\n")).unwrap();

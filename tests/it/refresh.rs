@@ -32,7 +32,7 @@ async fn events_start_the_looks_and_two_lookups_confirm_them() {
 
 #[tokio::test(start_paused = true)]
 async fn refused_lookups_leave_it_to_the_events() {
-    let env = TestEnv::new(Scenario::new().with_denied("GetMediaRefreshJobs")).with_events();
+    let env = TestEnv::new(Scenario::new().with(|s| s.deny.push("GetMediaRefreshJobs".into()))).with_events();
     let report = env.refresh(["m1", "m2"]).await;
     assert_eq!(report.outcome, Outcome::Complete);
     assert!(report.media.iter().all(|m| m.note.as_deref().unwrap().contains("not confirmed")));
@@ -41,7 +41,7 @@ async fn refused_lookups_leave_it_to_the_events() {
 
 #[tokio::test(start_paused = true)]
 async fn refused_lookups_without_events_end_as_refused() {
-    let env = TestEnv::new(Scenario::new().with_denied("GetMediaRefreshJobs"));
+    let env = TestEnv::new(Scenario::new().with(|s| s.deny.push("GetMediaRefreshJobs".into())));
     let report = env.refresh(["m1"]).await;
     assert_eq!(report.outcome, Outcome::Refused);
     let error = report.error.unwrap();
@@ -52,8 +52,9 @@ async fn refused_lookups_without_events_end_as_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn lost_events_are_made_up_for_by_the_lookup() {
-    let script = MediaScript::default().with_event(EventScript { lost: true, ..EventScript::default() });
-    let env = TestEnv::new(Scenario::new().with_default_media(script)).with_events();
+    let script =
+        MediaScript::default().with(|m| m.event = EventScript { lost: true, ..EventScript::default() });
+    let env = TestEnv::new(Scenario::new().with(|s| s.default_media = script)).with_events();
     let report = env.refresh(["m1", "m2"]).await;
     assert_eq!(report.outcome, Outcome::Complete);
     assert!(env.elapsed() >= Duration::from_secs(15), "looked up before the events had their time");
@@ -65,8 +66,10 @@ async fn lost_events_are_made_up_for_by_the_lookup() {
 #[tokio::test(start_paused = true)]
 async fn an_event_ahead_of_the_submit_answer_is_matched() {
     let early = EventScript { early: Some(Duration::from_millis(500)), ..EventScript::default() };
-    let env = TestEnv::new(Scenario::new().with_default_media(MediaScript::default().with_event(early)))
-        .with_events();
+    let env = TestEnv::new(
+        Scenario::new().with(|s| s.default_media = MediaScript::default().with(|m| m.event = early)),
+    )
+    .with_events();
     let report = env.refresh(["m1", "m2"]).await;
     assert_eq!(report.outcome, Outcome::Complete);
     assert!(report.media.iter().all(|m| m.confirmed_by == Some(Source::Callback)));
@@ -76,10 +79,10 @@ async fn an_event_ahead_of_the_submit_answer_is_matched() {
 #[tokio::test(start_paused = true)]
 async fn forty_five_media_with_every_fate_end_each_in_its_state() {
     let hostile = EventScript { double: true, forged_first: vec!["666".into()], ..EventScript::default() };
-    let with_event = |script: MediaScript| script.with_event(hostile.clone());
+    let with_event = |script: MediaScript| script.with(|m| m.event = hostile.clone());
     let scenario = Scenario::new()
-        .with(|scenario| scenario.url_with_commas = true)
-        .with_default_media(with_event(MediaScript::default()))
+        .with(|s| s.url_with_commas = true)
+        .with(|s| s.default_media = with_event(MediaScript::default()))
         .with_media("m3", MediaScript::missing())
         .with_media("m21", MediaScript::forbidden())
         .with_media("m30", with_event(MediaScript::failing("InvalidDomain.NotFound", "Can't find domain.")))
@@ -127,13 +130,13 @@ async fn forty_five_media_with_every_fate_end_each_in_its_state() {
 
 #[tokio::test(start_paused = true)]
 async fn all_refused_is_failed_and_an_empty_answer_is_no_success() {
-    let env = TestEnv::new(Scenario::new().with_default_media(MediaScript::missing()));
+    let env = TestEnv::new(Scenario::new().with(|s| s.default_media = MediaScript::missing()));
     let report = env.refresh(["a", "b"]).await;
     assert_eq!(report.outcome, Outcome::Failed);
     assert_eq!(report.summary.media_failed, 2);
 
     let nothing = MediaScript { no_urls: true, ..MediaScript::default() };
-    let env = TestEnv::new(Scenario::new().with_default_media(nothing)).with_events();
+    let env = TestEnv::new(Scenario::new().with(|s| s.default_media = nothing)).with_events();
     let report = env.refresh(["a"]).await;
     assert_eq!((report.outcome, states(&report)[0].2.as_deref()), (Outcome::Failed, Some("NoPlayUrls")));
 }
@@ -234,7 +237,7 @@ async fn nothing_is_looked_up_when_lookups_are_off() {
 #[tokio::test(start_paused = true)]
 async fn a_stop_ends_the_run_within_two_seconds_with_a_report() {
     let stuck = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
-    let env = TestEnv::new(Scenario::new().with_default_media(stuck));
+    let env = TestEnv::new(Scenario::new().with(|s| s.default_media = stuck));
     let stop = tokio_util::sync::CancellationToken::new();
     let refresher = env.refresher().with_stop(stop.clone());
     let run = tokio::spawn(async move { refresher.refresh(&request(["m1"])).await.unwrap() });
@@ -250,9 +253,9 @@ async fn a_stop_ends_the_run_within_two_seconds_with_a_report() {
 #[tokio::test(start_paused = true)]
 async fn what_the_last_answers_settle_is_no_timeout() {
     let scenario = Scenario::new()
-        .with_job_delay(Duration::ZERO)
-        .with_latency(Duration::from_millis(1_200))
-        .with_task_duration(Duration::from_millis(8_500));
+        .with(|s| s.job_delay = Duration::ZERO)
+        .with(|s| s.latency = Duration::from_millis(1_200))
+        .with(|s| s.task_duration = Duration::from_millis(8_500));
     let env = TestEnv::new(scenario).with_options(|o| o.timeout = Duration::from_secs(10));
     let report = env.refresh(["m1"]).await;
     assert!(env.elapsed() > Duration::from_secs(11), "too early to tell: {:?}", env.elapsed());

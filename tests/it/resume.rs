@@ -201,7 +201,7 @@ async fn four_runs_share_one_new_journal() {
 async fn what_did_not_show_in_time_is_told_by_the_journal_as_it_was_by_the_run() {
     let hidden = MediaScript { invisible_looks: u32::MAX, ..MediaScript::default() };
     let unseen = MediaScript { lookup_empty_looks: u32::MAX, ..MediaScript::default() };
-    let unheard = unseen.clone().with_event(EventScript { lost: true, ..EventScript::default() });
+    let unheard = unseen.clone().with(|m| m.event = EventScript { lost: true, ..EventScript::default() });
     let scenario =
         Scenario::new().with_media("m0", hidden).with_media("m1", unheard).with_media("m2", unseen);
     let (env, folder) = (TestEnv::new(scenario).with_events(), tempfile::tempdir().unwrap());
@@ -224,7 +224,10 @@ async fn a_wait_whose_last_look_was_refused_is_not_over() {
     let folder = tempfile::tempdir().unwrap();
     let job = JobScript { media: vec!["m1".into()], ..JobScript::default() };
     let refused = FaultRule::on("GetMediaRefreshJobs", Fault::error(400, "QuotaExceeded.Refresh")).skip(2);
-    let scenario = Scenario::new().with_job_delay(Duration::ZERO).with_job("J1", job).with_fault(refused);
+    let scenario = Scenario::new()
+        .with(|s| s.job_delay = Duration::ZERO)
+        .with(|s| s.jobs.insert("J1".into(), job))
+        .with_fault(refused);
     let (env, journal) = (TestEnv::new(scenario), journal(&folder).await);
     let report = keep(&env, &journal).wait(&["J1".parse().unwrap()]).await.unwrap();
     assert_eq!((report.outcome, report.resumable), (Outcome::Unavailable, true));
@@ -243,9 +246,10 @@ async fn what_another_accounts_key_does_not_find_stays_unfinished_and_can_be_res
         let first = TestEnv::new(Scenario::new()).with_options(|options| options.wait = false);
         keep(&first, &journal).refresh(&request(ids(1))).await.unwrap();
         let credential = Credential::new(key, "testsecret");
-        let other = TestEnv::with_credentials(Scenario::new().with_key(key, "testsecret"), |_, _| {
-            Arc::new(StaticCredentials(credential))
-        })
+        let other = TestEnv::with_credentials(
+            Scenario::new().with(|s| s.keys.insert(key.into(), "testsecret".into())),
+            |_, _| Arc::new(StaticCredentials(credential)),
+        )
         .with_options(|options| options.timeout = Duration::from_secs(1_200));
         let report = keep(&other, &journal).resume(newest(&journal).await).await.unwrap();
         assert_eq!((states(&report)[0].1, report.resumable), (state, is_warned), "{key}");
@@ -257,7 +261,7 @@ async fn what_another_accounts_key_does_not_find_stays_unfinished_and_can_be_res
 /// The cloud of another account, whose key carries a run on.
 fn of_another_account(scenario: Scenario) -> TestEnv {
     let key = || Arc::new(StaticCredentials(Credential::new("otherkeyid12", "testsecret")));
-    let scenario = scenario.with_key("otherkeyid12", "testsecret");
+    let scenario = scenario.with(|s| s.keys.insert("otherkeyid12".into(), "testsecret".into()));
     TestEnv::with_credentials(scenario, |_, _| key())
         .with_options(|options| options.timeout = Duration::from_secs(300))
 }
@@ -266,7 +270,7 @@ fn of_another_account(scenario: Scenario) -> TestEnv {
 async fn what_another_account_says_of_a_task_does_not_end_it_for_the_first_one() {
     let folder = tempfile::tempdir().unwrap();
     let journal = journal(&folder).await;
-    let first = TestEnv::new(Scenario::new().with_task_duration(Duration::from_secs(1_000)))
+    let first = TestEnv::new(Scenario::new().with(|s| s.task_duration = Duration::from_secs(1_000)))
         .with_options(|options| options.timeout = Duration::from_secs(60));
     assert_eq!(keep(&first, &journal).refresh(&request(["m1"])).await.unwrap().outcome, Outcome::Timeout);
     let fault =
@@ -283,8 +287,8 @@ async fn what_another_account_says_of_a_task_does_not_end_it_for_the_first_one()
 #[tokio::test(start_paused = true)]
 async fn media_that_another_account_does_not_have_are_still_to_be_sent_by_the_first_one() {
     let refusals: [fn(Scenario) -> Scenario; 2] = [
-        |scenario| scenario.with_media("m1", MediaScript::missing()),
-        |scenario| scenario.with_denied("RefreshMediaPlayUrls"),
+        |s| s.with_media("m1", MediaScript::missing()),
+        |s| s.with(|s| s.deny.push("RefreshMediaPlayUrls".into())),
     ];
     for refusal in refusals {
         let folder = tempfile::tempdir().unwrap();
@@ -304,7 +308,7 @@ async fn media_that_another_account_does_not_have_are_still_to_be_sent_by_the_fi
 #[tokio::test(start_paused = true)]
 async fn what_an_event_told_after_a_death_stands_in_the_stored_report() {
     let folder = tempfile::tempdir().unwrap();
-    let scenario = Scenario::new().with_latency(Duration::from_millis(200));
+    let scenario = Scenario::new().with(|s| s.latency = Duration::from_millis(200));
     let (env, journal) = (TestEnv::new(scenario).with_events(), journal(&folder).await);
     let first = keep(&env, &journal);
     let lost = Death::After(Duration::from_millis(150));

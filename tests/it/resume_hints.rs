@@ -15,8 +15,8 @@ pub(crate) fn half_stuck() -> Cloud {
         ..MediaScript::default()
     };
     let quick = Duration::from_millis(100);
-    let scenario = Scenario::new().with_job_ids(["J1"]).with_media("m1", stuck);
-    Cloud::new(scenario.with_job_delay(quick).with_task_duration(quick))
+    let scenario = Scenario::new().with(|s| s.job_ids = vec!["J1".into()]).with_media("m1", stuck);
+    Cloud::new(scenario.with(|s| s.job_delay = quick).with(|s| s.task_duration = quick))
 }
 
 /// A run in that cloud which comes to its deadline.

@@ -42,9 +42,10 @@ async fn submissions_that_are_always_throttled_end_as_unavailable_after_few_requ
 #[tokio::test(start_paused = true)]
 async fn a_deadline_is_a_timeout_where_something_was_submitted() {
     let fault = FaultRule::on(SUBMIT, throttle(503, "Throttling")).skip(1).times(10_000);
-    let env = TestEnv::new(Scenario::new().with_fault(fault).with_task_duration(Duration::from_secs(600)))
-        .with_options(|options| options.timeout = Duration::from_secs(30))
-        .allow_unused_faults();
+    let env =
+        TestEnv::new(Scenario::new().with_fault(fault).with(|s| s.task_duration = Duration::from_secs(600)))
+            .with_options(|options| options.timeout = Duration::from_secs(30))
+            .allow_unused_faults();
     let report = env.refresh((0..60).map(|n| format!("m{n}"))).await;
     assert_eq!(report.outcome, Outcome::Timeout);
 }
@@ -76,7 +77,7 @@ async fn the_services_own_waiting_time_is_honoured_and_capped_by_the_deadline() 
     };
     let stuck = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
     let scenario = Scenario::new()
-        .with_default_media(stuck)
+        .with(|s| s.default_media = stuck)
         .with_fault(FaultRule::on(QUERY_TASKS, told(Some(1_500), None)))
         .with_fault(FaultRule::on(QUERY_TASKS, told(None, Some(2))))
         .with_fault(FaultRule::on(QUERY_TASKS, told(Some(3_600_000), None)));
@@ -92,7 +93,7 @@ async fn the_services_own_waiting_time_is_honoured_and_capped_by_the_deadline() 
 #[tokio::test(start_paused = true)]
 async fn each_failed_task_query_costs_one_call_more() {
     let scenario = Scenario::new()
-        .with_task_duration(Duration::from_secs(40))
+        .with(|s| s.task_duration = Duration::from_secs(40))
         .with_fault(FaultRule::on(QUERY_TASKS, Fault::ResetAfter))
         .with_fault(FaultRule::on(QUERY_TASKS, Fault::error(500, "InternalError")).skip(1))
         .with_fault(FaultRule::on(QUERY_TASKS, Fault::HalfBody).skip(1))
@@ -117,7 +118,7 @@ async fn a_query_of_a_task_that_is_not_there_yet_is_no_error() {
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_clock_costs_one_request_and_one_warning() {
-    let env = TestEnv::new(Scenario::new().with_clock_offset(1_200));
+    let env = TestEnv::new(Scenario::new().with(|s| s.clock_offset = 1_200));
     let report = env.refresh((0..25).map(|n| format!("m{n}"))).await;
     assert_eq!(report.outcome, Outcome::Complete);
     let refused = env.cloud.calls().iter().filter(|c| c.outcome == "InvalidTimeStamp.Expired").count();
@@ -230,7 +231,7 @@ async fn a_service_that_takes_requests_and_never_answers_is_given_up() {
 async fn an_outage_in_the_middle_of_the_wait_is_survived_or_ends_as_unavailable() {
     for (failures, outcome) in [(8, Outcome::Complete), (0, Outcome::Unavailable)] {
         let scenario = Scenario::new()
-            .with_task_duration(Duration::from_secs(20))
+            .with(|s| s.task_duration = Duration::from_secs(20))
             .with_fault(FaultRule::on(QUERY_TASKS, Fault::ResetBefore).skip(1).times(failures));
         let env = TestEnv::new(scenario);
         let report = env.refresh(["m1"]).await;
@@ -244,7 +245,7 @@ async fn a_run_that_ran_out_of_time_tells_which_calls_were_failing() {
     let down = FaultRule::on(QUERY_TASKS, Fault::error(503, "ServiceUnavailable")).skip(1).times(0);
     let stuck = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
     let scenario = Scenario::new()
-        .with_default_media(stuck)
+        .with(|s| s.default_media = stuck)
         .with_fault(FaultRule::on(QUERY_JOBS, throttle(503, "Throttling")))
         .with_fault(down);
     let env = TestEnv::new(scenario).with_options(|options| options.timeout = Duration::from_secs(60));

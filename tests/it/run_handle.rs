@@ -129,7 +129,8 @@ async fn waiting_and_resuming_have_streams_as_well() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_works_on_a_multi_threaded_runtime_too() {
-    let scenario = Scenario::new().with_job_delay(Duration::ZERO).with_task_duration(Duration::ZERO);
+    let scenario =
+        Scenario::new().with(|s| s.job_delay = Duration::ZERO).with(|s| s.task_duration = Duration::ZERO);
     let env = TestEnv::with_client(scenario, |client| client.with_max_rps(200));
     let (run, steps) = env.refresher().start_refresh(request(IDS));
     let reader = tokio::spawn(steps.count());

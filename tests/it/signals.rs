@@ -46,24 +46,36 @@ fn a_signal_ends_a_run_in_order_while_a_submission_is_not_answered() {
 
 #[test]
 fn a_signal_ends_a_run_in_order_while_events_are_waited_for() {
-    let silent = stuck().with_event(EventScript { lost: true, ..EventScript::default() });
+    let silent = stuck().with(|m| m.event = EventScript { lost: true, ..EventScript::default() });
     let more = ["--callback-listen", "127.0.0.1:0", "--lookup-after", "1m"];
-    stopped(Scenario::new().with_default_media(silent), &more, SUBMIT, "TERM", 143);
+    stopped(Scenario::new().with(|s| s.default_media = silent), &more, SUBMIT, "TERM", 143);
 }
 
 #[test]
 fn a_signal_ends_a_run_in_order_while_a_lookup_is_not_answered() {
     let stall = FaultRule::on(QUERY_JOBS, Fault::Stall { done: false });
-    stopped(Scenario::new().with_default_media(stuck()).with_fault(stall), &[], QUERY_JOBS, "INT", 130);
+    stopped(
+        Scenario::new().with(|s| s.default_media = stuck()).with_fault(stall),
+        &[],
+        QUERY_JOBS,
+        "INT",
+        130,
+    );
 }
 
 #[test]
 fn a_signal_ends_a_run_in_order_while_tasks_are_polled() {
-    stopped(Scenario::new().with_default_media(stuck()), &[], QUERY_TASKS, "INT", 130);
+    stopped(Scenario::new().with(|s| s.default_media = stuck()), &[], QUERY_TASKS, "INT", 130);
 }
 
 #[test]
 fn a_signal_ends_a_run_in_order_while_a_task_query_is_not_answered() {
     let stall = FaultRule::on(QUERY_TASKS, Fault::Stall { done: false });
-    stopped(Scenario::new().with_default_media(stuck()).with_fault(stall), &[], QUERY_TASKS, "TERM", 143);
+    stopped(
+        Scenario::new().with(|s| s.default_media = stuck()).with_fault(stall),
+        &[],
+        QUERY_TASKS,
+        "TERM",
+        143,
+    );
 }

@@ -126,7 +126,7 @@ impl TestEnv {
             Some(_) => scenario,
             None => scenario.with_callback(CALLBACK_URL, Some(CALLBACK_KEY)),
         };
-        let cloud = Emulator::new(scenario.with(|scenario| scenario.seed = Some(seed)))
+        let cloud = Emulator::new(scenario.with(|s| s.seed = Some(seed)))
             .with_clock(shared)
             .with_event_transport(Arc::new(ServiceTransport(receiver)));
         let builder = client_of(&cloud, clock, seed, credentials(&cloud, clock));

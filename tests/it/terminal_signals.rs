@@ -14,7 +14,7 @@ use crate::support::terminal::Terminal;
 /// A cloud whose tasks end when a test says so.
 fn open_cloud() -> Cloud {
     let open = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
-    Cloud::new(Scenario::new().with_default_media(open))
+    Cloud::new(Scenario::new().with(|s| s.default_media = open))
 }
 
 fn refresh(cloud: &Cloud, more: &str) -> String {

@@ -14,7 +14,7 @@ use crate::support::random::Rng;
 use crate::support::{TestEnv, request, states};
 
 fn quick() -> Scenario {
-    Scenario::new().with_task_duration(Duration::from_secs(5)).with_urls_per_media(1)
+    Scenario::new().with(|s| s.task_duration = Duration::from_secs(5)).with(|s| s.urls_per_media = 1)
 }
 
 fn both<T: AsRef<str>>(ids: impl IntoIterator<Item = T>) -> RefreshRequest {
@@ -87,10 +87,10 @@ async fn media_are_refreshed_and_then_preloaded_in_one_run_and_report() {
 /// The polls of a preload begin after 10 s, and those of a refresh after 2 s.
 #[tokio::test(start_paused = true)]
 async fn each_stage_is_polled_at_its_own_pace() {
-    let env = TestEnv::new(quick().with_job_delay(Duration::ZERO));
+    let env = TestEnv::new(quick().with(|s| s.job_delay = Duration::ZERO));
     run(&env, &both(["m1"])).await;
     let polls = env.cloud.count("DescribeVodRefreshTasks");
-    let alone = TestEnv::new(quick().with_job_delay(Duration::ZERO));
+    let alone = TestEnv::new(quick().with(|s| s.job_delay = Duration::ZERO));
     alone.refresh(["m1"]).await;
     let refresh = alone.cloud.count("DescribeVodRefreshTasks");
     assert!(refresh >= 2, "{refresh}");
@@ -112,7 +112,7 @@ async fn what_did_not_end_complete_is_not_preloaded() {
 
 #[tokio::test(start_paused = true)]
 async fn where_nothing_ends_complete_no_preload_begins() {
-    let env = TestEnv::new(quick().with_default_media(failing_in("Refresh")));
+    let env = TestEnv::new(quick().with(|s| s.default_media = failing_in("Refresh")));
     let report = run(&env, &both(["m1", "m2"])).await;
     assert_eq!((report.outcome, env.submits()), (Outcome::Failed, 1));
     assert!(!env.notices.all().iter().any(|notice| matches!(notice, Notice::PreloadBegun { .. })));
@@ -129,7 +129,7 @@ async fn a_failed_preload_fails_its_media_and_says_so() {
     let summary = &report.summary;
     assert_eq!((summary.media_failed, summary.tasks_failed, summary.tasks_complete), (1, 1, 3));
     // All preloads failed, but not everything: the CDN's copies are gone.
-    let env = TestEnv::new(quick().with_default_media(failing_in("Preload")));
+    let env = TestEnv::new(quick().with(|s| s.default_media = failing_in("Preload")));
     assert_eq!(run(&env, &both(["m1"])).await.outcome, Outcome::Partial);
 }
 
@@ -249,7 +249,7 @@ async fn a_run_without_a_wait_and_a_preload_are_refused_before_anything_is_sent(
 #[tokio::test(start_paused = true)]
 async fn many_media_survive_deaths_in_both_stages_with_nothing_sent_twice() {
     let mut scenario =
-        quick().with_latency(Duration::from_millis(50)).with_media("m7", failing_in("Refresh"));
+        quick().with(|s| s.latency = Duration::from_millis(50)).with_media("m7", failing_in("Refresh"));
     scenario = scenario.with_media("m8", failing_in("Preload"));
     let env = TestEnv::new(scenario).with_events();
     let folder = tempfile::tempdir().unwrap();
@@ -288,7 +288,8 @@ async fn many_media_survive_deaths_in_both_stages_with_nothing_sent_twice() {
 #[tokio::test(start_paused = true)]
 async fn both_stages_cost_what_two_runs_cost() {
     let ids: Vec<String> = (0..600).map(|n| format!("m{n}")).collect();
-    let scenario = || Scenario::new().with_task_duration(Duration::from_secs(40)).with_urls_per_media(2);
+    let scenario =
+        || Scenario::new().with(|s| s.task_duration = Duration::from_secs(40)).with(|s| s.urls_per_media = 2);
     let env = TestEnv::new(scenario());
     assert_eq!(run(&env, &both(&ids)).await.outcome, Outcome::Complete);
     let took = env.elapsed();
@@ -320,8 +321,7 @@ async fn in_worlds_by_lot_each_media_is_told_to_be_what_it_is() {
     for seed in 0..60 {
         let mut rng = Rng(seed);
         let fates: Vec<u64> = (0..1 + rng.below(45)).map(|_| rng.below(10)).collect();
-        let mut scenario =
-            quick().with_latency(rng.ms(200)).with(|scenario| scenario.task_jitter = rng.ms(20_000));
+        let mut scenario = quick().with(|s| s.latency = rng.ms(200)).with(|s| s.task_jitter = rng.ms(20_000));
         for (n, fate) in fates.iter().enumerate() {
             let script = match fate {
                 0 => MediaScript::missing(),

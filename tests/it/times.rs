@@ -24,8 +24,9 @@ fn stages(report: &Report, media: &MediaReport) -> [Option<i64>; 2] {
 
 #[tokio::test(start_paused = true)]
 async fn every_stage_has_its_time_and_they_follow_each_other() {
-    let scenario =
-        Scenario::new().with_latency(Duration::from_millis(100)).with_task_duration(Duration::from_secs(10));
+    let scenario = Scenario::new()
+        .with(|s| s.latency = Duration::from_millis(100))
+        .with(|s| s.task_duration = Duration::from_secs(10));
     let env = TestEnv::new(scenario);
     let report = env.refresh(["m1", "m2"]).await;
     assert_eq!(report.outcome, Outcome::Complete);
@@ -46,8 +47,8 @@ async fn every_stage_has_its_time_and_they_follow_each_other() {
 async fn an_event_accepts_although_the_lookup_confirms_it_later() {
     let late = EventScript { delay: Some(Duration::from_secs(2)), ..EventScript::default() };
     let scenario = Scenario::new()
-        .with_job_delay(Duration::from_secs(1))
-        .with_media("m2", MediaScript::default().with_event(late));
+        .with(|s| s.job_delay = Duration::from_secs(1))
+        .with_media("m2", MediaScript::default().with(|m| m.event = late));
     let env = TestEnv::new(scenario).with_events();
     let report = env.refresh(["m1", "m2"]).await;
     let accepted: Vec<_> = report.media.iter().map(|media| stages(&report, media)[1]).collect();
@@ -61,7 +62,7 @@ async fn what_never_came_so_far_has_no_time() {
     let forged = EventScript { forged_first: vec!["666".into()], ..EventScript::default() };
     let scenario = Scenario::new()
         .with_media("gone", MediaScript::missing())
-        .with_media("taken-back", refused.with_event(forged));
+        .with_media("taken-back", refused.with(|m| m.event = forged));
     let env = TestEnv::new(scenario).with_events();
     let report = env.refresh(["gone", "taken-back"]).await;
     assert_eq!(state_of(&report, "taken-back"), "failed");
@@ -72,7 +73,9 @@ async fn what_never_came_so_far_has_no_time() {
 #[tokio::test(start_paused = true)]
 async fn nobody_knows_when_a_job_of_others_was_submitted() {
     let job = JobScript { media: vec!["m1".into()], ..JobScript::default() };
-    let env = TestEnv::new(Scenario::new().with_job("J1", job).with_job_delay(Duration::ZERO));
+    let env = TestEnv::new(
+        Scenario::new().with(|s| s.jobs.insert("J1".into(), job)).with(|s| s.job_delay = Duration::ZERO),
+    );
     let report = env.wait("J1").await;
     assert_eq!(stages(&report, &report.media[0]), [None, Some(0)]);
 }
@@ -86,7 +89,7 @@ async fn times_survive_an_interruption() {
         never_complete: Which::At(vec![1]),
         ..MediaScript::default()
     };
-    let env = TestEnv::new(Scenario::new().with_default_media(stuck))
+    let env = TestEnv::new(Scenario::new().with(|s| s.default_media = stuck))
         .with_options(|options| options.timeout = Duration::from_secs(9));
     let kept = || env.refresher().with_journal(journal.clone(), Value::Null);
     let before = kept().refresh(&request(["m1"])).await.unwrap();

@@ -15,7 +15,7 @@ const REFRESH: &str = "RefreshVodObjectCaches";
 const PRELOAD: &str = "PreloadVodObjectCaches";
 
 fn quick() -> Scenario {
-    Scenario::new().with_task_duration(Duration::from_secs(5))
+    Scenario::new().with(|s| s.task_duration = Duration::from_secs(5))
 }
 
 fn failing() -> MediaScript {
@@ -146,7 +146,7 @@ async fn what_no_listing_shows_is_sent_again() {
 
 #[tokio::test(start_paused = true)]
 async fn too_small_a_quota_is_told_for_what_is_left() {
-    let env = TestEnv::new(quick().with(|scenario| scenario.quota.dir_quota = 1));
+    let env = TestEnv::new(quick().with(|s| s.quota.dir_quota = 1));
     let report = env.refresher().refresh_urls(&refresh(&["a.test/1/", "a.test/2/"])).await.unwrap();
     assert_eq!(report.outcome, Outcome::Quota);
 }
@@ -155,8 +155,9 @@ async fn too_small_a_quota_is_told_for_what_is_left() {
 #[tokio::test(start_paused = true)]
 async fn many_urls_survive_two_deaths_with_every_verdict_right_and_nothing_sent_twice() {
     let url = |n: usize| format!("https://{}.test/{n}.mp4", ["a", "b", "c"][n % 3]);
-    let mut scenario =
-        Scenario::new().with_task_duration(Duration::from_secs(20)).with_latency(Duration::from_millis(50));
+    let mut scenario = Scenario::new()
+        .with(|s| s.task_duration = Duration::from_secs(20))
+        .with(|s| s.latency = Duration::from_millis(50));
     scenario.quota.url_quota = 10_000;
     for n in (0..2_500).step_by(100) {
         scenario = scenario.with_media(url(n), failing());

@@ -10,12 +10,12 @@ use crate::support::{TestEnv, states};
 
 fn scenario(media: &[&str]) -> Scenario {
     let job = JobScript { media: media.iter().map(|id| (*id).to_owned()).collect(), ..JobScript::default() };
-    Scenario::new().with_job("J1", job)
+    Scenario::new().with(|s| s.jobs.insert("J1".into(), job))
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_job_of_others_is_followed_without_a_submit() {
-    let env = TestEnv::new(scenario(&["m1", "m2"]).with_job_delay(Duration::ZERO));
+    let env = TestEnv::new(scenario(&["m1", "m2"]).with(|s| s.job_delay = Duration::ZERO));
     let report = env.wait("J1").await;
     assert_eq!(
         (report.outcome, report.task_type, env.submits()),
@@ -63,7 +63,7 @@ async fn a_run_that_timed_out_can_be_followed_up() {
         never_complete: Which::At(vec![1]),
         ..MediaScript::default()
     };
-    let env = TestEnv::new(Scenario::new().with_job_ids(["J1"]).with_media("m1", stuck))
+    let env = TestEnv::new(Scenario::new().with(|s| s.job_ids = vec!["J1".into()]).with_media("m1", stuck))
         .with_options(|o| o.timeout = Duration::from_secs(3));
     let report = env.refresh(["m1"]).await;
     assert_eq!(report.outcome, Outcome::Timeout);

@@ -245,66 +245,10 @@ impl Scenario {
 
 /// Scenarios built in Rust, a step at a time.
 impl Scenario {
-    /// Changes any field: `Scenario::new().with(|scenario| scenario.urls_per_media = 3)`.
+    /// Changes any field: `Scenario::new().with(|s| s.urls_per_media = 3)`.
     #[must_use]
     pub fn with<T>(mut self, change: impl FnOnce(&mut Self) -> T) -> Self {
         change(&mut self);
-        self
-    }
-
-    /// Adds an access key.
-    #[must_use]
-    pub fn with_key(mut self, id: impl Into<String>, secret: impl Into<String>) -> Self {
-        self.keys.insert(id.into(), secret.into());
-        self
-    }
-
-    /// Makes a key need this security token.
-    #[must_use]
-    pub fn with_token(mut self, key_id: impl Into<String>, token: impl Into<String>) -> Self {
-        self.tokens.insert(key_id.into(), token.into());
-        self
-    }
-
-    /// Sets the time from the submit call until the URLs are with the CDN.
-    #[must_use]
-    pub fn with_job_delay(mut self, delay: Duration) -> Self {
-        self.job_delay = delay;
-        self
-    }
-
-    /// Sets how long a task takes.
-    #[must_use]
-    pub fn with_task_duration(mut self, duration: Duration) -> Self {
-        self.task_duration = duration;
-        self
-    }
-
-    /// Sets how long every answer takes.
-    #[must_use]
-    pub fn with_latency(mut self, latency: Duration) -> Self {
-        self.latency = latency;
-        self
-    }
-
-    /// Sets how many seconds the cloud's clock is ahead.
-    #[must_use]
-    pub fn with_clock_offset(mut self, seconds: i64) -> Self {
-        self.clock_offset = seconds;
-        self
-    }
-
-    /// Sets how many playback URLs a media has.
-    #[must_use]
-    pub fn with_urls_per_media(mut self, count: usize) -> Self {
-        self.urls_per_media = count;
-        self
-    }
-
-    /// Sets the calls a second that one action takes; 0 means no limit.
-    #[must_use]
-    pub fn with_rate(mut self, action: impl Into<String>, per_second: f64) -> Self {
-        self.rates.insert(action.into(), per_second);
         self
     }
 
@@ -315,52 +259,10 @@ impl Scenario {
         self
     }
 
-    /// Gives the cloud a queue, to which events go as well.
-    #[must_use]
-    pub fn with_queue(mut self, queue: QueueScript) -> Self {
-        self.queue = Some(queue);
-        self
-    }
-
-    /// Makes RAM deny an action.
-    #[must_use]
-    pub fn with_denied(mut self, action: impl Into<String>) -> Self {
-        self.deny.push(action.into());
-        self
-    }
-
-    /// Says how the node of the CDN behaves.
-    #[must_use]
-    pub fn with_edge(mut self, edge: EdgeScript) -> Self {
-        self.edge = edge;
-        self
-    }
-
-    /// Sets the ids of the first jobs.
-    #[must_use]
-    pub fn with_job_ids<T: Into<String>>(mut self, ids: impl IntoIterator<Item = T>) -> Self {
-        self.job_ids = ids.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// Adds a job that exists already.
-    #[must_use]
-    pub fn with_job(mut self, id: impl Into<String>, job: JobScript) -> Self {
-        self.jobs.insert(id.into(), job);
-        self
-    }
-
     /// Says how one media behaves.
     #[must_use]
     pub fn with_media(mut self, id: impl Into<String>, script: MediaScript) -> Self {
         self.media.insert(id.into(), script);
-        self
-    }
-
-    /// Says how media behave that have no script of their own.
-    #[must_use]
-    pub fn with_default_media(mut self, script: MediaScript) -> Self {
-        self.default_media = script;
         self
     }
 

@@ -154,17 +154,10 @@ impl MediaScript {
         Self { submit_fail: Some(fail), ..Self::default() }
     }
 
-    /// Sets how lookups, rows and events show it.
+    /// Changes any field: `MediaScript::default().with(|m| m.url_count = Some(3))`.
     #[must_use]
-    pub fn with_telling(mut self, telling: Telling) -> Self {
-        self.telling = telling;
-        self
-    }
-
-    /// Sets its event's script.
-    #[must_use]
-    pub fn with_event(mut self, event: EventScript) -> Self {
-        self.event = event;
+    pub fn with<T>(mut self, change: impl FnOnce(&mut Self) -> T) -> Self {
+        change(&mut self);
         self
     }
 

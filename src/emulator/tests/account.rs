@@ -80,7 +80,7 @@ async fn the_log_of_calls_holds_no_key() {
 #[tokio::test(start_paused = true)]
 async fn each_url_counts_and_what_is_used_up_is_refused_until_the_day_turns() {
     let scenario =
-        Scenario::new().with_urls_per_media(3).with(|scenario| scenario.quota = Quota::with_left(7, 500));
+        Scenario::new().with(|s| s.urls_per_media = 3).with(|s| s.quota = Quota::with_left(7, 500));
     let env = TestEnv::new(scenario);
     env.submit("m1,m2").await;
     let left = async || env.call("DescribeVodRefreshQuota", &[]).await.1["UrlRemain"].clone();
@@ -97,10 +97,8 @@ async fn each_url_counts_and_what_is_used_up_is_refused_until_the_day_turns() {
 #[tokio::test(start_paused = true)]
 async fn quotas_are_decimal_texts_and_blocks_have_a_small_letter() {
     let quota = Quota { block_quota: Some(300), block_remain: Some(299), ..Quota::with_left(2_000, 3) };
-    let body = TestEnv::new(Scenario::new().with(|scenario| scenario.quota = quota))
-        .call("DescribeVodRefreshQuota", &[])
-        .await
-        .1;
+    let body =
+        TestEnv::new(Scenario::new().with(|s| s.quota = quota)).call("DescribeVodRefreshQuota", &[]).await.1;
     assert_eq!((&body["PreloadRemain"], &body["blockRemain"]), (&"3".into(), &"299".into()));
     let body = TestEnv::new(Scenario::new()).call("DescribeVodRefreshQuota", &[]).await.1;
     assert_eq!((body.get("BlockQuota"), body.get("blockRemain")), (None, None));

@@ -20,13 +20,22 @@ async fn durations_that_no_calendar_holds_break_nothing() {
     let queue = QueueScript { visibility_timeout: most, retention: most, ..QueueScript::default() };
     let slow_cloud = Scenario { event_delay: most, pending_for: most, task_jitter: most, ..Scenario::new() };
     for scenario in [
-        slow_cloud.with_job_delay(most).with_task_duration(most).with_queue(queue.clone()),
+        slow_cloud
+            .with(|s| s.job_delay = most)
+            .with(|s| s.task_duration = most)
+            .with(|s| s.queue = Some(queue.clone())),
         Scenario::new().with_media("m", slow_media.clone()),
-        Scenario::new().with_media("m", slow_media.with_event(slow_event)).with_queue(queue.clone()),
-        Scenario::new().with_media("m", MediaScript::default().with_event(early_event)).with_queue(queue),
-        Scenario::new().with_clock_offset(i64::MAX).with_latency(most),
-        Scenario::new().with_clock_offset(i64::MIN),
-        Scenario::new().with_fault(FaultRule::on("*", Fault::Delay { by: most }).times(0)).with_latency(most),
+        Scenario::new()
+            .with_media("m", slow_media.with(|m| m.event = slow_event))
+            .with(|s| s.queue = Some(queue.clone())),
+        Scenario::new()
+            .with_media("m", MediaScript::default().with(|m| m.event = early_event))
+            .with(|s| s.queue = Some(queue)),
+        Scenario::new().with(|s| s.clock_offset = i64::MAX).with(|s| s.latency = most),
+        Scenario::new().with(|s| s.clock_offset = i64::MIN),
+        Scenario::new()
+            .with_fault(FaultRule::on("*", Fault::Delay { by: most }).times(0))
+            .with(|s| s.latency = most),
     ] {
         let env = TestEnv::new(scenario.with_callback("http://127.0.0.1:1/", None));
         let submission = [("MediaIds", "m"), ("TaskType", "Refresh")];

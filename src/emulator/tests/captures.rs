@@ -54,7 +54,7 @@ fn captures() -> Vec<(Scenario, Value)> {
     let captures = fixture["wire_captures"].as_array().unwrap().clone();
     assert_eq!(captures.len(), 2);
     let scenario = |c: &Value| match c["headers"]["x-acs-security-token"].as_str() {
-        Some(token) => Scenario::new().with_token("testid", token),
+        Some(token) => Scenario::new().with(|s| s.tokens.insert("testid".into(), token.into())),
         None => Scenario::new(),
     };
     captures.into_iter().map(|c| (scenario(&c), c)).collect()
@@ -127,7 +127,11 @@ async fn a_v3_request_that_was_touched_is_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn our_own_client_is_let_in_both_ways() {
-    let env = TestEnv::new(Scenario::new().with_token("sts", "T+/=").with_key("sts", "s"));
+    let env = TestEnv::new(
+        Scenario::new()
+            .with(|s| s.tokens.insert("sts".into(), "T+/=".into()))
+            .with(|s| s.keys.insert("sts".into(), "s".into())),
+    );
     let keys = [Credential::new("testid", "testsecret"), Credential::new("sts", "s").with_token("T+/=")];
     for (n, credential) in keys.iter().enumerate() {
         for (version, method) in [

@@ -55,7 +55,7 @@ fn scenario() -> Scenario {
 }
 
 fn media(event: EventScript) -> MediaScript {
-    MediaScript::default().with_event(event)
+    MediaScript::default().with(|m| m.event = event)
 }
 
 fn times(seen: &Seen) -> Vec<u128> {
@@ -203,7 +203,7 @@ async fn a_partial_event_names_the_first_task_alone() {
 #[tokio::test(start_paused = true)]
 async fn an_unsigned_failure_goes_ahead_of_the_real_event() {
     let event = EventScript { unsigned_fail_first: true, ..EventScript::default() };
-    let cloud = scenario().with_media("m1", media(event)).with_queue(QueueScript::default());
+    let cloud = scenario().with_media("m1", media(event)).with(|s| s.queue = Some(QueueScript::default()));
     let (env, seen) = env(cloud, &[]);
     env.submit("m1").await;
     sleep(400).await;
@@ -222,7 +222,8 @@ async fn a_replay_has_the_headers_of_the_event_and_another_body() {
     for (event, statuses, good) in
         [(event.clone(), &[][..], true), (event, &[500, 500], true), (stale, &[], false)]
     {
-        let cloud = scenario().with_media("m1", media(event)).with_queue(QueueScript::default());
+        let cloud =
+            scenario().with_media("m1", media(event)).with(|s| s.queue = Some(QueueScript::default()));
         let (env, seen) = env(cloud, statuses);
         env.submit("m1").await;
         sleep(9_000).await;

@@ -168,7 +168,7 @@ async fn faults_can_be_added_while_running() {
 #[tokio::test(start_paused = true)]
 async fn latency_and_delay_add_up() {
     let scenario = Scenario::new()
-        .with_latency(Duration::from_millis(200))
+        .with(|s| s.latency = Duration::from_millis(200))
         .with_fault(FaultRule::on(TASKS, Fault::Delay { by: Duration::from_secs(3) }));
     let env = TestEnv::new(scenario);
     let start = Instant::now();

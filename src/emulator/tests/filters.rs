@@ -25,14 +25,14 @@ async fn filters_misbehave_as_told_and_never_for_a_single_task() {
         let ids = ["T1", "T2", "T3", "T4"].map(String::from).to_vec();
         let media = MediaScript { url_count: Some(4), task_ids: ids, ..MediaScript::default() };
         let env = TestEnv::new(
-            Scenario::new().with_default_media(media).with(|scenario| scenario.task_filters = filtering),
+            Scenario::new().with(|s| s.default_media = media).with(|s| s.task_filters = filtering),
         );
         env.submit("m1").await;
         sleep(1000).await;
         let (found, total) = env.tasks(given).await;
         assert_eq!((found.len(), total), (expected, expected as u64), "{filtering:?} {given:?}");
     }
-    let env = TestEnv::new(Scenario::new().with(|scenario| scenario.task_filters = Filtering::Refused));
+    let env = TestEnv::new(Scenario::new().with(|s| s.task_filters = Filtering::Refused));
     let (status, body) = env.call("DescribeVodRefreshTasks", &[file]).await;
     assert_eq!((status, body["Code"].as_str().unwrap()), (400, "InvalidObjectType.ValueNotSupported"));
 }

@@ -97,7 +97,7 @@ async fn a_nonce_is_good_for_one_request_and_only_a_signed_one_uses_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_key_with_a_token_needs_that_token() {
-    let env = TestEnv::new(Scenario::new().with_token("testid", "T/1+="));
+    let env = TestEnv::new(Scenario::new().with(|s| s.tokens.insert("testid".into(), "T/1+=".into())));
     let table = [
         (None, "400 MissingSecurityToken"),
         (Some("other"), "400 InvalidSecurityToken.Malformed"),
@@ -168,7 +168,7 @@ async fn without_a_format_the_answer_is_xml() {
 
 #[tokio::test(start_paused = true)]
 async fn every_answer_has_the_clouds_date_and_a_request_id() {
-    let env = TestEnv::new(Scenario::new().with_clock_offset(1200));
+    let env = TestEnv::new(Scenario::new().with(|s| s.clock_offset = 1200));
     let reply = env.reply("GetMediaRefreshJobs", &[JOB]).await;
     let refused = answer(reply);
     assert_eq!(refused.headers()["date"], "Sun, 15 Jun 2025 15:26:40 GMT");
@@ -182,7 +182,7 @@ async fn every_answer_has_the_clouds_date_and_a_request_id() {
 
 #[tokio::test(start_paused = true)]
 async fn a_denial_names_the_ram_action() {
-    let env = TestEnv::new(Scenario::new().with_denied("GetMediaRefreshJobs"));
+    let env = TestEnv::new(Scenario::new().with(|s| s.deny.push("GetMediaRefreshJobs".into())));
     let (status, body) = env.call("GetMediaRefreshJobs", &[JOB]).await;
     assert_eq!((status, body["Code"].as_str().unwrap()), (403, "Forbidden.RAM"));
     assert_eq!(body["AccessDeniedDetail"]["AuthAction"], "vod:GetMediaRefreshJobs");
@@ -190,7 +190,7 @@ async fn a_denial_names_the_ram_action() {
 
 #[tokio::test(start_paused = true)]
 async fn unsigned_requests_do_not_use_up_the_rate() {
-    let env = TestEnv::new(Scenario::new().with_rate("GetMediaRefreshJobs", 1.0));
+    let env = TestEnv::new(Scenario::new().with(|s| s.rates.insert("GetMediaRefreshJobs".into(), 1.0)));
     for _ in 0..5 {
         let params = env.params("GetMediaRefreshJobs", &[JOB]);
         assert_eq!(code(env.emulator.handle(get(&params, "wrong")).await), "400 SignatureDoesNotMatch");

@@ -80,7 +80,7 @@ async fn each_slip_at_the_token_service_has_its_own_code() {
 
 #[tokio::test(start_paused = true)]
 async fn a_denied_role_names_the_permission() {
-    let env = TestEnv::new(Scenario::new().with_denied("AssumeRole"));
+    let env = TestEnv::new(Scenario::new().with(|s| s.deny.push("AssumeRole".into())));
     let (status, body) = env.call("AssumeRole", &[VERSION, ROLE, NAME]).await;
     assert_eq!((status, body["Code"].as_str()), (403, Some("NoPermission")));
     assert_eq!(body["AccessDeniedDetail"]["AuthAction"], "sts:AssumeRole");
@@ -108,9 +108,8 @@ async fn a_key_is_good_with_its_token_until_it_ends_or_is_revoked() {
 
 #[tokio::test(start_paused = true)]
 async fn the_metadata_service_gives_a_token_a_role_and_its_key() {
-    let env = TestEnv::new(
-        Scenario::new().with(|scenario| scenario.metadata = Metadata { v1: false, ..Metadata::default() }),
-    );
+    let env =
+        TestEnv::new(Scenario::new().with(|s| s.metadata = Metadata { v1: false, ..Metadata::default() }));
     let path = "/latest/meta-data/ram/security-credentials/";
     let life = "x-aliyun-ecs-metadata-token-ttl-seconds";
     assert_eq!(text(&env, at("PUT", "/latest/api/token", &[])).await.0, 400);
@@ -128,8 +127,7 @@ async fn the_metadata_service_gives_a_token_a_role_and_its_key() {
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(text(&env, at("GET", path, &headers)).await.0, 401);
     let none = TestEnv::new(
-        Scenario::new()
-            .with(|scenario| scenario.metadata = Metadata { role: String::new(), ..Metadata::default() }),
+        Scenario::new().with(|s| s.metadata = Metadata { role: String::new(), ..Metadata::default() }),
     );
     assert_eq!(text(&none, at("GET", path, &[])).await.0, 404);
 }

@@ -192,9 +192,7 @@ async fn one_id_can_have_many_rows_on_several_pages() {
 #[tokio::test(start_paused = true)]
 async fn ids_can_be_shared_by_a_whole_batch() {
     let env = TestEnv::new(
-        Scenario::new()
-            .with(|scenario| scenario.merge_ids_across_media = true)
-            .with(|scenario| scenario.url_with_commas = true),
+        Scenario::new().with(|s| s.merge_ids_across_media = true).with(|s| s.url_with_commas = true),
     );
     let job = env.submit("m1,m2").await;
     sleep(300).await;
@@ -252,8 +250,10 @@ async fn an_empty_task_id_lists_the_accounts_tasks_newest_first() {
 #[tokio::test(start_paused = true)]
 async fn a_scripted_job_is_there_from_the_first_request_on() {
     let job = JobScript { media: vec!["m1".into(), "gone".into()], ..JobScript::default() };
-    let scenario =
-        Scenario::new().with_job("J1", job).with_job_ids(["J2"]).with_media("gone", MediaScript::missing());
+    let scenario = Scenario::new()
+        .with(|s| s.jobs.insert("J1".into(), job))
+        .with(|s| s.job_ids = vec!["J2".into()])
+        .with_media("gone", MediaScript::missing());
     let env = TestEnv::new(scenario);
     assert!(env.lookup("J1").await.is_empty());
     sleep(300).await;
@@ -276,7 +276,9 @@ async fn what_changes_while_running_holds_from_the_next_submission_on() {
 
 #[tokio::test(start_paused = true)]
 async fn twenty_thousand_media_are_no_burden() {
-    let scenario = Scenario::new().with_rate("RefreshMediaPlayUrls", 0.0).with_urls_per_media(5);
+    let scenario = Scenario::new()
+        .with(|s| s.rates.insert("RefreshMediaPlayUrls".into(), 0.0))
+        .with(|s| s.urls_per_media = 5);
     let env = TestEnv::new(scenario);
     for batch in 0..1000 {
         let ids: Vec<String> = (0..20).map(|n| format!("m{batch}x{n}")).collect();

@@ -14,7 +14,7 @@ async fn five(pages: Pages) -> TestEnv {
     let ids = vec!["T1".into()];
     let media =
         MediaScript { url_count: Some(5), task_ids: ids, merged_tasks: true, ..MediaScript::default() };
-    let env = TestEnv::new(Scenario::new().with_default_media(media).with(|scenario| scenario.pages = pages));
+    let env = TestEnv::new(Scenario::new().with(|s| s.default_media = media).with(|s| s.pages = pages));
     env.submit("m1").await;
     sleep(9_000).await;
     env

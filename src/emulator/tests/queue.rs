@@ -22,7 +22,8 @@ fn start() -> DateTime<Utc> {
 }
 
 fn cloud(queue: QueueScript) -> Emulator {
-    Emulator::new(Scenario::new().with_queue(queue)).with_clock(Arc::new(TimerClock::starting_at(start())))
+    Emulator::new(Scenario::new().with(|s| s.queue = Some(queue)))
+        .with_clock(Arc::new(TimerClock::starting_at(start())))
 }
 
 fn q() -> QueueScript {
@@ -71,12 +72,13 @@ async fn what_the_vendors_sdk_put_on_the_wire_is_taken() {
         serde_json::from_str(include_str!("../../../tests/fixtures/smq-signature.json")).unwrap();
     for vector in file["vectors"].as_array().unwrap() {
         let text = |name: &str| vector[name].as_str().unwrap_or_default();
-        let mut scenario = Scenario::new().with_queue(QueueScript::named("vod-refresh-events"));
+        let mut scenario = Scenario::new().with(|s| s.queue = Some(QueueScript::named("vod-refresh-events")));
         if let Some(token) = vector["security_token"].as_str() {
-            scenario = scenario.with_token(text("access_key_id"), token);
+            scenario = scenario.with(|s| s.tokens.insert(text("access_key_id").into(), token.into()));
         }
         // Other keys than ours, some of them.
-        scenario = scenario.with_key(text("access_key_id"), text("access_key_secret"));
+        scenario =
+            scenario.with(|s| s.keys.insert(text("access_key_id").into(), text("access_key_secret").into()));
         let cloud = Emulator::new(scenario).with_clock(Arc::new(TimerClock::starting_at(start())));
         let mut builder = Request::builder()
             .method(text("method"))

@@ -11,14 +11,14 @@ use crate::emulator::{ListStyle, MediaScript, OneByOne, RowSpelling, Scenario, S
 fn env(urls: usize, telling: Telling) -> TestEnv {
     let task_ids = (1..=urls).map(|n| format!("T{n}")).collect();
     let media = MediaScript { url_count: Some(urls), task_ids, ..MediaScript::default() };
-    TestEnv::new(Scenario::new().with_default_media(media.with_telling(telling)))
+    TestEnv::new(Scenario::new().with(|s| s.default_media = media.with(|m| m.telling = telling)))
 }
 
 /// The same with one task id for all URLs.
 fn merged(urls: usize, telling: Telling) -> TestEnv {
     let media = MediaScript { url_count: Some(urls), task_ids: vec!["T1".into()], ..MediaScript::default() };
     let media = MediaScript { merged_tasks: true, ..media };
-    TestEnv::new(Scenario::new().with_default_media(media.with_telling(telling)))
+    TestEnv::new(Scenario::new().with(|s| s.default_media = media.with(|m| m.telling = telling)))
 }
 
 /// `TaskIds` and the number of `SuccessPlayUrls` of each row.
@@ -165,7 +165,8 @@ async fn a_lookup_shows_a_media_that_is_not_decided() {
     {
         let told = Telling { lookup_pending_for: span, pending_word, ..Telling::default() };
         let env = env(1, told.clone());
-        env.emulator.set_media("bad", MediaScript::failing("PreloadQueueFull", "full").with_telling(told));
+        env.emulator
+            .set_media("bad", MediaScript::failing("PreloadQueueFull", "full").with(|m| m.telling = told));
         let job = env.submit("m1,bad").await;
         sleep(60_299).await;
         for row in env.lookup(&job).await {

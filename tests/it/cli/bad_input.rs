@@ -38,7 +38,7 @@ fn on_github(line: &str) -> Shell {
 /// As a process: what is sent is what was meant.
 #[test]
 fn lists_as_other_programs_write_them_are_sent_as_meant_or_not_at_all() {
-    let cloud = Cloud::new(silent(quick()).with_urls_per_media(1));
+    let cloud = Cloud::new(silent(quick()).with(|s| s.urls_per_media = 1));
     for (text, ids) in [
         ("\"m1\"\n\"m2\"\n", "m1,m2"),
         ("[\n  \"m1\",\n  \"m2\"\n]\n", "m1,m2"),
@@ -170,7 +170,7 @@ fn a_callback_url_is_sent_whole_and_shown_without_its_secrets() {
 #[test]
 fn a_run_with_a_token_in_its_callback_url_is_resumed_with_the_url_given_again() {
     const URL: &str = "https://cb.example.test/vod/hook?token=HuntedSecret";
-    let cloud = Cloud::new(silent(quick()).with_default_media(open_tasks()));
+    let cloud = Cloud::new(silent(quick()).with(|s| s.default_media = open_tasks()));
     let options = "--lookup-after 0s --poll-interval 100ms";
     let shell = on_github(&format!("refresh m1 {options} --timeout 2s --callback-listen 127.0.0.1:0"))
         .env("VOD_REFRESH_ENDPOINT", cloud.url());

@@ -38,10 +38,9 @@ impl Cloud {
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (inside, told) = watch::channel(None);
         let proxy = Proxy { http: plain_http(), inside: told };
-        let emulator = Emulator::new(
-            scenario.with(|scenario| scenario.seed = Some(1)).with_callback(PUBLIC_URL, Some(CALLBACK_KEY)),
-        )
-        .with_event_transport(Arc::new(proxy));
+        let emulator =
+            Emulator::new(scenario.with(|s| s.seed = Some(1)).with_callback(PUBLIC_URL, Some(CALLBACK_KEY)))
+                .with_event_transport(Arc::new(proxy));
         let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();
         let address = listener.local_addr().unwrap();
         let serving = emulator.clone();

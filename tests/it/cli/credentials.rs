@@ -32,7 +32,7 @@ fn old_profile() -> String {
 }
 
 fn two_keys() -> Cloud {
-    Cloud::new(silent(quick()).with_key("AKOLD", SECRET))
+    Cloud::new(silent(quick()).with(|s| s.keys.insert("AKOLD".into(), SECRET.into())))
 }
 
 /// The keys that signed, each once in a row.
@@ -170,7 +170,7 @@ fn the_words_and_the_status_of_a_program_that_fails_are_shown() {
 /// What it leaves behind holds its output open for as long as it likes.
 #[test]
 fn a_program_that_leaves_a_process_behind_is_not_waited_for() {
-    let cloud = Cloud::new(silent(quick()).with_token("testid", "T1"));
+    let cloud = Cloud::new(silent(quick()).with(|s| s.tokens.insert("testid".into(), "T1".into())));
     let script = format!("sleep 20 &\necho $! > number\necho '{}'\n", printed("T1"));
     let line = format!("refresh m1 {QUICKLY}");
     let shell = with_program(&line, &script).env("VOD_REFRESH_ENDPOINT", cloud.url());
@@ -184,7 +184,7 @@ fn a_program_that_leaves_a_process_behind_is_not_waited_for() {
 /// A list on stdin is not the program's.
 #[test]
 fn a_program_does_not_read_the_list_on_stdin() {
-    let cloud = Cloud::new(silent(quick()).with_token("testid", "T1"));
+    let cloud = Cloud::new(silent(quick()).with(|s| s.tokens.insert("testid".into(), "T1".into())));
     let script = format!("cat > /dev/null\necho '{}'\n", printed("T1"));
     let line = format!("refresh --from-file - {QUICKLY}");
     with_program(&line, &script).env("VOD_REFRESH_ENDPOINT", cloud.url()).stdin("m1\n").run().exits(0);
@@ -193,7 +193,11 @@ fn a_program_does_not_read_the_list_on_stdin() {
 
 /// A cloud whose one key has a token, and tasks that stay open until the test completes them.
 fn with_token() -> Cloud {
-    Cloud::new(silent(quick()).with_token("testid", "T1").with_default_media(open_tasks()))
+    Cloud::new(
+        silent(quick())
+            .with(|s| s.tokens.insert("testid".into(), "T1".into()))
+            .with(|s| s.default_media = open_tasks()),
+    )
 }
 
 /// Ends the token of a run that waits, once the run looks at its tasks.
@@ -270,9 +274,9 @@ fn short_lived() -> Cloud {
     let sts = Sts { life: Some(life), ..Sts::default() };
     Cloud::new(
         silent(quick())
-            .with_task_duration(ms(5_000))
-            .with(|scenario| scenario.sts = sts)
-            .with(|scenario| scenario.credentials_uri.life = life),
+            .with(|s| s.task_duration = ms(5_000))
+            .with(|s| s.sts = sts)
+            .with(|s| s.credentials_uri.life = life),
     )
 }
 
@@ -324,7 +328,7 @@ fn session(minutes: i64) -> String {
 
 #[test]
 fn a_key_that_ends_before_the_timeout_and_cannot_be_renewed_is_warned_of() {
-    let cloud = Cloud::new(silent(quick()).with_token("testid", TOKEN));
+    let cloud = Cloud::new(silent(quick()).with(|s| s.tokens.insert("testid".into(), TOKEN.into())));
     let run = |timeout: &str| -> Finished {
         let line = format!("refresh m1 {QUICKLY} --timeout {timeout}");
         with_config(&cloud, &line, &session(20)).run().exits(0).shows_no_secret()

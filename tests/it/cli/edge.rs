@@ -14,7 +14,7 @@ fn line(cloud: &Cloud) -> String {
 
 #[test]
 fn an_old_copy_fails_its_media_and_status_knows_it() {
-    let cloud = Cloud::new(quick().with_edge(EdgeScript::keeping("/2.mp4")));
+    let cloud = Cloud::new(quick().with(|s| s.edge = EdgeScript::keeping("/2.mp4")));
     let shell = cloud.shell("refresh m1 --output json").words(&line(&cloud));
     let report = shell.run().exits(7).says("asking the edge for 2 URLs").report();
     let media = &report["media"][0];
@@ -58,7 +58,7 @@ fn of_two_stages_the_node_is_asked_for_what_the_second_one_left() {
 
 #[test]
 fn urls_are_asked_for_as_well_and_folders_are_not() {
-    let cloud = Cloud::new(quick().with_edge(EdgeScript::keeping("/old.jpg")));
+    let cloud = Cloud::new(quick().with(|s| s.edge = EdgeScript::keeping("/old.jpg")));
     let urls = "refresh-urls https://a.test/old.jpg https://a.test/dir/ --output json";
     let shell = cloud.shell(urls).words(&line(&cloud));
     let left_out = "the edge did not tell of all that is complete (folders and patterns: 1)";
@@ -83,7 +83,8 @@ fn a_sample_is_told_of() {
 
 /// Rows that are spelt so that nothing matches stand for what was named.
 fn spelt_otherwise() -> MediaScript {
-    MediaScript::default().with_telling(Telling { row_spelling: RowSpelling::Other, ..Telling::default() })
+    MediaScript::default()
+        .with(|m| m.telling = Telling { row_spelling: RowSpelling::Other, ..Telling::default() })
 }
 
 /// A node that has an old copy of everything but of what only rows name.
@@ -103,7 +104,7 @@ fn old_copies() -> RawServer {
 #[test]
 fn a_node_is_asked_for_the_url_that_was_named_however_its_row_is_spelt() {
     for (words, kind) in [("refresh m1", "media"), ("refresh-urls https://a.test/old.jpg", "urls")] {
-        let (cloud, node) = (Cloud::new(quick().with_default_media(spelt_otherwise())), old_copies());
+        let (cloud, node) = (Cloud::new(quick().with(|s| s.default_media = spelt_otherwise())), old_copies());
         let options = format!("--poll-interval 100ms --output json --verify-edge --edge-node {}", node.url());
         let report = cloud.shell(words).words(&options).run().exits(7).report();
         let entry = &report[kind][0];
@@ -130,7 +131,8 @@ fn silent_at_first() -> RawServer {
 
 #[test]
 fn a_run_that_is_killed_before_it_asks_the_edge_asks_when_it_is_resumed() {
-    let cloud = Cloud::new(quick().with_media("m1", open_tasks()).with_edge(EdgeScript::keeping("/2.mp4")));
+    let cloud =
+        Cloud::new(quick().with_media("m1", open_tasks()).with(|s| s.edge = EdgeScript::keeping("/2.mp4")));
     let shell = cloud.shell("refresh m1").words(&line(&cloud));
     let run = shell.start();
     wait_for_some("a look", || (cloud.count(QUERY_TASKS) > 0).then_some(()));
@@ -209,7 +211,7 @@ fn urls_and_nodes_stand_in_every_form_of_the_report() {
         quick()
             .with_media("https://a.test/bad.mp4", failing)
             .with_media("off.test", MediaScript::forbidden())
-            .with_edge(EdgeScript::keeping("/old.jpg")),
+            .with(|s| s.edge = EdgeScript::keeping("/old.jpg")),
     );
     let urls = "https://a.test/1.mp4 https://a.test/bad.mp4 https://a.test/old.jpg https://a.test/dir/ https://off.test/x";
     let shell = cloud.shell(&format!("refresh-urls {urls}")).words(&line(&cloud));

@@ -32,7 +32,7 @@ fn an_event_starts_the_looks_and_two_lookups_confirm_it() {
 fn events_again_in_any_order_and_of_strangers_count_once() {
     // Its tasks stay open until every event has been sent: the listener must be there for all of them.
     let open = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
-    let cloud = Cloud::new(silent(quick().with_default_media(open)));
+    let cloud = Cloud::new(silent(quick().with(|s| s.default_media = open)));
     let run = cloud.listening("refresh m1 m2 m3 --lookup-after 30s --poll-interval 100ms --output json");
     let job = cloud.first_job();
     let event = |media: &str| cloud.emulator.event_for(&job, media).unwrap();
@@ -60,7 +60,7 @@ fn events_again_in_any_order_and_of_strangers_count_once() {
 #[test]
 fn a_forged_body_under_a_right_signature_is_never_trusted() {
     let forged = EventScript { forged_first: vec!["666".into()], ..EventScript::default() };
-    let script = open_tasks().with_event(forged);
+    let script = open_tasks().with(|m| m.event = forged);
     let cloud = Cloud::new(quick().with_media("m1", script));
     let run = cloud.listening("refresh m1 --lookup-after 30s --poll-interval 100ms --output json");
     // The warning tells that the lookup was compared; what was forged is complete, and the run goes on.
@@ -83,10 +83,10 @@ fn task_ids(media: &Value) -> Vec<&str> {
 #[test]
 fn forty_five_media_with_hostile_events_end_each_in_its_state() {
     let hostile = EventScript { double: true, forged_first: vec!["666".into()], ..EventScript::default() };
-    let with_event = |script: MediaScript| script.with_event(hostile.clone());
+    let with_event = |script: MediaScript| script.with(|m| m.event = hostile.clone());
     let scenario = quick()
-        .with(|scenario| scenario.url_with_commas = true)
-        .with_default_media(with_event(MediaScript::default()))
+        .with(|s| s.url_with_commas = true)
+        .with(|s| s.default_media = with_event(MediaScript::default()))
         .with_media("m3", MediaScript::missing())
         .with_media("m21", MediaScript::forbidden())
         .with_media("m30", with_event(MediaScript::failing("InvalidDomain.NotFound", "Can't find domain.")))

@@ -67,7 +67,7 @@ fn missing_credentials_and_files_that_cannot_be_used_are_3() {
 
 #[test]
 fn a_refusal_is_4() {
-    let cloud = Cloud::new(quick().with_denied(SUBMIT));
+    let cloud = Cloud::new(quick().with(|s| s.deny.push(SUBMIT.into())));
     assert_eq!(outcome_of(&cloud, REFRESH, 4), "refused");
     let wrong = cloud.shell("refresh m1").env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "another").run();
     wrong.exits(4).says("SignatureDoesNotMatch").says("hint: check that `ALIBABA_CLOUD_ACCESS_KEY_SECRET`");
@@ -92,7 +92,7 @@ fn everything_failed_is_6_and_some_of_it_7() {
 #[test]
 fn a_timeout_is_8_or_the_number_that_was_asked_for() {
     let stuck = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
-    let cloud = Cloud::new(quick().with_default_media(stuck));
+    let cloud = Cloud::new(quick().with(|s| s.default_media = stuck));
     let line = format!("{REFRESH} --timeout 700ms");
     assert_eq!(outcome_of(&cloud, &line, 8), "timeout");
     assert_eq!(outcome_of(&cloud, &format!("{line} --timeout-exit-code 0"), 0), "timeout");

@@ -63,7 +63,7 @@ fn a_run_whose_media_end_in_every_state_prints_the_known_table() {
     };
     let cloud = Cloud::new(
         quick()
-            .with_job_ids(["J1"])
+            .with(|s| s.job_ids = vec!["J1".into()])
             .with_media("intro", named("intro"))
             .with_media("half", failing)
             .with_media("gone", MediaScript::missing())
@@ -86,7 +86,10 @@ fn ndjson_prints_the_known_lines() {
         ..MediaScript::default()
     };
     let cloud = Cloud::new(
-        quick().with_job_ids(["J1"]).with_media("intro", one).with_media("gone", MediaScript::missing()),
+        quick()
+            .with(|s| s.job_ids = vec!["J1".into()])
+            .with_media("intro", one)
+            .with_media("gone", MediaScript::missing()),
     );
     let run = cloud.shell("refresh intro gone --poll-interval 100ms --output ndjson").run();
     let (lines, _report) = run.stdout.trim_end().rsplit_once('\n').unwrap();
@@ -99,8 +102,12 @@ fn ndjson_prints_the_known_lines() {
 fn a_timeout_prints_the_known_text() {
     let stuck =
         MediaScript { never_complete: Which::All(true), urls: urls("slow"), ..MediaScript::default() };
-    let cloud =
-        Cloud::new(quick().with_job_ids(["J1"]).with_media("slow", stuck).with_task_duration(ms(60_000)));
+    let cloud = Cloud::new(
+        quick()
+            .with(|s| s.job_ids = vec!["J1".into()])
+            .with_media("slow", stuck)
+            .with(|s| s.task_duration = ms(60_000)),
+    );
     let run = cloud.shell("refresh slow --timeout 3s --poll-interval 100ms").run();
     let stdout = without_percents(&run.stdout);
     let stderr = run.stderr.replace(&run.command_shown(), "COMMAND");
@@ -136,7 +143,7 @@ fn the_main_errors_print_the_known_texts() {
     matches_snapshot("error_open_listener", &cloud.shell("refresh m1 --callback-listen 0.0.0.0:0").run());
     matches_snapshot("error_plain_http", &cloud.shell("refresh m1 --endpoint http://vod.example.test").run());
     matches_snapshot("error_bare_number", &cloud.shell("refresh m1 --timeout 30").run());
-    let denied = Cloud::new(quick().with_denied(SUBMIT));
+    let denied = Cloud::new(quick().with(|s| s.deny.push(SUBMIT.into())));
     matches_snapshot("error_permission", &denied.shell("refresh m1").run());
     let fault = Fault::error(400, "QuotaExceeded.Refresh");
     let used_up = Cloud::new(quick().with_fault(FaultRule::on(SUBMIT, fault)));

@@ -53,7 +53,7 @@ fn batches(cloud: &Cloud) -> Vec<Vec<String>> {
 
 /// One way to hand the list over, against a cloud of its own.
 fn report_of(hand_over: impl FnOnce(&Cloud) -> Shell) -> Value {
-    let cloud = Cloud::new(quick().with_urls_per_media(1));
+    let cloud = Cloud::new(quick().with(|s| s.urls_per_media = 1));
     let report = hand_over(&cloud).words(OPTIONS).run().exits(0).report();
     let batches = batches(&cloud);
     assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [20, 20, 5]);
@@ -116,7 +116,7 @@ fn all_bad_ids_are_named_at_once_with_file_and_line() {
 
 #[test]
 fn the_media_of_a_job_are_read_as_those_of_a_refresh_are() {
-    let cloud = Cloud::new(quick().with_urls_per_media(1).with_job_ids(["J1"]));
+    let cloud = Cloud::new(quick().with(|s| s.urls_per_media = 1).with(|s| s.job_ids = vec!["J1".into()]));
     cloud.shell("refresh --from-file - --no-wait").stdin("m0 m1 m2").run().exits(0);
     let list = "\u{feff}m0\r\n# m99 is none of it\r\nm1, m0\r\n";
     for way in ["--media-file list.txt --media m2", "--media-file - --media m2,m1 --expect 3"] {

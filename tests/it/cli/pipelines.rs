@@ -65,7 +65,7 @@ fn outputs(shell: &Shell, name: &str) -> String {
 
 #[test]
 fn a_run_that_could_not_begin_tells_github_why() {
-    let cloud = Cloud::new(quick().with_denied("RefreshMediaPlayUrls"));
+    let cloud = Cloud::new(quick().with(|s| s.deny.push("RefreshMediaPlayUrls".into())));
     let cases = [
         (Shell::new("refresh m1"), 3, "config", "no credentials"),
         (cloud.shell("refresh --from-file nowhere.txt"), 2, "usage", "nowhere.txt"),
@@ -104,7 +104,9 @@ fn words_of_strangers_are_no_commands_to_githubs_runner() {
     let bad = MediaScript::failing("Bad", "no\n::add-mask::a\n  ::set-output name=x::y ##[add-path]/tmp");
     let id = "::stop-commands::x";
     let job = JobScript { media: vec![id.into(), "m1".into()], ..JobScript::default() };
-    let cloud = Cloud::new(quick().with_media(id, bad.clone()).with_media("m1", bad).with_job("J1", job));
+    let cloud = Cloud::new(
+        quick().with_media(id, bad.clone()).with_media("m1", bad).with(|s| s.jobs.insert("J1".into(), job)),
+    );
     for form in ["text", "json", "ndjson"] {
         let line = format!("wait J1 --expect 2 --poll-interval 100ms --no-journal --output {form}");
         let run = step(cloud.shell(&line)).run().exits(6);
@@ -127,7 +129,7 @@ fn words_of_strangers_are_no_commands_to_githubs_runner() {
 #[test]
 fn a_stdout_that_nobody_reads_keeps_no_summary_back() {
     let open = open_tasks();
-    let cloud = Cloud::new(quick().with_default_media(MediaScript { task_ids: vec![], ..open }));
+    let cloud = Cloud::new(quick().with(|s| s.default_media = MediaScript { task_ids: vec![], ..open }));
     let ids: Vec<String> = (0..600).map(|n| format!("media-{n}")).collect();
     let line = format!("refresh {} --poll-interval 100ms --output json --timeout 2s", ids.join(" "));
     let shell = step(cloud.shell(&line)).stdout_unread();

@@ -9,7 +9,7 @@ use super::shell::{BINARY, Shell};
 
 /// A run that is long enough for the line that shows life, after five seconds.
 fn cloud() -> Cloud {
-    Cloud::new(quick().with_task_duration(ms(5_600)))
+    Cloud::new(quick().with(|s| s.task_duration = ms(5_600)))
 }
 
 const LINE: &str = "refresh m1 m2 --poll-interval 1s --output json";
@@ -86,7 +86,7 @@ fn a_terminal_without_colour_gets_the_same_plain_lines() {
 /// The counterpart: on a terminal of a person it draws, and leaves nothing of that in the table.
 #[test]
 fn a_terminal_of_a_person_gets_a_live_line() {
-    let cloud = Cloud::new(quick().with_task_duration(ms(800)));
+    let cloud = Cloud::new(quick().with(|s| s.task_duration = ms(800)));
     let Some((run, _)) = on_a_terminal(&cloud, true, &[("TERM", "xterm")]) else { return };
     assert!(run.stdout.contains('\u{1b}'), "{:?}", run.stdout);
     assert!(run.stdout.contains("\"outcome\": \"complete\""), "{:?}", run.stdout);

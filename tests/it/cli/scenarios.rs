@@ -21,14 +21,14 @@ pub(super) fn ms(n: u64) -> Duration {
 
 /// A healthy cloud that is quick: a job is with the CDN at once, a task done in 300 ms.
 pub(super) fn quick() -> Scenario {
-    Scenario::new().with_job_delay(ms(0)).with_task_duration(ms(300))
+    Scenario::new().with(|s| s.job_delay = ms(0)).with(|s| s.task_duration = ms(300))
 }
 
 /// The cloud sends no event for any media.
 pub(super) fn silent(scenario: Scenario) -> Scenario {
     let mut script = scenario.default_media.clone();
     script.event = EventScript { lost: true, ..EventScript::default() };
-    scenario.with_default_media(script)
+    scenario.with(|s| s.default_media = script)
 }
 
 /// A media with the tasks `1` and `2`.

@@ -12,7 +12,9 @@ use super::shell::Shell;
 use crate::support::raw_server::{ClosedPort, RawServer, Then};
 
 fn scenario() -> Scenario {
-    quick().with_key("testid", SECRET).with_token("testid", TOKEN)
+    quick()
+        .with(|s| s.keys.insert("testid".into(), SECRET.into()))
+        .with(|s| s.tokens.insert("testid".into(), TOKEN.into()))
 }
 
 /// The same with all three secrets.
@@ -53,7 +55,7 @@ fn a_happy_run_shows_no_secret_at_the_highest_log_level() {
 /// A refused signature: the service repeats what was signed, token included.
 #[test]
 fn a_refused_signature_shows_no_secret_that_the_service_repeats() {
-    let cloud = Cloud::new(scenario().with_key("testid", "another secret"));
+    let cloud = Cloud::new(scenario().with(|s| s.keys.insert("testid".into(), "another secret".into())));
     let run = run_and_search(&cloud, cloud.shell("refresh m1"));
     run.exits(4).says("SignatureDoesNotMatch").says("the secret does not belong to key id testid");
 }
@@ -84,7 +86,7 @@ fn errors_of_the_network_show_no_secret() {
 /// The journal: while the run writes it, and once it has ended.
 #[test]
 fn the_journal_holds_no_secret_nor_do_the_files_beside_it() {
-    let cloud = Cloud::new(scenario().with_default_media(open_tasks()));
+    let cloud = Cloud::new(scenario().with(|s| s.default_media = open_tasks()));
     let shell = with_planted_secrets(cloud.shell("refresh m1 --lookup-after 0s --poll-interval 100ms"))
         .words(LISTENING);
     let run = shell.start();
@@ -231,7 +233,7 @@ fn a_token_service_that_repeats_what_it_was_sent_shows_no_secret() {
         "HTTP/1.1 400 Bad Request\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     ))]);
-    let cloud = Cloud::new(scenario().with_key("testid", "another secret"));
+    let cloud = Cloud::new(scenario().with(|s| s.keys.insert("testid".into(), "another secret".into())));
     let fields = format!(
         r#""mode":"RamRoleArn","access_key_id":"testid","access_key_secret":"{SECRET}","sts_token":"{TOKEN}","ram_role_arn":"{ROLE}""#
     );

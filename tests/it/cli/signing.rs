@@ -36,7 +36,9 @@ fn odd_characters_are_encoded_once_on_the_wire() {
 #[test]
 fn a_lost_answer_costs_one_more_request_with_a_nonce_and_signature_of_its_own() {
     let job = JobScript { media: vec!["m1".into()], ..JobScript::default() };
-    let scenario = quick().with_job("J1", job).with_fault(FaultRule::on(QUERY_TASKS, Fault::ResetBefore));
+    let scenario = quick()
+        .with(|s| s.jobs.insert("J1".into(), job))
+        .with_fault(FaultRule::on(QUERY_TASKS, Fault::ResetBefore));
     let cloud = Cloud::new(scenario);
     let report = cloud.shell("wait J1 --output json --poll-interval 100ms").run().exits(0).report();
     assert_eq!(report["summary"]["retries"], 1);
@@ -48,7 +50,7 @@ fn a_lost_answer_costs_one_more_request_with_a_nonce_and_signature_of_its_own() 
 }
 #[test]
 fn a_clock_that_is_twenty_minutes_slow_costs_one_request_and_one_warning() {
-    let cloud = Cloud::new(quick().with_clock_offset(1_200));
+    let cloud = Cloud::new(quick().with(|s| s.clock_offset = 1_200));
     let run = cloud.shell("refresh m1 --output json --poll-interval 100ms").run().exits(0);
     let warnings: Vec<&str> = run.stderr.lines().filter(|line| line.starts_with("warning:")).collect();
     assert_eq!(warnings.len(), 1, "{}", run.stderr);
@@ -67,7 +69,9 @@ fn a_clock_that_is_twenty_minutes_slow_costs_one_request_and_one_warning() {
 /// A whole run by the other signature, with a token, on a machine that takes its local time for UTC.
 #[test]
 fn version_three_signs_a_whole_run_whatever_the_clock_says() {
-    let cloud = Cloud::new(quick().with_token("testid", "T1").with_clock_offset(-8 * 3_600));
+    let cloud = Cloud::new(
+        quick().with(|s| s.tokens.insert("testid".into(), "T1".into())).with(|s| s.clock_offset = -8 * 3_600),
+    );
     let line = "refresh m1 --signature-version v3 --output json --lookup-after 100ms --poll-interval 100ms";
     let run = cloud.shell(line).env("ALIBABA_CLOUD_SECURITY_TOKEN", "T1").run().exits(0);
     let run = run.says("ahead of the service's").says("that is close to 8 hours: is a time zone set wrong?");

@@ -10,7 +10,7 @@ use super::scenarios::{open_tasks, quick, wait_for_some};
 
 fn open_cloud() -> Cloud {
     let open = open_tasks();
-    Cloud::new(quick().with_job_ids(["J1"]).with_media("m1", open))
+    Cloud::new(quick().with(|s| s.job_ids = vec!["J1".into()]).with_media("m1", open))
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn a_signal_ends_the_run_with_a_report_and_a_command_that_resumes() {
 #[test]
 fn a_reader_that_has_paused_does_not_hold_the_end_up() {
     let open = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
-    let cloud = Cloud::new(quick().with_default_media(open));
+    let cloud = Cloud::new(quick().with(|s| s.default_media = open));
     // A report of six hundred media is more than a pipe holds.
     let ids: Vec<String> = (0..600).map(|n| format!("media-{n}")).collect();
     let shell = cloud

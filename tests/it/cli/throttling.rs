@@ -57,9 +57,9 @@ fn the_services_own_waiting_time_is_honoured_and_capped_by_the_deadline() {
     let job = JobScript { media: vec!["m1".into()], ..JobScript::default() };
     let cloud = Cloud::new(
         quick()
-            .with_urls_per_media(1)
-            .with_default_media(stuck)
-            .with_job("J1", job)
+            .with(|s| s.urls_per_media = 1)
+            .with(|s| s.default_media = stuck)
+            .with(|s| s.jobs.insert("J1".into(), job))
             .with_fault(FaultRule::on(QUERY_TASKS, told(Some(1_500), None)))
             .with_fault(FaultRule::on(QUERY_TASKS, told(None, Some(2))))
             .with_fault(FaultRule::on(QUERY_TASKS, told(Some(3_600_000), None))),

@@ -29,7 +29,7 @@ fn stuck() -> MediaScript {
 
 fn scenario() -> Scenario {
     quick()
-        .with_job_ids(["J1", "J2"])
+        .with(|s| s.job_ids = vec!["J1".into(), "J2".into()])
         .with_media("intro", of("intro", MediaScript::default()))
         .with_media("half", only("Preload", of("half", failing())))
         .with_media("gone", MediaScript::missing())
@@ -71,7 +71,11 @@ fn both_stages_stand_in_every_form_of_the_report() {
 
 #[test]
 fn a_run_that_is_stopped_in_its_preload_is_carried_on_with_the_command_shown() {
-    let cloud = Cloud::new(quick().with_job_ids(["J1", "J2"]).with_media("m2", only("Preload", stuck())));
+    let cloud = Cloud::new(
+        quick()
+            .with(|s| s.job_ids = vec!["J1".into(), "J2".into()])
+            .with_media("m2", only("Preload", stuck())),
+    );
     let line = "refresh m1 m2 --then-preload --timeout 6s --poll-interval 100ms";
     let shell = cloud.shell(line);
     let run = shell.run().exits(8).says("refreshed; now preloading 2 media in 1 batch");
@@ -86,7 +90,7 @@ fn a_run_that_is_stopped_in_its_preload_is_carried_on_with_the_command_shown() {
 
 #[test]
 fn without_a_journal_the_command_shown_waits_for_the_stage_that_is_open() {
-    let scenario = || quick().with_job_ids(["J1", "J2"]);
+    let scenario = || quick().with(|s| s.job_ids = vec!["J1".into(), "J2".into()]);
     let line = "refresh m1 m2 --then-preload --timeout 6s --poll-interval 100ms --no-journal";
     let cloud = Cloud::new(scenario().with_media("m2", only("Preload", stuck())));
     let run = cloud.shell(line).run().exits(8).does_not_say("not preloaded");
@@ -130,7 +134,7 @@ fn both_quotas_are_checked_and_a_dry_run_speaks_of_the_preload() {
 
 #[test]
 fn only_a_refresh_that_waits_can_be_followed_by_a_preload() {
-    let cloud = Cloud::new(quick().with_task_duration(ms(1)));
+    let cloud = Cloud::new(quick().with(|s| s.task_duration = ms(1)));
     for line in [
         "preload m1 --then-preload",
         "refresh m1 --then-preload --no-wait",

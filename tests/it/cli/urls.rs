@@ -40,7 +40,7 @@ fn what_can_be_known_to_be_wrong_is_told_before_anything_is_sent() {
 
 #[test]
 fn folders_have_a_quota_of_their_own() {
-    let cloud = Cloud::new(quick().with(|scenario| scenario.quota.dir_quota = 1));
+    let cloud = Cloud::new(quick().with(|s| s.quota.dir_quota = 1));
     let run =
         |urls: &str| cloud.shell(&format!("refresh-urls {urls} --check-quota --poll-interval 100ms")).run();
     run("a.test/1/ a.test/2/").exits(5).says("1 directories left to refresh today, for 2");

@@ -7,7 +7,7 @@ use super::scenarios::{ms, quick, two_tasks};
 #[test]
 fn a_timeout_is_a_result_of_its_own_and_shows_a_command_that_resumes() {
     let stuck = MediaScript { never_complete: Which::At(vec![1]), ..two_tasks() };
-    let cloud = Cloud::new(quick().with_job_ids(["J1"]).with_media("m1", stuck));
+    let cloud = Cloud::new(quick().with(|s| s.job_ids = vec!["J1".into()]).with_media("m1", stuck));
     let shell = cloud.shell("refresh m1 --timeout 2s --poll-interval 100ms -o json");
     let run = shell.run().exits(8);
     let report = run.report();
@@ -47,8 +47,8 @@ fn where_every_url_failed_everything_failed() {
 #[test]
 fn bad_polls_and_closed_idle_connections_cost_a_request_each() {
     let mut scenario = quick()
-        .with_urls_per_media(1)
-        .with_task_duration(ms(7_500))
+        .with(|s| s.urls_per_media = 1)
+        .with(|s| s.task_duration = ms(7_500))
         // A rule counts only what those above it let pass: every second poll goes wrong.
         .with_fault(FaultRule::on(QUERY_TASKS, Fault::error(500, "InternalError")).skip(1))
         .with_fault(FaultRule::on(QUERY_TASKS, Fault::HalfBody).skip(2))
@@ -70,7 +70,7 @@ fn a_task_that_is_not_there_yet_is_waited_for_without_an_error() {
     let shy = MediaScript { invisible_looks: 2, lookup_empty_looks: 2, ..MediaScript::default() };
     let cloud = Cloud::new(
         quick()
-            .with_urls_per_media(1)
+            .with(|s| s.urls_per_media = 1)
             .with_media("m1", shy)
             .with_fault(FaultRule::on(QUERY_TASKS, Fault::error(404, "InvalidTaskId.NotFound"))),
     );

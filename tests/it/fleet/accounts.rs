@@ -12,7 +12,9 @@ const MEDIA: usize = 100;
 /// Session keys, as each process gets its own when it assumes a role.
 fn with_sessions(scenario: Scenario) -> Scenario {
     (0..3).fold(scenario, |scenario, n| {
-        scenario.with_key(format!("STS.N{n}"), "secret").with_token(format!("STS.N{n}"), "token")
+        scenario
+            .with(|s| s.keys.insert(format!("STS.N{n}"), "secret".into()))
+            .with(|s| s.tokens.insert(format!("STS.N{n}"), "token".into()))
     })
 }
 
@@ -49,7 +51,8 @@ async fn sessions_of_one_account_find_out_that_they_are_and_share() {
 async fn at_two_services(endpoints: [&str; 2]) -> ([Report; 2], [usize; 2]) {
     let fleet = Fleet::new(with_sessions(account()));
     let failing = MediaScript { failed_tasks: Which::All(true), ..MediaScript::default() };
-    let other = TestEnv::seeded(2, with_sessions(account()).with_default_media(failing), |builder| builder);
+    let other =
+        TestEnv::seeded(2, with_sessions(account()).with(|s| s.default_media = failing), |builder| builder);
     let first = with_session(&fleet.env, &fleet, 0, endpoints[0]).await;
     let second = with_session(&other, &fleet, 1, endpoints[1]).await;
     let both = [request(ids(0, MEDIA)), request(ids(1, MEDIA))];

@@ -59,10 +59,10 @@ fn cloud(rng: &mut Dice) -> (Scenario, Vec<Vec<bool>>) {
         Filtering::Ignored,
     ];
     let mut scenario = Scenario::new()
-        .with_urls_per_media(2 + rng.below(4))
-        .with_task_duration(Duration::from_secs(5) + rng.seconds(30))
-        .with_rate(QUERY_TASKS, rng.of(&[0.0, 5.0, 10.0]))
-        .with_latency(rng.seconds(2))
+        .with(|s| s.urls_per_media = 2 + rng.below(4))
+        .with(|s| s.task_duration = Duration::from_secs(5) + rng.seconds(30))
+        .with(|s| s.rates.insert(QUERY_TASKS.into(), rng.of(&[0.0, 5.0, 10.0])))
+        .with(|s| s.latency = rng.seconds(2))
         .with(|scenario| {
             scenario.task_jitter = rng.seconds(20);
             scenario.pending_for = rng.of(&[Duration::ZERO, Duration::from_secs(3)]);

@@ -41,7 +41,7 @@ impl Transport for CuttableTransport {
 /// How long two processes take, while a third one with as much work is cut off from the service in the middle of a round, and
 /// perhaps killed a second later.
 async fn beside_one_that_fails(is_cut: bool, is_killed: bool) -> Duration {
-    let fleet = Fleet::new(account().with_latency(Duration::from_millis(100)));
+    let fleet = Fleet::new(account().with(|s| s.latency = Duration::from_millis(100)));
     let mut runs = JoinSet::new();
     let transport = CuttableTransport { to: fleet.env.cloud.transport(), is_cut: Arc::default() };
     let client =
@@ -160,7 +160,7 @@ async fn nonsense_in_the_shared_texts_spoils_no_run() {
 #[tokio::test(start_paused = true)]
 async fn throttling_of_one_process_slows_all() {
     let scenario = account()
-        .with_rate(QUERY_TASKS, 0.0)
+        .with(|s| s.rates.insert(QUERY_TASKS.into(), 0.0))
         .with_fault(FaultRule::on(QUERY_TASKS, Fault::throttle()).skip(40).times(1));
     let fleet = Fleet::new(scenario);
     let mut runs = JoinSet::new();

@@ -87,8 +87,9 @@ fn an_empty_object_leaves_the_fate_of_a_batch_unknown() {
 
 #[test]
 fn a_byte_order_mark_and_gzip_are_read_and_one_submission_is_made() {
-    let scenario =
-        Scenario::new().with_job_delay(Duration::ZERO).with_task_duration(Duration::from_millis(100));
+    let scenario = Scenario::new()
+        .with(|s| s.job_delay = Duration::ZERO)
+        .with(|s| s.task_duration = Duration::from_millis(100));
     let cloud = Cloud::new(scenario.with_fault(FaultRule::on(SUBMIT, Fault::Bom)));
     let line = format!("refresh m1 --poll-interval 100ms --endpoint {}", cloud.endpoint);
     let ended = run(&line);

@@ -20,7 +20,12 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 fn quick() -> Cloud {
     let quick = Duration::from_millis(50);
-    Cloud::new(Scenario::new().with_job_delay(quick).with_task_duration(quick).with_urls_per_media(1))
+    Cloud::new(
+        Scenario::new()
+            .with(|s| s.job_delay = quick)
+            .with(|s| s.task_duration = quick)
+            .with(|s| s.urls_per_media = 1),
+    )
 }
 
 /// The lines of commands that open a journal.

@@ -16,7 +16,9 @@ use crate::support::program::{Cloud, Ended, Home, SUBMIT, carries_on, end, signa
 /// A cloud whose tasks end when a test says so.
 fn open_cloud() -> Cloud {
     let open = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
-    Cloud::new(Scenario::new().with_job_delay(Duration::from_millis(50)).with_default_media(open))
+    Cloud::new(
+        Scenario::new().with(|s| s.job_delay = Duration::from_millis(50)).with(|s| s.default_media = open),
+    )
 }
 
 fn start(cloud: &Cloud, home: &Home, more: &[&str]) -> Child {

@@ -12,7 +12,7 @@ use vod_refresh::emulator::Scenario;
 use crate::support::program::{Cloud, Ended, Home};
 
 fn cloud() -> Cloud {
-    Cloud::new(Scenario::new().with_urls_per_media(1))
+    Cloud::new(Scenario::new().with(|s| s.urls_per_media = 1))
 }
 
 /// A run that only submits, with these options.

@@ -25,7 +25,7 @@ const JOURNAL: u64 = 4 * 1024 * 1024;
 fn open_and_silent() -> Scenario {
     let event = EventScript { lost: true, ..EventScript::default() };
     let media = MediaScript { never_complete: Which::All(true), event, ..MediaScript::default() };
-    Scenario::new().with_job_delay(Duration::ZERO).with_default_media(media)
+    Scenario::new().with(|s| s.job_delay = Duration::ZERO).with(|s| s.default_media = media)
 }
 
 /// A run that listens on loopback without a key.

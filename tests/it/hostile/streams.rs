@@ -15,7 +15,9 @@ use crate::support::program::{Cloud, Home, SUBMIT, end, signal, until};
 /// A cloud whose tasks never end by themselves.
 fn open_cloud() -> Cloud {
     let open = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
-    Cloud::new(Scenario::new().with_job_delay(Duration::from_millis(50)).with_default_media(open))
+    Cloud::new(
+        Scenario::new().with(|s| s.job_delay = Duration::from_millis(50)).with(|s| s.default_media = open),
+    )
 }
 
 /// Waits for the end; one that a pipe holds up would wait for ever.

@@ -82,15 +82,17 @@ fn exit_code(outcome: Outcome) -> u8 {
 /// Runs one cell on a clock of its own.
 pub(super) fn run(name: &str, stage: Stage, rule: FaultRule) -> Cell {
     in_paused_time(async {
-        let scenario = Scenario::new().with_task_duration(Duration::from_secs(20)).with_fault(rule);
+        let scenario = Scenario::new().with(|s| s.task_duration = Duration::from_secs(20)).with_fault(rule);
         let (scenario, media) = match stage {
             // Listings begin once a task has shown how long tasks take.
             Stage::List => {
                 let quick =
                     MediaScript { task_duration: Some(Duration::from_secs(3)), ..MediaScript::default() };
-                (scenario.with_media("m0", quick).with_task_duration(Duration::from_secs(60)), 40)
+                (scenario.with_media("m0", quick).with(|s| s.task_duration = Duration::from_secs(60)), 40)
             }
-            Stage::Receive | Stage::Delete => (scenario.with_queue(QueueScript::named("events")), 2),
+            Stage::Receive | Stage::Delete => {
+                (scenario.with(|s| s.queue = Some(QueueScript::named("events"))), 2)
+            }
             _ => (scenario, 2),
         };
         let env = TestEnv::new(scenario).with_options(|options| options.timeout = TIMEOUT);

@@ -61,12 +61,13 @@ pub(super) fn run(name: &str, fate: &Fate) -> [Cell; 3] {
 }
 
 async fn one(name: &str, [first, second]: &Fate, column: usize) -> Cell {
-    let media = |event: &EventScript| MediaScript::default().with_event(event.clone());
+    let media = |event: &EventScript| MediaScript::default().with(|m| m.event = event.clone());
     let scenario = Scenario::new()
-        .with_task_duration(Duration::from_secs(4))
+        .with(|s| s.task_duration = Duration::from_secs(4))
         .with_media("m0", media(first))
         .with_media("m1", media(second));
-    let scenario = if column == 2 { scenario.with_queue(QueueScript::named("events")) } else { scenario };
+    let scenario =
+        if column == 2 { scenario.with(|s| s.queue = Some(QueueScript::named("events"))) } else { scenario };
     let env = TestEnv::new(scenario).with_events().with_options(|options| {
         options.timeout = TIMEOUT;
         if column == 1 {

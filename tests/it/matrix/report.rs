@@ -51,7 +51,8 @@ impl ReportCase {
             "partial" => MediaScript::failing("InvalidDomain.NotFound", "Can't find domain."),
             _ => held("2"),
         };
-        let scenario = Scenario::new().with_job_delay(Duration::ZERO).with_job_ids(["J1"]);
+        let scenario =
+            Scenario::new().with(|s| s.job_delay = Duration::ZERO).with(|s| s.job_ids = vec!["J1".into()]);
         let cloud = Cloud::new(scenario.with_media("m1", held("1")).with_media("m2", bad));
         Self { cloud, home: Home::new(), verdict }
     }

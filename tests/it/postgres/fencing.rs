@@ -17,9 +17,9 @@ pub(crate) fn open_cloud() -> Cloud {
     let open = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
     Cloud::new(
         Scenario::new()
-            .with_job_delay(Duration::from_millis(50))
-            .with_urls_per_media(1)
-            .with_default_media(open),
+            .with(|s| s.job_delay = Duration::from_millis(50))
+            .with(|s| s.urls_per_media = 1)
+            .with(|s| s.default_media = open),
     )
 }
 

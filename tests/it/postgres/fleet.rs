@@ -12,8 +12,14 @@ use crate::support::program::{Cloud, Home, end};
 
 /// Tasks of so many seconds, four to a media, of an account that may ask about them so often a second.
 fn cloud(seconds: u64, rate: f64) -> Cloud {
-    let scenario = Scenario::new().with_urls_per_media(4).with_task_duration(Duration::from_secs(seconds));
-    Cloud::new(scenario.with_rate("RefreshMediaPlayUrls", 50.0).with_rate(QUERY_TASKS, rate))
+    let scenario = Scenario::new()
+        .with(|s| s.urls_per_media = 4)
+        .with(|s| s.task_duration = Duration::from_secs(seconds));
+    Cloud::new(
+        scenario
+            .with(|s| s.rates.insert("RefreshMediaPlayUrls".into(), 50.0))
+            .with(|s| s.rates.insert(QUERY_TASKS.into(), rate)),
+    )
 }
 
 /// Runs in processes of their own, at once, each of so many media. Says how many queries and how long they took.

@@ -217,7 +217,7 @@ fn a_login_that_may_only_read_can_show_runs() {
 fn eight_processes_that_open_a_new_database_at_once_make_its_tables_once() {
     let Some(server) = Server::shared() else { return };
     let database = server.database();
-    let cloud = Cloud::new(vod_refresh::emulator::Scenario::new().with_urls_per_media(1));
+    let cloud = Cloud::new(vod_refresh::emulator::Scenario::new().with(|s| s.urls_per_media = 1));
     let homes: [Home; 8] = std::array::from_fn(|_| Home::new());
     let line = |n: usize| format!("refresh m{n} --endpoint {}", cloud.endpoint);
     let children: Vec<_> =

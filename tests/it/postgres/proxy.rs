@@ -91,7 +91,7 @@ async fn run(database: &Database<'_>, text: &'static [u8], at: usize, cut: Cut) 
     let proxy = Proxy::new(database.server.port, text, at, cut);
     let url = format!("postgres://postgres@127.0.0.1:{}/{}?sslmode=disable", proxy.port, database.name);
     let journal = Journal::connect(&url).await.unwrap();
-    let env = TestEnv::new(Scenario::new().with_urls_per_media(1));
+    let env = TestEnv::new(Scenario::new().with(|s| s.urls_per_media = 1));
     let media = request((0..22).map(|n| format!("m{n}")));
     let report = env.refresher().with_journal(journal.clone(), Value::Null).refresh(&media).await.unwrap();
     assert_eq!((report.outcome, &report.notes[..], env.submits()), (Outcome::Complete, &[][..], 2));
@@ -148,7 +148,7 @@ async fn an_end_that_is_cut_off_is_written_once() {
 #[test]
 fn answers_that_come_late_cost_nothing() {
     let Some(server) = Server::shared() else { return };
-    let (cloud, database) = (Cloud::new(Scenario::new().with_urls_per_media(1)), server.database());
+    let (cloud, database) = (Cloud::new(Scenario::new().with(|s| s.urls_per_media = 1)), server.database());
     // The tables are there already.
     assert_eq!(
         Home::new().run(&database.line(&format!("refresh m0 --endpoint {}", cloud.endpoint))).code,

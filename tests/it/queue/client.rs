@@ -51,7 +51,11 @@ fn client(cloud: &Emulator, credential: Credential) -> QueueClient {
 
 #[tokio::test(start_paused = true)]
 async fn temporary_keys_bring_their_token_and_a_wrong_clock_is_corrected() {
-    let cloud = Emulator::new(scenario(queue()).with_token("testid", "tok").with_clock_offset(7_200));
+    let cloud = Emulator::new(
+        scenario(queue())
+            .with(|s| s.tokens.insert("testid".into(), "tok".into()))
+            .with(|s| s.clock_offset = 7_200),
+    );
     let whole = Credential::new("testid", "testsecret").with_token("tok");
     assert!(client(&cloud, whole).batch_receive_message(1, Duration::ZERO).await.unwrap().is_empty());
     let outcomes: Vec<String> = cloud.calls().into_iter().map(|call| call.outcome).collect();
@@ -109,7 +113,7 @@ impl CredentialProvider for TwoTokens {
 
 #[tokio::test(start_paused = true)]
 async fn a_token_that_ran_out_is_replaced_in_the_middle() {
-    let cloud = Emulator::new(scenario(queue()).with_token("testid", "tok-0"));
+    let cloud = Emulator::new(scenario(queue()).with(|s| s.tokens.insert("testid".into(), "tok-0".into())));
     let client = QueueClient::builder(TwoTokens::default(), "http://127.0.0.1:1/queues/events")
         .with_transport(cloud.transport())
         .build()

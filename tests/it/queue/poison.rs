@@ -66,9 +66,8 @@ fn is_told_once(warnings: &str) {
 async fn a_message_that_cannot_be_read_is_left_alone_and_its_batch_is_handled() {
     // They come first, and are received again and again.
     let queue = QueueScript { visibility_timeout: secs(5), ..queue() };
-    let env =
-        env(scenario(queue).with(|scenario| scenario.event_delay = secs(7)).with_task_duration(secs(60)))
-            .with_options(|o| o.lookup_after = Some(vod_refresh::LookupAfter::After(secs(90))));
+    let env = env(scenario(queue).with(|s| s.event_delay = secs(7)).with(|s| s.task_duration = secs(60)))
+        .with_options(|o| o.lookup_after = Some(vod_refresh::LookupAfter::After(secs(90))));
     for (body, _) in bodies() {
         env.cloud.put_message(body);
     }
@@ -95,7 +94,7 @@ async fn a_message_that_cannot_be_read_is_left_alone_and_its_batch_is_handled() 
 
 #[tokio::test(start_paused = true)]
 async fn thousands_of_unreadable_messages_are_told_once_and_given_up_like_other_foreign_messages() {
-    let env = env(scenario(queue()).with_task_duration(secs(400)));
+    let env = env(scenario(queue()).with(|s| s.task_duration = secs(400)));
     for n in 0..1_000 {
         env.cloud.put_message(format!("no event {n}"));
     }
@@ -136,8 +135,8 @@ async fn a_handle_of_odd_letters_spoils_no_other_one() {
 #[test]
 fn the_command_goes_on_beside_messages_that_nobody_can_read() {
     let quick = Duration::from_millis(100);
-    let scenario = Scenario::new().with_job_delay(quick).with_task_duration(quick);
-    let (cloud, home) = (Cloud::new(scenario.with_queue(queue())), Home::new());
+    let scenario = Scenario::new().with(|s| s.job_delay = quick).with(|s| s.task_duration = quick);
+    let (cloud, home) = (Cloud::new(scenario.with(|s| s.queue = Some(queue()))), Home::new());
     for (body, _) in bodies() {
         cloud.emulator.put_message(body);
     }

@@ -21,7 +21,7 @@ async fn a_fault_that_makes_reading_useless_ends_it_with_a_warning_and_lookups_g
         let lost = EventScript { lost: true, ..EventScript::default() };
         let env = env(scenario(QueueScript { foreign: 1, ..queue() })
             .with_fault(fault)
-            .with_default_media(events(lost)));
+            .with(|s| s.default_media = events(lost)));
         let listener = env.consume_queue();
         let report = env.refresh(["m1"]).await;
         assert_eq!(report.outcome, Outcome::Complete, "{word}");
@@ -40,7 +40,7 @@ async fn a_fault_that_makes_reading_useless_ends_it_with_a_warning_and_lookups_g
 async fn a_queue_full_of_others_messages_is_given_up_before_the_service_throttles() {
     let lost = EventScript { lost: true, ..EventScript::default() };
     let stuck = MediaScript { never_complete: Which::All(true), ..events(lost) };
-    let env = env(scenario(QueueScript { foreign: 40, ..queue() }).with_default_media(stuck))
+    let env = env(scenario(QueueScript { foreign: 40, ..queue() }).with(|s| s.default_media = stuck))
         .with_options(|options| options.timeout = secs(3_000));
     let listener = env.consume_queue();
     let report = refresh_watched(&env, &["m1"]).await;
@@ -60,7 +60,7 @@ async fn outages_of_the_queue_are_sat_out() {
         Fault::HalfBody,
     ];
     let mut scenario =
-        scenario(QueueScript { visibility_timeout: secs(5), ..queue() }).with_task_duration(secs(60));
+        scenario(QueueScript { visibility_timeout: secs(5), ..queue() }).with(|s| s.task_duration = secs(60));
     for fault in faults {
         for action in ["BatchReceiveMessage", "DeleteMessage"] {
             scenario = scenario.with_fault(FaultRule::on(action, fault.clone()));
@@ -90,7 +90,7 @@ async fn an_outage_of_minutes_is_told_and_sat_out() {
 
 #[tokio::test(start_paused = true)]
 async fn without_the_batch_permission_messages_are_deleted_one_by_one() {
-    let env = env(scenario(queue()).with_denied("BatchDeleteMessage"));
+    let env = env(scenario(queue()).with(|s| s.deny.push("BatchDeleteMessage".into())));
     let listener = env.consume_queue();
     assert!(by_queue(&env.refresh(["m1", "m2", "m3"]).await));
     assert_eq!(env.cloud.queue_messages().len(), 0);

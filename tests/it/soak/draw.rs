@@ -79,17 +79,18 @@ pub(super) fn draw(seed: u64) -> Drawn {
     let mut rng = Rng(seed);
     let count = if rng.percent(50) { 1 + rng.below(25) } else { 1 + rng.below(300) };
     let mut scenario = Scenario::new()
-        .with_job_delay(rng.ms(5_000))
-        .with(|scenario| scenario.event_delay = rng.ms(3_000))
-        .with_latency(rng.ms(400))
-        .with_task_duration(Duration::from_secs(1 + rng.below(120)))
-        .with_urls_per_media(1 + rng.below(4) as usize);
+        .with(|s| s.job_delay = rng.ms(5_000))
+        .with(|s| s.event_delay = rng.ms(3_000))
+        .with(|s| s.latency = rng.ms(400))
+        .with(|s| s.task_duration = Duration::from_secs(1 + rng.below(120)))
+        .with(|s| s.urls_per_media = 1 + rng.below(4) as usize);
     scenario.task_jitter = rng.ms(20_000);
     scenario.pending_for = rng.ms(3_000);
     scenario.url_with_commas = rng.percent(20);
     scenario.merge_ids_across_media = rng.percent(15);
     if rng.percent(60) {
-        scenario = scenario.with_rate("DescribeVodRefreshTasks", 3.0 + rng.below(20) as f64);
+        scenario =
+            scenario.with(|s| s.rates.insert("DescribeVodRefreshTasks".into(), 3.0 + rng.below(20) as f64));
     }
     let source = rng.below(3);
     let waits = rng.percent(30);
@@ -107,7 +108,7 @@ pub(super) fn draw(seed: u64) -> Drawn {
         let queue = QueueScript { encoding, ..QueueScript::named("events") };
         let queue =
             QueueScript { foreign: rng.below(5) as usize, undecodable: rng.below(3) as usize, ..queue };
-        scenario = scenario.with_queue(queue);
+        scenario = scenario.with(|s| s.queue = Some(queue));
     }
     let odd = rng.one_of(&[0, 5, 30]);
     let mut media = Vec::new();
@@ -119,14 +120,14 @@ pub(super) fn draw(seed: u64) -> Drawn {
         scenario = scenario.with_media(id.as_str(), script);
         media.push((id, fate));
     }
-    scenario = scenario.with(|scenario| scenario.task_filters = rng.one_of(&FILTERS));
+    scenario = scenario.with(|s| s.task_filters = rng.one_of(&FILTERS));
     if rng.percent(40) {
         // Others make tasks as well, on a domain of their own.
         let url = |n| format!("https://others.example.test/{n}.mp4");
         let urls = (0..rng.below(if has_small_pages { 100 } else { 3_000 })).map(url).collect();
         let job = JobScript { media: vec!["theirs".into()], ..JobScript::default() };
         let theirs = MediaScript { urls, ..MediaScript::default() };
-        scenario = scenario.with_job(OTHERS, job).with_media("theirs", theirs);
+        scenario = scenario.with(|s| s.jobs.insert(OTHERS.into(), job)).with_media("theirs", theirs);
     }
     for _ in 0..rng.below(8) {
         let times = if rng.percent(10) { 0 } else { 1 + rng.below(6) as u32 };
@@ -159,14 +160,16 @@ fn one_death(rng: &mut Rng) -> (u64, Death) {
 }
 
 pub(super) fn one_media(rng: &mut Rng, odd: u64) -> (MediaScript, Fate) {
-    let mut script = MediaScript::default().with_event(EventScript {
-        lost: rng.percent(odd),
-        double: rng.percent(odd),
-        delay: rng.percent(odd).then(|| rng.ms(60_000)),
-        early: rng.percent(odd / 5).then(|| rng.ms(1_000)),
-        bad_signature: rng.percent(odd),
-        extend_as_object: rng.percent(odd),
-        ..EventScript::default()
+    let mut script = MediaScript::default().with(|m| {
+        m.event = EventScript {
+            lost: rng.percent(odd),
+            double: rng.percent(odd),
+            delay: rng.percent(odd).then(|| rng.ms(60_000)),
+            early: rng.percent(odd / 5).then(|| rng.ms(1_000)),
+            bad_signature: rng.percent(odd),
+            extend_as_object: rng.percent(odd),
+            ..EventScript::default()
+        }
     });
     script.merged_tasks = rng.percent(odd);
     script.foreign_rows = if rng.percent(odd) { rng.below(4) as usize } else { 0 };

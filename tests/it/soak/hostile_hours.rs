@@ -357,11 +357,11 @@ fn draw(plan: &Plan, soak: &Soak, rng: &mut Rng, number: u64) -> (Epoch, Gateway
     };
     let mut scenario = Scenario::new()
         .with_callback(format!("http://{address}/"), key)
-        .with_queue(queue)
-        .with_job_delay(rng.ms(plan.task_seconds * 250))
-        .with_latency(rng.ms(150))
-        .with_task_duration(Duration::from_millis(300) + rng.ms(plan.task_seconds * 1_000))
-        .with_urls_per_media(1 + rng.below(4) as usize);
+        .with(|s| s.queue = Some(queue))
+        .with(|s| s.job_delay = rng.ms(plan.task_seconds * 250))
+        .with(|s| s.latency = rng.ms(150))
+        .with(|s| s.task_duration = Duration::from_millis(300) + rng.ms(plan.task_seconds * 1_000))
+        .with(|s| s.urls_per_media = 1 + rng.below(4) as usize);
     scenario.seed = Some(rng.below(u64::MAX));
     scenario.event_delay = rng.ms(plan.task_seconds * 200);
     scenario.task_jitter = rng.ms(plan.task_seconds * 400);
@@ -370,11 +370,13 @@ fn draw(plan: &Plan, soak: &Soak, rng: &mut Rng, number: u64) -> (Epoch, Gateway
     scenario.merge_ids_across_media = rng.percent(15);
     scenario.task_filters = if rng.percent(60) { Filtering::Works } else { rng.one_of(&FILTERS) };
     if rng.percent(50) {
-        scenario = scenario.with_rate("DescribeVodRefreshTasks", 8.0 + rng.below(20) as f64);
+        scenario =
+            scenario.with(|s| s.rates.insert("DescribeVodRefreshTasks".into(), 8.0 + rng.below(20) as f64));
     }
     if rng.percent(10) {
         // Submissions are throttled.
-        scenario = scenario.with_rate("RefreshMediaPlayUrls", 0.2 + rng.below(10) as f64 / 10.0);
+        scenario = scenario
+            .with(|s| s.rates.insert("RefreshMediaPlayUrls".into(), 0.2 + rng.below(10) as f64 / 10.0));
     }
     let mut hostile = rng.percent(60).then(|| Hostile::draw(rng, scenario.merge_ids_across_media, true));
     // A row that pages hide is waited for ten minutes: there only the deadline ends a run.

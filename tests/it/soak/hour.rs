@@ -47,12 +47,12 @@ struct Hour {
 pub(super) async fn one(seed: u64, long: Duration) -> Figures {
     let mut rng = Rng(!seed);
     let mut scenario = Scenario::new()
-        .with_latency(rng.ms(300))
-        .with_job_delay(rng.ms(4_000))
-        .with(|scenario| scenario.event_delay = rng.ms(3_000))
-        .with_task_duration(Duration::from_secs(1 + rng.below(90)))
-        .with_urls_per_media(1 + rng.below(4) as usize)
-        .with_rate("DescribeVodRefreshTasks", TASK_QUERIES);
+        .with(|s| s.latency = rng.ms(300))
+        .with(|s| s.job_delay = rng.ms(4_000))
+        .with(|s| s.event_delay = rng.ms(3_000))
+        .with(|s| s.task_duration = Duration::from_secs(1 + rng.below(90)))
+        .with(|s| s.urls_per_media = 1 + rng.below(4) as usize)
+        .with(|s| s.rates.insert("DescribeVodRefreshTasks".into(), TASK_QUERIES));
     scenario.task_jitter = rng.ms(20_000);
     scenario.pending_for = rng.ms(3_000);
     let hour = Hour {

@@ -29,8 +29,8 @@ impl Cloud {
         let mut options = HttpOptions::default();
         options.proxy_from_environment = false;
         let transport = HttpTransport::new(&options).unwrap();
-        let emulator = Emulator::new(scenario.with(|scenario| scenario.seed = Some(1)))
-            .with_event_transport(Arc::new(transport));
+        let emulator =
+            Emulator::new(scenario.with(|s| s.seed = Some(1))).with_event_transport(Arc::new(transport));
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let served = emulator.clone();

@@ -32,8 +32,9 @@ pub(crate) async fn show(form: Form, printer: &Printer) -> Result<ExitCode> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
     let line = command_line(listener.local_addr().map_err(failed)?, form);
     // A healthy cloud, quick enough to display.
-    let scenario =
-        Scenario::new().with_job_delay(Duration::from_millis(800)).with_task_duration(Duration::from_secs(3));
+    let scenario = Scenario::new()
+        .with(|s| s.job_delay = Duration::from_millis(800))
+        .with(|s| s.task_duration = Duration::from_secs(3));
     let cloud = Emulator::new(scenario).with_event_transport(Arc::new(emulator::event_transport()?));
     printer.say("A pretend cloud runs inside this process. Against it, with test keys, this runs:");
     printer.say("");

@@ -136,8 +136,9 @@ pub(super) fn check_report(
 /// Without this a soak that weighs nothing would look like one that finds nothing.
 #[test]
 fn a_report_that_lies_is_found_and_one_that_does_not_is_not() {
-    let scenario =
-        Scenario::new().with_task_duration(Duration::from_secs(5)).with_media("m", MediaScript::default());
+    let scenario = Scenario::new()
+        .with(|s| s.task_duration = Duration::from_secs(5))
+        .with_media("m", MediaScript::default());
     let cloud = Emulator::new(scenario.clone());
     let epoch = Epoch { number: 0, cloud, scenario: scenario.clone(), hostile: None, odd: 0 };
     let weighed = |fate, outcome: &str, state: &str, took| {
