@@ -167,14 +167,10 @@ impl Emulator {
         self.shared.state().keys.revoke_sessions();
     }
 
-    /// Changes how the token service behaves from now on.
-    pub fn set_sts(&self, sts: Sts) {
-        self.shared.state().scenario.sts = sts;
-    }
-
-    /// Adds or changes an access key.
-    pub fn set_key(&self, key_id: impl Into<String>, secret: impl Into<String>) {
-        self.shared.state().scenario.keys.insert(key_id.into(), secret.into());
+    /// Changes other fields of the scenario while it runs. Media, faults, jobs and the queue are taken from it at the start:
+    /// changes to them do nothing here.
+    pub fn change_scenario(&self, change: impl FnOnce(&mut Scenario)) {
+        change(&mut self.shared.state().scenario);
     }
 
     /// Makes a task complete from now on, if it has not ended; returns how many rows that were.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, FixedOffset, NaiveDate, Utc};
 use serde_json::{Map, Value, json};
 
-use super::request::{Arguments, Problem};
+use super::request::{Problem, Received};
 use super::scenario::{Callback, Quota};
 use crate::auth::rpc::Params;
 
@@ -42,7 +42,7 @@ impl EventSettings {
     }
 
     /// Does `GetMessageCallback`.
-    pub(super) fn get(&self, args: Arguments<'_>, scripted: Option<&Callback>) -> Result<Value, Problem> {
+    pub(super) fn get(&self, args: &Received, scripted: Option<&Callback>) -> Result<Value, Problem> {
         let app = app(args)?;
         let set = match self.0.get(app) {
             Some(set) => set.clone(),
@@ -54,17 +54,16 @@ impl EventSettings {
     }
 
     /// Does `SetMessageCallback`.
-    pub(super) fn set(&mut self, args: Arguments<'_>) -> Result<Value, Problem> {
+    pub(super) fn set(&mut self, args: &Received) -> Result<Value, Problem> {
         let app = app(args)?;
         check_settings(args)?;
-        let known = args.0.iter().filter(|(name, _)| FIELDS.contains(&name.as_str()));
-        let set = known.map(|(name, value)| (name.clone(), value.clone())).collect();
-        self.0.insert(app.to_owned(), Some(set));
+        let known = FIELDS.iter().filter_map(|name| Some(((*name).to_owned(), args.given(name)?.to_owned())));
+        self.0.insert(app.to_owned(), Some(known.collect()));
         Ok(json!({}))
     }
 
     /// Does `DeleteMessageCallback`.
-    pub(super) fn delete(&mut self, args: Arguments<'_>) -> Result<Value, Problem> {
+    pub(super) fn delete(&mut self, args: &Received) -> Result<Value, Problem> {
         self.0.insert(app(args)?.to_owned(), None);
         Ok(json!({}))
     }
@@ -82,7 +81,7 @@ fn settings_of(callback: &Callback) -> Params {
     settings.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-fn check_settings(args: Arguments<'_>) -> Result<(), Problem> {
+fn check_settings(args: &Received) -> Result<(), Problem> {
     let no_url = |url: &str| !url.starts_with("http://") && !url.starts_with("https://");
     let invalid = |name: &str, why: &str| Err(Problem::invalid_parameter(name, why));
     match args.required("CallbackType")? {
@@ -123,7 +122,7 @@ fn check_settings(args: Arguments<'_>) -> Result<(), Problem> {
 }
 
 /// The application that is meant. Each has its own settings.
-fn app(args: Arguments<'_>) -> Result<&str, Problem> {
+fn app(args: &Received) -> Result<&str, Problem> {
     let app = args.given("AppId").unwrap_or(DEFAULT_APP);
     // A bound, so that a misbehaving client can't fill the memory with long names.
     if app.len() > 64 {

@@ -5,7 +5,7 @@
 //! method. A nonce counts as used only after the signature was right, or anybody could burn it. Each signature is computed
 //! from the decoded request. This file knows the scenario's keys, but neither the emulator's state nor its operations.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -21,29 +21,22 @@ use crate::auth::{percent, queue, rpc};
 
 /// What a request says about its sender, before anything is believed.
 #[derive(Debug, Default)]
-pub(super) struct Claims {
-    pub(super) key_id: String,
-    pub(super) nonce: String,
+pub(super) struct Claims<'a> {
+    pub(super) key_id: &'a str,
+    pub(super) nonce: &'a str,
     pub(super) signature_version: &'static str,
 }
 
-pub(super) fn claims(received: &Received) -> Claims {
-    if received.is_of_queue() {
-        let (key_id, _) = queue_authorization(received).unwrap_or_default();
-        return Claims { key_id: key_id.to_owned(), nonce: String::new(), signature_version: "MNS" };
-    }
-    match acs3_authorization(received) {
-        Some(text) => Claims {
-            key_id: parse_acs3(text).map(|a| a.key_id.to_owned()).unwrap_or_default(),
-            nonce: received.header("x-acs-signature-nonce").unwrap_or_default().to_owned(),
-            signature_version: "ACS3",
-        },
-        None => Claims {
-            key_id: received.param("AccessKeyId").unwrap_or_default().to_owned(),
-            nonce: received.param("SignatureNonce").unwrap_or_default().to_owned(),
-            signature_version: "1.0",
-        },
-    }
+pub(super) fn claims(received: &Received) -> Claims<'_> {
+    let claims = if received.is_of_queue() {
+        (queue_authorization(received).map(|(key_id, _)| key_id), None, "MNS")
+    } else if let Some(text) = acs3_authorization(received) {
+        (parse_acs3(text).map(|parts| parts.key_id), received.header("x-acs-signature-nonce"), "ACS3")
+    } else {
+        (received.given("AccessKeyId"), received.given("SignatureNonce"), "1.0")
+    };
+    let (key_id, nonce, signature_version) = claims;
+    Claims { key_id: key_id.unwrap_or_default(), nonce: nonce.unwrap_or_default(), signature_version }
 }
 
 /// The `Authorization` header, where it is one of ACS3.
@@ -69,13 +62,14 @@ pub(super) fn check(
     let action = received.action();
     let version = if action == actions::ASSUME_ROLE_WITH_OIDC {
         // Not signed: the token in it says who asks.
-        received.param("Version").unwrap_or_default()
+        received.given("Version").unwrap_or_default()
     } else {
-        let (version, nonce) = match acs3_authorization(received) {
+        let version = match acs3_authorization(received) {
             Some(text) => check_acs3(received, text, now, scenario, keys)?,
             None => check_v1(received, now, scenario, keys)?,
         };
-        if !keys.is_first_use(&claims(received).key_id, nonce, now) {
+        let Claims { key_id, nonce, .. } = claims(received);
+        if !keys.is_first_use(key_id, nonce, now) {
             let message = "Specified signature nonce was used already.";
             return Err(Problem::new(400, "SignatureNonceUsed", message));
         }
@@ -95,25 +89,23 @@ pub(super) fn check(
     Ok(())
 }
 
-/// Checks signature version 1.0; returns version and nonce.
+/// Checks signature version 1.0; returns the API version.
 fn check_v1<'a>(
     received: &'a Received,
     now: DateTime<Utc>,
     scenario: &Scenario,
     keys: &Keys,
-) -> Result<(&'a str, &'a str), Problem> {
-    let need = |name: &str| {
-        received.param(name).filter(|value| !value.is_empty()).ok_or_else(|| Problem::missing(name))
-    };
+) -> Result<&'a str, Problem> {
+    let need = |name| received.required(name);
     let (_, version, key_id) = (need("Action")?, need("Version")?, need("AccessKeyId")?);
-    let (nonce, time, signature) = (need("SignatureNonce")?, need("Timestamp")?, need("Signature")?);
+    let (_, time, signature) = (need("SignatureNonce")?, need("Timestamp")?, need("Signature")?);
     for (name, only) in [("SignatureMethod", "HMAC-SHA1"), ("SignatureVersion", "1.0")] {
         if need(name)? != only {
             return Err(Problem::invalid_parameter(name, format!("only {only} is supported")));
         }
     }
     let secret = keys.secret(key_id, scenario).ok_or_else(unknown_key)?;
-    keys.check_token(key_id, received.param("SecurityToken"), now, scenario)?;
+    keys.check_token(key_id, received.given("SecurityToken"), now, scenario)?;
     check_time(time, now)?;
     let text = rpc::string_to_sign(&received.method, &rpc::canonical_query(&received.params()));
     if STANDARD.decode(signature).map(|bytes| bytes.len()) != Ok(20) {
@@ -122,7 +114,7 @@ fn check_v1<'a>(
     if rpc::sign(&text, secret) != signature {
         return Err(mismatch(&text));
     }
-    Ok((version, nonce))
+    Ok(version)
 }
 
 struct Acs3<'a> {
@@ -145,22 +137,21 @@ fn parse_acs3(text: &str) -> Option<Acs3<'_>> {
     })
 }
 
-/// Checks ACS3-HMAC-SHA256; returns version and nonce.
+/// Checks ACS3-HMAC-SHA256; returns the API version.
 fn check_acs3<'a>(
     received: &'a Received,
     authorization: &str,
     now: DateTime<Utc>,
     scenario: &Scenario,
     keys: &Keys,
-) -> Result<(&'a str, &'a str), Problem> {
+) -> Result<&'a str, Problem> {
     let Some(authorization) = parse_acs3(authorization) else {
         return Err(incomplete("the Authorization header cannot be read"));
     };
     let need = |name: &str| {
         received.header(name).filter(|value| !value.is_empty()).ok_or_else(|| Problem::missing(name))
     };
-    need("x-acs-action")?;
-    let (version, nonce) = (need("x-acs-version")?, need("x-acs-signature-nonce")?);
+    let (_, version, _) = (need("x-acs-action")?, need("x-acs-version")?, need("x-acs-signature-nonce")?);
     let (time, hash) = (need("x-acs-date")?, need("x-acs-content-sha256")?);
     let secret = keys.secret(authorization.key_id, scenario).ok_or_else(unknown_key)?;
     keys.check_token(authorization.key_id, received.header("x-acs-security-token"), now, scenario)?;
@@ -181,31 +172,25 @@ fn check_acs3<'a>(
         let canonical = to_sign.canonical_request();
         return Err(mismatch(&format!("{text}\nserver CanonicalRequest is:{canonical}")));
     }
-    Ok((version, nonce))
+    Ok(version)
 }
 
 /// The headers that were signed, if those are all that must be.
 fn signed_headers(received: &Received, names: &[&str]) -> Result<BTreeMap<String, String>, Problem> {
-    let sorted: BTreeSet<&str> = names.iter().copied().collect();
-    if !sorted.iter().eq(names) {
+    if !names.is_sorted_by(|one, next| one < next) {
         return Err(incomplete("SignedHeaders are not sorted, or hold a name twice"));
     }
     let must = received.headers.keys().map(|name| name.as_str());
     let must = must.filter(|name| name.starts_with("x-acs-") || *name == "content-type");
-    for name in must.chain(["host"]) {
-        if !sorted.contains(name) {
-            return Err(incomplete(&format!("the header {name} is not signed")));
-        }
+    if let Some(name) = must.chain(["host"]).find(|name| !names.contains(name)) {
+        return Err(incomplete(&format!("the header {name} is not signed")));
     }
-    let mut headers = BTreeMap::new();
-    for name in sorted {
-        let value = if name == "host" { received.host.as_deref() } else { received.header(name) };
-        let Some(value) = value else {
-            return Err(incomplete(&format!("the header {name} is signed and not there")));
-        };
-        headers.insert(name.to_owned(), value.to_owned());
-    }
-    Ok(headers)
+    let header = |name: &&str| {
+        let value = if *name == "host" { received.host.as_deref() } else { received.header(name) };
+        let value = value.ok_or_else(|| incomplete(&format!("the header {name} is signed and not there")))?;
+        Ok(((*name).to_owned(), value.to_owned()))
+    };
+    names.iter().map(header).collect()
 }
 
 /// Key id and signature of a request to the queue service.
@@ -222,19 +207,19 @@ pub(super) fn check_queue(
 ) -> Result<(), Problem> {
     let header = |name: &str| received.header(name).unwrap_or_default();
     let bad = |code: &str, message: &str| Problem::new(400, code, message);
-    if header("authorization").is_empty() {
-        return Err(bad("MissingAuthorizationHeader", "The Authorization header is required."));
+    for (name, what, code) in [
+        ("authorization", "Authorization", "MissingAuthorizationHeader"),
+        (queue::VERSION_HEADER, "x-mns-version", "MissingVersionHeader"),
+        ("date", "Date", "MissingDateHeader"),
+    ] {
+        if header(name).is_empty() {
+            return Err(bad(code, &format!("The {what} header is required.")));
+        }
     }
     let Some((key_id, signature)) = queue_authorization(received) else {
         return Err(bad("InvalidAuthorizationHeader", "The Authorization header is not valid."));
     };
-    if header(queue::VERSION_HEADER).is_empty() {
-        return Err(bad("MissingVersionHeader", "The x-mns-version header is required."));
-    }
     let date = header("date");
-    if date.is_empty() {
-        return Err(bad("MissingDateHeader", "The Date header is required."));
-    }
     let time = DateTime::parse_from_rfc2822(date).ok().filter(|_| date.ends_with(" GMT"));
     let Some(time) = time else { return Err(bad("InvalidDateHeader", "The Date header is not valid.")) };
     if (now - time.with_timezone(&Utc)).abs() > WINDOW {

@@ -17,7 +17,7 @@ use super::operations::{self, metadata};
 use super::queue::request::Operation;
 use super::queue::serve;
 use super::queue::store::Queue;
-use super::request::{Arguments, Problem, Received};
+use super::request::{Problem, Received};
 use super::scenario::Fault;
 use super::scenario::duration::LONGEST;
 use super::shared::Shared;
@@ -73,62 +73,54 @@ pub(super) async fn handle(shared: &Arc<Shared>, request: &http::Request<Bytes>)
 fn begin(shared: &Shared, request: &http::Request<Bytes>) -> Handled {
     let (mut guard, now) = shared.opened();
     let state = &mut *guard;
-    let mut envelope = Envelope::new(state.ids.request(), now);
-    let mut delay = state.scenario.latency;
-    let refused = |envelope, problem| Handled {
-        envelope,
-        work: Work::Done(Err(problem)),
+    let mut handled = Handled {
+        envelope: Envelope::new(state.ids.request(), now),
+        work: Work::Done(Ok(Body::Fields(json!({})))),
         fault: None,
         events: Vec::new(),
-        delay,
+        delay: state.scenario.latency,
     };
-    let received = match Received::read(request) {
-        Ok(received) => received,
-        Err(problem) => {
-            state.record(call(&envelope, None, request.method(), &problem.code));
-            return refused(envelope, problem);
-        }
-    };
-    let asked = match ask(state, &mut envelope, &received) {
-        Ok(asked) => asked,
-        Err(problem) => {
-            state.record(call(&envelope, Some(&received), request.method(), &problem.code));
-            return refused(envelope, problem);
-        }
-    };
-    let params = received.params();
-    let fault = state.faults.pick(&envelope.action, &params);
-    if let Some(Fault::Delay { by }) = &fault {
-        delay = delay.saturating_add(*by);
+    let received = Received::read(request);
+    let begun =
+        received.as_ref().map_err(Clone::clone).and_then(|received| work(state, &mut handled, received));
+    if let Err(problem) = begun {
+        handled.work = Work::Done(Err(problem));
     }
-    let mut events = Vec::new();
-    let work = match asked {
-        // The fault stands for the answer.
-        _ if fault.as_ref().is_some_and(|fault| !fault.does_the_work()) => {
-            Work::Done(Ok(Body::Fields(json!({}))))
-        }
-        Asked::Path => Work::Done(Ok(metadata::answer(state, &envelope.action, &received, now))),
-        Asked::Action => {
-            let done = operations::perform(state, &envelope.action, Arguments(&params), now);
-            Work::Done(done.map(|done| {
-                delay = delay.saturating_add(done.hold);
-                events = done.events;
-                done.body
-            }))
-        }
-        Asked::Queue(operation) => match refusal_of_queue(state, &envelope.action, now) {
-            Some(problem) => Work::Done(Err(problem)),
-            None => Work::Queue(operation),
-        },
-    };
-    let outcome = match (&fault, &work) {
+    let outcome = match (&handled.fault, &handled.work) {
         (Some(fault), _) => fault.name(),
         (None, Work::Done(Err(problem))) => problem.code.clone(),
         (None, Work::Done(Ok(Body::Plain(status, _)))) if *status != 200 => status.to_string(),
         (None, _) => "ok".to_owned(),
     };
-    state.record(call(&envelope, Some(&received), request.method(), &outcome));
-    Handled { envelope, work, fault, events, delay }
+    state.record(call(&handled.envelope, received.as_ref().ok(), request.method(), outcome));
+    handled
+}
+
+/// Checks a request, and does its work or leaves it to a fault.
+fn work(state: &mut State, handled: &mut Handled, received: &Received) -> Result<(), Problem> {
+    let asked = ask(state, &mut handled.envelope, received)?;
+    let Envelope { action, now, .. } = &handled.envelope;
+    handled.fault = state.faults.pick(action, &received.params());
+    match &handled.fault {
+        Some(Fault::Delay { by }) => handled.delay = handled.delay.saturating_add(*by),
+        // The fault stands for the answer.
+        Some(fault) if !fault.does_the_work() => return Ok(()),
+        _ => {}
+    }
+    handled.work = match asked {
+        Asked::Path => Work::Done(Ok(metadata::answer(state, action, received, *now))),
+        Asked::Action => {
+            let done = operations::perform(state, action, received, *now)?;
+            handled.delay = handled.delay.saturating_add(done.hold);
+            handled.events = done.events;
+            Work::Done(Ok(done.body))
+        }
+        Asked::Queue(operation) => {
+            check_limits_of_queue(state, action, *now)?;
+            Work::Queue(operation)
+        }
+    };
+    Ok(())
 }
 
 /// Reads and checks what a request asks for, and how it wants to be answered.
@@ -150,7 +142,7 @@ fn ask(state: &mut State, envelope: &mut Envelope, received: &Received) -> Resul
         envelope.host.clone_from(host);
     }
     // XML is the default of signature version 1.0.
-    let wants_json = received.param("Format").is_some_and(|format| format.eq_ignore_ascii_case("json"));
+    let wants_json = received.given("Format").is_some_and(|format| format.eq_ignore_ascii_case("json"));
     if auth_check::acs3_authorization(received).is_none() && !wants_json {
         envelope.format = Format::Xml;
     }
@@ -158,17 +150,21 @@ fn ask(state: &mut State, envelope: &mut Envelope, received: &Received) -> Resul
     Ok(Asked::Action)
 }
 
-/// Why an operation of the queue is refused, if its rate or its permissions do not allow it.
-fn refusal_of_queue(state: &mut State, name: &str, now: DateTime<Utc>) -> Option<Problem> {
+/// Whether the rate and the permissions allow an operation of the queue.
+fn check_limits_of_queue(state: &mut State, name: &str, now: DateTime<Utc>) -> Result<(), Problem> {
     if !state.keeps_rate(name, now) {
-        return Some(Problem::new(429, "TooManyRequests", "The request is throttled, please try later."));
+        return Err(Problem::new(429, "TooManyRequests", "The request is throttled, please try later."));
     }
-    let message = format!("The OwnerId that your Access Key Id associated to is forbidden for mns:{name}.");
-    state.is_denied(name).then(|| Problem::new(403, "AccessDenied", message))
+    if state.is_denied(name) {
+        let message =
+            format!("The OwnerId that your Access Key Id associated to is forbidden for mns:{name}.");
+        return Err(Problem::new(403, "AccessDenied", message));
+    }
+    Ok(())
 }
 
 /// The line in the log of calls.
-fn call(envelope: &Envelope, received: Option<&Received>, method: &Method, outcome: &str) -> Call {
+fn call(envelope: &Envelope, received: Option<&Received>, method: &Method, outcome: String) -> Call {
     let claims = received.map(auth_check::claims).unwrap_or_default();
     let mut params = received.map(Received::params).unwrap_or_default();
     // A receipt handle is as good as the message.
@@ -183,10 +179,10 @@ fn call(envelope: &Envelope, received: Option<&Received>, method: &Method, outco
         action: envelope.action.clone(),
         method: method.to_string(),
         params,
-        key_id: claims.key_id,
-        nonce: claims.nonce,
+        key_id: claims.key_id.to_owned(),
+        nonce: claims.nonce.to_owned(),
         signature_version: claims.signature_version,
         request_id: envelope.request_id.clone(),
-        outcome: outcome.to_owned(),
+        outcome,
     }
 }

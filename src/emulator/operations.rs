@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 
 use super::actions;
 use super::answer::Body;
-use super::request::{Arguments, Problem};
+use super::request::{Problem, Received};
 use super::state::{Done, State};
 
 pub(super) use self::lookup::outcome;
@@ -21,7 +21,7 @@ pub(super) use self::submit::open_scripted_jobs;
 pub(super) fn perform(
     state: &mut State,
     action: &str,
-    args: Arguments<'_>,
+    args: &Received,
     now: DateTime<Utc>,
 ) -> Result<Done, Problem> {
     if !state.keeps_rate(action, now) {

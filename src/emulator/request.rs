@@ -37,33 +37,6 @@ impl Problem {
     }
 }
 
-/// The parameters of one operation. An empty value counts as not given.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Arguments<'a>(pub(super) &'a Params);
-
-impl<'a> Arguments<'a> {
-    pub(super) fn given(self, name: &str) -> Option<&'a str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
-    }
-
-    pub(super) fn required(self, name: &str) -> Result<&'a str, Problem> {
-        self.given(name).ok_or_else(|| Problem::missing(name))
-    }
-
-    /// A number within `range`, if one is given.
-    pub(super) fn number<T>(self, name: &str, range: RangeInclusive<T>) -> Result<Option<T>, Problem>
-    where
-        T: FromStr + PartialOrd + Display,
-    {
-        let Some(text) = self.given(name) else { return Ok(None) };
-        let number = text.parse().ok().filter(|number| range.contains(number));
-        number.map(Some).ok_or_else(|| {
-            let why = format!("it is no number from {} to {}", range.start(), range.end());
-            Problem::invalid_parameter(name, why)
-        })
-    }
-}
-
 /// A request as it came in, decoded.
 #[derive(Debug)]
 pub(super) struct Received {
@@ -90,17 +63,13 @@ impl Received {
         let uri = request.uri();
         let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
         let query = uri.query().unwrap_or_default();
-        let (mut form, decoded_query);
-        if is_of_queue(uri.path()) {
-            (form, decoded_query) = (Params::new(), queue_pairs(query));
-        } else {
-            (form, decoded_query) = (Params::new(), pairs(query.as_bytes())?);
-            let content_type = header(header::CONTENT_TYPE).unwrap_or_default().trim().to_ascii_lowercase();
-            if content_type.starts_with("application/x-www-form-urlencoded") {
-                form = pairs(request.body())?;
-            }
-        }
-        if let Some(name) = form.keys().find(|name| decoded_query.contains_key(*name)) {
+        let content_type = header(header::CONTENT_TYPE).unwrap_or_default().trim().to_ascii_lowercase();
+        let is_form = content_type.starts_with("application/x-www-form-urlencoded");
+        let (query, form) = match is_of_queue(uri.path()) {
+            true => (queue_pairs(query), Params::new()),
+            false => (pairs(query.as_bytes())?, pairs(if is_form { request.body() } else { b"" })?),
+        };
+        if let Some(name) = form.keys().find(|name| query.contains_key(*name)) {
             return Err(Problem::invalid_parameter(name, "it stands in the query and in the body"));
         }
         let host = header(header::HOST).or_else(|| uri.authority().map(|authority| authority.as_str()));
@@ -110,7 +79,7 @@ impl Received {
             target: uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
             host: host.map(str::to_owned),
             headers: request.headers().clone(),
-            query: decoded_query,
+            query,
             form,
             body: request.body().clone(),
         })
@@ -120,9 +89,27 @@ impl Received {
         is_of_queue(&self.path)
     }
 
-    /// A parameter, from the query or the form.
-    pub(super) fn param(&self, name: &str) -> Option<&str> {
-        self.query.get(name).or_else(|| self.form.get(name)).map(String::as_str)
+    /// A parameter, from the query or the form. An empty value counts as not given.
+    pub(super) fn given(&self, name: &str) -> Option<&str> {
+        let value = self.query.get(name).or_else(|| self.form.get(name));
+        value.map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    pub(super) fn required(&self, name: &str) -> Result<&str, Problem> {
+        self.given(name).ok_or_else(|| Problem::missing(name))
+    }
+
+    /// A number within `range`, if one is given.
+    pub(super) fn number<T>(&self, name: &str, range: RangeInclusive<T>) -> Result<Option<T>, Problem>
+    where
+        T: FromStr + PartialOrd + Display,
+    {
+        let Some(text) = self.given(name) else { return Ok(None) };
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        number.map(Some).ok_or_else(|| {
+            let why = format!("it is no number from {} to {}", range.start(), range.end());
+            Problem::invalid_parameter(name, why)
+        })
     }
 
     /// All parameters.
@@ -137,7 +124,7 @@ impl Received {
 
     /// The action, wherever the caller put it; empty if nowhere.
     pub(super) fn action(&self) -> &str {
-        self.header("x-acs-action").or_else(|| self.param("Action")).unwrap_or_default()
+        self.header("x-acs-action").or_else(|| self.given("Action")).unwrap_or_default()
     }
 }
 
@@ -216,9 +203,9 @@ mod tests {
                 .unwrap()
         };
         let received = Received::read(&request("http://h:1/?a=1&b=", "c=x%3Dy&d")).unwrap();
-        assert_eq!(received.param("b"), Some(""));
-        assert_eq!(received.param("c"), Some("x=y"));
-        assert_eq!(received.param("d"), Some(""));
+        assert_eq!(received.query["b"], "");
+        assert_eq!(received.given("c"), Some("x=y"));
+        assert_eq!(received.form["d"], "");
         assert_eq!(received.host.as_deref(), Some("h:1"));
         for (target, body) in [("/?a=1&a=1", ""), ("/?a=1", "a=1"), ("/?a=%ff", ""), ("/", "%f=1")] {
             assert_eq!(

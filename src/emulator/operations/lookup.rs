@@ -5,13 +5,13 @@ use std::ops::Range;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use crate::emulator::request::{Arguments, Problem};
+use crate::emulator::request::{Problem, Received};
 use crate::emulator::state::State;
 use crate::emulator::store::{Job, MediaRow};
 
 pub(super) fn get_media_refresh_jobs(
     state: &mut State,
-    args: Arguments<'_>,
+    args: &Received,
     now: DateTime<Utc>,
 ) -> Result<Value, Problem> {
     let job_id = args.required("MediaRefreshJobId")?;

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::submit::add_tasks;
-use crate::emulator::request::{Arguments, Problem};
+use crate::emulator::request::{Problem, Received};
 use crate::emulator::scenario::MediaScript;
 use crate::emulator::state::State;
 use crate::emulator::store::{MediaRow, Queries, domain_of};
@@ -17,7 +17,7 @@ const MAX_URLS: usize = 1_000;
 
 pub(super) fn refresh_vod_object_caches(
     state: &mut State,
-    args: Arguments<'_>,
+    args: &Received,
     now: DateTime<Utc>,
 ) -> Result<Value, Problem> {
     let object_type = match args.given("ObjectType").map(str::to_ascii_lowercase).as_deref() {
@@ -37,7 +37,7 @@ pub(super) fn refresh_vod_object_caches(
 
 pub(super) fn preload_vod_object_caches(
     state: &mut State,
-    args: Arguments<'_>,
+    args: &Received,
     now: DateTime<Utc>,
 ) -> Result<Value, Problem> {
     if args.given("Area").is_some_and(|area| !["domestic", "overseas"].contains(&area)) {
@@ -49,7 +49,7 @@ pub(super) fn preload_vod_object_caches(
 }
 
 /// Checks a parameter that is true or false. The vendor's Python SDK writes its own `True`.
-fn flag(args: Arguments<'_>, name: &str) -> Result<(), Problem> {
+fn flag(args: &Received, name: &str) -> Result<(), Problem> {
     match args.given(name).map(str::to_ascii_lowercase).as_deref() {
         None | Some("true" | "false") => Ok(()),
         Some(_) => Err(Problem::invalid_parameter(name, "it is neither true nor false")),
@@ -59,7 +59,7 @@ fn flag(args: Arguments<'_>, name: &str) -> Result<(), Problem> {
 /// Makes the tasks of all URLs, or of none; returns their ids, each once.
 fn open_tasks(
     state: &mut State,
-    args: Arguments<'_>,
+    args: &Received,
     object_type: &'static str,
     now: DateTime<Utc>,
 ) -> Result<String, Problem> {

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::emulator::actions::ASSUME_ROLE_WITH_OIDC;
-use crate::emulator::request::{Arguments, Problem};
+use crate::emulator::request::{Problem, Received};
 use crate::emulator::state::State;
 
 /// The bounds of `DurationSeconds`, and what is meant without it.
@@ -16,7 +16,7 @@ const DEFAULT_SECONDS: u64 = 3600;
 pub(super) fn assume_role(
     state: &mut State,
     action: &str,
-    args: Arguments<'_>,
+    args: &Received,
     now: DateTime<Utc>,
 ) -> Result<Value, Problem> {
     let invalid = |name: &str, why: &str| Problem {
@@ -31,14 +31,10 @@ pub(super) fn assume_role(
     if !(2..=64).contains(&name.len()) || !name.chars().all(fits) {
         return Err(invalid("RoleSessionName", "it has 2 to 64 letters, digits or .@-_"));
     }
-    let seconds = match args.0.get("DurationSeconds") {
-        None => DEFAULT_SECONDS,
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|seconds| SECONDS.contains(seconds))
-            .ok_or_else(|| invalid("DurationSeconds", "it is not 900 to 43200"))?,
-    };
+    let seconds = args
+        .number("DurationSeconds", SECONDS)
+        .map_err(|problem| Problem { code: "InvalidParameter.DurationSeconds".into(), ..problem })?;
+    let seconds = seconds.unwrap_or(DEFAULT_SECONDS);
     let sts = &state.scenario.sts;
     if action == ASSUME_ROLE_WITH_OIDC {
         let (provider, token) = (args.required("OIDCProviderArn")?, args.required("OIDCToken")?);

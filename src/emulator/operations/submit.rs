@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::emulator::answer::Body;
 use crate::emulator::queue::store::Queue;
-use crate::emulator::request::{Arguments, Problem};
+use crate::emulator::request::{Problem, Received};
 use crate::emulator::scenario::duration::{LONGEST, later};
 use crate::emulator::scenario::{MediaScript, OneByOne, SecondEnd};
 use crate::emulator::state::{Done, PlannedEvent, State};
@@ -54,7 +54,7 @@ pub(crate) fn open_scripted_jobs(state: &mut State, now: DateTime<Utc>) {
 
 pub(super) fn refresh_media_play_urls(
     state: &mut State,
-    args: Arguments<'_>,
+    args: &Received,
     now: DateTime<Utc>,
 ) -> Result<Done, Problem> {
     let mut submission = read(args)?;
@@ -90,7 +90,7 @@ pub(super) fn refresh_media_play_urls(
     Ok(Done { body: Body::Fields(body), events, hold })
 }
 
-fn read(args: Arguments<'_>) -> Result<Submission, Problem> {
+fn read(args: &Received) -> Result<Submission, Problem> {
     let ids = args.required("MediaIds")?;
     let media: Vec<String> = ids.split(',').map(|id| id.trim().to_owned()).collect();
     if media.iter().any(String::is_empty) {
@@ -130,7 +130,7 @@ fn list(given: Option<&str>, name: &str, known: &[&str]) -> Result<Vec<String>, 
 }
 
 /// The stream filters as the service returns them: a text holding JSON, without the filters that were not set.
-fn filter_policy(args: Arguments<'_>) -> Result<String, Problem> {
+fn filter_policy(args: &Received) -> Result<String, Problem> {
     let mut policy = Map::new();
     for name in ["Formats", "Definitions", "StreamType"] {
         if let Some(value) = args.given(name) {

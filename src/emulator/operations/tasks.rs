@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::emulator::auth_check::parse_time;
-use crate::emulator::request::{Arguments, Problem};
+use crate::emulator::request::{Problem, Received};
 use crate::emulator::scenario::{Filtering, Pages, SizeNamed, Total};
 use crate::emulator::state::State;
 use crate::emulator::store::{HISTORY, Listing, TaskRow};
@@ -15,7 +15,7 @@ const MAX_PAGE: usize = 50;
 
 pub(super) fn describe_vod_refresh_tasks(
     state: &mut State,
-    args: Arguments<'_>,
+    args: &Received,
     now: DateTime<Utc>,
 ) -> Result<Value, Problem> {
     let mut listing = read_listing(args, now)?;
@@ -59,7 +59,7 @@ pub(super) fn describe_vod_refresh_tasks(
     Ok(body)
 }
 
-fn read_listing(args: Arguments<'_>, now: DateTime<Utc>) -> Result<Listing<'_>, Problem> {
+fn read_listing(args: &Received, now: DateTime<Utc>) -> Result<Listing<'_>, Problem> {
     let problem = |code: &str, message: &str| Problem::new(400, code, message);
     let (from, to) = (args.given("StartTime"), args.given("EndTime"));
     match (from, to) {
