@@ -1,5 +1,5 @@
 //! Durations in scenario files: `200ms`, `8s`, `1m30s`, `2h`. A bare number is refused: its unit would be a guess.
-//! Not `humantime`, which also takes days, blanks and fractions: a scenario means the same in every release.
+//! Days, blanks and long names of units, which `humantime` takes as well, are refused: a duration is written in one way.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -16,37 +16,23 @@ pub(crate) fn later(now: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
     now + wait.min(LONGEST)
 }
 
-const UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
-
 /// Reads a sum of whole numbers with units, the units among `h`, `m`, `s`, `ms`.
 fn parse(text: &str) -> Result<Duration, String> {
-    let complain = || format!("{text:?} is no duration; write it like \"200ms\", \"8s\" or \"1m30s\"");
-    let mut rest = text.trim();
-    if rest.is_empty() {
-        return Err(complain());
+    let plain = text.trim();
+    let is_plain =
+        plain.ends_with(['h', 'm', 's']) && plain.bytes().all(|b| b.is_ascii_digit() || b"hms".contains(&b));
+    match humantime::parse_duration(plain) {
+        Ok(duration) if is_plain && duration <= LONGEST => Ok(duration),
+        Ok(_) if is_plain => Err(format!("{text:?} is more than 87600h, ten years")),
+        _ => Err(format!("{text:?} is no duration; write it like \"200ms\", \"8s\" or \"1m30s\"")),
     }
-    let mut sum = Duration::ZERO;
-    while !rest.is_empty() {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let number: u64 = rest[..digits].parse().map_err(|_| complain())?;
-        rest = &rest[digits..];
-        let letters = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
-        let unit = UNITS.iter().find(|(unit, _)| *unit == &rest[..letters]);
-        rest = &rest[letters..];
-        let part = unit.and_then(|(_, milliseconds)| number.checked_mul(*milliseconds));
-        sum = part.and_then(|part| sum.checked_add(Duration::from_millis(part))).ok_or_else(complain)?;
-    }
-    if sum > LONGEST {
-        return Err(format!("{text:?} is more than 87600h, ten years"));
-    }
-    Ok(sum)
 }
 
 /// Writes what [`parse`] reads; parts of a millisecond are dropped.
 fn print(duration: Duration) -> String {
     let mut rest = u64::try_from(duration.min(LONGEST).as_millis()).unwrap_or(u64::MAX);
     let mut out = String::new();
-    for (unit, milliseconds) in UNITS {
+    for (unit, milliseconds) in [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)] {
         if rest >= milliseconds {
             let _ = write!(out, "{}{unit}", rest / milliseconds);
             rest %= milliseconds;
