@@ -84,8 +84,9 @@ fn settings_of(callback: &Callback) -> Params {
 fn check_settings(args: &Received) -> Result<(), Problem> {
     let no_url = |url: &str| !url.starts_with("http://") && !url.starts_with("https://");
     let invalid = |name: &str, why: &str| Err(Problem::invalid_parameter(name, why));
-    match args.required("CallbackType")? {
-        "HTTP" => {
+    args.required("CallbackType")?;
+    match args.either("CallbackType", ["HTTP", "MNS"])? {
+        Some("HTTP") => {
             let url = args.required("CallbackURL")?;
             if url.len() > MAX_URL {
                 let why = format!("it has {} bytes, at most {MAX_URL} are allowed", url.len());
@@ -95,25 +96,20 @@ fn check_settings(args: &Received) -> Result<(), Problem> {
                 return invalid("CallbackURL", "it is no single URL");
             }
         }
-        "MNS" => {
+        _ => {
             args.required("MnsQueueName")?;
             let endpoint = args.required("MnsEndpoint")?;
             if no_url(endpoint) || endpoint.contains("-internal") {
                 return invalid("MnsEndpoint", "it is no public endpoint");
             }
         }
-        _ => return invalid("CallbackType", "it is neither HTTP nor MNS"),
     }
     let is_word = |event: &str| !event.is_empty() && event.bytes().all(|b| b.is_ascii_alphanumeric());
     if args.given("EventTypeList").is_some_and(|list| !list.split(',').all(is_word)) {
         return invalid("EventTypeList", "it is no list of event types");
     }
-    match args.given("AuthSwitch") {
-        None | Some("off") => {}
-        Some("on") => {
-            args.required("AuthKey")?;
-        }
-        Some(_) => return invalid("AuthSwitch", "it is neither on nor off"),
+    if args.either("AuthSwitch", ["on", "off"])? == Some("on") {
+        args.required("AuthKey")?;
     }
     if args.given("AuthKey").is_some_and(|key| key.chars().count() > MAX_KEY) {
         return invalid("AuthKey", "it is too long");

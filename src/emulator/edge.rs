@@ -2,26 +2,24 @@
 //!
 //! What the headers mean stands in `docs::service`. Nothing here is shared with the code that reads them.
 
-pub(super) mod copies;
-
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use md5::{Digest as _, Md5};
 
-use self::copies::StoredCopy;
 use super::answer::Reply;
 use super::log::Call;
 use super::scenario::duration::LONGEST;
 use super::scenario::{EdgeScript, MAX_CLOCK_OFFSET};
 use super::shared::Shared;
 use super::state::State;
-use super::store::domain_of;
+use super::store::{StoredCopy, domain_of};
 
 /// The file behind every URL.
 const FILE: &[u8] = b"a pretend file!!";
 /// How long a signed URL is good.
 const VALIDITY: i64 = 1_800;
+
 /// Answers a request for a playback URL; `None` for all others.
 pub(super) fn answer(shared: &Shared, request: &Request<Bytes>) -> Option<Reply> {
     if ![Method::GET, Method::HEAD].contains(request.method()) {
@@ -128,7 +126,7 @@ fn copy_of(
         let at = first - script.copy_age.min(LONGEST);
         StoredCopy { came: at, confirmed: at, stored: at }
     };
-    let known = state.copies.get(place);
+    let known = state.store.copies.get(place).copied();
     let mut last = known.unwrap_or(old);
     let mut copy = known.or((!script.cold).then_some(old));
     let mut ends: Vec<_> =
@@ -150,7 +148,7 @@ fn copy_of(
     } else {
         (StoredCopy { came: now, confirmed: now, stored: now }, "MISS TCP_MISS dirn:-2:-2")
     };
-    state.copies.put(place, new);
+    state.store.keep_copy(place, new);
     Some((new, word))
 }
 

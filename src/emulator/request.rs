@@ -99,6 +99,25 @@ impl Received {
         self.given(name).ok_or_else(|| Problem::missing(name))
     }
 
+    /// A parameter that is one of two words, if it is given.
+    pub(super) fn either(&self, name: &str, [one, other]: [&str; 2]) -> Result<Option<&str>, Problem> {
+        match self.given(name) {
+            Some(word) if word != one && word != other => {
+                Err(Problem::invalid_parameter(name, format!("it is neither {one} nor {other}")))
+            }
+            word => Ok(word),
+        }
+    }
+
+    /// A parameter that is true or false; not given, it is false. The vendor's Python SDK writes its own `True`.
+    pub(super) fn flag(&self, name: &str) -> Result<bool, Problem> {
+        match self.given(name).map(str::to_ascii_lowercase).as_deref() {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(Problem::invalid_parameter(name, "it is neither true nor false")),
+        }
+    }
+
     /// A number within `range`, if one is given.
     pub(super) fn number<T>(&self, name: &str, range: RangeInclusive<T>) -> Result<Option<T>, Problem>
     where

@@ -10,7 +10,6 @@ use chrono::{DateTime, Utc};
 use super::account::{EventSettings, QuotaUse};
 use super::actions;
 use super::answer::Body;
-use super::edge::copies::Copies;
 use super::ids::{Ids, MergedIds};
 use super::keys::Keys;
 use super::log::{Call, Log, SentEvent};
@@ -26,8 +25,6 @@ pub(super) struct State {
     pub(super) merged_ids: MergedIds,
     pub(super) keys: Keys,
     pub(super) store: Store,
-    /// What the node of the CDN holds.
-    pub(super) copies: Copies,
     /// There if the scenario has one, once the clock is known.
     pub(super) queue: Option<Queue>,
     pub(super) event_settings: EventSettings,
@@ -76,7 +73,6 @@ impl State {
             merged_ids: MergedIds::default(),
             keys: Keys::default(),
             store: Store::default(),
-            copies: Copies::default(),
             queue: None,
             event_settings: EventSettings::default(),
             quota_use: QuotaUse::default(),

@@ -58,11 +58,8 @@ impl Queries {
             OneByOne::Looks(true) => self.count.max(1),
             OneByOne::Every(step) => {
                 let passed = self.first.map_or(0, |first| (now - first).num_milliseconds().max(0));
-                let steps =
-                    passed.unsigned_abs().checked_div(u64::try_from(step.as_millis()).unwrap_or(u64::MAX));
-                steps
-                    .and_then(|steps| usize::try_from(steps).ok())
-                    .map_or(usize::MAX, |n| n.saturating_add(1))
+                let steps = u128::from(passed.unsigned_abs()).checked_div(step.as_millis());
+                steps.and_then(|n| usize::try_from(n + 1).ok()).unwrap_or(usize::MAX)
             }
         }
     }
@@ -155,6 +152,20 @@ impl TaskRow {
     }
 }
 
+/// A copy of one URL that the node of the CDN holds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StoredCopy {
+    /// When the content came into the CDN.
+    pub(super) came: DateTime<Utc>,
+    /// When the origin gave or confirmed it.
+    pub(super) confirmed: DateTime<Utc>,
+    /// When this node stored it.
+    pub(super) stored: DateTime<Utc>,
+}
+
+/// Most copies that are remembered.
+const MAX_COPIES: usize = 100_000;
+
 /// How long the service shows tasks.
 pub(super) const HISTORY: TimeDelta = TimeDelta::days(3);
 
@@ -171,6 +182,8 @@ struct OfId {
 #[derive(Debug, Default)]
 pub(super) struct Store {
     pub(super) jobs: HashMap<String, Job>,
+    /// The copies that requests to the node made, by host and path.
+    pub(super) copies: HashMap<String, StoredCopy>,
     tasks: Vec<TaskRow>,
     by_id: HashMap<Arc<str>, OfId>,
     /// The hosts of all URLs, in small letters.
@@ -213,6 +226,12 @@ impl Store {
             of_row == place || of_row.ends_with('/') && place.starts_with(of_row)
         };
         self.tasks.iter().filter(touches).collect()
+    }
+
+    pub(super) fn keep_copy(&mut self, place: &str, copy: StoredCopy) {
+        if self.copies.len() < MAX_COPIES || self.copies.contains_key(place) {
+            self.copies.insert(place.to_owned(), copy);
+        }
     }
 
     /// Counts a query, for one task id or for a listing, and returns how many there were before.
@@ -335,13 +354,13 @@ impl Listing<'_> {
     }
 }
 
-/// The domain of a URL, with or without a scheme.
-/// Host and path of a URL.
+/// Host and path of a URL, with or without a scheme.
 fn place_of(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.split(['?', '#']).next().unwrap_or(rest)
 }
 
+/// The domain of a URL, with or without a scheme.
 pub(super) fn domain_of(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.split(['/', ':', '?']).next().unwrap_or(rest)

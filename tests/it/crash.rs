@@ -233,7 +233,8 @@ fn well() -> Scenario {
 }
 
 fn lost_answers() -> Scenario {
-    Scenario::new().with_fault(FaultRule::on(SUBMIT, Fault::ResetAfter).for_media("m20"))
+    Scenario::new()
+        .with_fault(FaultRule { media: Some("m20".into()), ..FaultRule::on(SUBMIT, Fault::ResetAfter) })
 }
 
 /// Media with every fate, events twice and forged.

@@ -55,7 +55,9 @@ impl Stage {
             Self::Submit | Self::SubmitWithEvents => FaultRule::on("RefreshMediaPlayUrls", fault),
             Self::Confirm | Self::ConfirmWithEvents => FaultRule::on("GetMediaRefreshJobs", fault),
             Self::Poll => FaultRule::on("DescribeVodRefreshTasks", fault),
-            Self::List => FaultRule::on("DescribeVodRefreshTasks", fault).for_task(""),
+            Self::List => {
+                FaultRule { task: Some(String::new()), ..FaultRule::on("DescribeVodRefreshTasks", fault) }
+            }
             Self::Receive => FaultRule::on("BatchReceiveMessage", fault),
             Self::Delete => FaultRule::on("BatchDeleteMessage", fault),
         }

@@ -185,8 +185,10 @@ async fn a_quota_that_is_used_up_ends_at_once() {
 #[tokio::test(start_paused = true)]
 async fn where_some_were_submitted_the_rest_says_why_it_was_not() {
     let denied = Fault::error(403, "Forbidden.RAM");
-    let env =
-        TestEnv::new(Scenario::new().with_fault(FaultRule::on(SUBMIT, denied).for_media("m20").times(0)));
+    let env = TestEnv::new(
+        Scenario::new()
+            .with_fault(FaultRule { media: Some("m20".into()), ..FaultRule::on(SUBMIT, denied).times(0) }),
+    );
     let report = env.refresh((0..40).map(|n| format!("m{n}"))).await;
     assert_eq!(report.outcome, Outcome::Partial);
     assert_eq!(report.summary.media_complete, 20);

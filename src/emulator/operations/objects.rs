@@ -30,7 +30,7 @@ pub(super) fn refresh_vod_object_caches(
             return Err(Problem::new(400, "InvalidObjectType.ValueNotSupported", message));
         }
     };
-    flag(args, "Force")?;
+    args.flag("Force")?;
     let ids = open_tasks(state, args, object_type, now)?;
     Ok(json!({ "RefreshTaskId": ids }))
 }
@@ -40,20 +40,10 @@ pub(super) fn preload_vod_object_caches(
     args: &Received,
     now: DateTime<Utc>,
 ) -> Result<Value, Problem> {
-    if args.given("Area").is_some_and(|area| !["domestic", "overseas"].contains(&area)) {
-        return Err(Problem::invalid_parameter("Area", "it is neither domestic nor overseas"));
-    }
-    flag(args, "L2Preload")?;
+    args.either("Area", ["domestic", "overseas"])?;
+    args.flag("L2Preload")?;
     let ids = open_tasks(state, args, "preload", now)?;
     Ok(json!({ "PreloadTaskId": ids }))
-}
-
-/// Checks a parameter that is true or false. The vendor's Python SDK writes its own `True`.
-fn flag(args: &Received, name: &str) -> Result<(), Problem> {
-    match args.given(name).map(str::to_ascii_lowercase).as_deref() {
-        None | Some("true" | "false") => Ok(()),
-        Some(_) => Err(Problem::invalid_parameter(name, "it is neither true nor false")),
-    }
 }
 
 /// Makes the tasks of all URLs, or of none; returns their ids, each once.

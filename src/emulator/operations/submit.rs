@@ -76,7 +76,8 @@ pub(super) fn refresh_media_play_urls(
     if accepted.is_empty() {
         return Ok(Done::of(Body::Fields(body)));
     }
-    let urls = accepted.iter().map(|media| url_count(state, &state.script_of(media)) as u64).sum();
+    let urls_of = |media: &String| urls_of(state, media, &state.script_of(media), &submission.ending);
+    let urls = accepted.iter().map(|media| urls_of(media).len() as u64).sum();
     let object_type = object_type_of(&submission.task_type);
     state.quota_use.take(&state.scenario.quota, object_type, urls, now)?;
     let job_id = state.ids.job();
@@ -101,9 +102,7 @@ fn read(args: &Received) -> Result<Submission, Problem> {
         return Err(Problem::invalid_parameter("MediaIds", why));
     }
     let task_type = args.required("TaskType")?;
-    if !["Refresh", "Preload"].contains(&task_type) {
-        return Err(Problem::invalid_parameter("TaskType", "it is neither Refresh nor Preload"));
-    }
+    args.either("TaskType", ["Refresh", "Preload"])?;
     let user_data = args.given("UserData").map(str::to_owned);
     if let Some(text) = &user_data {
         check_user_data(text)?;
@@ -137,18 +136,9 @@ fn filter_policy(args: &Received) -> Result<String, Problem> {
             policy.insert(name.into(), json!(value));
         }
     }
-    let result_type = args.given("ResultType").unwrap_or("Single");
-    if !["Single", "Multiple"].contains(&result_type) {
-        return Err(Problem::invalid_parameter("ResultType", "it is neither Single nor Multiple"));
-    }
+    let result_type = args.either("ResultType", ["Single", "Multiple"])?.unwrap_or("Single");
     policy.insert("ResultType".into(), json!(result_type));
-    // The vendor's Python SDK writes its own `True`.
-    let slice_flag = match args.given("SliceFlag").map(str::to_ascii_lowercase).as_deref() {
-        None | Some("false") => false,
-        Some("true") => true,
-        Some(_) => return Err(Problem::invalid_parameter("SliceFlag", "it is neither true nor false")),
-    };
-    policy.insert("SliceFlag".into(), json!(slice_flag));
+    policy.insert("SliceFlag".into(), json!(args.flag("SliceFlag")?));
     if let Some(count) = args.number("SliceCount", 1..=20_u32)? {
         policy.insert("SliceCount".into(), json!(count));
     }
@@ -219,15 +209,6 @@ fn object_type_of(task_type: &str) -> &'static str {
     if task_type == "Preload" { "preload" } else { "file" }
 }
 
-/// How many URLs a media has: as many as [`urls_of`] gives.
-fn url_count(state: &State, script: &MediaScript) -> usize {
-    match script {
-        _ if script.no_urls || script.submit_fail.is_some() => 0,
-        _ if !script.urls.is_empty() => script.urls.len(),
-        _ => script.url_count.unwrap_or(state.scenario.urls_per_media),
-    }
-}
-
 fn urls_of(state: &State, media: &str, script: &MediaScript, ending: &str) -> Vec<String> {
     if script.no_urls || script.submit_fail.is_some() {
         return Vec::new();
@@ -236,25 +217,17 @@ fn urls_of(state: &State, media: &str, script: &MediaScript, ending: &str) -> Ve
         return script.urls.clone();
     }
     let comma = if state.scenario.url_with_commas { "hd,sd," } else { "" };
-    (1..=url_count(state, script))
+    (1..=script.url_count.unwrap_or(state.scenario.urls_per_media))
         .map(|n| format!("https://media.example.test/{media}/{comma}{n}.{ending}"))
         .collect()
 }
 
+/// One entry for each URL, as the documentation has it, even where they are all the same.
 fn task_ids_of(state: &mut State, script: &MediaScript, urls: usize, shared_id: Option<&str>) -> Vec<String> {
     let mut given = script.task_ids.iter().cloned();
-    let merged = match (shared_id, script.merged_tasks) {
-        (Some(id), _) => Some(id.to_owned()),
-        (None, true) => Some(given.next().unwrap_or_else(|| state.ids.task())),
-        (None, false) => None,
-    };
-    (0..urls)
-        .map(|_| match &merged {
-            // One entry for each URL, as the documentation has it, even where they are all the same.
-            Some(id) => id.clone(),
-            None => given.next().unwrap_or_else(|| state.ids.task()),
-        })
-        .collect()
+    let mut next = || given.next().unwrap_or_else(|| state.ids.task());
+    let merged = shared_id.map(str::to_owned).or_else(|| script.merged_tasks.then(&mut next));
+    (0..urls).map(|_| merged.clone().unwrap_or_else(&mut next)).collect()
 }
 
 pub(super) fn add_tasks(state: &mut State, row: &MediaRow, object_type: &'static str) {

@@ -182,65 +182,62 @@ impl Scenario {
     /// What the types do not rule out: a misspelt action would never match, and nobody would notice.
     fn check(&self) -> Result<(), String> {
         let known = |field: String, action: &str| {
-            if actions::is_known(action) {
-                Ok(())
-            } else {
-                Err(format!("{field}: there is no action {action:?}"))
-            }
+            ensure(actions::is_known(action), || format!("{field}: there is no action {action:?}"))
         };
         for (n, rule) in self.faults.iter().enumerate() {
             if rule.action != "*" {
                 known(format!("faults[{n}].action"), &rule.action)?;
             }
-            if let Some(status) = rule.fault.status().filter(|status| !(200..600).contains(status)) {
-                return Err(format!("faults[{n}].fault: {status} is no status of an answer, 200 to 599 are"));
-            }
+            let status = rule.fault.status().unwrap_or(200);
+            ensure((200..600).contains(&status), || {
+                format!("faults[{n}].fault: {status} is no status of an answer, 200 to 599 are")
+            })?;
         }
         for (n, action) in self.deny.iter().enumerate() {
             known(format!("deny[{n}]"), action)?;
         }
         for (action, rate) in &self.rates {
             known("rates".into(), action)?;
-            if !(0.0..=MOST as f64).contains(rate) {
-                return Err(format!("rates.{action}: {rate} is no rate, 0 to {MOST} calls a second are"));
-            }
+            ensure((0.0..=MOST as f64).contains(rate), || {
+                format!("rates.{action}: {rate} is no rate, 0 to {MOST} calls a second are")
+            })?;
         }
-        self.check_sizes()?;
-        self.edge.check(MAX_CLOCK_OFFSET)?;
-        for (id, job) in &self.jobs {
-            if !["Refresh", "Preload"].contains(&job.task_type.as_str()) {
-                return Err(format!(
-                    "jobs.{id}.task_type: {:?} is neither Refresh nor Preload",
-                    job.task_type
-                ));
-            }
+        for (id, JobScript { task_type, .. }) in &self.jobs {
+            ensure(["Refresh", "Preload"].contains(&task_type.as_str()), || {
+                format!("jobs.{id}.task_type: {task_type:?} is neither Refresh nor Preload")
+            })?;
         }
-        Ok(())
+        let refusal = self.edge.head_refused.unwrap_or(400);
+        ensure((400..600).contains(&refusal), || {
+            format!("edge.head_refused: {refusal} is no status of a refusal, 400 to 599 are")
+        })?;
+        self.check_sizes()
     }
 
     /// A digit too many, and the cloud would eat up the machine or live outside of what a calendar holds.
     fn check_sizes(&self) -> Result<(), String> {
-        if !(-MAX_CLOCK_OFFSET..=MAX_CLOCK_OFFSET).contains(&self.clock_offset) {
-            return Err(format!("clock_offset: {} is more than a hundred years", self.clock_offset));
+        for (place, offset) in [("", self.clock_offset), ("edge.", self.edge.clock_offset)] {
+            ensure((-MAX_CLOCK_OFFSET..=MAX_CLOCK_OFFSET).contains(&offset), || {
+                format!("{place}clock_offset: {offset} is more than a hundred years")
+            })?;
         }
-        let of_media = |place: String, script: &MediaScript| {
-            [
-                (format!("{place}.url_count"), script.url_count.unwrap_or_default()),
-                (format!("{place}.foreign_rows"), script.foreign_rows),
-            ]
+        let small = |place: &str, count: usize| {
+            ensure(count <= MOST, || format!("{place}: {count} is more than {MOST}"))
         };
-        let mut counts = vec![("urls_per_media".to_owned(), self.urls_per_media)];
-        counts.extend(of_media("default_media".into(), &self.default_media));
-        counts.extend(self.media.iter().flat_map(|(id, script)| of_media(format!("media.{id}"), script)));
-        if let Some(queue) = &self.queue {
-            counts.push(("queue.foreign".into(), queue.foreign));
-            counts.push(("queue.undecodable".into(), queue.undecodable));
+        small("urls_per_media", self.urls_per_media)?;
+        let media = self.media.iter().map(|(id, script)| (format!("media.{id}"), script));
+        for (place, script) in [("default_media".to_owned(), &self.default_media)].into_iter().chain(media) {
+            small(&format!("{place}.url_count"), script.url_count.unwrap_or_default())?;
+            small(&format!("{place}.foreign_rows"), script.foreign_rows)?;
         }
-        match counts.into_iter().find(|(_, count)| *count > MOST) {
-            Some((place, count)) => Err(format!("{place}: {count} is more than {MOST}")),
-            None => Ok(()),
-        }
+        let queue = self.queue.as_ref();
+        small("queue.foreign", queue.map_or(0, |queue| queue.foreign))?;
+        small("queue.undecodable", queue.map_or(0, |queue| queue.undecodable))
     }
+}
+
+fn ensure(is_so: bool, why: impl FnOnce() -> String) -> Result<(), String> {
+    if is_so { Ok(()) } else { Err(why()) }
 }
 
 /// Scenarios built in Rust, a step at a time.

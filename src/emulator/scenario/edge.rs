@@ -56,15 +56,4 @@ impl EdgeScript {
     pub fn keeping(end: impl Into<String>) -> Self {
         Self { kept: vec![end.into()], ..Self::default() }
     }
-
-    /// What the types do not rule out.
-    pub(super) fn check(&self, most_offset: i64) -> Result<(), String> {
-        if let Some(status) = self.head_refused.filter(|status| !(400..600).contains(status)) {
-            return Err(format!("edge.head_refused: {status} is no status of a refusal, 400 to 599 are"));
-        }
-        if !(-most_offset..=most_offset).contains(&self.clock_offset) {
-            return Err(format!("edge.clock_offset: {} is more than a hundred years", self.clock_offset));
-        }
-        Ok(())
-    }
 }

@@ -100,7 +100,7 @@ async fn task_answers_are_spoilt_each_in_its_way() {
         .with_media("m1", script)
         .with_fault(FaultRule::on(TASKS, Fault::TotalAsString))
         .with_fault(FaultRule::on(TASKS, Fault::NoTotal))
-        .with_fault(FaultRule::on(TASKS, Fault::WrongTaskRows).for_task("T1"));
+        .with_fault(FaultRule { task: Some("T1".into()), ..FaultRule::on(TASKS, Fault::WrongTaskRows) });
     let env = TestEnv::new(scenario);
     env.submit("m1").await;
     tokio::time::sleep(Duration::from_secs(9)).await;
