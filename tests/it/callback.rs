@@ -11,6 +11,7 @@ use vod_refresh::net::clock::TimerClock;
 use vod_refresh::net::transport::{ServiceTransport, Transport};
 use vod_refresh::{EventReceiver, Inbox, Outcome};
 
+use crate::support::scripts::lost_event;
 use crate::support::{TestEnv, request};
 
 const URL: &str = "https://cb.example.test/vod/hook";
@@ -107,10 +108,9 @@ async fn health_checks_are_answered_200_and_not_counted() {
 
 #[tokio::test(start_paused = true)]
 async fn events_again_and_in_the_wrong_order_count_once() {
-    let env = TestEnv::new(Scenario::new().with(|s| {
-        s.default_media =
-            MediaScript::default().with(|m| m.event = EventScript { lost: true, ..EventScript::default() })
-    }))
+    let env = TestEnv::new(
+        Scenario::new().with(|s| s.default_media = MediaScript::default().with(|m| m.event = lost_event())),
+    )
     .with_events();
     let cloud = env.cloud.clone();
     let play = async {

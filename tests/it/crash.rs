@@ -15,6 +15,7 @@ use vod_refresh::{JobId, Journal, Report, Result, TaskType, UrlRequest};
 
 use crate::schema::Refresher;
 use crate::support::action::SUBMIT;
+use crate::support::scripts::failing_media;
 use crate::support::{TestEnv, answered_batches, request};
 
 /// When the process dies, once the write is done.
@@ -301,7 +302,7 @@ async fn waiting_for_jobs_of_others_survives_a_crash_at_every_write() {
 
 /// What fails the refresh, and what fails the preload.
 fn two_stages() -> Scenario {
-    let half = MediaScript { failed_tasks: Which::All(true), ..MediaScript::default() };
+    let half = failing_media();
     let only = |kind: &str| MediaScript { failing_type: Some(kind.to_owned()), ..half.clone() };
     Scenario::new().with_media("m3", only("Refresh")).with_media("m5", only("Preload"))
 }
@@ -312,7 +313,7 @@ async fn a_run_that_preloads_afterwards_survives_a_crash_at_every_write() {
 }
 
 fn bad_url() -> Scenario {
-    let failing = MediaScript { failed_tasks: Which::All(true), ..MediaScript::default() };
+    let failing = failing_media();
     Scenario::new().with_media("https://a.test/bad", failing)
 }
 

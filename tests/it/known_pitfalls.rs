@@ -3,9 +3,10 @@
 use std::net::TcpStream;
 use std::time::Duration;
 
-use vod_refresh::emulator::{MediaScript, Scenario, Which};
+use vod_refresh::emulator::Scenario;
 
 use crate::support::program::{Cloud, Home, SUBMIT, end};
+use crate::support::scripts::open_media;
 
 #[test]
 fn where_the_event_never_comes_the_job_is_looked_up_and_the_port_is_closed() {
@@ -22,7 +23,7 @@ fn where_the_event_never_comes_the_job_is_looked_up_and_the_port_is_closed() {
 
 #[test]
 fn a_token_that_dies_in_mid_wait_costs_no_second_submit() {
-    let stuck = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
+    let stuck = open_media();
     let scenario = Scenario::new()
         .with(|s| s.tokens.insert("testid".into(), "first".into()))
         .with(|s| s.job_ids = vec!["J1".into()]);

@@ -2,9 +2,10 @@
 
 use std::process::Child;
 
-use vod_refresh::emulator::{MediaScript, Scenario, Which};
+use vod_refresh::emulator::{MediaScript, Scenario};
 
 use crate::support::program::{Cloud, Home};
+use crate::support::scripts::open_media;
 use crate::support::terminal::Terminal;
 
 /// 45 media with two URLs, whose tasks end when the test says so.
@@ -16,7 +17,7 @@ struct LiveRun {
 
 impl LiveRun {
     fn new() -> Self {
-        let stuck = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
+        let stuck = open_media();
         let gone = MediaScript { missing: true, ..MediaScript::default() };
         let scenario = Scenario::new().with(|s| s.default_media = stuck).with_media("gone", gone);
         let (cloud, home) = (Cloud::new(scenario), Home::new());

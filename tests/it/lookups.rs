@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
-use vod_refresh::emulator::{EventScript, Fault, FaultRule, MediaScript, Scenario};
+use vod_refresh::emulator::{Fault, FaultRule, MediaScript, Scenario};
 use vod_refresh::event::Source;
 use vod_refresh::run::MediaState;
 use vod_refresh::{LookupAfter, Outcome, Report};
 
 use crate::support::TestEnv;
 use crate::support::action::QUERY_JOBS;
+use crate::support::scripts::lost_event;
 
 /// A cloud that sends no event for `m2`.
 fn one_event_lost() -> Scenario {
-    let lost = EventScript { lost: true, ..EventScript::default() };
+    let lost = lost_event();
     Scenario::new().with_media("m2", MediaScript::default().with(|m| m.event = lost))
 }
 

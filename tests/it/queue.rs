@@ -18,6 +18,7 @@ use vod_refresh::event::Source;
 use vod_refresh::{Inbox, Outcome, QueueConsumer, Report};
 
 use crate::schema::Refresher;
+use crate::support::scripts::lost_event;
 use crate::support::{CALLBACK_KEY, CALLBACK_URL, TestEnv, request};
 
 fn queue() -> QueueScript {
@@ -174,7 +175,7 @@ async fn an_expired_handle_costs_nothing_and_the_next_one_deletes() {
 
 #[tokio::test(start_paused = true)]
 async fn an_empty_queue_is_silent_and_asked_once_a_long_poll() {
-    let lost = EventScript { lost: true, ..EventScript::default() };
+    let lost = lost_event();
     let stuck = MediaScript { never_complete: Which::All(true), ..events(lost) };
     let run = |queue: QueueScript| {
         let scenario = scenario(queue).with(|s| s.default_media = stuck.clone());

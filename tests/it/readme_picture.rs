@@ -8,6 +8,7 @@ use vod_refresh::emulator::{MediaScript, Scenario, Which};
 use vt100::Color;
 
 use crate::support::program::{Cloud, Home};
+use crate::support::scripts::open_media;
 use crate::support::terminal::Terminal;
 
 const COLUMNS: u16 = 100;
@@ -49,7 +50,7 @@ fn rows() -> Vec<Vec<Piece>> {
         failed_description: Some("Origin Timeout".to_owned()),
         ..MediaScript::default()
     };
-    let stuck = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
+    let stuck = open_media();
     let scenario = Scenario::new().with(|s| s.default_media = stuck).with_media("lesson-07", failing);
     let (cloud, home) = (Cloud::new(scenario), Home::new());
     let ids: Vec<String> = (1..=45).map(|n| format!("lesson-{n:02}")).collect();

@@ -21,6 +21,8 @@ use vod_refresh::net::transport::Transport as _;
 use vod_refresh::net::{HttpOptions, HttpTransport};
 use vod_refresh::{EventReceiver, Inbox, Listener};
 
+use crate::support::program::memory_kib;
+
 const KEY: &str = "Abc123Key";
 const SOON: Duration = Duration::from_secs(3);
 const MIB: usize = 1024 * 1024;
@@ -107,8 +109,7 @@ fn at_most(wanted: usize) -> usize {
 
 /// Memory of this process; 0 where it can't be read.
 fn resident() -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<usize>().ok()).unwrap_or(0) * 4_096
+    memory_kib("self", "VmRSS").unwrap_or(0) as usize * 1024
 }
 
 /// The receiver's own bound is 64 MiB; the test's ends of the connections and other tests are in this process as well.

@@ -8,6 +8,7 @@ use vod_refresh::event::Source;
 use vod_refresh::run::MediaState;
 use vod_refresh::{LookupAfter, Outcome};
 
+use crate::support::scripts::{failing_media, lost_event, open_media};
 use crate::support::{TestEnv, request, state_of, states};
 
 #[tokio::test(start_paused = true)]
@@ -52,8 +53,7 @@ async fn refused_lookups_without_events_end_as_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn lost_events_are_made_up_for_by_the_lookup() {
-    let script =
-        MediaScript::default().with(|m| m.event = EventScript { lost: true, ..EventScript::default() });
+    let script = MediaScript::default().with(|m| m.event = lost_event());
     let env = TestEnv::new(Scenario::new().with(|s| s.default_media = script)).with_events();
     let report = env.refresh(["m1", "m2"]).await;
     assert_eq!(report.outcome, Outcome::Complete);
@@ -181,14 +181,14 @@ async fn a_failure_ends_the_wait_with_its_url_and_reason() {
 
 #[tokio::test(start_paused = true)]
 async fn where_every_url_failed_everything_failed() {
-    let bad = MediaScript { failed_tasks: Which::All(true), ..MediaScript::default() };
+    let bad = failing_media();
     let env = TestEnv::new(Scenario::new().with_media("m1", bad));
     assert_eq!(env.refresh(["m1"]).await.outcome, Outcome::Failed);
 }
 
 #[tokio::test(start_paused = true)]
 async fn fail_fast_stops_at_the_first_failure() {
-    let slow = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
+    let slow = open_media();
     let scenario = Scenario::new().with_media("bad", MediaScript::missing()).with_media("slow", slow);
     let env = TestEnv::new(scenario).with_options(|o| o.fail_fast = true);
     let report = env.refresh(["slow", "bad"]).await;
@@ -236,7 +236,7 @@ async fn nothing_is_looked_up_when_lookups_are_off() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_ends_the_run_within_two_seconds_with_a_report() {
-    let stuck = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
+    let stuck = open_media();
     let env = TestEnv::new(Scenario::new().with(|s| s.default_media = stuck));
     let stop = tokio_util::sync::CancellationToken::new();
     let refresher = env.refresher().with_stop(stop.clone());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde_json::Value;
-use vod_refresh::emulator::{EventScript, Fault, FaultRule, JobScript, MediaScript, Scenario, Which};
+use vod_refresh::emulator::{Fault, FaultRule, JobScript, MediaScript, Scenario, Which};
 use vod_refresh::journal::StoredRun;
 use vod_refresh::run::{MediaState, Notice};
 use vod_refresh::{Credential, ErrorKind, Journal, Outcome, StaticCredentials};
@@ -13,6 +13,7 @@ use vod_refresh::{Credential, ErrorKind, Journal, Outcome, StaticCredentials};
 use crate::crash::{Death, die};
 use crate::schema::Refresher;
 use crate::support::action::SUBMIT;
+use crate::support::scripts::lost_event;
 use crate::support::{TestEnv, request, states};
 
 fn ids(count: usize) -> Vec<String> {
@@ -201,7 +202,7 @@ async fn four_runs_share_one_new_journal() {
 async fn what_did_not_show_in_time_is_told_by_the_journal_as_it_was_by_the_run() {
     let hidden = MediaScript { invisible_looks: u32::MAX, ..MediaScript::default() };
     let unseen = MediaScript { lookup_empty_looks: u32::MAX, ..MediaScript::default() };
-    let unheard = unseen.clone().with(|m| m.event = EventScript { lost: true, ..EventScript::default() });
+    let unheard = unseen.clone().with(|m| m.event = lost_event());
     let scenario =
         Scenario::new().with_media("m0", hidden).with_media("m1", unheard).with_media("m2", unseen);
     let (env, folder) = (TestEnv::new(scenario).with_events(), tempfile::tempdir().unwrap());

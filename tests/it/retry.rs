@@ -3,22 +3,19 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use vod_refresh::emulator::{Call, Fault, FaultRule, MediaScript, Scenario, Which};
+use vod_refresh::emulator::{Call, Fault, FaultRule, Scenario};
 use vod_refresh::run::Notice;
 use vod_refresh::{Credential, Outcome, StaticCredentials, VodClient};
 
 use crate::schema::Refresher;
 use crate::support::action::{QUERY_JOBS, QUERY_TASKS, SUBMIT};
+use crate::support::scripts::{open_media, throttle};
 use crate::support::{TestEnv, request, states};
 
 /// Seconds between calls of one action.
 fn gaps(calls: &[Call], action: &str) -> Vec<f64> {
     let times: Vec<_> = calls.iter().filter(|call| call.action == action).map(|call| call.at).collect();
     times.windows(2).map(|pair| (pair[1] - pair[0]).num_milliseconds() as f64 / 1_000.0).collect()
-}
-
-fn throttle(status: u16, code: &str) -> Fault {
-    Fault::Throttle { code: code.into(), status, retry_after_ms: None, retry_after_s: None }
 }
 
 /// Nothing was submitted, so nothing timed out, and the service was left in peace.
@@ -75,7 +72,7 @@ async fn the_services_own_waiting_time_is_honoured_and_capped_by_the_deadline() 
         retry_after_ms: ms,
         retry_after_s: s,
     };
-    let stuck = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
+    let stuck = open_media();
     let scenario = Scenario::new()
         .with(|s| s.default_media = stuck)
         .with_fault(FaultRule::on(QUERY_TASKS, told(Some(1_500), None)))
@@ -245,7 +242,7 @@ async fn an_outage_in_the_middle_of_the_wait_is_survived_or_ends_as_unavailable(
 #[tokio::test(start_paused = true)]
 async fn a_run_that_ran_out_of_time_tells_which_calls_were_failing() {
     let down = FaultRule::on(QUERY_TASKS, Fault::error(503, "ServiceUnavailable")).skip(1).times(0);
-    let stuck = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
+    let stuck = open_media();
     let scenario = Scenario::new()
         .with(|s| s.default_media = stuck)
         .with_fault(FaultRule::on(QUERY_JOBS, throttle(503, "Throttling")))

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::time::Instant;
-use vod_refresh::emulator::{EventScript, Fault, FaultRule, MediaScript, Scenario, Which};
+use vod_refresh::emulator::{Fault, FaultRule, Scenario};
 
 use crate::support::action::{QUERY_JOBS, QUERY_TASKS};
 use crate::support::program::{Cloud, Home, SUBMIT, end, signal};
+use crate::support::scripts::{lost_event, open_media};
 
 /// Sends `name` once `action` was asked for; then the run must end as `code`, and be carried on to its end.
 fn stopped(scenario: Scenario, more: &[&str], action: &str, name: &str, code: i32) {
@@ -34,10 +35,6 @@ fn stopped(scenario: Scenario, more: &[&str], action: &str, name: &str, code: i3
     assert_eq!(resumed.code, Some(0), "{action}: {resumed:?}");
 }
 
-fn stuck() -> MediaScript {
-    MediaScript { never_complete: Which::All(true), ..MediaScript::default() }
-}
-
 #[test]
 fn a_signal_ends_a_run_in_order_while_a_submission_is_not_answered() {
     let stall = FaultRule::on(SUBMIT, Fault::Stall { done: false });
@@ -46,7 +43,7 @@ fn a_signal_ends_a_run_in_order_while_a_submission_is_not_answered() {
 
 #[test]
 fn a_signal_ends_a_run_in_order_while_events_are_waited_for() {
-    let silent = stuck().with(|m| m.event = EventScript { lost: true, ..EventScript::default() });
+    let silent = open_media().with(|m| m.event = lost_event());
     let more = ["--callback-listen", "127.0.0.1:0", "--lookup-after", "1m"];
     stopped(Scenario::new().with(|s| s.default_media = silent), &more, SUBMIT, "TERM", 143);
 }
@@ -55,7 +52,7 @@ fn a_signal_ends_a_run_in_order_while_events_are_waited_for() {
 fn a_signal_ends_a_run_in_order_while_a_lookup_is_not_answered() {
     let stall = FaultRule::on(QUERY_JOBS, Fault::Stall { done: false });
     stopped(
-        Scenario::new().with(|s| s.default_media = stuck()).with_fault(stall),
+        Scenario::new().with(|s| s.default_media = open_media()).with_fault(stall),
         &[],
         QUERY_JOBS,
         "INT",
@@ -65,14 +62,14 @@ fn a_signal_ends_a_run_in_order_while_a_lookup_is_not_answered() {
 
 #[test]
 fn a_signal_ends_a_run_in_order_while_tasks_are_polled() {
-    stopped(Scenario::new().with(|s| s.default_media = stuck()), &[], QUERY_TASKS, "INT", 130);
+    stopped(Scenario::new().with(|s| s.default_media = open_media()), &[], QUERY_TASKS, "INT", 130);
 }
 
 #[test]
 fn a_signal_ends_a_run_in_order_while_a_task_query_is_not_answered() {
     let stall = FaultRule::on(QUERY_TASKS, Fault::Stall { done: false });
     stopped(
-        Scenario::new().with(|s| s.default_media = stuck()).with_fault(stall),
+        Scenario::new().with(|s| s.default_media = open_media()).with_fault(stall),
         &[],
         QUERY_TASKS,
         "TERM",

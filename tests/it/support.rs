@@ -1,9 +1,11 @@
 //! The environment of a test: an emulator, a receiver, a clock and a client that share one paused time.
 
 pub(crate) mod action;
+pub(crate) mod encodings;
 pub(crate) mod program;
 pub(crate) mod random;
 pub(crate) mod raw_server;
+pub(crate) mod scripts;
 #[cfg(target_os = "linux")]
 pub(crate) mod terminal;
 
@@ -229,11 +231,11 @@ impl TestEnv {
     }
 
     pub(crate) fn submits(&self) -> usize {
-        self.cloud.count("RefreshMediaPlayUrls")
+        self.cloud.count(action::SUBMIT)
     }
 
     pub(crate) fn lookups(&self) -> usize {
-        self.cloud.count("GetMediaRefreshJobs")
+        self.cloud.count(action::QUERY_JOBS)
     }
 }
 
@@ -283,6 +285,15 @@ pub(crate) fn states(report: &Report) -> Vec<(String, &'static str, Option<Strin
         (id, media.state.as_str(), media.error.as_ref().map(|error| error.code.clone()))
     };
     report.media.iter().map(line).collect()
+}
+
+/// How often each list of media was submitted.
+pub(crate) fn submissions(cloud: &Emulator) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for call in cloud.calls().iter().filter(|call| call.action == action::SUBMIT) {
+        *counts.entry(call.params["MediaIds"].clone()).or_default() += 1;
+    }
+    counts
 }
 
 pub(crate) fn state_of(report: &Report, id: &str) -> &'static str {

@@ -1,19 +1,20 @@
 //! A real terminal that is closed, resized or suspended in mid-run: nothing is lost, and the exit code stays true.
 
-use std::process::Child;
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::time::Instant;
-use vod_refresh::emulator::{MediaScript, Scenario, Which};
+use vod_refresh::emulator::Scenario;
 
 use crate::support::action::QUERY_TASKS;
+use crate::support::program::exit_code;
 use crate::support::program::{Cloud, Home, SUBMIT, carries_on, signal, until};
+use crate::support::scripts::open_media;
 use crate::support::terminal::Terminal;
 
 /// A cloud whose tasks end when a test says so.
 fn open_cloud() -> Cloud {
-    let open = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
+    let open = open_media();
     Cloud::new(Scenario::new().with(|s| s.default_media = open))
 }
 
@@ -29,22 +30,6 @@ fn looked(cloud: &Cloud, terminal: &mut Terminal, count: usize) {
     });
 }
 
-/// Waits for the end. A program that a terminal holds up would wait for ever.
-#[track_caller]
-fn code(mut child: Child) -> Option<i32> {
-    let begun = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            return status.code();
-        }
-        if begun.elapsed() > Duration::from_secs(20) {
-            child.kill().unwrap();
-            panic!("it did not end");
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 fn outcome(home: &Home) -> Value {
     let text = std::fs::read_to_string(home.path().join("r.json")).unwrap();
     serde_json::from_str::<Value>(&text).unwrap()["outcome"].clone()
@@ -55,11 +40,11 @@ fn a_closed_terminal_ends_the_run_in_good_order() {
     for form in ["text", "ndjson"] {
         let (cloud, home) = (open_cloud(), Home::new());
         let line = format!("exec {}", refresh(&cloud, &format!("--output {form}")));
-        let (mut terminal, child) = Terminal::shell(&home, 100, &line);
+        let (mut terminal, mut child) = Terminal::shell(&home, 100, &line);
         looked(&cloud, &mut terminal, 1);
         let closed = Instant::now();
         drop(terminal);
-        assert_eq!(code(child), Some(143), "{form}");
+        assert_eq!(exit_code(&mut child), Some(143), "{form}");
         let took = closed.elapsed();
         assert!(took < Duration::from_secs(2), "{form}: {took:?}");
         assert_eq!(outcome(&home), "interrupted", "{form}");
@@ -91,11 +76,11 @@ fn a_terminal_that_was_stopped_holds_up_neither_the_run_nor_its_report() {
 #[test]
 fn a_terminal_that_was_stopped_keeps_no_signal_from_ending_the_run() {
     let (cloud, home) = (open_cloud(), Home::new());
-    let (mut terminal, child) = Terminal::shell(&home, 100, &format!("exec {}", refresh(&cloud, "")));
+    let (mut terminal, mut child) = Terminal::shell(&home, 100, &format!("exec {}", refresh(&cloud, "")));
     looked(&cloud, &mut terminal, 1);
     terminal.types("\u{13}");
     signal(&child, "TERM");
-    assert_eq!(code(child), Some(143));
+    assert_eq!(exit_code(&mut child), Some(143));
     assert_eq!(outcome(&home), "interrupted");
     carries_on(&cloud, &home);
 }
@@ -105,7 +90,7 @@ fn a_run_that_ignores_the_hangup_outlives_its_terminal() {
     for form in ["text", "json", "ndjson"] {
         let (cloud, home) = (open_cloud(), Home::new());
         let line = format!("trap '' HUP; exec {}", refresh(&cloud, &format!("--output {form}")));
-        let (mut terminal, child) = Terminal::shell(&home, 100, &line);
+        let (mut terminal, mut child) = Terminal::shell(&home, 100, &line);
         looked(&cloud, &mut terminal, 1);
         drop(terminal);
         // The signal has come by the time of another look, and once more by name.
@@ -113,7 +98,7 @@ fn a_run_that_ignores_the_hangup_outlives_its_terminal() {
         let before = cloud.emulator.count(QUERY_TASKS);
         cloud.wait_for(QUERY_TASKS, before + 2);
         cloud.complete(&["m1"]);
-        assert_eq!(code(child), Some(0), "{form}");
+        assert_eq!(exit_code(&mut child), Some(0), "{form}");
         assert_eq!(outcome(&home), "complete", "{form}");
     }
 }
@@ -122,7 +107,7 @@ fn a_run_that_ignores_the_hangup_outlives_its_terminal() {
 fn a_run_that_is_suspended_goes_on_when_it_is_woken() {
     let (cloud, home) = (open_cloud(), Home::new());
     let line = format!("set -m; {}; echo stopped=$?; read key; fg; echo ended=$?", refresh(&cloud, ""));
-    let (mut terminal, child) = Terminal::shell(&home, 100, &line);
+    let (mut terminal, mut child) = Terminal::shell(&home, 100, &line);
     looked(&cloud, &mut terminal, 1);
     terminal.types("\u{1a}");
     // 128 and SIGTSTP.
@@ -130,7 +115,7 @@ fn a_run_that_is_suspended_goes_on_when_it_is_woken() {
     cloud.complete(&["m1"]);
     terminal.types("\n");
     terminal.waits_for("ended=0");
-    code(child);
+    exit_code(&mut child);
     assert_eq!((outcome(&home), cloud.emulator.count(SUBMIT)), ("complete".into(), 1));
 }
 
@@ -139,7 +124,7 @@ fn time_that_a_run_sleeps_counts_for_its_deadline() {
     let (cloud, home) = (open_cloud(), Home::new());
     let line = refresh(&cloud, "--timeout 2s");
     let line = format!("set -m; {line}; echo stopped=$?; read key; fg; echo ended=$?");
-    let (mut terminal, child) = Terminal::shell(&home, 100, &line);
+    let (mut terminal, mut child) = Terminal::shell(&home, 100, &line);
     looked(&cloud, &mut terminal, 1);
     terminal.types("\u{1a}");
     terminal.waits_for("stopped=148");
@@ -147,7 +132,7 @@ fn time_that_a_run_sleeps_counts_for_its_deadline() {
     terminal.types("\n");
     terminal.waits_for("ended=8");
     assert!(terminal.shown().contains("vod-refresh resume "), "{}", terminal.shown());
-    code(child);
+    exit_code(&mut child);
     carries_on(&cloud, &home);
 }
 
@@ -155,7 +140,7 @@ fn time_that_a_run_sleeps_counts_for_its_deadline() {
 fn a_terminal_may_change_its_size_at_any_time() {
     for last in [0, 1, 60] {
         let (cloud, home) = (open_cloud(), Home::new());
-        let (mut terminal, child) =
+        let (mut terminal, mut child) =
             Terminal::shell(&home, 100, &format!("exec {}", refresh(&cloud, "--color never")));
         for (n, columns) in [200, 10, 0, 1, 500, 80, last].into_iter().enumerate() {
             looked(&cloud, &mut terminal, n + 1);
@@ -163,7 +148,7 @@ fn a_terminal_may_change_its_size_at_any_time() {
         }
         cloud.complete(&["m1"]);
         terminal.waits_for(" calls\r\n");
-        assert_eq!(code(child), Some(0), "{last}");
+        assert_eq!(exit_code(&mut child), Some(0), "{last}");
         let shown = terminal.shown();
         // No room for a row in a line: a media has one of its own.
         assert_eq!(shown.contains("m1  complete\r\n"), last == 60 || last == 1, "{last}: {shown}");

@@ -3,23 +3,20 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use vod_refresh::emulator::{Call, Fault, FaultRule, MediaScript, Scenario, Which};
+use vod_refresh::emulator::{Call, Fault, FaultRule, MediaScript, Scenario};
 use vod_refresh::run::{MediaState, UrlReport};
 use vod_refresh::vod::ObjectType;
 use vod_refresh::{ErrorKind, Journal, Outcome, Report, TaskType, UrlRequest};
 
 use crate::crash::{Death, die};
 use crate::support::TestEnv;
+use crate::support::scripts::failing_media;
 
 const REFRESH: &str = "RefreshVodObjectCaches";
 const PRELOAD: &str = "PreloadVodObjectCaches";
 
 fn quick() -> Scenario {
     Scenario::new().with(|s| s.task_duration = Duration::from_secs(5))
-}
-
-fn failing() -> MediaScript {
-    MediaScript { failed_tasks: Which::All(true), ..MediaScript::default() }
 }
 
 fn refresh(urls: &[&str]) -> UrlRequest {
@@ -44,7 +41,7 @@ fn handed_over(env: &TestEnv, action: &str) -> Vec<String> {
 #[tokio::test(start_paused = true)]
 async fn files_and_folders_are_purged_and_each_url_has_its_verdict() {
     let bad = "https://a.test/2.mp4";
-    let env = TestEnv::new(quick().with_media(bad, failing()));
+    let env = TestEnv::new(quick().with_media(bad, failing_media()));
     let request = refresh(&["https://a.test/1.mp4", bad, "a.test/dir/", "https://b.test/中 文.mp4"]);
     let report = env.refresher().refresh_urls(&request).await.unwrap();
     assert_eq!(report.outcome, Outcome::Partial);
@@ -160,7 +157,7 @@ async fn many_urls_survive_two_deaths_with_every_verdict_right_and_nothing_sent_
         .with(|s| s.latency = Duration::from_millis(50));
     scenario.quota.url_quota = 10_000;
     for n in (0..2_500).step_by(100) {
-        scenario = scenario.with_media(url(n), failing());
+        scenario = scenario.with_media(url(n), failing_media());
     }
     let env = TestEnv::new(scenario);
     let urls = (0..2_500).map(url).chain((0..30).map(|n| format!("https://a.test/{n}/")));

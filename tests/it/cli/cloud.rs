@@ -13,9 +13,9 @@ use vod_refresh::net::transport::{BoxFuture, Transport, TransportError};
 use vod_refresh::net::{HttpOptions, HttpTransport};
 
 use super::process::Running;
-use super::scenarios::wait_for_some;
 use super::shell::Shell;
 pub(super) use crate::support::action::{QUERY_JOBS, QUERY_TASKS, SUBMIT};
+use crate::support::program::wait_for;
 
 /// Where the cloud believes that events go, and what it signs over.
 pub(super) const PUBLIC_URL: &str = "https://cb.example.test/vod/hook";
@@ -90,7 +90,7 @@ impl Cloud {
 
     /// The first job, as soon as it is there.
     pub(super) fn first_job(&self) -> String {
-        wait_for_some("a job", || self.emulator.job_ids().into_iter().next())
+        wait_for("a job", || self.emulator.job_ids().into_iter().next())
     }
 
     pub(super) fn calls(&self, action: &str) -> Vec<Call> {

@@ -9,8 +9,9 @@ use vod_refresh::net::clock::{Clock as _, SystemClock};
 use super::cloud::{Cloud, QUERY_TASKS, SUBMIT};
 use super::planted_secrets::{SECRET, TOKEN};
 use super::process::Finished;
-use super::scenarios::{ms, open_tasks, quick, silent, wait_for_some};
+use super::scenarios::{ms, open_tasks, quick, silent};
 use super::shell::Shell;
+use crate::support::program::until;
 
 const CONFIG: &str = ".aliyun/config.json";
 const ROLE: &str = "acs:ram::1234567890123456:role/vod-refresh";
@@ -202,7 +203,7 @@ fn with_token() -> Cloud {
 
 /// Ends the token of a run that waits, once the run looks at its tasks.
 fn end_the_token(cloud: &Cloud) {
-    wait_for_some("a look at a task", || (cloud.count(QUERY_TASKS) > 1).then_some(()));
+    until("a look at a task", || cloud.count(QUERY_TASKS) > 1);
     cloud.emulator.set_token("testid", "T2");
 }
 
@@ -239,7 +240,7 @@ fn a_token_that_dies_in_the_middle_is_fetched_anew_and_nothing_is_sent_twice() {
     run.wait_for_line("submitted 1 media");
     std::fs::write(&keys, printed("T2")).unwrap();
     end_the_token(&cloud);
-    wait_for_some("a refusal", || (refusals(&cloud) > 0).then_some(()));
+    until("a refusal", || refusals(&cloud) > 0);
     complete(&cloud);
     run.finish().exits(0);
     assert_eq!(cloud.count(SUBMIT), 1);

@@ -1,12 +1,14 @@
 //! `--verify-edge`: whether a node of the CDN serves the new files, through the real binary.
 
-use vod_refresh::emulator::{EdgeScript, MediaScript, RowSpelling, Telling, Which};
+use vod_refresh::emulator::{EdgeScript, MediaScript, RowSpelling, Telling};
 use vod_refresh::net::clock::{Clock as _, SystemClock};
 
 use super::cloud::{Cloud, QUERY_TASKS};
 use super::golden_output::settings_of_reports;
-use super::scenarios::{open_tasks, quick, wait_for_some};
+use super::scenarios::{open_tasks, quick};
+use crate::support::program::until;
 use crate::support::raw_server::{RawServer, Then};
+use crate::support::scripts::failing_media;
 
 fn line(cloud: &Cloud) -> String {
     format!("--poll-interval 100ms --verify-edge --edge-node {}", cloud.url())
@@ -135,7 +137,7 @@ fn a_run_that_is_killed_before_it_asks_the_edge_asks_when_it_is_resumed() {
         Cloud::new(quick().with_media("m1", open_tasks()).with(|s| s.edge = EdgeScript::keeping("/2.mp4")));
     let shell = cloud.shell("refresh m1").words(&line(&cloud));
     let run = shell.start();
-    wait_for_some("a look", || (cloud.count(QUERY_TASKS) > 0).then_some(()));
+    until("a look", || cloud.count(QUERY_TASKS) > 0);
     run.signal("KILL");
     drop(run);
     for task in ["1", "2"] {
@@ -155,7 +157,7 @@ fn a_run_that_is_killed_while_it_asks_the_edge_is_not_over() {
     let options = format!("--poll-interval 100ms --verify-edge --edge-sample 1 --edge-node {}", node.url());
     let shell = cloud.shell("refresh m1").words(&options).words("--edge-header cookie:MarkOfTheCookie");
     let run = shell.start();
-    wait_for_some("a question", || (!node.requests().is_empty()).then_some(()));
+    until("a question", || !node.requests().is_empty());
     run.signal("KILL");
     drop(run);
     for look in ["status", "status --check"] {
@@ -193,7 +195,7 @@ fn a_signal_while_the_edge_is_asked_ends_at_once_and_leaves_it_to_a_resume() {
     let options = format!("--poll-interval 100ms --verify-edge --edge-node {} --output json", node.url());
     let shell = cloud.shell("refresh m1").words(&options);
     let run = shell.start();
-    wait_for_some("a question", || (!node.requests().is_empty()).then_some(()));
+    until("a question", || !node.requests().is_empty());
     let begun = tokio::time::Instant::now();
     run.signal("INT");
     let run = run.finish().exits(130);
@@ -206,7 +208,7 @@ fn a_signal_while_the_edge_is_asked_ends_at_once_and_leaves_it_to_a_resume() {
 
 #[test]
 fn urls_and_nodes_stand_in_every_form_of_the_report() {
-    let failing = MediaScript { failed_tasks: Which::All(true), ..MediaScript::default() };
+    let failing = failing_media();
     let cloud = Cloud::new(
         quick()
             .with_media("https://a.test/bad.mp4", failing)

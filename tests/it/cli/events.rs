@@ -7,6 +7,7 @@ use vod_refresh::emulator::{EventScript, MediaScript, Which};
 
 use super::cloud::{Cloud, QUERY_JOBS, SUBMIT};
 use super::scenarios::{open_tasks, quick, silent};
+use crate::support::scripts::open_media;
 #[test]
 fn a_lost_event_is_made_up_for_by_the_lookup_and_the_port_is_closed_at_the_end() {
     let cloud = Cloud::new(silent(quick()));
@@ -31,7 +32,7 @@ fn an_event_starts_the_looks_and_two_lookups_confirm_it() {
 #[test]
 fn events_again_in_any_order_and_of_strangers_count_once() {
     // Its tasks stay open until every event has been sent: the listener must be there for all of them.
-    let open = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
+    let open = open_media();
     let cloud = Cloud::new(silent(quick().with(|s| s.default_media = open)));
     let run = cloud.listening("refresh m1 m2 m3 --lookup-after 30s --poll-interval 100ms --output json");
     let job = cloud.first_job();

@@ -1,11 +1,12 @@
 //! The number that a script branches on: every one that the contract names. Partial, timeout and the signals are also
 //! met elsewhere.
 
-use vod_refresh::emulator::{Fault, FaultRule, MediaScript, Which};
+use vod_refresh::emulator::{Fault, FaultRule, MediaScript};
 
 use super::cloud::{Cloud, SUBMIT};
 use super::scenarios::quick;
 use super::shell::Shell;
+use crate::support::scripts::open_media;
 
 const REFRESH: &str = "refresh m1 m2 --poll-interval 100ms --output json";
 
@@ -91,7 +92,7 @@ fn everything_failed_is_6_and_some_of_it_7() {
 
 #[test]
 fn a_timeout_is_8_or_the_number_that_was_asked_for() {
-    let stuck = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
+    let stuck = open_media();
     let cloud = Cloud::new(quick().with(|s| s.default_media = stuck));
     let line = format!("{REFRESH} --timeout 700ms");
     assert_eq!(outcome_of(&cloud, &line, 8), "timeout");

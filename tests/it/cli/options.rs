@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
-use vod_refresh::emulator::{MediaScript, Which};
+use vod_refresh::emulator::MediaScript;
 
 use super::cloud::{Cloud, QUERY_JOBS, QUERY_TASKS, SUBMIT};
 use super::scenarios::quick;
 use super::shell::Shell;
 use crate::support::raw_server::{FINE, RawServer, Then};
+use crate::support::scripts::open_media;
 
 #[test]
 fn the_choice_of_urls_reaches_the_service() {
@@ -84,7 +85,7 @@ fn the_region_decides_the_host_and_an_option_goes_before_its_variables() {
 
 #[test]
 fn fail_fast_does_not_wait_for_the_rest() {
-    let slow = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
+    let slow = open_media();
     let cloud = Cloud::new(quick().with_media("gone", MediaScript::missing()).with_media("slow", slow));
     let run = cloud.shell("refresh slow gone --fail-fast --timeout 10m --output json").run().exits(7);
     let report = run.report();

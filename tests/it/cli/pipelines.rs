@@ -7,8 +7,9 @@ use std::process::{Command, Stdio};
 use vod_refresh::emulator::{JobScript, MediaScript};
 
 use super::cloud::Cloud;
-use super::scenarios::{open_tasks, quick, wait_for_some};
+use super::scenarios::{open_tasks, quick};
 use super::shell::{BINARY, Shell};
+use crate::support::program::wait_for;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -134,7 +135,7 @@ fn a_stdout_that_nobody_reads_keeps_no_summary_back() {
     let line = format!("refresh {} --poll-interval 100ms --output json --timeout 2s", ids.join(" "));
     let shell = step(cloud.shell(&line)).stdout_unread();
     let run = shell.start();
-    wait_for_some("the summary", || {
+    wait_for("the summary", || {
         fs::read_to_string(shell.path("outputs")).ok().filter(|t| t.contains("exit-code=8"))
     });
     run.signal("TERM");

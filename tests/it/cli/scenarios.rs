@@ -1,19 +1,9 @@
-//! How clouds and media behave here, and patience with them.
+//! How clouds and media behave here.
 
 use std::time::Duration;
 
-use vod_refresh::emulator::{EventScript, MediaScript, Scenario, Which};
-
-/// Asks again and again until there is an answer, for half a minute at most.
-pub(super) fn wait_for_some<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..3_000 {
-        if let Some(found) = look() {
-            return found;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    panic!("{what} did not come in 30 s");
-}
+use crate::support::scripts::lost_event;
+use vod_refresh::emulator::{MediaScript, Scenario, Which};
 
 pub(super) fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
@@ -27,7 +17,7 @@ pub(super) fn quick() -> Scenario {
 /// The cloud sends no event for any media.
 pub(super) fn silent(scenario: Scenario) -> Scenario {
     let mut script = scenario.default_media.clone();
-    script.event = EventScript { lost: true, ..EventScript::default() };
+    script.event = lost_event();
     scenario.with(|s| s.default_media = script)
 }
 

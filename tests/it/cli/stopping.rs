@@ -3,10 +3,11 @@
 use std::fs;
 
 use serde_json::Value;
-use vod_refresh::emulator::{MediaScript, Which};
 
 use super::cloud::{Cloud, QUERY_TASKS, SUBMIT};
-use super::scenarios::{open_tasks, quick, wait_for_some};
+use super::scenarios::{open_tasks, quick};
+use crate::support::program::until;
+use crate::support::scripts::open_media;
 
 fn open_cloud() -> Cloud {
     let open = open_tasks();
@@ -20,7 +21,7 @@ fn a_signal_ends_the_run_with_a_report_and_a_command_that_resumes() {
         let shell =
             cloud.shell("refresh m1 --poll-interval 100ms --output json").option_at("--report", "r.json");
         let run = shell.start();
-        wait_for_some("a look", || (cloud.count(QUERY_TASKS) > 0).then_some(()));
+        until("a look", || cloud.count(QUERY_TASKS) > 0);
         run.signal(signal);
         let run = run.finish().exits(code);
         let written: Value = serde_json::from_slice(&fs::read(shell.path("r.json")).unwrap()).unwrap();
@@ -41,7 +42,7 @@ fn a_signal_ends_the_run_with_a_report_and_a_command_that_resumes() {
 
 #[test]
 fn a_reader_that_has_paused_does_not_hold_the_end_up() {
-    let open = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
+    let open = open_media();
     let cloud = Cloud::new(quick().with(|s| s.default_media = open));
     // A report of six hundred media is more than a pipe holds.
     let ids: Vec<String> = (0..600).map(|n| format!("media-{n}")).collect();
@@ -50,7 +51,7 @@ fn a_reader_that_has_paused_does_not_hold_the_end_up() {
         .option_at("--report", "r.json")
         .stdout_unread();
     let run = shell.start();
-    wait_for_some("a look", || (cloud.count(QUERY_TASKS) > 0).then_some(()));
+    until("a look", || cloud.count(QUERY_TASKS) > 0);
     run.signal("TERM");
     run.finish().exits(143).says("remote work goes on");
     assert!(fs::metadata(shell.path("r.json")).unwrap().len() > 64 * 1024);
@@ -61,7 +62,7 @@ fn a_second_signal_ends_it_with_the_code_of_the_first() {
     use vod_refresh::emulator::{Fault, FaultRule};
     let cloud = Cloud::new(quick().with_fault(FaultRule::on(SUBMIT, Fault::Stall { done: false })));
     let run = cloud.shell("refresh m1").start();
-    wait_for_some("a submit", || (cloud.count(SUBMIT) > 0).then_some(()));
+    until("a submit", || cloud.count(SUBMIT) > 0);
     run.signal("INT");
     run.wait_for_line("a second signal ends at once");
     run.signal("TERM");

@@ -2,15 +2,12 @@
 
 use std::collections::HashSet;
 
-use vod_refresh::emulator::{Call, Fault, FaultRule, JobScript, MediaScript, Which};
+use vod_refresh::emulator::{Call, Fault, FaultRule, JobScript};
 
 use super::cloud::{Cloud, QUERY_TASKS, SUBMIT};
 use super::process::Finished;
 use super::scenarios::quick;
-
-fn throttle(status: u16, code: &str) -> Fault {
-    Fault::Throttle { code: code.into(), status, retry_after_ms: None, retry_after_s: None }
-}
+use crate::support::scripts::{open_media, throttle};
 
 /// Milliseconds between calls.
 fn gaps(calls: &[Call]) -> Vec<i64> {
@@ -53,7 +50,7 @@ fn the_services_own_waiting_time_is_honoured_and_capped_by_the_deadline() {
         retry_after_ms: ms,
         retry_after_s: s,
     };
-    let stuck = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
+    let stuck = open_media();
     let job = JobScript { media: vec!["m1".into()], ..JobScript::default() };
     let cloud = Cloud::new(
         quick()

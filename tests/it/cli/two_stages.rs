@@ -6,6 +6,7 @@ use super::cloud::{Cloud, QUERY_JOBS, SUBMIT};
 use super::golden_output::{matches_snapshot, settings_of_reports};
 use super::process::Finished;
 use super::scenarios::{ms, quick};
+use crate::support::scripts::open_media;
 
 const BOTH: &str = "refresh intro half gone --then-preload --poll-interval 100ms";
 
@@ -21,10 +22,6 @@ fn of(name: &str, script: MediaScript) -> MediaScript {
 fn failing() -> MediaScript {
     let why = Some("Origin Timeout".into());
     MediaScript { failed_tasks: Which::All(true), failed_description: why, ..MediaScript::default() }
-}
-
-fn stuck() -> MediaScript {
-    MediaScript { never_complete: Which::All(true), ..MediaScript::default() }
 }
 
 fn scenario() -> Scenario {
@@ -74,7 +71,7 @@ fn a_run_that_is_stopped_in_its_preload_is_carried_on_with_the_command_shown() {
     let cloud = Cloud::new(
         quick()
             .with(|s| s.job_ids = vec!["J1".into(), "J2".into()])
-            .with_media("m2", only("Preload", stuck())),
+            .with_media("m2", only("Preload", open_media())),
     );
     let line = "refresh m1 m2 --then-preload --timeout 6s --poll-interval 100ms";
     let shell = cloud.shell(line);
@@ -92,14 +89,14 @@ fn a_run_that_is_stopped_in_its_preload_is_carried_on_with_the_command_shown() {
 fn without_a_journal_the_command_shown_waits_for_the_stage_that_is_open() {
     let scenario = || quick().with(|s| s.job_ids = vec!["J1".into(), "J2".into()]);
     let line = "refresh m1 m2 --then-preload --timeout 6s --poll-interval 100ms --no-journal";
-    let cloud = Cloud::new(scenario().with_media("m2", only("Preload", stuck())));
+    let cloud = Cloud::new(scenario().with_media("m2", only("Preload", open_media())));
     let run = cloud.shell(line).run().exits(8).does_not_say("not preloaded");
     assert!(
         run.command_shown().starts_with("vod-refresh wait J2 --media m1 --media m2 "),
         "{}",
         run.command_shown()
     );
-    let cloud = Cloud::new(scenario().with_media("m2", only("Refresh", stuck())));
+    let cloud = Cloud::new(scenario().with_media("m2", only("Refresh", open_media())));
     let run = cloud.shell(line).run().exits(8);
     assert!(
         run.command_shown().starts_with("vod-refresh wait J1 --media m1 --media m2 "),

@@ -1,9 +1,8 @@
 //! `refresh-urls` and `preload-urls` as scripts meet them.
 
-use vod_refresh::emulator::{MediaScript, Which};
-
 use super::cloud::Cloud;
 use super::scenarios::quick;
+use crate::support::scripts::open_media;
 
 const REFRESH: &str = "RefreshVodObjectCaches";
 
@@ -50,7 +49,7 @@ fn folders_have_a_quota_of_their_own() {
 
 #[test]
 fn a_run_that_ran_out_of_time_is_carried_on_or_says_why_not() {
-    let stuck = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
+    let stuck = open_media();
     let cloud = Cloud::new(quick().with_media("https://a.test/1", stuck));
     let line = "refresh-urls https://a.test/1 --timeout 1s --poll-interval 100ms";
     let shell = cloud.shell(line);

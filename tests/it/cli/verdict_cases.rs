@@ -21,9 +21,9 @@ use self::file::{Expect, File};
 use self::world::{JOB, Script, World};
 use super::cloud::SUBMIT;
 use super::process::{Finished, Running};
-use super::scenarios::wait_for_some;
 use super::shell::Shell;
 use crate::schema::Refresher;
+use crate::support::program::until;
 use crate::support::{client_over, request, static_key};
 
 /// The exit codes of runs, and their names.
@@ -120,7 +120,7 @@ fn unsigned_events(script: &Script, expect: &Expect) -> Result<(), String> {
         let world = World::new(script.clone(), SystemClock);
         let run = run(&format!("{} --callback-listen 127.0.0.1:0", refresh(script)), "8s", &world);
         let address = run.listening_on();
-        wait_for_some("a submission", || (world.count(SUBMIT) > 0).then_some(()));
+        until("a submission", || world.count(SUBMIT) > 0);
         post(address, &event.to_string());
         judged(&format!("V15, told {event}"), &run.finish(), &world, script, expect)
     })

@@ -4,6 +4,7 @@ use vod_refresh::emulator::{Fault, FaultRule, MediaScript, Which};
 
 use super::cloud::{Cloud, QUERY_JOBS, QUERY_TASKS, SUBMIT};
 use super::scenarios::{ms, quick, two_tasks};
+use crate::support::scripts::failing_media;
 #[test]
 fn a_timeout_is_a_result_of_its_own_and_shows_a_command_that_resumes() {
     let stuck = MediaScript { never_complete: Which::At(vec![1]), ..two_tasks() };
@@ -39,7 +40,7 @@ fn a_failure_ends_the_wait_with_its_url_and_reason() {
 /// Where nothing went well.
 #[test]
 fn where_every_url_failed_everything_failed() {
-    let bad = MediaScript { failed_tasks: Which::All(true), ..MediaScript::default() };
+    let bad = failing_media();
     let cloud = Cloud::new(quick().with_media("m1", bad));
     let run = cloud.shell("refresh m1 --timeout 10m --poll-interval 100ms --output json").run().exits(6);
     assert_eq!(run.report()["outcome"], "failed");

@@ -1,10 +1,11 @@
 //! Only runs of one account at one service share.
 
 use tokio::task::JoinSet;
-use vod_refresh::emulator::{MediaScript, Scenario, Which};
+use vod_refresh::emulator::Scenario;
 use vod_refresh::{Credential, Refresher, Report, StaticCredentials};
 
 use super::{Fleet, QUERY_TASKS, account, all_complete, ids, process};
+use crate::support::scripts::failing_media;
 use crate::support::{TestEnv, client_over, request};
 
 const MEDIA: usize = 100;
@@ -50,7 +51,7 @@ async fn sessions_of_one_account_find_out_that_they_are_and_share() {
 /// reports, and the task queries at each service.
 async fn at_two_services(endpoints: [&str; 2]) -> ([Report; 2], [usize; 2]) {
     let fleet = Fleet::new(with_sessions(account()));
-    let failing = MediaScript { failed_tasks: Which::All(true), ..MediaScript::default() };
+    let failing = failing_media();
     let other =
         TestEnv::seeded(2, with_sessions(account()).with(|s| s.default_media = failing), |builder| builder);
     let first = with_session(&fleet.env, &fleet, 0, endpoints[0]).await;

@@ -12,35 +12,18 @@ use vod_refresh::emulator::{
 use vod_refresh::run::MediaState;
 
 use super::{Fleet, QUERY_TASKS, ids};
+use crate::support::random::Rng;
 use crate::support::request;
 
 const PROCESSES: usize = 3;
 const MEDIA: usize = 25;
 
-/// Draws numbers, the same ones for the same seed.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, most: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % most
-    }
-
-    fn of<T: Copy>(&mut self, all: &[T]) -> T {
-        all[self.below(all.len())]
-    }
-
-    fn seconds(&mut self, most: usize) -> Duration {
-        Duration::from_millis(self.below(1_000 * most) as u64)
-    }
-}
-
 /// A cloud that tells of its tasks in hostile ways, in which some media fail.
-fn cloud(rng: &mut Dice) -> (Scenario, Vec<Vec<bool>>) {
+fn cloud(rng: &mut Rng) -> (Scenario, Vec<Vec<bool>>) {
     let pages = Pages {
-        size: NonZeroUsize::new(rng.of(&[0, 0, 50, 10, 7])),
-        size_named: rng.of(&[SizeNamed::Right, SizeNamed::Asked, SizeNamed::None]),
-        total: rng.of(&[
+        size: NonZeroUsize::new(rng.one_of(&[0, 0, 50, 10, 7])),
+        size_named: rng.one_of(&[SizeNamed::Right, SizeNamed::Asked, SizeNamed::None]),
+        total: rng.one_of(&[
             Total::Right,
             Total::Right,
             Total::None,
@@ -49,7 +32,7 @@ fn cloud(rng: &mut Dice) -> (Scenario, Vec<Vec<bool>>) {
             Total::Zero,
             Total::Text,
         ]),
-        shift: rng.of(&[0, 0, 0, 1, 13]),
+        shift: rng.one_of(&[0, 0, 0, 1, 13]),
     };
     let filters = [
         Filtering::Works,
@@ -59,41 +42,41 @@ fn cloud(rng: &mut Dice) -> (Scenario, Vec<Vec<bool>>) {
         Filtering::Ignored,
     ];
     let mut scenario = Scenario::new()
-        .with(|s| s.urls_per_media = 2 + rng.below(4))
-        .with(|s| s.task_duration = Duration::from_secs(5) + rng.seconds(30))
-        .with(|s| s.rates.insert(QUERY_TASKS.into(), rng.of(&[0.0, 5.0, 10.0])))
-        .with(|s| s.latency = rng.seconds(2))
+        .with(|s| s.urls_per_media = 2 + rng.below(4) as usize)
+        .with(|s| s.task_duration = Duration::from_secs(5) + rng.ms(30_000))
+        .with(|s| s.rates.insert(QUERY_TASKS.into(), rng.one_of(&[0.0, 5.0, 10.0])))
+        .with(|s| s.latency = rng.ms(2_000))
         .with(|scenario| {
-            scenario.task_jitter = rng.seconds(20);
-            scenario.pending_for = rng.of(&[Duration::ZERO, Duration::from_secs(3)]);
+            scenario.task_jitter = rng.ms(20_000);
+            scenario.pending_for = rng.one_of(&[Duration::ZERO, Duration::from_secs(3)]);
             scenario.merge_ids_across_media = rng.below(4) == 0;
             scenario.pages = pages;
-            scenario.task_filters = rng.of(&filters);
+            scenario.task_filters = rng.one_of(&filters);
         });
     let mut fails = vec![vec![false; MEDIA]; PROCESSES];
     for (process, fails) in fails.iter_mut().enumerate() {
         for (id, fails) in ids(process, MEDIA).zip(fails) {
             *fails = rng.below(8) == 0;
             let telling = Telling {
-                row_spelling: rng.of(&[
+                row_spelling: rng.one_of(&[
                     RowSpelling::Same,
                     RowSpelling::Same,
                     RowSpelling::Http,
                     RowSpelling::Encoded,
                     RowSpelling::Port,
                 ]),
-                rows_one_by_one: rng.of(&[
+                rows_one_by_one: rng.one_of(&[
                     OneByOne::Looks(false),
                     OneByOne::Looks(false),
                     OneByOne::Looks(true),
                 ]),
-                list_style: rng.of(&[ListStyle::Comma, ListStyle::Array, ListStyle::JsonText]),
-                lookup_grows: rng.of(&[
+                list_style: rng.one_of(&[ListStyle::Comma, ListStyle::Array, ListStyle::JsonText]),
+                lookup_grows: rng.one_of(&[
                     OneByOne::Looks(false),
                     OneByOne::Looks(false),
                     OneByOne::Looks(true),
                 ]),
-                double_rows: rng.of(&[0, 0, 1]).into_which(),
+                double_rows: rng.one_of(&[0, 0, 1]).into_which(),
                 ..Telling::default()
             };
             // Where all share an id, its rows take longer to come one by one than a row may take.
@@ -102,8 +85,8 @@ fn cloud(rng: &mut Dice) -> (Scenario, Vec<Vec<bool>>) {
                 false => telling,
             };
             let script = MediaScript {
-                failed_tasks: if *fails { Which::At(vec![rng.below(2)]) } else { Which::All(false) },
-                invisible_for: rng.of(&[Duration::ZERO, Duration::ZERO, Duration::from_secs(9)]),
+                failed_tasks: if *fails { Which::At(vec![rng.below(2) as usize]) } else { Which::All(false) },
+                invisible_for: rng.one_of(&[Duration::ZERO, Duration::ZERO, Duration::from_secs(9)]),
                 merged_tasks: rng.below(6) == 0,
                 telling,
                 ..MediaScript::default()
@@ -126,13 +109,13 @@ impl IntoWhich for usize {
 
 /// Checks the verdicts of one draw.
 async fn check(seed: u64) {
-    let mut rng = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let mut rng = Rng(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let (scenario, fails) = cloud(&mut rng);
     let fleet = Fleet::new(scenario);
     let mut runs: JoinSet<(usize, Report)> = JoinSet::new();
     for number in 0..PROCESSES {
-        let late = rng.seconds(12);
-        let (refresher, wait) = (fleet.process(number).await, rng.of(&[Duration::ZERO, late]));
+        let late = rng.ms(12_000);
+        let (refresher, wait) = (fleet.process(number).await, rng.one_of(&[Duration::ZERO, late]));
         runs.spawn(async move {
             tokio::time::sleep(wait).await;
             (number, refresher.refresh(&request(ids(number, MEDIA))).await.unwrap())

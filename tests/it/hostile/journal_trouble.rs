@@ -7,15 +7,16 @@ use std::time::Duration;
 use rusqlite::Connection;
 use serde_json::Value;
 use tokio::time::Instant;
-use vod_refresh::emulator::{MediaScript, Scenario, Which};
+use vod_refresh::emulator::Scenario;
 
 use crate::resume_hints::{half_stuck, timed_out};
 use crate::support::action::QUERY_TASKS;
 use crate::support::program::{Cloud, Ended, Home, SUBMIT, carries_on, end, signal, until};
+use crate::support::scripts::open_media;
 
 /// A cloud whose tasks end when a test says so.
 fn open_cloud() -> Cloud {
-    let open = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
+    let open = open_media();
     Cloud::new(
         Scenario::new().with(|s| s.job_delay = Duration::from_millis(50)).with(|s| s.default_media = open),
     )

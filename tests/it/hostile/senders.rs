@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::time::Instant;
-use vod_refresh::emulator::{EventScript, EventSignature, Fault, FaultRule, MediaScript, Scenario, Which};
+use vod_refresh::emulator::{EventSignature, Fault, FaultRule, MediaScript, Scenario, Which};
 use vod_refresh::run::ledger::Fact;
 use vod_refresh::{Journal, Outcome};
 
 use crate::support::program::{Cloud, Ended, Home, SUBMIT, end, memory, until};
+use crate::support::scripts::lost_event;
 use crate::support::{TestEnv, request};
 
 const EVENT_TYPE: &str = "SubmitMediaRefreshComplete";
@@ -23,7 +24,7 @@ const JOURNAL: u64 = 4 * 1024 * 1024;
 
 /// Tasks stay open until the test completes them, and the cloud sends no event of its own.
 fn open_and_silent() -> Scenario {
-    let event = EventScript { lost: true, ..EventScript::default() };
+    let event = lost_event();
     let media = MediaScript { never_complete: Which::All(true), event, ..MediaScript::default() };
     Scenario::new().with(|s| s.job_delay = Duration::ZERO).with(|s| s.default_media = media)
 }

@@ -2,38 +2,24 @@
 
 use std::io::{PipeReader, PipeWriter, Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::time::Instant;
-use vod_refresh::emulator::{Fault, FaultRule, MediaScript, Scenario, Which};
+use vod_refresh::emulator::{Fault, FaultRule, Scenario};
 
 use crate::support::action::QUERY_TASKS;
+use crate::support::program::exit_code;
 use crate::support::program::{Cloud, Home, SUBMIT, end, signal, until};
+use crate::support::scripts::open_media;
 
 /// A cloud whose tasks never end by themselves.
 fn open_cloud() -> Cloud {
-    let open = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
+    let open = open_media();
     Cloud::new(
         Scenario::new().with(|s| s.job_delay = Duration::from_millis(50)).with(|s| s.default_media = open),
     )
-}
-
-/// Waits for the end; one that a pipe holds up would wait for ever.
-#[track_caller]
-fn code(child: &mut Child) -> Option<i32> {
-    let begun = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            return status.code();
-        }
-        if begun.elapsed() > Duration::from_secs(30) {
-            child.kill().unwrap();
-            panic!("it did not end");
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// A pipe whose writing end does not block, as another process may have left it.
@@ -104,7 +90,7 @@ fn a_stderr_that_nobody_reads_holds_up_neither_deadline_nor_events() {
     assert!(begun.elapsed() < Duration::from_secs(12), "the deadline has waited: {:?}", begun.elapsed());
     // Somebody reads it at last, and is told what is missing.
     let said = read_slowly(stderr);
-    assert_eq!(code(&mut child), Some(8));
+    assert_eq!(exit_code(&mut child), Some(8));
     assert!(
         said.contains("nobody read stderr: ") && said.contains(" dropped"),
         "{}",
@@ -132,7 +118,7 @@ fn a_process_ends_though_nobody_ever_reads_its_stderr() {
         drop(command);
         let mut out = String::new();
         child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
-        assert_eq!(code(&mut child), Some(8), "{more:?}");
+        assert_eq!(exit_code(&mut child), Some(8), "{more:?}");
         drop(stderr);
         for text in [&out, &std::fs::read_to_string(home.path().join("r.json")).unwrap()] {
             assert!(text.contains("\"outcome\": \"timeout\""), "{more:?}: {text}");
@@ -155,7 +141,7 @@ fn a_stdout_that_does_not_block_gets_the_whole_output() {
         let mut child = command.stdout(theirs).spawn().unwrap();
         drop(command);
         let out = read_slowly(reader);
-        assert_eq!(code(&mut child), Some(0), "{:?}", &line[..1]);
+        assert_eq!(exit_code(&mut child), Some(0), "{:?}", &line[..1]);
         if line.contains(&"json") {
             let report: Value = serde_json::from_str(&out).unwrap();
             assert_eq!(report["media"].as_array().unwrap().len(), 600);
@@ -176,7 +162,7 @@ fn a_stderr_that_does_not_block_gets_the_last_words() {
     // It is at its end by then, or nearly so.
     std::thread::sleep(Duration::from_secs(3));
     let said = read_slowly(reader);
-    assert_eq!(code(&mut child), Some(8));
+    assert_eq!(exit_code(&mut child), Some(8));
     assert!(said.contains("refreshing 1 media") && said.contains("  vod-refresh resume "), "{}", said.trim());
 }
 

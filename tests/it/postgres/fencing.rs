@@ -6,15 +6,16 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 use vod_refresh::Journal;
-use vod_refresh::emulator::{MediaScript, Scenario, Which};
+use vod_refresh::emulator::Scenario;
 use vod_refresh::ids::RunId;
 
 use super::server::{Database, Server};
 use crate::support::program::{Cloud, Ended, Home, SUBMIT, end, signal, until};
+use crate::support::scripts::open_media;
 
 /// A cloud whose tasks end when a test says so.
 pub(crate) fn open_cloud() -> Cloud {
-    let open = MediaScript { never_complete: Which::All(true), ..MediaScript::default() };
+    let open = open_media();
     Cloud::new(
         Scenario::new()
             .with(|s| s.job_delay = Duration::from_millis(50))

@@ -3,6 +3,7 @@
 use vod_refresh::ErrorKind;
 
 use super::*;
+use crate::support::scripts::lost_event;
 
 #[tokio::test(start_paused = true)]
 async fn a_fault_that_makes_reading_useless_ends_it_with_a_warning_and_lookups_go_on() {
@@ -18,7 +19,7 @@ async fn a_fault_that_makes_reading_useless_ends_it_with_a_warning_and_lookups_g
         ),
         (on("ChangeMessageVisibility", 403, "AccessDenied"), ErrorKind::Refused, "ChangeMessageVisibility"),
     ] {
-        let lost = EventScript { lost: true, ..EventScript::default() };
+        let lost = lost_event();
         let env = env(scenario(QueueScript { foreign: 1, ..queue() })
             .with_fault(fault)
             .with(|s| s.default_media = events(lost)));
@@ -38,7 +39,7 @@ async fn a_fault_that_makes_reading_useless_ends_it_with_a_warning_and_lookups_g
 
 #[tokio::test(start_paused = true)]
 async fn a_queue_full_of_others_messages_is_given_up_before_the_service_throttles() {
-    let lost = EventScript { lost: true, ..EventScript::default() };
+    let lost = lost_event();
     let stuck = MediaScript { never_complete: Which::All(true), ..events(lost) };
     let env = env(scenario(QueueScript { foreign: 40, ..queue() }).with(|s| s.default_media = stuck))
         .with_options(|options| options.timeout = secs(3_000));

@@ -1,6 +1,5 @@
 //! One seed, one run: of media or of jobs, with a process that lives or with one that dies again and again.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -13,8 +12,7 @@ use super::tally::Figures;
 use super::truth::{self, Evidence};
 use crate::crash::die;
 use crate::schema::Refresher;
-use crate::support::action::SUBMIT;
-use crate::support::{TestEnv, answered_batches, states};
+use crate::support::{TestEnv, answered_batches, states, submissions};
 
 /// How it ended.
 pub(super) struct RunResult {
@@ -132,7 +130,7 @@ async fn with_deaths<F: Future<Output = Result<Report>>>(
             }
             return stored.report();
         }
-        let (before, answered) = (submits(env), answered_batches(&stored));
+        let (before, answered) = (submissions(&env.cloud), answered_batches(&stored));
         let refresher = keep(&journal);
         let run = in_time(drawn, refresher.resume(stored));
         let death = deaths.next();
@@ -140,7 +138,7 @@ async fn with_deaths<F: Future<Output = Result<Report>>>(
             Some((count, how)) => die(run, journal.writes(), count, how).await,
             None => Some(run.await.unwrap()),
         };
-        let after = submits(env);
+        let after = submissions(&env.cloud);
         for batch in answered {
             assert_eq!(before[&batch], after[&batch], "{batch} was submitted again");
         }
@@ -176,15 +174,6 @@ fn nothing_is_submitted_again_in_silence(drawn: &Drawn, env: &TestEnv) {
     let told = env.notices.all().iter().filter(|n| matches!(n, Notice::Resubmitting { .. })).count();
     let (jobs, batches) = (our_jobs(&env.cloud).len(), drawn.media.len().div_ceil(20));
     assert!(jobs <= batches + told, "{jobs} jobs for {batches} batches, {told} announced");
-}
-
-/// How often each list of media was submitted.
-fn submits(env: &TestEnv) -> BTreeMap<String, usize> {
-    let mut counts = BTreeMap::new();
-    for call in env.cloud.calls().iter().filter(|call| call.action == SUBMIT) {
-        *counts.entry(call.params["MediaIds"].clone()).or_default() += 1;
-    }
-    counts
 }
 
 fn fate_of(drawn: &Drawn, id: &str) -> Fate {

@@ -41,6 +41,7 @@ use self::gateway::{FaultyGateway, GatewayFaults};
 use self::process_under_test::{MARK, Order, Settings, VARIABLE, Word};
 use super::draw::{FILTERS, one_fault};
 use super::hostile::{Hostile, hides_rows};
+use crate::support::program::memory_kib;
 use crate::support::random::Rng;
 
 const MINUTES: &str = "VOD_REFRESH_HOSTILE_MINUTES";
@@ -492,7 +493,7 @@ impl Soak {
             get(&self.honest),
             get(&self.hostile),
             sample.rss_kib,
-            figures::status(process, "VmHWM").unwrap_or_default(),
+            memory_kib(&process.to_string(), "VmHWM").unwrap_or_default(),
             sample.descriptors,
             sample.journal_kib,
             get(&self.slowest_answer),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::support::program::memory_kib;
 use vod_refresh::Outcome;
 
 /// What one seed came to.
@@ -94,19 +95,13 @@ impl Tally {
             self.began.elapsed().as_secs_f64(),
             self.outcomes,
             ["VmRSS", "VmHWM"]
-                .map(|name| memory(name).map_or(String::new(), |kib| format!(", {name} {kib} KiB")))
+                .map(|name| memory_kib("self", name)
+                    .map_or(String::new(), |kib| format!(", {name} {kib} KiB")))
                 .concat()
         );
     }
 }
 
 fn in_use() -> Option<u64> {
-    memory("VmRSS")
-}
-
-/// Where the system tells, in KiB.
-fn memory(name: &str) -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with(name))?;
-    line.split_whitespace().nth(1)?.parse().ok()
+    memory_kib("self", "VmRSS")
 }

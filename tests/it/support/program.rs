@@ -14,6 +14,7 @@ use vod_refresh::net::{HttpOptions, HttpTransport};
 
 use crate::schema;
 pub(crate) use crate::support::action::SUBMIT;
+use crate::support::submissions;
 
 /// A cloud in a thread of its own.
 pub(crate) struct Cloud {
@@ -40,11 +41,7 @@ impl Cloud {
 
     /// How often each list of media was submitted.
     pub(crate) fn submits(&self) -> BTreeMap<String, usize> {
-        let mut counts = BTreeMap::new();
-        for call in self.emulator.calls().iter().filter(|call| call.action == SUBMIT) {
-            *counts.entry(call.params["MediaIds"].clone()).or_default() += 1;
-        }
-        counts
+        submissions(&self.emulator)
     }
 
     /// Ends every task of these media, whatever job they are of.
@@ -62,20 +59,52 @@ impl Cloud {
     }
 }
 
-/// Waits until `is_so`, and fails the test where that takes long.
-pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+/// Asks again and again until there is an answer; fails the test where that takes long.
+#[track_caller]
+pub(crate) fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "it never came to this: {what}");
+    loop {
+        if let Some(found) = ask() {
+            return found;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "it never came to this: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// Memory of a process in bytes, by its name in `/proc/PID/status`.
+/// Waits until `is_so`.
+#[track_caller]
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    wait_for(what, || is_so().then_some(()));
+}
+
+/// Waits for the end of a process. One that does not end is killed, and fails the test.
+#[cfg(unix)]
+#[track_caller]
+pub(crate) fn exit_code(child: &mut Child) -> Option<i32> {
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        if begun.elapsed() > Duration::from_secs(30) {
+            child.kill().unwrap();
+            panic!("it did not end");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A number from `/proc/PROCESS/status` by its name, in KiB; `None` where the system has no such file.
+pub(crate) fn memory_kib(process: &str, name: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with(name))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// The same for a child, in bytes.
 pub(crate) fn memory(child: &Child, name: &str) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-    line.trim_start_matches(':').split_whitespace().next().unwrap().parse::<usize>().unwrap() * 1024
+    memory_kib(&child.id().to_string(), name).unwrap() as usize * 1024
 }
 
 /// A home in which commands are given.

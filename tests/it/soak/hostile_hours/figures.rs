@@ -1,5 +1,6 @@
 //! What the process under test holds: memory, descriptors, the journal's files. Read from the system, second by second.
 
+use crate::support::program::memory_kib;
 use std::path::Path;
 
 /// One look.
@@ -36,7 +37,7 @@ impl Sample {
         let sizes =
             std::fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.metadata().ok()?.len()));
         Some(Self {
-            rss_kib: status(process, "VmRSS")?,
+            rss_kib: memory_kib(&process.to_string(), "VmRSS")?,
             descriptors: std::fs::read_dir(format!("/proc/{process}/fd")).ok()?.count() as u64,
             journal_kib: sizes.sum::<u64>() / 1_024,
         })
@@ -77,12 +78,6 @@ pub(super) fn processor_seconds(process: u32) -> f64 {
     // Fields 14 and 15 of the line, in hundredths of a second.
     let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or_default();
     (ticks(11) + ticks(12)) / 100.0
-}
-
-pub(super) fn status(process: u32, name: &str) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with(name))?;
-    line.split_whitespace().nth(1)?.parse().ok()
 }
 
 #[test]
