@@ -15,22 +15,13 @@ use crate::net::transport::{Phase, TransportError, host_of};
 
 /// Longest head of an answer, in bytes.
 pub(super) const MAX_HEAD: usize = 64 * 1024;
-/// Headers that are this tool's business, or that would change what the connection means.
-const OURS: [&str; 9] = [
-    "host",
-    "connection",
-    "content-length",
-    "transfer-encoding",
-    "upgrade",
-    "te",
-    "trailer",
-    "range",
-    "expect",
-];
 
-/// Whether a header may be given for the requests to nodes.
+/// Whether a header is this tool's business, or would change what the connection means. Such headers can't be given for the
+/// requests to nodes.
 pub(super) fn is_ours(name: &http::HeaderName) -> bool {
-    OURS.contains(&name.as_str())
+    let connection =
+        ["host", "connection", "content-length", "transfer-encoding", "upgrade", "te", "trailer"];
+    connection.contains(&name.as_str()) || ["range", "expect"].contains(&name.as_str())
 }
 
 /// Asks for `uri` at `node`, or at the node that DNS gives, with `given` headers. What was connected to goes into `whom`.

@@ -24,33 +24,30 @@ pub(super) fn reason(
         return format!("the node redirects{}, which is not followed", to.unwrap_or_default());
     }
     let known = word.unwrap_or_default().to_ascii_lowercase();
-    if code == 403 {
-        return if known.contains("req auth") && is_signed {
-            format!(
-                "the node refused the signature of the URL{says}: is it the key of this domain, and is its URL authentication of \
-                 type A?"
-            )
-        } else if known.contains("req auth") {
-            format!("the node wants signed URLs{says}: give the domain's key with `--edge-auth-key-file`")
-        } else if known.contains("referer") {
-            format!("the node wants another Referer{says}: give one with `--edge-header 'Referer: URL'`")
-        } else if known.contains("ua acl") {
-            format!(
-                "the node wants another User-Agent{says}: give one with `--edge-header 'User-Agent: TEXT'`"
-            )
-        } else if known.contains("ip acl") {
-            format!("the node refuses the address of this machine{says}")
-        } else if known.contains("non-existent domain") {
-            format!("the node does not know the domain{says}: is it a node of this CDN?")
-        } else if says.is_empty() {
-            "the node answers 403 and does not say why: where the domain signs its URLs `--edge-auth-key-file` helps, where it has \
-             rules on Referer `--edge-header`"
-                .to_owned()
-        } else {
-            format!("the node answers 403{says}")
-        };
+    let of_signature = match is_signed {
+        true => (
+            "refused the signature of the URL",
+            ": is it the key of this domain, and is its URL authentication of type A?",
+        ),
+        false => ("wants signed URLs", ": give the domain's key with `--edge-auth-key-file`"),
+    };
+    let rules = [
+        ("req auth", of_signature),
+        ("referer", ("wants another Referer", ": give one with `--edge-header 'Referer: URL'`")),
+        ("ua acl", ("wants another User-Agent", ": give one with `--edge-header 'User-Agent: TEXT'`")),
+        ("ip acl", ("refuses the address of this machine", "")),
+        ("non-existent domain", ("does not know the domain", ": is it a node of this CDN?")),
+    ];
+    let rule = rules.iter().find(|(word, _)| code == 403 && known.contains(word));
+    if let Some((_, (what, advice))) = rule {
+        return format!("the node {what}{says}{advice}");
     }
     match code {
+        403 if says.is_empty() => {
+            "the node answers 403 and does not say why: where the domain signs its URLs \
+             `--edge-auth-key-file` helps, where it has rules on Referer `--edge-header`"
+                .to_owned()
+        }
         404 | 410 => format!("the node answers {code}: the file is not there{says}"),
         429 => format!("the node answers 429, too many requests{says}"),
         500..=599 => format!("the node answers {code}: it, or the origin behind it, is in trouble{says}"),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::request::Problem;
@@ -68,29 +68,31 @@ impl Envelope {
     /// The outcome as it is, or as `fault` spoils it. Faults that are about JSON change nothing in answers of the queue.
     pub(super) fn reply(&self, outcome: &Result<Body, Problem>, fault: Option<&Fault>) -> Reply {
         let is_queue = self.format == Format::Queue;
-        let spoilt = |spoil: &dyn Fn(&mut Value)| self.outcome(outcome, spoil);
-        let honest = || self.outcome(outcome, &|_| {});
-        Reply::Answer(match fault {
-            None | Some(Fault::Delay { .. }) => honest(),
-            Some(Fault::ResetBefore | Fault::ResetAfter) => return Reply::Reset,
-            Some(Fault::Stall { .. }) => return Reply::Stall,
-            Some(Fault::HalfBody) => return Reply::HalfBody(honest()),
-            Some(Fault::LowerCaseKeys) => spoilt(&lower_case_keys),
-            Some(Fault::WrongTaskRows) => spoilt(&add_wrong_rows),
-            Some(Fault::TotalAsString) => spoilt(&|body| {
+        let spoil: &dyn Fn(&mut Value) = match fault {
+            Some(Fault::LowerCaseKeys) => &lower_case_keys,
+            Some(Fault::WrongTaskRows) => &add_wrong_rows,
+            Some(Fault::TotalAsString) => &|body| {
                 if let Some(total) = body.get_mut("TotalCount") {
                     *total = json!(total.to_string());
                 }
-            }),
-            Some(Fault::NoTotal) => spoilt(&|body| {
+            },
+            Some(Fault::NoTotal) => &|body| {
                 if let Value::Object(fields) = body {
                     fields.remove("TotalCount");
                 }
-            }),
-            Some(Fault::EmptyObject) => spoilt(&|body| *body = json!({})),
-            Some(Fault::WrongShape { shape }) => spoilt(&|body| reshape(body, *shape)),
-            Some(Fault::Bom) if is_queue => honest(),
-            Some(Fault::Bom) => honest().map(|body| Bytes::from([b"\xEF\xBB\xBF", &*body].concat())),
+            },
+            Some(Fault::EmptyObject) => &|body| *body = json!({}),
+            Some(Fault::WrongShape { shape }) => &|body| reshape(body, *shape),
+            _ => &|_| {},
+        };
+        let answer = self.outcome(outcome, spoil);
+        Reply::Answer(match fault {
+            Some(Fault::ResetBefore | Fault::ResetAfter) => return Reply::Reset,
+            Some(Fault::Stall { .. }) => return Reply::Stall,
+            Some(Fault::HalfBody) => return Reply::HalfBody(answer),
+            Some(Fault::Bom) if !is_queue => {
+                answer.map(|body| Bytes::from([b"\xEF\xBB\xBF", &*body].concat()))
+            }
             Some(Fault::Garbage) if is_queue => self.raw(200, XML, "\u{1}\u{2}<Messages><garbage".into()),
             Some(Fault::Garbage) => self.raw(200, JSON, "\u{1}\u{2}{\"Tasks\": [garbage".into()),
             Some(Fault::Throttle { code, status, retry_after_ms, retry_after_s }) => {
@@ -104,7 +106,7 @@ impl Envelope {
                 let mut answer = self.problem(&problem);
                 for (name, wait) in [("x-acs-retry-after", retry_after_ms), ("retry-after", retry_after_s)] {
                     if let Some(wait) = wait {
-                        answer.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from(*wait));
+                        put(answer.headers_mut(), name, *wait);
                     }
                 }
                 answer
@@ -120,11 +122,10 @@ impl Envelope {
             Some(Fault::Html { status }) => self.page(*status),
             Some(Fault::Redirect { status, location }) => {
                 let mut answer = self.page(*status);
-                if let Ok(location) = HeaderValue::from_str(location) {
-                    answer.headers_mut().insert(header::LOCATION, location);
-                }
+                put(answer.headers_mut(), "location", location.as_str());
                 answer
             }
+            _ => answer,
         })
     }
 
@@ -181,18 +182,13 @@ impl Envelope {
         let mut answer = Response::new(Bytes::from(body));
         *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = answer.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-        let id_header = if self.format == Format::Queue {
-            headers.insert("x-mns-version", HeaderValue::from_static("2015-06-06"));
-            "x-mns-request-id"
+        put(headers, "content-type", content_type);
+        put(headers, "date", http_date(self.now));
+        if self.format == Format::Queue {
+            put(headers, "x-mns-version", "2015-06-06");
+            put(headers, "x-mns-request-id", self.request_id.as_str());
         } else {
-            "x-acs-request-id"
-        };
-        let date = self.now.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
-        for (name, text) in [("date", &date), (id_header, &self.request_id)] {
-            if let Ok(value) = HeaderValue::from_str(text) {
-                headers.insert(name, value);
-            }
+            put(headers, "x-acs-request-id", self.request_id.as_str());
         }
         answer
     }
@@ -217,6 +213,17 @@ impl Problem {
         }
         body
     }
+}
+
+/// Adds a header, if the value can be one.
+pub(super) fn put(headers: &mut HeaderMap, name: &'static str, value: impl TryInto<HeaderValue>) {
+    if let Ok(value) = value.try_into() {
+        headers.insert(name, value);
+    }
+}
+
+pub(super) fn http_date(time: DateTime<Utc>) -> String {
+    time.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 /// A document of the queue service.

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use md5::{Digest as _, Md5};
 
-use super::answer::Reply;
+use super::answer::{Reply, http_date, put};
 use super::log::Call;
 use super::scenario::duration::LONGEST;
 use super::scenario::{EdgeScript, MAX_CLOCK_OFFSET};
@@ -165,7 +165,7 @@ impl Node {
         put(headers, "server", "Tengine");
         put(headers, "content-type", "video/mp4");
         // The origin's, not the node's.
-        put(headers, "date", date(copy.confirmed));
+        put(headers, "date", http_date(copy.confirmed));
         if is_bare {
             return;
         }
@@ -184,7 +184,7 @@ impl Node {
         );
         put(headers, "ali-swift-global-savetime", copy.came.timestamp().to_string());
         put(headers, "x-cache", word);
-        put(headers, "x-swift-savetime", date(copy.stored + (self.its_now - self.now)));
+        put(headers, "x-swift-savetime", http_date(copy.stored + (self.its_now - self.now)));
         put(headers, "x-swift-cachetime", "2592000");
         self.sign(headers);
     }
@@ -194,7 +194,7 @@ impl Node {
         *answer.status_mut() = status;
         let headers = answer.headers_mut();
         put(headers, "server", "Tengine");
-        put(headers, "date", date(self.its_now));
+        put(headers, "date", http_date(self.its_now));
         put(headers, "via", format!("kunlun3.cn3145[,{0}0]", status.as_u16()));
         if let Some(why) = why {
             put(headers, "x-tengine-error", why);
@@ -208,14 +208,4 @@ impl Node {
         put(headers, "timing-allow-origin", "*");
         put(headers, "eagleid", format!("cb007107{:013}4175e", self.its_now.timestamp_millis().max(0)));
     }
-}
-
-fn put(headers: &mut HeaderMap, name: &'static str, value: impl TryInto<http::HeaderValue>) {
-    if let Ok(value) = value.try_into() {
-        headers.insert(name, value);
-    }
-}
-
-fn date(time: DateTime<Utc>) -> String {
-    time.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }

@@ -69,17 +69,13 @@ async fn deliver(shared: &Weak<Shared>, event: &PlannedEvent) {
     for message in messages.iter().filter(|message| !message.only_http) {
         shared.put_into_queue(message);
     }
-    let Some((url, key)) = http else { return };
-    if lock(&shared.event_transport).is_none() {
-        shared.warn_once();
-        return;
-    }
+    let Some(callback) = http else { return };
     let mut last_sent = now;
     for mut message in messages {
         if message.is_replay && message.signature == EventSignature::Right {
             message.signature = EventSignature::At(last_sent);
         }
-        last_sent = shared.post_with_retries(&url, key.as_deref(), &message).await.unwrap_or(last_sent);
+        last_sent = shared.post_with_retries(&callback, &message).await.unwrap_or(last_sent);
     }
 }
 
@@ -95,15 +91,12 @@ struct Message {
     is_replay: bool,
 }
 
-/// The address that events are posted to, and the key that signs them.
-type Target = (String, Option<String>);
-
-/// Writes all messages for one media. The target is there if events go out over HTTP; `None`: nothing is sent.
+/// Writes all messages for one media. A callback is there if events go out over HTTP; `None`: nothing is sent.
 fn write(
     state: &mut State,
     event: &PlannedEvent,
     now: DateTime<Utc>,
-) -> Option<(Option<Target>, Vec<Message>)> {
+) -> Option<(Option<Callback>, Vec<Message>)> {
     // Event types are switched on in the account's own settings only: without them there are no events at all.
     let callback = state.callback();
     if callback.is_none() && state.queue.is_none() {
@@ -112,7 +105,7 @@ fn write(
     let real = body(state, &event.job_id, &event.media, now)?;
     let job = state.store.jobs.get(&event.job_id)?;
     let own_url = job.user_data.as_deref().and_then(callback_url);
-    let target = callback.map(|Callback { url, key }| (own_url.unwrap_or(url), key));
+    let callback = callback.map(|set| Callback { url: own_url.unwrap_or(set.url), key: set.key });
     let script = job.media.iter().find(|row| row.media == event.media)?.script.event.clone();
     let mut messages = Vec::new();
     if script.unsigned_fail_first {
@@ -132,7 +125,7 @@ fn write(
         let signature = signature_of(&script);
         messages.push(Message { kind: "replayed", body, signature, only_http: true, is_replay: true });
     }
-    Some((target, messages))
+    Some((callback, messages))
 }
 
 fn callback_url(user_data: &str) -> Option<String> {
@@ -217,12 +210,6 @@ fn forge(state: &mut State, mut event: Value, task_ids: &[String], now: DateTime
 }
 
 impl Shared {
-    fn warn_once(&self) {
-        self.warned.call_once(|| {
-            tracing::warn!("events are not sent: the emulator was given no transport for them");
-        });
-    }
-
     /// Puts an event into the queue: once, and unsigned, since whoever may write to the queue is believed.
     fn put_into_queue(&self, message: &Message) {
         let at = self.now();
@@ -237,18 +224,13 @@ impl Shared {
     }
 
     /// Returns when the last attempt was made, and signed.
-    async fn post_with_retries(
-        &self,
-        url: &str,
-        key: Option<&str>,
-        message: &Message,
-    ) -> Option<DateTime<Utc>> {
+    async fn post_with_retries(&self, callback: &Callback, message: &Message) -> Option<DateTime<Utc>> {
         let mut last = None;
         for attempt in 1..=ATTEMPTS {
             if attempt > 1 {
                 tokio::time::sleep(PAUSE).await;
             }
-            let (at, status) = self.post(url, key, message, attempt).await?;
+            let (at, status) = self.post(callback, message, attempt).await?;
             last = Some(at);
             if status == Some(200) {
                 return last;
@@ -265,23 +247,25 @@ impl Shared {
         body: String,
         signature: EventSignature,
     ) -> Option<u16> {
-        let callback = self.state().callback();
-        let (own_url, key) = callback.map_or((None, None), |c| (Some(c.url), c.key));
-        let url = url.map(str::to_owned).or(own_url)?;
+        let callback = match (url, self.state().callback()) {
+            (Some(url), set) => Callback { url: url.to_owned(), key: set.and_then(|set| set.key) },
+            (None, set) => set?,
+        };
         let message = Message { kind: "by_hand", body, signature, ..Message::default() };
-        self.post(&url, key.as_deref(), &message, 1).await.and_then(|(_, status)| status)
+        self.post(&callback, &message, 1).await.and_then(|(_, status)| status)
     }
 
     /// Makes one attempt; returns when, and the status if one was answered. `None`: there is no transport.
     async fn post(
         &self,
-        url: &str,
-        key: Option<&str>,
+        Callback { url, key }: &Callback,
         message: &Message,
         attempt: u32,
     ) -> Option<(DateTime<Utc>, Option<u16>)> {
         let Some(transport) = lock(&self.event_transport).clone() else {
-            self.warn_once();
+            self.warned.call_once(|| {
+                tracing::warn!("events are not sent: the emulator was given no transport for them");
+            });
             return None;
         };
         let _slot = self.posts.acquire().await.ok()?;
@@ -294,7 +278,7 @@ impl Shared {
         let (status, error) = match request {
             Err(error) => (None, Some(error.to_string())),
             Ok(mut request) => {
-                request.headers_mut().extend(headers(url, key, &message.signature, at));
+                request.headers_mut().extend(headers(url, key.as_deref(), &message.signature, at));
                 match tokio::time::timeout(TIMEOUT, transport.send(request)).await {
                     Ok(Ok(answer)) => (Some(answer.status().as_u16()), None),
                     Ok(Err(error)) => (None, Some(error.to_string())),

@@ -136,39 +136,42 @@ pub(super) struct FaultBook(Vec<Entry>);
 #[derive(Debug)]
 struct Entry {
     rule: FaultRule,
-    passed: u32,
-    fired: u32,
+    /// Requests that it was for, as long as it was not spent.
+    seen: u32,
+}
+
+impl Entry {
+    fn fired(&self) -> u32 {
+        self.seen.saturating_sub(self.rule.skip)
+    }
 }
 
 impl FaultBook {
     pub(super) fn add(&mut self, rule: FaultRule) {
-        self.0.push(Entry { rule, passed: 0, fired: 0 });
+        self.0.push(Entry { rule, seen: 0 });
     }
 
     /// Returns the fault for this request, if one does.
     pub(super) fn pick(&mut self, action: &str, params: &Params) -> Option<Fault> {
         for entry in &mut self.0 {
-            let spent = entry.rule.times != 0 && entry.fired >= entry.rule.times;
-            if spent || !entry.rule.matches(action, params) {
-                continue;
+            let is_spent = entry.rule.times != 0 && entry.fired() >= entry.rule.times;
+            if !is_spent && entry.rule.matches(action, params) {
+                entry.seen = entry.seen.saturating_add(1);
+                if entry.fired() > 0 {
+                    return Some(entry.rule.fault.clone());
+                }
             }
-            if entry.passed < entry.rule.skip {
-                entry.passed += 1;
-                continue;
-            }
-            entry.fired += 1;
-            return Some(entry.rule.fault.clone());
         }
         None
     }
 
     /// The rules that did not fire as often as they say, or not once.
     pub(super) fn unused(&self) -> Vec<String> {
-        let unused = self.0.iter().filter(|e| e.fired < e.rule.times.max(1));
+        let unused = self.0.iter().filter(|e| e.fired() < e.rule.times.max(1));
         unused
             .map(|e| {
                 let (name, action) = (e.rule.fault.name(), &e.rule.action);
-                format!("{name} on {action}: fired {} of {} times", e.fired, e.rule.times.max(1))
+                format!("{name} on {action}: fired {} of {} times", e.fired(), e.rule.times.max(1))
             })
             .collect()
     }
