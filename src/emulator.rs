@@ -6,10 +6,10 @@
 //! say; where that is unsure, [`Scenario`] has a switch.
 //!
 //! The files stand in layers, and each imports from lower ones only: `scenario` (plain data: [`Scenario`],
-//! [`MediaScript`], [`QueueScript`], [`Fault`]) with `actions` → `request` (decodes) → `keys` and `auth_check` → `store`,
-//! `account`, `queue::store` and `log`, which `state` holds under one lock → `operations` (a file for each group of
-//! actions) → `shared` → `queue::serve`, `edge` (a node of the CDN) and `events` (sent later) → `handle` (one request from end to end) →
-//! `http_server` and `transport`, the two ways in. `answer` writes what goes back.
+//! [`MediaScript`], [`QueueScript`], [`Fault`]) with `actions` → `request` (decodes) → `keys` → `store`, `account`,
+//! `queue::store` and `log`, which `state` holds under one lock → `auth_check` → `operations` (a file for each group of
+//! actions) → `shared` → `queue::serve`, `edge` (a node of the CDN) and `events` (sent later) → `handle` (one request from end
+//! to end) → `http_server` and `transport`, the two ways in. `answer` writes what goes back.
 //!
 //! ```
 //! use vod_refresh::emulator::{Emulator, Fault, FaultRule, MediaScript, Scenario};
@@ -175,14 +175,16 @@ impl Emulator {
 
     /// Makes a task complete from now on, if it has not ended; returns how many rows that were.
     pub fn complete_task(&self, task_id: &str) -> usize {
-        let now = self.shared.now();
-        self.shared.state().store.complete(task_id, now)
+        let mut state = self.shared.state();
+        let now = state.now;
+        state.store.complete(task_id, now)
     }
 
     /// Puts a message into the queue as it is, and returns its id; `None` if the scenario has no queue.
     pub fn put_message(&self, body: impl Into<String>) -> Option<String> {
         let id = {
-            let (mut state, now) = self.shared.opened();
+            let mut state = self.shared.opened();
+            let now = state.now;
             state.queue.as_mut().map(|queue| queue.put(body.into(), now))
         };
         self.shared.queue_changed.notify_waiters();
@@ -196,7 +198,7 @@ impl Emulator {
 
     /// Ids of the jobs that exist, in no order.
     pub fn job_ids(&self) -> Vec<String> {
-        self.shared.opened().0.store.jobs.keys().cloned().collect()
+        self.shared.opened().store.jobs.keys().cloned().collect()
     }
 
     /// The task ids of one media of a job, in the order of its URLs; empty if there is no such media.
@@ -208,8 +210,7 @@ impl Emulator {
 
     /// The event that the cloud would send now for one media of a job: something to forge from.
     pub fn event_for(&self, job_id: &str, media: &str) -> Option<serde_json::Value> {
-        let now = self.shared.now();
-        events::body(&self.shared.state(), job_id, media, now)
+        events::body(&self.shared.state(), job_id, media)
     }
 
     /// Posts an event by hand, once: forged, late, foreign, or no event at all.

@@ -3,7 +3,7 @@
 //! VOD and the token service take signature version 1.0 and ACS3, the queue service has its own. The order of the checks:
 //! what must be there, the key, the token, the time, the signature, the nonce; then the action, its version and its
 //! method. A nonce counts as used only after the signature was right, or anybody could burn it. Each signature is computed
-//! from the decoded request. This file knows the scenario's keys, but neither the emulator's state nor its operations.
+//! from the decoded request. This file reads the emulator's state; of its operations it knows nothing.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +13,9 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use http::Method;
 
 use super::actions;
-use super::keys::{Keys, WINDOW};
+use super::keys::WINDOW;
 use super::request::{Problem, Received};
-use super::scenario::Scenario;
+use super::state::State;
 use crate::auth::acs3::{self, hmac_sha256_hex, sha256_hex};
 use crate::auth::{percent, queue, rpc};
 
@@ -45,12 +45,7 @@ pub(super) fn acs3_authorization(received: &Received) -> Option<&str> {
 }
 
 /// Checks a request to VOD or the token service.
-pub(super) fn check(
-    received: &Received,
-    now: DateTime<Utc>,
-    scenario: &Scenario,
-    keys: &mut Keys,
-) -> Result<(), Problem> {
+pub(super) fn check(received: &Received, state: &mut State) -> Result<(), Problem> {
     if received.path != "/" {
         let message = "Specified api is not found, please check your url.";
         return Err(Problem::new(404, "InvalidApi.NotFound", message));
@@ -65,11 +60,11 @@ pub(super) fn check(
         received.given("Version").unwrap_or_default()
     } else {
         let version = match acs3_authorization(received) {
-            Some(text) => check_acs3(received, text, now, scenario, keys)?,
-            None => check_v1(received, now, scenario, keys)?,
+            Some(text) => check_acs3(received, text, state)?,
+            None => check_v1(received, state)?,
         };
         let Claims { key_id, nonce, .. } = claims(received);
-        if !keys.is_first_use(key_id, nonce, now) {
+        if !state.keys.is_first_use(key_id, nonce, state.now) {
             let message = "Specified signature nonce was used already.";
             return Err(Problem::new(400, "SignatureNonceUsed", message));
         }
@@ -90,12 +85,8 @@ pub(super) fn check(
 }
 
 /// Checks signature version 1.0; returns the API version.
-fn check_v1<'a>(
-    received: &'a Received,
-    now: DateTime<Utc>,
-    scenario: &Scenario,
-    keys: &Keys,
-) -> Result<&'a str, Problem> {
+fn check_v1<'a>(received: &'a Received, state: &State) -> Result<&'a str, Problem> {
+    let State { scenario, keys, now, .. } = state;
     let need = |name| received.required(name);
     let (_, version, key_id) = (need("Action")?, need("Version")?, need("AccessKeyId")?);
     let (_, time, signature) = (need("SignatureNonce")?, need("Timestamp")?, need("Signature")?);
@@ -105,8 +96,8 @@ fn check_v1<'a>(
         }
     }
     let secret = keys.secret(key_id, scenario).ok_or_else(unknown_key)?;
-    keys.check_token(key_id, received.given("SecurityToken"), now, scenario)?;
-    check_time(time, now)?;
+    keys.check_token(key_id, received.given("SecurityToken"), *now, scenario)?;
+    check_time(time, *now)?;
     let text = rpc::string_to_sign(&received.method, &rpc::canonical_query(&received.params()));
     if STANDARD.decode(signature).map(|bytes| bytes.len()) != Ok(20) {
         return Err(incomplete(&format!("server string to sign is:{text}")));
@@ -138,13 +129,8 @@ fn parse_acs3(text: &str) -> Option<Acs3<'_>> {
 }
 
 /// Checks ACS3-HMAC-SHA256; returns the API version.
-fn check_acs3<'a>(
-    received: &'a Received,
-    authorization: &str,
-    now: DateTime<Utc>,
-    scenario: &Scenario,
-    keys: &Keys,
-) -> Result<&'a str, Problem> {
+fn check_acs3<'a>(received: &'a Received, authorization: &str, state: &State) -> Result<&'a str, Problem> {
+    let State { scenario, keys, now, .. } = state;
     let Some(authorization) = parse_acs3(authorization) else {
         return Err(incomplete("the Authorization header cannot be read"));
     };
@@ -154,8 +140,8 @@ fn check_acs3<'a>(
     let (_, version, _) = (need("x-acs-action")?, need("x-acs-version")?, need("x-acs-signature-nonce")?);
     let (time, hash) = (need("x-acs-date")?, need("x-acs-content-sha256")?);
     let secret = keys.secret(authorization.key_id, scenario).ok_or_else(unknown_key)?;
-    keys.check_token(authorization.key_id, received.header("x-acs-security-token"), now, scenario)?;
-    check_time(time, now)?;
+    keys.check_token(authorization.key_id, received.header("x-acs-security-token"), *now, scenario)?;
+    check_time(time, *now)?;
     let headers = signed_headers(received, &authorization.signed)?;
     if hash != sha256_hex(&received.body) {
         return Err(Problem::invalid_parameter("x-acs-content-sha256", "it is not the hash of the body"));
@@ -199,12 +185,8 @@ fn queue_authorization(received: &Received) -> Option<(&str, &str)> {
 }
 
 /// Checks a request to the queue service.
-pub(super) fn check_queue(
-    received: &Received,
-    now: DateTime<Utc>,
-    scenario: &Scenario,
-    keys: &Keys,
-) -> Result<(), Problem> {
+pub(super) fn check_queue(received: &Received, state: &State) -> Result<(), Problem> {
+    let State { scenario, keys, now, .. } = state;
     let header = |name: &str| received.header(name).unwrap_or_default();
     let bad = |code: &str, message: &str| Problem::new(400, code, message);
     for (name, what, code) in [
@@ -222,14 +204,14 @@ pub(super) fn check_queue(
     let date = header("date");
     let time = DateTime::parse_from_rfc2822(date).ok().filter(|_| date.ends_with(" GMT"));
     let Some(time) = time else { return Err(bad("InvalidDateHeader", "The Date header is not valid.")) };
-    if (now - time.with_timezone(&Utc)).abs() > WINDOW {
+    if (*now - time.with_timezone(&Utc)).abs() > WINDOW {
         return Err(Problem::new(408, "TimeExpired", "The http request you sent is expired."));
     }
     let Some(secret) = keys.secret(key_id, scenario) else {
         return Err(Problem::new(403, "InvalidAccessKeyId", "The AccessKey Id you provided is not exist."));
     };
     // The codes are those of the other services: the queue's list of errors has none for tokens.
-    keys.check_token(key_id, received.header(queue::TOKEN_HEADER), now, scenario)
+    keys.check_token(key_id, received.header(queue::TOKEN_HEADER), *now, scenario)
         .map_err(|problem| Problem { status: 403, ..problem })?;
     let signed = received.headers.iter().filter(|(name, _)| name.as_str().starts_with(queue::SIGNED_PREFIX));
     let headers: BTreeMap<String, String> = signed

@@ -32,15 +32,16 @@ pub(super) fn answer(shared: &Shared, request: &Request<Bytes>) -> Option<Reply>
     if domain == "localhost" || domain.parse::<std::net::Ipv4Addr>().is_ok() {
         return None;
     }
-    let (mut state, now) = shared.opened();
+    let mut state = shared.opened();
     if !state.store.has_domain(&domain) {
         return None;
     }
     let place = format!("{domain}{}", request.uri().path());
-    let (answer, outcome) = serve(&mut state, request, &place, now);
+    let (answer, outcome) = serve(&mut state, request, &place);
     let request_id = state.ids.request();
+    let at = state.now;
     state.record(Call {
-        at: now,
+        at,
         action: "Edge".into(),
         method: request.method().to_string(),
         params: [("Place".to_owned(), place)].into(),
@@ -53,13 +54,8 @@ pub(super) fn answer(shared: &Shared, request: &Request<Bytes>) -> Option<Reply>
     Some(Reply::Answer(answer))
 }
 
-fn serve(
-    state: &mut State,
-    request: &Request<Bytes>,
-    place: &str,
-    now: DateTime<Utc>,
-) -> (Response<Bytes>, String) {
-    let script = state.scenario.edge.clone();
+fn serve(state: &mut State, request: &Request<Bytes>, place: &str) -> (Response<Bytes>, String) {
+    let (now, script) = (state.now, state.scenario.edge.clone());
     let offset = TimeDelta::seconds(script.clock_offset.clamp(-MAX_CLOCK_OFFSET, MAX_CLOCK_OFFSET));
     let node = Node { now, its_now: now.checked_add_signed(offset).unwrap_or(now) };
     if let Some(status) = script.head_refused.filter(|_| request.method() == Method::HEAD) {
@@ -69,7 +65,7 @@ fn serve(
     if let Some(why) = refused(&script, request, now) {
         return (node.refusal(StatusCode::FORBIDDEN, Some(&why)), why);
     }
-    let Some((copy, word)) = copy_of(state, &script, place, now) else {
+    let Some((copy, word)) = copy_of(state, &script, place) else {
         return (node.refusal(StatusCode::NOT_FOUND, None), "404".into());
     };
     let is_range = request.method() == Method::GET && request.headers().contains_key(header::RANGE);
@@ -113,12 +109,8 @@ fn refused(script: &EdgeScript, request: &Request<Bytes>, now: DateTime<Utc>) ->
 }
 
 /// The copy that the node serves, and what `X-Cache` says of it; `None` if there is no such file.
-fn copy_of(
-    state: &mut State,
-    script: &EdgeScript,
-    place: &str,
-    now: DateTime<Utc>,
-) -> Option<(StoredCopy, &'static str)> {
+fn copy_of(state: &mut State, script: &EdgeScript, place: &str) -> Option<(StoredCopy, &'static str)> {
+    let now = state.now;
     let is_among = |ends: &[String]| ends.iter().any(|end| place.ends_with(end.as_str()));
     let tasks = state.store.tasks_of_place(place);
     let first = tasks.iter().map(|task| task.created).min()?;

@@ -64,13 +64,12 @@ pub(super) fn schedule(shared: &Arc<Shared>, events: Vec<PlannedEvent>) {
 
 async fn deliver(shared: &Weak<Shared>, event: &PlannedEvent) {
     let Some(shared) = shared.upgrade() else { return };
-    let now = shared.now();
-    let Some((http, messages)) = write(&mut shared.state(), event, now) else { return };
+    let Some((http, messages)) = write(&mut shared.state(), event) else { return };
     for message in messages.iter().filter(|message| !message.only_http) {
         shared.put_into_queue(message);
     }
     let Some(callback) = http else { return };
-    let mut last_sent = now;
+    let mut last_sent = shared.state().now;
     for mut message in messages {
         if message.is_replay && message.signature == EventSignature::Right {
             message.signature = EventSignature::At(last_sent);
@@ -92,17 +91,13 @@ struct Message {
 }
 
 /// Writes all messages for one media. A callback is there if events go out over HTTP; `None`: nothing is sent.
-fn write(
-    state: &mut State,
-    event: &PlannedEvent,
-    now: DateTime<Utc>,
-) -> Option<(Option<Callback>, Vec<Message>)> {
+fn write(state: &mut State, event: &PlannedEvent) -> Option<(Option<Callback>, Vec<Message>)> {
     // Event types are switched on in the account's own settings only: without them there are no events at all.
     let callback = state.callback();
     if callback.is_none() && state.queue.is_none() {
         return None;
     }
-    let real = body(state, &event.job_id, &event.media, now)?;
+    let real = body(state, &event.job_id, &event.media)?;
     let job = state.store.jobs.get(&event.job_id)?;
     let own_url = job.user_data.as_deref().and_then(callback_url);
     let callback = callback.map(|set| Callback { url: own_url.unwrap_or(set.url), key: set.key });
@@ -113,7 +108,7 @@ fn write(
         messages.push(Message { kind: "forged", body, signature, only_http: true, is_replay: false });
     }
     if !script.forged_first.is_empty() {
-        let body = forge(state, real.clone(), &script.forged_first, now);
+        let body = forge(state, real.clone(), &script.forged_first);
         messages.push(Message { kind: "forged", body, ..Message::default() });
     }
     for _ in 0..if script.double { 2 } else { 1 } {
@@ -121,7 +116,7 @@ fn write(
         messages.push(Message { kind: "event", body, signature, ..Message::default() });
     }
     if !script.replayed_with.is_empty() {
-        let body = forge(state, real, &script.replayed_with, now);
+        let body = forge(state, real, &script.replayed_with);
         let signature = signature_of(&script);
         messages.push(Message { kind: "replayed", body, signature, only_http: true, is_replay: true });
     }
@@ -145,12 +140,12 @@ fn signature_of(script: &EventScript) -> EventSignature {
 }
 
 /// Returns the event of one media, as the vendor's samples have it: `TaskType` in small letters.
-pub(super) fn body(state: &State, job_id: &str, media: &str, now: DateTime<Utc>) -> Option<Value> {
+pub(super) fn body(state: &State, job_id: &str, media: &str) -> Option<Value> {
     let job = state.store.jobs.get(job_id)?;
     let row = job.media.iter().find(|row| row.media == media)?;
     let mut out = json!({
         "EventType": "SubmitMediaRefreshComplete",
-        "EventTime": to_wire(now),
+        "EventTime": to_wire(state.now),
         "MediaRefreshJobId": job_id,
         "MediaId": media,
         "TaskType": job.task_type.to_lowercase(),
@@ -185,7 +180,8 @@ fn failure(mut event: Value) -> String {
 }
 
 /// An event that names other tasks, which then exist and are complete: who believes it takes the job for complete.
-fn forge(state: &mut State, mut event: Value, task_ids: &[String], now: DateTime<Utc>) -> String {
+fn forge(state: &mut State, mut event: Value, task_ids: &[String]) -> String {
+    let now = state.now;
     let urls: Vec<String> =
         task_ids.iter().map(|id| format!("https://forged.example.test/{id}.mp4")).collect();
     for (id, url) in task_ids.iter().zip(&urls) {
@@ -212,8 +208,8 @@ fn forge(state: &mut State, mut event: Value, task_ids: &[String], now: DateTime
 impl Shared {
     /// Puts an event into the queue: once, and unsigned, since whoever may write to the queue is believed.
     fn put_into_queue(&self, message: &Message) {
-        let at = self.now();
         let state = &mut *self.state();
+        let at = state.now;
         let Some(queue) = &mut state.queue else { return };
         queue.put_event(&message.body, at);
         self.queue_changed.notify_waiters();
@@ -270,7 +266,7 @@ impl Shared {
         };
         let _slot = self.posts.acquire().await.ok()?;
         // Signed for each attempt: the timestamp is the time of sending.
-        let at = self.now();
+        let at = self.state().now;
         let request = http::Request::post(url)
             .header(header::CONTENT_TYPE, "application/json")
             .body(Bytes::from(message.body.clone()));

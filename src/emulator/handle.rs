@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
 use http::Method;
 use serde_json::json;
 
@@ -64,17 +63,16 @@ pub(super) async fn handle(shared: &Arc<Shared>, request: &http::Request<Bytes>)
     }
     if envelope.format == Format::Queue {
         // A long poll may have taken half a minute.
-        envelope.now = shared.now();
+        envelope.now = shared.state().now;
     }
     envelope.reply(&outcome, fault.as_ref())
 }
 
 /// Does all that is done about a request at one moment, under the lock.
 fn begin(shared: &Shared, request: &http::Request<Bytes>) -> Handled {
-    let (mut guard, now) = shared.opened();
-    let state = &mut *guard;
+    let state = &mut *shared.opened();
     let mut handled = Handled {
-        envelope: Envelope::new(state.ids.request(), now),
+        envelope: Envelope::new(state.ids.request(), state.now),
         work: Work::Done(Ok(Body::Fields(json!({})))),
         fault: None,
         events: Vec::new(),
@@ -99,7 +97,7 @@ fn begin(shared: &Shared, request: &http::Request<Bytes>) -> Handled {
 /// Checks a request, and does its work or leaves it to a fault.
 fn work(state: &mut State, handled: &mut Handled, received: &Received) -> Result<(), Problem> {
     let asked = ask(state, &mut handled.envelope, received)?;
-    let Envelope { action, now, .. } = &handled.envelope;
+    let action = &handled.envelope.action;
     handled.fault = state.faults.pick(action, &received.params());
     match &handled.fault {
         Some(Fault::Delay { by }) => handled.delay = handled.delay.saturating_add(*by),
@@ -108,15 +106,15 @@ fn work(state: &mut State, handled: &mut Handled, received: &Received) -> Result
         _ => {}
     }
     handled.work = match asked {
-        Asked::Path => Work::Done(Ok(metadata::answer(state, action, received, *now))),
+        Asked::Path => Work::Done(Ok(metadata::answer(state, action, received))),
         Asked::Action => {
-            let done = operations::perform(state, action, received, *now)?;
+            let done = operations::perform(state, action, received)?;
             handled.delay = handled.delay.saturating_add(done.hold);
             handled.events = done.events;
             Work::Done(Ok(done.body))
         }
         Asked::Queue(operation) => {
-            check_limits_of_queue(state, action, *now)?;
+            check_limits_of_queue(state, action)?;
             Work::Queue(operation)
         }
     };
@@ -129,11 +127,10 @@ fn ask(state: &mut State, envelope: &mut Envelope, received: &Received) -> Resul
         name.clone_into(&mut envelope.action);
         return Ok(Asked::Path);
     }
-    let State { scenario, keys, queue, .. } = state;
     if received.is_of_queue() {
         envelope.format = Format::Queue;
-        auth_check::check_queue(received, envelope.now, scenario, keys)?;
-        let operation = Operation::read(received, queue.as_ref().map(Queue::name))?;
+        auth_check::check_queue(received, state)?;
+        let operation = Operation::read(received, state.queue.as_ref().map(Queue::name))?;
         operation.name().clone_into(&mut envelope.action);
         return Ok(Asked::Queue(operation));
     }
@@ -146,13 +143,13 @@ fn ask(state: &mut State, envelope: &mut Envelope, received: &Received) -> Resul
     if auth_check::acs3_authorization(received).is_none() && !wants_json {
         envelope.format = Format::Xml;
     }
-    auth_check::check(received, envelope.now, scenario, keys)?;
+    auth_check::check(received, state)?;
     Ok(Asked::Action)
 }
 
 /// Whether the rate and the permissions allow an operation of the queue.
-fn check_limits_of_queue(state: &mut State, name: &str, now: DateTime<Utc>) -> Result<(), Problem> {
-    if !state.keeps_rate(name, now) {
+fn check_limits_of_queue(state: &mut State, name: &str) -> Result<(), Problem> {
+    if !state.keeps_rate(name) {
         return Err(Problem::new(429, "TooManyRequests", "The request is throttled, please try later."));
     }
     if state.is_denied(name) {

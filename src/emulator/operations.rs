@@ -7,8 +7,6 @@ mod sts;
 mod submit;
 mod tasks;
 
-use chrono::{DateTime, Utc};
-
 use super::actions;
 use super::answer::Body;
 use super::request::{Problem, Received};
@@ -18,30 +16,25 @@ pub(super) use self::lookup::outcome;
 pub(super) use self::submit::open_scripted_jobs;
 
 /// Does what a request asks for, within its rate and its permissions.
-pub(super) fn perform(
-    state: &mut State,
-    action: &str,
-    args: &Received,
-    now: DateTime<Utc>,
-) -> Result<Done, Problem> {
-    if !state.keeps_rate(action, now) {
+pub(super) fn perform(state: &mut State, action: &str, args: &Received) -> Result<Done, Problem> {
+    if !state.keeps_rate(action) {
         return Err(Problem::new(400, "Throttling.User", "Request was denied due to user flow control."));
     }
     if state.is_denied(action) {
         return Err(denied_by_ram(action));
     }
-    let State { event_settings, scenario, quota_use, .. } = state;
+    let State { event_settings, scenario, quota_use, now, .. } = state;
     let fields = match action {
-        "RefreshMediaPlayUrls" => return submit::refresh_media_play_urls(state, args, now),
-        "RefreshVodObjectCaches" => objects::refresh_vod_object_caches(state, args, now)?,
-        "PreloadVodObjectCaches" => objects::preload_vod_object_caches(state, args, now)?,
-        "GetMediaRefreshJobs" => lookup::get_media_refresh_jobs(state, args, now)?,
-        "DescribeVodRefreshQuota" => quota_use.describe(&scenario.quota, now),
+        "RefreshMediaPlayUrls" => return submit::refresh_media_play_urls(state, args),
+        "RefreshVodObjectCaches" => objects::refresh_vod_object_caches(state, args)?,
+        "PreloadVodObjectCaches" => objects::preload_vod_object_caches(state, args)?,
+        "GetMediaRefreshJobs" => lookup::get_media_refresh_jobs(state, args)?,
+        "DescribeVodRefreshQuota" => quota_use.describe(&scenario.quota, *now),
         "GetMessageCallback" => event_settings.get(args, scenario.callback.as_ref())?,
         "SetMessageCallback" => event_settings.set(args)?,
         "DeleteMessageCallback" => event_settings.delete(args)?,
-        _ if actions::is_sts(action) => sts::assume_role(state, action, args, now)?,
-        _ => tasks::describe_vod_refresh_tasks(state, args, now)?,
+        _ if actions::is_sts(action) => sts::assume_role(state, action, args)?,
+        _ => tasks::describe_vod_refresh_tasks(state, args)?,
     };
     Ok(Done::of(Body::Fields(fields)))
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use tokio::sync::{Notify, Semaphore};
 
 use super::operations::open_scripted_jobs;
@@ -46,27 +46,24 @@ impl Shared {
         }
     }
 
+    /// Locks the state, at this moment of the emulator's own time.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
-    }
-
-    /// The emulator's own time of day.
-    pub(super) fn now(&self) -> DateTime<Utc> {
+        let mut state = lock(&self.state);
         let now = lock(&self.clock).now();
-        let offset = self.state().scenario.clock_offset.clamp(-MAX_CLOCK_OFFSET, MAX_CLOCK_OFFSET);
-        now.checked_add_signed(TimeDelta::seconds(offset)).unwrap_or(now)
+        let offset = state.scenario.clock_offset.clamp(-MAX_CLOCK_OFFSET, MAX_CLOCK_OFFSET);
+        state.now = now.checked_add_signed(TimeDelta::seconds(offset)).unwrap_or(now);
+        state
     }
 
-    /// The state at this moment, with the jobs and the queue that the scenario says exist already.
-    pub(super) fn opened(&self) -> (MutexGuard<'_, State>, DateTime<Utc>) {
-        let now = self.now();
+    /// The same, with the jobs and the queue that the scenario says exist already.
+    pub(super) fn opened(&self) -> MutexGuard<'_, State> {
         let mut state = self.state();
-        open_scripted_jobs(&mut state, now);
-        (state, now)
+        open_scripted_jobs(&mut state);
+        state
     }
 
     pub(super) fn queue_messages(&self) -> Vec<QueuedMessage> {
-        self.opened().0.queue.as_ref().map(Queue::list).unwrap_or_default()
+        self.opened().queue.as_ref().map(Queue::list).unwrap_or_default()
     }
 }
 

@@ -21,6 +21,8 @@ use crate::auth::rpc::Params;
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) scenario: Scenario,
+    /// The moment at which the state was locked, by the emulator's clock.
+    pub(super) now: DateTime<Utc>,
     pub(super) ids: Ids,
     pub(super) merged_ids: MergedIds,
     pub(super) keys: Keys,
@@ -69,6 +71,7 @@ impl State {
         scenario.faults.drain(..).for_each(|rule| faults.add(rule));
         let media = std::mem::take(&mut scenario.media);
         Self {
+            now: DateTime::UNIX_EPOCH,
             ids: Ids::new(scenario.seed, std::mem::take(&mut scenario.job_ids)),
             merged_ids: MergedIds::default(),
             keys: Keys::default(),
@@ -120,8 +123,8 @@ impl State {
     }
 
     /// Whether one more call of an action keeps its rate; it counts from now on.
-    pub(super) fn keeps_rate(&mut self, action: &str, now: DateTime<Utc>) -> bool {
-        self.rates.take(action, &self.scenario.rates, now)
+    pub(super) fn keeps_rate(&mut self, action: &str) -> bool {
+        self.rates.take(action, &self.scenario.rates, self.now)
     }
 
     pub(super) fn is_denied(&self, action: &str) -> bool {

@@ -9,13 +9,9 @@ use crate::emulator::request::{Problem, Received};
 use crate::emulator::state::State;
 use crate::emulator::store::{Job, MediaRow};
 
-pub(super) fn get_media_refresh_jobs(
-    state: &mut State,
-    args: &Received,
-    now: DateTime<Utc>,
-) -> Result<Value, Problem> {
+pub(super) fn get_media_refresh_jobs(state: &mut State, args: &Received) -> Result<Value, Problem> {
     let job_id = args.required("MediaRefreshJobId")?;
-    let only = args.given("MediaId");
+    let (only, now) = (args.given("MediaId"), state.now);
     let mut rows = Vec::new();
     if let Some(job) = state.store.jobs.get_mut(job_id) {
         let mut shown = Vec::new();

@@ -8,7 +8,7 @@
 //! | `GET /latest/meta-data/ram/security-credentials/<role>` | its temporary key, the same for half of its life |
 //! | `GET /credentials` | a new temporary key each time |
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use http::Method;
 use serde_json::json;
 
@@ -33,9 +33,10 @@ pub(crate) fn name_of(received: &Received) -> Option<&'static str> {
 }
 
 /// Answers the request of that name.
-pub(crate) fn answer(state: &mut State, name: &str, received: &Received, now: DateTime<Utc>) -> Body {
+pub(crate) fn answer(state: &mut State, name: &str, received: &Received) -> Body {
     let refuse = |status: u16, text: &str| Body::Plain(status, json!(text));
-    let State { scenario, keys, ids, .. } = state;
+    let State { scenario, keys, ids, now, .. } = state;
+    let now = *now;
     match name {
         "CredentialsUri" => {
             let mut body = keys.issue(ids, scenario.credentials_uri.life, now).body();

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::submit::add_tasks;
@@ -15,11 +14,7 @@ use crate::emulator::store::{MediaRow, Queries, domain_of};
 /// The most URLs of one call.
 const MAX_URLS: usize = 1_000;
 
-pub(super) fn refresh_vod_object_caches(
-    state: &mut State,
-    args: &Received,
-    now: DateTime<Utc>,
-) -> Result<Value, Problem> {
+pub(super) fn refresh_vod_object_caches(state: &mut State, args: &Received) -> Result<Value, Problem> {
     let object_type = match args.given("ObjectType").map(str::to_ascii_lowercase).as_deref() {
         None | Some("file") => "file",
         Some("directory") => "directory",
@@ -31,34 +26,26 @@ pub(super) fn refresh_vod_object_caches(
         }
     };
     args.flag("Force")?;
-    let ids = open_tasks(state, args, object_type, now)?;
+    let ids = open_tasks(state, args, object_type)?;
     Ok(json!({ "RefreshTaskId": ids }))
 }
 
-pub(super) fn preload_vod_object_caches(
-    state: &mut State,
-    args: &Received,
-    now: DateTime<Utc>,
-) -> Result<Value, Problem> {
+pub(super) fn preload_vod_object_caches(state: &mut State, args: &Received) -> Result<Value, Problem> {
     args.either("Area", ["domestic", "overseas"])?;
     args.flag("L2Preload")?;
-    let ids = open_tasks(state, args, "preload", now)?;
+    let ids = open_tasks(state, args, "preload")?;
     Ok(json!({ "PreloadTaskId": ids }))
 }
 
 /// Makes the tasks of all URLs, or of none; returns their ids, each once.
-fn open_tasks(
-    state: &mut State,
-    args: &Received,
-    object_type: &'static str,
-    now: DateTime<Utc>,
-) -> Result<String, Problem> {
+fn open_tasks(state: &mut State, args: &Received, object_type: &'static str) -> Result<String, Problem> {
     let urls: Vec<&str> = args.required("ObjectPath")?.lines().filter(|url| !url.trim().is_empty()).collect();
     if urls.len() > MAX_URLS {
         let message = format!("The number of URLs exceeds {MAX_URLS}.");
         return Err(Problem::new(400, "InvalidObjectPath.Size.Malformed", message));
     }
     let scripts = urls.iter().map(|url| check(state, url, object_type)).collect::<Result<Vec<_>, _>>()?;
+    let now = state.now;
     state.quota_use.take(&state.scenario.quota, object_type, urls.len() as u64, now)?;
     let mut ids = Vec::new();
     for (url, script) in urls.into_iter().zip(scripts) {

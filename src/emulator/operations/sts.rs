@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::emulator::actions::ASSUME_ROLE_WITH_OIDC;
@@ -13,12 +12,7 @@ use crate::emulator::state::State;
 const SECONDS: std::ops::RangeInclusive<u64> = 900..=43_200;
 const DEFAULT_SECONDS: u64 = 3600;
 
-pub(super) fn assume_role(
-    state: &mut State,
-    action: &str,
-    args: &Received,
-    now: DateTime<Utc>,
-) -> Result<Value, Problem> {
+pub(super) fn assume_role(state: &mut State, action: &str, args: &Received) -> Result<Value, Problem> {
     let invalid = |name: &str, why: &str| Problem {
         code: format!("InvalidParameter.{name}"),
         ..Problem::invalid_parameter(name, why)
@@ -51,7 +45,7 @@ pub(super) fn assume_role(
         return Err(Problem::new(404, "EntityNotExist.Role", format!("The role not exists: {arn}.")));
     }
     let life = sts.life.unwrap_or(Duration::from_secs(seconds));
-    let session = state.keys.issue(&mut state.ids, life, now);
+    let session = state.keys.issue(&mut state.ids, life, state.now);
     let mut body = json!({
         "AssumedRoleUser": {
             "AssumedRoleId": format!("33157794895460:{name}"),

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::emulator::answer::Body;
@@ -31,11 +30,11 @@ struct Submission {
 }
 
 /// Makes the jobs and the queue that the scenario says exist already.
-pub(crate) fn open_scripted_jobs(state: &mut State, now: DateTime<Utc>) {
+pub(crate) fn open_scripted_jobs(state: &mut State) {
     if std::mem::replace(&mut state.opened, true) {
         return;
     }
-    state.queue = state.scenario.queue.take().map(|script| Queue::new(script, now));
+    state.queue = state.scenario.queue.take().map(|script| Queue::new(script, state.now));
     for (id, job) in std::mem::take(&mut state.scenario.jobs) {
         let exists = |media: &String| {
             let script = state.script_of(media);
@@ -48,15 +47,11 @@ pub(crate) fn open_scripted_jobs(state: &mut State, now: DateTime<Utc>) {
             user_data: job.user_data,
             ending: "mp4".into(),
         };
-        open_job(state, &id, submission, now);
+        open_job(state, &id, submission);
     }
 }
 
-pub(super) fn refresh_media_play_urls(
-    state: &mut State,
-    args: &Received,
-    now: DateTime<Utc>,
-) -> Result<Done, Problem> {
+pub(super) fn refresh_media_play_urls(state: &mut State, args: &Received) -> Result<Done, Problem> {
     let mut submission = read(args)?;
     let (mut missing, mut forbidden, mut accepted) = (Vec::new(), Vec::new(), Vec::new());
     for media in std::mem::take(&mut submission.media) {
@@ -79,7 +74,7 @@ pub(super) fn refresh_media_play_urls(
     let urls_of = |media: &String| urls_of(state, media, &state.script_of(media), &submission.ending);
     let urls = accepted.iter().map(|media| urls_of(media).len() as u64).sum();
     let object_type = object_type_of(&submission.task_type);
-    state.quota_use.take(&state.scenario.quota, object_type, urls, now)?;
+    state.quota_use.take(&state.scenario.quota, object_type, urls, state.now)?;
     let job_id = state.ids.job();
     body["MediaRefreshJobId"] = json!(job_id);
     let early = |media: &String| {
@@ -87,7 +82,7 @@ pub(super) fn refresh_media_play_urls(
         event.early.filter(|_| !event.lost)
     };
     let hold = accepted.iter().filter_map(early).max().unwrap_or_default();
-    let events = open_job(state, &job_id, Submission { media: accepted, ..submission }, now);
+    let events = open_job(state, &job_id, Submission { media: accepted, ..submission });
     Ok(Done { body: Body::Fields(body), events, hold })
 }
 
@@ -162,12 +157,8 @@ fn check_user_data(text: &str) -> Result<(), Problem> {
 }
 
 /// Makes the job with its media and tasks; returns the events to come.
-fn open_job(
-    state: &mut State,
-    job_id: &str,
-    submission: Submission,
-    now: DateTime<Utc>,
-) -> Vec<PlannedEvent> {
+fn open_job(state: &mut State, job_id: &str, submission: Submission) -> Vec<PlannedEvent> {
+    let now = state.now;
     let mut events = Vec::new();
     let mut rows = Vec::new();
     let shared_id = state.scenario.merge_ids_across_media.then(|| state.ids.task());

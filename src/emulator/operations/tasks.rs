@@ -13,11 +13,8 @@ use crate::net::clock::to_wire;
 const DEFAULT_PAGE: usize = 20;
 const MAX_PAGE: usize = 50;
 
-pub(super) fn describe_vod_refresh_tasks(
-    state: &mut State,
-    args: &Received,
-    now: DateTime<Utc>,
-) -> Result<Value, Problem> {
+pub(super) fn describe_vod_refresh_tasks(state: &mut State, args: &Received) -> Result<Value, Problem> {
+    let now = state.now;
     let mut listing = read_listing(args, now)?;
     // An empty TaskId gives the account's tasks, as the service is feared to do.
     let task_id = args.given("TaskId");

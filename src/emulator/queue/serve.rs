@@ -21,8 +21,8 @@ pub(crate) async fn perform(shared: &Arc<Shared>, operation: Operation) -> Resul
         let messages = receive(shared, most, wait).await?;
         return Ok(messages_body(&messages, batch, true));
     }
-    let now = shared.now();
     let mut state = shared.state();
+    let now = state.now;
     let queue = state.queue.as_mut().ok_or_else(Problem::no_queue)?;
     Ok(match operation {
         Operation::Peek { most, batch } => match queue.peek(most, now) {
@@ -58,9 +58,9 @@ async fn receive(shared: &Arc<Shared>, most: usize, wait: Duration) -> Result<Ve
         // Registered before the queue is read, or a message that comes in between wakes nobody.
         let mut changed = std::pin::pin!(shared.queue_changed.notified());
         changed.as_mut().enable();
-        let now = shared.now();
-        let next = {
+        let (now, next) = {
             let mut state = shared.state();
+            let now = state.now;
             let queue = state.queue.as_mut().ok_or_else(Problem::no_queue)?;
             let taken = queue.take(most, now);
             if !taken.is_empty() {
@@ -73,7 +73,7 @@ async fn receive(shared: &Arc<Shared>, most: usize, wait: Duration) -> Result<Ve
                 queue.waiting_polls += 1;
                 waiting = Some(WaitingPoll(shared.clone()));
             }
-            queue.next_visible(now)
+            (now, queue.next_visible(now))
         };
         if Instant::now() >= until {
             return Err(Problem::no_message());
