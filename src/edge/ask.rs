@@ -24,7 +24,7 @@ pub(super) fn is_ours(name: &http::HeaderName) -> bool {
     connection.contains(&name.as_str()) || ["range", "expect"].contains(&name.as_str())
 }
 
-/// Asks for `uri` at `node`, or at the node that DNS gives, with `given` headers. What was connected to goes into `whom`.
+/// Asks for `uri` at `node`, or at the node that DNS gives, with `given` headers. What was connected to goes into `peer`.
 /// All is to be done within `patience`, which the caller sees to.
 ///
 /// Cancel safety: dropping the future closes the connection.
@@ -35,7 +35,7 @@ pub(super) async fn ask(
     node: Option<SocketAddr>,
     given: &HeaderMap,
     patience: Duration,
-    whom: &mut String,
+    peer: &mut String,
 ) -> Result<(StatusCode, HeaderMap), TransportError> {
     let at = node.and_then(|node| {
         let builder = Uri::builder().scheme(uri.scheme_str().unwrap_or_default());
@@ -43,15 +43,15 @@ pub(super) async fn ask(
     });
     let at = at.as_ref().unwrap_or(uri);
     if let Some(node) = node {
-        *whom = node.to_string();
+        *peer = node.to_string();
     }
     // Half of the time, so that there is some left for another way.
     let line = tokio::time::timeout(patience / 2, connector.open(at, uri)).await.unwrap_or_else(|_| {
         let late = TransportError::new(Phase::Connect, host_of(at), String::new());
         Err(TransportError { timed_out: true, ..late })
     })?;
-    *whom = match (line.end, node) {
-        (End::Peer(peer), _) => peer.to_string(),
+    *peer = match (line.end, node) {
+        (End::Peer(address), _) => address.to_string(),
         (End::Proxy(proxy), Some(node)) => format!("{node}, through the proxy {proxy}"),
         (End::Proxy(proxy), None) => format!("chosen by the proxy {proxy}"),
     };

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::answer::{EdgeAnswer, EdgeVerdict};
 use super::ask::{ask, is_ours};
-use super::judge::{Heard, judge};
+use super::judge::{Exchange, judge};
 use super::node::EdgeNode;
 use super::refusal;
 use super::sign::auth_key;
@@ -171,10 +171,10 @@ impl EdgeCheck {
             });
             stream::iter(questions).buffer_unordered(PER_HOST).boxed()
         });
-        let mut heard: Vec<_> = stream::iter(hosts).flatten_unordered(HOSTS).collect().await;
-        heard.sort_by_key(|(place, node, _)| (*place, *node));
+        let mut all: Vec<_> = stream::iter(hosts).flatten_unordered(HOSTS).collect().await;
+        all.sort_by_key(|(place, node, _)| (*place, *node));
         let mut answers = vec![Vec::new(); urls.len()];
-        for (place, _, answer) in heard {
+        for (place, _, answer) in all {
             answers[place].push(answer);
         }
         answers
@@ -195,55 +195,49 @@ impl EdgeCheck {
             let node = node.map_or_else(|| "no node".to_owned(), ToString::to_string);
             return unknown(node, "this is no URL that a node can be asked for".to_owned());
         };
-        let mut whom = node.map_or_else(|| target.authority(), ToString::to_string);
+        let peer = node.map_or_else(|| target.authority(), ToString::to_string);
         let now = Instant::now();
         if until.is_some_and(|until| until <= now) {
-            return unknown(whom, NO_TIME.to_owned());
+            return unknown(peer, NO_TIME.to_owned());
         }
         let left = until.map_or(Duration::MAX, |until| until - now);
-        let asked = self.ask_in_each_way(&target, url.submitted_at, node, &mut whom);
-        match tokio::time::timeout(left.min(self.options.timeout), asked).await {
-            Ok(Ok(answer)) => EdgeAnswer { node: whom, ..answer },
+        let mut question = Question { target, submitted_at: url.submitted_at, node, peer };
+        let asked = self.ask_in_each_way(&mut question);
+        let asked = tokio::time::timeout(left.min(self.options.timeout), asked).await;
+        let peer = question.peer;
+        match asked {
+            Ok(Ok(answer)) => EdgeAnswer { node: peer, ..answer },
             Ok(Err(failure)) => {
                 let text = failure.to_string();
                 let text = redact::hidden(&text, self.secrets("")).unwrap_or(text);
-                unknown(whom, text.replace(char::is_control, " "))
+                unknown(peer, text.replace(char::is_control, " "))
             }
-            Err(_) if left <= self.options.timeout => unknown(whom, NO_TIME.to_owned()),
-            Err(_) => unknown(whom, format!("no answer within {} s", self.options.timeout.as_secs_f64())),
+            Err(_) if left <= self.options.timeout => unknown(peer, NO_TIME.to_owned()),
+            Err(_) => unknown(peer, format!("no answer within {} s", self.options.timeout.as_secs_f64())),
         }
     }
 
-    async fn ask_in_each_way(
-        &self,
-        target: &Target,
-        submitted_at: DateTime<Utc>,
-        node: Option<&EdgeNode>,
-        whom: &mut String,
-    ) -> Result<EdgeAnswer, TransportError> {
-        let scheme_of_node = node.and_then(EdgeNode::scheme);
-        let schemes = scheme_of_node.as_ref().map_or(target.schemes, std::slice::from_ref);
+    async fn ask_in_each_way(&self, question: &mut Question<'_>) -> Result<EdgeAnswer, TransportError> {
+        let scheme_of_node = question.node.and_then(EdgeNode::scheme);
+        let schemes = scheme_of_node.as_ref().map_or(question.target.schemes, std::slice::from_ref);
         let mut first_failure = None;
         for scheme in schemes {
-            match self.ask_as(scheme, target, submitted_at, node, whom).await {
+            match self.ask_as(scheme, question).await {
                 // Nobody listens there, or nobody who speaks TLS.
                 Err(failure) if failure.phase == Phase::Connect => {
                     first_failure.get_or_insert(failure);
                 }
-                heard => return heard,
+                answer => return answer,
             }
         }
-        let none = || TransportError::new(Phase::Connect, target.authority(), String::new());
+        let none = || TransportError::new(Phase::Connect, question.target.authority(), String::new());
         Err(first_failure.unwrap_or_else(none))
     }
 
     async fn ask_as(
         &self,
         scheme: &str,
-        target: &Target,
-        submitted_at: DateTime<Utc>,
-        node: Option<&EdgeNode>,
-        whom: &mut String,
+        Question { target, submitted_at, node, peer }: &mut Question<'_>,
     ) -> Result<EdgeAnswer, TransportError> {
         let signature = self.options.auth_key.as_ref().map(|key| {
             // Where the system has no random numbers the field is still allowed to be 0.
@@ -258,13 +252,13 @@ impl EdgeCheck {
         let mut last = None;
         for method in [Method::HEAD, Method::GET] {
             let sent_at = self.clock.now();
-            let heard = ask(&self.connector, method, &uri, address, given, self.options.timeout, whom).await;
+            let answer = ask(&self.connector, method, &uri, address, given, self.options.timeout, peer).await;
             let received_at = self.clock.now();
-            last = match (heard, last) {
+            last = match (answer, last) {
                 (Ok((status, headers)), _) => {
                     let says_enough = !tells_nothing(status, &headers);
-                    let heard = Heard { headers: &headers, submitted_at, sent_at, received_at };
-                    let answer = self.read(status, &heard, signature.as_deref());
+                    let exchange = Exchange { submitted_at: *submitted_at, sent_at, received_at };
+                    let answer = self.read(status, &headers, &exchange, signature.as_deref());
                     if says_enough {
                         return Ok(answer);
                     }
@@ -280,18 +274,24 @@ impl EdgeCheck {
     }
 
     /// Reads the head of an answer.
-    fn read(&self, status: StatusCode, heard: &Heard<'_>, signature: Option<&str>) -> EdgeAnswer {
+    fn read(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        exchange: &Exchange,
+        signature: Option<&str>,
+    ) -> EdgeAnswer {
         let secrets = self.secrets(signature.unwrap_or_default());
         let hidden = |text: &str| redact::hidden(text, secrets.iter().copied());
-        let times = Times::read(heard.headers);
+        let times = Times::read(headers);
         let (verdict, reason) = match status.as_u16() {
-            200 | 206 => judge(&times, heard),
+            200 | 206 => judge(&times, exchange),
             _ => {
-                let reason = refusal::reason(status, heard.headers, signature.is_some(), &hidden);
+                let reason = refusal::reason(status, headers, signature.is_some(), &hidden);
                 (EdgeVerdict::Unknown, reason)
             }
         };
-        let cache = heard.headers.get_all("X-Cache").iter();
+        let cache = headers.get_all("X-Cache").iter();
         let cache: Vec<_> = cache.map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
         EdgeAnswer {
             node: String::new(),
@@ -315,6 +315,15 @@ impl EdgeCheck {
         let headers = headers.filter_map(|(_, value)| value.to_str().ok());
         key.into_iter().chain([signature]).chain(hash).chain(headers).collect()
     }
+}
+
+/// One URL at one node.
+struct Question<'a> {
+    target: Target,
+    submitted_at: DateTime<Utc>,
+    node: Option<&'a EdgeNode>,
+    /// Whom it was asked of in the end.
+    peer: String,
 }
 
 #[cfg(test)]

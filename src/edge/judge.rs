@@ -5,10 +5,9 @@
 //! without a trace, so a verdict takes witnesses of several clocks that agree.
 
 use chrono::{DateTime, Utc};
-use http::HeaderMap;
 
 use super::answer::EdgeVerdict;
-use super::times::{Cache, Times, Told};
+use super::times::{Cache, TimeHeader, Times};
 use crate::net::clock::to_wire;
 
 /// Clocks of the service and of the CDN may differ by this much, in milliseconds.
@@ -16,10 +15,9 @@ const SLACK: i64 = 1_000;
 /// A clock that differs from ours by more is off, in milliseconds. Headers have whole seconds.
 const CLOCK_SLACK: i64 = 2_000;
 
-/// The answer of a node, and when it was asked.
+/// When a node was asked, and answered.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Heard<'a> {
-    pub(super) headers: &'a HeaderMap,
+pub(super) struct Exchange {
     /// When the URL was handed in, by the service's clock.
     pub(super) submitted_at: DateTime<Utc>,
     /// When the request left, by the service's clock.
@@ -37,16 +35,16 @@ struct Span {
 
 /// One header, compared with the submission.
 struct Witness<'a> {
-    told: &'a Told,
+    header: &'a TimeHeader,
     spans: Vec<Span>,
     /// Unix milliseconds.
     submitted: i64,
 }
 
 impl<'a> Witness<'a> {
-    fn new(told: &'a Told, heard: &Heard<'_>, span: impl Fn(i64) -> Span) -> Self {
-        let spans = told.values.iter().map(|value| span(*value)).collect();
-        Self { told, spans, submitted: heard.submitted_at.timestamp() * 1_000 }
+    fn new(header: &'a TimeHeader, exchange: &Exchange, span: impl Fn(i64) -> Span) -> Self {
+        let spans = header.values.iter().map(|value| span(*value)).collect();
+        Self { header, spans, submitted: exchange.submitted_at.timestamp() * 1_000 }
     }
 
     /// Whether it names a time that is earlier for sure.
@@ -64,7 +62,7 @@ impl<'a> Witness<'a> {
     }
 
     fn when(&self) -> String {
-        self.told.time().map(to_wire).unwrap_or_default()
+        self.header.time().map(to_wire).unwrap_or_default()
     }
 }
 
@@ -85,8 +83,8 @@ struct Witnesses<'a> {
 }
 
 /// What the headers of a successful answer say of the copy, and why.
-pub(super) fn judge(times: &Times, heard: &Heard<'_>) -> (EdgeVerdict, String) {
-    let of = Witnesses::new(times, heard);
+pub(super) fn judge(times: &Times, exchange: &Exchange) -> (EdgeVerdict, String) {
+    let of = Witnesses::new(times, exchange);
     if let Some(reason) = of.why_stale() {
         return (EdgeVerdict::Stale, reason);
     }
@@ -105,17 +103,17 @@ pub(super) fn judge(times: &Times, heard: &Heard<'_>) -> (EdgeVerdict, String) {
 }
 
 impl<'a> Witnesses<'a> {
-    fn new(times: &'a Times, heard: &Heard<'_>) -> Self {
-        let (sent, received) = (heard.sent_at.timestamp_millis(), heard.received_at.timestamp_millis());
+    fn new(times: &'a Times, exchange: &Exchange) -> Self {
+        let (sent, received) = (exchange.sent_at.timestamp_millis(), exchange.received_at.timestamp_millis());
         let ahead = ahead(times, sent, received);
         let wide = ahead.to - ahead.from;
         let of_node = |at: i64| Span { from: at * 1_000 - ahead.to, to: at * 1_000 + 1_000 - ahead.from };
         let of_others = |at: i64| Span { from: at * 1_000, to: at * 1_000 + 1_000 };
         let ago =
             |age: i64| Span { from: sent - (age + 1) * 1_000 - wide, to: received - age * 1_000 + wide };
-        let saved = Witness::new(&times.saved, heard, of_node);
-        let came = Witness::new(&times.came, heard, of_others);
-        let date = Witness::new(&times.date, heard, of_others);
+        let saved = Witness::new(&times.saved, exchange, of_node);
+        let came = Witness::new(&times.came, exchange, of_others);
+        let date = Witness::new(&times.date, exchange, of_others);
         let mut spans = saved.spans.iter().chain(&came.spans).chain(&date.spans);
         let is_ahead = spans.any(|span| span.from > received + CLOCK_SLACK);
         Self {
@@ -123,11 +121,11 @@ impl<'a> Witnesses<'a> {
             saved,
             came,
             date,
-            age: Witness::new(&times.age, heard, ago),
-            cache: Cache::read(heard.headers),
+            age: Witness::new(&times.age, exchange, ago),
+            cache: times.cache,
             is_clock_known: times.answered.is_some(),
             off: ahead.to.max(-ahead.from),
-            submission: format!("the submission at {}", to_wire(heard.submitted_at)),
+            submission: format!("the submission at {}", to_wire(exchange.submitted_at)),
         }
     }
 
@@ -154,8 +152,8 @@ impl<'a> Witnesses<'a> {
         let Self { saved, came, date, age, submission, .. } = self;
         let mut doubts = Vec::new();
         let all = [saved, came, date, age];
-        let unreadable = all.iter().filter(|witness| witness.told.is_unreadable);
-        let unreadable: Vec<_> = unreadable.map(|witness| witness.told.name).collect();
+        let unreadable = all.iter().filter(|witness| witness.header.is_unreadable);
+        let unreadable: Vec<_> = unreadable.map(|witness| witness.header.name).collect();
         if !unreadable.is_empty() {
             doubts.push(format!("its {} can't be read", unreadable.join(" and ")));
         }
@@ -189,7 +187,7 @@ impl<'a> Witnesses<'a> {
         if !saved.is_there() && !came.is_there() {
             Some("no header of the CDN says when the copy was stored".to_owned())
         } else if let Some(missing) = needed.iter().find(|witness| !witness.is_there()) {
-            Some(format!("it has no {}, without which the rest is not sure", missing.told.name))
+            Some(format!("it has no {}, without which the rest is not sure", missing.header.name))
         } else if all.iter().any(|witness| witness.is_older()) {
             Some(format!("its headers contradict each other about {submission}"))
         } else if !all.iter().all(|witness| witness.is_newer() || !witness.is_there()) {

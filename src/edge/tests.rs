@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::EdgeVerdict::{self, Absent, Fresh, Stale, Unknown};
-use super::judge::{Heard, judge};
+use super::judge::{Exchange, judge};
 use super::refusal;
 use super::times::Times;
 
@@ -28,8 +28,8 @@ fn headers(lines: &str) -> HeaderMap {
 }
 
 fn verdict(headers: &HeaderMap, submitted_at: DateTime<Utc>, now: DateTime<Utc>) -> (EdgeVerdict, String) {
-    let heard = Heard { headers, submitted_at, sent_at: now - TimeDelta::milliseconds(80), received_at: now };
-    judge(&Times::read(headers), &heard)
+    let exchange = Exchange { submitted_at, sent_at: now - TimeDelta::milliseconds(80), received_at: now };
+    judge(&Times::read(headers), &exchange)
 }
 
 /// Header sets as they were published, with the time of the answer; the sources stand in `docs::service`.

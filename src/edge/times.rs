@@ -11,22 +11,22 @@ const LONGEST_AGE: i64 = 3_652 * 86_400;
 
 /// The values of one header, and whether one of them makes no sense.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(super) struct TimeHeader {
     pub(super) name: &'static str,
     pub(super) values: Vec<i64>,
     pub(super) is_unreadable: bool,
 }
 
-impl Told {
+impl TimeHeader {
     fn read(headers: &HeaderMap, name: &'static str, read: impl Fn(&str) -> Option<i64>) -> Self {
-        let mut told = Self { name, values: Vec::new(), is_unreadable: false };
+        let mut header = Self { name, values: Vec::new(), is_unreadable: false };
         for value in headers.get_all(name) {
             match value.to_str().ok().and_then(|text| read(text.trim())) {
-                Some(value) => told.values.push(value),
-                None => told.is_unreadable = true,
+                Some(value) => header.values.push(value),
+                None => header.is_unreadable = true,
             }
         }
-        told
+        header
     }
 
     /// The oldest time: where there are several, one of them is that of an older copy.
@@ -35,20 +35,21 @@ impl Told {
     }
 }
 
-/// All that the headers say of times, in Unix seconds.
+/// All that the headers say of times, in Unix seconds, and of the cache.
 #[derive(Debug)]
 pub(super) struct Times {
     /// When this node stored its copy, by its own clock.
-    pub(super) saved: Told,
+    pub(super) saved: TimeHeader,
     /// When the content came into the CDN, by the clock of the node that asked the origin. Stays when the origin answers a later
     /// question with 304.
-    pub(super) came: Told,
+    pub(super) came: TimeHeader,
     /// When the origin gave or confirmed the content, by its clock.
-    pub(super) date: Told,
+    pub(super) date: TimeHeader,
     /// How long ago that was, in seconds, over all levels of the CDN.
-    pub(super) age: Told,
+    pub(super) age: TimeHeader,
     /// When the node made this answer, by its own clock, in milliseconds.
     pub(super) answered: Option<i64>,
+    pub(super) cache: Cache,
 }
 
 impl Times {
@@ -57,10 +58,11 @@ impl Times {
         let second = |seconds: &i64| BELIEVED.contains(seconds);
         let date = |text: &str| Some(DateTime::parse_from_rfc2822(text).ok()?.timestamp()).filter(second);
         Self {
-            saved: Told::read(headers, "X-Swift-SaveTime", date),
-            came: Told::read(headers, "Ali-Swift-Global-Savetime", |text| number(text).filter(second)),
-            date: Told::read(headers, "Date", date),
-            age: Told::read(headers, "Age", |text| number(text).filter(|age| *age <= LONGEST_AGE)),
+            saved: TimeHeader::read(headers, "X-Swift-SaveTime", date),
+            came: TimeHeader::read(headers, "Ali-Swift-Global-Savetime", |text| number(text).filter(second)),
+            date: TimeHeader::read(headers, "Date", date),
+            age: TimeHeader::read(headers, "Age", |text| number(text).filter(|age| *age <= LONGEST_AGE)),
+            cache: Cache::read(headers),
             answered: headers.get("EagleId").and_then(|id| time_of_request(id.to_str().ok()?)),
         }
     }
@@ -98,7 +100,7 @@ pub(super) enum Cache {
 }
 
 impl Cache {
-    pub(super) fn read(headers: &HeaderMap) -> Self {
+    fn read(headers: &HeaderMap) -> Self {
         let words: Vec<_> = headers
             .get_all("X-Cache")
             .iter()

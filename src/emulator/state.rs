@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_fire_in_order_each_as_often_as_told() {
+    fn rules_strike_in_order_each_as_often_as_it_says() {
         let mut book = FaultBook::default();
         book.add(FaultRule::on("*", Fault::throttle()).skip(1).times(2));
         book.add(FaultRule::on("A", Fault::Garbage));

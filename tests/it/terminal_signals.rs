@@ -8,7 +8,7 @@ use vod_refresh::emulator::Scenario;
 
 use crate::support::action::QUERY_TASKS;
 use crate::support::program::exit_code;
-use crate::support::program::{Cloud, Home, SUBMIT, carries_on, signal, until};
+use crate::support::program::{Cloud, Home, SUBMIT, assert_resumes, signal, until};
 use crate::support::scripts::open_media;
 use crate::support::terminal::Terminal;
 
@@ -48,7 +48,7 @@ fn a_closed_terminal_ends_the_run_in_good_order() {
         let took = closed.elapsed();
         assert!(took < Duration::from_secs(2), "{form}: {took:?}");
         assert_eq!(outcome(&home), "interrupted", "{form}");
-        carries_on(&cloud, &home);
+        assert_resumes(&cloud, &home);
     }
 }
 
@@ -82,7 +82,7 @@ fn a_terminal_that_was_stopped_keeps_no_signal_from_ending_the_run() {
     signal(&child, "TERM");
     assert_eq!(exit_code(&mut child), Some(143));
     assert_eq!(outcome(&home), "interrupted");
-    carries_on(&cloud, &home);
+    assert_resumes(&cloud, &home);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn time_that_a_run_sleeps_counts_for_its_deadline() {
     terminal.waits_for("ended=8");
     assert!(terminal.shown().contains("vod-refresh resume "), "{}", terminal.shown());
     exit_code(&mut child);
-    carries_on(&cloud, &home);
+    assert_resumes(&cloud, &home);
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn at_the_captures_time(scenario: Scenario) -> Emulator {
 }
 
 #[tokio::test]
-async fn the_vendors_python_core_is_let_in() {
+async fn the_vendors_python_core_is_accepted() {
     let fixture: Value =
         serde_json::from_str(include_str!("../../../tests/fixtures/rpc-v1-signature.json")).unwrap();
     let captures = fixture["wire_captures"].as_array().unwrap();
@@ -82,7 +82,7 @@ fn v3_request(capture: &Value, change: Changes<'_>, body: &'static str) -> Reque
 }
 
 #[tokio::test]
-async fn the_vendors_v3_sdk_is_let_in() {
+async fn the_vendors_v3_sdk_is_accepted() {
     for (scenario, capture) in captures() {
         let emulator = at_the_captures_time(scenario);
         let (status, body) = json(emulator.handle(v3_request(&capture, &[], "")).await);
@@ -126,7 +126,7 @@ async fn a_v3_request_that_was_touched_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn our_own_client_is_let_in_both_ways() {
+async fn our_own_client_is_accepted_with_either_signature() {
     let env = TestEnv::new(
         Scenario::new()
             .with(|s| s.tokens.insert("sts".into(), "T+/=".into()))

@@ -121,7 +121,7 @@ async fn a_lookup_can_stay_empty_for_a_while_or_for_some_looks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tasks_go_their_way_with_time() {
+async fn tasks_progress_to_their_end_with_time() {
     let script = MediaScript {
         urls: vec!["https://a.test/1,2.mp4".into(), "https://a.test/b".into(), "https://a.test/c".into()],
         task_ids: vec!["T1".into(), "T2".into(), "T3".into()],

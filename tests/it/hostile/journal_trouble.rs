@@ -11,7 +11,7 @@ use vod_refresh::emulator::Scenario;
 
 use crate::resume_hints::{half_stuck, timed_out};
 use crate::support::action::QUERY_TASKS;
-use crate::support::program::{Cloud, Ended, Home, SUBMIT, carries_on, end, signal, until};
+use crate::support::program::{Cloud, Ended, Home, SUBMIT, assert_resumes, end, signal, until};
 use crate::support::scripts::open_media;
 
 /// A cloud whose tasks end when a test says so.
@@ -62,7 +62,7 @@ fn a_journal_whose_lock_is_held_costs_nothing() {
     assert_eq!(ended.stderr.matches("another process holds its lock").count(), 1, "{}", ended.stderr);
     assert_eq!(ended.stderr.matches("can be written again").count(), 1, "{}", ended.stderr);
     assert_eq!(ended.json()["resumable"], true, "{ended:?}");
-    carries_on(&cloud, &home);
+    assert_resumes(&cloud, &home);
 }
 
 #[test]

@@ -1,13 +1,13 @@
-//! Hours of hostile surroundings, in real time and over real sockets. One long-lived process uses the library ([`user`]), the
-//! binary works beside it on the same journal, the emulator tells of media in hostile ways, a gateway does to connections
-//! what gateways do, and attackers send what nobody asked for. Each verdict is weighed; memory, descriptors and journal of
-//! the long-lived process must not grow.
+//! Hours of hostile surroundings, in real time and over real sockets. One long-lived process uses the library
+//! ([`process_under_test`]), the binary works beside it on the same journal, the emulator tells of media in hostile ways, a
+//! gateway does to connections what gateways do, and attackers send what nobody asked for. Each verdict is checked; memory,
+//! descriptors and journal of the long-lived process must not grow.
 //!
 //! A few seconds by default. For hours:
 //!
 //! ```console
 //! $ VOD_REFRESH_HOSTILE_MINUTES=120 VOD_REFRESH_HOSTILE_SEED=1 cargo test --test it -- \
-//!     --ignored --exact --nocapture soak::hostile_hours::as_long_as_it_is_asked_for
+//!     --ignored --exact --nocapture soak::hostile_hours::hours_of_everything_hostile_end_with_true_reports
 //! ```
 //!
 //! It prints a line a minute and each fault at once, and takes about a quarter of one core. A seed fixes what is drawn, not how

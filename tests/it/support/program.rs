@@ -213,7 +213,7 @@ pub(crate) fn signal(child: &Child, name: &str) {
 
 /// A run of the media `m1` that was left is carried on to its end, and nothing is submitted twice.
 #[track_caller]
-pub(crate) fn carries_on(cloud: &Cloud, home: &Home) {
+pub(crate) fn assert_resumes(cloud: &Cloud, home: &Home) {
     cloud.complete(&["m1"]);
     let resumed = home.run(&["resume"]);
     assert_eq!(resumed.code, Some(0), "{resumed:?}");
