@@ -317,7 +317,7 @@ fn a_request_without_it_is_written_as_before() {
 
 /// Worlds at random: what each media truly comes to is what is told of it, whatever gets lost and however often the process dies.
 #[tokio::test(start_paused = true)]
-async fn in_worlds_by_lot_each_media_is_told_to_be_what_it_is() {
+async fn in_random_worlds_the_report_of_each_media_is_true() {
     for seed in 0..60 {
         let mut rng = Rng(seed);
         let fates: Vec<u64> = (0..1 + rng.below(45)).map(|_| rng.below(10)).collect();
