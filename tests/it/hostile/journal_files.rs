@@ -189,7 +189,7 @@ fn a_journal_may_have_any_name() {
         assert_eq!(runs.json().as_array().unwrap().len(), 2, "{name}");
     }
     // In the library, names are not made absolute before.
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let address = "file:/nowhere/at/all?mode=memory";
     assert!(runtime.block_on(Journal::open(home.path().join(address))).is_ok());
     assert!(home.path().join(address).exists());
