@@ -8,6 +8,7 @@ mod answer;
 mod api;
 mod builder;
 mod call;
+pub(crate) mod json;
 mod text;
 
 pub use builder::ClientBuilder;

@@ -36,6 +36,6 @@ pub use refresh_media_play_urls::{
 
 pub(crate) use crate::client::CallObserver;
 pub(crate) use fault::{is_about_call, is_about_task};
-pub(crate) use get_media_refresh_jobs::{MAX_TEXT_BYTES, RowFields};
-pub(crate) use lenient::{List, ListReader, Word, WordUpTo};
+pub(crate) use get_media_refresh_jobs::RowFields;
+pub(crate) use lenient::Fields;
 pub(crate) use play_url::{host, most_urls_in, normal_form};

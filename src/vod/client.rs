@@ -287,8 +287,23 @@ mod tests {
             let rows = client(&[(200, body), (200, row)]).get_media_refresh_jobs(&job).await;
             assert_eq!(rows.unwrap().len(), 1, "{body}");
         }
+        let twice = r#"{"MediaRefreshJobs":[{"MediaId":"m1","TaskIds":"T1","TaskIds":"T2"}]}"#;
+        let rows = client(&[(200, twice), (200, row)]).get_media_refresh_jobs(&job).await.unwrap();
+        assert!(rows.len() == 1 && rows[0].tasks.is_empty(), "of two lists neither counts: {rows:?}");
         let task = TaskId::new("T").unwrap();
         let shown = r#"{"Tasks":{"Task":[{"TaskId":"T"}]},"PageSize":50}"#;
+        for fields in
+            [r#""TaskId":"T","Status":"Failed","Status":"Complete""#, r#""TaskId":"T","TaskId":"T""#]
+        {
+            let twice: &str = format!(r#"{{"Tasks":[{{{fields}}}],"PageSize":50}}"#).leak();
+            let rows = client(&[(200, twice), (200, shown)]).task_rows(&task, |_| false).await.unwrap().rows;
+            assert!(rows.len() == 1 && !rows[0].status.is_final(), "{twice}");
+        }
+        let twice = r#"{"Tasks":[{"TaskId":"T","Status":"Failed"}],"Tasks":[],"PageSize":50}"#;
+        assert_eq!(
+            client(&[(200, twice), (200, shown)]).task_rows(&task, |_| false).await.unwrap().rows.len(),
+            1
+        );
         let answers = [(200, r#"{"Tasks":{"Task":{}}}"#), (451, PORTAL), (200, shown)];
         assert_eq!(client(&answers).task_rows(&task, |_| false).await.unwrap().rows.len(), 1);
     }

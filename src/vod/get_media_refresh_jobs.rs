@@ -19,7 +19,7 @@ use crate::ids::{JobId, MediaId, TaskId};
 
 /// Most bytes that are kept of a text of the service, such as an error's. Its own have some hundred; strangers send what they
 /// like.
-pub(crate) const MAX_TEXT_BYTES: usize = 1_024;
+const MAX_TEXT_BYTES: usize = 1_024;
 
 /// How the handing over to the CDN went, for one media. It says nothing of the CDN's own work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,13 +83,14 @@ pub(crate) struct RowFields {
 }
 
 impl RowFields {
-    fn of(fields: Fields<'_>) -> Self {
+    /// Keeps at most so many task ids and URLs; the others are counted.
+    pub(crate) fn of(fields: Fields<'_>, most: usize) -> Self {
         Self {
             media: fields.id("MediaId"),
             task_type: fields.text("TaskType"),
             status: fields.text("Status"),
-            tasks: fields.list("TaskIds"),
-            urls: fields.urls("SuccessPlayUrls"),
+            tasks: fields.list("TaskIds", most),
+            urls: fields.urls("SuccessPlayUrls", most),
             error_code: fields.text("ErrorCode"),
             error_message: fields.text("ErrorMessage"),
         }
@@ -256,7 +257,7 @@ fn decode(
     // A row of another job would be a fault of the service; it must not count for this one.
     let is_of_job = |fields: &Fields<'_>| fields.id("MediaRefreshJobId").is_none_or(|id| id == job.as_str());
     let rows = rows.into_iter().filter(is_of_job).map(|fields| {
-        let row = JobRow::read(RowFields::of(fields), usize::MAX, &hidden);
+        let row = JobRow::read(RowFields::of(fields, usize::MAX), usize::MAX, &hidden);
         row.ok_or_else(|| answer.garbled("a row of MediaRefreshJobs has no readable MediaId"))
     });
     rows.collect()

@@ -220,7 +220,7 @@ fn decode(answer: &Answer<Value>) -> Result<Option<MessageCallback>> {
     let settings = Fields::of(&answer.body).and_then(|fields| fields.get("MessageCallback"));
     let Some(settings) = settings else { return Ok(None) };
     let fields = Fields::of(settings).ok_or_else(|| answer.garbled("MessageCallback is no object"))?;
-    let events = fields.list("EventTypeList");
+    let events = fields.list("EventTypeList", usize::MAX);
     if !events.unread.is_empty() {
         return Err(answer.garbled("EventTypeList is no list of names"));
     }
@@ -233,7 +233,7 @@ mod tests {
 
     fn read(value: &serde_json::Value) -> Option<MessageCallback> {
         let fields = Fields::of(value).unwrap();
-        MessageCallback::read(fields, fields.list("EventTypeList").entries)
+        MessageCallback::read(fields, fields.list("EventTypeList", usize::MAX).entries)
     }
 
     #[test]

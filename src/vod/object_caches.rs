@@ -242,7 +242,7 @@ fn decode(
     hidden: impl Fn(&str) -> Option<String>,
 ) -> Result<ObjectTasks> {
     let fields = Fields::of(&answer.body).ok_or_else(|| answer.garbled("the answer is no object"))?;
-    let list = fields.list(id_field);
+    let list = fields.list(id_field, usize::MAX);
     let (mut tasks, mut unread) = (Vec::new(), list.unread);
     for text in list.entries {
         match TaskId::new(&text) {

@@ -192,7 +192,7 @@ fn decode(
     hidden: impl Fn(&str) -> Option<String>,
 ) -> Result<Submission> {
     let fields = Fields::of(&answer.body).ok_or_else(|| answer.garbled("the answer is no object"))?;
-    let jobs = fields.list("MediaRefreshJobId");
+    let jobs = fields.list("MediaRefreshJobId", usize::MAX);
     if jobs.entries.len() > 1 || !jobs.unread.is_empty() {
         return Err(answer.garbled("MediaRefreshJobId is not one id"));
     }
@@ -201,7 +201,7 @@ fn decode(
     let mut unrecognised = Vec::new();
     let mut refused = |name| {
         let is_requested = |id: &String| media.iter().any(|media| media.as_str() == id);
-        let mut list = fields.list(name);
+        let mut list = fields.list(name, usize::MAX);
         // An id may hold any separator but the comma, and no other list holds ids that are known beforehand.
         let text = fields.text(name).unwrap_or_default();
         let commas: Vec<String> = text.split(',').map(|id| id.trim().to_owned()).collect();

@@ -13,7 +13,7 @@ use super::lenient::Fields;
 use crate::auth::request::{Attempt, Operation, fresh_nonce, signed};
 use crate::auth::rpc::Params;
 use crate::auth::{Credential, SignatureVersion, redact};
-use crate::client::{Api, Envelope, Fault, Parsed, Signed, without_byte_order_mark};
+use crate::client::{Api, Envelope, Fault, Parsed, Signed, json, without_byte_order_mark};
 use crate::error::Result;
 use crate::ids::RequestId;
 use crate::net::pace::Pacer;
@@ -53,8 +53,7 @@ impl Api for Vod {
     /// although JSON was asked for, or as a proxy's HTML; some products put a `Code` into a 200.
     fn parse(response: &Response<Bytes>, secrets: &[&str]) -> Parsed<Value> {
         let body = without_byte_order_mark(response.body());
-        // Not `from_slice`: this one is compiled where it is optimised, and debug builds read much.
-        let Ok(mut body) = str::from_utf8(body).unwrap_or_default().parse::<Value>() else {
+        let Ok((mut body, tree)) = json::read(body, usize::MAX) else {
             return Err(xml::read(body).as_ref().and_then(Envelope::of_xml).unwrap_or_default());
         };
         let Some(envelope) = Fields::of(&body).map(envelope) else { return Err(Envelope::default()) };
@@ -62,6 +61,10 @@ impl Api for Vod {
         let fine = ["", "ok", "success", "200", "0"].contains(&envelope.code.to_ascii_lowercase().as_str());
         if !response.status().is_success() || !fine {
             return Err(envelope);
+        }
+        // Of two values of one name nobody knows which is meant. In an error they do no harm.
+        if tree.has_repeats {
+            return Err(Envelope::default());
         }
         hide_in_texts(&mut body, secrets);
         Ok((body, RequestId::new(&envelope.request_id).ok()))
@@ -182,6 +185,18 @@ mod tests {
                 "that says \"no\\u{7}route\"",
             ),
             (200, r#"{"RequestId":"R-2","Media"#, ErrorKind::Garbled, "JSON that breaks off"),
+            (
+                200,
+                r#"{"RequestId":"R-2","Tasks":[]} MARK"#,
+                ErrorKind::Garbled,
+                "broken JSON (trailing characters at line 1 column 32)",
+            ),
+            (
+                200,
+                r#"{"Tasks":[{"Status":"Failed","Status":"Complete"}]}"#,
+                ErrorKind::Garbled,
+                "one name twice",
+            ),
             (200, "[1,2]", ErrorKind::Garbled, "neither JSON nor XML"),
             (429, "", ErrorKind::Throttled, "an empty body"),
             (500, "\u{fffd}\u{0}", ErrorKind::Unavailable, "neither JSON nor XML"),
@@ -219,6 +234,12 @@ mod tests {
         for page in ["<html><title>", "<html><title></title>", "<html><title", "<html>"] {
             assert!(read(&answer(403, &[], page)).unwrap_err().message().ends_with("bytes"), "{page}");
         }
+    }
+
+    #[test]
+    fn an_error_that_has_a_name_twice_is_still_the_services_word() {
+        let body = r#"{"Code":"Forbidden.RAM","Message":"no","RequestId":"R","RequestId":"R"}"#;
+        assert_eq!(read(&answer(403, &[], body)).unwrap_err().code(), Some("Forbidden.RAM"));
     }
 
     #[test]
