@@ -5,17 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::actions::{self, Action, VERSION};
+use super::actions::{self, Action};
 use super::endpoints::{TASK_REGION, endpoint_of_region};
-use super::service::Vod;
-use crate::auth::request::Operation;
+use super::service::{Body, Vod};
 use crate::auth::rpc::Params;
 use crate::auth::{Credential, CredentialProvider, SignatureVersion};
 use crate::client::{Answer, Call, CallObserver, ClientBuilder, Core};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::net::clock::Clock;
 use crate::net::endpoint::checked_endpoint;
 use crate::net::pace::SharedPace;
@@ -196,27 +194,27 @@ impl VodClient {
         &self,
         action: &'static Action,
         params: Params,
-        decode: impl Fn(&Answer<Value>) -> Result<T> + Sync,
+        decode: impl Fn(&Answer<Body>) -> Result<T> + Sync,
     ) -> Result<T> {
-        let Action { name, method, host, idempotent, .. } = action;
         let call = Call {
-            action: name,
-            operation: (*host, Operation { action: name, version: VERSION, method: method.clone(), params }),
-            idempotent: *idempotent,
+            action: action.name,
+            operation: (action.host, action.operation(params)),
+            idempotent: action.idempotent,
             attempt_timeout: ATTEMPT_TIMEOUT,
             budget: Budget::default().at_most(self.patience),
             stop: self.stop.clone(),
             observer: self.observer.clone(),
-            pace: self.task_pace.clone().filter(|_| *name == actions::QUERY_TASKS.name),
-        };
-        let decode = |answer: &Answer<Value>| {
-            // Every answer of the service has at least the id of its request.
-            if answer.body.as_object().is_some_and(serde_json::Map::is_empty) {
-                return Err(answer.garbled("the answer is an empty object"));
-            }
-            decode(answer)
+            pace: self.task_pace.clone().filter(|_| action.name == actions::QUERY_TASKS.name),
         };
         self.core.call(&call, decode).await
+    }
+}
+
+/// What the service says it does not know is no error where there may be nothing.
+pub(super) fn or_if_not_found<T>(outcome: Result<T>, nothing: impl FnOnce() -> T) -> Result<T> {
+    match outcome {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(nothing()),
+        outcome => outcome,
     }
 }
 
@@ -245,7 +243,7 @@ mod tests {
 
     use super::*;
     use crate::auth::StaticCredentials;
-    use crate::error::{ErrorKind, Fate};
+    use crate::error::Fate;
     use crate::ids::{JobId, MediaId, TaskId};
     use crate::net::transport::{BoxFuture, Transport, TransportError};
     use crate::vod::{RefreshMediaPlayUrls, TaskType};

@@ -3,13 +3,13 @@
 //! Source: the pages of the same names of the VOD API (2017-03-21). Both are served by cn-shanghai only.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::actions::{Action, PRELOAD_OBJECTS, REFRESH_OBJECTS, VERSION};
+use super::actions::{Action, PRELOAD_OBJECTS, REFRESH_OBJECTS};
 use super::client::VodClient;
 use super::lenient::Fields;
+use super::service::Body;
 use crate::auth::request::Operation;
-use crate::auth::rpc::Params;
+use crate::auth::rpc::{self, Params};
 use crate::client::{Answer, quoted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{RequestId, TaskId};
@@ -179,13 +179,7 @@ impl ObjectAction {
     ///
     /// As [`VodClient::hand_over_urls`].
     pub fn operation(self, urls: &[String]) -> Result<Operation> {
-        let call = self.call().0;
-        Ok(Operation {
-            action: call.name,
-            version: VERSION,
-            method: call.method.clone(),
-            params: params(self, urls)?,
-        })
+        params(self, urls).map(|params| self.call().0.operation(params))
     }
 
     /// Whether rows of such a type may be of tasks that the call makes. The words of the first three are documented:
@@ -215,34 +209,24 @@ fn params(action: ObjectAction, urls: &[String]) -> Result<Params> {
         return Err(Error::new(ErrorKind::Usage, format!("{found} URLs in a call, 1 to {most} are allowed")));
     }
     let paths = urls.iter().map(|url| action.check(url)).collect::<Result<Vec<_>>>()?;
-    let mut params = Params::from([("ObjectPath".to_owned(), paths.join("\n"))]);
-    let mut put = |name: &str, value: &str| params.insert(name.to_owned(), value.to_owned());
-    match action {
+    let (one, other) = match action {
         ObjectAction::Refresh { object_type, force } => {
-            put("ObjectType", object_type.as_str());
-            if force {
-                put("Force", "true");
-            }
+            (Some(("ObjectType", object_type.as_str())), force.then_some(("Force", "true")))
         }
         ObjectAction::Preload { area, l2 } => {
-            if let Some(area) = area {
-                put("Area", if area == Area::Domestic { "domestic" } else { "overseas" });
-            }
-            if l2 {
-                put("L2Preload", "true");
-            }
+            let area = area.map(|area| if area == Area::Domestic { "domestic" } else { "overseas" });
+            (area.map(|area| ("Area", area)), l2.then_some(("L2Preload", "true")))
         }
-    }
-    Ok(params)
+    };
+    Ok(rpc::params([("ObjectPath", &*paths.join("\n"))].into_iter().chain(one).chain(other)))
 }
 
 fn decode(
-    answer: &Answer<Value>,
+    answer: &Answer<Body>,
     id_field: &str,
     hidden: impl Fn(&str) -> Option<String>,
 ) -> Result<ObjectTasks> {
-    let fields = Fields::of(&answer.body).ok_or_else(|| answer.garbled("the answer is no object"))?;
-    let list = fields.list(id_field, usize::MAX);
+    let list = Fields(&answer.body).list(id_field, usize::MAX);
     let (mut tasks, mut unread) = (Vec::new(), list.unread);
     for text in list.entries {
         match TaskId::new(&text) {
@@ -263,6 +247,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::vod::service::answer_of;
 
     const FILES: ObjectAction = ObjectAction::Refresh { object_type: ObjectType::File, force: false };
     const FOLDERS: ObjectAction = ObjectAction::Refresh { object_type: ObjectType::Directory, force: true };
@@ -318,15 +303,12 @@ mod tests {
 
     #[test]
     fn task_ids_are_read_in_any_notation_and_none_leaves_the_outcome_open() {
-        let read = |body: Value| {
-            let answer = Answer { request_id: None, body };
-            decode(&answer, "RefreshTaskId", |_| None)
-        };
+        let read = |body| decode(&answer_of(body), "RefreshTaskId", |_| None);
         let ids = |body| read(body).unwrap().tasks.iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(ids(json!({"RefreshTaskId": "1,2, 1"})), ["1", "2"]);
         assert_eq!(ids(json!({"refreshTaskId": 7})), ["7"]);
         assert_eq!(ids(json!({"RefreshTaskId": ["1", "2"]})), ["1", "2"]);
-        for body in [json!({}), json!({"RefreshTaskId": ""}), json!([])] {
+        for body in [json!({}), json!({"RefreshTaskId": ""})] {
             let error = read(body).unwrap_err();
             assert_eq!((error.kind(), error.fate()), (ErrorKind::Garbled, crate::error::Fate::Unknown));
         }
