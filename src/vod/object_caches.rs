@@ -100,46 +100,42 @@ impl ObjectAction {
     /// [`ErrorKind::Usage`] for a URL without a host, with a fragment, a control character or another scheme than `http` and
     /// `https`, a folder without a slash at its end, or a folder that is to be prefetched.
     pub fn check(self, url: &str) -> Result<String> {
-        let wrong = |why: &str| Err(Error::new(ErrorKind::Usage, format!("{url:?} {why}")));
         let object_type = match self {
             Self::Refresh { object_type, .. } => object_type,
             Self::Preload { .. } => ObjectType::File,
         };
-        let rest = match url.split_once("://") {
-            Some((scheme, rest))
-                if ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) =>
-            {
-                rest
-            }
-            Some((scheme, _)) if scheme.chars().all(|c| c.is_ascii_alphanumeric()) => {
-                return wrong("is neither http nor https");
-            }
-            _ => url,
-        };
+        let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+        let is_scheme = scheme.chars().all(|c| c.is_ascii_alphanumeric());
+        // What stands before "://" may be a path as well.
+        let rest = if is_scheme { rest } else { url };
+        let is_http = ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
         let host = rest.split(['/', '?']).next().unwrap_or_default();
         let is_host = |c: char| c.is_ascii_alphanumeric() || ".-_:*".contains(c);
-        match () {
-            () if url.chars().any(char::is_control) => wrong("holds a control character"),
-            () if !host.contains('.') || host.starts_with('.') || !host.chars().all(is_host) => {
-                wrong("has no host: give a whole URL, as https://HOST/PATH")
-            }
-            () if object_type == ObjectType::Regex => Ok(encoded(url)),
-            () if url.contains('#') => wrong("has a fragment, which no CDN is told of"),
-            () if object_type == ObjectType::Directory && !rest.ends_with('/') => {
-                wrong("is no folder: its URL has to end with a slash")
-            }
-            () if matches!(self, Self::Preload { .. }) && rest.ends_with('/') => {
-                wrong("is a folder, and only files can be prefetched")
-            }
-            () => Ok(encoded(url)),
+        let is_regex = object_type == ObjectType::Regex;
+        let faults = [
+            (is_scheme && !is_http, "is neither http nor https"),
+            (url.chars().any(char::is_control), "holds a control character"),
+            (
+                !host.contains('.') || host.starts_with('.') || !host.chars().all(is_host),
+                "has no host: give a whole URL, as https://HOST/PATH",
+            ),
+            (!is_regex && url.contains('#'), "has a fragment, which no CDN is told of"),
+            (
+                object_type == ObjectType::Directory && !rest.ends_with('/'),
+                "is no folder: its URL has to end with a slash",
+            ),
+            (
+                matches!(self, Self::Preload { .. }) && rest.ends_with('/'),
+                "is a folder, and only files can be prefetched",
+            ),
+        ];
+        if let Some((_, why)) = faults.into_iter().find(|(is_so, _)| *is_so) {
+            return Err(Error::new(ErrorKind::Usage, format!("{url:?} {why}")));
         }
+        // What no request line may hold.
+        const BLANK: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b' ');
+        Ok(percent_encoding::utf8_percent_encode(url, BLANK).to_string())
     }
-}
-
-/// Percent-encodes what no request line may hold.
-fn encoded(url: &str) -> String {
-    const BLANK: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b' ');
-    percent_encoding::utf8_percent_encode(url, BLANK).to_string()
 }
 
 /// The answer to URLs.
@@ -273,6 +269,7 @@ mod tests {
             (FILES, "https:///1.mp4", "no host"),
             (FILES, "https://me:word@a.example/1.mp4", "no host"),
             (FILES, "ftp://a.example/1.mp4", "neither http nor https"),
+            (FILES, "://a.example/1.mp4", "neither http nor https"),
             (FILES, "https://a.example/1.mp4#t=1", "fragment"),
             (FILES, "https://a.example/1\n2", "control character"),
             (FOLDERS, "https://a.example/dir", "slash"),
