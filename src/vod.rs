@@ -27,9 +27,7 @@ pub use message_callback::{
     ALL_EVENTS, CallbackType, DEFAULT_APP_ID, MAX_AUTH_KEY_CHARS, MAX_CALLBACK_URL_BYTES, MessageCallback,
     REFRESH_EVENT,
 };
-pub use object_caches::{
-    Area, MAX_URLS_TO_PRELOAD, MAX_URLS_TO_REFRESH, ObjectAction, ObjectTasks, ObjectType,
-};
+pub use object_caches::{Area, ObjectAction, ObjectTasks, ObjectType};
 pub use refresh_media_play_urls::{
     Filters, MAX_MEDIA_PER_CALL, RefreshMediaPlayUrls, ResultType, Submission, TaskType,
 };

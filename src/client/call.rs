@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::net::pace::SharedPace;
 use crate::net::retry::{Budget, Retry};
 use crate::net::rng::Jitter;
-use crate::net::service_time::{Corrected, ServiceTime};
+use crate::net::service_time::ServiceTime;
 use crate::net::transport::{BoxFuture, NewConnection, Transport, send_within};
 
 /// Learns what a client does on the way to its answers.
@@ -160,15 +160,13 @@ impl<A: Api> Core<A> {
         };
         let result = read::<A>(&response, sent).map_err(|error| {
             let error = error.with_action(action);
-            if error.kind() != ErrorKind::Clock {
-                return error;
+            match error.kind() {
+                // The next attempt uses the service's time.
+                ErrorKind::Clock => self.time.correct(error, response.headers(), |ours, theirs| {
+                    observer.clock_corrected(ours, theirs);
+                }),
+                _ => error,
             }
-            // The next attempt uses the service's time.
-            let (error, corrected) = self.time.correct(error, response.headers());
-            if let Some(Corrected { ours, theirs }) = corrected {
-                observer.clock_corrected(ours, theirs);
-            }
-            error
         });
         let code = result.as_ref().err().map(|error| error.code().unwrap_or("none"));
         debug!(action, status = response.status().as_u16(), code, "answered");

@@ -15,9 +15,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{RequestId, TaskId};
 
 /// Most URLs in one call that purges. Source: the console's page "Refresh and prefetch", 1,000 a submission.
-pub const MAX_URLS_TO_REFRESH: usize = 1_000;
+const MAX_URLS_TO_REFRESH: usize = 1_000;
 /// Most URLs in one call that prefetches. Source: the same page, 100 a submission.
-pub const MAX_URLS_TO_PRELOAD: usize = 100;
+const MAX_URLS_TO_PRELOAD: usize = 100;
 
 /// What a URL that is to be purged stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -84,7 +84,7 @@ pub enum ObjectAction {
 }
 
 impl ObjectAction {
-    /// Most URLs of one call.
+    /// Most URLs of one call: 1,000 that are purged, 100 that are prefetched.
     pub fn max_urls(self) -> usize {
         match self {
             Self::Refresh { .. } => MAX_URLS_TO_REFRESH,

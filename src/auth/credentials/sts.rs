@@ -159,7 +159,7 @@ async fn exchange(
 ) -> Result<Credential> {
     let skew_ms = AtomicI64::new(0);
     let stop = CancellationToken::new();
-    let jitter = Jitter::from_system();
+    let jitter = Jitter::of(None);
     let retry = Retry {
         budget: Budget { answered: PATIENCE, first_contact: PATIENCE, busy: PATIENCE },
         idempotent: true,
