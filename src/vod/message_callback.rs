@@ -96,11 +96,6 @@ impl MessageCallback {
             .any(|name| name.eq_ignore_ascii_case(ALL_EVENTS) || name.eq_ignore_ascii_case(event))
     }
 
-    /// Whether a key is set and used.
-    pub fn is_signed(&self) -> bool {
-        self.auth_switch && self.auth_key.is_some()
-    }
-
     /// Whether both have the same effect: the order of the events does not count, nor do fields of the other type.
     pub fn is_same_as(&self, other: &Self) -> bool {
         let put = |settings: &Self| {
@@ -241,14 +236,14 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(http.callback_type, CallbackType::Http);
-        assert!(http.sends(REFRESH_EVENT) && http.is_signed());
+        assert!(http.sends(REFRESH_EVENT) && http.auth_switch && http.auth_key.is_some());
         assert!(!format!("{http:?}").contains("Abc123Key"));
         let queue = read(&serde_json::json!({
             "CallbackType": "Simple Message Queue (formerly MNS)", "MnsQueueName": "q", "EventTypeList": ["A"]
         }))
         .unwrap();
         assert_eq!(queue.callback_type, CallbackType::Mns);
-        assert!(!queue.sends(REFRESH_EVENT) && !queue.is_signed());
+        assert!(!queue.sends(REFRESH_EVENT) && !queue.auth_switch);
         assert!(read(&serde_json::json!({"AppId": "app-1000000", "EventTypeList": ""})).is_none());
     }
 
