@@ -2,7 +2,8 @@
 //!
 //! Methods of [`VodClient`] are named after the action, so a search for the documented name finds them; each stands in
 //! a file of its own beside its request and answer. Answers are read leniently: numbers or strings, lists in any notation,
-//! any case of keys. What makes no sense is an error with the request id, or is kept as unread: never a panic, nor a guess.
+//! any case of keys. What makes no sense, such as two values of one name, is an error with the request id, or is kept as unread:
+//! never a panic, nor a guess.
 
 mod actions;
 mod client;
