@@ -10,7 +10,6 @@ use super::receive::{MAX_MESSAGES_PER_CALL, ReceiptHandle};
 use super::service::{MESSAGE_NOT_EXIST, Operation, RECEIPT_HANDLE_ERROR, root_named};
 use crate::client::Call;
 use crate::error::{Error, ErrorKind, Result};
-use crate::net::retry::Budget;
 use crate::net::xml::{Element, escaped};
 
 const BATCH_DELETE: &str = "BatchDeleteMessage";
@@ -40,7 +39,9 @@ fn handle_expired(error: &Error) -> bool {
 }
 
 fn about_a_handle(action: &'static str, method: Method, target: String) -> Call<Operation> {
-    Call { budget: Budget::default().at_most(PATIENCE), ..usual_call(action, method, target) }
+    let mut call = usual_call(action, method, target);
+    call.settings.budget = call.settings.budget.at_most(PATIENCE);
+    call
 }
 
 impl QueueClient {

@@ -12,12 +12,11 @@ use super::endpoints::{TASK_REGION, endpoint_of_region};
 use super::service::{Body, Vod};
 use crate::auth::rpc::Params;
 use crate::auth::{Credential, CredentialProvider, SignatureVersion};
-use crate::client::{Answer, Call, CallObserver, ClientBuilder, Core};
+use crate::client::{Answer, Call, CallObserver, CallSettings, ClientBuilder, Core};
 use crate::error::{ErrorKind, Result};
 use crate::net::clock::Clock;
 use crate::net::endpoint::checked_endpoint;
 use crate::net::pace::SharedPace;
-use crate::net::retry::Budget;
 
 /// Longest time of one attempt from connecting to the last byte.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -34,11 +33,8 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct VodClient {
     core: Arc<Core<Vod>>,
-    stop: CancellationToken,
-    observer: Arc<dyn CallObserver>,
-    patience: Duration,
-    /// The pace of task queries that this client keeps together with other processes.
-    task_pace: Option<Arc<dyn SharedPace>>,
+    /// The pace in it is that of task queries.
+    settings: CallSettings,
 }
 
 /// Settings of a [`VodClient`].
@@ -106,13 +102,7 @@ impl ClientBuilder<VodSettings> {
         };
         let (signature, pacers) = (settings.signature, actions::pacers(settings.max_rps));
         let api = Vod { endpoint, task_endpoint, signature, pacers };
-        Ok(VodClient {
-            core: self.connect(api, Duration::ZERO)?,
-            stop: CancellationToken::new(),
-            observer: Arc::new(()),
-            patience: Duration::MAX,
-            task_pace: None,
-        })
+        Ok(VodClient { core: self.connect(api, Duration::ZERO)?, settings: CallSettings::default() })
     }
 }
 
@@ -170,18 +160,20 @@ impl VodClient {
 
     /// A clone whose calls end their waits when `stop` is cancelled, and report to `observer`.
     pub(crate) fn watched(&self, stop: CancellationToken, observer: Arc<dyn CallObserver>) -> Self {
-        Self { stop, observer, ..self.clone() }
+        let settings = CallSettings { stop, observer, ..self.settings.clone() };
+        Self { settings, ..self.clone() }
     }
 
     /// A clone whose task queries keep this pace together with those of other processes.
     pub(crate) fn with_task_pace(&self, pace: Option<Arc<dyn SharedPace>>) -> Self {
-        Self { task_pace: pace, ..self.clone() }
+        Self { settings: CallSettings { pace, ..self.settings.clone() }, ..self.clone() }
     }
 
     /// A clone whose calls give up once they have failed for `limit`.
     #[must_use]
     pub fn with_patience(&self, limit: Duration) -> Self {
-        Self { patience: self.patience.min(limit), ..self.clone() }
+        let budget = self.settings.budget.at_most(limit);
+        Self { settings: CallSettings { budget, ..self.settings.clone() }, ..self.clone() }
     }
 
     /// `text` without the secrets of the last request; `None` if it holds none of them.
@@ -196,15 +188,14 @@ impl VodClient {
         params: Params,
         decode: impl Fn(&Answer<Body>) -> Result<T> + Sync,
     ) -> Result<T> {
+        let mut settings = self.settings.clone();
+        settings.pace = settings.pace.filter(|_| action.name == actions::QUERY_TASKS.name);
         let call = Call {
             action: action.name,
             operation: (action.host, action.operation(params)),
             idempotent: action.idempotent,
             attempt_timeout: ATTEMPT_TIMEOUT,
-            budget: Budget::default().at_most(self.patience),
-            stop: self.stop.clone(),
-            observer: self.observer.clone(),
-            pace: self.task_pace.clone().filter(|_| action.name == actions::QUERY_TASKS.name),
+            settings,
         };
         self.core.call(&call, decode).await
     }
