@@ -39,7 +39,7 @@ impl DefaultCredentials {
 
     /// Looks into another environment, for tests.
     pub fn in_environment(environment: Environment, options: CredentialOptions) -> Self {
-        let clock = environment.clock();
+        let clock = environment.clock.clone();
         let context = Arc::new(Context::new(environment, options));
         let cached = Arc::new(CachedCredentials::new(context.clone()).with_clock(clock));
         Self { context, cached }

@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
 
 use super::process::{ProcessOutput, run_process};
 use crate::error::{Error, ErrorKind, Result};
@@ -45,13 +44,18 @@ type RunProcess = dyn Fn(Vec<String>) -> BoxFuture<'static, io::Result<ProcessOu
 /// The surroundings of the credential sources. Clones are the same environment.
 #[derive(Clone)]
 pub struct Environment {
-    variables: Arc<ReadVariable>,
-    home: Option<PathBuf>,
-    files: Arc<ReadFile>,
-    processes: Arc<RunProcess>,
+    /// Reads a variable.
+    pub variables: Arc<ReadVariable>,
+    /// The home directory.
+    pub home: Option<PathBuf>,
+    /// Reads a file.
+    pub files: Arc<ReadFile>,
+    /// Runs a program, given with its arguments. The future is dropped to have the process killed.
+    pub processes: Arc<RunProcess>,
+    /// Tells the time of day.
+    pub clock: Arc<dyn Clock>,
     services: Network,
     metadata: Network,
-    clock: Arc<dyn Clock>,
     /// What was warned of.
     warned: Arc<Mutex<HashSet<String>>>,
 }
@@ -95,52 +99,11 @@ impl Environment {
         }
     }
 
-    /// Replaces the variables.
-    #[must_use]
-    pub fn with_variables(mut self, read: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
-        self.variables = Arc::new(read);
-        self
-    }
-
-    /// Replaces the home directory.
-    #[must_use]
-    pub fn with_home(mut self, home: impl Into<PathBuf>) -> Self {
-        self.home = Some(home.into());
-        self
-    }
-
-    /// Replaces the files.
-    #[must_use]
-    pub fn with_files(
-        mut self,
-        read: impl Fn(&Path) -> io::Result<FileText> + Send + Sync + 'static,
-    ) -> Self {
-        self.files = Arc::new(read);
-        self
-    }
-
-    /// Replaces the processes: `run` is given program and arguments. Its future is dropped to have the process killed.
-    #[must_use]
-    pub fn with_processes(
-        mut self,
-        run: impl Fn(Vec<String>) -> BoxFuture<'static, io::Result<ProcessOutput>> + Send + Sync + 'static,
-    ) -> Self {
-        self.processes = Arc::new(run);
-        self
-    }
-
     /// Replaces the network.
     #[must_use]
     pub fn with_transport(mut self, transport: Arc<dyn Transport>) -> Self {
         self.services = Ok(transport.clone());
         self.metadata = Ok(transport);
-        self
-    }
-
-    /// Replaces the wall clock.
-    #[must_use]
-    pub fn with_clock(mut self, clock: impl Clock + 'static) -> Self {
-        self.clock = Arc::new(clock);
         self
     }
 
@@ -192,18 +155,6 @@ impl Environment {
                 Err(Error::new(ErrorKind::Config, message))
             }
         }
-    }
-
-    pub(super) fn run(&self, command: Vec<String>) -> BoxFuture<'static, io::Result<ProcessOutput>> {
-        (self.processes)(command)
-    }
-
-    pub(super) fn now(&self) -> DateTime<Utc> {
-        self.clock.now()
-    }
-
-    pub(super) fn clock(&self) -> Arc<dyn Clock> {
-        self.clock.clone()
     }
 
     /// Sends one request to the token service or a credentials service, and waits `limit` at most for the whole answer.

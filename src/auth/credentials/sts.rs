@@ -173,7 +173,7 @@ async fn exchange(
     retry
         .run(|| {
             Box::pin(async move {
-                let ours = context.environment.now();
+                let ours = context.environment.clock.now();
                 let request = build(ours + TimeDelta::milliseconds(skew_ms.load(Ordering::Relaxed)))?;
                 let answer =
                     context.environment.send(request, LIMIT).await?.map_err(|failure| {
