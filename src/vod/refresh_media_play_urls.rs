@@ -84,19 +84,20 @@ impl Filters {
     }
 
     fn params(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let list = |values: &[String]| (!values.is_empty()).then(|| values.join(","));
         let result_type = self.result_type.map(|result_type| match result_type {
-            ResultType::Single => "Single",
-            ResultType::Multiple => "Multiple",
+            ResultType::Single => "Single".to_owned(),
+            ResultType::Multiple => "Multiple".to_owned(),
         });
         let given = [
-            ("Formats", self.formats.join(",")),
-            ("Definitions", self.definitions.join(",")),
-            ("StreamType", self.stream_types.join(",")),
-            ("ResultType", result_type.unwrap_or_default().to_owned()),
-            ("SliceFlag", self.slice_count.map(|_| "true".to_owned()).unwrap_or_default()),
-            ("SliceCount", self.slice_count.map(|count| count.to_string()).unwrap_or_default()),
+            ("Formats", list(&self.formats)),
+            ("Definitions", list(&self.definitions)),
+            ("StreamType", list(&self.stream_types)),
+            ("ResultType", result_type),
+            ("SliceFlag", self.slice_count.map(|_| "true".to_owned())),
+            ("SliceCount", self.slice_count.map(|count| count.to_string())),
         ];
-        given.into_iter().filter(|(_, value)| !value.is_empty())
+        given.into_iter().filter_map(|(name, value)| Some((name, value?)))
     }
 }
 
