@@ -237,7 +237,7 @@ fn split(list: &str) -> Vec<String> {
 impl VodClient {
     /// The rows of a job that exist by now; none for a job that is not visible (yet).
     ///
-    /// A list that can't be read to its last row is an error ([`ErrorKind::Garbled`]).
+    /// A list that can't be read to its last row is an error ([`ErrorKind::Garbled`](crate::ErrorKind::Garbled)).
     pub async fn get_media_refresh_jobs(&self, job: &JobId) -> Result<Vec<JobRow>> {
         let params = rpc::params([("MediaRefreshJobId", job.as_str())]);
         let rows = self.call(&QUERY_JOB, params, |answer| decode(answer, job, |text| self.hidden(text)));
