@@ -8,6 +8,7 @@ mod answer;
 mod api;
 mod builder;
 mod call;
+pub(crate) mod json;
 mod text;
 
 pub use builder::ClientBuilder;
@@ -16,5 +17,5 @@ pub(crate) use answer::Answer;
 #[cfg(any(test, fuzzing))]
 pub(crate) use answer::{Sent, read};
 pub(crate) use api::{Api, Envelope, Fault, Parsed, Signed};
-pub(crate) use call::{Call, CallObserver, Core};
+pub(crate) use call::{Call, CallObserver, CallSettings, Core};
 pub(crate) use text::{quoted, without_byte_order_mark};

@@ -14,7 +14,7 @@ mod settle;
 pub use client::{QueueClient, QueueClientBuilder, QueueSettings};
 pub use queue_url::QueueUrl;
 pub use receive::{MAX_MESSAGES_PER_CALL, MAX_WAIT, Message, QueueAttributes, ReceiptHandle};
-pub use settle::{Deleted, Hidden};
+pub use settle::Deleted;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::{receive::messages_in, service::Queue, settle::read_failures};

@@ -2,7 +2,8 @@
 //!
 //! Methods of [`VodClient`] are named after the action, so a search for the documented name finds them; each stands in
 //! a file of its own beside its request and answer. Answers are read leniently: numbers or strings, lists in any notation,
-//! any case of keys. What makes no sense is an error with the request id, or is kept as unread: never a panic, nor a guess.
+//! any case of keys. What makes no sense, such as two values of one name, is an error with the request id, or is kept as unread:
+//! never a panic, nor a guess.
 
 mod actions;
 mod client;
@@ -27,15 +28,13 @@ pub use message_callback::{
     ALL_EVENTS, CallbackType, DEFAULT_APP_ID, MAX_AUTH_KEY_CHARS, MAX_CALLBACK_URL_BYTES, MessageCallback,
     REFRESH_EVENT,
 };
-pub use object_caches::{
-    Area, MAX_URLS_TO_PRELOAD, MAX_URLS_TO_REFRESH, ObjectAction, ObjectTasks, ObjectType,
-};
+pub use object_caches::{Area, ObjectAction, ObjectTasks, ObjectType};
 pub use refresh_media_play_urls::{
     Filters, MAX_MEDIA_PER_CALL, RefreshMediaPlayUrls, ResultType, Submission, TaskType,
 };
 
 pub(crate) use crate::client::CallObserver;
 pub(crate) use fault::{is_about_call, is_about_task};
-pub(crate) use get_media_refresh_jobs::{MAX_TEXT_BYTES, RowFields};
-pub(crate) use lenient::{List, ListReader, Word, WordUpTo};
+pub(crate) use get_media_refresh_jobs::RowFields;
+pub(crate) use lenient::Fields;
 pub(crate) use play_url::{host, most_urls_in, normal_form};

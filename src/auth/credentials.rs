@@ -26,7 +26,7 @@ mod variables;
 mod tests;
 
 pub use self::cached::CachedCredentials;
-pub use self::chain::{DefaultCredentials, Explanation, Step, Verdict};
+pub use self::chain::{DefaultCredentials, Explanation};
 pub use self::context::CredentialOptions;
 pub use self::environment::{Environment, FileText};
 pub use self::process::ProcessOutput;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use http::header::InvalidHeaderValue;
 use http::{HeaderValue, Method, Uri, header};
 use secrecy::ExposeSecret as _;
 
@@ -166,14 +167,23 @@ fn signed_v3(endpoint: &str, operation: &Operation, attempt: &Attempt<'_>) -> Re
     headers.insert("accept".to_owned(), "application/json".to_owned());
     let mut request = http::Request::builder().method(operation.method.clone()).uri(uri);
     for (name, value) in headers {
-        let mut value = HeaderValue::from_str(&value).map_err(|_| {
+        let is_secret = name.contains("token") || name == "authorization";
+        let value = if is_secret { secret_header(&value) } else { HeaderValue::from_str(&value) };
+        let value = value.map_err(|_| {
             let message = format!("the credential can't be sent: {name} has control characters");
             Error::new(ErrorKind::Config, message)
         })?;
-        value.set_sensitive(name.contains("token") || name == "authorization");
         request = request.header(name, value);
     }
     Ok(Signed { request: request.body(Bytes::new()).map_err(|_| no_url(endpoint))?, string_to_sign })
+}
+
+/// A header that is shown nowhere.
+pub(crate) fn secret_header(text: &str) -> Result<HeaderValue, InvalidHeaderValue> {
+    HeaderValue::from_str(text).map(|mut value| {
+        value.set_sensitive(true);
+        value
+    })
 }
 
 fn no_url(endpoint: &str) -> Error {

@@ -15,6 +15,11 @@ use super::percent;
 /// Request parameters by name, sorted bytewise as the signature wants them.
 pub type Params = BTreeMap<String, String>;
 
+/// Parameters out of pairs of name and value.
+pub(crate) fn params<'a, V: Into<String>>(pairs: impl IntoIterator<Item = (&'a str, V)>) -> Params {
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect()
+}
+
 /// The canonical query: every parameter but `Signature`, encoded and joined in order.
 pub fn canonical_query(params: &Params) -> String {
     percent::join(

@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::net::pace::SharedPace;
 use crate::net::retry::{Budget, Retry};
 use crate::net::rng::Jitter;
-use crate::net::service_time::{Corrected, ServiceTime};
+use crate::net::service_time::ServiceTime;
 use crate::net::transport::{BoxFuture, NewConnection, Transport, send_within};
 
 /// Learns what a client does on the way to its answers.
@@ -43,12 +43,25 @@ pub(crate) struct Call<O> {
     pub(crate) idempotent: bool,
     /// Longest time of one attempt from connecting to the last byte.
     pub(crate) attempt_timeout: Duration,
+    pub(crate) settings: CallSettings,
+}
+
+/// What calls of one client may have in common.
+#[derive(Clone)]
+pub(crate) struct CallSettings {
     pub(crate) budget: Budget,
     /// Ends the waits. A request that is on the wire is not cut: its answer is worth having.
     pub(crate) stop: CancellationToken,
     pub(crate) observer: Arc<dyn CallObserver>,
     /// The pace that it keeps together with other processes.
     pub(crate) pace: Option<Arc<dyn SharedPace>>,
+}
+
+impl Default for CallSettings {
+    fn default() -> Self {
+        let (budget, stop) = (Budget::default(), CancellationToken::new());
+        Self { budget, stop, observer: Arc::new(()), pace: None }
+    }
 }
 
 /// What the clones of a client share.
@@ -85,23 +98,23 @@ impl<A: Api> Core<A> {
         call: &Call<A::Operation>,
         decode: impl Fn(&Answer<A::Body>) -> Result<T> + Sync,
     ) -> Result<T> {
-        let action = call.action;
-        let decode = &decode;
+        let Call { action, idempotent, settings, .. } = call;
+        let (action, decode) = (*action, &decode);
         let pacer = self.api.pacer(action);
         let renewed = &AtomicBool::new(false);
         let retry = Retry {
-            budget: call.budget,
-            idempotent: call.idempotent,
-            stop: &call.stop,
+            budget: settings.budget,
+            idempotent: *idempotent,
+            stop: &settings.stop,
             answered: &|| self.answered.load(Ordering::Relaxed),
             renewed: &|| renewed.load(Ordering::Relaxed),
             jitter: &|| self.jitter.next(),
             on_retry: &|error, number, wait| {
                 debug!(action, attempt = number, wait_ms = wait.as_millis() as u64, %error, "will try again");
                 if let (ErrorKind::Throttled, Some(pacer)) = (error.kind(), pacer) {
-                    pacer.throttled(call.pace.clone(), wait);
+                    pacer.throttled(settings.pace.clone(), wait);
                 }
-                call.observer.retrying(error, number, wait);
+                settings.observer.retrying(error, number, wait);
             },
         };
         let attempt = || -> BoxFuture<'_, Result<T>> {
@@ -116,25 +129,25 @@ impl<A: Api> Core<A> {
         if let Some(pacer) = pacer {
             pacer.went_well();
         }
-        call.observer.went_well(action);
+        settings.observer.went_well(action);
         Ok(read)
     }
 
     /// Makes one attempt. Sets `renewed` if its credential was refused and another one is there.
     async fn attempt(&self, call: &Call<A::Operation>, renewed: &AtomicBool) -> Result<Answer<A::Body>> {
-        let Call { action, operation, observer, .. } = call;
+        let Call { action, operation, settings: CallSettings { observer, stop, pace, .. }, .. } = call;
         let action = *action;
         renewed.store(false, Ordering::Relaxed);
         let prepared = async {
             if let Some(pacer) = self.api.pacer(action) {
-                pacer.turn(call.pace.as_deref()).await;
+                pacer.turn(pace.as_deref()).await;
             }
             // After the wait: it may have been long enough for a credential to end.
             self.credential().await
         };
         let credential = tokio::select! {
             biased;
-            () = call.stop.cancelled() => {
+            () = stop.cancelled() => {
                 return Err(Error::new(ErrorKind::Unavailable, "stopped before it was sent").with_action(action));
             }
             credential = prepared => credential?,
@@ -160,15 +173,13 @@ impl<A: Api> Core<A> {
         };
         let result = read::<A>(&response, sent).map_err(|error| {
             let error = error.with_action(action);
-            if error.kind() != ErrorKind::Clock {
-                return error;
+            match error.kind() {
+                // The next attempt uses the service's time.
+                ErrorKind::Clock => self.time.correct(error, response.headers(), |ours, theirs| {
+                    observer.clock_corrected(ours, theirs);
+                }),
+                _ => error,
             }
-            // The next attempt uses the service's time.
-            let (error, corrected) = self.time.correct(error, response.headers());
-            if let Some(Corrected { ours, theirs }) = corrected {
-                observer.clock_corrected(ours, theirs);
-            }
-            error
         });
         let code = result.as_ref().err().map(|error| error.code().unwrap_or("none"));
         debug!(action, status = response.status().as_u16(), code, "answered");

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, Response};
-use serde::de::IgnoredAny;
 
+use super::json;
 use crate::auth::redact;
 use crate::ids::masked_address;
 
@@ -81,10 +81,12 @@ fn kind_of_body(body: &[u8]) -> String {
             "an HTML page (a proxy or gateway?)"
         }
         t if t.starts_with('<') => "XML of an unknown form",
-        t if t.starts_with('{') && serde_json::from_slice::<IgnoredAny>(body).is_ok() => {
-            "JSON without a code of the service (a gateway?)"
-        }
-        t if t.starts_with('{') => "JSON that breaks off",
+        t if t.starts_with('{') => match json::read(body, usize::MAX) {
+            Ok((_, tree)) if tree.has_repeats => "JSON that has one name twice in an object",
+            Ok(_) => "JSON without a code of the service (a gateway?)",
+            Err(why) if why.is_eof() => "JSON that breaks off",
+            Err(why) => return format!("broken JSON ({why}), {} bytes", body.len()),
+        },
         _ => "neither JSON nor XML",
     };
     format!("{what}, {} bytes", body.len())

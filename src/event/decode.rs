@@ -1,15 +1,17 @@
 //! Events of VOD as types, and the reader of their bodies.
 
-use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use crate::client::json::Tree;
 use crate::client::without_byte_order_mark;
 use crate::ids::{JobId, RunId};
-use crate::vod::{JobRow, List, ListReader, MAX_TEXT_BYTES, RowFields, Word, WordUpTo};
+use crate::vod::{Fields, JobRow, RowFields};
 
 /// The one event type that runs need. Others arrive at the same address. Source: "`SubmitMediaRefreshComplete`" of the VOD
 /// user guide.
@@ -21,8 +23,6 @@ pub(crate) const MOST_TASKS: usize = 2_000;
 
 /// Entries of a list that are kept until it is known which of them are the same.
 const MOST_NAMED: usize = 4 * MOST_TASKS;
-/// More than is kept of a text in the end, so that it is known to be longer.
-const TEXT_BYTES: usize = MAX_TEXT_BYTES + 8;
 
 /// How the tasks of a media became known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -121,244 +121,100 @@ impl std::error::Error for BadEvent {}
 /// URLs, 1,024 bytes of a text; [`JobRow::unread`](crate::vod::JobRow::unread) says what was left out of the lists. Other fields
 /// are skipped, so that no sender decides how much memory an event takes.
 pub fn decode(body: &[u8], source: Source) -> Result<Decoded, BadEvent> {
-    let mut json = serde_json::Deserializer::from_slice(without_byte_order_mark(body));
-    let fields = EventFields::deserialize(&mut json).and_then(|fields| json.end().map(|()| fields));
-    let fields = fields.map_err(|e| BadEvent::NotJson(e.to_string()))?;
-    let fields = fields.0.ok_or_else(|| BadEvent::NotJson("it is no object".into()))?;
-    let Read { words, tasks, urls, correlation, .. } = fields;
-    let [event_type, job, media, task_type, status, error_code, error_message, event_time] = words;
-    let text = |word: Option<Word>| word.and_then(Word::text);
-    let event_type = text(event_type).ok_or(BadEvent::Field("EventType"))?;
+    let body = without_byte_order_mark(body);
+    // Said here, since serde's own words would repeat what it is instead.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(BadEvent::NotJson("it is no object".into()));
+    }
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let read = json.deserialize_map(EventVisitor).and_then(|read| json.end().map(|()| read));
+    let mut read = read.map_err(|e| BadEvent::NotJson(e.to_string()))?;
+    let event = read.iter_mut().map(|(name, field)| ((*name).to_owned(), field.value.take())).collect();
+    let fields = Fields(&event);
+    let event_type = fields.text("EventType").ok_or(BadEvent::Field("EventType"))?;
     if event_type != EVENT_TYPE {
         return Ok(Decoded::Other(event_type));
     }
-    let job = job.and_then(Word::id).and_then(|id| JobId::new(id).ok());
-    let row = RowFields {
-        media: media.and_then(Word::id),
-        task_type: text(task_type),
-        status: text(status),
-        tasks,
-        urls,
-        error_code: text(error_code),
-        error_message: text(error_message),
-    };
+    let job = fields.id("MediaRefreshJobId").and_then(|id| JobId::new(id).ok());
+    let mut row = RowFields::of(fields, MOST_NAMED);
+    let left_out = |name| read.get(name).map_or(0, |field| field.left_out);
+    row.tasks.named += left_out(TASKS);
+    row.urls.named += left_out(URLS);
     Ok(Decoded::Refresh(Box::new(MediaRefreshEvent {
         job: job.ok_or(BadEvent::Field("MediaRefreshJobId"))?,
         row: JobRow::read(row, MOST_TASKS, |_| None),
-        event_time: text(event_time).and_then(|time| time.parse().ok()),
-        correlation,
+        event_time: fields.text("EventTime").and_then(|time| time.parse().ok()),
+        correlation: fields.get("Extend").and_then(mark_in),
         source,
         signed: source == Source::Queue,
     })))
 }
 
-/// The fields of an event that are read: texts first, in the order of [`Read::words`].
-const NAMES: [&str; 11] = [
-    "EventType",
-    "MediaRefreshJobId",
-    "MediaId",
-    "TaskType",
-    "Status",
-    "ErrorCode",
-    "ErrorMessage",
-    "EventTime",
-    "TaskIds",
-    "SuccessPlayUrls",
-    "Extend",
+/// Our mark in `Extend`, which comes back as an object or as a text that holds one. Anything else is no mark.
+fn mark_in(extend: &Value) -> Option<Correlation> {
+    if let Value::String(text) = extend {
+        return serde_json::from_str(text).ok();
+    }
+    let fields = Fields::of(extend)?;
+    let run = RunId::new(fields.text("run")?).ok()?;
+    Some(Correlation { run, batch: fields.number("batch")?.try_into().ok()? })
+}
+
+const TASKS: &str = "TaskIds";
+const URLS: &str = "SuccessPlayUrls";
+
+/// The fields of an event that are read, and how many elements and members the value of each may have.
+const FIELDS: [(&str, usize); 11] = [
+    ("EventType", 0),
+    ("MediaRefreshJobId", 0),
+    ("MediaId", 0),
+    ("TaskType", 0),
+    ("Status", 0),
+    ("ErrorCode", 0),
+    ("ErrorMessage", 0),
+    ("EventTime", 0),
+    (TASKS, MOST_NAMED),
+    (URLS, MOST_NAMED),
+    ("Extend", 100),
 ];
-const WORDS: usize = 8;
 
-/// What an event says, before it is known whether that makes sense.
-#[derive(Debug)]
-struct Read {
-    words: [Option<Word>; WORDS],
-    tasks: List,
-    urls: List,
-    correlation: Option<Correlation>,
-    /// How each field was spelled that is there: `Some(None)` is as in [`NAMES`].
-    spelled: [Option<Option<String>>; NAMES.len()],
+/// A field that was read.
+struct Field {
+    /// Whether its name is spelled in another way, and how.
+    spelling: (bool, String),
+    value: Value,
+    /// How much of its list there was no room for.
+    left_out: usize,
 }
 
-impl Read {
-    /// Whether a field counts that is spelled so. Of several with one name it is the one with the right spelling, else the
-    /// first in alphabetical order; of those with one spelling it is the last.
-    fn takes(&mut self, field: usize, spelling: Option<String>) -> bool {
-        let spelled = &mut self.spelled[field];
-        let takes = match (&*spelled, &spelling) {
-            (None, _) | (_, None) => true,
-            (Some(None), Some(_)) => false,
-            (Some(Some(before)), Some(now)) => now <= before,
-        };
-        if takes {
-            *spelled = Some(spelling);
-        }
-        takes
-    }
-}
-
-/// `None` stands for JSON that is no object.
-struct EventFields(Option<Read>);
-
-impl<'de> Deserialize<'de> for EventFields {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(EventVisitor)
-    }
-}
-
+/// Reads the fields of an event by their names. Names are compared without case and outer blanks. Of several fields with one name
+/// the one with the right spelling counts, else the first in alphabetical order; of those with one spelling the last one does.
 struct EventVisitor;
 
 impl<'de> Visitor<'de> for EventVisitor {
-    type Value = EventFields;
+    type Value = BTreeMap<&'static str, Field>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an event")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<EventFields, A::Error> {
-        let list = || List::up_to(MOST_NAMED);
-        let (words, spelled) = Default::default();
-        let mut read = Read { words, tasks: list(), urls: list(), correlation: None, spelled };
-        while let Some(name) = map.next_key_seed(NameVisitor)? {
-            let Some(field) = name.and_then(|(field, odd)| read.takes(field, odd).then_some(field)) else {
-                map.next_value::<IgnoredAny>()?;
-                continue;
-            };
-            match (NAMES[field], read.words.get_mut(field)) {
-                (_, Some(word)) => *word = map.next_value_seed(WordUpTo(TEXT_BYTES))?,
-                ("TaskIds", _) => {
-                    read.tasks = list();
-                    map.next_value_seed(ListReader::of_words(&mut read.tasks))?;
-                }
-                ("SuccessPlayUrls", _) => {
-                    read.urls = list();
-                    map.next_value_seed(ListReader::of_urls(&mut read.urls))?;
-                }
-                _ => read.correlation = map.next_value_seed(ExtendVisitor)?,
-            }
-        }
-        Ok(EventFields(Some(read)))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<EventFields, A::Error> {
-        IgnoredAny.visit_seq(seq).map(|_| EventFields(None))
-    }
-
-    fn visit_unit<E>(self) -> Result<EventFields, E> {
-        Ok(EventFields(None))
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<EventFields, E> {
-        Ok(EventFields(None))
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<EventFields, E> {
-        Ok(EventFields(None))
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<EventFields, E> {
-        Ok(EventFields(None))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<EventFields, E> {
-        Ok(EventFields(None))
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<EventFields, E> {
-        Ok(EventFields(None))
-    }
-}
-
-/// Reads the name of a field: its place in [`NAMES`], and its spelling where that is another. Names are compared without case
-/// and outer blanks.
-struct NameVisitor;
-
-impl<'de> DeserializeSeed<'de> for NameVisitor {
-    type Value = Option<(usize, Option<String>)>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for NameVisitor {
-    type Value = Option<(usize, Option<String>)>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of a field")
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        if let Some(field) = NAMES.iter().position(|known| *known == name) {
-            return Ok(Some((field, None)));
-        }
-        let trimmed = name.trim();
-        let field = NAMES.iter().position(|known| known.eq_ignore_ascii_case(trimmed));
-        Ok(field.map(|field| (field, Some(name.to_owned()))))
-    }
-}
-
-/// Reads our mark in `Extend`, which comes back as an object or as a string that holds one. Anything else is no mark.
-struct ExtendVisitor;
-
-impl<'de> DeserializeSeed<'de> for ExtendVisitor {
-    type Value = Option<Correlation>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for ExtendVisitor {
-    type Value = Option<Correlation>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(serde_json::from_str(text).ok())
-    }
-
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut mark = serde_json::Map::new();
-        while let Some(name) = map.next_key::<Cow<'_, str>>()? {
-            match &*name {
-                "run" => {
-                    let run = map.next_value_seed(WordUpTo(TEXT_BYTES))?.and_then(Word::text);
-                    mark.insert("run".to_owned(), run.into());
-                }
-                "batch" => {
-                    let batch = map.next_value_seed(WordUpTo(TEXT_BYTES))?.and_then(Word::text);
-                    mark.insert("batch".to_owned(), batch.and_then(|text| text.parse::<u32>().ok()).into());
+        let mut read: Self::Value = BTreeMap::new();
+        while let Some(spelled) = map.next_key::<String>()? {
+            let known = FIELDS.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(spelled.trim()));
+            let known = known.map(|(name, room)| (name, room, (name != spelled, spelled)));
+            match known {
+                Some((name, room, spelling))
+                    if read.get(name).is_none_or(|before| spelling <= before.spelling) =>
+                {
+                    let mut tree = Tree::up_to(room);
+                    let value = map.next_value_seed(&mut tree)?;
+                    read.insert(name, Field { spelling, value, left_out: tree.left_out });
                 }
                 _ => drop(map.next_value::<IgnoredAny>()?),
             }
         }
-        Ok(serde_json::from_value(mark.into()).ok())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
-        IgnoredAny.visit_seq(seq).map(|_| None)
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(None)
+        Ok(read)
     }
 }
 

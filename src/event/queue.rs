@@ -61,10 +61,8 @@ struct Memory {
     backoff: Backoff,
     /// The last calls were not answered, or not by the service.
     is_out: bool,
-    warned_of_visibility: bool,
-    warned_of_dequeues: bool,
-    /// Kinds of messages that are no events, of which a person has heard.
-    no_events: HashSet<&'static str>,
+    /// Of what a person has heard.
+    warned: HashSet<&'static str>,
 }
 
 /// What a message turned out to be.
@@ -131,24 +129,19 @@ impl QueueConsumer {
             }
             let asked = Instant::now();
             let Some(received) = self.receive(stop).await else { return Ok(()) };
-            let messages = match received {
-                Ok(messages) => Some(messages),
+            self.tell_of_outage(received.as_ref().is_err_and(is_outage), &mut memory);
+            let pause = match received {
                 Err(error) if is_outage(&error) => {
                     debug!(queue = %self.client.url(), %error, "receive failed");
-                    None
+                    OUTAGE_PAUSE
                 }
                 Err(error) => return Err(error),
-            };
-            self.tell_of_outage(messages.is_none(), &mut memory);
-            let messages = messages.unwrap_or_default();
-            let pause = match messages.is_empty() {
-                _ if memory.is_out => OUTAGE_PAUSE,
-                true if asked.elapsed() >= HELD => {
+                Ok(messages) if !messages.is_empty() => self.sort(&messages, &mut memory).await?,
+                Ok(_) if asked.elapsed() >= HELD => {
                     memory.backoff.empty();
                     continue;
                 }
-                true => memory.backoff.answered_early(POLL, self.client.jitter()),
-                false => self.sort(&messages, &mut memory).await?,
+                Ok(_) => memory.backoff.answered_early(POLL, self.client.jitter()),
             };
             if let Some(why) = memory.backoff.gives_up(Instant::now()) {
                 return Err(Error::new(ErrorKind::Busy, why));
@@ -206,7 +199,7 @@ impl QueueConsumer {
 
     /// Offers messages to the runs, releases those of others, deletes our own. Returns the pause until the next receive.
     async fn sort(&self, messages: &[Message], memory: &mut Memory) -> Result<Duration> {
-        self.warn_once(messages, memory);
+        self.warn_of_settings(messages, memory);
         let found = join_all(messages.iter().map(|message| self.offer(message))).await;
         let (mut ours, mut others, mut known) = (Vec::new(), Vec::new(), false);
         for (message, found) in messages.iter().zip(found) {
@@ -293,7 +286,7 @@ impl QueueConsumer {
 
     /// Warns, once for each reason, of a message that is no event.
     fn warn_of_no_event(&self, message: &Message, why: &'static str, memory: &mut Memory) {
-        if memory.no_events.insert(why) {
+        if memory.warned.insert(why) {
             let (name, id) = (self.client.url().name(), quoted(&message.id, |_| None));
             self.inbox.warn(&format!(
                 "queue {name} holds a message that is no event ({id}): {why}; it is left alone, and others like it are not named"
@@ -302,11 +295,11 @@ impl QueueConsumer {
     }
 
     /// Warns, once each, of what a person should change about the queue.
-    fn warn_once(&self, messages: &[Message], memory: &mut Memory) {
+    fn warn_of_settings(&self, messages: &[Message], memory: &mut Memory) {
         let name = self.client.url().name();
         let longest = messages.iter().filter_map(|message| message.next_visible).max();
         let hidden = longest.map(|until| until - self.client.service_time()).unwrap_or_default();
-        if hidden > LONG_VISIBILITY && !std::mem::replace(&mut memory.warned_of_visibility, true) {
+        if hidden > LONG_VISIBILITY && memory.warned.insert("visibility") {
             self.inbox.warn(&format!(
                 "queue {name} hides a received message for {} s: should this process die, others wait that long; 10 to \
                  60 s are right for a shared queue",
@@ -314,7 +307,7 @@ impl QueueConsumer {
             ));
         }
         let times = messages.iter().map(|message| message.dequeue_count).max().unwrap_or(0);
-        if times > MAX_USUAL_DEQUEUES && !std::mem::replace(&mut memory.warned_of_dequeues, true) {
+        if times > MAX_USUAL_DEQUEUES && memory.warned.insert("dequeues") {
             self.inbox.warn(&format!(
                 "queue {name} holds a message that was received {times} times: too many share the queue, or messages \
                  that nobody waits for pile up"

@@ -248,7 +248,7 @@ mod tests {
 
         /// Calls for five minutes; gives back how many were answered and how many refused.
         async fn is_called(&self, seed: u64) -> (u32, u32) {
-            let (pacer, jitter) = (Pacer::new(5.0, 20.0), crate::net::rng::Jitter::seeded(seed));
+            let (pacer, jitter) = (Pacer::new(5.0, 20.0), crate::net::rng::Jitter::of(Some(seed)));
             let (start, mut answered, mut refused) = (Instant::now(), 0, 0);
             while start.elapsed() < Duration::from_secs(300) {
                 pacer.turn(None).await;

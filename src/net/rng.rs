@@ -21,18 +21,11 @@ pub(crate) fn fraction(seed: u64) -> f64 {
 pub(crate) struct Jitter(AtomicU64);
 
 impl Jitter {
-    /// Seeded by the system; by the clock's absence where it has no generator.
-    pub(crate) fn from_system() -> Self {
-        Self::seeded(getrandom::u64().unwrap_or(0x5EED))
-    }
-
-    pub(crate) fn seeded(seed: u64) -> Self {
-        Self(AtomicU64::new(seed))
-    }
-
-    /// A given seed, where somebody wants the same run twice; else the system's.
+    /// Begins with a given seed, where somebody wants the same run twice; else with the system's, or a fixed one where it has
+    /// no generator.
     pub(crate) fn of(seed: Option<u64>) -> Self {
-        seed.map_or_else(Self::from_system, Self::seeded)
+        let seed = seed.or_else(|| getrandom::u64().ok());
+        Self(AtomicU64::new(seed.unwrap_or(0x5EED)))
     }
 
     /// The next number in `0.0..1.0`.

@@ -22,13 +22,6 @@ pub(crate) struct ServiceTime {
     seen_ms: AtomicI64,
 }
 
-/// A correction of the clock, with the time by either clock.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Corrected {
-    pub(crate) ours: DateTime<Utc>,
-    pub(crate) theirs: DateTime<Utc>,
-}
-
 impl ServiceTime {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, ahead_ms: AtomicI64::new(0), seen_ms: AtomicI64::new(i64::MIN) }
@@ -57,18 +50,25 @@ impl ServiceTime {
         }
     }
 
-    /// Goes by the service's clock from now on, since it refused ours; adds both times to its `error`.
-    pub(crate) fn correct(&self, error: Error, answer: &HeaderMap) -> (Error, Option<Corrected>) {
+    /// Goes by the service's clock from now on, since it refused ours; adds both times to its `error`. Tells `moved` of them, ours
+    /// first, where the clock was moved by that.
+    pub(crate) fn correct(
+        &self,
+        error: Error,
+        answer: &HeaderMap,
+        moved: impl FnOnce(DateTime<Utc>, DateTime<Utc>),
+    ) -> Error {
         let Some(theirs) = date_of(answer) else {
-            let why = "; the answer has no Date header to measure our clock by";
-            return (error.with_message_suffix(why), None);
+            return error.with_message_suffix("; the answer has no Date header to measure our clock by");
         };
         let ours = self.local();
         let ahead = theirs - ours;
         let before = self.ahead_ms.swap(ahead.num_milliseconds(), Ordering::Relaxed);
-        let has_moved = (ahead - TimeDelta::milliseconds(before)).abs() > NOISE;
-        let times = format!("; our clock says {}, the service's {}", to_wire(ours), to_wire(theirs));
-        (error.with_message_suffix(&times), has_moved.then_some(Corrected { ours, theirs }))
+        if (ahead - TimeDelta::milliseconds(before)).abs() > NOISE {
+            moved(ours, theirs);
+        }
+        let (ours, theirs) = (to_wire(ours), to_wire(theirs));
+        error.with_message_suffix(&format!("; our clock says {ours}, the service's {theirs}"))
     }
 }
 
@@ -92,12 +92,16 @@ mod tests {
         let answer = at("Sun, 15 Jun 2025 16:06:40 GMT");
         time.see(&answer);
         assert_eq!((time.seen(), time.now()), (Some(TimeDelta::hours(1)), start));
-        let (said, corrected) = time.correct(error(), &answer);
+        let correct = |answer: &HeaderMap| {
+            let mut moved = 0;
+            (time.correct(error(), answer, |_, _| moved += 1), moved)
+        };
+        let (said, moved) = correct(&answer);
         let times = "too old; our clock says 2025-06-15T15:06:40Z, the service's 2025-06-15T16:06:40Z";
-        assert_eq!((said.message(), corrected.is_some()), (times, true));
+        assert_eq!((said.message(), moved), (times, 1));
         assert_eq!((time.now(), time.local()), (start + TimeDelta::hours(1), start));
-        assert!(time.correct(error(), &answer).1.is_none());
-        let (said, corrected) = time.correct(error(), &HeaderMap::new());
-        assert!(said.message().contains("no Date header") && corrected.is_none());
+        assert_eq!(correct(&answer).1, 0);
+        let (said, moved) = correct(&HeaderMap::new());
+        assert!(said.message().contains("no Date header") && moved == 0);
     }
 }

@@ -12,10 +12,9 @@ use tracing::warn;
 use super::queue_url::QueueUrl;
 use super::service::{Operation, Queue};
 use crate::auth::CredentialProvider;
-use crate::client::{Call, CallObserver, ClientBuilder, Core};
+use crate::client::{Call, CallObserver, CallSettings, ClientBuilder, Core};
 use crate::error::Result;
 use crate::net::clock::to_wire;
-use crate::net::retry::Budget;
 
 /// Longest time of one attempt, besides its long poll. The service holds a throttled call back for up to 5 s.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -58,10 +57,10 @@ pub(super) fn usual_call(action: &'static str, method: Method, target: String) -
         operation: Operation { action, method, target, body: String::new() },
         idempotent: true,
         attempt_timeout: ATTEMPT_TIMEOUT,
-        budget: Budget::default(),
-        stop: CancellationToken::new(),
-        observer: Arc::new(Observer { stop_when_throttled: None }),
-        pace: None,
+        settings: CallSettings {
+            observer: Arc::new(Observer { stop_when_throttled: None }),
+            ..CallSettings::default()
+        },
     }
 }
 

@@ -73,8 +73,6 @@ pub struct Message {
     pub body: String,
     /// When others will see it again, if the service said so.
     pub next_visible: Option<DateTime<Utc>>,
-    /// When it was sent, if the service said so.
-    pub enqueued: Option<DateTime<Utc>>,
     /// How often it was received, by anybody; 0 where the service did not say.
     pub dequeue_count: u64,
 }
@@ -87,14 +85,12 @@ impl Message {
 
     /// `None` for an item without an id or a handle: nothing could be done about it.
     fn read(item: &Element) -> Option<Self> {
-        let time = |name| DateTime::from_timestamp_millis(item.number(name)?);
         let body = item.all("MessageBody").next().map(|body| body.text.clone());
         Some(Self {
             id: item.field("MessageId")?.to_owned(),
             handle: ReceiptHandle::new(item.field("ReceiptHandle")?),
             body: body.unwrap_or_default(),
-            next_visible: time("NextVisibleTime"),
-            enqueued: time("EnqueueTime"),
+            next_visible: item.number("NextVisibleTime").and_then(DateTime::from_timestamp_millis),
             dequeue_count: item.number("DequeueCount").and_then(|n| u64::try_from(n).ok()).unwrap_or(0),
         })
     }
@@ -122,7 +118,7 @@ fn trimmed(text: &str) -> &str {
 
 /// How a queue is set up. `None` where the service did not say.
 ///
-/// The counts of messages are left out: they are being withdrawn and read 0. Source: `GetQueueAttributes`.
+/// Source: `GetQueueAttributes`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct QueueAttributes {
@@ -130,20 +126,14 @@ pub struct QueueAttributes {
     pub name: Option<String>,
     /// How long a received message is hidden. More than a minute hides others' events for that long after a crash.
     pub visibility_timeout: Option<Duration>,
-    /// How long a message is kept. It should be a little longer than the longest run.
-    pub retention: Option<Duration>,
-    /// Longest message in bytes; 65,536 is the most. The service drops a longer event in silence.
-    pub max_message_bytes: Option<u64>,
 }
 
 impl QueueAttributes {
     pub(crate) fn read(root: &Element) -> Self {
-        let number = |name| root.number(name).and_then(|n| u64::try_from(n).ok());
+        let seconds = root.number("VisibilityTimeout").and_then(|seconds| u64::try_from(seconds).ok());
         Self {
             name: root.field("QueueName").map(str::to_owned),
-            visibility_timeout: number("VisibilityTimeout").map(Duration::from_secs),
-            retention: number("MessageRetentionPeriod").map(Duration::from_secs),
-            max_message_bytes: number("MaximumMessageSize"),
+            visibility_timeout: seconds.map(Duration::from_secs),
         }
     }
 }
@@ -161,7 +151,8 @@ impl QueueClient {
         let target = format!("{}?{query}", self.url().messages());
         let mut call = usual_call("BatchReceiveMessage", Method::GET, target);
         call.attempt_timeout += wait;
-        call.observer = Arc::new(Observer { stop_when_throttled: Some(call.stop.clone()) });
+        let stop_when_throttled = Some(call.settings.stop.clone());
+        call.settings.observer = Arc::new(Observer { stop_when_throttled });
         match self.0.call(&call, messages_in).await {
             Err(error) if error.code() == Some(MESSAGE_NOT_EXIST) => Ok(Vec::new()),
             received => received,
@@ -198,7 +189,7 @@ mod tests {
         .unwrap();
         assert_eq!((message.id.as_str(), message.dequeue_count), ("M-1", 3));
         assert_eq!(message.json().as_deref(), Some("{\"a\":1}"));
-        assert_eq!(message.enqueued.unwrap().timestamp_millis(), 1_250_700_979_248);
+        assert_eq!(message.next_visible.unwrap().timestamp_millis(), 1_250_700_799_348);
     }
 
     #[test]
@@ -257,7 +248,6 @@ mod tests {
         .unwrap();
         let attributes = QueueAttributes::read(&root);
         assert_eq!(attributes.visibility_timeout, Some(Duration::from_secs(30)));
-        assert_eq!(attributes.max_message_bytes, Some(65_536));
         assert_eq!(QueueAttributes::read(&Element::default()), QueueAttributes::default());
     }
 }

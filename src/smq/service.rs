@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use http::{HeaderName, HeaderValue, Method, Request, Response, header};
+use http::{Method, Request, Response, header};
 use secrecy::ExposeSecret as _;
 
 use super::queue_url::QueueUrl;
 use crate::auth::Credential;
 use crate::auth::queue::{self, TOKEN_HEADER, ToSign, VERSION_HEADER};
+use crate::auth::request::secret_header;
 use crate::client::{Answer, Api, Envelope, Fault, Parsed, Signed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::xml::{self, Element};
@@ -61,34 +62,30 @@ impl Api for Queue {
         }
         .text();
         let signature = queue::sign(&string_to_sign, credential.secret.expose_secret());
-        let mut request = Request::new(Bytes::from(call.body.clone()));
-        *request.method_mut() = call.method.clone();
-        let internal = |_| Error::new(ErrorKind::Internal, "the request target is no part of a URL");
-        *request.uri_mut() = format!("{}{}", self.url.origin(), call.target).parse().map_err(internal)?;
-        debug_assert_eq!(request.uri().path_and_query().map(|p| p.as_str()), Some(call.target.as_str()));
-        let headers = request.headers_mut();
-        let mut put = |name: HeaderName, text: &str, sensitive: bool| -> Result<()> {
-            let wrong = |_| {
+        let secret = |text: &str| {
+            secret_header(text).map_err(|_| {
                 let source = &credential.source;
                 let message = format!("the key id or token from {source} can't stand in a header");
                 Error::new(ErrorKind::Config, message).with_action(call.action)
-            };
-            let mut value = HeaderValue::from_str(text).map_err(wrong)?;
-            value.set_sensitive(sensitive);
-            headers.insert(name, value);
-            Ok(())
+            })
         };
-        put(header::DATE, &date, false)?;
-        put(HeaderName::from_static(VERSION_HEADER), VERSION, false)?;
-        put(header::CONTENT_LENGTH, &call.body.len().to_string(), false)?;
+        let mut request = Request::builder()
+            .method(call.method.clone())
+            .uri(format!("{}{}", self.url.origin(), call.target))
+            .header(header::DATE, &date)
+            .header(VERSION_HEADER, VERSION)
+            .header(header::CONTENT_LENGTH, call.body.len());
         if !call.body.is_empty() {
-            put(header::CONTENT_TYPE, content_type, false)?;
-            put(HeaderName::from_static("content-md5"), &content_md5, false)?;
+            request = request.header(header::CONTENT_TYPE, content_type).header("content-md5", &content_md5);
         }
-        put(header::AUTHORIZATION, &queue::authorization(&credential.key_id, &signature), true)?;
+        let authorization = queue::authorization(&credential.key_id, &signature);
+        request = request.header(header::AUTHORIZATION, secret(&authorization)?);
         if let Some(token) = &credential.token {
-            put(HeaderName::from_static(TOKEN_HEADER), token.expose_secret(), true)?;
+            request = request.header(TOKEN_HEADER, secret(token.expose_secret())?);
         }
+        let internal = |_| Error::new(ErrorKind::Internal, "the request target is no part of a URL");
+        let request = request.body(Bytes::from(call.body.clone())).map_err(internal)?;
+        debug_assert_eq!(request.uri().path_and_query().map(|p| p.as_str()), Some(call.target.as_str()));
         Ok(Signed { request, string_to_sign })
     }
 

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use http::Method;
 
 use super::client::{QueueClient, usual_call};
@@ -11,7 +10,6 @@ use super::receive::{MAX_MESSAGES_PER_CALL, ReceiptHandle};
 use super::service::{MESSAGE_NOT_EXIST, Operation, RECEIPT_HANDLE_ERROR, root_named};
 use crate::client::Call;
 use crate::error::{Error, ErrorKind, Result};
-use crate::net::retry::Budget;
 use crate::net::xml::{Element, escaped};
 
 const BATCH_DELETE: &str = "BatchDeleteMessage";
@@ -31,16 +29,6 @@ pub enum Deleted {
     HandleExpired,
 }
 
-/// A message that is hidden for another while.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Hidden {
-    /// The handle that counts from now on.
-    pub handle: ReceiptHandle,
-    /// When others will see it again, if the service said so.
-    pub next_visible: Option<DateTime<Utc>>,
-}
-
 /// Whether a code says that a handle is no longer good. The vendor's pages do not agree on the code.
 fn is_expired(code: &str) -> bool {
     [MESSAGE_NOT_EXIST, RECEIPT_HANDLE_ERROR].contains(&code)
@@ -51,7 +39,9 @@ fn handle_expired(error: &Error) -> bool {
 }
 
 fn about_a_handle(action: &'static str, method: Method, target: String) -> Call<Operation> {
-    Call { budget: Budget::default().at_most(PATIENCE), ..usual_call(action, method, target) }
+    let mut call = usual_call(action, method, target);
+    call.settings.budget = call.settings.budget.at_most(PATIENCE);
+    call
 }
 
 impl QueueClient {
@@ -88,22 +78,20 @@ impl QueueClient {
         }
     }
 
-    /// Hides the message of `handle` from now on for `duration` (whole seconds, 1 to 43,200). `None`: the handle was no
-    /// longer good, so the message is gone or visible already.
+    /// Hides the message of `handle` from now on for `duration` (whole seconds, 1 to 43,200). Returns the handle that counts
+    /// afterwards; `None`: this one was no longer good, so the message is gone or visible already.
     pub async fn change_message_visibility(
         &self,
         handle: &ReceiptHandle,
         duration: Duration,
-    ) -> Result<Option<Hidden>> {
+    ) -> Result<Option<ReceiptHandle>> {
         let seconds = duration.clamp(SHORTEST, LONGEST).as_secs();
         let query = format!("ReceiptHandle={}&VisibilityTimeout={seconds}", handle.in_query());
         let target = format!("{}?{query}", self.url().messages());
         let call = about_a_handle("ChangeMessageVisibility", Method::PUT, target);
         let changed = self.0.call(&call, |answer| {
             let root = root_named(answer, "ChangeVisibility")?;
-            let handle = root.field("ReceiptHandle").map_or_else(|| handle.clone(), ReceiptHandle::new);
-            let next_visible = root.number("NextVisibleTime").and_then(DateTime::from_timestamp_millis);
-            Ok(Some(Hidden { handle, next_visible }))
+            Ok(Some(root.field("ReceiptHandle").map_or_else(|| handle.clone(), ReceiptHandle::new)))
         });
         match changed.await {
             Err(error) if handle_expired(&error) => Ok(None),

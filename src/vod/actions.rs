@@ -4,10 +4,12 @@ use std::collections::HashMap;
 
 use http::Method;
 
+use crate::auth::request::Operation;
+use crate::auth::rpc::Params;
 use crate::net::pace::Pacer;
 
 /// API version of every action.
-pub(super) const VERSION: &str = "2017-03-21";
+const VERSION: &str = "2017-03-21";
 /// Calls per second and action unless the user sets another limit.
 const DEFAULT_MAX_RPS: u32 = 20;
 
@@ -22,6 +24,13 @@ pub(super) struct Action {
     per_second: f64,
     /// Whether `per_second` is a published limit of an account, and not only what the search for the limit begins with.
     is_limit: bool,
+}
+
+impl Action {
+    /// A call of it, before it is signed.
+    pub(super) fn operation(&self, params: Params) -> Operation {
+        Operation { action: self.name, version: VERSION, method: self.method.clone(), params }
+    }
 }
 
 /// Which of the two endpoints serves an action.

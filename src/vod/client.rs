@@ -5,21 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::actions::{self, Action, VERSION};
+use super::actions::{self, Action};
 use super::endpoints::{TASK_REGION, endpoint_of_region};
-use super::service::Vod;
-use crate::auth::request::Operation;
+use super::service::{Body, Vod};
 use crate::auth::rpc::Params;
 use crate::auth::{Credential, CredentialProvider, SignatureVersion};
-use crate::client::{Answer, Call, CallObserver, ClientBuilder, Core};
-use crate::error::Result;
+use crate::client::{Answer, Call, CallObserver, CallSettings, ClientBuilder, Core};
+use crate::error::{ErrorKind, Result};
 use crate::net::clock::Clock;
 use crate::net::endpoint::checked_endpoint;
 use crate::net::pace::SharedPace;
-use crate::net::retry::Budget;
 
 /// Longest time of one attempt from connecting to the last byte.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -36,11 +33,8 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct VodClient {
     core: Arc<Core<Vod>>,
-    stop: CancellationToken,
-    observer: Arc<dyn CallObserver>,
-    patience: Duration,
-    /// The pace of task queries that this client keeps together with other processes.
-    task_pace: Option<Arc<dyn SharedPace>>,
+    /// The pace in it is that of task queries.
+    settings: CallSettings,
 }
 
 /// Settings of a [`VodClient`].
@@ -108,13 +102,7 @@ impl ClientBuilder<VodSettings> {
         };
         let (signature, pacers) = (settings.signature, actions::pacers(settings.max_rps));
         let api = Vod { endpoint, task_endpoint, signature, pacers };
-        Ok(VodClient {
-            core: self.connect(api, Duration::ZERO)?,
-            stop: CancellationToken::new(),
-            observer: Arc::new(()),
-            patience: Duration::MAX,
-            task_pace: None,
-        })
+        Ok(VodClient { core: self.connect(api, Duration::ZERO)?, settings: CallSettings::default() })
     }
 }
 
@@ -172,18 +160,20 @@ impl VodClient {
 
     /// A clone whose calls end their waits when `stop` is cancelled, and report to `observer`.
     pub(crate) fn watched(&self, stop: CancellationToken, observer: Arc<dyn CallObserver>) -> Self {
-        Self { stop, observer, ..self.clone() }
+        let settings = CallSettings { stop, observer, ..self.settings.clone() };
+        Self { settings, ..self.clone() }
     }
 
     /// A clone whose task queries keep this pace together with those of other processes.
     pub(crate) fn with_task_pace(&self, pace: Option<Arc<dyn SharedPace>>) -> Self {
-        Self { task_pace: pace, ..self.clone() }
+        Self { settings: CallSettings { pace, ..self.settings.clone() }, ..self.clone() }
     }
 
     /// A clone whose calls give up once they have failed for `limit`.
     #[must_use]
     pub fn with_patience(&self, limit: Duration) -> Self {
-        Self { patience: self.patience.min(limit), ..self.clone() }
+        let budget = self.settings.budget.at_most(limit);
+        Self { settings: CallSettings { budget, ..self.settings.clone() }, ..self.clone() }
     }
 
     /// `text` without the secrets of the last request; `None` if it holds none of them.
@@ -196,27 +186,26 @@ impl VodClient {
         &self,
         action: &'static Action,
         params: Params,
-        decode: impl Fn(&Answer<Value>) -> Result<T> + Sync,
+        decode: impl Fn(&Answer<Body>) -> Result<T> + Sync,
     ) -> Result<T> {
-        let Action { name, method, host, idempotent, .. } = action;
+        let mut settings = self.settings.clone();
+        settings.pace = settings.pace.filter(|_| action.name == actions::QUERY_TASKS.name);
         let call = Call {
-            action: name,
-            operation: (*host, Operation { action: name, version: VERSION, method: method.clone(), params }),
-            idempotent: *idempotent,
+            action: action.name,
+            operation: (action.host, action.operation(params)),
+            idempotent: action.idempotent,
             attempt_timeout: ATTEMPT_TIMEOUT,
-            budget: Budget::default().at_most(self.patience),
-            stop: self.stop.clone(),
-            observer: self.observer.clone(),
-            pace: self.task_pace.clone().filter(|_| *name == actions::QUERY_TASKS.name),
-        };
-        let decode = |answer: &Answer<Value>| {
-            // Every answer of the service has at least the id of its request.
-            if answer.body.as_object().is_some_and(serde_json::Map::is_empty) {
-                return Err(answer.garbled("the answer is an empty object"));
-            }
-            decode(answer)
+            settings,
         };
         self.core.call(&call, decode).await
+    }
+}
+
+/// What the service says it does not know is no error where there may be nothing.
+pub(super) fn or_if_not_found<T>(outcome: Result<T>, nothing: impl FnOnce() -> T) -> Result<T> {
+    match outcome {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(nothing()),
+        outcome => outcome,
     }
 }
 
@@ -245,7 +234,7 @@ mod tests {
 
     use super::*;
     use crate::auth::StaticCredentials;
-    use crate::error::{ErrorKind, Fate};
+    use crate::error::Fate;
     use crate::ids::{JobId, MediaId, TaskId};
     use crate::net::transport::{BoxFuture, Transport, TransportError};
     use crate::vod::{RefreshMediaPlayUrls, TaskType};
@@ -287,8 +276,23 @@ mod tests {
             let rows = client(&[(200, body), (200, row)]).get_media_refresh_jobs(&job).await;
             assert_eq!(rows.unwrap().len(), 1, "{body}");
         }
+        let twice = r#"{"MediaRefreshJobs":[{"MediaId":"m1","TaskIds":"T1","TaskIds":"T2"}]}"#;
+        let rows = client(&[(200, twice), (200, row)]).get_media_refresh_jobs(&job).await.unwrap();
+        assert!(rows.len() == 1 && rows[0].tasks.is_empty(), "of two lists neither counts: {rows:?}");
         let task = TaskId::new("T").unwrap();
         let shown = r#"{"Tasks":{"Task":[{"TaskId":"T"}]},"PageSize":50}"#;
+        for fields in
+            [r#""TaskId":"T","Status":"Failed","Status":"Complete""#, r#""TaskId":"T","TaskId":"T""#]
+        {
+            let twice: &str = format!(r#"{{"Tasks":[{{{fields}}}],"PageSize":50}}"#).leak();
+            let rows = client(&[(200, twice), (200, shown)]).task_rows(&task, |_| false).await.unwrap().rows;
+            assert!(rows.len() == 1 && !rows[0].status.is_final(), "{twice}");
+        }
+        let twice = r#"{"Tasks":[{"TaskId":"T","Status":"Failed"}],"Tasks":[],"PageSize":50}"#;
+        assert_eq!(
+            client(&[(200, twice), (200, shown)]).task_rows(&task, |_| false).await.unwrap().rows.len(),
+            1
+        );
         let answers = [(200, r#"{"Tasks":{"Task":{}}}"#), (451, PORTAL), (200, shown)];
         assert_eq!(client(&answers).task_rows(&task, |_| false).await.unwrap().rows.len(), 1);
     }

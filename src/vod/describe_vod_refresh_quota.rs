@@ -62,7 +62,7 @@ impl VodClient {
     /// ([`ErrorKind::Garbled`](crate::ErrorKind::Garbled)).
     pub async fn describe_vod_refresh_quota(&self) -> Result<RefreshQuota> {
         self.call(&QUERY_QUOTA, Params::new(), |answer| {
-            let quota = Fields::of(&answer.body).map(RefreshQuota::read).unwrap_or_default();
+            let quota = RefreshQuota::read(Fields(&answer.body));
             if quota == RefreshQuota::default() {
                 return Err(answer.garbled("the answer has no quota in it"));
             }

@@ -3,16 +3,17 @@
 //! Source: "DescribeVodRefreshTasks" of the VOD API (2017-03-21). Its service address is cn-shanghai only.
 
 use std::collections::HashMap;
+use std::iter;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use tracing::warn;
 
 use super::actions::QUERY_TASKS;
-use super::client::VodClient;
+use super::client::{VodClient, or_if_not_found};
 use super::lenient::Fields;
-use crate::auth::rpc::Params;
+use super::service::Body;
+use crate::auth::rpc;
 use crate::client::Answer;
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::ids::TaskId;
@@ -145,11 +146,10 @@ pub struct TaskFilter {
 }
 
 impl TaskFilter {
-    fn params(&self) -> impl Iterator<Item = (String, String)> {
-        let domain = self.domain.as_deref().map(|domain| ("DomainName", domain));
-        let status = self.status.as_ref().map(|status| ("Status", status.as_str()));
-        let given = [Some(("ObjectType", &*self.object_type)), domain, status].into_iter().flatten();
-        given.map(|(name, value)| (name.to_owned(), value.to_owned()))
+    fn params(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let domain = self.domain.as_deref().map(|domain| ("DomainName", domain.to_owned()));
+        let status = self.status.as_ref().map(|status| ("Status", status.as_str().to_owned()));
+        [Some(("ObjectType", self.object_type.to_string())), domain, status].into_iter().flatten()
     }
 }
 
@@ -205,17 +205,11 @@ impl VodClient {
 
     /// The same with the rows of other tasks, should the service give any.
     async fn page_of(&self, task: &TaskId, page: u32) -> Result<TaskPage> {
-        let params = Params::from([
-            ("TaskId".to_owned(), task.to_string()),
-            ("PageNumber".to_owned(), page.to_string()),
-            ("PageSize".to_owned(), MAX_PAGE_SIZE.to_string()),
-        ]);
-        match self.call(&QUERY_TASKS, params, |answer| decode(answer, true)).await {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                Ok(TaskPage { rows: Vec::new(), rows_on_page: 0, total: Some(0), page_size: None })
-            }
-            other => other,
-        }
+        let of_task = iter::once(("TaskId", task.to_string()));
+        let params = rpc::params(of_task.chain(numbers_of(page)));
+        let page = self.call(&QUERY_TASKS, params, |answer| decode(answer, true)).await;
+        let nothing = || TaskPage { rows: Vec::new(), rows_on_page: 0, total: Some(0), page_size: None };
+        or_if_not_found(page, nothing)
     }
 
     /// One page of the account's tasks that were made in a time window, newest first, with 50 rows at most.
@@ -228,13 +222,9 @@ impl VodClient {
         filter: Option<&TaskFilter>,
         page: u32,
     ) -> Result<TaskPage> {
-        let mut params = Params::from([
-            ("StartTime".to_owned(), to_wire(window.0)),
-            ("EndTime".to_owned(), to_wire(window.1)),
-            ("PageNumber".to_owned(), page.to_string()),
-            ("PageSize".to_owned(), MAX_PAGE_SIZE.to_string()),
-        ]);
-        params.extend(filter.into_iter().flat_map(TaskFilter::params));
+        let window = [("StartTime", to_wire(window.0)), ("EndTime", to_wire(window.1))];
+        let filter = filter.into_iter().flat_map(TaskFilter::params);
+        let params = rpc::params(window.into_iter().chain(numbers_of(page)).chain(filter));
         self.call(&QUERY_TASKS, params, |answer| decode(answer, false)).await
     }
 
@@ -276,19 +266,22 @@ impl VodClient {
     }
 }
 
+fn numbers_of(page: u32) -> [(&'static str, String); 2] {
+    [("PageNumber", page.to_string()), ("PageSize", MAX_PAGE_SIZE.to_string())]
+}
+
 /// Reads a page. A row without a readable task id makes an answer about one task (`of_one_task`) garbled: it may be a row of
 /// that task.
-fn decode(answer: &Answer<Value>, of_one_task: bool) -> Result<TaskPage> {
-    let fields = Fields::of(&answer.body);
-    let rows = fields.and_then(|fields| fields.rows("Tasks", "TaskId"));
-    let rows = rows.ok_or_else(|| answer.garbled("Tasks is no list of rows"))?;
+fn decode(answer: &Answer<Body>, of_one_task: bool) -> Result<TaskPage> {
+    let fields = Fields(&answer.body);
+    let rows = fields.rows("Tasks", "TaskId").ok_or_else(|| answer.garbled("Tasks is no list of rows"))?;
     let rows_on_page = rows.len();
     let read: Vec<TaskRow> = rows.into_iter().filter_map(TaskRow::read).collect();
     if of_one_task && read.len() < rows_on_page {
         return Err(answer.garbled("a row of Tasks has no readable TaskId"));
     }
-    let number = |name| fields.and_then(|fields| fields.number(name));
-    Ok(TaskPage { rows: read, rows_on_page, total: number("TotalCount"), page_size: number("PageSize") })
+    let (total, page_size) = (fields.number("TotalCount"), fields.number("PageSize"));
+    Ok(TaskPage { rows: read, rows_on_page, total, page_size })
 }
 
 #[cfg(test)]
@@ -296,9 +289,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::vod::service::answer_of;
 
     fn page(body: Value, of_one_task: bool) -> Result<TaskPage> {
-        decode(&Answer { request_id: None, body }, of_one_task)
+        decode(&answer_of(body), of_one_task)
     }
 
     #[test]

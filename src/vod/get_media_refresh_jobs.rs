@@ -5,21 +5,21 @@
 use std::collections::HashSet;
 
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
 
 use super::actions::QUERY_JOB;
-use super::client::VodClient;
+use super::client::{VodClient, or_if_not_found};
 use super::lenient::{Fields, List};
 use super::play_url;
 use super::refresh_media_play_urls::TaskType;
-use crate::auth::rpc::Params;
+use super::service::Body;
+use crate::auth::rpc;
 use crate::client::{Answer, quoted};
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::ids::{JobId, MediaId, TaskId};
 
 /// Most bytes that are kept of a text of the service, such as an error's. Its own have some hundred; strangers send what they
 /// like.
-pub(crate) const MAX_TEXT_BYTES: usize = 1_024;
+const MAX_TEXT_BYTES: usize = 1_024;
 
 /// How the handing over to the CDN went, for one media. It says nothing of the CDN's own work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,13 +83,14 @@ pub(crate) struct RowFields {
 }
 
 impl RowFields {
-    fn of(fields: Fields<'_>) -> Self {
+    /// Keeps at most so many task ids and URLs; the others are counted.
+    pub(crate) fn of(fields: Fields<'_>, most: usize) -> Self {
         Self {
             media: fields.id("MediaId"),
             task_type: fields.text("TaskType"),
             status: fields.text("Status"),
-            tasks: fields.list("TaskIds"),
-            urls: fields.urls("SuccessPlayUrls"),
+            tasks: fields.list("TaskIds", most),
+            urls: fields.urls("SuccessPlayUrls", most),
             error_code: fields.text("ErrorCode"),
             error_message: fields.text("ErrorMessage"),
         }
@@ -236,27 +237,25 @@ fn split(list: &str) -> Vec<String> {
 impl VodClient {
     /// The rows of a job that exist by now; none for a job that is not visible (yet).
     ///
-    /// A list that can't be read to its last row is an error ([`ErrorKind::Garbled`]).
+    /// A list that can't be read to its last row is an error ([`ErrorKind::Garbled`](crate::ErrorKind::Garbled)).
     pub async fn get_media_refresh_jobs(&self, job: &JobId) -> Result<Vec<JobRow>> {
-        let params = Params::from([("MediaRefreshJobId".to_owned(), job.to_string())]);
-        match self.call(&QUERY_JOB, params, |answer| decode(answer, job, |text| self.hidden(text))).await {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-            other => other,
-        }
+        let params = rpc::params([("MediaRefreshJobId", job.as_str())]);
+        let rows = self.call(&QUERY_JOB, params, |answer| decode(answer, job, |text| self.hidden(text)));
+        or_if_not_found(rows.await, Vec::new)
     }
 }
 
 fn decode(
-    answer: &Answer<Value>,
+    answer: &Answer<Body>,
     job: &JobId,
     hidden: impl Fn(&str) -> Option<String>,
 ) -> Result<Vec<JobRow>> {
-    let rows = Fields::of(&answer.body).and_then(|fields| fields.rows("MediaRefreshJobs", "MediaId"));
+    let rows = Fields(&answer.body).rows("MediaRefreshJobs", "MediaId");
     let rows = rows.ok_or_else(|| answer.garbled("MediaRefreshJobs is no list of rows"))?;
     // A row of another job would be a fault of the service; it must not count for this one.
     let is_of_job = |fields: &Fields<'_>| fields.id("MediaRefreshJobId").is_none_or(|id| id == job.as_str());
     let rows = rows.into_iter().filter(is_of_job).map(|fields| {
-        let row = JobRow::read(RowFields::of(fields), usize::MAX, &hidden);
+        let row = JobRow::read(RowFields::of(fields, usize::MAX), usize::MAX, &hidden);
         row.ok_or_else(|| answer.garbled("a row of MediaRefreshJobs has no readable MediaId"))
     });
     rows.collect()
@@ -267,9 +266,11 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::error::ErrorKind;
+    use crate::vod::service::answer_of;
 
     fn rows(jobs: Value) -> Result<Vec<JobRow>> {
-        let answer = Answer { request_id: None, body: json!({ "MediaRefreshJobs": jobs }) };
+        let answer = answer_of(json!({ "MediaRefreshJobs": jobs }));
         decode(&answer, &JobId::new("J").unwrap(), |text| text.contains("MARK").then(|| "<secret>".into()))
     }
 

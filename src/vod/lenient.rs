@@ -3,12 +3,10 @@
 //! What can't be read is never dropped in silence: a list keeps it beside its entries, and rows of a wrong shape are no
 //! rows at all.
 
-use std::fmt;
-
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::play_url;
+use crate::client::json;
 
 /// A list may be a text that holds a list as JSON. Deeper than this, somebody plays.
 const MAX_TEXTS_IN_TEXTS: u8 = 4;
@@ -17,7 +15,7 @@ const UNREAD_BYTES_AN_ENTRY: usize = 32;
 
 /// One JSON object with forgiving access to its fields. Names are compared without case and outer blanks.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Fields<'a>(&'a Map<String, Value>);
+pub(crate) struct Fields<'a>(pub(crate) &'a Map<String, Value>);
 
 impl<'a> Fields<'a> {
     /// The fields of `value`, if it is an object.
@@ -35,12 +33,18 @@ impl<'a> Fields<'a> {
 
     /// A string, number or boolean as text; nothing if it is empty.
     pub(crate) fn text(self, name: &str) -> Option<String> {
-        Word::of(self.get(name)?)?.text()
+        let text = match self.get(name)? {
+            Value::String(text) => text.clone(),
+            word @ (Value::Bool(_) | Value::Number(_)) => word.to_string(),
+            _ => return None,
+        };
+        (!text.is_empty()).then_some(text)
     }
 
     /// An id as text, without blanks around it. A number with a point or an exponent has lost digits, so it is none.
     pub(crate) fn id(self, name: &str) -> Option<String> {
-        Word::of(self.get(name)?)?.id()
+        let has_lost_digits = self.get(name)?.as_number().is_some_and(|number| !number.is_u64());
+        self.text(name).filter(|_| !has_lost_digits).map(|id| id.trim().to_owned())
     }
 
     /// A number, also one written as a string.
@@ -52,23 +56,20 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A list of words, such as ids.
-    pub(crate) fn list(self, name: &str) -> List {
-        self.list_of(name, WORDS)
+    /// A list of words, such as ids, of which at most so many are kept.
+    pub(crate) fn list(self, name: &str, most: usize) -> List {
+        self.list_of(name, WORDS, most)
     }
 
-    /// A list of playback URLs.
-    pub(crate) fn urls(self, name: &str) -> List {
-        self.list_of(name, URLS)
+    /// A list of playback URLs, of which at most so many are kept.
+    pub(crate) fn urls(self, name: &str, most: usize) -> List {
+        self.list_of(name, URLS, most)
     }
 
-    fn list_of(self, name: &str, split: Split) -> List {
-        let mut list = List::up_to(usize::MAX);
-        match self.get(name) {
-            Some(Value::String(text)) => list.add_text(text, split, false, 0),
-            Some(value) => drop(list.add(value, split, false, 0)),
-            None => {}
-        }
+    fn list_of(self, name: &str, split: Split, most: usize) -> List {
+        let room_for_unread = most.saturating_mul(UNREAD_BYTES_AN_ENTRY);
+        let mut list = List { entries: Vec::new(), unread: Vec::new(), named: 0, most, room_for_unread };
+        list.add(self.get(name).unwrap_or(&Value::Null), split, false, 0);
         list
     }
 
@@ -103,89 +104,6 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A string, number or boolean as text.
-#[derive(Debug)]
-pub(crate) struct Word {
-    text: String,
-    has_lost_digits: bool,
-}
-
-impl Word {
-    fn of(value: &Value) -> Option<Self> {
-        WordUpTo(usize::MAX).deserialize(value).ok().flatten()
-    }
-
-    /// As it stands; nothing if it is empty.
-    pub(crate) fn text(self) -> Option<String> {
-        Some(self.text).filter(|text| !text.is_empty())
-    }
-
-    /// As an id, without blanks around it. A number with a point or an exponent has lost digits, so it is none.
-    pub(crate) fn id(self) -> Option<String> {
-        let is_id = !self.has_lost_digits && !self.text.is_empty();
-        is_id.then(|| self.text.trim().to_owned())
-    }
-}
-
-/// Reads a [`Word`], of which it keeps little more than so many bytes; `None` stands for null, lists and objects.
-pub(crate) struct WordUpTo(pub(crate) usize);
-
-impl WordUpTo {
-    fn word<E>(self, text: &str, has_lost_digits: bool) -> Result<Option<Word>, E> {
-        let end = (self.0.min(text.len())..text.len()).find(|end| text.is_char_boundary(*end));
-        let text = text[..end.unwrap_or(text.len())].to_owned();
-        Ok(Some(Word { text, has_lost_digits }))
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for WordUpTo {
-    type Value = Option<Word>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for WordUpTo {
-    type Value = Option<Word>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        self.word(text, false)
-    }
-
-    fn visit_bool<E>(self, flag: bool) -> Result<Self::Value, E> {
-        self.word(if flag { "true" } else { "false" }, false)
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-        self.word(&number.to_string(), false)
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
-        self.word(&number.to_string(), true)
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
-        self.word(&Value::from(number).to_string(), true)
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
-        IgnoredAny.visit_seq(seq).map(|_| None)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        IgnoredAny.visit_map(map).map(|_| None)
-    }
-}
-
 /// Puts the entries of a text into a list; it is told whether the text is an element of an array.
 type Split = fn(&mut List, &str, bool);
 
@@ -216,12 +134,6 @@ pub(crate) struct List {
 }
 
 impl List {
-    /// An empty list that keeps at most so many entries, and so many members of objects that stand in it.
-    pub(crate) fn up_to(most: usize) -> Self {
-        let room_for_unread = most.saturating_mul(UNREAD_BYTES_AN_ENTRY);
-        Self { entries: Vec::new(), unread: Vec::new(), named: 0, most, room_for_unread }
-    }
-
     fn push(&mut self, text: &str, is_readable: bool) {
         match is_readable {
             _ if text.is_empty() => {}
@@ -242,203 +154,35 @@ impl List {
         }
     }
 
-    /// Adds what a JSON value holds, in any notation.
-    fn add<'de>(&mut self, value: impl Deserializer<'de>, split: Split, is_element: bool, texts: u8) -> bool {
-        ListReader { list: self, split, is_element, texts }.deserialize(value).is_ok()
+    /// Adds what a value holds, in any notation. `texts` says how many texts it stands in.
+    fn add(&mut self, value: &Value, split: Split, is_element: bool, texts: u8) {
+        match value {
+            // In place of a list it stands for none; in a list, for an entry that is not told.
+            Value::Null if !is_element => {}
+            Value::String(text) if is_element && text.trim().is_empty() => {
+                self.leave_unread(format!("{text:?}"));
+            }
+            Value::String(text) => self.add_text(text, split, is_element, texts),
+            Value::Number(number) if number.is_u64() => split(self, &number.to_string(), is_element),
+            Value::Array(values) => values.iter().for_each(|value| self.add(value, split, true, texts)),
+            // An object stands for a list, never for an entry of one.
+            _ => match Fields::of(value).and_then(Fields::wrapped).filter(|_| !is_element) {
+                Some(list) => self.add(list, split, false, texts),
+                None => self.leave_unread(value.to_string()),
+            },
+        }
     }
 
     /// Adds what a text holds: a list as JSON, or entries with separators.
     fn add_text(&mut self, text: &str, split: Split, is_element: bool, texts: u8) {
-        if text.trim_start().starts_with(['[', '{']) && texts < MAX_TEXTS_IN_TEXTS {
-            let before = (self.entries.len(), self.unread.len(), self.named, self.room_for_unread);
-            let mut json = serde_json::Deserializer::from_str(text);
-            if self.add(&mut json, split, is_element, texts + 1) && json.end().is_ok() {
-                return;
-            }
-            self.entries.truncate(before.0);
-            self.unread.truncate(before.1);
-            (self.named, self.room_for_unread) = (before.2, before.3);
+        if text.trim_start().starts_with(['[', '{'])
+            && texts < MAX_TEXTS_IN_TEXTS
+            && let Ok((value, tree)) = json::read(text.as_bytes(), self.most)
+        {
+            self.named += tree.left_out;
+            return self.add(&value, split, is_element, texts + 1);
         }
         split(self, text, is_element);
-    }
-}
-
-/// Reads a list straight from its JSON: what strangers send never stands in memory as a tree of values.
-pub(crate) struct ListReader<'a> {
-    list: &'a mut List,
-    split: Split,
-    is_element: bool,
-    texts: u8,
-}
-
-impl<'a> ListReader<'a> {
-    /// Reads words, such as ids.
-    pub(crate) fn of_words(list: &'a mut List) -> Self {
-        Self { list, split: WORDS, is_element: false, texts: 0 }
-    }
-
-    /// Reads playback URLs.
-    pub(crate) fn of_urls(list: &'a mut List) -> Self {
-        Self { list, split: URLS, is_element: false, texts: 0 }
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for ListReader<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for ListReader<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        // In place of a list it stands for none; in a list, for an entry that is not told.
-        if self.is_element {
-            self.list.leave_unread("null".to_owned());
-        }
-        Ok(())
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<(), E> {
-        if self.is_element && text.trim().is_empty() {
-            self.list.leave_unread(format!("{text:?}"));
-            return Ok(());
-        }
-        self.list.add_text(text, self.split, self.is_element, self.texts);
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<(), E> {
-        (self.split)(self.list, &number.to_string(), self.is_element);
-        Ok(())
-    }
-
-    // As in `Word::id`.
-    fn visit_i64<E>(self, number: i64) -> Result<(), E> {
-        self.list.leave_unread(number.to_string());
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<(), E> {
-        self.list.leave_unread(Value::from(number).to_string());
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, flag: bool) -> Result<(), E> {
-        self.list.leave_unread(flag.to_string());
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        let Self { list, split, texts, .. } = self;
-        while seq
-            .next_element_seed(ListReader { list: &mut *list, split, is_element: true, texts })?
-            .is_some()
-        {}
-        Ok(())
-    }
-
-    // An object stands for a list, never for an entry of one.
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        let mut pruning = Pruning { room: self.list.most, left_out: 0 };
-        let value = (&mut pruning).visit_map(map)?;
-        self.list.named += pruning.left_out;
-        match Fields::of(&value).and_then(Fields::wrapped).filter(|_| !self.is_element) {
-            Some(value) => self.deserialize(value).map_err(A::Error::custom),
-            None => {
-                self.list.leave_unread(value.to_string());
-                Ok(())
-            }
-        }
-    }
-}
-
-/// Reads a tree of values that has room for so many elements and members; the rest is left out, and counted.
-struct Pruning {
-    room: usize,
-    left_out: usize,
-}
-
-impl Pruning {
-    fn takes_one(&mut self) -> bool {
-        let has_room = self.room > 0;
-        self.room = self.room.saturating_sub(1);
-        self.left_out += usize::from(!has_room);
-        has_room
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for &mut Pruning {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for &mut Pruning {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
-        Ok(flag.into())
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
-        Ok(number.into())
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
-        Ok(number.into())
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
-        Ok(number.into())
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(text.into())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        let mut values = Vec::new();
-        loop {
-            // Whether there is another one is known only when it was read, so one is read before it has its room.
-            let next = match self.room {
-                0 => seq.next_element::<IgnoredAny>()?.map(|_| Value::Null),
-                _ => seq.next_element_seed(&mut *self)?,
-            };
-            let Some(value) = next else { return Ok(Value::Array(values)) };
-            if self.takes_one() {
-                values.push(value);
-            }
-        }
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut fields = Map::new();
-        while let Some(name) = map.next_key::<String>()? {
-            if self.takes_one() {
-                fields.insert(name, map.next_value_seed(&mut *self)?);
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(Value::Object(fields))
     }
 }
 
@@ -484,7 +228,7 @@ mod tests {
         ];
         for (list, entries, unread) in table {
             let value = json!({ "L": list });
-            let read = Fields::of(&value).unwrap().list("L");
+            let read = Fields::of(&value).unwrap().list("L", usize::MAX);
             assert_eq!((read.entries, read.unread), (to_owned(entries), to_owned(unread)), "{list}");
         }
     }
@@ -506,7 +250,7 @@ mod tests {
         ];
         for (list, entries, unread) in table {
             let value = json!({ "L": list });
-            let read = Fields::of(&value).unwrap().urls("L");
+            let read = Fields::of(&value).unwrap().urls("L", usize::MAX);
             assert_eq!((read.entries, read.unread), (to_owned(entries), to_owned(unread)), "{list}");
         }
     }

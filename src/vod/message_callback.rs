@@ -7,12 +7,12 @@
 //! Source: "Event notification" of the VOD API (2017-03-21) and the pages of the three actions.
 
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::Value;
 
 use super::actions::{DELETE_CALLBACK, GET_CALLBACK, SET_CALLBACK};
-use super::client::VodClient;
+use super::client::{VodClient, or_if_not_found};
 use super::lenient::Fields;
-use crate::auth::rpc::Params;
+use super::service::Body;
+use crate::auth::rpc::{self, Params};
 use crate::client::Answer;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -96,11 +96,6 @@ impl MessageCallback {
             .any(|name| name.eq_ignore_ascii_case(ALL_EVENTS) || name.eq_ignore_ascii_case(event))
     }
 
-    /// Whether a key is set and used.
-    pub fn is_signed(&self) -> bool {
-        self.auth_switch && self.auth_key.is_some()
-    }
-
     /// Whether both have the same effect: the order of the events does not count, nor do fields of the other type.
     pub fn is_same_as(&self, other: &Self) -> bool {
         let put = |settings: &Self| {
@@ -136,24 +131,25 @@ impl MessageCallback {
 
     /// The parameters of `SetMessageCallback`: those of the chosen type only.
     fn params(&self) -> Params {
-        let mut params = Params::new();
-        let mut set = |name: &str, value: Option<&str>| {
-            if let Some(value) = value {
-                params.insert(name.to_owned(), value.to_owned());
-            }
+        let events = self.events.join(",");
+        let all = [
+            ("AppId", self.app_id.as_deref()),
+            ("CallbackType", Some(self.callback_type.as_str())),
+            ("EventTypeList", Some(&*events)),
+        ];
+        let of_type = match self.callback_type {
+            CallbackType::Mns => [
+                ("MnsEndpoint", self.mns_endpoint.as_deref()),
+                ("MnsQueueName", self.mns_queue_name.as_deref()),
+                ("", None),
+            ],
+            _ => [
+                ("CallbackURL", self.callback_url.as_deref()),
+                ("AuthSwitch", Some(if self.auth_switch { "on" } else { "off" })),
+                ("AuthKey", self.auth_key.as_ref().map(|key| key.expose_secret())),
+            ],
         };
-        set("AppId", self.app_id.as_deref());
-        set("CallbackType", Some(self.callback_type.as_str()));
-        set("EventTypeList", Some(&self.events.join(",")));
-        if self.callback_type == CallbackType::Mns {
-            set("MnsEndpoint", self.mns_endpoint.as_deref());
-            set("MnsQueueName", self.mns_queue_name.as_deref());
-        } else {
-            set("CallbackURL", self.callback_url.as_deref());
-            set("AuthSwitch", Some(if self.auth_switch { "on" } else { "off" }));
-            set("AuthKey", self.auth_key.as_ref().map(|key| key.expose_secret()));
-        }
-        params
+        rpc::params(all.into_iter().chain(of_type).filter_map(|(name, value)| Some((name, value?))))
     }
 
     /// Reads the service's object, of whose `EventTypeList` the entries are `events`; `None` where nothing is set.
@@ -190,10 +186,7 @@ impl VodClient {
     /// The service's answer holds the key in clear; it is kept as a secret. Settings that can't be read to the last event are
     /// an error ([`ErrorKind::Garbled`]), since whoever writes them back would lose some.
     pub async fn get_message_callback(&self, app_id: Option<&str>) -> Result<Option<MessageCallback>> {
-        match self.call(&GET_CALLBACK, params_of(app_id), decode).await {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            other => other,
-        }
+        or_if_not_found(self.call(&GET_CALLBACK, params_of(app_id), decode).await, || None)
     }
 
     /// Replaces all event settings of `settings.app_id` (`None`: the default application).
@@ -213,14 +206,13 @@ impl VodClient {
 }
 
 fn params_of(app_id: Option<&str>) -> Params {
-    app_id.map(|id| ("AppId".to_owned(), id.to_owned())).into_iter().collect()
+    rpc::params(app_id.map(|id| ("AppId", id)))
 }
 
-fn decode(answer: &Answer<Value>) -> Result<Option<MessageCallback>> {
-    let settings = Fields::of(&answer.body).and_then(|fields| fields.get("MessageCallback"));
-    let Some(settings) = settings else { return Ok(None) };
+fn decode(answer: &Answer<Body>) -> Result<Option<MessageCallback>> {
+    let Some(settings) = Fields(&answer.body).get("MessageCallback") else { return Ok(None) };
     let fields = Fields::of(settings).ok_or_else(|| answer.garbled("MessageCallback is no object"))?;
-    let events = fields.list("EventTypeList");
+    let events = fields.list("EventTypeList", usize::MAX);
     if !events.unread.is_empty() {
         return Err(answer.garbled("EventTypeList is no list of names"));
     }
@@ -233,7 +225,7 @@ mod tests {
 
     fn read(value: &serde_json::Value) -> Option<MessageCallback> {
         let fields = Fields::of(value).unwrap();
-        MessageCallback::read(fields, fields.list("EventTypeList").entries)
+        MessageCallback::read(fields, fields.list("EventTypeList", usize::MAX).entries)
     }
 
     #[test]
@@ -244,14 +236,14 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(http.callback_type, CallbackType::Http);
-        assert!(http.sends(REFRESH_EVENT) && http.is_signed());
+        assert!(http.sends(REFRESH_EVENT) && http.auth_switch && http.auth_key.is_some());
         assert!(!format!("{http:?}").contains("Abc123Key"));
         let queue = read(&serde_json::json!({
             "CallbackType": "Simple Message Queue (formerly MNS)", "MnsQueueName": "q", "EventTypeList": ["A"]
         }))
         .unwrap();
         assert_eq!(queue.callback_type, CallbackType::Mns);
-        assert!(!queue.sends(REFRESH_EVENT) && !queue.is_signed());
+        assert!(!queue.sends(REFRESH_EVENT) && !queue.auth_switch);
         assert!(read(&serde_json::json!({"AppId": "app-1000000", "EventTypeList": ""})).is_none());
     }
 

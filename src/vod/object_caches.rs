@@ -3,21 +3,21 @@
 //! Source: the pages of the same names of the VOD API (2017-03-21). Both are served by cn-shanghai only.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::actions::{Action, PRELOAD_OBJECTS, REFRESH_OBJECTS, VERSION};
+use super::actions::{Action, PRELOAD_OBJECTS, REFRESH_OBJECTS};
 use super::client::VodClient;
 use super::lenient::Fields;
+use super::service::Body;
 use crate::auth::request::Operation;
-use crate::auth::rpc::Params;
+use crate::auth::rpc::{self, Params};
 use crate::client::{Answer, quoted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{RequestId, TaskId};
 
 /// Most URLs in one call that purges. Source: the console's page "Refresh and prefetch", 1,000 a submission.
-pub const MAX_URLS_TO_REFRESH: usize = 1_000;
+const MAX_URLS_TO_REFRESH: usize = 1_000;
 /// Most URLs in one call that prefetches. Source: the same page, 100 a submission.
-pub const MAX_URLS_TO_PRELOAD: usize = 100;
+const MAX_URLS_TO_PRELOAD: usize = 100;
 
 /// What a URL that is to be purged stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -84,7 +84,7 @@ pub enum ObjectAction {
 }
 
 impl ObjectAction {
-    /// Most URLs of one call.
+    /// Most URLs of one call: 1,000 that are purged, 100 that are prefetched.
     pub fn max_urls(self) -> usize {
         match self {
             Self::Refresh { .. } => MAX_URLS_TO_REFRESH,
@@ -100,46 +100,42 @@ impl ObjectAction {
     /// [`ErrorKind::Usage`] for a URL without a host, with a fragment, a control character or another scheme than `http` and
     /// `https`, a folder without a slash at its end, or a folder that is to be prefetched.
     pub fn check(self, url: &str) -> Result<String> {
-        let wrong = |why: &str| Err(Error::new(ErrorKind::Usage, format!("{url:?} {why}")));
         let object_type = match self {
             Self::Refresh { object_type, .. } => object_type,
             Self::Preload { .. } => ObjectType::File,
         };
-        let rest = match url.split_once("://") {
-            Some((scheme, rest))
-                if ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) =>
-            {
-                rest
-            }
-            Some((scheme, _)) if scheme.chars().all(|c| c.is_ascii_alphanumeric()) => {
-                return wrong("is neither http nor https");
-            }
-            _ => url,
-        };
+        let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+        let is_scheme = scheme.chars().all(|c| c.is_ascii_alphanumeric());
+        // What stands before "://" may be a path as well.
+        let rest = if is_scheme { rest } else { url };
+        let is_http = ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
         let host = rest.split(['/', '?']).next().unwrap_or_default();
         let is_host = |c: char| c.is_ascii_alphanumeric() || ".-_:*".contains(c);
-        match () {
-            () if url.chars().any(char::is_control) => wrong("holds a control character"),
-            () if !host.contains('.') || host.starts_with('.') || !host.chars().all(is_host) => {
-                wrong("has no host: give a whole URL, as https://HOST/PATH")
-            }
-            () if object_type == ObjectType::Regex => Ok(encoded(url)),
-            () if url.contains('#') => wrong("has a fragment, which no CDN is told of"),
-            () if object_type == ObjectType::Directory && !rest.ends_with('/') => {
-                wrong("is no folder: its URL has to end with a slash")
-            }
-            () if matches!(self, Self::Preload { .. }) && rest.ends_with('/') => {
-                wrong("is a folder, and only files can be prefetched")
-            }
-            () => Ok(encoded(url)),
+        let is_regex = object_type == ObjectType::Regex;
+        let faults = [
+            (is_scheme && !is_http, "is neither http nor https"),
+            (url.chars().any(char::is_control), "holds a control character"),
+            (
+                !host.contains('.') || host.starts_with('.') || !host.chars().all(is_host),
+                "has no host: give a whole URL, as https://HOST/PATH",
+            ),
+            (!is_regex && url.contains('#'), "has a fragment, which no CDN is told of"),
+            (
+                object_type == ObjectType::Directory && !rest.ends_with('/'),
+                "is no folder: its URL has to end with a slash",
+            ),
+            (
+                matches!(self, Self::Preload { .. }) && rest.ends_with('/'),
+                "is a folder, and only files can be prefetched",
+            ),
+        ];
+        if let Some((_, why)) = faults.into_iter().find(|(is_so, _)| *is_so) {
+            return Err(Error::new(ErrorKind::Usage, format!("{url:?} {why}")));
         }
+        // What no request line may hold.
+        const BLANK: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b' ');
+        Ok(percent_encoding::utf8_percent_encode(url, BLANK).to_string())
     }
-}
-
-/// Percent-encodes what no request line may hold.
-fn encoded(url: &str) -> String {
-    const BLANK: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b' ');
-    percent_encoding::utf8_percent_encode(url, BLANK).to_string()
 }
 
 /// The answer to URLs.
@@ -179,13 +175,7 @@ impl ObjectAction {
     ///
     /// As [`VodClient::hand_over_urls`].
     pub fn operation(self, urls: &[String]) -> Result<Operation> {
-        let call = self.call().0;
-        Ok(Operation {
-            action: call.name,
-            version: VERSION,
-            method: call.method.clone(),
-            params: params(self, urls)?,
-        })
+        params(self, urls).map(|params| self.call().0.operation(params))
     }
 
     /// Whether rows of such a type may be of tasks that the call makes. The words of the first three are documented:
@@ -215,34 +205,24 @@ fn params(action: ObjectAction, urls: &[String]) -> Result<Params> {
         return Err(Error::new(ErrorKind::Usage, format!("{found} URLs in a call, 1 to {most} are allowed")));
     }
     let paths = urls.iter().map(|url| action.check(url)).collect::<Result<Vec<_>>>()?;
-    let mut params = Params::from([("ObjectPath".to_owned(), paths.join("\n"))]);
-    let mut put = |name: &str, value: &str| params.insert(name.to_owned(), value.to_owned());
-    match action {
+    let (one, other) = match action {
         ObjectAction::Refresh { object_type, force } => {
-            put("ObjectType", object_type.as_str());
-            if force {
-                put("Force", "true");
-            }
+            (Some(("ObjectType", object_type.as_str())), force.then_some(("Force", "true")))
         }
         ObjectAction::Preload { area, l2 } => {
-            if let Some(area) = area {
-                put("Area", if area == Area::Domestic { "domestic" } else { "overseas" });
-            }
-            if l2 {
-                put("L2Preload", "true");
-            }
+            let area = area.map(|area| if area == Area::Domestic { "domestic" } else { "overseas" });
+            (area.map(|area| ("Area", area)), l2.then_some(("L2Preload", "true")))
         }
-    }
-    Ok(params)
+    };
+    Ok(rpc::params([("ObjectPath", &*paths.join("\n"))].into_iter().chain(one).chain(other)))
 }
 
 fn decode(
-    answer: &Answer<Value>,
+    answer: &Answer<Body>,
     id_field: &str,
     hidden: impl Fn(&str) -> Option<String>,
 ) -> Result<ObjectTasks> {
-    let fields = Fields::of(&answer.body).ok_or_else(|| answer.garbled("the answer is no object"))?;
-    let list = fields.list(id_field);
+    let list = Fields(&answer.body).list(id_field, usize::MAX);
     let (mut tasks, mut unread) = (Vec::new(), list.unread);
     for text in list.entries {
         match TaskId::new(&text) {
@@ -263,6 +243,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::vod::service::answer_of;
 
     const FILES: ObjectAction = ObjectAction::Refresh { object_type: ObjectType::File, force: false };
     const FOLDERS: ObjectAction = ObjectAction::Refresh { object_type: ObjectType::Directory, force: true };
@@ -288,6 +269,7 @@ mod tests {
             (FILES, "https:///1.mp4", "no host"),
             (FILES, "https://me:word@a.example/1.mp4", "no host"),
             (FILES, "ftp://a.example/1.mp4", "neither http nor https"),
+            (FILES, "://a.example/1.mp4", "neither http nor https"),
             (FILES, "https://a.example/1.mp4#t=1", "fragment"),
             (FILES, "https://a.example/1\n2", "control character"),
             (FOLDERS, "https://a.example/dir", "slash"),
@@ -318,15 +300,12 @@ mod tests {
 
     #[test]
     fn task_ids_are_read_in_any_notation_and_none_leaves_the_outcome_open() {
-        let read = |body: Value| {
-            let answer = Answer { request_id: None, body };
-            decode(&answer, "RefreshTaskId", |_| None)
-        };
+        let read = |body| decode(&answer_of(body), "RefreshTaskId", |_| None);
         let ids = |body| read(body).unwrap().tasks.iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(ids(json!({"RefreshTaskId": "1,2, 1"})), ["1", "2"]);
         assert_eq!(ids(json!({"refreshTaskId": 7})), ["7"]);
         assert_eq!(ids(json!({"RefreshTaskId": ["1", "2"]})), ["1", "2"]);
-        for body in [json!({}), json!({"RefreshTaskId": ""}), json!([])] {
+        for body in [json!({}), json!({"RefreshTaskId": ""})] {
             let error = read(body).unwrap_err();
             assert_eq!((error.kind(), error.fate()), (ErrorKind::Garbled, crate::error::Fate::Unknown));
         }

@@ -3,13 +3,13 @@
 //! Source: "RefreshMediaPlayUrls" of the VOD API (2017-03-21); limits as printed there.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::actions::{SUBMIT, VERSION};
+use super::actions::SUBMIT;
 use super::client::VodClient;
 use super::lenient::Fields;
+use super::service::Body;
 use crate::auth::request::Operation;
-use crate::auth::rpc::Params;
+use crate::auth::rpc::{self, Params};
 use crate::client::{Answer, quoted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{JobId, MediaId, RequestId};
@@ -83,26 +83,21 @@ impl Filters {
         }
     }
 
-    fn put_into(&self, params: &mut Params) {
-        let mut list = |name: &str, values: &[String]| {
-            if !values.is_empty() {
-                params.insert(name.into(), values.join(","));
-            }
-        };
-        list("Formats", &self.formats);
-        list("Definitions", &self.definitions);
-        list("StreamType", &self.stream_types);
-        if let Some(result_type) = self.result_type {
-            let word = match result_type {
-                ResultType::Single => "Single",
-                ResultType::Multiple => "Multiple",
-            };
-            params.insert("ResultType".into(), word.into());
-        }
-        if let Some(count) = self.slice_count {
-            params.insert("SliceFlag".into(), "true".into());
-            params.insert("SliceCount".into(), count.to_string());
-        }
+    fn params(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let list = |values: &[String]| (!values.is_empty()).then(|| values.join(","));
+        let result_type = self.result_type.map(|result_type| match result_type {
+            ResultType::Single => "Single".to_owned(),
+            ResultType::Multiple => "Multiple".to_owned(),
+        });
+        let given = [
+            ("Formats", list(&self.formats)),
+            ("Definitions", list(&self.definitions)),
+            ("StreamType", list(&self.stream_types)),
+            ("ResultType", result_type),
+            ("SliceFlag", self.slice_count.map(|_| "true".to_owned())),
+            ("SliceCount", self.slice_count.map(|count| count.to_string())),
+        ];
+        given.into_iter().filter_map(|(name, value)| Some((name, value?)))
     }
 }
 
@@ -128,21 +123,14 @@ impl RefreshMediaPlayUrls {
 
     /// The call that carries it, before it is signed.
     pub fn operation(&self) -> Operation {
-        let method = SUBMIT.method.clone();
-        Operation { action: SUBMIT.name, version: VERSION, method, params: self.params() }
+        SUBMIT.operation(self.params())
     }
 
     pub(crate) fn params(&self) -> Params {
         let ids: Vec<&str> = self.media.iter().map(MediaId::as_str).collect();
-        let mut params = Params::from([
-            ("MediaIds".to_owned(), ids.join(",")),
-            ("TaskType".to_owned(), self.task_type.as_str().to_owned()),
-        ]);
-        self.filters.put_into(&mut params);
-        if let Some(user_data) = &self.user_data {
-            params.insert("UserData".into(), user_data.clone());
-        }
-        params
+        let fixed = [("MediaIds", ids.join(",")), ("TaskType", self.task_type.as_str().to_owned())];
+        let user_data = self.user_data.clone().map(|data| ("UserData", data));
+        rpc::params(fixed.into_iter().chain(user_data).chain(self.filters.params()))
     }
 }
 
@@ -187,12 +175,12 @@ impl VodClient {
 }
 
 fn decode(
-    answer: &Answer<Value>,
+    answer: &Answer<Body>,
     media: &[MediaId],
     hidden: impl Fn(&str) -> Option<String>,
 ) -> Result<Submission> {
-    let fields = Fields::of(&answer.body).ok_or_else(|| answer.garbled("the answer is no object"))?;
-    let jobs = fields.list("MediaRefreshJobId");
+    let fields = Fields(&answer.body);
+    let jobs = fields.list("MediaRefreshJobId", usize::MAX);
     if jobs.entries.len() > 1 || !jobs.unread.is_empty() {
         return Err(answer.garbled("MediaRefreshJobId is not one id"));
     }
@@ -201,7 +189,7 @@ fn decode(
     let mut unrecognised = Vec::new();
     let mut refused = |name| {
         let is_requested = |id: &String| media.iter().any(|media| media.as_str() == id);
-        let mut list = fields.list(name);
+        let mut list = fields.list(name, usize::MAX);
         // An id may hold any separator but the comma, and no other list holds ids that are known beforehand.
         let text = fields.text(name).unwrap_or_default();
         let commas: Vec<String> = text.split(',').map(|id| id.trim().to_owned()).collect();
@@ -228,12 +216,11 @@ mod tests {
 
     use super::*;
     use crate::error::Fate;
+    use crate::vod::service::answer_of;
 
     fn read(body: Value) -> Result<Submission> {
         let media = ["m1", "m2"].map(|id| MediaId::new(id).unwrap());
-        decode(&Answer { request_id: None, body }, &media, |text| {
-            text.contains("MARK").then(|| "<secret>".into())
-        })
+        decode(&answer_of(body), &media, |text| text.contains("MARK").then(|| "<secret>".into()))
     }
 
     #[test]
@@ -253,7 +240,7 @@ mod tests {
         assert_eq!(read(json!({"MediaRefreshJobId": ["J"]})).unwrap().job.unwrap().as_str(), "J");
         let odd = MediaId::new("m[3;\"").unwrap();
         let body = json!({"NonExistMediaIds": "m[3;\", m1"});
-        let refused = decode(&Answer { request_id: None, body }, &[odd], |_| None).unwrap();
+        let refused = decode(&answer_of(body), &[odd], |_| None).unwrap();
         assert_eq!(
             (refused.not_found, refused.unrecognised),
             (vec!["m[3;\"".to_owned()], vec!["m1".to_owned()])

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::Response;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::actions::Host;
 use super::fault;
@@ -13,7 +13,7 @@ use super::lenient::Fields;
 use crate::auth::request::{Attempt, Operation, fresh_nonce, signed};
 use crate::auth::rpc::Params;
 use crate::auth::{Credential, SignatureVersion, redact};
-use crate::client::{Api, Envelope, Fault, Parsed, Signed, without_byte_order_mark};
+use crate::client::{Api, Envelope, Fault, Parsed, Signed, json, without_byte_order_mark};
 use crate::error::Result;
 use crate::ids::RequestId;
 use crate::net::pace::Pacer;
@@ -21,6 +21,9 @@ use crate::net::xml;
 
 /// Fields that hold texts of the service, for people. Ids and URLs are what they are: changed, they would name nothing.
 const TEXTS: [&str; 4] = ["ErrorCode", "ErrorMessage", "Description", "Status"];
+
+/// The fields of a good answer.
+pub(super) type Body = Map<String, Value>;
 
 /// The VOD service.
 pub(crate) struct Vod {
@@ -32,7 +35,7 @@ pub(crate) struct Vod {
 
 impl Api for Vod {
     type Operation = (Host, Operation);
-    type Body = Value;
+    type Body = Body;
 
     const REQUEST_ID_HEADER: &'static str = "x-acs-request-id";
 
@@ -51,20 +54,26 @@ impl Api for Vod {
 
     /// Reads a JSON object that is no error, and hides `secrets` in its texts, which reports show. Errors come as JSON, as XML
     /// although JSON was asked for, or as a proxy's HTML; some products put a `Code` into a 200.
-    fn parse(response: &Response<Bytes>, secrets: &[&str]) -> Parsed<Value> {
+    fn parse(response: &Response<Bytes>, secrets: &[&str]) -> Parsed<Body> {
         let body = without_byte_order_mark(response.body());
-        // Not `from_slice`: this one is compiled where it is optimised, and debug builds read much.
-        let Ok(mut body) = str::from_utf8(body).unwrap_or_default().parse::<Value>() else {
+        let Ok((mut body, tree)) = json::read(body, usize::MAX) else {
             return Err(xml::read(body).as_ref().and_then(Envelope::of_xml).unwrap_or_default());
         };
-        let Some(envelope) = Fields::of(&body).map(envelope) else { return Err(Envelope::default()) };
+        let envelope = Fields::of(&body).map(envelope).unwrap_or_default();
         // A code in a 200 is an error unless it says that all is well.
         let fine = ["", "ok", "success", "200", "0"].contains(&envelope.code.to_ascii_lowercase().as_str());
         if !response.status().is_success() || !fine {
             return Err(envelope);
         }
         hide_in_texts(&mut body, secrets);
-        Ok((body, RequestId::new(&envelope.request_id).ok()))
+        match body {
+            // Of two values of one name nobody knows which is meant; in an error they do no harm. Every answer of the service has
+            // at least the id of its request.
+            Value::Object(fields) if !tree.has_repeats && !fields.is_empty() => {
+                Ok((fields, RequestId::new(&envelope.request_id).ok()))
+            }
+            _ => Err(Envelope::default()),
+        }
     }
 
     fn classify(code: &str, status: u16, is_read: bool) -> Fault {
@@ -74,6 +83,12 @@ impl Api for Vod {
     fn pacer(&self, action: &str) -> Option<&Pacer> {
         self.pacers.get(action)
     }
+}
+
+/// An answer with this object as its body.
+#[cfg(test)]
+pub(super) fn answer_of(body: Value) -> crate::client::Answer<Body> {
+    crate::client::Answer { request_id: None, body: body.as_object().cloned().unwrap() }
 }
 
 fn envelope(fields: Fields<'_>) -> Envelope {
@@ -120,12 +135,12 @@ mod tests {
         builder.body(Bytes::copy_from_slice(body.as_bytes())).unwrap()
     }
 
-    fn read(response: &Response<Bytes>) -> Result<Answer<Value>> {
+    fn read(response: &Response<Bytes>) -> Result<Answer<Body>> {
         read_with(response, true, &[])
     }
 
     /// Reads a response that came at noon to a call with these secrets, which was signed as "GET&%2F&SecurityToken%3DMARK".
-    fn read_with(response: &Response<Bytes>, is_read: bool, secrets: &[&str]) -> Result<Answer<Value>> {
+    fn read_with(response: &Response<Bytes>, is_read: bool, secrets: &[&str]) -> Result<Answer<Body>> {
         let (credential, string_to_sign) =
             (&Credential::new("testid", "testsecret"), "GET&%2F&SecurityToken%3DMARK");
         let now = "2026-11-25T12:00:00Z".parse().unwrap();
@@ -182,6 +197,18 @@ mod tests {
                 "that says \"no\\u{7}route\"",
             ),
             (200, r#"{"RequestId":"R-2","Media"#, ErrorKind::Garbled, "JSON that breaks off"),
+            (
+                200,
+                r#"{"RequestId":"R-2","Tasks":[]} MARK"#,
+                ErrorKind::Garbled,
+                "broken JSON (trailing characters at line 1 column 32)",
+            ),
+            (
+                200,
+                r#"{"Tasks":[{"Status":"Failed","Status":"Complete"}]}"#,
+                ErrorKind::Garbled,
+                "one name twice",
+            ),
             (200, "[1,2]", ErrorKind::Garbled, "neither JSON nor XML"),
             (429, "", ErrorKind::Throttled, "an empty body"),
             (500, "\u{fffd}\u{0}", ErrorKind::Unavailable, "neither JSON nor XML"),
@@ -219,6 +246,12 @@ mod tests {
         for page in ["<html><title>", "<html><title></title>", "<html><title", "<html>"] {
             assert!(read(&answer(403, &[], page)).unwrap_err().message().ends_with("bytes"), "{page}");
         }
+    }
+
+    #[test]
+    fn an_error_that_has_a_name_twice_is_still_the_services_word() {
+        let body = r#"{"Code":"Forbidden.RAM","Message":"no","RequestId":"R","RequestId":"R"}"#;
+        assert_eq!(read(&answer(403, &[], body)).unwrap_err().code(), Some("Forbidden.RAM"));
     }
 
     #[test]

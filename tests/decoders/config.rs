@@ -37,22 +37,21 @@ pub fn config(bytes: &[u8]) {
 /// What is found where `path` is the only file there is. `hides`: the mark stands for secrets only.
 fn look(path: &'static str, text: &str, profile: Option<&str>, hides: bool) -> Option<Credential> {
     let file = text.to_owned();
-    let world = Environment::empty()
-        // With a slash at its end, which Windows then takes for its own.
-        .with_home("/home/u/")
-        .with_files(move |asked| match asked == Path::new(path) {
-            true => Ok(FileText { text: file.clone(), mode: Some(0o600) }),
-            false => Err(io::Error::from(io::ErrorKind::NotFound)),
-        })
-        .with_processes(|_| {
-            let output = ProcessOutput {
-                success: true,
-                stdout: format!("{PROGRAM_MARK} {{").into(),
-                ..Default::default()
-            };
-            Box::pin(async move { Ok(output) })
-        })
-        .with_transport(Arc::new(Echo));
+    let mut world = Environment::empty().with_transport(Arc::new(Echo));
+    // With a slash at its end, which Windows then takes for its own.
+    world.home = Some("/home/u/".into());
+    world.files = Arc::new(move |asked: &Path| match asked == Path::new(path) {
+        true => Ok(FileText { text: file.clone(), mode: Some(0o600) }),
+        false => Err(io::Error::from(io::ErrorKind::NotFound)),
+    });
+    world.processes = Arc::new(|_| {
+        let output = ProcessOutput {
+            success: true,
+            stdout: format!("{PROGRAM_MARK} {{").into(),
+            ..Default::default()
+        };
+        Box::pin(async move { Ok(output) })
+    });
     let options = CredentialOptions::default().with_profile(profile.map(str::to_owned));
     let explanation = block_on(DefaultCredentials::in_environment(world, options).explain());
     let said = format!("{:?} {:?}", explanation.outcome, explanation.steps);

@@ -27,15 +27,15 @@ fn chain(
     file: impl Fn(&Path) -> Option<String> + Send + Sync + 'static,
 ) -> impl FnOnce(&Emulator, TimerClock) -> Arc<dyn CredentialProvider> {
     move |cloud, clock| {
-        let world = Environment::empty()
-            .with_home("/home/u/")
-            .with_variables(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
-            .with_files(move |path| {
-                let text = file(path).ok_or(io::ErrorKind::NotFound)?;
-                Ok(FileText { text, mode: Some(0o600) })
-            })
-            .with_transport(Arc::new(cloud.transport()))
-            .with_clock(clock);
+        let mut world = Environment::empty().with_transport(Arc::new(cloud.transport()));
+        world.home = Some("/home/u/".into());
+        world.variables =
+            Arc::new(|name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()));
+        world.files = Arc::new(move |path: &Path| {
+            let text = file(path).ok_or(io::ErrorKind::NotFound)?;
+            Ok(FileText { text, mode: Some(0o600) })
+        });
+        world.clock = Arc::new(clock);
         Arc::new(DefaultCredentials::in_environment(world, CredentialOptions::default()))
     }
 }
@@ -279,13 +279,13 @@ async fn the_real_network_reaches_the_services_of_an_emulator_on_this_machine() 
     ] {
         let (name, value) = (name.to_owned(), value.to_owned());
         let with_role = name == "ROLE";
-        let world = Environment::of_process(&options.http)
-            .with_home("/home/u/")
-            .with_variables(move |asked| (asked == name).then(|| value.clone()))
-            .with_files(move |path| {
-                let text = role_profile(path).filter(|_| with_role).ok_or(io::ErrorKind::NotFound)?;
-                Ok(FileText { text, mode: Some(0o600) })
-            });
+        let mut world = Environment::of_process(&options.http);
+        world.home = Some("/home/u/".into());
+        world.variables = Arc::new(move |asked: &str| (asked == name).then(|| value.clone()));
+        world.files = Arc::new(move |path: &Path| {
+            let text = role_profile(path).filter(|_| with_role).ok_or(io::ErrorKind::NotFound)?;
+            Ok(FileText { text, mode: Some(0o600) })
+        });
         let found =
             DefaultCredentials::in_environment(world, options.clone()).credential().await.unwrap().unwrap();
         assert_eq!(found.source, source);

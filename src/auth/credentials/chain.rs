@@ -5,10 +5,8 @@
 //! and the instance role last, because it is there without anybody's asking for it and costs a second where it is not.
 //! The vendor's SDKs ask the URI after the instance role; a URI is always meant, a role may be the machine's.
 
-use std::fmt;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use tracing::debug;
 
 use super::cached::CachedCredentials;
@@ -41,7 +39,7 @@ impl DefaultCredentials {
 
     /// Looks into another environment, for tests.
     pub fn in_environment(environment: Environment, options: CredentialOptions) -> Self {
-        let clock = environment.clock();
+        let clock = environment.clock.clone();
         let context = Arc::new(Context::new(environment, options));
         let cached = Arc::new(CachedCredentials::new(context.clone()).with_clock(clock));
         Self { context, cached }
@@ -126,58 +124,12 @@ impl Source {
     }
 }
 
-/// What came of asking one source.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Verdict {
-    /// It gave the credential.
-    Found {
-        /// The key id.
-        key_id: String,
-        /// Where exactly it came from.
-        from: String,
-        /// When it ends, if that is known.
-        expires: Option<DateTime<Utc>>,
-    },
-    /// It has nothing to do with this machine, for this reason.
-    Absent(String),
-    /// It is there and broken, for this reason: nothing after it is asked.
-    Broken(String),
-    /// One before it had the answer.
-    NotAsked,
-}
-
-/// One source and what it said.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Step {
-    /// The source, for people: `environment`, `config.json`.
-    pub source: &'static str,
-    /// What it said. Holds no secret.
-    pub verdict: Verdict,
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let source = self.source;
-        match &self.verdict {
-            Verdict::Found { key_id, from, expires } => {
-                write!(f, "{source}: key id {key_id} from {from}")?;
-                expires.map_or(Ok(()), |end| write!(f, ", until {}", to_wire(end)))
-            }
-            Verdict::Absent(why) => write!(f, "{source}: none, {why}"),
-            Verdict::Broken(why) => write!(f, "{source}: broken, {why}"),
-            Verdict::NotAsked => write!(f, "{source}: not asked"),
-        }
-    }
-}
-
 /// The chain's answer and how it came about.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Explanation {
-    /// Every source in the order of asking.
-    pub steps: Vec<Step>,
+    /// What each source said, in the order of asking, for people: `OIDC: none, …`. No secret is in it.
+    pub steps: Vec<String>,
     /// The credential, or why there is none.
     pub outcome: Result<Credential>,
 }
@@ -194,40 +146,42 @@ async fn ask_in_order(context: &Context) -> Explanation {
         if name.is_some() && !source.has_profiles() && (is_alone || !source.is_in_environment()) {
             continue;
         }
-        let mut step = Step { source: source_name, verdict: Verdict::NotAsked };
-        if outcome.is_none() {
-            step.verdict = match source.ask(context, name).await {
-                Ok(Finding::Found(credential)) => {
-                    if let Some(named) = profile.as_ref().filter(|_| !source.has_profiles()) {
-                        let NamedProfile { name, by, .. } = named;
-                        debug!("credentials: {source_name} goes before profile {name:?}, which {by} names");
-                    }
-                    let (key_id, from) = (credential.key_id.clone(), credential.source.clone());
-                    let verdict = Verdict::Found { key_id, from, expires: credential.expires };
-                    outcome = Some(Ok(credential));
-                    verdict
-                }
-                Ok(Finding::Absent(why)) => Verdict::Absent(why),
-                Err(error) => {
-                    let verdict = Verdict::Broken(error.to_string());
-                    outcome = Some(Err(error));
-                    verdict
-                }
-            };
-            debug!("credentials: {step}");
+        if outcome.is_some() {
+            steps.push(format!("{source_name}: not asked"));
+            continue;
         }
-        steps.push(step);
+        let said = match source.ask(context, name).await {
+            Ok(Finding::Found(credential)) => {
+                if let Some(named) = profile.as_ref().filter(|_| !source.has_profiles()) {
+                    let NamedProfile { name, by, .. } = named;
+                    debug!("credentials: {source_name} goes before profile {name:?}, which {by} names");
+                }
+                let until = credential.expires.map(|end| format!(", until {}", to_wire(end)));
+                let (key_id, from) = (&credential.key_id, &credential.source);
+                let said = format!("key id {key_id} from {from}{}", until.unwrap_or_default());
+                outcome = Some(Ok(credential));
+                said
+            }
+            Ok(Finding::Absent(why)) => format!("none, {why}"),
+            Err(error) => {
+                let said = format!("broken, {error}");
+                outcome = Some(Err(error));
+                said
+            }
+        };
+        debug!("credentials: {source_name}: {said}");
+        steps.push(format!("{source_name}: {said}"));
     }
-    let outcome = outcome.unwrap_or_else(|| Err(nothing_found(&steps, profile)));
+    let outcome = outcome.unwrap_or_else(|| Err(nothing_found(steps.clone(), profile)));
     Explanation { steps, outcome }
 }
 
-fn nothing_found(steps: &[Step], profile: Option<NamedProfile>) -> Error {
+fn nothing_found(steps: Vec<String>, profile: Option<NamedProfile>) -> Error {
     match profile {
         Some(NamedProfile { name, by, .. }) => {
             config_error(format!("there is no profile {name:?}, which {by} names"))
         }
         None => config_error("no credentials found").with_code("NoCredentials"),
     }
-    .with_points(steps.iter().map(ToString::to_string).collect())
+    .with_points(steps)
 }

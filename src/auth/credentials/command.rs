@@ -34,7 +34,7 @@ pub(super) async fn credential_of(context: &Context, command: &str, setting: &st
     let command = split(command, cfg!(windows)).map_err(broken)?;
     tracing::debug!("running {setting}");
     // Dropping the run kills the process.
-    let output = tokio::time::timeout(LIMIT, context.environment.run(command))
+    let output = tokio::time::timeout(LIMIT, (context.environment.processes)(command))
         .await
         .map_err(|_| broken(&format!("the process did not end within {} s and was killed", LIMIT.as_secs())))?
         .map_err(|error| broken(&format!("the process can't be run: {error}")))?;

@@ -7,16 +7,14 @@ use std::collections::HashSet;
 use std::fmt;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
 
 use super::process::{ProcessOutput, run_process};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::clock::{Clock, SystemClock};
-use crate::net::endpoint::is_loopback;
 use crate::net::transport::{
     BoxFuture, Phase, Transport, TransportError, TransportResult, host_of, send_within,
 };
@@ -46,12 +44,18 @@ type RunProcess = dyn Fn(Vec<String>) -> BoxFuture<'static, io::Result<ProcessOu
 /// The surroundings of the credential sources. Clones are the same environment.
 #[derive(Clone)]
 pub struct Environment {
-    variables: Arc<ReadVariable>,
-    home: Option<PathBuf>,
-    files: Arc<ReadFile>,
-    processes: Arc<RunProcess>,
-    network: Network,
-    clock: Arc<dyn Clock>,
+    /// Reads a variable.
+    pub variables: Arc<ReadVariable>,
+    /// The home directory.
+    pub home: Option<PathBuf>,
+    /// Reads a file.
+    pub files: Arc<ReadFile>,
+    /// Runs a program, given with its arguments. The future is dropped to have the process killed.
+    pub processes: Arc<RunProcess>,
+    /// Tells the time of day.
+    pub clock: Arc<dyn Clock>,
+    services: Network,
+    metadata: Network,
     /// What was warned of.
     warned: Arc<Mutex<HashSet<String>>>,
 }
@@ -61,12 +65,20 @@ impl Environment {
     ///
     /// `http` counts for the token service and credentials services; the metadata service has its own timeouts.
     pub fn of_process(http: &HttpOptions) -> Self {
+        let to_metadata = HttpOptions {
+            connect_timeout: METADATA_TIMEOUT,
+            read_timeout: METADATA_TIMEOUT,
+            extra_roots: Vec::new(),
+            proxy_from_environment: false,
+            ..http.clone()
+        };
         Self {
             variables: Arc::new(|name| std::env::var(name).ok()),
             home: std::env::home_dir().filter(|home| !home.as_os_str().is_empty()),
             files: Arc::new(read_file),
             processes: Arc::new(|command| Box::pin(run_process(command))),
-            network: Network::Real(Arc::new((http.clone(), OnceLock::new()))),
+            services: network(http.clone()),
+            metadata: network(to_metadata),
             ..Self::empty()
         }
     }
@@ -80,57 +92,18 @@ impl Environment {
             home: None,
             files: Arc::new(move |_| Err(missing("no such file"))),
             processes: Arc::new(move |_| Box::pin(async move { Err(missing("no such program")) })),
-            network: Network::None,
+            services: Ok(Arc::new(NoNetwork)),
+            metadata: Ok(Arc::new(NoNetwork)),
             clock: Arc::new(SystemClock),
             warned: Arc::default(),
         }
     }
 
-    /// Replaces the variables.
-    #[must_use]
-    pub fn with_variables(mut self, read: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
-        self.variables = Arc::new(read);
-        self
-    }
-
-    /// Replaces the home directory.
-    #[must_use]
-    pub fn with_home(mut self, home: impl Into<PathBuf>) -> Self {
-        self.home = Some(home.into());
-        self
-    }
-
-    /// Replaces the files.
-    #[must_use]
-    pub fn with_files(
-        mut self,
-        read: impl Fn(&Path) -> io::Result<FileText> + Send + Sync + 'static,
-    ) -> Self {
-        self.files = Arc::new(read);
-        self
-    }
-
-    /// Replaces the processes: `run` is given program and arguments. Its future is dropped to have the process killed.
-    #[must_use]
-    pub fn with_processes(
-        mut self,
-        run: impl Fn(Vec<String>) -> BoxFuture<'static, io::Result<ProcessOutput>> + Send + Sync + 'static,
-    ) -> Self {
-        self.processes = Arc::new(run);
-        self
-    }
-
     /// Replaces the network.
     #[must_use]
     pub fn with_transport(mut self, transport: Arc<dyn Transport>) -> Self {
-        self.network = Network::Given(transport);
-        self
-    }
-
-    /// Replaces the wall clock.
-    #[must_use]
-    pub fn with_clock(mut self, clock: impl Clock + 'static) -> Self {
-        self.clock = Arc::new(clock);
+        self.services = Ok(transport.clone());
+        self.metadata = Ok(transport);
         self
     }
 
@@ -184,89 +157,51 @@ impl Environment {
         }
     }
 
-    pub(super) fn run(&self, command: Vec<String>) -> BoxFuture<'static, io::Result<ProcessOutput>> {
-        (self.processes)(command)
-    }
-
-    pub(super) fn now(&self) -> DateTime<Utc> {
-        self.clock.now()
-    }
-
-    pub(super) fn clock(&self) -> Arc<dyn Clock> {
-        self.clock.clone()
-    }
-
     /// Sends one request to the token service or a credentials service, and waits `limit` at most for the whole answer.
     pub(super) async fn send(
         &self,
         request: http::Request<Bytes>,
         limit: Duration,
     ) -> Result<TransportResult> {
-        if request.uri().host().is_some_and(is_loopback) {
-            return self.send_with(use_no_proxy, request, limit).await;
-        }
-        let Network::Real(real) = &self.network else {
-            return self.send_with(|_| (), request, limit).await;
-        };
-        let (options, shared) = &**real;
-        // Loading the system's certificates takes a while. Of two that begin at the same time, one is dropped.
-        let transport = match shared.get() {
-            Some(transport) => transport,
-            None => {
-                let made = HttpTransport::new(&with_short_answers(options))?;
-                shared.get_or_init(|| made)
-            }
-        };
-        Ok(send_within(transport, request, limit).await)
+        send_by(&self.services, request, limit).await
     }
 
-    /// Sends one request to the instance metadata service, wherever that is: at most a second of silence.
+    /// Sends one request to the instance metadata service, wherever that is: at most a second of silence, and no proxy.
     pub(super) async fn send_to_metadata(
         &self,
         request: http::Request<Bytes>,
         limit: Duration,
     ) -> Result<TransportResult> {
-        let adjust = |options: &mut HttpOptions| {
-            use_no_proxy(options);
-            options.connect_timeout = METADATA_TIMEOUT;
-            options.read_timeout = METADATA_TIMEOUT;
-            options.extra_roots = Vec::new();
-        };
-        self.send_with(adjust, request, limit).await
-    }
-
-    async fn send_with(
-        &self,
-        adjust: impl FnOnce(&mut HttpOptions),
-        request: http::Request<Bytes>,
-        limit: Duration,
-    ) -> Result<TransportResult> {
-        match &self.network {
-            Network::None => {
-                let (host, message) = (host_of(request.uri()), "there is no network here".to_owned());
-                Ok(Err(TransportError::new(Phase::Connect, host, message)))
-            }
-            Network::Given(transport) => Ok(send_within(&**transport, request, limit).await),
-            Network::Real(real) => {
-                let mut options = with_short_answers(&real.0);
-                adjust(&mut options);
-                Ok(send_within(&HttpTransport::new(&options)?, request, limit).await)
-            }
-        }
+        send_by(&self.metadata, request, limit).await
     }
 }
 
-/// An answer with credentials is short.
-fn with_short_answers(options: &HttpOptions) -> HttpOptions {
-    let mut options = options.clone();
-    options.max_answer_bytes = options.max_answer_bytes.min(MAX_ANSWER);
-    options
+/// A way into the network; or why there is none.
+type Network = Result<Arc<dyn Transport>>;
+
+/// For answers with credentials, which are short.
+fn network(options: HttpOptions) -> Network {
+    let max_answer_bytes = options.max_answer_bytes.min(MAX_ANSWER);
+    Ok(Arc::new(HttpTransport::new(&HttpOptions { max_answer_bytes, ..options })?))
 }
 
-/// A service on this machine is never reached through a proxy. No public authority vouches for it, so only certificates
-/// that were given count.
-fn use_no_proxy(options: &mut HttpOptions) {
-    options.proxy_from_environment = false;
+async fn send_by(
+    network: &Network,
+    request: http::Request<Bytes>,
+    limit: Duration,
+) -> Result<TransportResult> {
+    Ok(send_within(&**network.as_ref().map_err(Clone::clone)?, request, limit).await)
+}
+
+/// The network of an environment with nothing in it.
+#[derive(Debug)]
+struct NoNetwork;
+
+impl Transport for NoNetwork {
+    fn send(&self, request: http::Request<Bytes>) -> BoxFuture<'_, TransportResult> {
+        let (host, message) = (host_of(request.uri()), "there is no network here".to_owned());
+        Box::pin(async { Err(TransportError::new(Phase::Connect, host, message)) })
+    }
 }
 
 impl fmt::Debug for Environment {
@@ -276,15 +211,6 @@ impl fmt::Debug for Environment {
             .field("clock", &self.clock)
             .finish_non_exhaustive()
     }
-}
-
-#[derive(Clone)]
-enum Network {
-    None,
-    Given(Arc<dyn Transport>),
-    /// With the client that trusts the system's certificates, once one was needed. Others are made for each call, which costs
-    /// nothing.
-    Real(Arc<(HttpOptions, OnceLock<HttpTransport>)>),
 }
 
 fn read_file(path: &Path) -> io::Result<FileText> {

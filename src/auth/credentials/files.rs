@@ -44,19 +44,27 @@ fn text_of(context: &Context, variable: &str, path: &Path) -> Result<Option<Stri
     Ok(text)
 }
 
+/// Where `config.json` is; or why it does not count.
+fn cli_file(context: &Context) -> Result<PathBuf, String> {
+    if context.environment.is_on(CLI_DISABLED_VARIABLE) {
+        return Err(format!("{CLI_DISABLED_VARIABLE} is on"));
+    }
+    let mut paths = paths(context, CLI_FILE_VARIABLE, &[".aliyun/config.json"]);
+    paths.pop().ok_or_else(|| "there is no home directory".to_owned())
+}
+
 /// Asks the profile of `config.json` called `named`, or the file's current one.
 pub(super) async fn cli_config(context: &Context, named: Option<&str>) -> Result<Finding> {
     let absent = |why: String| Ok(Finding::Absent(why));
-    if context.environment.is_on(CLI_DISABLED_VARIABLE) {
-        return absent(format!("{CLI_DISABLED_VARIABLE} is on"));
-    }
-    let paths = paths(context, CLI_FILE_VARIABLE, &[".aliyun/config.json"]);
-    let Some(path) = paths.first() else { return absent("there is no home directory".into()) };
+    let path = match cli_file(context) {
+        Ok(path) => path,
+        Err(why) => return absent(why),
+    };
     let shown = path.display();
-    let Some(text) = text_of(context, CLI_FILE_VARIABLE, path)? else {
+    let Some(text) = text_of(context, CLI_FILE_VARIABLE, &path)? else {
         return absent(format!("{shown} does not exist"));
     };
-    let config = CliConfig::read(path, &text)?;
+    let config = CliConfig::read(&path, &text)?;
     let current = config.current();
     let name = named.or(current).unwrap_or(DEFAULT_NAME);
     if config.names().filter(|other| *other == name).count() > 1 {
@@ -83,13 +91,9 @@ pub(super) async fn cli_config(context: &Context, named: Option<&str>) -> Result
 
 /// The region that the profile called `named` of `config.json` has, or else the file's current one.
 pub(super) fn region(context: &Context, named: Option<&str>) -> Option<String> {
-    if context.environment.is_on(CLI_DISABLED_VARIABLE) {
-        return None;
-    }
-    let paths = paths(context, CLI_FILE_VARIABLE, &[".aliyun/config.json"]);
-    let path = paths.first()?;
-    let text = context.environment.file(path).ok()??.text;
-    let config = CliConfig::read(path, &text).ok()?;
+    let path = cli_file(context).ok()?;
+    let text = context.environment.file(&path).ok()??.text;
+    let config = CliConfig::read(&path, &text).ok()?;
     let name = named.or(config.current()).unwrap_or(DEFAULT_NAME);
     config.profile(name).ok()??.text("region_id").ok()?
 }

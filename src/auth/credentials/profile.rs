@@ -240,7 +240,7 @@ fn stored_session(context: &Context, profile: &Profile, mode: &str) -> Result<Cr
     };
     let end = i64::try_from(end).ok().and_then(|end| chrono::DateTime::from_timestamp(end, 0));
     let end = end.ok_or_else(|| profile.field_error("sts_expiration", "is no time in Unix seconds"))?;
-    if end <= context.environment.now() {
+    if end <= context.environment.clock.now() {
         let message = format!("its session ended at {}: {log_in}", to_wire(end));
         return Err(profile.error(message).with_kind(ErrorKind::Expired));
     }

@@ -159,7 +159,7 @@ async fn exchange(
 ) -> Result<Credential> {
     let skew_ms = AtomicI64::new(0);
     let stop = CancellationToken::new();
-    let jitter = Jitter::from_system();
+    let jitter = Jitter::of(None);
     let retry = Retry {
         budget: Budget { answered: PATIENCE, first_contact: PATIENCE, busy: PATIENCE },
         idempotent: true,
@@ -173,7 +173,7 @@ async fn exchange(
     retry
         .run(|| {
             Box::pin(async move {
-                let ours = context.environment.now();
+                let ours = context.environment.clock.now();
                 let request = build(ours + TimeDelta::milliseconds(skew_ms.load(Ordering::Relaxed)))?;
                 let answer =
                     context.environment.send(request, LIMIT).await?.map_err(|failure| {

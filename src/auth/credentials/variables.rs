@@ -37,12 +37,7 @@ const LIMIT: Duration = Duration::from_secs(15);
 pub struct EnvironmentCredentials(Result<Option<Credential>>);
 
 impl EnvironmentCredentials {
-    /// Reads the process environment once, now.
-    pub fn from_process() -> Self {
-        Self::from_lookup(|name| std::env::var(name).ok())
-    }
-
-    /// Reads variables through `lookup`, so that tests need not touch the process environment.
+    /// Reads variables once, now, through `lookup`: `|name| std::env::var(name).ok()` reads those of this process.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Self {
         let read = |name: &str| lookup(name).filter(|value| !value.is_empty());
         let half = |set, missing| Err(config_error(format!("{set} is set but {missing} is not")));

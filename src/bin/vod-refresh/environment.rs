@@ -91,7 +91,11 @@ impl Environment {
     /// Where credentials are looked for: all of this machine, or these variables alone.
     pub(crate) fn credentials(&self, http: &HttpOptions) -> credentials::Environment {
         match self.made_up.clone() {
-            Some(pairs) => credentials::Environment::empty().with_variables(move |name| find(&pairs, name)),
+            Some(pairs) => {
+                let mut environment = credentials::Environment::empty();
+                environment.variables = Arc::new(move |name: &str| find(&pairs, name));
+                environment
+            }
             None => credentials::Environment::of_process(http),
         }
     }

@@ -23,7 +23,7 @@ where
     let mut list = IdList::default();
     for (n, text) in words.iter().enumerate() {
         if let Err(why) = list.add(text) {
-            let hint = if why == InvalidId::Comma { ": separate arguments by blanks" } else { "" };
+            let hint = if text.contains(',') { ": separate arguments by blanks" } else { "" };
             list.fault(format!("{place} {}: {:?} {why}{hint}", n + 1, masked_address(text)));
         }
     }

@@ -22,7 +22,7 @@ async fn every_call_is_answered_as_the_service_would() {
     assert!(messages[0].body.ends_with("> & \u{4e2d}") && messages[0].dequeue_count == 1);
     let hidden = client.change_message_visibility(&messages[0].handle, secs(60)).await.unwrap().unwrap();
     assert_eq!(client.delete_message(&messages[0].handle).await.unwrap(), Deleted::HandleExpired);
-    let handles = [hidden.handle, messages[0].handle.clone(), messages[1].handle.clone()];
+    let handles = [hidden, messages[0].handle.clone(), messages[1].handle.clone()];
     let expected = [Deleted::Now, Deleted::HandleExpired, Deleted::Now];
     assert_eq!(client.batch_delete_message(&handles).await.unwrap(), expected);
     assert_eq!(client.batch_delete_message(&handles[..2]).await.unwrap(), [Deleted::HandleExpired; 2]);
@@ -87,7 +87,7 @@ async fn over_a_real_socket_handles_arrive_as_they_were_signed() {
         let message = client.batch_receive_message(1, secs(1)).await.unwrap().remove(0);
         letters.push_str(message.handle.as_str());
         let hidden = client.change_message_visibility(&message.handle, secs(60)).await.unwrap().unwrap();
-        assert_eq!(client.delete_message(&hidden.handle).await.unwrap(), Deleted::Now);
+        assert_eq!(client.delete_message(&hidden).await.unwrap(), Deleted::Now);
     }
     assert!(letters.contains('+') && letters.contains('/') && letters.contains('='));
     stop.cancel();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -179,22 +179,23 @@ impl Setup {
     pub(super) fn credentials(&self) -> DefaultCredentials {
         let (variables, files, unreadable) =
             (self.variables.clone(), self.files.clone(), self.unreadable.clone());
-        let mut environment = Environment::empty()
-            // With a slash at its end, which Windows then takes for its own.
-            .with_home("/home/u/")
-            .with_clock(TimerClock::starting_at("2026-11-25T01:19:10Z".parse::<DateTime<Utc>>().unwrap()))
-            .with_variables(move |name| variables.get(name).cloned())
-            .with_files(move |path| {
-                if unreadable.as_deref() == Some(path) {
-                    return Err(io::ErrorKind::PermissionDenied.into());
-                }
-                files.lock().unwrap().get(path).cloned().ok_or(io::ErrorKind::NotFound.into())
-            });
+        let mut environment = Environment::empty();
+        // With a slash at its end, which Windows then takes for its own.
+        environment.home = Some("/home/u/".into());
+        let now = "2026-11-25T01:19:10Z".parse::<DateTime<Utc>>().unwrap();
+        environment.clock = Arc::new(TimerClock::starting_at(now));
+        environment.variables = Arc::new(move |name: &str| variables.get(name).cloned());
+        environment.files = Arc::new(move |path: &Path| {
+            if unreadable.as_deref() == Some(path) {
+                return Err(io::ErrorKind::PermissionDenied.into());
+            }
+            files.lock().unwrap().get(path).cloned().ok_or(io::ErrorKind::NotFound.into())
+        });
         if let Some(wire) = &self.wire {
             environment = environment.with_transport(Arc::new(wire.clone()));
         }
         if let Some(process) = self.process.clone() {
-            environment = environment.with_processes(move |words| process(words));
+            environment.processes = process;
         }
         DefaultCredentials::in_environment(environment, self.options.clone())
     }

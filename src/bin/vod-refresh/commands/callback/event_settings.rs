@@ -180,7 +180,7 @@ mod tests {
         ] {
             let after_set = changed(Some(&http(before, Some("Old1"))), &url("https://new/", None));
             assert_eq!(after_set.events, after, "{before:?}");
-            assert!(after_set.is_signed(), "the key is kept");
+            assert!(after_set.auth_switch && after_set.auth_key.is_some(), "the key is kept");
         }
         assert_eq!(changed(None, &url("https://new/", None)).events, [REFRESH_EVENT]);
     }
