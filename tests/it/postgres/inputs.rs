@@ -66,6 +66,19 @@ fn a_database_that_cannot_be_used_says_why() {
 }
 
 #[test]
+fn whoever_finds_no_run_to_carry_on_has_made_nothing() {
+    let Some(server) = Server::shared() else { return };
+    let database = server.database();
+    for line in ["resume", "resume 0197f3c2-0000-7000-8000-000000000000", "status --check", "runs"] {
+        let ended = Home::new().run(&database.line(line));
+        assert_eq!(ended.code, Some(if line == "runs" { 0 } else { 2 }), "{line}: {ended:?}");
+        assert!(ended.stderr.contains("in the journal postgres://"), "{line}: {}", ended.stderr);
+        let made = database.sql("SELECT count(*) FROM pg_class WHERE relname LIKE 'vod_refresh%'");
+        assert_eq!(made, ["0"], "{line}");
+    }
+}
+
+#[test]
 fn servers_that_are_not_there_or_say_nothing_are_given_up() {
     let cloud = open_cloud();
     let url = "postgres://u@127.0.0.1:1/d";
