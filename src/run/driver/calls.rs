@@ -150,28 +150,21 @@ impl Driver<'_> {
             Err(_) => return,
         };
         match done {
-            Done::Submitted(batch, answer) => {
+            Done::Submitted(..) | Done::UrlsSubmitted(..) | Done::UrlsSearched(..) => {
                 self.in_flight.submit -= 1;
-                self.submitted(batch, answer, facts);
             }
-            Done::UrlsSubmitted(batch, answer) => {
-                self.in_flight.submit -= 1;
-                self.urls_submitted(batch, answer, facts);
-            }
-            Done::UrlsSearched(batch, answer) => {
-                self.in_flight.submit -= 1;
-                facts.extend(self.urls_searched(batch, answer));
-            }
-            Done::JobQueried(job, answer) => {
-                self.in_flight.query_job -= 1;
-                facts.extend(self.job_queried(job, answer));
-            }
-            Done::TaskPolled(task, answer) => {
+            Done::JobQueried(..) => self.in_flight.query_job -= 1,
+            Done::TaskPolled(..) | Done::TasksListed { .. } | Done::SampleSpared(..) => {
                 self.in_flight.poll_task -= 1;
-                facts.extend(self.task_polled(task, answer));
             }
+        }
+        match done {
+            Done::Submitted(batch, answer) => self.submitted(batch, answer, facts),
+            Done::UrlsSubmitted(batch, answer) => self.urls_submitted(batch, answer, facts),
+            Done::UrlsSearched(batch, answer) => facts.extend(self.urls_searched(batch, answer)),
+            Done::JobQueried(job, answer) => facts.extend(self.job_queried(job, answer)),
+            Done::TaskPolled(task, answer) => facts.extend(self.task_polled(task, answer)),
             Done::TasksListed { page, filter, answer, other_key } => {
-                self.in_flight.poll_task -= 1;
                 if let Some(fleet) = &mut self.fleet {
                     fleet.page_came();
                     if let (Some(key), Ok(answer)) = (other_key, &answer) {
@@ -188,7 +181,6 @@ impl Driver<'_> {
                 self.listed(page, filter.is_some(), answer, facts);
             }
             Done::SampleSpared(task) => {
-                self.in_flight.poll_task -= 1;
                 let now = self.now();
                 self.ledger.sample_spared(now, &task);
             }

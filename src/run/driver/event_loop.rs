@@ -170,25 +170,19 @@ impl Driver<'_> {
             let (mut facts, mut calls, mut slots) = (Vec::new(), Vec::new(), self.slots());
             while let Some(work) = self.ledger.due(now, slots) {
                 match work {
-                    Work::Apply(fact) => facts.push(fact),
+                    Work::Apply(fact) => {
+                        facts.push(fact);
+                        continue;
+                    }
                     Work::Submit { batch } => {
                         slots.submit -= 1;
                         facts.push(Fact::Submitting { batch });
-                        calls.push(work);
                     }
-                    Work::FindUrls { .. } => {
-                        slots.submit -= 1;
-                        calls.push(work);
-                    }
-                    Work::QueryJob { .. } => {
-                        slots.query_job -= 1;
-                        calls.push(work);
-                    }
-                    Work::PollTask { .. } | Work::ListTasks { .. } => {
-                        slots.poll_task -= 1;
-                        calls.push(work);
-                    }
+                    Work::FindUrls { .. } => slots.submit -= 1,
+                    Work::QueryJob { .. } => slots.query_job -= 1,
+                    Work::PollTask { .. } | Work::ListTasks { .. } => slots.poll_task -= 1,
                 }
+                calls.push(work);
             }
             if facts.is_empty() && calls.is_empty() {
                 return;

@@ -10,9 +10,7 @@ use super::stored::{ledger_of, replayed, still_open};
 use crate::auth::preview::KeyMark;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
-use crate::model::{
-    Fact, Fault, Moment, Order, RefreshRequest, Report, RunRecord, StoredRun, UrlRequest, WaitRequest, code,
-};
+use crate::model::{Fact, Fault, Moment, Order, Report, RunRecord, StoredRun, code};
 use crate::run::batch;
 use crate::run::observer::Notice;
 use crate::run::setup::Setup;
@@ -20,26 +18,22 @@ use crate::run::setup::Setup;
 /// Of a run that is so old the service knows nothing any more. Between that and its history, a clock may have been wrong.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(2 * HISTORY.as_secs());
 
-pub(crate) async fn refresh(setup: &Setup, request: &RefreshRequest) -> Result<Report> {
+/// Begins a run; what can't be sent is refused before anything else.
+pub(crate) async fn begin(setup: &Setup, order: Order) -> Result<Report> {
     let run = RunId::fresh();
-    batch::check(request, &run)?;
-    if request.then_preload && !setup.options.wait {
-        return Err(Error::new(ErrorKind::Usage, "a run that does not wait can't preload afterwards"));
+    match &order {
+        Order::Refresh(request) => {
+            batch::check(request, &run)?;
+            if request.then_preload && !setup.options.wait {
+                return Err(Error::new(
+                    ErrorKind::Usage,
+                    "a run that does not wait can't preload afterwards",
+                ));
+            }
+        }
+        Order::Urls(request) => request.check()?,
+        Order::Wait(request) => request.check()?,
     }
-    begin(setup, run, Order::Refresh(request.clone())).await
-}
-
-pub(crate) async fn urls(setup: &Setup, request: &UrlRequest) -> Result<Report> {
-    request.check()?;
-    begin(setup, RunId::fresh(), Order::Urls(request.clone())).await
-}
-
-pub(crate) async fn wait(setup: &Setup, request: &WaitRequest) -> Result<Report> {
-    request.check()?;
-    begin(setup, RunId::fresh(), Order::Wait(request.clone())).await
-}
-
-async fn begin(setup: &Setup, run: RunId, order: Order) -> Result<Report> {
     // Without a credential nothing can be done: say so before anything else.
     let credential = setup.client.credential().await?;
     let record = RunRecord {
