@@ -97,6 +97,6 @@ fn word(value: &impl Serialize) -> Result<String> {
 }
 
 /// What a bare word stands for.
-fn unquoted<T: DeserializeOwned>(text: &str) -> Result<T> {
+pub(super) fn unquoted<T: DeserializeOwned>(text: &str) -> Result<T> {
     serde_json::from_value(text.into())
 }

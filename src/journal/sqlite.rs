@@ -13,14 +13,16 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 
-use super::store::{Change, RunLock, SHARED_WAIT, Store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
 use crate::model::{Calls, Fact, Moment, Outcome, RunRecord, RunSummary, StoredRun};
-use crate::net::transport::BoxFuture;
 
 #[cfg(test)]
-pub(super) use self::file::{BUSY, FIRST};
+pub(super) use self::file::{BUSY, FIRST, LOG_BYTES};
+pub(super) use self::lock::FileLock;
+
+/// What is shared waits so long for others who write.
+const SHARED_WAIT: Duration = Duration::from_millis(200);
 
 /// A journal file.
 #[derive(Debug)]
@@ -79,19 +81,21 @@ impl SqliteStore {
         self.check_place()?;
         Ok(written)
     }
-}
 
-impl Store for SqliteStore {
-    fn place(&self) -> &str {
+    pub(super) fn place(&self) -> &str {
         &self.place
     }
 
-    fn file(&self) -> Option<&Path> {
-        Some(&self.path)
+    pub(super) fn hides_password(&self) -> bool {
+        false
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// What is written to a file that was deleted or replaced is lost.
-    fn check_place(&self) -> Result<()> {
+    pub(super) fn check_place(&self) -> Result<()> {
         let message = match self.path.metadata() {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 format!("the journal {} is not there any more", self.place)
@@ -104,100 +108,91 @@ impl Store for SqliteStore {
         Err(Error::new(ErrorKind::Config, message))
     }
 
-    fn begin<'a>(&'a self, record: &'a RunRecord) -> BoxFuture<'a, Result<()>> {
+    pub(super) async fn begin(&self, record: &RunRecord) -> Result<()> {
         let record = record.clone();
-        Box::pin(self.write(file::BUSY, move |connection| rows::insert_run(connection, &record)))
+        self.write(file::BUSY, move |connection| rows::insert_run(connection, &record)).await
     }
 
-    fn append<'a>(
-        &'a self,
-        run: &'a RunId,
+    pub(super) async fn append(
+        &self,
+        run: &RunId,
         facts: Arc<Vec<(Moment, Fact)>>,
         wait: Duration,
-    ) -> BoxFuture<'a, Result<()>> {
+    ) -> Result<()> {
         let run = run.clone();
-        Box::pin(self.write(wait, move |connection| rows::insert_facts(connection, &run, &facts)))
+        self.write(wait, move |connection| rows::insert_facts(connection, &run, &facts)).await
     }
 
-    fn finish<'a>(
-        &'a self,
-        run: &'a RunId,
+    pub(super) async fn finish(
+        &self,
+        run: &RunId,
         outcome: Option<Outcome>,
         at: DateTime<Utc>,
         calls: Calls,
         wait: Duration,
-    ) -> BoxFuture<'a, Result<()>> {
+    ) -> Result<()> {
         let run = run.clone();
-        let work = move |connection: &mut Connection| rows::set_outcome(connection, &run, outcome, at, calls);
-        Box::pin(self.write(wait, work))
+        self.write(wait, move |connection| rows::set_outcome(connection, &run, outcome, at, calls)).await
     }
 
-    fn load<'a>(&'a self, run: Option<&'a RunId>) -> BoxFuture<'a, Result<Option<StoredRun>>> {
+    pub(super) async fn load(&self, run: Option<&RunId>) -> Result<Option<StoredRun>> {
         let run = run.cloned();
-        Box::pin(async move {
-            let mut found = self.read(move |connection| rows::select_run(connection, run.as_ref())).await?;
-            if let Some(stored) = &mut found {
-                stored.lost = lock::is_lost(&self.path, &stored.record.run);
-            }
-            Ok(found)
-        })
+        let mut found = self.read(move |connection| rows::select_run(connection, run.as_ref())).await?;
+        if let Some(stored) = &mut found {
+            stored.lost = lock::is_lost(&self.path, &stored.record.run);
+        }
+        Ok(found)
     }
 
-    fn runs(&self) -> BoxFuture<'_, Result<Vec<RunSummary>>> {
-        Box::pin(async move {
-            let mut runs = self.read(rows::select_runs).await?;
-            for run in runs.iter_mut().filter(|run| run.outcome.is_none()) {
-                run.lost = lock::is_lost(&self.path, &run.run_id);
-            }
-            Ok(runs)
-        })
+    pub(super) async fn runs(&self) -> Result<Vec<RunSummary>> {
+        let mut runs = self.read(rows::select_runs).await?;
+        for run in runs.iter_mut().filter(|run| run.outcome.is_none()) {
+            run.lost = lock::is_lost(&self.path, &run.run_id);
+        }
+        Ok(runs)
     }
 
-    fn prune(&self, before: DateTime<Utc>, begun_before: DateTime<Utc>) -> BoxFuture<'_, Result<usize>> {
+    pub(super) async fn prune(&self, before: DateTime<Utc>, begun_before: DateTime<Utc>) -> Result<usize> {
         let path = self.path.clone();
-        Box::pin(self.write(file::BUSY, move |connection| {
+        self.write(file::BUSY, move |connection| {
             let dropped = rows::delete_finished(connection, before, begun_before)?;
             lock::sweep(&path, before.into());
             Ok(dropped)
-        }))
+        })
+        .await
     }
 
     /// Where it is worth the while and nobody drives a run, who would have to wait. It takes about a second for each 100 MB
     /// that are kept.
-    fn compact(&self) -> BoxFuture<'_, Result<()>> {
+    pub(super) async fn compact(&self) -> Result<()> {
         let path = self.path.clone();
-        Box::pin(self.write(Duration::ZERO, move |connection| match lock::any_driven(&path) {
+        let work = move |connection: &mut Connection| match lock::any_driven(&path) {
             true => Ok(()),
             false => file::compact(connection),
-        }))
+        };
+        self.write(Duration::ZERO, work).await
     }
 
-    fn update_shared<'a>(
-        &'a self,
-        topic: &'a str,
-        name: &'a str,
+    pub(super) async fn update_shared<T: Send + 'static>(
+        &self,
+        topic: &str,
+        name: &str,
         now: Duration,
-        change: Change,
-    ) -> BoxFuture<'a, Result<()>> {
+        change: impl FnOnce(Option<&str>, Duration) -> (Option<String>, T) + Send + 'static,
+    ) -> Result<T> {
         let (topic, name) = (topic.to_owned(), name.to_owned());
-        Box::pin(
-            self.write(SHARED_WAIT, move |connection| shared::update(connection, &topic, &name, now, change)),
-        )
+        self.write(SHARED_WAIT, move |connection| shared::update(connection, &topic, &name, now, change))
+            .await
     }
 
-    fn shared<'a>(
-        &'a self,
-        topic: &'a str,
-        prefix: &'a str,
-        now: Duration,
-    ) -> BoxFuture<'a, Result<Vec<String>>> {
+    pub(super) async fn shared(&self, topic: &str, prefix: &str, now: Duration) -> Result<Vec<String>> {
         let (topic, prefix) = (topic.to_owned(), prefix.to_owned());
-        Box::pin(self.write(SHARED_WAIT, move |connection| shared::select(connection, &topic, &prefix, now)))
+        self.write(SHARED_WAIT, move |connection| shared::select(connection, &topic, &prefix, now)).await
     }
 
-    fn lock<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Option<RunLock>>> {
+    pub(super) async fn lock(&self, run: &RunId) -> Result<Option<FileLock>> {
         let (path, run) = (self.path.clone(), run.clone());
-        Box::pin(blocking(move || Ok(lock::FileLock::take(&path, &run)?.map(RunLock::new))))
+        blocking(move || FileLock::take(&path, &run)).await
     }
 }
 

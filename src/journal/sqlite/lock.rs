@@ -7,12 +7,10 @@ use std::time::SystemTime;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
-use crate::journal::store::Hold;
-use crate::net::transport::BoxFuture;
 
 /// Held while a run is driven.
 #[derive(Debug)]
-pub(super) struct FileLock {
+pub(in crate::journal) struct FileLock {
     file: File,
     path: PathBuf,
 }
@@ -42,24 +40,15 @@ impl FileLock {
         }
     }
 
-    fn mark(&self) -> PathBuf {
-        self.path.with_extension("lost")
-    }
-}
-
-impl Hold for FileLock {
-    fn mark_lost(&self) -> BoxFuture<'_, bool> {
-        let marked = self.mark();
-        // A second name takes no room on a full disk. Where even this fails, nothing more can be done.
-        if std::fs::hard_link(&self.path, &marked).is_err() {
-            let _ = File::create(&marked);
+    /// Marks the run as one whose facts are not all written, or takes the mark back.
+    pub(in crate::journal) fn mark_lost(&self, is_lost: bool) {
+        let mark = self.path.with_extension("lost");
+        if !is_lost {
+            let _ = std::fs::remove_file(mark);
+        } else if std::fs::hard_link(&self.path, &mark).is_err() {
+            // A second name takes no room on a full disk. Where even this fails, nothing more can be done.
+            let _ = File::create(mark);
         }
-        Box::pin(async { true })
-    }
-
-    fn unmark_lost(&self) -> BoxFuture<'_, bool> {
-        let _ = std::fs::remove_file(self.mark());
-        Box::pin(async { true })
     }
 }
 

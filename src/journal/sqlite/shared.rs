@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
-use crate::journal::store::{Change, SHARED_FOR};
+use crate::journal::SHARED_FOR;
 
 /// Beside the tables of the runs, and no part of their form: versions that do not know it leave it alone. It is made by the
 /// first process that shares anything.
@@ -19,13 +19,13 @@ const TABLE: &str = "
 ";
 
 /// Changes the text under a name, all at once.
-pub(super) fn update(
+pub(super) fn update<T>(
     connection: &mut Connection,
     topic: &str,
     name: &str,
     now: Duration,
-    change: Change,
-) -> rusqlite::Result<()> {
+    change: impl FnOnce(Option<&str>, Duration) -> (Option<String>, T),
+) -> rusqlite::Result<T> {
     let (oldest, newest) = times(now);
     connection.prepare_cached(TABLE)?.execute([])?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -34,11 +34,13 @@ pub(super) fn update(
         .prepare_cached(select)?
         .query_row(params![topic, name, oldest, newest], |row| row.get(0))
         .optional()?;
-    if let Some(value) = change(value.as_deref(), now) {
+    let (value, result) = change(value.as_deref(), now);
+    if let Some(value) = value {
         let insert = "INSERT OR REPLACE INTO shared (topic, name, at_ms, value) VALUES (?, ?, ?, ?)";
         transaction.prepare_cached(insert)?.execute(params![topic, name, millis(now), value])?;
     }
-    transaction.commit()
+    transaction.commit()?;
+    Ok(result)
 }
 
 /// The texts whose names begin so. Drops those that have expired.
