@@ -9,7 +9,7 @@ use crate::program::{Cloud, Home, end};
 
 /// A refresh with this journal is refused before anything is submitted; gives back what it says.
 #[track_caller]
-fn refused(cloud: &Cloud, journal: &str) -> String {
+pub(super) fn refused(cloud: &Cloud, journal: &str) -> String {
     let line = ["refresh", "m1", "--endpoint", &cloud.endpoint, "--journal", journal, "--progress", "never"];
     let ended = Home::new().run(&line);
     assert_eq!((ended.code, cloud.emulator.calls().len()), (Some(3), 0), "{journal}: {ended:?}");
