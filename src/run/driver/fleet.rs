@@ -9,10 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::shared_page::{Page, Take};
+use crate::auth::Credential;
+use crate::auth::acs3::hmac_sha256_hex;
 use crate::auth::preview::KeyMark;
 use crate::error::Result;
 use crate::ids::{RunId, TaskId};
@@ -59,7 +62,6 @@ pub(super) struct Member {
 /// A run among others.
 pub(super) struct Fleet {
     shared: Arc<Shared>,
-    run: RunId,
     /// When others were last looked at, and whether they were told then how long tasks take.
     looked_at: Option<Instant>,
     has_told_times: bool,
@@ -75,8 +77,12 @@ pub(super) struct Fleet {
 pub(super) struct Shared {
     journal: Journal,
     client: VodClient,
+    run: RunId,
     /// Of the access key that this process signs with.
     key: String,
+    secret: SecretString,
+    /// Whether each process has a key of its own, as sessions of a role have.
+    has_session_key: bool,
     topic: String,
     state: Mutex<State>,
 }
@@ -95,7 +101,6 @@ struct State {
 #[derive(Clone)]
 pub(super) struct Listing {
     shared: Arc<Shared>,
-    run: RunId,
     from: i64,
     to: Option<i64>,
     /// Pages that were read before are too old.
@@ -106,15 +111,21 @@ impl Fleet {
     /// Joins the runs of the account that a key is of, as far as the journal knows them.
     ///
     /// Session keys of one account differ, so all of them are taken for one account until pages prove otherwise.
-    pub(super) fn join(journal: &Journal, client: &VodClient, run: &RunId, key_id: &str) -> Self {
-        let key = KeyMark::of(key_id).digest().to_owned();
-        let account = if key_id.starts_with("STS.") { "STS" } else { &key };
-        let topic = format!("{} {account}", client.task_endpoint());
-        let shared =
-            Shared { journal: journal.clone(), client: client.clone(), key, topic, state: Mutex::default() };
+    pub(super) fn join(journal: &Journal, client: &VodClient, run: &RunId, credential: &Credential) -> Self {
+        let key = KeyMark::of(&credential.key_id).digest().to_owned();
+        let has_session_key = credential.key_id.starts_with("STS.");
+        let topic = format!("{} {}", client.task_endpoint(), if has_session_key { "STS" } else { &key });
         Self {
-            shared: Arc::new(shared),
-            run: run.clone(),
+            shared: Arc::new(Shared {
+                journal: journal.clone(),
+                client: client.clone(),
+                run: run.clone(),
+                key,
+                secret: credential.secret.clone(),
+                has_session_key,
+                topic,
+                state: Mutex::default(),
+            }),
             looked_at: None,
             has_told_times: false,
             group: Vec::new(),
@@ -145,12 +156,7 @@ impl Fleet {
 
     /// Finds out which other keys are of our account, from rows that were read with ours.
     pub(super) fn learn_keys(&self, rows: &[TaskRow]) {
-        let known = self.shared.state().keys.clone();
-        let unknown = self
-            .group
-            .iter()
-            .filter(|member| member.key != self.shared.key && known.get(&member.key) != Some(&true));
-        for member in unknown {
+        for member in self.group.iter().filter(|member| !self.shared.is_ours(&member.key)) {
             if member.task.as_ref().is_some_and(|task| rows.iter().any(|row| row.task == *task)) {
                 self.judge_key(member.key.clone(), true);
             }
@@ -167,12 +173,12 @@ impl Fleet {
             ..me
         };
         let mut members = self.shared.members(&me).await.unwrap_or_default();
-        members.retain(|member| member.run != self.run && member.kind == me.kind);
+        members.retain(|member| member.run != self.shared.run && member.kind == me.kind);
         let estimate = members.iter().map(|member| member.estimate).max_by_key(DurationEstimate::weight);
         members.retain(|member| !member.has_left);
         members.push(me);
-        self.group = together(members, &self.run);
-        let others = self.group.iter().filter(|member| member.run != self.run);
+        self.group = together(members, &self.shared.run);
+        let others = self.group.iter().filter(|member| member.run != self.shared.run);
         let others = others.fold(Others::default(), |sum, member| Others {
             runs: sum.runs + 1,
             known: sum.known.saturating_add(member.known),
@@ -200,7 +206,7 @@ impl Fleet {
         // A page of the round before is no news, not even at the same moment.
         let before = self.last_page_at + Duration::from_nanos(1);
         let since = self.shared.time()?.saturating_sub(SHARED_FOR).max(before);
-        Some(Listing { shared: self.shared(), run: self.run.clone(), from, to, since })
+        Some(Listing { shared: self.shared(), from, to, since })
     }
 
     /// A page of a round has come.
@@ -215,7 +221,7 @@ impl Fleet {
 
     /// Tells others that this run waits for nothing more.
     pub(super) async fn leave(&mut self, estimate: DurationEstimate) {
-        let me = self.group.iter().find(|member| member.run == self.run).cloned();
+        let me = self.group.iter().find(|member| member.run == self.shared.run).cloned();
         if let Some(me) = me {
             self.shared.tell(&Member { estimate, has_left: true, ..me }).await;
         }
@@ -241,6 +247,22 @@ fn together(mut members: Vec<Member>, run: &RunId) -> Vec<Member> {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a key is known to be of our account.
+    fn is_ours(&self, key: &str) -> bool {
+        *key == *self.key || self.state().keys.get(key) == Some(&true)
+    }
+
+    /// Whether what was done with a key counts: it has not shown another account's tasks.
+    fn may_be_ours(&self, key: &str) -> bool {
+        *key == *self.key || self.has_session_key && self.state().keys.get(key) != Some(&false)
+    }
+
+    /// What only who has the secret of our key can write of a page: others who can write to the journal decide no verdict.
+    fn seal(&self, name: &str, page: &str) -> String {
+        let sealed = format!("page of {}\n{name}\n{page}", self.topic);
+        hmac_sha256_hex(self.secret.expose_secret().as_bytes(), sealed.as_bytes())
     }
 
     /// The time at the journal, if it is known.
@@ -324,18 +346,18 @@ impl Listing {
         let name = format!("page {} {:?} {filter:?} {page}", self.from, self.to);
         loop {
             match self.take(&name).await {
-                Some(Take::Read(read)) => {
-                    let (page, key) = read.into_page();
-                    return (Ok(page), Some(key).filter(|key| !self.is_ours(key)));
+                Some(Take::Read { page, .. }) => {
+                    let (page, key) = page.into_page();
+                    return (Ok(page), Some(key).filter(|key| !self.shared.is_ours(key)));
                 }
-                Some(Take::Busy) => sleep(PAGE_INTERVAL).await,
+                Some(Take::Busy(_)) => sleep(PAGE_INTERVAL).await,
                 Some(Take::Claimed(at)) => {
                     let answer = tokio::select! {
                         answer = self.read(client, filter, page) => answer,
                         () = self.go_on_claiming(&name) => continue,
                     };
                     if let Ok(answer) = &answer {
-                        self.post(&name, Page::read(answer, at, &self.shared.key)).await;
+                        self.post(&name, answer, at).await;
                     }
                     return (answer, None);
                 }
@@ -352,36 +374,38 @@ impl Listing {
         client.list_refresh_tasks(window, filter, page).await
     }
 
-    fn is_ours(&self, key: &str) -> bool {
-        *key == *self.shared.key || self.shared.state().keys.get(key) == Some(&true)
-    }
-
     /// Takes a page that was read, or the right to read it.
     async fn take(&self, name: &str) -> Option<Take> {
-        let (since, run, key) = (self.since, self.run.clone(), self.shared.key.clone());
-        let refused: Vec<String> = self
-            .shared
-            .state()
-            .keys
-            .iter()
-            .filter(|(_, is_ours)| !**is_ours)
-            .map(|(key, _)| key.clone())
-            .collect();
-        let take = move |page: Option<&str>, now| Page::take(page, now, since, &run, &key, &refused);
+        let (since, shared, of) = (self.since, Arc::clone(&self.shared), name.to_owned());
+        let take = move |text: Option<&str>, now| {
+            let seal_of = |text: &str| shared.seal(&of, text);
+            let take = Page::parsed(text).and_then(|page| page.take(&shared.run, since, now, seal_of));
+            let counts = |take: &Take| match take {
+                Take::Read { page, has_our_seal } => match page.key == shared.key {
+                    true => *has_our_seal,
+                    false => shared.may_be_ours(&page.key),
+                },
+                Take::Busy(key) => shared.may_be_ours(key),
+                Take::Claimed(_) => true,
+            };
+            match take.filter(counts) {
+                Some(take) => (None, take),
+                None => (Page::claim(&shared.run, &shared.key, now), Take::Claimed(now)),
+            }
+        };
         self.shared.update(name.to_owned(), take).await
     }
 
-    async fn post(&self, name: &str, page: Page) {
-        if let Ok(text) = serde_json::to_string(&page) {
-            self.shared.update(name.to_owned(), move |_, _| (Some(text.clone()), ())).await;
-        }
+    async fn post(&self, name: &str, page: &TaskPage, at: Duration) {
+        let text = Page::read(page, at, &self.shared.key, |text| self.shared.seal(name, text));
+        self.shared.update(name.to_owned(), move |_, _| (text.clone(), ())).await;
     }
 
     /// Says again and again that the page is being read.
     async fn go_on_claiming(&self, name: &str) {
         loop {
             sleep(CLAIM_INTERVAL).await;
-            let run = self.run.clone();
+            let run = self.shared.run.clone();
             self.shared
                 .update(name.to_owned(), move |page, now| (Page::claimed_on(page, now, &run), ()))
                 .await;

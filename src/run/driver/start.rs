@@ -7,6 +7,7 @@ use super::fleet::Fleet;
 use super::run_journal::RunJournal;
 use super::state::Driver;
 use super::stored::{ledger_of, replayed, still_open};
+use crate::auth::Credential;
 use crate::auth::preview::KeyMark;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
@@ -48,13 +49,13 @@ pub(crate) async fn begin(setup: &Setup, order: Order) -> Result<Report> {
     let journal = RunJournal::begin(setup.journal.clone(), &record).await?;
     let seed = setup.client.seed_of_a_run();
     let ledger = ledger_of(&record, Moment::after(setup.options.timeout), seed);
-    let fleet = fleet(setup, &record.run, &credential.key_id);
+    let fleet = fleet(setup, &record.run, &credential);
     Driver::new(setup, record, ledger, journal, Duration::ZERO, fleet).run().await
 }
 
 /// What a run shares with others, where there is a place for it.
-fn fleet(setup: &Setup, run: &RunId, key_id: &str) -> Option<Fleet> {
-    setup.journal.as_ref().map(|journal| Fleet::join(journal, &setup.client, run, key_id))
+fn fleet(setup: &Setup, run: &RunId, credential: &Credential) -> Option<Fleet> {
+    setup.journal.as_ref().map(|journal| Fleet::join(journal, &setup.client, run, credential))
 }
 
 /// Carries a stored run on; with `once`, asks about everything that is open once, and ends.
@@ -86,7 +87,7 @@ pub(crate) async fn resume(setup: &Setup, stored: StoredRun, once: bool) -> Resu
     let said = journal.write(Moment::after(age), &ledger, &cut_off).await;
     let begun_with = stored.record.key.clone().filter(|begun_with| *begun_with != key);
     ledger.reopen(Moment::after(age), Moment::after(age) + setup.options.timeout, begun_with.is_some());
-    let fleet = fleet(setup, &stored.record.run, &credential.key_id);
+    let fleet = fleet(setup, &stored.record.run, &credential);
     let mut driver = Driver::new(setup, stored.record, ledger, journal, age, fleet);
     driver.once = once;
     said.into_iter().for_each(|message| driver.notify(&Notice::Warning { message }));

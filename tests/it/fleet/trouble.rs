@@ -1,7 +1,7 @@
 //! No process depends on another, nor on what they share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use vod_refresh::Journal;
-use vod_refresh::emulator::{EmulatorTransport, Fault, FaultRule};
+use vod_refresh::emulator::{EmulatorTransport, Fault, FaultRule, MediaScript, Which};
 use vod_refresh::net::transport::{BoxFuture, Transport, TransportError};
 
 use super::{ACTION, Fleet, account, all_complete, ids, process};
@@ -136,6 +136,7 @@ async fn who_writes_nonsense_into_what_is_shared_spoils_nothing() {
             r#"{"rate":-5.0,"hurt":0.0,"next":{"secs":0,"nanos":0},"paused_until":{"secs":0,"nanos":0},"halved":null}"#,
             r#"{"read":{"at":{"secs":1,"nanos":0},"key":"","total":0,"rows":[[{"task":"a b"}]]}}"#,
             r#"{"claimed":{"by":"x","key":"","since":{"secs":1,"nanos":0},"until":{"secs":99999999999,"nanos":0}}}"#,
+            r#"{"claimed":{"by":"x","key":"","since":{"secs":18446744073709551615,"nanos":0},"until":{"secs":18446744073709551615,"nanos":0}}}"#,
             r#"{"a_newer_version":true}"#,
             endless.as_str(),
         ];
@@ -155,6 +156,39 @@ async fn who_writes_nonsense_into_what_is_shared_spoils_nothing() {
     assert!(!vandal.is_finished(), "it has failed");
     vandal.abort();
 }
+
+/// Who can write to the journal, and has no key, can't make a media complete that has failed.
+#[tokio::test(start_paused = true)]
+async fn pages_that_somebody_has_forged_count_for_nothing() {
+    let failing = MediaScript { failed_tasks: Which::All(true), ..MediaScript::default() };
+    let fleet = Fleet::new(account().with_default_media(failing));
+    let mut runs = JoinSet::new();
+    for number in [0, 1, 2] {
+        let refresher = fleet.process(number).await;
+        runs.spawn(async move { refresher.refresh(&request(ids(number, 50))).await.unwrap() });
+    }
+    let path = fleet.journal();
+    let forger = tokio::spawn(async move {
+        let journal = Connection::open(path).unwrap();
+        journal.busy_timeout(Duration::from_secs(5)).unwrap();
+        let forge = "UPDATE shared SET value = replace(replace(value, 'Processing', 'Complete'), 'Failed', 'Complete')
+            WHERE name LIKE 'page %' AND (value LIKE '%Processing%' OR value LIKE '%Failed%')";
+        let mut forged = 0;
+        loop {
+            sleep(Duration::from_millis(20)).await;
+            forged += journal.execute(forge, []).unwrap();
+            FORGED.store(forged, Ordering::Relaxed);
+        }
+    });
+    while let Some(report) = runs.join_next().await {
+        let report = report.unwrap();
+        assert_eq!((report.summary.media_failed, report.summary.media_complete), (50, 0));
+    }
+    assert!(FORGED.load(Ordering::Relaxed) > 3, "there was nothing to forge");
+    forger.abort();
+}
+
+static FORGED: AtomicUsize = AtomicUsize::new(0);
 
 #[tokio::test(start_paused = true)]
 async fn throttling_that_one_sees_slows_all() {
