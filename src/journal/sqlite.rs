@@ -3,19 +3,20 @@
 
 mod file;
 mod lock;
-mod rows;
-mod shared;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
 
+use super::SHARED_FOR;
+use super::columns::{self, RunRow};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
 use crate::model::{Calls, Fact, Moment, Outcome, RunRecord, RunSummary, StoredRun};
+use crate::net::clock::to_wire;
 
 #[cfg(test)]
 pub(super) use self::file::{BUSY, FIRST, LOG_BYTES};
@@ -23,6 +24,17 @@ pub(super) use self::lock::FileLock;
 
 /// What is shared waits so long for others who write.
 const SHARED_WAIT: Duration = Duration::from_millis(200);
+/// Beside the tables of the runs, and no part of their form: versions that do not know it leave it alone. It is made by the
+/// first process that shares anything.
+const SHARED: &str = "
+    CREATE TABLE IF NOT EXISTS shared (
+        topic TEXT NOT NULL,
+        name TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        value TEXT NOT NULL,
+        PRIMARY KEY (topic, name)
+    ) STRICT;
+";
 
 /// A journal file.
 #[derive(Debug)]
@@ -110,7 +122,14 @@ impl SqliteStore {
 
     pub(super) async fn begin(&self, record: &RunRecord) -> Result<()> {
         let record = record.clone();
-        self.write(file::BUSY, move |connection| rows::insert_run(connection, &record)).await
+        let work = move |connection: &mut Connection| {
+            let row = RunRow::of(&record).map_err(unwritable)?;
+            let insert = "INSERT INTO run (id, started_at, task_type, media, record) VALUES (?, ?, ?, ?, ?)";
+            connection
+                .execute(insert, params![row.id, row.started_at, row.task_type, row.media, row.record])
+                .map(drop)
+        };
+        self.write(file::BUSY, work).await
     }
 
     pub(super) async fn append(
@@ -120,7 +139,20 @@ impl SqliteStore {
         wait: Duration,
     ) -> Result<()> {
         let run = run.clone();
-        self.write(wait, move |connection| rows::insert_facts(connection, &run, &facts)).await
+        let work = move |connection: &mut Connection| {
+            let transaction = immediate(connection)?;
+            let next = "SELECT coalesce(max(number), 0) + 1 FROM fact WHERE run = ?";
+            let first: i64 = transaction.prepare_cached(next)?.query_row([run.as_str()], |row| row.get(0))?;
+            let insert = "INSERT INTO fact (run, number, at_ms, body) VALUES (?, ?, ?, ?)";
+            let mut insert = transaction.prepare_cached(insert)?;
+            for (number, fact) in (first..).zip(&*facts) {
+                let (at_ms, body) = columns::of_fact(fact).map_err(unwritable)?;
+                insert.execute(params![run.as_str(), number, at_ms, body])?;
+            }
+            drop(insert);
+            transaction.commit()
+        };
+        self.write(wait, work).await
     }
 
     pub(super) async fn finish(
@@ -128,16 +160,51 @@ impl SqliteStore {
         run: &RunId,
         outcome: Option<Outcome>,
         at: DateTime<Utc>,
-        calls: Calls,
+        mut calls: Calls,
         wait: Duration,
     ) -> Result<()> {
         let run = run.clone();
-        self.write(wait, move |connection| rows::set_outcome(connection, &run, outcome, at, calls)).await
+        let work = move |connection: &mut Connection| {
+            let (outcome, at) = columns::of_outcome(outcome, at).map_err(unwritable)?;
+            let transaction = immediate(connection)?;
+            let select = "SELECT calls FROM run WHERE id = ?";
+            let before: Option<Option<String>> =
+                transaction.query_row(select, [run.as_str()], |row| row.get(0)).optional()?;
+            calls.add(&columns::to_calls(before.flatten().as_deref()).map_err(unreadable)?);
+            transaction.execute(
+                "UPDATE run SET outcome = ?, finished_at = ?, calls = ? WHERE id = ?",
+                params![outcome, at, columns::of_calls(&calls).map_err(unwritable)?, run.as_str()],
+            )?;
+            transaction.commit()
+        };
+        self.write(wait, work).await
     }
 
     pub(super) async fn load(&self, run: Option<&RunId>) -> Result<Option<StoredRun>> {
         let run = run.cloned();
-        let mut found = self.read(move |connection| rows::select_run(connection, run.as_ref())).await?;
+        let work = move |connection: &mut Connection| {
+            let select = "SELECT record, outcome, calls FROM run";
+            let stored = |row: &Row<'_>| {
+                columns::to_stored(text(row, 0)?, word(row, 1)?, word(row, 2)?).map_err(unreadable)
+            };
+            let found = match run {
+                Some(run) => connection.query_row(&format!("{select} WHERE id = ?"), [run.as_str()], stored),
+                None => {
+                    let newest =
+                        format!("{select} WHERE outcome IS NULL ORDER BY started_at DESC, id DESC LIMIT 1");
+                    connection.query_row(&newest, [], stored)
+                }
+            };
+            let Some(mut found) = found.optional()? else { return Ok(None) };
+            let mut select =
+                connection.prepare("SELECT at_ms, body FROM fact WHERE run = ? ORDER BY number")?;
+            let facts = select.query_map([found.record.run.as_str()], |row| {
+                columns::to_fact(row.get(0)?, text(row, 1)?).map_err(unreadable)
+            })?;
+            found.facts = facts.collect::<Result<_, _>>()?;
+            Ok(Some(found))
+        };
+        let mut found = self.read(work).await?;
         if let Some(stored) = &mut found {
             stored.lost = lock::is_lost(&self.path, &stored.record.run);
         }
@@ -145,7 +212,17 @@ impl SqliteStore {
     }
 
     pub(super) async fn runs(&self) -> Result<Vec<RunSummary>> {
-        let mut runs = self.read(rows::select_runs).await?;
+        let work = |connection: &mut Connection| {
+            let mut select = connection.prepare(
+                "SELECT id, task_type, outcome, started_at, media FROM run ORDER BY started_at DESC, id DESC",
+            )?;
+            let rows = select.query_map([], |row| {
+                columns::to_summary(text(row, 0)?, word(row, 1)?, word(row, 2)?, text(row, 3)?, row.get(4)?)
+                    .map_err(unreadable)
+            })?;
+            rows.collect::<Result<Vec<_>, _>>()
+        };
+        let mut runs = self.read(work).await?;
         for run in runs.iter_mut().filter(|run| run.outcome.is_none()) {
             run.lost = lock::is_lost(&self.path, &run.run_id);
         }
@@ -154,12 +231,14 @@ impl SqliteStore {
 
     pub(super) async fn prune(&self, before: DateTime<Utc>, begun_before: DateTime<Utc>) -> Result<usize> {
         let path = self.path.clone();
-        self.write(file::BUSY, move |connection| {
-            let dropped = rows::delete_finished(connection, before, begun_before)?;
+        let work = move |connection: &mut Connection| {
+            let delete =
+                "DELETE FROM run WHERE finished_at < ?1 OR (finished_at IS NULL AND started_at < ?2)";
+            let dropped = connection.execute(delete, [to_wire(before), to_wire(begun_before)])?;
             lock::sweep(&path, before.into());
             Ok(dropped)
-        })
-        .await
+        };
+        self.write(file::BUSY, work).await
     }
 
     /// Where it is worth the while and nobody drives a run, who would have to wait. It takes about a second for each 100 MB
@@ -178,16 +257,43 @@ impl SqliteStore {
         topic: &str,
         name: &str,
         now: Duration,
-        change: impl FnOnce(Option<&str>, Duration) -> (Option<String>, T) + Send + 'static,
+        mut change: impl FnMut(Option<&str>, Duration) -> (Option<String>, T) + Send + 'static,
     ) -> Result<T> {
         let (topic, name) = (topic.to_owned(), name.to_owned());
-        self.write(SHARED_WAIT, move |connection| shared::update(connection, &topic, &name, now, change))
-            .await
+        let work = move |connection: &mut Connection| {
+            let (oldest, newest) = shared_between(now);
+            connection.prepare_cached(SHARED)?.execute([])?;
+            let transaction = immediate(connection)?;
+            let select = "SELECT value FROM shared WHERE topic = ? AND name = ? AND at_ms BETWEEN ? AND ?";
+            let before: Option<String> = transaction
+                .prepare_cached(select)?
+                .query_row(params![topic, name, oldest, newest], |row| row.get(0))
+                .optional()?;
+            let (after, result) = change(before.as_deref(), now);
+            if let Some(after) = after {
+                let insert = "INSERT OR REPLACE INTO shared (topic, name, at_ms, value) VALUES (?, ?, ?, ?)";
+                transaction.prepare_cached(insert)?.execute(params![topic, name, millis(now), after])?;
+            }
+            transaction.commit()?;
+            Ok(result)
+        };
+        self.write(SHARED_WAIT, work).await
     }
 
     pub(super) async fn shared(&self, topic: &str, prefix: &str, now: Duration) -> Result<Vec<String>> {
         let (topic, prefix) = (topic.to_owned(), prefix.to_owned());
-        self.write(SHARED_WAIT, move |connection| shared::select(connection, &topic, &prefix, now)).await
+        let work = move |connection: &mut Connection| {
+            let (oldest, newest) = shared_between(now);
+            connection.prepare_cached(SHARED)?.execute([])?;
+            let delete = "DELETE FROM shared WHERE at_ms NOT BETWEEN ? AND ?";
+            connection.prepare_cached(delete)?.execute([oldest, newest])?;
+            let select =
+                "SELECT value FROM shared WHERE topic = ? AND substr(name, 1, length(?2)) = ?2 ORDER BY name";
+            let mut select = connection.prepare_cached(select)?;
+            let rows = select.query_map([topic, prefix], |row| row.get(0))?;
+            rows.collect()
+        };
+        self.write(SHARED_WAIT, work).await
     }
 
     pub(super) async fn lock(&self, run: &RunId) -> Result<Option<FileLock>> {
@@ -203,4 +309,34 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         Err(_) => Err(Error::new(ErrorKind::Internal, "the runtime ended while the journal was in use")),
     }
+}
+
+/// Immediate: a transaction that reads first and writes then fails at once when another process wrote in between.
+fn immediate(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
+    connection.transaction_with_behavior(TransactionBehavior::Immediate)
+}
+
+/// The times between which shared texts count: a clock may have been set back.
+fn shared_between(now: Duration) -> (i64, i64) {
+    (millis(now.saturating_sub(SHARED_FOR)), millis(now + SHARED_FOR))
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn text<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<&'a str> {
+    Ok(row.get_ref(column)?.as_str()?)
+}
+
+fn word<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<Option<&'a str>> {
+    Ok(row.get_ref(column)?.as_str_or_null()?)
+}
+
+fn unreadable(error: serde_json::Error) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error))
+}
+
+fn unwritable(error: serde_json::Error) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(Box::new(error))
 }
