@@ -39,6 +39,11 @@ const BEGUN_WITHIN: i64 = 300;
 /// Windows begin and end at multiples of so many seconds: clocks differ a little.
 const WINDOW_STEP: i64 = 10;
 
+/// How names begin under which runs tell of themselves.
+const RUN: &str = "run ";
+/// Longest text that is read back.
+const MAX_BYTES: usize = 1024 * 1024;
+
 /// What a run tells others of itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Member {
@@ -80,9 +85,8 @@ pub(super) struct Shared {
     run: RunId,
     /// Of the access key that this process signs with.
     key: String,
-    secret: SecretString,
-    /// Whether each process has a key of its own, as sessions of a role have.
-    has_session_key: bool,
+    /// Of that key, and of all others that share; none where each process has a key of its own, as sessions of a role have.
+    secret: Option<SecretString>,
     topic: String,
     state: Mutex<State>,
 }
@@ -113,19 +117,19 @@ impl Fleet {
     /// Session keys of one account differ, so all of them are taken for one account until pages prove otherwise.
     pub(super) fn join(journal: &Journal, client: &VodClient, run: &RunId, credential: &Credential) -> Self {
         let key = KeyMark::of(&credential.key_id).digest().to_owned();
-        let has_session_key = credential.key_id.starts_with("STS.");
-        let topic = format!("{} {}", client.task_endpoint(), if has_session_key { "STS" } else { &key });
+        let is_session = credential.key_id.starts_with("STS.");
+        let topic = format!("{} {}", client.task_endpoint(), if is_session { "STS" } else { &key });
+        let shared = Shared {
+            journal: journal.clone(),
+            client: client.clone(),
+            run: run.clone(),
+            key,
+            secret: (!is_session).then(|| credential.secret.clone()),
+            topic,
+            state: Mutex::default(),
+        };
         Self {
-            shared: Arc::new(Shared {
-                journal: journal.clone(),
-                client: client.clone(),
-                run: run.clone(),
-                key,
-                secret: credential.secret.clone(),
-                has_session_key,
-                topic,
-                state: Mutex::default(),
-            }),
+            shared: Arc::new(shared),
             looked_at: None,
             has_told_times: false,
             group: Vec::new(),
@@ -249,41 +253,45 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a key is known to be of our account.
-    fn is_ours(&self, key: &str) -> bool {
-        *key == *self.key || self.state().keys.get(key) == Some(&true)
-    }
-
-    /// Whether what was done with a key counts: it has not shown another account's tasks.
-    fn may_be_ours(&self, key: &str) -> bool {
-        *key == *self.key || self.has_session_key && self.state().keys.get(key) != Some(&false)
-    }
-
-    /// What only who has the secret of our key can write of a page: others who can write to the journal decide no verdict.
-    fn seal(&self, name: &str, page: &str) -> String {
-        let sealed = format!("page of {}\n{name}\n{page}", self.topic);
-        hmac_sha256_hex(self.secret.expose_secret().as_bytes(), sealed.as_bytes())
-    }
-
     /// The time at the journal, if it is known.
     fn time(&self) -> Option<Duration> {
         self.state().time.map(|(time, at)| time + at.elapsed())
     }
 
+    /// Whether a key is known to be of our account.
+    fn is_ours(&self, key: &str) -> bool {
+        *key == *self.key || self.state().keys.get(key) == Some(&true)
+    }
+
     /// Changes what is shared under a name. `None` where the journal can't be reached soon.
     async fn update<T: Send + 'static>(
-        &self,
+        self: &Arc<Self>,
         name: String,
         mut change: impl FnMut(Option<&str>, Duration) -> (Option<String>, T) + Send + 'static,
     ) -> Option<T> {
-        let change = move |value: Option<&str>, now| {
-            let (value, result) = change(value, now);
-            (value, (now, result))
+        let (this, of) = (Arc::clone(self), name.clone());
+        let change = move |text: Option<&str>, now| {
+            let (text, result) = change(text.and_then(|text| this.opened(&of, text)), now);
+            (text.map(|text| format!("{} {text}", this.seal(&of, &text))), (now, result))
         };
         let update = self.journal.update_shared(&self.topic, &name, self.client.local_time(), change);
         let (now, result) = self.in_time(update).await?;
         self.state().time = Some((now, Instant::now()));
         Some(result)
+    }
+
+    /// What only those can write who have the secret: whoever else can write to the journal decides no verdict.
+    fn seal(&self, name: &str, text: &str) -> String {
+        // Runs say in the text who they are.
+        let kind = if name.starts_with(RUN) { RUN } else { name };
+        let secret = self.secret.as_ref().map_or("", |secret| secret.expose_secret());
+        hmac_sha256_hex(secret.as_bytes(), format!("{} {kind}\n{text}", self.topic).as_bytes())
+    }
+
+    /// The text behind its seal, if that is right.
+    fn opened<'a>(&self, name: &str, text: &'a str) -> Option<&'a str> {
+        let (seal, text) = text.split_once(' ').filter(|_| text.len() <= MAX_BYTES)?;
+        (seal == self.seal(name, text)).then_some(text)
     }
 
     /// Waits for the journal a little, unless it has failed a moment ago.
@@ -299,21 +307,22 @@ impl Shared {
     }
 
     /// Tells others of this run.
-    async fn tell(&self, me: &Member) -> Option<()> {
+    async fn tell(self: &Arc<Self>, me: &Member) -> Option<()> {
         let told = serde_json::to_string(me).ok()?;
-        self.update(format!("run {}", me.run), move |_, _| (Some(told.clone()), ())).await
+        self.update(format!("{RUN}{}", me.run), move |_, _| (Some(told.clone()), ())).await
     }
 
     /// Tells of this run, and returns all that have told of themselves.
-    async fn members(&self, me: &Member) -> Option<Vec<Member>> {
+    async fn members(self: &Arc<Self>, me: &Member) -> Option<Vec<Member>> {
         self.tell(me).await?;
-        let all = self.in_time(self.journal.shared(&self.topic, "run ", self.client.local_time())).await?;
+        let all = self.in_time(self.journal.shared(&self.topic, RUN, self.client.local_time())).await?;
         // What another version wrote is no member.
-        Some(all.iter().filter_map(|text| serde_json::from_str(text).ok()).collect())
+        let member = |text: &String| serde_json::from_str(self.opened(RUN, text)?).ok();
+        Some(all.iter().filter_map(member).collect())
     }
 
     /// Whether a sample may be polled: no run has polled one of this kind so recently.
-    pub(super) async fn may_sample(&self, kind: Option<TaskType>, spared_for: Duration) -> bool {
+    pub(super) async fn may_sample(self: &Arc<Self>, kind: Option<TaskType>, spared_for: Duration) -> bool {
         let asked = self.update(format!("sample {kind:?}"), move |last, now| {
             let last = last.and_then(|text| serde_json::from_str::<Duration>(text).ok());
             let is_spared = last.is_some_and(|last| last <= now && now < last + spared_for);
@@ -323,7 +332,7 @@ impl Shared {
     }
 }
 
-impl SharedPace for Shared {
+impl SharedPace for Arc<Shared> {
     fn step(&self, limits: Limits, went_well: u32, step: PaceStep) -> BoxFuture<'_, Option<Duration>> {
         Box::pin(self.update("pace".to_owned(), move |pace, now| {
             let pace = pace.and_then(|text| serde_json::from_str::<Pace>(text).ok());
@@ -346,18 +355,18 @@ impl Listing {
         let name = format!("page {} {:?} {filter:?} {page}", self.from, self.to);
         loop {
             match self.take(&name).await {
-                Some(Take::Read { page, .. }) => {
-                    let (page, key) = page.into_page();
+                Some(Take::Read(read)) => {
+                    let (page, key) = read.into_page();
                     return (Ok(page), Some(key).filter(|key| !self.shared.is_ours(key)));
                 }
-                Some(Take::Busy(_)) => sleep(PAGE_INTERVAL).await,
+                Some(Take::Busy) => sleep(PAGE_INTERVAL).await,
                 Some(Take::Claimed(at)) => {
                     let answer = tokio::select! {
                         answer = self.read(client, filter, page) => answer,
                         () = self.go_on_claiming(&name) => continue,
                     };
                     if let Ok(answer) = &answer {
-                        self.post(&name, answer, at).await;
+                        self.post(&name, Page::read(answer, at, &self.shared.key)).await;
                     }
                     return (answer, None);
                 }
@@ -376,29 +385,24 @@ impl Listing {
 
     /// Takes a page that was read, or the right to read it.
     async fn take(&self, name: &str) -> Option<Take> {
-        let (since, shared, of) = (self.since, Arc::clone(&self.shared), name.to_owned());
-        let take = move |text: Option<&str>, now| {
-            let seal_of = |text: &str| shared.seal(&of, text);
-            let take = Page::parsed(text).and_then(|page| page.take(&shared.run, since, now, seal_of));
-            let counts = |take: &Take| match take {
-                Take::Read { page, has_our_seal } => match page.key == shared.key {
-                    true => *has_our_seal,
-                    false => shared.may_be_ours(&page.key),
-                },
-                Take::Busy(key) => shared.may_be_ours(key),
-                Take::Claimed(_) => true,
-            };
-            match take.filter(counts) {
-                Some(take) => (None, take),
-                None => (Page::claim(&shared.run, &shared.key, now), Take::Claimed(now)),
-            }
-        };
+        let (since, shared) = (self.since, self.shared.clone());
+        let refused: Vec<String> = self
+            .shared
+            .state()
+            .keys
+            .iter()
+            .filter(|(_, is_ours)| !**is_ours)
+            .map(|(key, _)| key.clone())
+            .collect();
+        let take =
+            move |page: Option<&str>, now| Page::take(page, now, since, &shared.run, &shared.key, &refused);
         self.shared.update(name.to_owned(), take).await
     }
 
-    async fn post(&self, name: &str, page: &TaskPage, at: Duration) {
-        let text = Page::read(page, at, &self.shared.key, |text| self.shared.seal(name, text));
-        self.shared.update(name.to_owned(), move |_, _| (text.clone(), ())).await;
+    async fn post(&self, name: &str, page: Page) {
+        if let Ok(text) = serde_json::to_string(&page) {
+            self.shared.update(name.to_owned(), move |_, _| (Some(text.clone()), ())).await;
+        }
     }
 
     /// Says again and again that the page is being read.

@@ -11,24 +11,13 @@ use crate::vod::{TaskPage, TaskRow};
 const CLAIM: Duration = Duration::from_secs(3);
 /// Nobody is waited for longer than this: it may live, and not reach the service.
 const LONGEST_CLAIM: Duration = Duration::from_secs(10);
-/// Longest text of a page that is read back.
-const MAX_BYTES: usize = 1024 * 1024;
 
 /// A page, as it stands in the journal.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Page {
-    Claimed {
-        by: RunId,
-        key: String,
-        since: Duration,
-        until: Duration,
-    },
-    /// A [`ReadPage`], and what only who has its reader's secret could write of it.
-    Read {
-        page: String,
-        seal: String,
-    },
+    Claimed { by: RunId, key: String, since: Duration, until: Duration },
+    Read(ReadPage),
 }
 
 /// A page that was read.
@@ -37,7 +26,7 @@ pub(super) struct ReadPage {
     /// When it was asked for.
     at: Duration,
     /// Of the access key that it was read with.
-    pub(super) key: String,
+    key: String,
     total: Option<u64>,
     /// Each row, with its object type.
     rows: Vec<(TaskRow, Option<Box<str>>)>,
@@ -47,44 +36,42 @@ pub(super) struct ReadPage {
 #[derive(Debug)]
 pub(super) enum Take {
     /// It was read recently enough.
-    Read { page: ReadPage, has_our_seal: bool },
-    /// Another run is reading it, with this key.
-    Busy(String),
+    Read(ReadPage),
+    /// Another run is reading it.
+    Busy,
     /// It is this run's to read, from this time on.
     Claimed(Duration),
 }
 
 impl Page {
-    /// What can't be read may be of another version: it counts for nothing.
-    pub(super) fn parsed(text: Option<&str>) -> Option<Self> {
-        serde_json::from_str(text.filter(|text| text.len() <= MAX_BYTES)?).ok()
-    }
-
-    /// What `run` gets of it: a page that was read since then, or that another reads it; `None` where it is to be claimed.
+    /// Takes a page that was read since then, or claims it for `run`. What was done with one of the `refused` keys counts for
+    /// nothing. Returns what is to be written as well.
     pub(super) fn take(
-        self,
-        run: &RunId,
-        since: Duration,
+        text: Option<&str>,
         now: Duration,
-        seal_of: impl Fn(&str) -> String,
-    ) -> Option<Take> {
-        match self {
-            Self::Read { page: text, seal } => {
-                let page: ReadPage = serde_json::from_str(&text).ok()?;
-                let is_recent = page.at >= since && page.at <= now;
-                is_recent.then(|| Take::Read { page, has_our_seal: seal_of(&text) == seal })
+        since: Duration,
+        run: &RunId,
+        key: &str,
+        refused: &[String],
+    ) -> (Option<String>, Take) {
+        match Self::parsed(text) {
+            Some(Self::Read(read)) if read.at >= since && read.at <= now && !refused.contains(&read.key) => {
+                (None, Take::Read(read))
             }
-            Self::Claimed { by, key, since, until } => {
-                let is_read = now < until && now < since.saturating_add(LONGEST_CLAIM);
-                (by != *run && is_read).then_some(Take::Busy(key))
+            Some(Self::Claimed { by, key, since, until })
+                if by != *run
+                    && now < until
+                    && now.checked_sub(since).is_some_and(|age| age < LONGEST_CLAIM)
+                    && !refused.contains(&key) =>
+            {
+                (None, Take::Busy)
+            }
+            _ => {
+                let claim =
+                    Self::Claimed { by: run.clone(), key: key.to_owned(), since: now, until: now + CLAIM };
+                (serde_json::to_string(&claim).ok(), Take::Claimed(now))
             }
         }
-    }
-
-    /// What is to be written by `run` when it begins to read.
-    pub(super) fn claim(run: &RunId, key: &str, now: Duration) -> Option<String> {
-        let claim = Self::Claimed { by: run.clone(), key: key.to_owned(), since: now, until: now + CLAIM };
-        serde_json::to_string(&claim).ok()
     }
 
     /// What is to be written while `run` goes on reading, if it is still the one.
@@ -97,18 +84,15 @@ impl Page {
         }
     }
 
-    /// What is to be written of a page that was asked for at `at`.
-    pub(super) fn read(
-        page: &TaskPage,
-        at: Duration,
-        key: &str,
-        seal_of: impl Fn(&str) -> String,
-    ) -> Option<String> {
+    /// A page that was asked for at `at`.
+    pub(super) fn read(page: &TaskPage, at: Duration, key: &str) -> Self {
         let rows = page.rows.iter().map(|row| (row.clone(), row.object_type.clone())).collect();
-        let page =
-            serde_json::to_string(&ReadPage { at, key: key.to_owned(), total: page.total, rows }).ok()?;
-        let seal = seal_of(&page);
-        serde_json::to_string(&Self::Read { page, seal }).ok()
+        Self::Read(ReadPage { at, key: key.to_owned(), total: page.total, rows })
+    }
+
+    /// What can't be read may be of another version: it counts for nothing.
+    fn parsed(text: Option<&str>) -> Option<Self> {
+        serde_json::from_str(text?).ok()
     }
 }
 
@@ -147,36 +131,27 @@ mod tests {
             Self { text: None, runs: [RunId::fresh(), RunId::fresh()] }
         }
 
-        fn try_take(&mut self, run: usize, now: u64, since: u64) -> Take {
-            let take = Page::parsed(self.text.as_deref())
-                .and_then(|page| page.take(&self.runs[run], at(since), at(now), seal));
-            take.unwrap_or_else(|| {
-                self.text = Page::claim(&self.runs[run], "key", at(now));
-                Take::Claimed(at(now))
-            })
+        fn take_refusing(&mut self, run: usize, now: u64, since: u64, refused: &[String]) -> Take {
+            let text = self.text.as_deref();
+            let (text, take) = Page::take(text, at(now), at(since), &self.runs[run], "key", refused);
+            self.text = text.or(self.text.take());
+            take
         }
 
         fn take(&mut self, run: usize, now: u64, since: u64) -> String {
-            match self.try_take(run, now, since) {
-                Take::Read { page, .. } => format!("{} rows", page.rows.len()),
-                Take::Busy(key) => {
-                    assert_eq!(key, "key");
-                    "busy".to_owned()
-                }
+            match self.take_refusing(run, now, since, &[]) {
+                Take::Read(page) => format!("{} rows", page.rows.len()),
+                Take::Busy => "busy".to_owned(),
                 Take::Claimed(_) => "claimed".to_owned(),
             }
         }
 
-        fn post(&mut self, asked_at: u64) {
+        fn post(&mut self, asked_at: u64, key: &str) {
             let mut row = TaskRow::new(TaskId::new("T").unwrap(), "https://a.test/1", TaskStatus::Complete);
             (row.progress, row.object_type) = (100, Some("file".into()));
             let page = TaskPage { rows: vec![row], rows_on_page: 1, total: Some(1), page_size: Some(50) };
-            self.text = Page::read(&page, at(asked_at), "key", seal);
+            self.text = serde_json::to_string(&Page::read(&page, at(asked_at), key)).ok();
         }
-    }
-
-    fn seal(text: &str) -> String {
-        crate::auth::acs3::sha256_hex(text.as_bytes())
     }
 
     #[test]
@@ -184,18 +159,18 @@ mod tests {
         let mut board = Board::new();
         assert_eq!(board.take(0, 100, 95), "claimed");
         assert_eq!(board.take(1, 101, 95), "busy");
-        board.post(100);
+        board.post(100, "key");
         assert_eq!(board.take(1, 102, 100), "1 rows");
         assert_eq!(board.take(0, 102, 95), "1 rows");
         assert_eq!(board.take(1, 103, 101), "claimed", "it is too old");
-        board.post(104);
-        let Take::Read { page, has_our_seal: true } = board.try_take(1, 105, 101) else {
+        let Take::Read(page) = ({
+            board.post(104, "key");
+            board.take_refusing(1, 105, 101, &[])
+        }) else {
             panic!("it was read")
         };
         let (page, key) = page.into_page();
         assert_eq!((page.rows[0].object_type.as_deref(), page.total, &*key), (Some("file"), Some(1), "key"));
-        board.text = board.text.map(|text| text.replace("/1", "/2"));
-        assert!(matches!(board.try_take(1, 105, 101), Take::Read { has_our_seal: false, .. }));
     }
 
     #[test]
@@ -214,14 +189,19 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_counts_for_nothing() {
-        let claim = r#"{"claimed":{"by":"x","key":"","since":{"secs":18446744073709551615,"nanos":0},"until":{"secs":1,"nanos":0}}}"#;
+    fn what_makes_no_sense_or_was_done_with_a_refused_key_counts_for_nothing() {
+        let claim = r#"{"claimed":{"by":"x","key":"","since":{"secs":18446744073709551615,"nanos":0},"until":{"secs":18446744073709551615,"nanos":0}}}"#;
         for text in ["", "{", "null", "{\"read\":{}}", "{\"later\":1}", claim] {
             let mut board = Board { text: Some(text.to_owned()), ..Board::new() };
             assert_eq!(board.take(0, 100, 95), "claimed", "{text}");
         }
         let mut board = Board::new();
-        board.post(999);
+        board.post(999, "key");
         assert_eq!(board.take(0, 100, 95), "claimed", "it comes from the future");
+        board.post(100, "other");
+        let refused = ["other".to_owned()];
+        assert!(matches!(board.take_refusing(0, 101, 95, &refused), Take::Claimed(_)));
+        board.post(100, "other");
+        assert_eq!(board.take(0, 101, 95), "1 rows");
     }
 }

@@ -112,7 +112,7 @@ impl<'a> Driver<'a> {
     ) -> Self {
         let (call_log, notices) = CallLog::new();
         let soft_stop = CancellationToken::new();
-        let pace = fleet.as_ref().map(|fleet| -> Arc<dyn SharedPace> { fleet.shared() });
+        let pace = fleet.as_ref().map(|fleet| -> Arc<dyn SharedPace> { Arc::new(fleet.shared()) });
         Self {
             options: &setup.options,
             observer: &*setup.observer,

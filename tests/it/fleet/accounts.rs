@@ -10,7 +10,7 @@ use crate::support::{Bed, client_over, request};
 const MEDIA: usize = 100;
 
 /// Session keys, as each process gets its own when it assumes a role.
-fn with_sessions(scenario: Scenario) -> Scenario {
+pub(super) fn with_sessions(scenario: Scenario) -> Scenario {
     (0..3).fold(scenario, |scenario, n| {
         scenario.with_key(format!("STS.N{n}"), "secret").with_token(format!("STS.N{n}"), "token")
     })
@@ -21,7 +21,7 @@ fn session(number: usize) -> StaticCredentials {
 }
 
 /// A process with a session key, at the service of this bed, whose address is `endpoint`.
-async fn with_session(bed: &Bed, fleet: &Fleet, number: usize, endpoint: &str) -> Refresher {
+pub(super) async fn with_session(bed: &Bed, fleet: &Fleet, number: usize, endpoint: &str) -> Refresher {
     let client = client_over(bed.cloud.transport(), std::sync::Arc::new(session(number)))
         .with_clock(bed.clock())
         .with_endpoint(endpoint)
