@@ -13,7 +13,6 @@ use crate::ids::{JobId, RequestId, TaskId, masked_address};
 use crate::model::{Fact, Fault, Order};
 use crate::run::batch::{UrlBatch, submission};
 use crate::run::ledger::Work;
-use crate::run::observer::Notice;
 use crate::vod::{
     JobRow, ObjectTasks, RefreshMediaPlayUrls, Submission, TaskPage, TaskRows, VodClient, is_about_call,
     is_about_task, normal_form,
@@ -207,10 +206,8 @@ impl Driver<'_> {
     fn urls_submitted(&mut self, batch: u32, answer: Result<ObjectTasks>, facts: &mut Vec<Fact>) {
         match answer {
             Ok(ObjectTasks { tasks, unread, request_id }) => {
-                if let Some(first) = unread.first() {
-                    let message = format!("the service names a task whose id can't be read: {first}");
-                    self.notify(&Notice::Warning { message });
-                }
+                let unread = unread.first();
+                self.warn(unread.map(|id| format!("the service names a task whose id can't be read: {id}")));
                 facts.push(Fact::UrlsSubmitted { batch, tasks, request_id });
             }
             Err(error) => self.not_submitted(batch, error, facts),
@@ -254,10 +251,9 @@ impl Driver<'_> {
         if !ids.is_empty() {
             let (count, first) = (ids.len(), &ids[0]);
             let under = request_id.map(|id| format!(" (request id {id})")).unwrap_or_default();
-            let message = format!(
+            self.warn(format!(
                 "the service refuses {count} media that were not asked for, the first is `{first}`{under}: what the lookup shows counts"
-            );
-            self.notify(&Notice::Warning { message });
+            ));
         }
     }
 

@@ -13,7 +13,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
 use crate::model::{Fact, Fault, Moment, Order, Report, RunRecord, StoredRun, code};
 use crate::run::batch;
-use crate::run::observer::Notice;
 use crate::run::setup::Setup;
 
 /// Of a run that is so old the service knows nothing any more. Between that and its history, a clock may have been wrong.
@@ -90,7 +89,7 @@ pub(crate) async fn resume(setup: &Setup, stored: StoredRun, once: bool) -> Resu
     let fleet = fleet(setup, &stored.record.run, &credential);
     let mut driver = Driver::new(setup, stored.record, ledger, journal, age, fleet);
     driver.once = once;
-    said.into_iter().for_each(|message| driver.notify(&Notice::Warning { message }));
+    driver.warn(said);
     driver.warning = begun_with.map(|begun_with| {
         format!(
             "this run was begun with access key {begun_with} and is carried on with {key}: what {key} does not find stays unfinished, for it may be another account's; resume it with the first key"
