@@ -267,8 +267,12 @@ impl Journal {
     /// # Errors
     ///
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the place is gone, or another has taken its name.
-    pub(crate) fn check_place(&self) -> Result<()> {
-        ask!(self, store => store.check_place())
+    pub(crate) async fn check_place(&self) -> Result<()> {
+        match &*self.store {
+            Store::File(store) => store.check_place().await,
+            #[cfg(feature = "postgres")]
+            Store::Database(store) => store.check_place(),
+        }
     }
 
     fn counted<T>(&self, written: Result<T>) -> Result<T> {

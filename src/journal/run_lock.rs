@@ -34,11 +34,10 @@ impl RunLock {
     /// all of them are. Says whether whoever looks will see it so.
     pub(crate) async fn mark_lost(&self, is_lost: bool) -> bool {
         match &self.0 {
-            Hold::File(lock) => lock.mark_lost(is_lost),
+            Hold::File(lock) => lock.mark_lost(is_lost).await,
             #[cfg(feature = "postgres")]
-            Hold::Session(lock) => return lock.mark_lost(is_lost).await,
+            Hold::Session(lock) => lock.mark_lost(is_lost).await,
         }
-        true
     }
 
     /// Why the right has ended, if it has: another drives the run, and nothing may be written or submitted any more.

@@ -4,12 +4,15 @@
 mod file;
 mod lock;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::timeout;
 
 use super::SHARED_FOR;
 use super::columns::{self, RunRow};
@@ -36,16 +39,29 @@ const SHARED: &str = "
     ) STRICT;
 ";
 
+/// A disk that hangs, as that of a network whose server is gone, must not hold up a run: what it does not do within this time,
+/// beside the wait for others who write, counts as not done yet.
+const DISK_WAIT: Duration = Duration::from_millis(500);
+
 /// A journal file.
 #[derive(Debug)]
 pub(super) struct SqliteStore {
     path: PathBuf,
     /// The same, as people read it.
     place: String,
-    // A plain mutex: SQLite calls are made on blocking threads only.
-    connection: Arc<Mutex<Connection>>,
+    /// Work on a blocking thread takes it along, and keeps it for as long as the disk hangs.
+    connection: Arc<tokio::sync::Mutex<Connection>>,
+    /// Facts that the disk did not write in time, by their run: nobody knows yet whether they will be there.
+    hanging: Mutex<HashMap<RunId, Hanging>>,
     /// The file that was opened: another may take its place.
     identity: Option<(u64, u64)>,
+}
+
+/// Facts that are being written for too long, and how many they are.
+#[derive(Debug)]
+struct Hanging {
+    writing: JoinHandle<Result<()>>,
+    count: usize,
 }
 
 impl SqliteStore {
@@ -60,40 +76,49 @@ impl SqliteStore {
     }
 
     async fn opened(path: PathBuf, open: fn(&Path) -> Result<Connection>) -> Result<Self> {
-        blocking(move || {
-            let connection = Arc::new(Mutex::new(open(&path)?));
+        let work = move || {
+            let connection = Arc::new(tokio::sync::Mutex::new(open(&path)?));
             let identity = path.metadata().ok().and_then(|found| lock::identity(&found));
-            Ok(Self { place: path.display().to_string(), path, connection, identity })
-        })
-        .await
+            let (place, hanging) = (path.display().to_string(), Mutex::default());
+            Ok(Self { place, path, connection, hanging, identity })
+        };
+        ended(spawn_blocking(work).await)
     }
 
-    async fn read<T: Send + 'static>(
+    /// Starts work on the database where it may wait. A paused test clock stands still meanwhile.
+    async fn start<T: Send + 'static>(
         &self,
+        wait: Duration,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let (connection, path) = (self.connection.clone(), self.path.clone());
-        blocking(move || {
-            let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
-            work(&mut connection).map_err(|error| file::failed(&path, &error))
-        })
-        .await
+    ) -> Result<JoinHandle<Result<T>>> {
+        let connection = self.connection.clone().lock_owned();
+        let mut connection = timeout(wait, connection).await.map_err(|_| self.hangs())?;
+        let (path, identity) = (self.path.clone(), self.identity);
+        Ok(spawn_blocking(move || {
+            let done = connection.busy_timeout(wait).and_then(|()| work(&mut connection));
+            let done = done.map_err(|error| file::failed(&path, &error))?;
+            check_place(&path, identity)?;
+            Ok(done)
+        }))
     }
 
-    async fn write<T: Send + 'static>(
+    /// Does work on the database. It waits so long for others who use it.
+    async fn perform<T: Send + 'static>(
         &self,
         wait: Duration,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
-        let work = move |connection: &mut Connection| {
-            connection.busy_timeout(wait)?;
-            work(connection)
-        };
-        let written = self.read(work).await?;
-        self.check_place()?;
-        Ok(written)
+        let work = self.start(wait, work).await?;
+        ended(timeout(wait + DISK_WAIT, work).await.map_err(|_| self.hangs())?)
     }
 
+    fn hanging(&self) -> MutexGuard<'_, HashMap<RunId, Hanging>> {
+        self.hanging.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hangs(&self) -> Error {
+        file::unusable(&self.path, "its disk does not answer")
+    }
     pub(super) fn place(&self) -> &str {
         &self.place
     }
@@ -106,18 +131,11 @@ impl SqliteStore {
         &self.path
     }
 
-    /// What is written to a file that was deleted or replaced is lost.
-    pub(super) fn check_place(&self) -> Result<()> {
-        let message = match self.path.metadata() {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                format!("the journal {} is not there any more", self.place)
-            }
-            Ok(found) if lock::identity(&found) != self.identity => {
-                format!("another file has taken the place of the journal {}", self.place)
-            }
-            _ => return Ok(()),
-        };
-        Err(Error::new(ErrorKind::Config, message))
+    pub(super) async fn check_place(&self) -> Result<()> {
+        let (path, identity) = (self.path.clone(), self.identity);
+        // A disk that hangs may still have it.
+        let work = spawn_blocking(move || check_place(&path, identity));
+        timeout(DISK_WAIT, work).await.map_or(Ok(()), ended)
     }
 
     pub(super) async fn begin(&self, record: &RunRecord) -> Result<()> {
@@ -129,7 +147,7 @@ impl SqliteStore {
                 .execute(insert, params![row.id, row.started_at, row.task_type, row.media, row.record])
                 .map(drop)
         };
-        self.write(file::BUSY, work).await
+        self.perform(file::BUSY, work).await
     }
 
     pub(super) async fn append(
@@ -138,21 +156,29 @@ impl SqliteStore {
         facts: Arc<Vec<(Moment, Fact)>>,
         wait: Duration,
     ) -> Result<()> {
-        let run = run.clone();
-        let work = move |connection: &mut Connection| {
-            let transaction = immediate(connection)?;
-            let next = "SELECT coalesce(max(number), 0) + 1 FROM fact WHERE run = ?";
-            let first: i64 = transaction.prepare_cached(next)?.query_row([run.as_str()], |row| row.get(0))?;
-            let insert = "INSERT INTO fact (run, number, at_ms, body) VALUES (?, ?, ?, ?)";
-            let mut insert = transaction.prepare_cached(insert)?;
-            for (number, fact) in (first..).zip(&*facts) {
-                let (at_ms, body) = columns::of_fact(fact).map_err(unwritable)?;
-                insert.execute(params![run.as_str(), number, at_ms, body])?;
-            }
-            drop(insert);
-            transaction.commit()
+        let mut first = 0;
+        let hanging = self.hanging().remove(run);
+        if let Some(mut hanging) = hanging {
+            let Ok(written) = timeout(wait, &mut hanging.writing).await else {
+                self.hanging().insert(run.clone(), hanging);
+                return Err(self.hangs());
+            };
+            // They come again as the first ones of these.
+            first = ended(written).map_or(0, |()| hanging.count);
+        }
+        let (count, id) = (facts.len(), run.clone());
+        let insert = move |connection: &mut Connection| match &facts[first.min(count)..] {
+            [] => Ok(()),
+            facts => insert_facts(connection, &id, facts),
         };
-        self.write(wait, work).await
+        let mut writing = self.start(wait, insert).await?;
+        match timeout(wait + DISK_WAIT, &mut writing).await {
+            Ok(written) => ended(written),
+            Err(_) => {
+                self.hanging().insert(run.clone(), Hanging { writing, count });
+                Err(self.hangs())
+            }
+        }
     }
 
     pub(super) async fn finish(
@@ -177,7 +203,7 @@ impl SqliteStore {
             )?;
             transaction.commit()
         };
-        self.write(wait, work).await
+        self.perform(wait, work).await
     }
 
     pub(super) async fn load(&self, run: Option<&RunId>) -> Result<Option<StoredRun>> {
@@ -204,7 +230,7 @@ impl SqliteStore {
             found.facts = facts.collect::<Result<_, _>>()?;
             Ok(Some(found))
         };
-        let mut found = self.read(work).await?;
+        let mut found = self.perform(file::BUSY, work).await?;
         if let Some(stored) = &mut found {
             stored.lost = lock::is_lost(&self.path, &stored.record.run);
         }
@@ -222,7 +248,7 @@ impl SqliteStore {
             })?;
             rows.collect::<Result<Vec<_>, _>>()
         };
-        let mut runs = self.read(work).await?;
+        let mut runs = self.perform(file::BUSY, work).await?;
         for run in runs.iter_mut().filter(|run| run.outcome.is_none()) {
             run.lost = lock::is_lost(&self.path, &run.run_id);
         }
@@ -238,7 +264,7 @@ impl SqliteStore {
             lock::sweep(&path, before.into());
             Ok(dropped)
         };
-        self.write(file::BUSY, work).await
+        self.perform(file::BUSY, work).await
     }
 
     /// Where it is worth the while and nobody drives a run, who would have to wait. It takes about a second for each 100 MB
@@ -249,7 +275,7 @@ impl SqliteStore {
             true => Ok(()),
             false => file::compact(connection),
         };
-        self.write(Duration::ZERO, work).await
+        self.perform(Duration::ZERO, work).await
     }
 
     pub(super) async fn update_shared<T: Send + 'static>(
@@ -277,7 +303,7 @@ impl SqliteStore {
             transaction.commit()?;
             Ok(result)
         };
-        self.write(SHARED_WAIT, work).await
+        self.perform(SHARED_WAIT, work).await
     }
 
     pub(super) async fn shared(&self, topic: &str, prefix: &str, now: Duration) -> Result<Vec<String>> {
@@ -293,22 +319,27 @@ impl SqliteStore {
             let rows = select.query_map([topic, prefix], |row| row.get(0))?;
             rows.collect()
         };
-        self.write(SHARED_WAIT, work).await
+        self.perform(SHARED_WAIT, work).await
     }
 
     pub(super) async fn lock(&self, run: &RunId) -> Result<Option<FileLock>> {
         let (path, run) = (self.path.clone(), run.clone());
-        blocking(move || FileLock::take(&path, &run)).await
+        ended(spawn_blocking(move || FileLock::take(&path, &run)).await)
     }
 }
 
-/// Runs file work where it may wait. A paused test clock stands still meanwhile.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Err(_) => Err(Error::new(ErrorKind::Internal, "the runtime ended while the journal was in use")),
+fn insert_facts(connection: &mut Connection, run: &RunId, facts: &[(Moment, Fact)]) -> rusqlite::Result<()> {
+    let transaction = immediate(connection)?;
+    let next = "SELECT coalesce(max(number), 0) + 1 FROM fact WHERE run = ?";
+    let first: i64 = transaction.prepare_cached(next)?.query_row([run.as_str()], |row| row.get(0))?;
+    let insert = "INSERT INTO fact (run, number, at_ms, body) VALUES (?, ?, ?, ?)";
+    let mut insert = transaction.prepare_cached(insert)?;
+    for (number, fact) in (first..).zip(facts) {
+        let (at_ms, body) = columns::of_fact(fact).map_err(unwritable)?;
+        insert.execute(params![run.as_str(), number, at_ms, body])?;
     }
+    drop(insert);
+    transaction.commit()
 }
 
 /// Immediate: a transaction that reads first and writes then fails at once when another process wrote in between.
@@ -339,4 +370,80 @@ fn unreadable(error: serde_json::Error) -> rusqlite::Error {
 
 fn unwritable(error: serde_json::Error) -> rusqlite::Error {
     rusqlite::Error::ToSqlConversionFailure(Box::new(error))
+}
+
+/// What is written to a file that was deleted or replaced is lost.
+fn check_place(path: &Path, identity: Option<(u64, u64)>) -> Result<()> {
+    let place = path.display();
+    let message = match path.metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            format!("the journal {place} is not there any more")
+        }
+        Ok(found) if lock::identity(&found) != identity => {
+            format!("another file has taken the place of the journal {place}")
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::new(ErrorKind::Config, message))
+}
+
+/// How work on a blocking thread ended.
+fn ended<T>(result: std::result::Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
+    match result {
+        Ok(result) => result,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => Err(Error::new(ErrorKind::Internal, "the runtime ended while the journal was in use")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Fault, Order, RefreshRequest, RunOptions};
+    use crate::vod::TaskType;
+
+    #[tokio::test]
+    async fn facts_that_a_disk_writes_late_are_there_once_in_their_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(folder.path().join("journal.db")).await.unwrap();
+        let run = RunId::fresh();
+        let record = RunRecord {
+            run: run.clone(),
+            started_at: DateTime::from_timestamp(1_750_000_000, 0).unwrap(),
+            order: Order::Refresh(RefreshRequest::new(TaskType::Refresh, [])),
+            options: RunOptions::default(),
+            has_events: false,
+            key: None,
+            settings: serde_json::Value::Null,
+        };
+        store.begin(&record).await.unwrap();
+        let fact = |n: usize| {
+            let fault = Fault::new(ErrorKind::Config, "C", n.to_string());
+            (Moment::START, Fact::Halted { fault })
+        };
+        let facts = |count: usize| Arc::new((0..count).map(fact).collect::<Vec<_>>());
+        for is_written in [false, true] {
+            let (answer, hang) = std::sync::mpsc::channel::<()>();
+            let (id, late) = (run.clone(), facts(2));
+            let insert = move |connection: &mut Connection| {
+                hang.recv().unwrap();
+                match is_written {
+                    true => insert_facts(connection, &id, &late),
+                    false => Err(rusqlite::Error::InvalidQuery),
+                }
+            };
+            let writing = store.start(Duration::ZERO, insert).await.unwrap();
+            store.hanging().insert(run.clone(), Hanging { writing, count: 2 });
+            for count in [2, 3] {
+                let error = store.append(&run, facts(count), Duration::ZERO).await.unwrap_err();
+                assert!(error.message().ends_with("its disk does not answer"), "{error}");
+            }
+            answer.send(()).unwrap();
+            store.append(&run, facts(3), Duration::from_secs(30)).await.unwrap();
+        }
+        let found = store.load(Some(&run)).await.unwrap().unwrap();
+        let numbers =
+            |facts: &[(Moment, Fact)]| facts.iter().map(|(_, fact)| format!("{fact:?}")).collect::<Vec<_>>();
+        assert_eq!(numbers(&found.facts), numbers(&[&facts(3)[..], &facts(3)[..]].concat()));
+    }
 }

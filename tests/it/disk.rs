@@ -6,8 +6,10 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use vod_refresh::emulator::Scenario;
+use vod_refresh::{Journal, Outcome};
 
 use crate::program::{Cloud, HOME, Home, SUBMIT, end};
+use crate::support::{Bed, request};
 
 fn quick() -> Scenario {
     let quick = Duration::from_millis(100);
@@ -58,6 +60,42 @@ fn a_disk_that_fills_up_in_mid_run_costs_one_warning() {
     let status = home.run(&["status", "-o", "json"]);
     assert!(status.json().get("resumable").is_none());
     assert!(status.stderr.contains("warning: the journal failed in mid-run"), "{}", status.stderr);
+}
+
+/// Whoever changes a shared text has the journal's connection meanwhile: so it hangs for as long as that takes.
+#[tokio::test]
+async fn a_disk_that_hangs_holds_up_no_call_and_what_was_learned_meanwhile_is_written_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(folder.path().join("journal.db")).await.unwrap();
+    let bed = Bed::new(quick());
+    let refresher = bed.refresher().with_journal(journal.clone(), serde_json::Value::Null);
+    let (answer, hanging) = std::sync::mpsc::channel::<()>();
+    let holder = journal.clone();
+    let hold = async {
+        while bed.submits() < 1 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let hang = move |_: Option<&str>, _| (None, hanging.recv_timeout(Duration::from_secs(30)).is_ok());
+        holder.update_shared("topic", "name", bed.client.service_time(), hang).await
+    };
+    let free = async {
+        while bed.cloud.count("DescribeVodRefreshTasks") < 1 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        answer.send(()).unwrap();
+    };
+    let order = request(["m1"]);
+    let run = async { tokio::join!(refresher.refresh(&order), hold, free) };
+    let (report, held, ()) = tokio::time::timeout(Duration::from_secs(20), run).await.unwrap();
+    let report = report.unwrap();
+    assert_eq!(held.unwrap_err().message().rsplit(": ").next(), Some("its disk does not answer"));
+    assert_eq!((report.outcome, report.notes.len()), (Outcome::Complete, 0), "{:?}", report.notes);
+    let stored = journal.load(Some(report.run_id.clone())).await.unwrap().unwrap();
+    assert_eq!((stored.outcome, stored.lost), (Some(Outcome::Complete), false));
+    let facts: Vec<_> = stored.facts.iter().map(|(_, fact)| serde_json::to_string(fact).unwrap()).collect();
+    let submissions =
+        facts.iter().filter(|fact| fact.contains("Submitt") || fact.contains("submitt")).count();
+    assert_eq!(submissions, 2, "sent and answered: {facts:?}");
 }
 
 #[test]

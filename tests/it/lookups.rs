@@ -73,3 +73,22 @@ async fn down_for_ever_they_end_a_run_of_which_events_did_not_tell_all() {
     assert_eq!(report.media[1].state, MediaState::Unfinished);
     assert!(bed.elapsed() < Duration::from_secs(400), "{:?}", bed.elapsed());
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_last_answer_completes_is_complete_although_no_time_is_left_for_a_last_lookup() {
+    let mut late = 0;
+    for millis in (14_000..26_000).step_by(250) {
+        let timeout = Duration::from_millis(millis);
+        let scenario = Scenario::new()
+            .with_latency(Duration::from_millis(1_500))
+            .with_urls_per_media(1)
+            .with_task_duration(Duration::from_secs(14));
+        let bed = Bed::new(scenario).with_options(|options| options.timeout = timeout);
+        let report = bed.refresh(["m1"]).await;
+        let is_complete = report.media[0].state == MediaState::Complete;
+        let outcome = if is_complete { Outcome::Complete } else { Outcome::Timeout };
+        assert_eq!(report.outcome, outcome, "{timeout:?}");
+        late += u32::from(is_complete && bed.elapsed() > timeout + Duration::from_secs(1));
+    }
+    assert!(late > 0, "no last answer came after the last polls");
+}

@@ -1,10 +1,14 @@
 //! Files beside the journal. The right to drive a run is a file lock, which dies with the process that holds it. A run
 //! whose facts could not all be written is marked by the name of such a file: a full disk has room for a new name.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use super::DISK_WAIT;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
 
@@ -40,15 +44,15 @@ impl FileLock {
         }
     }
 
-    /// Marks the run as one whose facts are not all written, or takes the mark back.
-    pub(in crate::journal) fn mark_lost(&self, is_lost: bool) {
-        let mark = self.path.with_extension("lost");
-        if !is_lost {
-            let _ = std::fs::remove_file(mark);
-        } else if std::fs::hard_link(&self.path, &mark).is_err() {
+    /// Marks the run as one whose facts are not all written, or takes the mark back. Says whether the disk answered in time.
+    pub(in crate::journal) async fn mark_lost(&self, is_lost: bool) -> bool {
+        let (lock, mark) = (self.path.clone(), self.path.with_extension("lost"));
+        let work = spawn_blocking(move || match is_lost {
             // A second name takes no room on a full disk. Where even this fails, nothing more can be done.
-            let _ = File::create(mark);
-        }
+            true => fs::hard_link(lock, &mark).or_else(|_| File::create(mark).map(drop)),
+            false => fs::remove_file(mark),
+        });
+        timeout(DISK_WAIT, work).await.is_ok()
     }
 }
 

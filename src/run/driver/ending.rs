@@ -37,6 +37,10 @@ impl Driver<'_> {
         if let Some(fleet) = self.fleet.as_mut().filter(|_| !self.setup.stop.is_cancelled()) {
             fleet.leave(self.ledger.estimate()).await;
         }
+        if matches!(end, End::Deadline) {
+            // The last answers may have ended media of jobs for whose last lookup there is no time.
+            self.ledger.end_all_closing();
+        }
         let end = match end {
             End::Deadline | End::Fatal(_) if self.ledger.is_settled() => End::Settled,
             // No work goes on for which time could be up: what kept it from being submitted counts.
@@ -89,7 +93,7 @@ impl Driver<'_> {
             report.error = Some(error.into());
         }
         report.resumable = self.journal.can_resume() && !is_over;
-        report.notes.extend(self.journal.into_notes());
+        report.notes.extend(self.journal.close().await);
         report
     }
 }

@@ -151,7 +151,7 @@ impl RunJournal {
             self.kept = Kept::default();
             return None;
         }
-        if journal.check_place().is_err() {
+        if journal.check_place().await.is_err() {
             return Some(self.give_up(&error).await);
         }
         let now = Instant::now();
@@ -275,7 +275,10 @@ impl RunJournal {
         self.notes.push(note);
     }
 
-    pub(super) fn into_notes(self) -> Vec<String> {
+    /// Lets go of the run. Gives what the report is to tell.
+    pub(super) async fn close(self) -> Vec<String> {
+        // A lock is a file: its disk may hang.
+        let _ = timeout(WRITE_WAIT, tokio::task::spawn_blocking(|| drop(self.lock))).await;
         self.notes
     }
 }
@@ -327,7 +330,7 @@ mod tests {
             let said = kept.keep(vec![fact(MAX_KEPT - 1_000 + more)]).await;
             assert_eq!((said.is_some(), kept.lost, kept.can_resume()), (is_lost, is_lost, !is_lost));
             drop(holder);
-            let said = kept.append(WRITE_WAIT).await;
+            let said = kept.append(Duration::from_secs(30)).await;
             assert_eq!(said, None, "nobody was told that it failed");
             let stored = journal.load(None).await.unwrap().unwrap();
             assert_eq!((stored.lost, stored.facts.len()), (is_lost, if is_lost { 0 } else { 2 }));
