@@ -3,13 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::Row;
 
 use super::failure::unusable;
 use super::query::Query;
-use super::sessions::{Held, Sessions, finished};
+use super::sessions::{Answer, Held, Sessions, finished};
 use crate::error::{Error, Result};
 use crate::ids::RunId;
 use crate::journal::columns;
@@ -31,7 +30,7 @@ pub(in crate::journal) struct SessionLock {
     run: RunId,
     epoch: i64,
     /// A mark whose answer had not come in time, and what it was to say.
-    marking: Mutex<Option<(bool, JoinHandle<Result<Vec<Row>>>)>>,
+    marking: Mutex<Option<(bool, Answer)>>,
 }
 
 /// Notes that a run is being locked in this process.

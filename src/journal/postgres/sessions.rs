@@ -25,6 +25,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(65);
 /// A driver shows that it lives at this interval: the server ends a session that is silent for 20 s.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
+/// The rows that are on their way.
+pub(super) type Answer = JoinHandle<Result<Vec<Row>>>;
+
 #[derive(Debug)]
 pub(super) struct Sessions {
     pub(super) address: Arc<Address>,
@@ -148,7 +151,7 @@ impl Sessions {
     }
 
     /// Begins to ask, which goes on where nobody waits for it. Where the session has ended, another one is made.
-    pub(super) fn begin(self: &Arc<Self>, query: Query) -> JoinHandle<Result<Vec<Row>>> {
+    pub(super) fn begin(self: &Arc<Self>, query: Query) -> Answer {
         let this = self.clone();
         tokio::spawn(standing_still(async move {
             let mut is_second = false;
