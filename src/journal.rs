@@ -32,9 +32,6 @@ pub use crate::model::{Order, RunRecord, RunSummary, StoredRun};
 /// How long finished runs are kept unless told otherwise.
 pub const KEEP: Duration = Duration::from_secs(90 * 24 * 3_600);
 
-/// How long a text is shared that nobody changes.
-const SHARED_FOR: Duration = Duration::from_secs(60);
-
 /// Where runs are kept. Clones share one connection; several processes may share the place.
 #[derive(Debug, Clone)]
 pub struct Journal {

@@ -14,8 +14,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, Transaction
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 
-use super::SHARED_FOR;
-use super::columns::{self, RunRow};
+use super::columns::{self, RunRow, SHARED_FOR};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
 use crate::model::{Calls, Fact, Moment, Outcome, RunRecord, RunSummary, StoredRun};
@@ -38,10 +37,6 @@ const SHARED: &str = "
         PRIMARY KEY (topic, name)
     ) STRICT;
 ";
-
-/// A disk that hangs, as that of a network whose server is gone, must not hold up a run: what it does not do within this time,
-/// beside the wait for others who write, counts as not done yet.
-const DISK_WAIT: Duration = Duration::from_millis(500);
 
 /// A journal file.
 #[derive(Debug)]
@@ -109,7 +104,7 @@ impl SqliteStore {
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
         let work = self.start(wait, work).await?;
-        ended(timeout(wait + DISK_WAIT, work).await.map_err(|_| self.hangs())?)
+        ended(timeout(wait + file::DISK_WAIT, work).await.map_err(|_| self.hangs())?)
     }
 
     fn hanging(&self) -> MutexGuard<'_, HashMap<RunId, Hanging>> {
@@ -135,7 +130,7 @@ impl SqliteStore {
         let (path, identity) = (self.path.clone(), self.identity);
         // A disk that hangs may still have it.
         let work = spawn_blocking(move || check_place(&path, identity));
-        timeout(DISK_WAIT, work).await.map_or(Ok(()), ended)
+        timeout(file::DISK_WAIT, work).await.map_or(Ok(()), ended)
     }
 
     pub(super) async fn begin(&self, record: &RunRecord) -> Result<()> {
@@ -172,7 +167,7 @@ impl SqliteStore {
             facts => insert_facts(connection, &id, facts),
         };
         let mut writing = self.start(wait, insert).await?;
-        match timeout(wait + DISK_WAIT, &mut writing).await {
+        match timeout(wait + file::DISK_WAIT, &mut writing).await {
             Ok(written) => ended(written),
             Err(_) => {
                 self.hanging().insert(run.clone(), Hanging { writing, count });

@@ -4,11 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
-use tokio_postgres::Row;
 
 use super::failure::unusable;
 use super::query::Query;
-use super::sessions::{Answer, Held, Sessions, finished};
+use super::sessions::{Answer, Held, Sessions, finished, took, try_lock};
 use crate::error::{Error, Result};
 use crate::ids::RunId;
 use crate::journal::columns;
@@ -140,16 +139,6 @@ impl Drop for SessionLock {
             }
         });
     }
-}
-
-/// Takes the lock of a run that ends with the session, if nobody else has it.
-pub(super) fn try_lock(key: i64) -> Query {
-    Query::new("SELECT pg_try_advisory_lock($1)").with(key)
-}
-
-/// Whether it was taken.
-pub(super) fn took(rows: &[Row]) -> bool {
-    rows.first().is_some_and(|row| row.get(0))
 }
 
 fn unlock(key: i64) -> Query {

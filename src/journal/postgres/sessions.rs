@@ -15,7 +15,7 @@ use super::address::Address;
 use super::connect::{Link, connect};
 use super::failure::{pooled, read_only, unusable, why};
 use super::query::Query;
-use super::{lock, schema};
+use super::schema;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
 use crate::model::{Calls, code};
@@ -227,8 +227,8 @@ impl Sessions {
             let _ = Query::new(end).with(before.backend).with_text(&self.name).ask(&link.client).await;
         }
         for run in runs {
-            let locked = lock::try_lock(self.key(&run)).ask(&link.client).await;
-            self.note_lock(&run, locked.is_ok_and(|rows| lock::took(&rows)));
+            let locked = try_lock(self.key(&run)).ask(&link.client).await;
+            self.note_lock(&run, locked.is_ok_and(|rows| took(&rows)));
         }
     }
 
@@ -314,8 +314,8 @@ impl Sessions {
                     match this.driver_of(&run).await {
                         Ok(Some((newer, _))) if newer > epoch => drop(this.overtaken(&run).await),
                         Ok(Some(_)) if !is_locked => {
-                            let locked = this.run(lock::try_lock(this.key(&run))).await;
-                            this.note_lock(&run, locked.is_ok_and(|rows| lock::took(&rows)));
+                            let locked = this.run(try_lock(this.key(&run))).await;
+                            this.note_lock(&run, locked.is_ok_and(|rows| took(&rows)));
                         }
                         // Nothing is written yet, or the database is away: whoever writes will find out.
                         Ok(_) | Err(_) => {}
@@ -324,6 +324,16 @@ impl Sessions {
             }
         });
     }
+}
+
+/// Takes the lock of a run that ends with the session, if nobody else has it.
+pub(super) fn try_lock(key: i64) -> Query {
+    Query::new("SELECT pg_try_advisory_lock($1)").with(key)
+}
+
+/// Whether it was taken.
+pub(super) fn took(rows: &[Row]) -> bool {
+    rows.first().is_some_and(|row| row.get(0))
 }
 
 /// What a task brought.

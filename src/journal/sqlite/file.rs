@@ -12,6 +12,10 @@ use crate::error::{Error, ErrorKind, Result};
 /// How long to wait for other processes that write. Their transactions take milliseconds, but SQLite's waiting is not fair.
 pub(in crate::journal) const BUSY: Duration = Duration::from_secs(20);
 
+/// A disk that hangs, as that of a network whose server is gone, must not hold up a run: what it does not do within this time,
+/// beside the wait for others who write, counts as not done yet.
+pub(super) const DISK_WAIT: Duration = Duration::from_millis(500);
+
 /// Usual length of the write-ahead log; of its pages, of 4 KiB, it is copied back after so many.
 pub(in crate::journal) const LOG_BYTES: u32 = 4_000 * 4_096;
 

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::DISK_WAIT;
+use super::file::DISK_WAIT;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
 
