@@ -2,30 +2,30 @@
 //!
 //! A run has a record (what was asked for, and with which settings) and a list of facts. Each fact is here before it is acted
 //! upon or acknowledged; the facts of one answer stand or fall together. `resume` plays them back into a new ledger. Nothing
-//! secret is written. Where runs are kept is behind the trait `Store`: a file of this
-//! machine, or a PostgreSQL database that many machines reach.
+//! secret is written. Runs are kept in a file of this machine, or in a PostgreSQL database that many machines reach.
 
 mod columns;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod run_lock;
 mod sqlite;
-mod store;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::watch;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ids::RunId;
 use crate::model::{Calls, Fact, Moment, Outcome};
+#[cfg(feature = "postgres")]
+use postgres::PostgresStore;
 use sqlite::SqliteStore;
-use store::Store;
 
 #[doc(hidden)]
-pub use store::RunLock;
+pub use run_lock::RunLock;
 
 pub use crate::model::{Order, RunRecord, RunSummary, StoredRun};
 
@@ -35,8 +35,27 @@ pub const KEEP: Duration = Duration::from_secs(90 * 24 * 3_600);
 /// Where runs are kept. Clones share one connection; several processes may share the place.
 #[derive(Debug, Clone)]
 pub struct Journal {
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
     writes: watch::Sender<u64>,
+}
+
+/// Both kinds of places have the methods that the journal's own call; each write of them is one transaction.
+#[derive(Debug)]
+enum Store {
+    File(SqliteStore),
+    #[cfg(feature = "postgres")]
+    Database(PostgresStore),
+}
+
+/// Asks whichever of the two it is.
+macro_rules! ask {
+    ($journal:ident, $store:ident => $answer:expr) => {
+        match &*$journal.store {
+            Store::File($store) => $answer,
+            #[cfg(feature = "postgres")]
+            Store::Database($store) => $answer,
+        }
+    };
 }
 
 impl Journal {
@@ -49,7 +68,7 @@ impl Journal {
     ///
     /// Cancel safety, here and below: work that has begun goes on in the background.
     pub async fn open(path: impl Into<PathBuf>) -> Result<Self> {
-        Ok(Self::on(SqliteStore::open(path.into()).await?))
+        Ok(Self::on(Store::File(SqliteStore::open(path.into()).await?)))
     }
 
     /// Opens the journal file at `path` to look at what it holds: [`runs`](Self::runs) and [`load`](Self::load) work also
@@ -59,7 +78,7 @@ impl Journal {
     ///
     /// As [`open`](Self::open).
     pub async fn open_to_read(path: impl Into<PathBuf>) -> Result<Self> {
-        Ok(Self::on(SqliteStore::open_to_read(path.into()).await?))
+        Ok(Self::on(Store::File(SqliteStore::open_to_read(path.into()).await?)))
     }
 
     /// Connects to the journal in a PostgreSQL database (13 or newer) and makes its tables, `vod_refresh_…`, where they are missing.
@@ -75,7 +94,7 @@ impl Journal {
     /// tables of another program under these names, which stay as they are, or of a newer version.
     pub async fn connect(url: &str) -> Result<Self> {
         #[cfg(feature = "postgres")]
-        return Ok(Self::on(postgres::PostgresStore::open(url).await?));
+        return Ok(Self::on(Store::Database(PostgresStore::open(url).await?)));
         #[cfg(not(feature = "postgres"))]
         Err(without_postgres(url))
     }
@@ -88,28 +107,32 @@ impl Journal {
     /// As [`connect`](Self::connect).
     pub async fn connect_to_read(url: &str) -> Result<Self> {
         #[cfg(feature = "postgres")]
-        return Ok(Self::on(postgres::PostgresStore::open_to_read(url).await?));
+        return Ok(Self::on(Store::Database(PostgresStore::open_to_read(url).await?)));
         #[cfg(not(feature = "postgres"))]
         Err(without_postgres(url))
     }
 
-    fn on(store: impl Store + 'static) -> Self {
+    fn on(store: Store) -> Self {
         Self { store: Arc::new(store), writes: watch::Sender::new(0) }
     }
 
     /// Where it is, for people: a path, or a URL without its password.
     pub fn place(&self) -> &str {
-        self.store.place()
+        ask!(self, store => store.place())
     }
 
     /// Whether it was given as a URL with a password, which [`place`](Self::place) does not show.
     pub fn hides_password(&self) -> bool {
-        self.store.hides_password()
+        ask!(self, store => store.hides_password())
     }
 
     /// The file, where it is one.
     pub fn file(&self) -> Option<&Path> {
-        self.store.file()
+        match &*self.store {
+            Store::File(store) => Some(store.path()),
+            #[cfg(feature = "postgres")]
+            Store::Database(_) => None,
+        }
     }
 
     /// Counts transactions as they are committed; for tests that end a run after each.
@@ -124,7 +147,7 @@ impl Journal {
     ///
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if it can't be written. Cancel safety: the run may be written or not.
     pub(crate) async fn begin(&self, record: &RunRecord) -> Result<()> {
-        self.counted(self.store.begin(record).await)
+        self.counted(ask!(self, store => store.begin(record).await))
     }
 
     /// Writes facts down, all or none; waits so long for others who write. After a failure, the next call for this run has to
@@ -139,7 +162,7 @@ impl Journal {
         facts: Arc<Vec<(Moment, Fact)>>,
         wait: Duration,
     ) -> Result<()> {
-        self.counted(self.store.append(run, facts, wait).await)
+        self.counted(ask!(self, store => store.append(run, facts, wait).await))
     }
 
     /// Writes down how a run ended, and adds the calls it took; waits so long for others who write. One that can be
@@ -156,7 +179,7 @@ impl Journal {
         calls: Calls,
         wait: Duration,
     ) -> Result<()> {
-        self.counted(self.store.finish(run, outcome, at, calls, wait).await)
+        self.counted(ask!(self, store => store.finish(run, outcome, at, calls, wait).await))
     }
 
     /// A run with its facts; `None` for `run` means the newest unfinished one.
@@ -165,7 +188,7 @@ impl Journal {
     ///
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if it can't be read.
     pub async fn load(&self, run: Option<RunId>) -> Result<Option<StoredRun>> {
-        self.store.load(run.as_ref()).await
+        ask!(self, store => store.load(run.as_ref()).await)
     }
 
     /// All runs, newest first.
@@ -174,7 +197,7 @@ impl Journal {
     ///
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if they can't be read.
     pub async fn runs(&self) -> Result<Vec<RunSummary>> {
-        self.store.runs().await
+        ask!(self, store => store.runs().await)
     }
 
     /// Drops runs that finished before `before`, and unfinished ones that began three days before that: the service
@@ -186,7 +209,7 @@ impl Journal {
     pub async fn prune(&self, before: DateTime<Utc>) -> Result<usize> {
         // An unfinished one may be under way, or wait for its resume.
         let begun_before = before.checked_sub_signed(TimeDelta::days(3)).unwrap_or(before);
-        self.counted(self.store.prune(before, begun_before).await)
+        self.counted(ask!(self, store => store.prune(before, begun_before).await))
     }
 
     /// Gives the room of dropped runs back to the disk, where that is worth the while.
@@ -195,34 +218,25 @@ impl Journal {
     ///
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the file can't be written, or another process writes to it.
     pub async fn compact(&self) -> Result<()> {
-        self.counted(self.store.compact().await)
+        self.counted(ask!(self, store => store.compact().await))
     }
 
     /// Changes a text that running processes share: `change` gets the one that is there, if any, and the time since 1970 by the
-    /// clock of the place. What it gives back is written, with nobody in between. A text that nobody changes expires after a
-    /// minute. `now` is our own time, for a place without a clock.
+    /// clock of the place. What it gives back is written, with nobody in between; where others were quicker, it is asked again. A
+    /// text that nobody changes expires after a minute. `now` is our own time, for a place without a clock.
     ///
     /// # Errors
     ///
-    /// As [`prune`](Self::prune), also where others write for longer than 200 ms. Cancel safety: it may be written or not.
+    /// As [`prune`](Self::prune), also where others write all the time. Cancel safety: it may be written or not.
     #[doc(hidden)]
     pub async fn update_shared<T: Send + 'static>(
         &self,
         topic: &str,
         name: &str,
         now: DateTime<Utc>,
-        change: impl FnOnce(Option<&str>, Duration) -> (Option<String>, T) + Send + 'static,
+        change: impl FnMut(Option<&str>, Duration) -> (Option<String>, T) + Send + 'static,
     ) -> Result<T> {
-        let result = Arc::new(Mutex::new(None));
-        let kept = Arc::clone(&result);
-        let change = Box::new(move |text: Option<&str>, now| {
-            let (text, result) = change(text, now);
-            *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
-            text
-        });
-        self.store.update_shared(topic, name, since_1970(now), change).await?;
-        let result = result.lock().unwrap_or_else(PoisonError::into_inner).take();
-        result.ok_or_else(|| Error::new(crate::ErrorKind::Internal, "the journal did not ask what to write"))
+        ask!(self, store => store.update_shared(topic, name, since_1970(now), change).await)
     }
 
     /// The texts that running processes share under names which begin so.
@@ -232,7 +246,7 @@ impl Journal {
     /// As [`update_shared`](Self::update_shared).
     #[doc(hidden)]
     pub async fn shared(&self, topic: &str, prefix: &str, now: DateTime<Utc>) -> Result<Vec<String>> {
-        self.store.shared(topic, prefix, since_1970(now)).await
+        ask!(self, store => store.shared(topic, prefix, since_1970(now)).await)
     }
 
     /// Takes the right to drive `run`, as a run itself does; `None` if another living process has it. It ends with the process.
@@ -242,7 +256,7 @@ impl Journal {
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the lock can't be taken.
     #[doc(hidden)]
     pub async fn lock(&self, run: &RunId) -> Result<Option<RunLock>> {
-        self.store.lock(run).await
+        ask!(self, store => Ok(store.lock(run).await?.map(RunLock::from)))
     }
 
     /// Checks that what is written is where others will look for it.
@@ -251,7 +265,11 @@ impl Journal {
     ///
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the place is gone, or another has taken its name.
     pub(crate) async fn check_place(&self) -> Result<()> {
-        self.store.check_place().await
+        match &*self.store {
+            Store::File(store) => store.check_place().await,
+            #[cfg(feature = "postgres")]
+            Store::Database(store) => store.check_place(),
+        }
     }
 
     fn counted<T>(&self, written: Result<T>) -> Result<T> {

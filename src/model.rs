@@ -11,7 +11,7 @@ mod request;
 pub use fact::{Fact, Fault};
 pub use moment::Moment;
 pub use record::{Order, RunRecord, RunSummary, StoredRun};
-pub(crate) use report::Calls;
+pub(crate) use report::{Calls, wire_time};
 pub use report::{
     MediaReport, MediaState, Outcome, Report, ReportedError, SCHEMA, Summary, TaskReport, UrlReport, UrlSums,
 };

@@ -11,6 +11,9 @@ use serde_json::Result;
 use crate::model::{Calls, Fact, Moment, Order, Outcome, RunRecord, RunSummary, StoredRun};
 use crate::net::clock::to_wire;
 
+/// How long a text is shared that nobody changes.
+pub(super) const SHARED_FOR: Duration = Duration::from_secs(60);
+
 /// A run as it is written down first.
 pub(super) struct RunRow {
     pub(super) id: String,
@@ -97,6 +100,6 @@ fn word(value: &impl Serialize) -> Result<String> {
 }
 
 /// What a bare word stands for.
-fn unquoted<T: DeserializeOwned>(text: &str) -> Result<T> {
+pub(super) fn unquoted<T: DeserializeOwned>(text: &str) -> Result<T> {
     serde_json::from_value(text.into())
 }

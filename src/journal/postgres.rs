@@ -6,7 +6,7 @@
 //! the driver dies, or says nothing for 20 s, or its network swallows packets. Whoever takes the lock raises the `epoch` in the
 //! run's row. Each write of a driver checks, under the row's lock, that its epoch is still the run's. So one that was stopped or cut
 //! off, and comes back after others have taken over, writes nothing more; and as no batch is submitted before that is written, it
-//! submits nothing more. Sessions must be the client's own: a pooler in transaction mode gives locks to strangers.
+//! submits nothing more. Sessions must be the client's own: a pooler in transaction mode gives locks to strangers, and is refused where it shows.
 //!
 //! # When the database is away
 //!
@@ -26,45 +26,46 @@
 mod address;
 mod connect;
 mod failure;
+mod lock;
 mod pgpass;
-mod rows;
+mod query;
 mod schema;
 mod sessions;
-mod shared;
 mod tls;
 
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use self::address::Address;
 use self::failure::unusable;
-use self::sessions::{Held, Sessions, Work, finished};
-use super::columns::{self, RunRow};
-use super::store::{Change, Hold, RunLock, Store};
+pub(super) use self::lock::SessionLock;
+use self::query::Query;
+use self::sessions::{Sessions, finished};
+use super::columns::{self, RunRow, SHARED_FOR};
 use crate::error::{Error, Result};
 use crate::ids::RunId;
 use crate::model::{Calls, Fact, Moment, Outcome, RunRecord, RunSummary, StoredRun};
 use crate::net::clock::to_wire;
-use crate::net::transport::BoxFuture;
 
-/// A driver that did not let go gets so long to come back.
-const GRACE: Duration = Duration::from_secs(3);
-/// A mark is given up after this.
-const MARK_WAIT: Duration = Duration::from_millis(400);
+/// The time of the server in milliseconds since 1970: the clocks of its clients differ.
+const NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+/// Who wants to change what is shared, and finds so often that others were quicker, lets it be.
+const MOST_TRIES: u32 = 50;
 
-/// The session of the runs, and one beside it: changes of what is shared take several statements, and must not hold up facts.
+/// The session of the runs, and one beside it for what is shared: it must not hold up facts.
 #[derive(Debug)]
 pub(super) struct PostgresStore(Arc<Sessions>, Arc<Sessions>);
 
 impl PostgresStore {
     /// Connects to the database at `url` and makes the tables where they are missing.
     pub(super) async fn open(url: &str) -> Result<Self> {
-        Ok(Self::on(Sessions::open(Address::parse(url, &variable)?, true).await?))
+        let store = Self::on(Sessions::open(Address::parse(url, &variable)?, true).await?);
+        store.0.check_apart(&store.1).await?;
+        Ok(store)
     }
 
     /// Connects to look at what is there, also where nothing can be written.
@@ -77,87 +78,116 @@ impl PostgresStore {
         Self(sessions, beside)
     }
 
+    pub(super) fn place(&self) -> &str {
+        &self.0.address.place
+    }
+
+    pub(super) fn hides_password(&self) -> bool {
+        self.0.address.hides_password
+    }
+
+    pub(super) fn check_place(&self) -> Result<()> {
+        self.0.check_place()
+    }
+
     fn unreadable(&self, error: &serde_json::Error) -> Error {
         unusable(&self.0.address, &format!("what stands there can't be read: {error}"))
     }
 
-    /// What is known of a run that is driven from here.
-    fn held<T>(&self, run: &RunId, look: impl FnOnce(&mut Held) -> T) -> Result<T> {
-        let mut held = self.0.lock_held();
-        let held = held
-            .get_mut(run)
-            .ok_or_else(|| unusable(&self.0.address, &format!("run {run} is not driven from here")))?;
-        match &held.overtaken {
-            Some(error) => Err(error.clone()),
-            None => Ok(look(held)),
-        }
+    fn late(&self, wait: Duration) -> Error {
+        unusable(&self.0.address, &format!("no answer within {} ms", wait.as_millis()))
     }
 
-    fn facts(&self, run: &RunId, facts: &[(Moment, Fact)]) -> Result<(rows::Facts, usize)> {
-        let (epoch, next, written) = self.held(run, |held| (held.epoch, held.next, held.written))?;
-        let mut of = rows::Facts {
-            run: run.to_string(),
-            epoch,
-            numbers: Vec::new(),
-            at_ms: Vec::new(),
-            bodies: Vec::new(),
-        };
-        for (number, fact) in (next..).zip(facts).skip(written) {
-            let (at_ms, body) = columns::of_fact(fact).map_err(|error| self.unreadable(&error))?;
-            of.numbers.push(number);
-            of.at_ms.push(at_ms);
-            of.bodies.push(body);
-        }
-        Ok((of, written))
+    /// Writes a new run down, driven from here.
+    pub(super) async fn begin(&self, record: &RunRecord) -> Result<()> {
+        let row = RunRow::of(record).map_err(|error| self.unreadable(&error))?;
+        let insert = format!(
+            "INSERT INTO vod_refresh_run (id, started_at, task_type, media, record, epoch, driver, driven_since)
+             VALUES ($1, $3, $4, $5, $6, 1, {}, now()) ON CONFLICT (id) DO NOTHING",
+            lock::DRIVER
+        );
+        let insert = Query::new(insert).with(row.id).with_text(std::process::id());
+        let insert = insert.with(row.started_at).with(row.task_type).with(row.media).with(row.record);
+        self.0.run(insert).await.map(drop)
     }
 
-    async fn append(&self, run: &RunId, facts: Arc<Vec<(Moment, Fact)>>, wait: Duration) -> Result<()> {
+    /// Writes facts of the driver with this epoch; those that are there already stay. No row comes back where it drives the run
+    /// no more.
+    ///
+    /// The row's lock makes a driver that takes over wait until this is done, or this one see the newer epoch.
+    fn insert_facts(&self, run: &RunId, epoch: i64, first: i64, facts: &[(Moment, Fact)]) -> Result<Query> {
+        let facts: Vec<(i64, String)> = facts
+            .iter()
+            .map(columns::of_fact)
+            .collect::<Result<_, _>>()
+            .map_err(|error| self.unreadable(&error))?;
+        let numbers: Vec<i64> = (first..).take(facts.len()).collect();
+        let (at_ms, bodies): (Vec<i64>, Vec<String>) = facts.into_iter().unzip();
+        let insert = Query::new(
+            "WITH held AS (SELECT id FROM vod_refresh_run WHERE id = $1 AND epoch = $2 FOR NO KEY UPDATE),
+            put AS (INSERT INTO vod_refresh_fact (run, number, at_ms, body)
+                SELECT held.id, fact.* FROM held, unnest($3, $4, $5) AS fact (number, at_ms, body)
+                ON CONFLICT (run, number) DO NOTHING)
+            SELECT 1 FROM held",
+        );
+        Ok(insert.with_text(run).with(epoch).with(numbers).with(at_ms).with(bodies))
+    }
+
+    pub(super) async fn append(
+        &self,
+        run: &RunId,
+        facts: Arc<Vec<(Moment, Fact)>>,
+        wait: Duration,
+    ) -> Result<()> {
         let until = Instant::now() + wait;
-        let late = || unusable(&self.0.address, &format!("no answer within {} ms", wait.as_millis()));
         // The answer that did not come in time the last time may be there by now.
-        if let Some((count, mut task)) = self.held(run, |held| held.pending.take())? {
-            match timeout_at(until, &mut task).await {
-                Err(_) => {
-                    self.held(run, |held| held.pending = Some((count, task)))?;
-                    return Err(late());
-                }
-                Ok(done) => {
-                    if finished(done).is_ok() {
-                        self.held(run, |held| held.written = count)?;
-                    }
-                }
+        if let Some((count, task)) = self.0.held(run, |held| held.pending.take())? {
+            let _ = self.written(run, count, task, until).await;
+            if self.0.held(run, |held| held.pending.is_some())? {
+                return Err(self.late(wait));
             }
         }
-        let (rows, written) = self.facts(run, &facts)?;
+        let (epoch, next, written) = self.0.held(run, |held| (held.epoch, held.next, held.written))?;
         if written < facts.len() {
-            let (sessions, run_id, rows) = (self.0.clone(), run.clone(), Arc::new(rows));
-            let insert: Work<bool> = Box::new(move |link| {
-                let rows = rows.clone();
-                Box::pin(async move { rows::insert_facts(&link.client, &rows).await })
-            });
-            let write = self.0.begin(insert);
-            let mut task = tokio::spawn(async move {
-                match finished(write.await)? {
-                    true => Ok(()),
-                    false => Err(sessions.overtaken(&run_id).await),
+            let insert = self.insert_facts(run, epoch, next + written as i64, &facts[written..])?;
+            let (sessions, run_id, write) = (self.0.clone(), run.clone(), self.0.begin(insert));
+            let task = tokio::spawn(async move {
+                match finished(write.await)?.is_empty() {
+                    true => Err(sessions.overtaken(&run_id).await),
+                    false => Ok(()),
                 }
             });
-            self.held(run, |held| held.was_written = true)?;
-            match timeout_at(until, &mut task).await {
-                Ok(done) => finished(done)?,
-                Err(_) => {
-                    self.held(run, |held| held.pending = Some((facts.len(), task)))?;
-                    return Err(late());
-                }
+            self.0.held(run, |held| held.was_written = true)?;
+            if !self.written(run, facts.len(), task, until).await? {
+                return Err(self.late(wait));
             }
         }
-        self.held(run, |held| {
+        self.0.held(run, |held| {
             held.next += facts.len() as i64;
             held.written = 0;
         })
     }
 
-    async fn finish(
+    /// Waits for the answer to a write, after which so many facts are there. Says whether it came in time; if not, it is kept.
+    async fn written(
+        &self,
+        run: &RunId,
+        count: usize,
+        mut task: JoinHandle<Result<()>>,
+        until: Instant,
+    ) -> Result<bool> {
+        let done = timeout_at(until, &mut task).await;
+        if let Ok(done) = done {
+            finished(done)?;
+            self.0.held(run, |held| held.written = count)?;
+            return Ok(true);
+        }
+        self.0.held(run, |held| held.pending = Some((count, task)))?;
+        Ok(false)
+    }
+
+    /// Writes down how a run ended; its driver lets go of it.
+    pub(super) async fn finish(
         &self,
         run: &RunId,
         outcome: Option<Outcome>,
@@ -165,335 +195,134 @@ impl PostgresStore {
         mut calls: Calls,
         wait: Duration,
     ) -> Result<()> {
-        let (epoch, before) = self.held(run, |held| (held.epoch, held.calls.clone()))?;
+        let (epoch, before) = self.0.held(run, |held| (held.epoch, held.calls.clone()))?;
         calls.add(&before);
         let unwritable = |error| self.unreadable(&error);
         let (outcome, finished_at) = columns::of_outcome(outcome, at).map_err(unwritable)?;
         let calls = columns::of_calls(&calls).map_err(unwritable)?;
-        let ending = Arc::new(rows::Ending { run: run.to_string(), epoch, outcome, finished_at, calls });
         let until = Instant::now() + wait;
         loop {
-            let ending = ending.clone();
-            let update: Work<bool> = Box::new(move |link| {
-                let ending = ending.clone();
-                Box::pin(async move { rows::set_outcome(&link.client, &ending).await })
-            });
+            let update = Query::new(
+                "UPDATE vod_refresh_run SET outcome = $3, finished_at = $4, calls = $5, driver = NULL
+                WHERE id = $1 AND epoch = $2 RETURNING 1",
+            );
+            let update = update.with_text(run).with(epoch).with(outcome.clone());
+            let update = update.with(finished_at.clone()).with(calls.clone());
             let failure = match timeout_at(until, self.0.run(update)).await {
-                Ok(Ok(true)) => return Ok(()),
-                Ok(Ok(false)) => return Err(self.0.overtaken(run).await),
+                Ok(Ok(rows)) if rows.is_empty() => return Err(self.0.overtaken(run).await),
+                Ok(Ok(_)) => return Ok(()),
                 Ok(Err(error)) => error,
-                Err(_) => {
-                    return Err(unusable(
-                        &self.0.address,
-                        &format!("no answer within {} ms", wait.as_millis()),
-                    ));
-                }
+                Err(_) => return Err(self.late(wait)),
             };
             // It may come back in time.
-            if self.0.check_place().is_err()
-                || timeout_at(until, sleep(Duration::from_millis(200))).await.is_err()
-            {
+            let pause = timeout_at(until, sleep(Duration::from_millis(200)));
+            if self.0.check_place().is_err() || pause.await.is_err() {
                 return Err(failure);
             }
         }
     }
 
-    async fn lock(&self, run: &RunId) -> Result<Option<RunLock>> {
-        let key = self.0.key(run);
-        // The lock of a session is given to it as often as it asks: within this process, this is what keeps others off.
-        let Some(_taking) = Taking::begin(&self.0, run) else { return Ok(None) };
-        let id = run.to_string();
-        let was_let_go = self
-            .0
-            .run(Box::new(move |link| {
-                let id = id.clone();
-                Box::pin(async move { rows::was_let_go(&link.client, &id).await })
-            }))
-            .await?;
-        let try_lock = || -> Work<bool> {
-            Box::new(move |link| Box::pin(async move { rows::try_lock(&link.client, key).await }))
-        };
-        if !self.0.run(try_lock()).await? {
-            // Servers before 14 do not end a silent session themselves. Who may not do it waits.
-            let end: Work<()> =
-                Box::new(move |link| Box::pin(async move { rows::end_silent(&link.client, key).await }));
-            let _ = self.0.run(end).await;
+    pub(super) async fn load(&self, run: Option<&RunId>) -> Result<Option<StoredRun>> {
+        if !self.0.has_tables() {
             return Ok(None);
         }
-        if !was_let_go {
-            self.unlock(key).await?;
-            sleep(GRACE).await;
-            if !self.0.run(try_lock()).await? {
-                return Ok(None);
-            }
-        }
-        let id = run.to_string();
-        let taken = self
-            .0
-            .run(Box::new(move |link| {
-                let id = id.clone();
-                Box::pin(async move { rows::take_over(&link.client, &id, &process()).await })
-            }))
-            .await?;
-        let held = match taken {
-            Some(taken) => {
-                let calls =
-                    columns::to_calls(taken.calls.as_deref()).map_err(|error| self.unreadable(&error))?;
-                Held::new(taken.epoch, taken.facts, calls)
-            }
-            // It is written down next.
-            None => Held::new(1, 0, Calls::default()),
+        let select = "SELECT record, outcome, calls, lost FROM vod_refresh_run";
+        let select = match run {
+            Some(run) => Query::new(format!("{select} WHERE id = $1")).with_text(run),
+            None => Query::new(format!(
+                "{select} WHERE outcome IS NULL ORDER BY started_at DESC, id DESC LIMIT 1"
+            )),
         };
-        let epoch = held.epoch;
-        self.0.lock_held().insert(run.clone(), held);
-        self.0.beat();
-        Ok(Some(RunLock::new(SessionLock {
-            sessions: self.0.clone(),
-            run: run.clone(),
-            epoch,
-            marking: Mutex::default(),
-        })))
+        let found = self.0.run(select).await?;
+        let Some(row) = found.first() else { return Ok(None) };
+        let mut stored = columns::to_stored(row.get(0), row.get(1), row.get(2))
+            .map_err(|error| self.unreadable(&error))?;
+        stored.lost = row.get(3);
+        let select = Query::new("SELECT at_ms, body FROM vod_refresh_fact WHERE run = $1 ORDER BY number");
+        let facts = self.0.run(select.with_text(&stored.record.run)).await?;
+        let facts = facts.iter().map(|row| columns::to_fact(row.get(0), row.get(1)));
+        stored.facts = facts.collect::<Result<_, _>>().map_err(|error| self.unreadable(&error))?;
+        Ok(Some(stored))
     }
 
-    async fn unlock(&self, key: i64) -> Result<()> {
-        let unlock: Work<()> =
-            Box::new(move |link| Box::pin(async move { rows::unlock(&link.client, key).await }));
-        self.0.run(unlock).await
-    }
-}
-
-impl Store for PostgresStore {
-    fn place(&self) -> &str {
-        &self.0.address.place
-    }
-
-    fn hides_password(&self) -> bool {
-        self.0.address.hides_password
-    }
-
-    fn file(&self) -> Option<&Path> {
-        None
-    }
-
-    fn check_place(&self) -> BoxFuture<'_, Result<()>> {
-        Box::pin(async { self.0.check_place() })
-    }
-
-    fn begin<'a>(&'a self, record: &'a RunRecord) -> BoxFuture<'a, Result<()>> {
-        Box::pin(async move {
-            let row = Arc::new(RunRow::of(record).map_err(|error| self.unreadable(&error))?);
-            let insert: Work<()> = Box::new(move |link| {
-                let row = row.clone();
-                Box::pin(async move { rows::insert_run(&link.client, &row, &process()).await })
-            });
-            self.0.run(insert).await
-        })
-    }
-
-    fn append<'a>(
-        &'a self,
-        run: &'a RunId,
-        facts: Arc<Vec<(Moment, Fact)>>,
-        wait: Duration,
-    ) -> BoxFuture<'a, Result<()>> {
-        Box::pin(self.append(run, facts, wait))
-    }
-
-    fn finish<'a>(
-        &'a self,
-        run: &'a RunId,
-        outcome: Option<Outcome>,
-        at: DateTime<Utc>,
-        calls: Calls,
-        wait: Duration,
-    ) -> BoxFuture<'a, Result<()>> {
-        Box::pin(self.finish(run, outcome, at, calls, wait))
-    }
-
-    fn load<'a>(&'a self, run: Option<&'a RunId>) -> BoxFuture<'a, Result<Option<StoredRun>>> {
-        Box::pin(async move {
-            if !self.0.has_tables() {
-                return Ok(None);
-            }
-            let run = run.map(ToString::to_string);
-            let select: Work<Option<tokio_postgres::Row>> = Box::new(move |link| {
-                let run = run.clone();
-                Box::pin(async move { rows::select_run(&link.client, run.as_deref()).await })
-            });
-            let Some(row) = self.0.run(select).await? else { return Ok(None) };
-            let mut stored = columns::to_stored(row.get(0), row.get(1), row.get(2))
-                .map_err(|error| self.unreadable(&error))?;
-            stored.lost = row.get(3);
-            let run = stored.record.run.to_string();
-            let select: Work<Vec<tokio_postgres::Row>> = Box::new(move |link| {
-                let run = run.clone();
-                Box::pin(async move { rows::select_facts(&link.client, &run).await })
-            });
-            let facts = self.0.run(select).await?;
-            let facts = facts.iter().map(|row| columns::to_fact(row.get(0), row.get(1)));
-            stored.facts = facts.collect::<Result<_, _>>().map_err(|error| self.unreadable(&error))?;
-            Ok(Some(stored))
-        })
-    }
-
-    fn runs(&self) -> BoxFuture<'_, Result<Vec<RunSummary>>> {
-        Box::pin(async move {
-            if !self.0.has_tables() {
-                return Ok(Vec::new());
-            }
-            let select: Work<Vec<tokio_postgres::Row>> =
-                Box::new(|link| Box::pin(async move { rows::select_runs(&link.client).await }));
-            let rows = self.0.run(select).await?;
-            let runs = rows.iter().map(|row| {
-                let of = columns::to_summary(row.get(0), row.get(1), row.get(2), row.get(3), row.get(4));
-                of.map(|run| RunSummary { lost: row.get(5), ..run })
-            });
-            runs.collect::<Result<_, _>>().map_err(|error| self.unreadable(&error))
-        })
-    }
-
-    fn prune(&self, before: DateTime<Utc>, begun_before: DateTime<Utc>) -> BoxFuture<'_, Result<usize>> {
-        let times = Arc::new((to_wire(before), to_wire(begun_before)));
-        let delete: Work<usize> = Box::new(move |link| {
-            let times = times.clone();
-            Box::pin(async move { rows::delete_finished(&link.client, &times.0, &times.1).await })
+    pub(super) async fn runs(&self) -> Result<Vec<RunSummary>> {
+        if !self.0.has_tables() {
+            return Ok(Vec::new());
+        }
+        let select = Query::new(
+            "SELECT id, task_type, outcome, started_at, media, lost AND outcome IS NULL FROM vod_refresh_run
+            ORDER BY started_at DESC, id DESC",
+        );
+        let rows = self.0.run(select).await?;
+        let runs = rows.iter().map(|row| {
+            let of = columns::to_summary(row.get(0), row.get(1), row.get(2), row.get(3), row.get(4));
+            of.map(|run| RunSummary { lost: row.get(5), ..run })
         });
-        Box::pin(async move { self.0.run(delete).await })
+        runs.collect::<Result<_, _>>().map_err(|error| self.unreadable(&error))
+    }
+
+    pub(super) async fn prune(&self, before: DateTime<Utc>, begun_before: DateTime<Utc>) -> Result<usize> {
+        let delete = Query::new(
+            "DELETE FROM vod_refresh_run
+            WHERE finished_at < $1 OR (finished_at IS NULL AND started_at < $2) RETURNING 1",
+        );
+        let dropped = self.0.run(delete.with(to_wire(before)).with(to_wire(begun_before))).await?;
+        Ok(dropped.len())
     }
 
     /// The server does that itself.
-    fn compact(&self) -> BoxFuture<'_, Result<()>> {
-        Box::pin(async { Ok(()) })
+    #[allow(clippy::unused_async, reason = "the other place waits here")]
+    pub(super) async fn compact(&self) -> Result<()> {
+        Ok(())
     }
 
-    fn update_shared<'a>(
-        &'a self,
-        topic: &'a str,
-        name: &'a str,
+    /// Where another has changed the text in between, nothing is written, and `change` gets the new one.
+    pub(super) async fn update_shared<T>(
+        &self,
+        topic: &str,
+        name: &str,
         _: Duration,
-        change: Change,
-    ) -> BoxFuture<'a, Result<()>> {
-        let of = Arc::new((topic.to_owned(), name.to_owned()));
-        let (beside, change) = (self.1.clone(), Arc::new(Mutex::new(Some(change))));
-        let update: Work<()> = Box::new(move |link| {
-            let (beside, of, change) = (beside.clone(), of.clone(), change.clone());
-            Box::pin(async move {
-                let _turn = beside.turn.lock().await;
-                shared::update(&link.client, &of.0, &of.1, &change).await
-            })
-        });
-        Box::pin(async move { self.1.run(update).await })
-    }
-
-    fn shared<'a>(
-        &'a self,
-        topic: &'a str,
-        prefix: &'a str,
-        _: Duration,
-    ) -> BoxFuture<'a, Result<Vec<String>>> {
-        let of = Arc::new((topic.to_owned(), prefix.to_owned()));
-        let select: Work<Vec<String>> = Box::new(move |link| {
-            let of = of.clone();
-            Box::pin(async move { shared::select(&link.client, &of.0, &of.1).await })
-        });
-        Box::pin(async move { self.0.run(select).await })
-    }
-
-    fn lock<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Option<RunLock>>> {
-        Box::pin(self.lock(run))
-    }
-}
-
-/// The right to drive a run, in the name of a session and an epoch.
-#[derive(Debug)]
-struct SessionLock {
-    sessions: Arc<Sessions>,
-    run: RunId,
-    epoch: i64,
-    /// A mark whose answer had not come in time, and what it was to say.
-    marking: Mutex<Option<(bool, JoinHandle<Result<bool>>)>>,
-}
-
-/// Notes that a run is being locked in this process.
-struct Taking<'a>(&'a Sessions, &'a RunId);
-
-impl<'a> Taking<'a> {
-    fn begin(sessions: &'a Sessions, run: &'a RunId) -> Option<Self> {
-        let is_free = !sessions.lock_held().contains_key(run)
-            && sessions.taking.lock().unwrap_or_else(PoisonError::into_inner).insert(run.clone());
-        is_free.then_some(Self(sessions, run))
-    }
-}
-
-impl Drop for Taking<'_> {
-    fn drop(&mut self) {
-        self.0.taking.lock().unwrap_or_else(PoisonError::into_inner).remove(self.1);
-    }
-}
-
-impl SessionLock {
-    async fn mark(&self, lost: bool) -> bool {
-        let marking = || self.marking.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = marking().take();
-        let mut task = match before {
-            Some((was, task)) if was == lost => task,
-            _ => {
-                let (run, epoch) = (self.run.to_string(), self.epoch);
-                self.sessions.begin(Box::new(move |link| {
-                    let run = run.clone();
-                    Box::pin(async move { rows::set_lost(&link.client, &run, epoch, lost).await })
-                }))
-            }
-        };
-        match timeout(MARK_WAIT, &mut task).await {
-            Ok(marked) => matches!(finished(marked), Ok(true)),
-            Err(_) => {
-                *marking() = Some((lost, task));
-                false
+        mut change: impl FnMut(Option<&str>, Duration) -> (Option<String>, T),
+    ) -> Result<T> {
+        let most = SHARED_FOR.as_millis();
+        for _ in 0..MOST_TRIES {
+            let select = Query::new(format!(
+                "SELECT {NOW}, (SELECT value FROM vod_refresh_shared
+                    WHERE topic = $1 AND name = $2 AND abs(at_ms - {NOW}) <= {most})"
+            ));
+            let found = self.1.run(select.with_text(topic).with_text(name)).await?;
+            let (now, before): (i64, Option<String>) = (found[0].get(0), found[0].get(1));
+            let (after, result) = change(before.as_deref(), Duration::from_millis(now.unsigned_abs()));
+            let Some(after) = after else { return Ok(result) };
+            let insert = Query::new(format!(
+                "INSERT INTO vod_refresh_shared AS shared (topic, name, at_ms, value) VALUES ($1, $2, $3, $4)
+                ON CONFLICT (topic, name) DO UPDATE SET at_ms = excluded.at_ms, value = excluded.value
+                    WHERE shared.value = $5 OR abs(shared.at_ms - {NOW}) > {most} RETURNING 1"
+            ));
+            let insert = insert.with_text(topic).with_text(name).with(now).with(after).with(before);
+            if !self.1.run(insert).await?.is_empty() {
+                return Ok(result);
             }
         }
-    }
-}
-
-impl Hold for SessionLock {
-    fn mark_lost(&self) -> BoxFuture<'_, bool> {
-        Box::pin(self.mark(true))
+        Err(unusable(&self.1.address, "others change all the time what is shared"))
     }
 
-    fn unmark_lost(&self) -> BoxFuture<'_, bool> {
-        Box::pin(self.mark(false))
+    pub(super) async fn shared(&self, topic: &str, prefix: &str, _: Duration) -> Result<Vec<String>> {
+        let most = SHARED_FOR.as_millis();
+        // Others may be dropping the same.
+        let select = Query::new(format!(
+            "WITH dropped AS (DELETE FROM vod_refresh_shared WHERE (topic, name) IN
+                (SELECT topic, name FROM vod_refresh_shared WHERE abs(at_ms - {NOW}) > {most} FOR UPDATE SKIP LOCKED))
+            SELECT value FROM vod_refresh_shared
+            WHERE topic = $1 AND starts_with(name, $2) AND abs(at_ms - {NOW}) <= {most} ORDER BY name"
+        ));
+        let rows = self.0.run(select.with_text(topic).with_text(prefix)).await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
-    fn overtaken(&self) -> Option<Error> {
-        self.sessions.lock_held().get(&self.run)?.overtaken.clone()
+    pub(super) async fn lock(&self, run: &RunId) -> Result<Option<SessionLock>> {
+        SessionLock::take(&self.0, run).await
     }
-}
-
-impl Drop for SessionLock {
-    fn drop(&mut self) {
-        let held = self.sessions.lock_held().remove(&self.run);
-        // Outside of a runtime the process is ending, and its session with it.
-        if tokio::runtime::Handle::try_current().is_err() {
-            return;
-        }
-        let (run, epoch, key) = (self.run.to_string(), self.epoch, self.sessions.key(&self.run));
-        // Of whoever wrote nothing, nothing can be missing.
-        let lets_go = held.is_some_and(|held| !held.was_written);
-        drop(self.sessions.begin(Box::new(move |link| {
-            let run = run.clone();
-            Box::pin(async move {
-                if lets_go {
-                    rows::let_go(&link.client, &run, epoch).await?;
-                }
-                rows::unlock(&link.client, key).await
-            })
-        })));
-    }
-}
-
-/// Names this process to those who find that it drives a run.
-fn process() -> String {
-    std::process::id().to_string()
 }
 
 fn variable(name: &str) -> Option<String> {

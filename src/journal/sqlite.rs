@@ -3,8 +3,6 @@
 
 mod file;
 mod lock;
-mod rows;
-mod shared;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -12,22 +10,33 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 
-use super::store::{Change, RunLock, SHARED_WAIT, Store};
+use super::columns::{self, RunRow, SHARED_FOR};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
 use crate::model::{Calls, Fact, Moment, Outcome, RunRecord, RunSummary, StoredRun};
-use crate::net::transport::BoxFuture;
+use crate::net::clock::to_wire;
 
 #[cfg(test)]
-pub(super) use self::file::{BUSY, FIRST};
+pub(super) use self::file::{BUSY, FIRST, LOG_BYTES};
+pub(super) use self::lock::FileLock;
 
-/// A disk that hangs, as that of a network whose server is gone, must not hold up a run: what it does not do within this time,
-/// beside the wait for others who write, counts as not done yet.
-const DISK_WAIT: Duration = Duration::from_millis(500);
+/// What is shared waits so long for others who write.
+const SHARED_WAIT: Duration = Duration::from_millis(200);
+/// Beside the tables of the runs, and no part of their form: versions that do not know it leave it alone. It is made by the
+/// first process that shares anything.
+const SHARED: &str = "
+    CREATE TABLE IF NOT EXISTS shared (
+        topic TEXT NOT NULL,
+        name TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        value TEXT NOT NULL,
+        PRIMARY KEY (topic, name)
+    ) STRICT;
+";
 
 /// A journal file.
 #[derive(Debug)]
@@ -95,7 +104,7 @@ impl SqliteStore {
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
         let work = self.start(wait, work).await?;
-        ended(timeout(wait + DISK_WAIT, work).await.map_err(|_| self.hangs())?)
+        ended(timeout(wait + file::DISK_WAIT, work).await.map_err(|_| self.hangs())?)
     }
 
     fn hanging(&self) -> MutexGuard<'_, HashMap<RunId, Hanging>> {
@@ -105,149 +114,257 @@ impl SqliteStore {
     fn hangs(&self) -> Error {
         file::unusable(&self.path, "its disk does not answer")
     }
-}
-
-impl Store for SqliteStore {
-    fn place(&self) -> &str {
+    pub(super) fn place(&self) -> &str {
         &self.place
     }
 
-    fn file(&self) -> Option<&Path> {
-        Some(&self.path)
+    pub(super) fn hides_password(&self) -> bool {
+        false
     }
 
-    fn check_place(&self) -> BoxFuture<'_, Result<()>> {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) async fn check_place(&self) -> Result<()> {
         let (path, identity) = (self.path.clone(), self.identity);
-        let work = timeout(DISK_WAIT, spawn_blocking(move || check_place(&path, identity)));
         // A disk that hangs may still have it.
-        Box::pin(async { work.await.map_or(Ok(()), ended) })
+        let work = spawn_blocking(move || check_place(&path, identity));
+        timeout(file::DISK_WAIT, work).await.map_or(Ok(()), ended)
     }
 
-    fn begin<'a>(&'a self, record: &'a RunRecord) -> BoxFuture<'a, Result<()>> {
+    pub(super) async fn begin(&self, record: &RunRecord) -> Result<()> {
         let record = record.clone();
-        Box::pin(self.perform(file::BUSY, move |connection| rows::insert_run(connection, &record)))
+        let work = move |connection: &mut Connection| {
+            let row = RunRow::of(&record).map_err(unwritable)?;
+            let insert = "INSERT INTO run (id, started_at, task_type, media, record) VALUES (?, ?, ?, ?, ?)";
+            connection
+                .execute(insert, params![row.id, row.started_at, row.task_type, row.media, row.record])
+                .map(drop)
+        };
+        self.perform(file::BUSY, work).await
     }
 
-    fn append<'a>(
-        &'a self,
-        run: &'a RunId,
+    pub(super) async fn append(
+        &self,
+        run: &RunId,
         facts: Arc<Vec<(Moment, Fact)>>,
         wait: Duration,
-    ) -> BoxFuture<'a, Result<()>> {
-        Box::pin(async move {
-            let mut first = 0;
-            let hanging = self.hanging().remove(run);
-            if let Some(mut hanging) = hanging {
-                let Ok(written) = timeout(wait, &mut hanging.writing).await else {
-                    self.hanging().insert(run.clone(), hanging);
-                    return Err(self.hangs());
-                };
-                // They come again as the first ones of these.
-                first = ended(written).map_or(0, |()| hanging.count);
-            }
-            let (count, id) = (facts.len(), run.clone());
-            let insert = move |connection: &mut Connection| match &facts[first.min(count)..] {
-                [] => Ok(()),
-                facts => rows::insert_facts(connection, &id, facts),
+    ) -> Result<()> {
+        let mut first = 0;
+        let hanging = self.hanging().remove(run);
+        if let Some(mut hanging) = hanging {
+            let Ok(written) = timeout(wait, &mut hanging.writing).await else {
+                self.hanging().insert(run.clone(), hanging);
+                return Err(self.hangs());
             };
-            let mut writing = self.start(wait, insert).await?;
-            match timeout(wait + DISK_WAIT, &mut writing).await {
-                Ok(written) => ended(written),
-                Err(_) => {
-                    self.hanging().insert(run.clone(), Hanging { writing, count });
-                    Err(self.hangs())
-                }
+            // They come again as the first ones of these.
+            first = ended(written).map_or(0, |()| hanging.count);
+        }
+        let (count, id) = (facts.len(), run.clone());
+        let insert = move |connection: &mut Connection| match &facts[first.min(count)..] {
+            [] => Ok(()),
+            facts => insert_facts(connection, &id, facts),
+        };
+        let mut writing = self.start(wait, insert).await?;
+        match timeout(wait + file::DISK_WAIT, &mut writing).await {
+            Ok(written) => ended(written),
+            Err(_) => {
+                self.hanging().insert(run.clone(), Hanging { writing, count });
+                Err(self.hangs())
             }
-        })
+        }
     }
 
-    fn finish<'a>(
-        &'a self,
-        run: &'a RunId,
+    pub(super) async fn finish(
+        &self,
+        run: &RunId,
         outcome: Option<Outcome>,
         at: DateTime<Utc>,
-        calls: Calls,
+        mut calls: Calls,
         wait: Duration,
-    ) -> BoxFuture<'a, Result<()>> {
+    ) -> Result<()> {
         let run = run.clone();
-        let work = move |connection: &mut Connection| rows::set_outcome(connection, &run, outcome, at, calls);
-        Box::pin(self.perform(wait, work))
+        let work = move |connection: &mut Connection| {
+            let (outcome, at) = columns::of_outcome(outcome, at).map_err(unwritable)?;
+            let transaction = immediate(connection)?;
+            let select = "SELECT calls FROM run WHERE id = ?";
+            let before: Option<Option<String>> =
+                transaction.query_row(select, [run.as_str()], |row| row.get(0)).optional()?;
+            calls.add(&columns::to_calls(before.flatten().as_deref()).map_err(unreadable)?);
+            transaction.execute(
+                "UPDATE run SET outcome = ?, finished_at = ?, calls = ? WHERE id = ?",
+                params![outcome, at, columns::of_calls(&calls).map_err(unwritable)?, run.as_str()],
+            )?;
+            transaction.commit()
+        };
+        self.perform(wait, work).await
     }
 
-    fn load<'a>(&'a self, run: Option<&'a RunId>) -> BoxFuture<'a, Result<Option<StoredRun>>> {
+    pub(super) async fn load(&self, run: Option<&RunId>) -> Result<Option<StoredRun>> {
         let run = run.cloned();
-        Box::pin(async move {
-            let mut found = self
-                .perform(file::BUSY, move |connection| rows::select_run(connection, run.as_ref()))
-                .await?;
-            if let Some(stored) = &mut found {
-                stored.lost = lock::is_lost(&self.path, &stored.record.run);
-            }
-            Ok(found)
-        })
+        let work = move |connection: &mut Connection| {
+            let select = "SELECT record, outcome, calls FROM run";
+            let stored = |row: &Row<'_>| {
+                columns::to_stored(text(row, 0)?, word(row, 1)?, word(row, 2)?).map_err(unreadable)
+            };
+            let found = match run {
+                Some(run) => connection.query_row(&format!("{select} WHERE id = ?"), [run.as_str()], stored),
+                None => {
+                    let newest =
+                        format!("{select} WHERE outcome IS NULL ORDER BY started_at DESC, id DESC LIMIT 1");
+                    connection.query_row(&newest, [], stored)
+                }
+            };
+            let Some(mut found) = found.optional()? else { return Ok(None) };
+            let mut select =
+                connection.prepare("SELECT at_ms, body FROM fact WHERE run = ? ORDER BY number")?;
+            let facts = select.query_map([found.record.run.as_str()], |row| {
+                columns::to_fact(row.get(0)?, text(row, 1)?).map_err(unreadable)
+            })?;
+            found.facts = facts.collect::<Result<_, _>>()?;
+            Ok(Some(found))
+        };
+        let mut found = self.perform(file::BUSY, work).await?;
+        if let Some(stored) = &mut found {
+            stored.lost = lock::is_lost(&self.path, &stored.record.run);
+        }
+        Ok(found)
     }
 
-    fn runs(&self) -> BoxFuture<'_, Result<Vec<RunSummary>>> {
-        Box::pin(async move {
-            let mut runs = self.perform(file::BUSY, rows::select_runs).await?;
-            for run in runs.iter_mut().filter(|run| run.outcome.is_none()) {
-                run.lost = lock::is_lost(&self.path, &run.run_id);
-            }
-            Ok(runs)
-        })
+    pub(super) async fn runs(&self) -> Result<Vec<RunSummary>> {
+        let work = |connection: &mut Connection| {
+            let mut select = connection.prepare(
+                "SELECT id, task_type, outcome, started_at, media FROM run ORDER BY started_at DESC, id DESC",
+            )?;
+            let rows = select.query_map([], |row| {
+                columns::to_summary(text(row, 0)?, word(row, 1)?, word(row, 2)?, text(row, 3)?, row.get(4)?)
+                    .map_err(unreadable)
+            })?;
+            rows.collect::<Result<Vec<_>, _>>()
+        };
+        let mut runs = self.perform(file::BUSY, work).await?;
+        for run in runs.iter_mut().filter(|run| run.outcome.is_none()) {
+            run.lost = lock::is_lost(&self.path, &run.run_id);
+        }
+        Ok(runs)
     }
 
-    fn prune(&self, before: DateTime<Utc>, begun_before: DateTime<Utc>) -> BoxFuture<'_, Result<usize>> {
+    pub(super) async fn prune(&self, before: DateTime<Utc>, begun_before: DateTime<Utc>) -> Result<usize> {
         let path = self.path.clone();
-        Box::pin(self.perform(file::BUSY, move |connection| {
-            let dropped = rows::delete_finished(connection, before, begun_before)?;
+        let work = move |connection: &mut Connection| {
+            let delete =
+                "DELETE FROM run WHERE finished_at < ?1 OR (finished_at IS NULL AND started_at < ?2)";
+            let dropped = connection.execute(delete, [to_wire(before), to_wire(begun_before)])?;
             lock::sweep(&path, before.into());
             Ok(dropped)
-        }))
+        };
+        self.perform(file::BUSY, work).await
     }
 
     /// Where it is worth the while and nobody drives a run, who would have to wait. It takes about a second for each 100 MB
     /// that are kept.
-    fn compact(&self) -> BoxFuture<'_, Result<()>> {
+    pub(super) async fn compact(&self) -> Result<()> {
         let path = self.path.clone();
-        Box::pin(self.perform(Duration::ZERO, move |connection| match lock::any_driven(&path) {
+        let work = move |connection: &mut Connection| match lock::any_driven(&path) {
             true => Ok(()),
             false => file::compact(connection),
-        }))
+        };
+        self.perform(Duration::ZERO, work).await
     }
 
-    fn update_shared<'a>(
-        &'a self,
-        topic: &'a str,
-        name: &'a str,
+    pub(super) async fn update_shared<T: Send + 'static>(
+        &self,
+        topic: &str,
+        name: &str,
         now: Duration,
-        change: Change,
-    ) -> BoxFuture<'a, Result<()>> {
+        mut change: impl FnMut(Option<&str>, Duration) -> (Option<String>, T) + Send + 'static,
+    ) -> Result<T> {
         let (topic, name) = (topic.to_owned(), name.to_owned());
-        Box::pin(
-            self.perform(SHARED_WAIT, move |connection| {
-                shared::update(connection, &topic, &name, now, change)
-            }),
-        )
+        let work = move |connection: &mut Connection| {
+            let (oldest, newest) = shared_between(now);
+            connection.prepare_cached(SHARED)?.execute([])?;
+            let transaction = immediate(connection)?;
+            let select = "SELECT value FROM shared WHERE topic = ? AND name = ? AND at_ms BETWEEN ? AND ?";
+            let before: Option<String> = transaction
+                .prepare_cached(select)?
+                .query_row(params![topic, name, oldest, newest], |row| row.get(0))
+                .optional()?;
+            let (after, result) = change(before.as_deref(), now);
+            if let Some(after) = after {
+                let insert = "INSERT OR REPLACE INTO shared (topic, name, at_ms, value) VALUES (?, ?, ?, ?)";
+                transaction.prepare_cached(insert)?.execute(params![topic, name, millis(now), after])?;
+            }
+            transaction.commit()?;
+            Ok(result)
+        };
+        self.perform(SHARED_WAIT, work).await
     }
 
-    fn shared<'a>(
-        &'a self,
-        topic: &'a str,
-        prefix: &'a str,
-        now: Duration,
-    ) -> BoxFuture<'a, Result<Vec<String>>> {
+    pub(super) async fn shared(&self, topic: &str, prefix: &str, now: Duration) -> Result<Vec<String>> {
         let (topic, prefix) = (topic.to_owned(), prefix.to_owned());
-        Box::pin(
-            self.perform(SHARED_WAIT, move |connection| shared::select(connection, &topic, &prefix, now)),
-        )
+        let work = move |connection: &mut Connection| {
+            let (oldest, newest) = shared_between(now);
+            connection.prepare_cached(SHARED)?.execute([])?;
+            let delete = "DELETE FROM shared WHERE at_ms NOT BETWEEN ? AND ?";
+            connection.prepare_cached(delete)?.execute([oldest, newest])?;
+            let select =
+                "SELECT value FROM shared WHERE topic = ? AND substr(name, 1, length(?2)) = ?2 ORDER BY name";
+            let mut select = connection.prepare_cached(select)?;
+            let rows = select.query_map([topic, prefix], |row| row.get(0))?;
+            rows.collect()
+        };
+        self.perform(SHARED_WAIT, work).await
     }
 
-    fn lock<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Option<RunLock>>> {
+    pub(super) async fn lock(&self, run: &RunId) -> Result<Option<FileLock>> {
         let (path, run) = (self.path.clone(), run.clone());
-        let work = spawn_blocking(move || Ok(lock::FileLock::take(&path, &run)?.map(RunLock::new)));
-        Box::pin(async { ended(work.await) })
+        ended(spawn_blocking(move || FileLock::take(&path, &run)).await)
     }
+}
+
+fn insert_facts(connection: &mut Connection, run: &RunId, facts: &[(Moment, Fact)]) -> rusqlite::Result<()> {
+    let transaction = immediate(connection)?;
+    let next = "SELECT coalesce(max(number), 0) + 1 FROM fact WHERE run = ?";
+    let first: i64 = transaction.prepare_cached(next)?.query_row([run.as_str()], |row| row.get(0))?;
+    let insert = "INSERT INTO fact (run, number, at_ms, body) VALUES (?, ?, ?, ?)";
+    let mut insert = transaction.prepare_cached(insert)?;
+    for (number, fact) in (first..).zip(facts) {
+        let (at_ms, body) = columns::of_fact(fact).map_err(unwritable)?;
+        insert.execute(params![run.as_str(), number, at_ms, body])?;
+    }
+    drop(insert);
+    transaction.commit()
+}
+
+/// Immediate: a transaction that reads first and writes then fails at once when another process wrote in between.
+fn immediate(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
+    connection.transaction_with_behavior(TransactionBehavior::Immediate)
+}
+
+/// The times between which shared texts count: a clock may have been set back.
+fn shared_between(now: Duration) -> (i64, i64) {
+    (millis(now.saturating_sub(SHARED_FOR)), millis(now + SHARED_FOR))
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn text<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<&'a str> {
+    Ok(row.get_ref(column)?.as_str()?)
+}
+
+fn word<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<Option<&'a str>> {
+    Ok(row.get_ref(column)?.as_str_or_null()?)
+}
+
+fn unreadable(error: serde_json::Error) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error))
+}
+
+fn unwritable(error: serde_json::Error) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(Box::new(error))
 }
 
 /// What is written to a file that was deleted or replaced is lost.
@@ -306,7 +423,7 @@ mod tests {
             let insert = move |connection: &mut Connection| {
                 hang.recv().unwrap();
                 match is_written {
-                    true => rows::insert_facts(connection, &id, &late),
+                    true => insert_facts(connection, &id, &late),
                     false => Err(rusqlite::Error::InvalidQuery),
                 }
             };

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::*;
 use crate::error::ErrorKind;
 use crate::ids::{JobId, MediaId};
-use crate::model::{RefreshRequest, RunOptions, WaitRequest};
+use crate::model::{Fault, RefreshRequest, RunOptions, WaitRequest};
 use crate::net::clock::{Clock as _, SystemClock};
 use crate::vod::TaskType;
 
@@ -140,6 +140,28 @@ async fn files_that_cannot_be_used_name_themselves() {
 }
 
 #[tokio::test]
+async fn the_log_that_a_burst_has_left_is_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = journal(&folder).await;
+    let run = RunId::fresh();
+    journal.begin(&record(&run, 0)).await.unwrap();
+    let log = || std::fs::metadata(format!("{}-wal", journal.place())).unwrap().len();
+    // Who reads keeps the log from being copied back.
+    let reader = Connection::open(journal.place()).unwrap();
+    reader.execute_batch("BEGIN; SELECT * FROM run").unwrap();
+    let fault = Fault::new(ErrorKind::Config, "C", "x".repeat(1024 * 1024));
+    for _ in 0..20 {
+        append(&journal, &run, at(1), vec![Fact::Halted { fault: fault.clone() }]).await.unwrap();
+    }
+    assert!(log() > 20 * 1024 * 1024, "{}", log());
+    drop(reader);
+    for _ in 0..2 {
+        append(&journal, &run, at(2), facts()).await.unwrap();
+    }
+    assert!(log() <= u64::from(sqlite::LOG_BYTES), "{}", log());
+}
+
+#[tokio::test]
 async fn two_connections_write_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let (one, two) = (journal(&folder).await, journal(&folder).await);
@@ -178,7 +200,7 @@ async fn a_run_that_lost_facts_is_known_by_a_name_until_it_is_pruned() {
         journal.begin(&record(run, 0)).await.unwrap();
     }
     let lock = journal.lock(&lost).await.unwrap().unwrap();
-    assert!(lock.mark_lost().await);
+    assert!(lock.mark_lost(true).await);
     drop(lock);
     for (run, is_lost) in [(&lost, true), (&sound, false)] {
         let stored = journal.load(Some(run.clone())).await.unwrap().unwrap();

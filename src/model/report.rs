@@ -451,13 +451,11 @@ impl From<&Error> for ReportedError {
     }
 }
 
-fn wire_time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+/// A time as the service writes it.
+pub(crate) fn wire_time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&to_wire(*time))
 }
 
 fn wire_time_option<S: Serializer>(time: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
-    match time {
-        Some(time) => wire_time(time, serializer),
-        None => serializer.serialize_none(),
-    }
+    time.map(to_wire).serialize(serializer)
 }

@@ -1,12 +1,11 @@
 //! What a run tells on the way. Progress bars and NDJSON hang here; nothing depends on it.
 
 use chrono::{DateTime, Utc};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::event::Source;
 use crate::ids::{JobId, MediaId, RequestId, RunId, TaskId};
-use crate::model::{MediaState, Outcome, ReportedError};
-use crate::net::clock::to_wire;
+use crate::model::{MediaState, Outcome, ReportedError, wire_time};
 use crate::vod::{TaskStatus, TaskType};
 
 /// Receives what happens. Called from the run's own task: return quickly.
@@ -197,10 +196,10 @@ pub enum Notice {
     /// The machine's clock is off; signatures use the service's time.
     ClockCorrected {
         /// This machine's time.
-        #[serde(serialize_with = "wire")]
+        #[serde(serialize_with = "wire_time")]
         ours: DateTime<Utc>,
         /// The service's time.
-        #[serde(serialize_with = "wire")]
+        #[serde(serialize_with = "wire_time")]
         theirs: DateTime<Utc>,
         /// Seconds that ours is behind (negative: ahead).
         behind_s: i64,
@@ -220,8 +219,4 @@ pub enum Notice {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
 fn is_zero(number: &u64) -> bool {
     *number == 0
-}
-
-fn wire<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&to_wire(*time))
 }

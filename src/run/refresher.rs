@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::event::Inbox;
 use crate::ids::JobId;
 use crate::journal::Journal;
-use crate::model::{RefreshRequest, Report, RunOptions, StoredRun, UrlRequest, WaitRequest};
+use crate::model::{Order, RefreshRequest, Report, RunOptions, StoredRun, UrlRequest, WaitRequest};
 use crate::vod::VodClient;
 
 /// Takes media ids and comes back when the CDN has dropped or fetched every playback URL of them.
@@ -139,7 +139,7 @@ impl Refresher {
     /// range), [`ErrorKind::Config`] without credentials or where the journal can't be written, or what the credentials'
     /// source says. Nothing was submitted then.
     pub async fn refresh(&self, request: &RefreshRequest) -> Result<Report> {
-        driver::refresh(&self.0, request).await
+        driver::begin(&self.0, Order::Refresh(request.clone())).await
     }
 
     /// Purges URLs and folders, or prefetches URLs, of media or not, and waits for every task. The same holds as for
@@ -150,7 +150,7 @@ impl Refresher {
     ///
     /// [`ErrorKind::Usage`] for what [`UrlRequest::check`] refuses; else as [`refresh`](Self::refresh).
     pub async fn refresh_urls(&self, request: &UrlRequest) -> Result<Report> {
-        driver::urls(&self.0, request).await
+        driver::begin(&self.0, Order::Urls(request.clone())).await
     }
 
     /// Waits for jobs that somebody else submitted, of whose media nothing is known: [`wait_for`](Self::wait_for) with
@@ -170,7 +170,7 @@ impl Refresher {
     ///
     /// [`ErrorKind::Usage`] for what [`WaitRequest::check`] refuses; else as [`refresh`](Self::refresh).
     pub async fn wait_for(&self, request: &WaitRequest) -> Result<Report> {
-        driver::wait(&self.0, request).await
+        driver::begin(&self.0, Order::Wait(request.clone())).await
     }
 
     /// Carries on a run that was interrupted, killed or timed out, from what [`Journal::load`] gave. Nothing is
@@ -269,7 +269,7 @@ impl Refresher {
     ///
     /// Outside a tokio runtime.
     pub fn start_refresh(&self, request: RefreshRequest) -> (Run, Steps) {
-        handle::start(&self.0, |setup| async move { driver::refresh(&setup, &request).await })
+        handle::start(&self.0, |setup| async move { driver::begin(&setup, Order::Refresh(request)).await })
     }
 
     /// [`refresh_urls`](Self::refresh_urls) in a task of its own, as [`start_refresh`](Self::start_refresh) does it.
@@ -278,7 +278,7 @@ impl Refresher {
     ///
     /// Outside a tokio runtime.
     pub fn start_refresh_urls(&self, request: UrlRequest) -> (Run, Steps) {
-        handle::start(&self.0, |setup| async move { driver::urls(&setup, &request).await })
+        handle::start(&self.0, |setup| async move { driver::begin(&setup, Order::Urls(request)).await })
     }
 
     /// [`wait`](Self::wait) in a task of its own, as [`start_refresh`](Self::start_refresh) does it.
@@ -296,7 +296,7 @@ impl Refresher {
     ///
     /// Outside a tokio runtime.
     pub fn start_wait_for(&self, request: WaitRequest) -> (Run, Steps) {
-        handle::start(&self.0, |setup| async move { driver::wait(&setup, &request).await })
+        handle::start(&self.0, |setup| async move { driver::begin(&setup, Order::Wait(request)).await })
     }
 
     /// [`resume`](Self::resume) in a task of its own, as [`start_refresh`](Self::start_refresh) does it.

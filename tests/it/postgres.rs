@@ -6,6 +6,7 @@ mod fleet;
 mod inputs;
 mod kills;
 mod passwords;
+mod pooler;
 mod proxy;
 mod server;
 mod stops;

@@ -44,6 +44,13 @@ impl JournalHandle {
         let (place, is_default) = locate(args, environment)?;
         match place {
             Place::File(path) if !path.exists() => Ok(Err(path)),
+            Place::Database(url) => {
+                // No tables are made to find out that there is no run.
+                let looking = Journal::connect_to_read(&url).await?;
+                let is_to_write = matches!(access, Access::Write) && !looking.runs().await?.is_empty();
+                let journal = if is_to_write { Journal::connect(&url).await? } else { looking };
+                Ok(Ok(Self { journal, is_default }))
+            }
             place => Ok(Ok(Self { journal: place.open(access).await?, is_default })),
         }
     }

@@ -1,16 +1,22 @@
 //! `postgres://USER@HOST/DB` as libpq reads it, and the password, which is shown nowhere.
 
-use std::path::PathBuf;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio_postgres::config::ChannelBinding;
 
 use super::pgpass;
 use crate::error::{Error, ErrorKind, Result};
+use crate::journal::columns::unquoted;
 
 /// Whether the connection is encrypted, and whom it trusts; the names are libpq's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum SslMode {
     Disable,
     Allow,
@@ -57,7 +63,7 @@ pub(super) struct Address {
     /// PEM file of the authorities that are trusted; none means those of the machine.
     pub(super) root_certificate: Option<PathBuf>,
     pub(super) session: SessionWanted,
-    pub(super) channel_binding: tokio_postgres::config::ChannelBinding,
+    pub(super) channel_binding: ChannelBinding,
     pub(super) connect_timeout: Duration,
     pub(super) options: Option<String>,
     /// The URL without a password.
@@ -67,7 +73,8 @@ pub(super) struct Address {
 }
 
 /// `target_session_attrs`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum SessionWanted {
     Any,
     ReadWrite,
@@ -80,6 +87,29 @@ pub(super) enum SessionWanted {
 /// A server that does not answer at all is given up after this, and the next one is tried. libpq would wait for ever.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The parameters that count.
+const PARAMETERS: &str = "host port user dbname password passfile sslmode sslrootcert options connect_timeout channel_binding \
+    target_session_attrs";
+/// These change nothing here: sessions have a name and keepalives of their own, and no Kerberos.
+const IGNORED: &str = "application_name fallback_application_name client_encoding gssencmode keepalives keepalives_idle \
+    keepalives_interval keepalives_count tcp_user_timeout";
+/// To ignore these would be wrong.
+const REFUSED: &str =
+    "sslcert sslkey sslpassword sslcrl hostaddr service load_balance_hosts sslnegotiation require_auth";
+
+/// What a URL says, and what variables say where it says nothing.
+struct Given<'a> {
+    url: HashMap<&'a str, String>,
+    variable: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl Given<'_> {
+    fn get(&self, parameter: &str, variable: &str) -> Option<String> {
+        let of_url = self.url.get(parameter).filter(|text| !text.is_empty()).cloned();
+        of_url.or_else(|| (self.variable)(variable)).filter(|text| !text.is_empty())
+    }
+}
+
 impl Address {
     /// Reads a URL. What it leaves out comes from the variables that libpq reads, or from its defaults.
     ///
@@ -91,45 +121,47 @@ impl Address {
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (login, hosts) = authority.split_once('@').unwrap_or(("", authority));
-        let (user, password) = match login.split_once(':') {
-            Some((user, password)) => (user, Some(decoded(password)?)),
-            None => (login, None),
-        };
-        let mut given = Given { password, ..Given::default() };
+        let (user, password) = login.split_once(':').unwrap_or((login, ""));
+        let mut given = Given { url: HashMap::new(), variable };
+        for (key, text) in [("user", user), ("password", password), ("dbname", path)] {
+            given.url.insert(key, decoded(text)?);
+        }
         let mut shown_query = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (key, value) = pair.split_once('=').ok_or_else(unreadable)?;
-            given.set(key, decoded(value)?)?;
+            let (key, text) = pair.split_once('=').ok_or_else(unreadable)?;
+            let is_one_of = |names: &str| names.split(' ').any(|name| name == key);
+            match decoded(text)? {
+                text if is_one_of(PARAMETERS) => drop(given.url.insert(key, text)),
+                _ if is_one_of(REFUSED) => {
+                    return Err(wrong(&format!("the parameter `{key}` is not known here")));
+                }
+                _ if is_one_of(IGNORED) => {}
+                _ => return Err(unreadable()),
+            }
             if key != "password" {
                 shown_query.push(pair);
             }
         }
-        let value =
-            |in_url: Option<String>, name: &str| in_url.or_else(|| variable(name)).filter(|v| !v.is_empty());
         let account = || variable("USER").or_else(|| variable("LOGNAME")).or_else(|| variable("USERNAME"));
-        let user_given = given.user.take().or(Some(decoded(user)?)).filter(|user| !user.is_empty());
-        let user = value(user_given, "PGUSER")
-            .or_else(account)
+        let account = given.get("user", "PGUSER").or_else(account);
+        let account = account
             .ok_or_else(|| wrong("no user is given: write `postgres://USER@HOST/DB`, or set PGUSER"))?;
-        let database = given.database.take().or(Some(decoded(path)?)).filter(|name| !name.is_empty());
-        let database = value(database, "PGDATABASE").unwrap_or_else(|| user.clone());
-        let targets = targets(hosts, &given, variable)?;
-        let hides_password = given.password.as_ref().is_some_and(|text| !text.is_empty());
-        let password = value(given.password.take(), "PGPASSWORD").map(SecretString::from);
         let home = || variable("HOME").map(PathBuf::from);
-        let passfile = value(given.passfile.take(), "PGPASSFILE").map(PathBuf::from).or_else(|| {
+        let usual_passfile = || {
             let roaming = variable("APPDATA").map(PathBuf::from).filter(|_| cfg!(windows));
             roaming
                 .map(|folder| folder.join("postgresql/pgpass.conf"))
                 .or_else(|| Some(home()?.join(".pgpass")))
-        });
-        let mut ssl_mode = match value(given.ssl_mode.take(), "PGSSLMODE") {
-            Some(mode) => ssl_mode_of(&mode)?,
+        };
+        let mut ssl_mode = match given.get("sslmode", "PGSSLMODE") {
+            Some(mode) => {
+                one_of("sslmode", &mode, "disable, allow, prefer, require, verify-ca or verify-full")?
+            }
             None => SslMode::Prefer,
         };
-        let mut root_certificate = value(given.root_certificate.take(), "PGSSLROOTCERT").map(PathBuf::from);
-        if root_certificate.as_ref().is_some_and(|path| path.as_os_str() == "system") {
-            if ssl_mode < SslMode::VerifyFull && given.is_ssl_mode_given {
+        let mut root_certificate = given.get("sslrootcert", "PGSSLROOTCERT").map(PathBuf::from);
+        if root_certificate.as_deref() == Some(Path::new("system")) {
+            if ssl_mode < SslMode::VerifyFull && given.url.contains_key("sslmode") {
                 return Err(wrong("`sslrootcert=system` needs `sslmode=verify-full`"));
             }
             (root_certificate, ssl_mode) = (None, SslMode::VerifyFull);
@@ -141,30 +173,44 @@ impl Address {
         if ssl_mode == SslMode::Require && root_certificate.is_some() {
             ssl_mode = SslMode::VerifyCa;
         }
+        let session = match given.url.get("target_session_attrs") {
+            Some(wanted) => one_of(
+                "target_session_attrs",
+                wanted,
+                "any, read-write, read-only, primary, standby or prefer-standby",
+            )?,
+            None => SessionWanted::Any,
+        };
+        let channel_binding = match given.url.get("channel_binding").map(String::as_str) {
+            Some("disable") => ChannelBinding::Disable,
+            Some("require") => ChannelBinding::Require,
+            Some("prefer") | None => ChannelBinding::Prefer,
+            Some(_) => return Err(wrong("`channel_binding` is disable, prefer or require")),
+        };
+        // Of 0, libpq would wait for ever; each wait of ours ends.
+        let connect_timeout = match given.url.get("connect_timeout").map(|text| text.parse()) {
+            Some(Ok(0)) | None => CONNECT_TIMEOUT,
+            Some(Ok(seconds)) => Duration::from_secs(seconds),
+            Some(Err(_)) => return Err(wrong("`connect_timeout` is a number of seconds")),
+        };
         // What was typed is shown as it was typed, but for the password.
-        let shown_login =
-            login.split(':').next().filter(|user| !user.is_empty()).map(|user| format!("{user}@"));
-        let slash = if path.is_empty() && !rest.contains('/') { "" } else { "/" };
+        let at = if user.is_empty() { "" } else { "@" };
+        let slash = if rest.contains('/') { "/" } else { "" };
         let mark = if shown_query.is_empty() { "" } else { "?" };
-        let place = format!(
-            "postgres://{}{hosts}{slash}{path}{mark}{}",
-            shown_login.unwrap_or_default(),
-            shown_query.join("&")
-        );
         Ok(Self {
-            targets,
-            user,
-            database,
-            password,
-            passfile,
+            targets: targets(hosts, &given)?,
+            database: given.get("dbname", "PGDATABASE").unwrap_or_else(|| account.clone()),
+            user: account,
+            password: given.get("password", "PGPASSWORD").map(SecretString::from),
+            passfile: given.get("passfile", "PGPASSFILE").map(PathBuf::from).or_else(usual_passfile),
             ssl_mode,
             root_certificate,
-            session: given.session.unwrap_or(SessionWanted::Any),
-            channel_binding: given.channel_binding.unwrap_or(tokio_postgres::config::ChannelBinding::Prefer),
-            connect_timeout: given.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
-            options: value(given.options.take(), "PGOPTIONS"),
-            place,
-            hides_password,
+            session,
+            channel_binding,
+            connect_timeout,
+            options: given.get("options", "PGOPTIONS"),
+            place: format!("postgres://{user}{at}{hosts}{slash}{path}{mark}{}", shown_query.join("&")),
+            hides_password: given.url.get("password").is_some_and(|text| !text.is_empty()),
         })
     }
 
@@ -192,132 +238,41 @@ impl Address {
     }
 }
 
-/// What the parameters of a URL say.
-#[derive(Default)]
-struct Given {
-    hosts: Option<String>,
-    ports: Option<String>,
-    user: Option<String>,
-    database: Option<String>,
-    password: Option<String>,
-    passfile: Option<String>,
-    ssl_mode: Option<String>,
-    is_ssl_mode_given: bool,
-    root_certificate: Option<String>,
-    session: Option<SessionWanted>,
-    channel_binding: Option<tokio_postgres::config::ChannelBinding>,
-    connect_timeout: Option<Duration>,
-    options: Option<String>,
-}
-
-impl Given {
-    fn set(&mut self, key: &str, value: String) -> Result<()> {
-        use tokio_postgres::config::ChannelBinding;
-        match key {
-            "host" => self.hosts = Some(value),
-            "port" => self.ports = Some(value),
-            "user" => self.user = Some(value),
-            "dbname" => self.database = Some(value),
-            "password" => self.password = Some(value),
-            "passfile" => self.passfile = Some(value),
-            "sslmode" => (self.ssl_mode, self.is_ssl_mode_given) = (Some(value), true),
-            "sslrootcert" => self.root_certificate = Some(value),
-            "options" => self.options = Some(value),
-            "connect_timeout" => {
-                let seconds = value.parse().map_err(|_| wrong("`connect_timeout` is a number of seconds"))?;
-                // Of 0, libpq would wait for ever; each wait of ours ends.
-                self.connect_timeout = (seconds > 0).then(|| Duration::from_secs(seconds));
-            }
-            "channel_binding" => {
-                self.channel_binding = Some(match value.as_str() {
-                    "disable" => ChannelBinding::Disable,
-                    "prefer" => ChannelBinding::Prefer,
-                    "require" => ChannelBinding::Require,
-                    _ => return Err(wrong("`channel_binding` is disable, prefer or require")),
-                });
-            }
-            "target_session_attrs" => {
-                self.session = Some(match value.as_str() {
-                    "any" => SessionWanted::Any,
-                    "read-write" => SessionWanted::ReadWrite,
-                    "read-only" => SessionWanted::ReadOnly,
-                    "primary" => SessionWanted::Primary,
-                    "standby" => SessionWanted::Standby,
-                    "prefer-standby" => SessionWanted::PreferStandby,
-                    _ => {
-                        return Err(wrong(
-                            "`target_session_attrs` is any, read-write, read-only, primary, standby or prefer-standby",
-                        ));
-                    }
-                });
-            }
-            // These change nothing here: sessions have a name and keepalives of their own, and no Kerberos.
-            "application_name"
-            | "fallback_application_name"
-            | "client_encoding"
-            | "gssencmode"
-            | "keepalives"
-            | "keepalives_idle"
-            | "keepalives_interval"
-            | "keepalives_count"
-            | "tcp_user_timeout" => {}
-            "sslcert" | "sslkey" | "sslpassword" | "sslcrl" | "hostaddr" | "service"
-            | "load_balance_hosts" | "sslnegotiation" | "require_auth" => {
-                return Err(wrong(&format!("the parameter `{key}` is not known here")));
-            }
-            _ => return Err(unreadable()),
-        }
-        Ok(())
-    }
-}
-
 /// The servers of a URL: those of the parameter `host` go before those of the authority.
-fn targets(authority: &str, given: &Given, variable: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Target>> {
-    let mut pairs: Vec<(String, Option<String>)> = Vec::new();
+fn targets(authority: &str, given: &Given<'_>) -> Result<Vec<Target>> {
+    let mut pairs: Vec<(String, &str)> = Vec::new();
     for host in authority.split(',') {
         let (name, port) = match host.strip_prefix('[') {
-            Some(inner) => {
-                let (name, after) = inner.split_once(']').ok_or_else(unreadable)?;
-                (name, after.strip_prefix(':'))
-            }
-            None => host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port))),
+            Some(inner) => inner.split_once(']').ok_or_else(unreadable)?,
+            None => host.split_at(host.find(':').unwrap_or(host.len())),
         };
-        pairs.push((decoded(name)?, port.filter(|port| !port.is_empty()).map(str::to_owned)));
+        pairs.push((decoded(name)?, port.trim_start_matches(':')));
     }
-    if let Some(hosts) = &given.hosts {
-        pairs = hosts.split(',').map(|host| (host.to_owned(), None)).collect();
+    if let Some(hosts) = given.url.get("host") {
+        pairs = hosts.split(',').map(|host| (host.to_owned(), "")).collect();
     }
-    let default_port = variable("PGPORT").unwrap_or_else(|| "5432".to_owned());
-    let ports: Vec<&str> = given.ports.as_deref().map(|ports| ports.split(',').collect()).unwrap_or_default();
+    let default_port = (given.variable)("PGPORT").unwrap_or_else(|| "5432".to_owned());
+    let ports: Vec<&str> = given.url.get("port").map(|ports| ports.split(',').collect()).unwrap_or_default();
     let default_host = || {
-        let folder = pgpass::USUAL_FOLDERS.iter().find(|folder| std::path::Path::new(folder).is_dir());
-        variable("PGHOST")
-            .unwrap_or_else(|| folder.filter(|_| cfg!(unix)).unwrap_or(&"localhost").to_string())
+        let folder = pgpass::USUAL_FOLDERS.iter().find(|folder| cfg!(unix) && Path::new(folder).is_dir());
+        (given.variable)("PGHOST").unwrap_or_else(|| folder.unwrap_or(&"localhost").to_string())
     };
-    let target = |(place, (host, port)): (usize, (String, Option<String>))| {
-        let of_list = ports.get(place).or(ports.first()).map(|port| (*port).to_owned());
-        let port = of_list.filter(|port| !port.is_empty()).or(port).unwrap_or_else(|| default_port.clone());
+    let target = |(place, (host, port)): (usize, (String, &str))| {
+        let of_list = ports.get(place).or(ports.first()).copied().unwrap_or_default();
+        let port = [of_list, port, &default_port].into_iter().find(|port| !port.is_empty());
         let host = if host.is_empty() { default_host() } else { host };
         // What is no name may be the end of a password with an `@` in it.
         let is_name = |c: char| c.is_alphanumeric() || "-._:%".contains(c);
         if !host.starts_with('/') && !host.chars().all(is_name) {
             return Err(unreadable());
         }
-        Ok(Target { host, port: port.parse().map_err(|_| unreadable())? })
+        Ok(Target { host, port: port.and_then(|port| port.parse().ok()).ok_or_else(unreadable)? })
     };
     pairs.into_iter().enumerate().map(target).collect()
 }
 
-fn ssl_mode_of(name: &str) -> Result<SslMode> {
-    Ok(match name {
-        "disable" => SslMode::Disable,
-        "allow" => SslMode::Allow,
-        "prefer" => SslMode::Prefer,
-        "require" => SslMode::Require,
-        "verify-ca" => SslMode::VerifyCa,
-        "verify-full" => SslMode::VerifyFull,
-        _ => return Err(wrong("`sslmode` is disable, allow, prefer, require, verify-ca or verify-full")),
-    })
+fn one_of<T: DeserializeOwned>(parameter: &str, word: &str, words: &str) -> Result<T> {
+    unquoted(word).map_err(|_| wrong(&format!("`{parameter}` is {words}")))
 }
 
 fn decoded(text: &str) -> Result<String> {

@@ -8,10 +8,10 @@ use rustls::pki_types::pem::PemObject as _;
 use secrecy::ExposeSecret as _;
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Config};
+use tokio_postgres::{Client, Config, SimpleQueryMessage};
 
 use super::address::{Address, SessionWanted, SslMode, Target};
-use super::failure::{is_handshake, read_only, unusable, why};
+use super::failure::{is_handshake, pooled, read_only, unusable, why};
 use super::tls::Tls;
 use crate::error::Result;
 use crate::net::tls::{client_config, client_config_with};
@@ -63,13 +63,13 @@ pub(super) async fn connect(address: &Address, name: &str) -> Result<Link> {
     let mut second_choice = None;
     for target in &address.targets {
         match timeout(address.connect_timeout, session(address, target, &tls, name)).await {
-            Ok(Ok(link)) => match fits(&link, address.session) {
-                Fit::Yes => return Ok(link),
-                Fit::IfNoOther => second_choice = second_choice.or(Some(link)),
-                Fit::No if link.is_read_only => refused.push(read_only(address, target, link.is_replica)),
-                Fit::No => refused
-                    .push(format!("{target} is not the kind of server that `target_session_attrs` asks for")),
-            },
+            Ok(Ok(link)) if fits(&link, address.session) => return Ok(link),
+            Ok(Ok(link)) if address.session == SessionWanted::PreferStandby => {
+                second_choice.get_or_insert(link);
+            }
+            Ok(Ok(link)) if link.is_read_only => refused.push(read_only(address, target, link.is_replica)),
+            Ok(Ok(_)) => refused
+                .push(format!("{target} is not the kind of server that `target_session_attrs` asks for")),
             Ok(Err(Refusal { text, is_final })) => {
                 refused.push(text);
                 // Whoever is not let in here is not let in there: libpq tries no other server either.
@@ -88,23 +88,14 @@ pub(super) async fn connect(address: &Address, name: &str) -> Result<Link> {
     second_choice.ok_or_else(|| unusable(address, &refused.join("; ")))
 }
 
-enum Fit {
-    Yes,
-    IfNoOther,
-    No,
-}
-
-fn fits(link: &Link, wanted: SessionWanted) -> Fit {
-    let is_wanted = match wanted {
+fn fits(link: &Link, wanted: SessionWanted) -> bool {
+    match wanted {
         SessionWanted::Any => true,
         SessionWanted::ReadWrite => !link.is_read_only,
         SessionWanted::ReadOnly => link.is_read_only,
         SessionWanted::Primary => !link.is_replica,
-        SessionWanted::Standby => link.is_replica,
-        SessionWanted::PreferStandby if !link.is_replica => return Fit::IfNoOther,
-        SessionWanted::PreferStandby => true,
-    };
-    if is_wanted { Fit::Yes } else { Fit::No }
+        SessionWanted::Standby | SessionWanted::PreferStandby => link.is_replica,
+    }
 }
 
 struct Refusal {
@@ -175,21 +166,24 @@ async fn told(client: Client, version: &str, address: &Address, target: &Target)
         settings += &format!(" SET idle_session_timeout = '{IDLE_TIMEOUT}';");
     }
     let ask = "SELECT pg_backend_pid(), current_setting('transaction_read_only') = 'on', pg_is_in_recovery()";
+    // In a transaction of its own: with a session of ours, the server's process for it is the same as in the next one.
+    settings += " SELECT pg_backend_pid();";
     let asked = async {
-        client.batch_execute(&settings).await?;
-        client.query_typed_one(ask, &[]).await
+        let told = client.simple_query(&settings).await?;
+        let first = told.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            _ => None,
+        });
+        Ok((first, client.query_typed_one(ask, &[]).await?))
     };
     match asked.await {
-        Ok(row) => {
-            let (backend, is_read_only, is_replica) = (row.get(0), row.get(1), row.get(2));
-            Ok(Link {
-                client,
-                target: target.clone(),
-                backend,
-                is_read_only,
-                is_replica,
-                has_ended: AtomicBool::new(false),
-            })
+        Ok((first, row)) => {
+            let (backend, is_read_only, is_replica): (i32, _, _) = (row.get(0), row.get(1), row.get(2));
+            if first != Some(backend.to_string()) {
+                return Err(Refusal { text: pooled(target), is_final: true });
+            }
+            let has_ended = AtomicBool::new(false);
+            Ok(Link { client, target: target.clone(), backend, is_read_only, is_replica, has_ended })
         }
         Err(error) => Err(Refusal { text: why(address, target, &error), is_final: false }),
     }

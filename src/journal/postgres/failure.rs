@@ -75,6 +75,14 @@ pub(super) fn read_only(address: &Address, target: &Target, is_replica: bool) ->
     }
 }
 
+/// Why a session will not do that is another process of the server from one transaction to the next.
+pub(super) fn pooled(what: impl std::fmt::Display) -> String {
+    format!(
+        "{what} is a pooler that lends a session for one transaction, and a run needs one of its own: name PostgreSQL itself, or have \
+         the pooler keep sessions (in PgBouncer `pool_mode = session`)"
+    )
+}
+
 /// Whether TLS was begun and failed.
 pub(super) fn is_handshake(error: &tokio_postgres::Error) -> bool {
     error.source().is_some_and(|source| source.is::<HandshakeFailed>())

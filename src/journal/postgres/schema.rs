@@ -4,7 +4,7 @@
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
-use super::address::Address;
+use super::address::{Address, Target};
 use super::connect::Link;
 use super::failure::{unusable, why};
 use crate::error::Result;
@@ -57,85 +57,64 @@ const META: &str = "
     INSERT INTO vod_refresh_meta VALUES ('vod-refresh journal', 0, gen_random_uuid()::text);
 ";
 
-/// What is in a database.
-pub(super) enum Found {
-    Nothing,
-    /// A journal with tables of this version.
-    Journal {
-        version: usize,
-        identity: String,
-    },
-    /// A table of another program under a name of ours.
-    Foreign {
-        table: String,
-    },
-}
-
-/// Looks whose tables are there. Changes nothing.
-pub(super) async fn look(client: &Client) -> Result<Found, tokio_postgres::Error> {
-    let select = "SELECT name, to_regclass(name) IS NOT NULL, coalesce((SELECT string_agg(attname::text, ' ' ORDER BY attnum)
-            FROM pg_attribute WHERE attrelid = to_regclass(name) AND attnum > 0 AND NOT attisdropped), '')
-        FROM unnest(ARRAY['vod_refresh_meta', 'vod_refresh_run', 'vod_refresh_fact', 'vod_refresh_shared']) AS name";
-    let rows = client.query_typed(select, &[]).await?;
-    let found = |row: &&tokio_postgres::Row| row.get::<_, bool>(1);
-    let is_meta =
-        rows.first().is_some_and(|row| found(&row) && row.get::<_, &str>(2) == "mark version identity");
-    if !is_meta {
-        let first = rows.iter().find(found);
-        return Ok(first.map_or(Found::Nothing, |row| Found::Foreign { table: row.get(0) }));
-    }
-    let select = "SELECT mark::text, version::int, identity::text FROM vod_refresh_meta LIMIT 1";
-    match client.query_typed_opt(select, &[]).await? {
-        Some(row) if row.get::<_, &str>(0) == MARK => {
-            let version = usize::try_from(row.get::<_, i32>(1)).unwrap_or(usize::MAX);
-            Ok(Found::Journal { version, identity: row.get(2) })
-        }
-        _ => Ok(Found::Foreign { table: "vod_refresh_meta".to_owned() }),
-    }
-}
-
-/// The identity of the journal in a database; none where nothing is.
+/// Looks whose tables are there, and changes nothing: the version and identity of the journal, or `None` where nothing is.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::Config`](crate::ErrorKind::Config) for tables of another program, or of a newer version.
-pub(super) fn identity(address: &Address, found: Found) -> Result<Option<(usize, String)>> {
+pub(super) async fn look(
+    client: &Client,
+    address: &Address,
+    target: &Target,
+) -> Result<Option<(usize, String)>> {
+    let failed = |error: tokio_postgres::Error| unusable(address, &why(address, target, &error));
     let database = &address.database;
-    match found {
-        Found::Nothing => Ok(None),
-        Found::Journal { version, .. } if version > MIGRATIONS.len() => Err(unusable(
-            address,
-            &format!(
-                "a newer version of this tool wrote to database `{database}` (form {version}): use that one"
-            ),
-        )),
-        Found::Journal { version, identity } => Ok(Some((version, identity))),
-        Found::Foreign { table } => Err(unusable(
+    let select = "SELECT name, coalesce((SELECT string_agg(attname::text, ' ' ORDER BY attnum)
+            FROM pg_attribute WHERE attrelid = to_regclass(name) AND attnum > 0 AND NOT attisdropped), '')
+        FROM unnest(ARRAY['vod_refresh_meta', 'vod_refresh_run', 'vod_refresh_fact', 'vod_refresh_shared']) AS name
+        WHERE to_regclass(name) IS NOT NULL";
+    let tables = client.query_typed(select, &[]).await.map_err(failed)?;
+    let Some(first) = tables.first() else { return Ok(None) };
+    let is_meta = (first.get(0), first.get(1)) == ("vod_refresh_meta", "mark version identity");
+    let select = "SELECT version::int, identity::text FROM vod_refresh_meta WHERE mark::text = $1 LIMIT 1";
+    let found = match is_meta {
+        true => client.query_typed_opt(select, &[(&MARK, Type::TEXT)]).await.map_err(failed)?,
+        false => None,
+    };
+    let Some(row) = found else {
+        let table: &str = first.get(0);
+        return Err(unusable(
             address,
             &format!(
                 "the table `{table}` in database `{database}` is another program's: use another database, or another schema \
                  with `?options=-csearch_path%3DSCHEMA`"
             ),
-        )),
+        ));
+    };
+    let version = usize::try_from(row.get::<_, i32>(0)).unwrap_or(usize::MAX);
+    if version > MIGRATIONS.len() {
+        let newer = format!(
+            "a newer version of this tool wrote to database `{database}` (form {version}): use that one"
+        );
+        return Err(unusable(address, &newer));
     }
+    Ok(Some((version, row.get(1))))
 }
 
 /// Makes the tables, or brings them up to today's form, unless they are there already. Says the journal's identity.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Config`](crate::ErrorKind::Config): as [`identity`], and where tables can't be made.
+/// [`ErrorKind::Config`](crate::ErrorKind::Config): as [`look`], and where tables can't be made.
 pub(super) async fn migrate(link: &mut Link, address: &Address) -> Result<String> {
-    let found =
-        look(&link.client).await.map_err(|error| unusable(address, &why(address, &link.target, &error)))?;
-    if let Some((version, identity)) = identity(address, found)?
+    if let Some((version, identity)) = look(&link.client, address, &link.target).await?
         && version == MIGRATIONS.len()
     {
         return Ok(identity);
     }
     let target = link.target.clone();
-    let failed = |error: &tokio_postgres::Error| {
-        let why = why(address, &target, error);
+    let failed = |error: tokio_postgres::Error| {
+        let why = why(address, &target, &error);
         let (user, database) = (&address.user, &address.database);
         let grant = format!("`GRANT CREATE ON SCHEMA public TO {user}` in database `{database}` allows it");
         match error.code() {
@@ -145,24 +124,17 @@ pub(super) async fn migrate(link: &mut Link, address: &Address) -> Result<String
             _ => unusable(address, &why),
         }
     };
-    let transaction = link.client.transaction().await.map_err(|error| failed(&error))?;
+    let transaction = link.client.transaction().await.map_err(failed)?;
     let lock = "SELECT pg_advisory_xact_lock($1)";
-    transaction.query_typed(lock, &[(&MIGRATION_LOCK, Type::INT8)]).await.map_err(|error| failed(&error))?;
+    transaction.query_typed(lock, &[(&MIGRATION_LOCK, Type::INT8)]).await.map_err(failed)?;
     // Somebody else may have done it meanwhile.
-    let found = look(transaction.client()).await.map_err(|error| failed(&error))?;
-    let version = match identity(address, found)? {
-        Some((version, _)) => version,
-        None => {
-            transaction.batch_execute(META).await.map_err(|error| failed(&error))?;
-            0
-        }
-    };
-    for step in &MIGRATIONS[version..] {
-        transaction.batch_execute(step).await.map_err(|error| failed(&error))?;
-    }
-    let set = format!("UPDATE vod_refresh_meta SET version = {} RETURNING identity", MIGRATIONS.len());
-    let row = transaction.query_typed_one(&set, &[]).await.map_err(|error| failed(&error))?;
-    let identity = row.get(0);
-    transaction.commit().await.map_err(|error| failed(&error))?;
-    Ok(identity)
+    let found = look(transaction.client(), address, &target).await?;
+    let version = found.as_ref().map_or(0, |(version, _)| *version);
+    let meta = if found.is_none() { META } else { "" };
+    let set = format!("UPDATE vod_refresh_meta SET version = {}", MIGRATIONS.len());
+    let steps = [&[meta], &MIGRATIONS[version..], &[&set]].concat();
+    transaction.batch_execute(&steps.join(";")).await.map_err(failed)?;
+    let identity = look(transaction.client(), address, &target).await?.map(|(_, identity)| identity);
+    transaction.commit().await.map_err(failed)?;
+    Ok(identity.unwrap_or_default())
 }

@@ -6,16 +6,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use sha2::{Digest as _, Sha256};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use tokio_postgres::Client;
+use tokio_postgres::Row;
 
 use super::address::Address;
 use super::connect::{Link, connect};
-use super::failure::{read_only, unusable, why};
-use super::{rows, schema};
+use super::failure::{pooled, read_only, unusable, why};
+use super::query::Query;
+use super::schema;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
 use crate::model::{Calls, code};
@@ -25,9 +25,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(65);
 /// A driver shows that it lives at this interval: the server ends a session that is silent for 20 s.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
-/// Work with a session. It may be done twice, where the answer of the first time was lost.
-pub(super) type Work<T> =
-    Box<dyn Fn(Arc<Link>) -> BoxFuture<'static, std::result::Result<T, tokio_postgres::Error>> + Send>;
+/// The rows that are on their way.
+pub(super) type Answer = JoinHandle<Result<Vec<Row>>>;
 
 #[derive(Debug)]
 pub(super) struct Sessions {
@@ -35,8 +34,6 @@ pub(super) struct Sessions {
     /// How sessions of this store show in `pg_stat_activity`.
     name: String,
     link: tokio::sync::Mutex<Option<Arc<Link>>>,
-    /// Held during transactions of several statements: a session has one at a time.
-    pub(super) turn: tokio::sync::Mutex<()>,
     /// Which journal was opened: another may take its place. Unset where there was none.
     identity: OnceLock<String>,
     gone: OnceLock<Error>,
@@ -85,7 +82,6 @@ impl Sessions {
             address,
             name: format!("vod-refresh {}", &RunId::fresh().as_str()[24..]),
             link: tokio::sync::Mutex::new(None),
-            turn: tokio::sync::Mutex::new(()),
             identity: OnceLock::new(),
             gone: OnceLock::new(),
             held: Mutex::default(),
@@ -127,6 +123,18 @@ impl Sessions {
         Ok(this)
     }
 
+    /// Fails where this session and the other one are one and the same process of the server: a pooler lends it for a transaction
+    /// at a time. Where the other one can't be made, there is nothing to compare.
+    pub(super) async fn check_apart(self: &Arc<Self>, other: &Arc<Self>) -> Result<()> {
+        let backend = "SELECT pg_backend_pid() || ' ' || pg_postmaster_start_time()";
+        let Ok(others) = other.run(Query::new(backend)).await else { return Ok(()) };
+        let ours = self.run(Query::new(backend)).await?;
+        match ours[0].get::<_, String>(0) == others[0].get::<_, String>(0) {
+            true => Err(unusable(&self.address, &pooled("what answers there"))),
+            false => Ok(()),
+        }
+    }
+
     /// Whether there is a journal at all.
     pub(super) fn has_tables(&self) -> bool {
         self.identity.get().is_some()
@@ -138,21 +146,19 @@ impl Sessions {
     }
 
     async fn look(&self, link: &Link) -> Result<Option<String>> {
-        let found = schema::look(&link.client).await;
-        let found =
-            found.map_err(|error| unusable(&self.address, &why(&self.address, &link.target, &error)))?;
-        Ok(schema::identity(&self.address, found)?.map(|(_, identity)| identity))
+        let found = schema::look(&link.client, &self.address, &link.target).await?;
+        Ok(found.map(|(_, identity)| identity))
     }
 
-    /// Begins work with the session, which goes on where nobody waits for it. Where the session has ended, another one is made.
-    pub(super) fn begin<T: Send + 'static>(self: &Arc<Self>, work: Work<T>) -> JoinHandle<Result<T>> {
+    /// Begins to ask, which goes on where nobody waits for it. Where the session has ended, another one is made.
+    pub(super) fn begin(self: &Arc<Self>, query: Query) -> Answer {
         let this = self.clone();
         tokio::spawn(standing_still(async move {
             let mut is_second = false;
             loop {
                 let link = this.link().await?;
-                let error = match timeout(ANSWER_TIMEOUT, work(link.clone())).await {
-                    Ok(Ok(done)) => return Ok(done),
+                let error = match timeout(ANSWER_TIMEOUT, query.ask(&link.client)).await {
+                    Ok(Ok(rows)) => return Ok(rows),
                     Ok(Err(error)) => error,
                     Err(_) => {
                         link.has_ended.store(true, Ordering::SeqCst);
@@ -173,9 +179,8 @@ impl Sessions {
         }))
     }
 
-    /// Does work with the session.
-    pub(super) async fn run<T: Send + 'static>(self: &Arc<Self>, work: Work<T>) -> Result<T> {
-        finished(self.begin(work).await)
+    pub(super) async fn run(self: &Arc<Self>, query: Query) -> Result<Vec<Row>> {
+        finished(self.begin(query).await)
     }
 
     /// The session; a new one, where the last has ended.
@@ -216,18 +221,20 @@ impl Sessions {
             return;
         }
         if let Some(before) = before {
-            let _ = rows::end_session(&link.client, before.backend, &self.name).await;
+            // The server may not know that it is dead, and it holds the locks.
+            let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                WHERE pid = $1 AND application_name = $2 AND pid <> pg_backend_pid()";
+            let _ = Query::new(end).with(before.backend).with_text(&self.name).ask(&link.client).await;
         }
         for run in runs {
-            self.take_lock_again(&link.client, &run).await;
+            let locked = try_lock(self.key(&run)).ask(&link.client).await;
+            self.note_lock(&run, locked.is_ok_and(|rows| took(&rows)));
         }
     }
 
-    async fn take_lock_again(&self, client: &Client, run: &RunId) {
-        if let Ok(true) = rows::try_lock(client, self.key(run)).await
-            && let Some(held) = self.lock_held().get_mut(run)
-        {
-            held.is_locked = true;
+    fn note_lock(&self, run: &RunId, is_locked: bool) {
+        if let Some(held) = self.lock_held().get_mut(run) {
+            held.is_locked |= is_locked;
         }
     }
 
@@ -242,16 +249,30 @@ impl Sessions {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What is known of a run that is driven from here.
+    pub(super) fn held<T>(&self, run: &RunId, look: impl FnOnce(&mut Held) -> T) -> Result<T> {
+        let mut held = self.lock_held();
+        let held = held
+            .get_mut(run)
+            .ok_or_else(|| unusable(&self.address, &format!("run {run} is not driven from here")))?;
+        match &held.overtaken {
+            Some(error) => Err(error.clone()),
+            None => Ok(look(held)),
+        }
+    }
+
+    /// The epoch of a run, and who drives it since when, for a sentence; `None` if the run is not there.
+    async fn driver_of(self: &Arc<Self>, run: &RunId) -> Result<Option<(i64, String)>> {
+        let select = "SELECT epoch, coalesce(to_char(driven_since AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')
+                || coalesce(' (' || driver || ')', ''), '')
+            FROM vod_refresh_run WHERE id = $1";
+        let found = self.run(Query::new(select).with_text(run)).await?;
+        Ok(found.first().map(|row| (row.get(0), row.get(1))))
+    }
+
     /// Looks who drives a run whose epoch is not this driver's any more, and remembers it.
     pub(super) async fn overtaken(self: &Arc<Self>, run: &RunId) -> Error {
-        let id = run.to_string();
-        let driver = self
-            .run(Box::new(move |link| {
-                let id = id.clone();
-                Box::pin(async move { rows::driver_of(&link.client, &id).await })
-            }))
-            .await;
-        let error = match driver {
+        let error = match self.driver_of(run).await {
             Err(error) => return error,
             Ok(None) => {
                 let error = unusable(&self.address, &format!("run {run} is not there any more"));
@@ -290,23 +311,11 @@ impl Sessions {
                     return this.is_beating.store(false, Ordering::SeqCst);
                 }
                 for (run, epoch, is_locked) in driven {
-                    let id = run.to_string();
-                    let seen = this.run(Box::new(move |link| {
-                        let id = id.clone();
-                        Box::pin(async move { rows::driver_of(&link.client, &id).await })
-                    }));
-                    match seen.await {
+                    match this.driver_of(&run).await {
                         Ok(Some((newer, _))) if newer > epoch => drop(this.overtaken(&run).await),
                         Ok(Some(_)) if !is_locked => {
-                            let (again, run) = (this.clone(), run.clone());
-                            let lock = this.run(Box::new(move |link| {
-                                let (again, run) = (again.clone(), run.clone());
-                                Box::pin(async move {
-                                    again.take_lock_again(&link.client, &run).await;
-                                    Ok(())
-                                })
-                            }));
-                            let _ = lock.await;
+                            let locked = this.run(try_lock(this.key(&run))).await;
+                            this.note_lock(&run, locked.is_ok_and(|rows| took(&rows)));
                         }
                         // Nothing is written yet, or the database is away: whoever writes will find out.
                         Ok(_) | Err(_) => {}
@@ -315,6 +324,16 @@ impl Sessions {
             }
         });
     }
+}
+
+/// Takes the lock of a run that ends with the session, if nobody else has it.
+pub(super) fn try_lock(key: i64) -> Query {
+    Query::new("SELECT pg_try_advisory_lock($1)").with(key)
+}
+
+/// Whether it was taken.
+pub(super) fn took(rows: &[Row]) -> bool {
+    rows.first().is_some_and(|row| row.get(0))
 }
 
 /// What a task brought.

@@ -12,6 +12,13 @@ use crate::error::{Error, ErrorKind, Result};
 /// How long to wait for other processes that write. Their transactions take milliseconds, but SQLite's waiting is not fair.
 pub(in crate::journal) const BUSY: Duration = Duration::from_secs(20);
 
+/// A disk that hangs, as that of a network whose server is gone, must not hold up a run: what it does not do within this time,
+/// beside the wait for others who write, counts as not done yet.
+pub(super) const DISK_WAIT: Duration = Duration::from_millis(500);
+
+/// Usual length of the write-ahead log; of its pages, of 4 KiB, it is copied back after so many.
+pub(in crate::journal) const LOG_BYTES: u32 = 4_000 * 4_096;
+
 /// "vodR" in the header of a file says whose it is. Those of 0.1.0 have none, and are known by their tables.
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"vodR");
 
@@ -226,7 +233,9 @@ fn prepared(path: &Path) -> Result<Connection> {
     // Safe against the death of the process; a power cut may cost the last moments, which the service still knows.
     connection.pragma_update(None, "synchronous", "NORMAL").map_err(sql)?;
     // Events are answered after a commit, and a commit that copies the log back waits for the disk: 16 MB at once, and seldom.
-    connection.pragma_update(None, "wal_autocheckpoint", 4_000).map_err(sql)?;
+    connection.pragma_update(None, "wal_autocheckpoint", LOG_BYTES / 4_096).map_err(sql)?;
+    // While somebody reads, the log can't be copied back and grows. Afterwards it is cut to this again.
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES).map_err(sql)?;
     connection.pragma_update(None, "foreign_keys", true).map_err(sql)?;
     migrate(&mut connection, path)?;
     Ok(connection)

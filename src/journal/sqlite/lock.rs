@@ -8,15 +8,13 @@ use std::time::SystemTime;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::DISK_WAIT;
+use super::file::DISK_WAIT;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
-use crate::journal::store::Hold;
-use crate::net::transport::BoxFuture;
 
 /// Held while a run is driven.
 #[derive(Debug)]
-pub(super) struct FileLock {
+pub(in crate::journal) struct FileLock {
     file: File,
     path: PathBuf,
 }
@@ -46,28 +44,16 @@ impl FileLock {
         }
     }
 
-    fn mark(&self) -> PathBuf {
-        self.path.with_extension("lost")
+    /// Marks the run as one whose facts are not all written, or takes the mark back. Says whether the disk answered in time.
+    pub(in crate::journal) async fn mark_lost(&self, is_lost: bool) -> bool {
+        let (lock, mark) = (self.path.clone(), self.path.with_extension("lost"));
+        let work = spawn_blocking(move || match is_lost {
+            // A second name takes no room on a full disk. Where even this fails, nothing more can be done.
+            true => fs::hard_link(lock, &mark).or_else(|_| File::create(mark).map(drop)),
+            false => fs::remove_file(mark),
+        });
+        timeout(DISK_WAIT, work).await.is_ok()
     }
-}
-
-impl Hold for FileLock {
-    fn mark_lost(&self) -> BoxFuture<'_, bool> {
-        let (lock, mark) = (self.path.clone(), self.mark());
-        // A second name takes no room on a full disk. Where even this fails, nothing more can be done.
-        in_time(move || fs::hard_link(lock, &mark).or_else(|_| File::create(mark).map(drop)))
-    }
-
-    fn unmark_lost(&self) -> BoxFuture<'_, bool> {
-        let mark = self.mark();
-        in_time(|| fs::remove_file(mark))
-    }
-}
-
-/// Does file work, and says whether the disk answered in time.
-fn in_time(work: impl FnOnce() -> std::io::Result<()> + Send + 'static) -> BoxFuture<'static, bool> {
-    let work = timeout(DISK_WAIT, spawn_blocking(work));
-    Box::pin(async { work.await.is_ok() })
 }
 
 /// Whether facts of `run` could not be written.

@@ -57,11 +57,7 @@ impl CallLog {
 
 /// Counts one more of an action.
 fn add(counts: &mut BTreeMap<String, u64>, action: &str) {
-    if let Some(count) = counts.get_mut(action) {
-        *count += 1;
-    } else {
-        counts.insert(action.to_owned(), 1);
-    }
+    *counts.entry(action.to_owned()).or_default() += 1;
 }
 
 impl CallObserver for CallLog {

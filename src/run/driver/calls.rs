@@ -13,7 +13,6 @@ use crate::ids::{JobId, RequestId, TaskId, masked_address};
 use crate::model::{Fact, Fault, Order};
 use crate::run::batch::{UrlBatch, submission};
 use crate::run::ledger::Work;
-use crate::run::observer::Notice;
 use crate::vod::{
     JobRow, ObjectTasks, RefreshMediaPlayUrls, Submission, TaskPage, TaskRows, VodClient, is_about_call,
     is_about_task, normal_form,
@@ -150,28 +149,21 @@ impl Driver<'_> {
             Err(_) => return,
         };
         match done {
-            Done::Submitted(batch, answer) => {
+            Done::Submitted(..) | Done::UrlsSubmitted(..) | Done::UrlsSearched(..) => {
                 self.in_flight.submit -= 1;
-                self.submitted(batch, answer, facts);
             }
-            Done::UrlsSubmitted(batch, answer) => {
-                self.in_flight.submit -= 1;
-                self.urls_submitted(batch, answer, facts);
-            }
-            Done::UrlsSearched(batch, answer) => {
-                self.in_flight.submit -= 1;
-                facts.extend(self.urls_searched(batch, answer));
-            }
-            Done::JobQueried(job, answer) => {
-                self.in_flight.query_job -= 1;
-                facts.extend(self.job_queried(job, answer));
-            }
-            Done::TaskPolled(task, answer) => {
+            Done::JobQueried(..) => self.in_flight.query_job -= 1,
+            Done::TaskPolled(..) | Done::TasksListed { .. } | Done::SampleSpared(..) => {
                 self.in_flight.poll_task -= 1;
-                facts.extend(self.task_polled(task, answer));
             }
+        }
+        match done {
+            Done::Submitted(batch, answer) => self.submitted(batch, answer, facts),
+            Done::UrlsSubmitted(batch, answer) => self.urls_submitted(batch, answer, facts),
+            Done::UrlsSearched(batch, answer) => facts.extend(self.urls_searched(batch, answer)),
+            Done::JobQueried(job, answer) => facts.extend(self.job_queried(job, answer)),
+            Done::TaskPolled(task, answer) => facts.extend(self.task_polled(task, answer)),
             Done::TasksListed { page, filter, answer, other_key } => {
-                self.in_flight.poll_task -= 1;
                 if let Some(fleet) = &mut self.fleet {
                     fleet.page_came();
                     if let (Some(key), Ok(answer)) = (other_key, &answer) {
@@ -188,7 +180,6 @@ impl Driver<'_> {
                 self.listed(page, filter.is_some(), answer, facts);
             }
             Done::SampleSpared(task) => {
-                self.in_flight.poll_task -= 1;
                 let now = self.now();
                 self.ledger.sample_spared(now, &task);
             }
@@ -215,10 +206,8 @@ impl Driver<'_> {
     fn urls_submitted(&mut self, batch: u32, answer: Result<ObjectTasks>, facts: &mut Vec<Fact>) {
         match answer {
             Ok(ObjectTasks { tasks, unread, request_id }) => {
-                if let Some(first) = unread.first() {
-                    let message = format!("the service names a task whose id can't be read: {first}");
-                    self.notify(&Notice::Warning { message });
-                }
+                let unread = unread.first();
+                self.warn(unread.map(|id| format!("the service names a task whose id can't be read: {id}")));
                 facts.push(Fact::UrlsSubmitted { batch, tasks, request_id });
             }
             Err(error) => self.not_submitted(batch, error, facts),
@@ -262,10 +251,9 @@ impl Driver<'_> {
         if !ids.is_empty() {
             let (count, first) = (ids.len(), &ids[0]);
             let under = request_id.map(|id| format!(" (request id {id})")).unwrap_or_default();
-            let message = format!(
+            self.warn(format!(
                 "the service refuses {count} media that were not asked for, the first is `{first}`{under}: what the lookup shows counts"
-            );
-            self.notify(&Notice::Warning { message });
+            ));
         }
     }
 

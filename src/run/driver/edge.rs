@@ -26,10 +26,9 @@ impl Driver<'_> {
         if !matches!(end, End::Settled) || !self.ledger.is_edge_due() {
             return end;
         }
-        let Some(check) = self.edge.clone() else {
+        let Some(check) = self.setup.edge.clone() else {
             let message = "nodes of the CDN are still to be asked for what is complete; a resume asks them";
-            self.notify(&Notice::Warning { message: message.to_owned() });
-            self.journal.add_note(message.to_owned());
+            self.warn_and_note(message.to_owned());
             return End::Checked;
         };
         let Wanted { urls, no_files, obscure } = self.complete_urls();
@@ -44,7 +43,7 @@ impl Driver<'_> {
             biased;
             answers = check.check_until(&urls, Some(until)) => answers,
             // A resume asks again.
-            () = self.stop.cancelled() => return End::Stopped,
+            () = self.setup.stop.cancelled() => return End::Stopped,
         };
         let late =
             answers.iter().filter(|of_url| of_url.iter().any(|answer| answer.reason == NO_TIME)).count();
@@ -67,9 +66,7 @@ impl Driver<'_> {
         .collect();
         let note = (!left_out.is_empty())
             .then(|| format!("the edge did not tell of all that is complete ({})", left_out.join(", ")));
-        if let Some(message) = note.clone() {
-            self.notify(&Notice::Warning { message });
-        }
+        self.warn(note.clone());
         facts.push(Fact::EdgeDone { note });
         self.write_and_apply(facts).await;
         end

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::report::{Entries, outcome, report};
-use super::state::{Driver, End, Wake};
+use super::state::{Driver, End};
 use crate::error::ErrorKind;
 use crate::model::{Fact, Fault, Report, code};
 use crate::run::ledger::Work;
@@ -24,7 +24,7 @@ impl Driver<'_> {
         let until = Instant::now() + DRAIN_TIMEOUT;
         while is_patient && !self.calls.is_empty() {
             match timeout_at(until, self.calls.join_next()).await {
-                Ok(Some(done)) => self.take_in(Wake::Done(done)).await,
+                Ok(Some(done)) => self.take_in(Some(done), None).await,
                 Ok(None) | Err(_) => break,
             }
         }
@@ -34,7 +34,7 @@ impl Driver<'_> {
             _ => None,
         });
         self.write_and_apply(unsent.collect()).await;
-        if let Some(fleet) = self.fleet.as_mut().filter(|_| !self.stop.is_cancelled()) {
+        if let Some(fleet) = self.fleet.as_mut().filter(|_| !self.setup.stop.is_cancelled()) {
             fleet.leave(self.ledger.estimate()).await;
         }
         if matches!(end, End::Deadline) {
@@ -49,9 +49,8 @@ impl Driver<'_> {
             }
             end => end,
         };
-        if let Some(said) = self.journal.catch_up(self.stop).await {
-            self.notify(&Notice::Warning { message: said });
-        }
+        let said = self.journal.catch_up(&self.setup.stop).await;
+        self.warn(said);
         // With a journal the run can be carried on: what was not sent still will be.
         let can_go_on = self.journal.can_resume() && !self.is_forgotten && !matches!(end, End::FailedFast);
         if let Some(fault) = cut_short(&end).filter(|_| !can_go_on) {
@@ -75,20 +74,16 @@ impl Driver<'_> {
         if matches!(end, End::Deadline | End::Stopped) {
             let is_not_whole = self.ledger.why_not_whole();
             for trouble in self.call_log.troubles().into_iter().chain(is_not_whole) {
-                self.notify(&Notice::Warning { message: trouble.clone() });
-                self.journal.add_note(trouble);
+                self.warn_and_note(trouble);
             }
         }
         // Where that is no error, as all is settled, it is told all the same.
         if let Some(error) = self.journal.overtaken().filter(|_| !matches!(end, End::Fatal(_))) {
-            self.notify(&Notice::Warning { message: error.message().to_owned() });
-            self.journal.add_note(error.message().to_owned());
+            self.warn_and_note(error.message().to_owned());
         }
         let calls = self.call_log.counted();
-        let said = self.journal.finish(outcome, is_over, finished_at, calls.clone(), self.stop).await;
-        if let Some(said) = said {
-            self.notify(&Notice::Warning { message: said });
-        }
+        let said = self.journal.finish(outcome, is_over, finished_at, calls.clone(), &self.setup.stop).await;
+        self.warn(said);
         self.notify(&Notice::Finished { outcome });
         let mut report = report(&self.record, &self.ledger, entries, outcome, finished_at, calls);
         if let Some(events) = &self.events {

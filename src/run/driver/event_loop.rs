@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use tokio::task::JoinError;
 use tokio::time::{Instant, sleep_until};
 
 use super::calls::HISTORY;
 use super::fleet::Fleet;
-use super::state::{Driver, End, Wake};
+use super::state::{Done, Driver, End};
 use crate::error::Result;
 use crate::event::{InboxMessage, Subscription};
 use crate::model::{Fact, Moment, Order, Report};
@@ -38,17 +39,15 @@ impl Driver<'_> {
             });
         }
         if self.age >= HISTORY && !self.is_forgotten {
-            let message = format!(
+            self.warn(format!(
                 "this run began {} hours ago; the service keeps its history for {} days, so what ended before may not be found",
                 self.age.as_secs() / 3_600,
                 HISTORY.as_secs() / 86_400
-            );
-            self.notify(&Notice::Warning { message });
+            ));
         }
-        if let Some(message) = self.warning.take() {
-            self.notify(&Notice::Warning { message });
-        }
-        if self.edge.is_some() && !self.ledger.wants_edge() {
+        let warning = self.warning.take();
+        self.warn(warning);
+        if self.setup.edge.is_some() && !self.ledger.wants_edge() {
             // Written down first: however this process ends, the run is not over before nodes were asked.
             self.write_and_apply(vec![Fact::EdgeWanted]).await;
         }
@@ -61,38 +60,34 @@ impl Driver<'_> {
     /// Runs until there is nothing left to do or nothing more can be done.
     async fn drive(&mut self) -> End {
         loop {
-            if let Some(said) = self.journal.retry().await {
-                self.notify(&Notice::Warning { message: said });
-            }
+            let said = self.journal.retry().await;
+            self.warn(said);
             self.hand_out().await;
             self.notify_all();
             if let Some(end) = self.ended() {
                 return end;
             }
             let at = self.wake_at();
-            let wake = tokio::select! {
+            tokio::select! {
                 biased;
-                () = self.stop.cancelled() => Wake::Stopped,
-                Some(done) = self.calls.join_next() => Wake::Done(done),
-                Some(message) = next_message(&mut self.events) => Wake::Message(message),
-                Some(notice) = self.notices.recv() => Wake::Notice(notice),
-                () = sleep_until(at) => Wake::Time,
-            };
-            if matches!(wake, Wake::Stopped) {
-                return End::Stopped;
+                () = self.setup.stop.cancelled() => return End::Stopped,
+                Some(done) = self.calls.join_next() => self.take_in(Some(done), None).await,
+                Some(message) = next_message(&mut self.events) => self.take_in(None, Some(message)).await,
+                Some(notice) = self.notices.recv() => self.notify(&notice),
+                () = sleep_until(at) => {}
             }
-            self.take_in(wake).await;
         }
     }
 
     /// Takes in what woke the loop and what else is there by now: what came together is written down together.
-    pub(super) async fn take_in(&mut self, wake: Wake) {
-        let (mut facts, mut messages, mut deliveries) = (Vec::new(), Vec::new(), Vec::new());
-        match wake {
-            Wake::Done(done) => self.done(done, &mut facts),
-            Wake::Message(first) => messages.push(first),
-            Wake::Notice(notice) => self.notify(&notice),
-            Wake::Stopped | Wake::Time => return,
+    pub(super) async fn take_in(
+        &mut self,
+        done: Option<Result<Done, JoinError>>,
+        message: Option<InboxMessage>,
+    ) {
+        let (mut facts, mut messages, mut deliveries) = (Vec::new(), Vec::from_iter(message), Vec::new());
+        if let Some(done) = done {
+            self.done(done, &mut facts);
         }
         while let Some(done) = self.calls.try_join_next() {
             self.done(done, &mut facts);
@@ -116,7 +111,7 @@ impl Driver<'_> {
                     deliveries.push((about, event.correlation.clone(), share, recorded));
                     facts.push(Fact::Event(event));
                 }
-                InboxMessage::Warning(message) => self.notify(&Notice::Warning { message }),
+                InboxMessage::Warning(message) => self.warn(message),
             }
         }
         self.write_and_apply(facts).await;
@@ -131,9 +126,8 @@ impl Driver<'_> {
     pub(super) async fn write_and_apply(&mut self, mut facts: Vec<Fact>) {
         while !facts.is_empty() {
             let now = self.now();
-            if let Some(said) = self.journal.write(now, &self.ledger, &facts).await {
-                self.notify(&Notice::Warning { message: said });
-            }
+            let said = self.journal.write(now, &self.ledger, &facts).await;
+            self.warn(said);
             if let Some(error) = self.journal.overtaken() {
                 self.fatal.get_or_insert(error);
             }
@@ -158,7 +152,7 @@ impl Driver<'_> {
                 self.begin(work);
             }
         }
-        let has_failed_fast = self.options.fail_fast && self.ledger.progress().failed > 0;
+        let has_failed_fast = self.setup.options.fail_fast && self.ledger.progress().failed > 0;
         if self.slots().submit > 0
             && !has_failed_fast
             && let Some(fact) = self.ledger.preload_to_begin()
@@ -170,25 +164,19 @@ impl Driver<'_> {
             let (mut facts, mut calls, mut slots) = (Vec::new(), Vec::new(), self.slots());
             while let Some(work) = self.ledger.due(now, slots) {
                 match work {
-                    Work::Apply(fact) => facts.push(fact),
+                    Work::Apply(fact) => {
+                        facts.push(fact);
+                        continue;
+                    }
                     Work::Submit { batch } => {
                         slots.submit -= 1;
                         facts.push(Fact::Submitting { batch });
-                        calls.push(work);
                     }
-                    Work::FindUrls { .. } => {
-                        slots.submit -= 1;
-                        calls.push(work);
-                    }
-                    Work::QueryJob { .. } => {
-                        slots.query_job -= 1;
-                        calls.push(work);
-                    }
-                    Work::PollTask { .. } | Work::ListTasks { .. } => {
-                        slots.poll_task -= 1;
-                        calls.push(work);
-                    }
+                    Work::FindUrls { .. } => slots.submit -= 1,
+                    Work::QueryJob { .. } => slots.query_job -= 1,
+                    Work::PollTask { .. } | Work::ListTasks { .. } => slots.poll_task -= 1,
                 }
+                calls.push(work);
             }
             if facts.is_empty() && calls.is_empty() {
                 return;
@@ -223,10 +211,10 @@ impl Driver<'_> {
             let asked = rested && !self.ledger.has_unasked();
             return (asked || now >= self.deadline + LAST_POLL_TIMEOUT).then_some(End::Checked);
         }
-        if self.options.fail_fast && failed {
+        if self.setup.options.fail_fast && failed {
             return Some(End::FailedFast);
         }
-        if !self.options.wait && self.ledger.is_submitted() {
+        if !self.setup.options.wait && self.ledger.is_submitted() {
             return Some(End::Submitted);
         }
         let last_words = now < self.deadline + LAST_POLL_TIMEOUT && !self.calls.is_empty();
@@ -255,7 +243,20 @@ impl Driver<'_> {
     }
 
     pub(super) fn notify(&self, notice: &Notice) {
-        self.observer.notice(notice, &self.ledger.progress());
+        self.setup.observer.notice(notice, &self.ledger.progress());
+    }
+
+    /// Tells what a person should know, if there is anything.
+    pub(super) fn warn(&self, message: impl Into<Option<String>>) {
+        if let Some(message) = message.into() {
+            self.notify(&Notice::Warning { message });
+        }
+    }
+
+    /// The same, and the report is to tell it as well.
+    pub(super) fn warn_and_note(&mut self, message: String) {
+        self.warn(message.clone());
+        self.journal.add_note(message);
     }
 
     fn slots(&self) -> Slots {

@@ -9,10 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::shared_page::{Page, Take};
+use crate::auth::Credential;
+use crate::auth::acs3::hmac_sha256_hex;
 use crate::auth::preview::KeyMark;
 use crate::error::Result;
 use crate::ids::{RunId, TaskId};
@@ -35,6 +38,11 @@ const CLAIM_INTERVAL: Duration = Duration::from_secs(1);
 const BEGUN_WITHIN: i64 = 300;
 /// Windows begin and end at multiples of so many seconds: clocks differ a little.
 const WINDOW_STEP: i64 = 10;
+
+/// How names begin under which runs tell of themselves.
+const RUN: &str = "run ";
+/// Longest text that is read back.
+const MAX_BYTES: usize = 1024 * 1024;
 
 /// What a run tells others of itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -59,7 +67,6 @@ pub(super) struct Member {
 /// A run among others.
 pub(super) struct Fleet {
     shared: Arc<Shared>,
-    run: RunId,
     /// When others were last looked at, and whether they were told then how long tasks take.
     looked_at: Option<Instant>,
     has_told_times: bool,
@@ -75,8 +82,11 @@ pub(super) struct Fleet {
 pub(super) struct Shared {
     journal: Journal,
     client: VodClient,
+    run: RunId,
     /// Of the access key that this process signs with.
     key: String,
+    /// Of that key, and of all others that share; none where each process has a key of its own, as sessions of a role have.
+    secret: Option<SecretString>,
     topic: String,
     state: Mutex<State>,
 }
@@ -95,7 +105,6 @@ struct State {
 #[derive(Clone)]
 pub(super) struct Listing {
     shared: Arc<Shared>,
-    run: RunId,
     from: i64,
     to: Option<i64>,
     /// Pages that were read before are too old.
@@ -106,15 +115,21 @@ impl Fleet {
     /// Joins the runs of the account that a key is of, as far as the journal knows them.
     ///
     /// Session keys of one account differ, so all of them are taken for one account until pages prove otherwise.
-    pub(super) fn join(journal: &Journal, client: &VodClient, run: &RunId, key_id: &str) -> Self {
-        let key = KeyMark::of(key_id).digest().to_owned();
-        let account = if key_id.starts_with("STS.") { "STS" } else { &key };
-        let topic = format!("{} {account}", client.task_endpoint());
-        let shared =
-            Shared { journal: journal.clone(), client: client.clone(), key, topic, state: Mutex::default() };
+    pub(super) fn join(journal: &Journal, client: &VodClient, run: &RunId, credential: &Credential) -> Self {
+        let key = KeyMark::of(&credential.key_id).digest().to_owned();
+        let is_session = credential.key_id.starts_with("STS.");
+        let topic = format!("{} {}", client.task_endpoint(), if is_session { "STS" } else { &key });
+        let shared = Shared {
+            journal: journal.clone(),
+            client: client.clone(),
+            run: run.clone(),
+            key,
+            secret: (!is_session).then(|| credential.secret.clone()),
+            topic,
+            state: Mutex::default(),
+        };
         Self {
             shared: Arc::new(shared),
-            run: run.clone(),
             looked_at: None,
             has_told_times: false,
             group: Vec::new(),
@@ -145,12 +160,7 @@ impl Fleet {
 
     /// Finds out which other keys are of our account, from rows that were read with ours.
     pub(super) fn learn_keys(&self, rows: &[TaskRow]) {
-        let known = self.shared.state().keys.clone();
-        let unknown = self
-            .group
-            .iter()
-            .filter(|member| member.key != self.shared.key && known.get(&member.key) != Some(&true));
-        for member in unknown {
+        for member in self.group.iter().filter(|member| !self.shared.is_ours(&member.key)) {
             if member.task.as_ref().is_some_and(|task| rows.iter().any(|row| row.task == *task)) {
                 self.judge_key(member.key.clone(), true);
             }
@@ -167,12 +177,12 @@ impl Fleet {
             ..me
         };
         let mut members = self.shared.members(&me).await.unwrap_or_default();
-        members.retain(|member| member.run != self.run && member.kind == me.kind);
+        members.retain(|member| member.run != self.shared.run && member.kind == me.kind);
         let estimate = members.iter().map(|member| member.estimate).max_by_key(DurationEstimate::weight);
         members.retain(|member| !member.has_left);
         members.push(me);
-        self.group = together(members, &self.run);
-        let others = self.group.iter().filter(|member| member.run != self.run);
+        self.group = together(members, &self.shared.run);
+        let others = self.group.iter().filter(|member| member.run != self.shared.run);
         let others = others.fold(Others::default(), |sum, member| Others {
             runs: sum.runs + 1,
             known: sum.known.saturating_add(member.known),
@@ -200,7 +210,7 @@ impl Fleet {
         // A page of the round before is no news, not even at the same moment.
         let before = self.last_page_at + Duration::from_nanos(1);
         let since = self.shared.time()?.saturating_sub(SHARED_FOR).max(before);
-        Some(Listing { shared: self.shared(), run: self.run.clone(), from, to, since })
+        Some(Listing { shared: self.shared(), from, to, since })
     }
 
     /// A page of a round has come.
@@ -215,7 +225,7 @@ impl Fleet {
 
     /// Tells others that this run waits for nothing more.
     pub(super) async fn leave(&mut self, estimate: DurationEstimate) {
-        let me = self.group.iter().find(|member| member.run == self.run).cloned();
+        let me = self.group.iter().find(|member| member.run == self.shared.run).cloned();
         if let Some(me) = me {
             self.shared.tell(&Member { estimate, has_left: true, ..me }).await;
         }
@@ -248,20 +258,40 @@ impl Shared {
         self.state().time.map(|(time, at)| time + at.elapsed())
     }
 
+    /// Whether a key is known to be of our account.
+    fn is_ours(&self, key: &str) -> bool {
+        *key == *self.key || self.state().keys.get(key) == Some(&true)
+    }
+
     /// Changes what is shared under a name. `None` where the journal can't be reached soon.
     async fn update<T: Send + 'static>(
-        &self,
+        self: &Arc<Self>,
         name: String,
         mut change: impl FnMut(Option<&str>, Duration) -> (Option<String>, T) + Send + 'static,
     ) -> Option<T> {
-        let change = move |value: Option<&str>, now| {
-            let (value, result) = change(value, now);
-            (value, (now, result))
+        let (this, of) = (Arc::clone(self), name.clone());
+        let change = move |text: Option<&str>, now| {
+            let (text, result) = change(text.and_then(|text| this.opened(&of, text)), now);
+            (text.map(|text| format!("{} {text}", this.seal(&of, &text))), (now, result))
         };
         let update = self.journal.update_shared(&self.topic, &name, self.client.local_time(), change);
         let (now, result) = self.in_time(update).await?;
         self.state().time = Some((now, Instant::now()));
         Some(result)
+    }
+
+    /// What only those can write who have the secret: whoever else can write to the journal decides no verdict.
+    fn seal(&self, name: &str, text: &str) -> String {
+        // Runs say in the text who they are.
+        let kind = if name.starts_with(RUN) { RUN } else { name };
+        let secret = self.secret.as_ref().map_or("", |secret| secret.expose_secret());
+        hmac_sha256_hex(secret.as_bytes(), format!("{} {kind}\n{text}", self.topic).as_bytes())
+    }
+
+    /// The text behind its seal, if that is right.
+    fn opened<'a>(&self, name: &str, text: &'a str) -> Option<&'a str> {
+        let (seal, text) = text.split_once(' ').filter(|_| text.len() <= MAX_BYTES)?;
+        (seal == self.seal(name, text)).then_some(text)
     }
 
     /// Waits for the journal a little, unless it has failed a moment ago.
@@ -277,21 +307,22 @@ impl Shared {
     }
 
     /// Tells others of this run.
-    async fn tell(&self, me: &Member) -> Option<()> {
+    async fn tell(self: &Arc<Self>, me: &Member) -> Option<()> {
         let told = serde_json::to_string(me).ok()?;
-        self.update(format!("run {}", me.run), move |_, _| (Some(told.clone()), ())).await
+        self.update(format!("{RUN}{}", me.run), move |_, _| (Some(told.clone()), ())).await
     }
 
     /// Tells of this run, and returns all that have told of themselves.
-    async fn members(&self, me: &Member) -> Option<Vec<Member>> {
+    async fn members(self: &Arc<Self>, me: &Member) -> Option<Vec<Member>> {
         self.tell(me).await?;
-        let all = self.in_time(self.journal.shared(&self.topic, "run ", self.client.local_time())).await?;
+        let all = self.in_time(self.journal.shared(&self.topic, RUN, self.client.local_time())).await?;
         // What another version wrote is no member.
-        Some(all.iter().filter_map(|text| serde_json::from_str(text).ok()).collect())
+        let member = |text: &String| serde_json::from_str(self.opened(RUN, text)?).ok();
+        Some(all.iter().filter_map(member).collect())
     }
 
     /// Whether a sample may be polled: no run has polled one of this kind so recently.
-    pub(super) async fn may_sample(&self, kind: Option<TaskType>, spared_for: Duration) -> bool {
+    pub(super) async fn may_sample(self: &Arc<Self>, kind: Option<TaskType>, spared_for: Duration) -> bool {
         let asked = self.update(format!("sample {kind:?}"), move |last, now| {
             let last = last.and_then(|text| serde_json::from_str::<Duration>(text).ok());
             let is_spared = last.is_some_and(|last| last <= now && now < last + spared_for);
@@ -301,7 +332,7 @@ impl Shared {
     }
 }
 
-impl SharedPace for Shared {
+impl SharedPace for Arc<Shared> {
     fn step(&self, limits: Limits, went_well: u32, step: PaceStep) -> BoxFuture<'_, Option<Duration>> {
         Box::pin(self.update("pace".to_owned(), move |pace, now| {
             let pace = pace.and_then(|text| serde_json::from_str::<Pace>(text).ok());
@@ -326,7 +357,7 @@ impl Listing {
             match self.take(&name).await {
                 Some(Take::Read(read)) => {
                     let (page, key) = read.into_page();
-                    return (Ok(page), Some(key).filter(|key| !self.is_ours(key)));
+                    return (Ok(page), Some(key).filter(|key| !self.shared.is_ours(key)));
                 }
                 Some(Take::Busy) => sleep(PAGE_INTERVAL).await,
                 Some(Take::Claimed(at)) => {
@@ -352,13 +383,9 @@ impl Listing {
         client.list_refresh_tasks(window, filter, page).await
     }
 
-    fn is_ours(&self, key: &str) -> bool {
-        *key == *self.shared.key || self.shared.state().keys.get(key) == Some(&true)
-    }
-
     /// Takes a page that was read, or the right to read it.
     async fn take(&self, name: &str) -> Option<Take> {
-        let (since, run, key) = (self.since, self.run.clone(), self.shared.key.clone());
+        let (since, shared) = (self.since, self.shared.clone());
         let refused: Vec<String> = self
             .shared
             .state()
@@ -367,7 +394,8 @@ impl Listing {
             .filter(|(_, is_ours)| !**is_ours)
             .map(|(key, _)| key.clone())
             .collect();
-        let take = move |page: Option<&str>, now| Page::take(page, now, since, &run, &key, &refused);
+        let take =
+            move |page: Option<&str>, now| Page::take(page, now, since, &shared.run, &shared.key, &refused);
         self.shared.update(name.to_owned(), take).await
     }
 
@@ -381,7 +409,7 @@ impl Listing {
     async fn go_on_claiming(&self, name: &str) {
         loop {
             sleep(CLAIM_INTERVAL).await;
-            let run = self.run.clone();
+            let run = self.shared.run.clone();
             self.shared
                 .update(name.to_owned(), move |page, now| (Page::claimed_on(page, now, &run), ()))
                 .await;

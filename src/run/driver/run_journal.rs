@@ -95,14 +95,13 @@ impl RunJournal {
     }
 
     /// The run as it is written down by now; as given, where it is not.
-    pub(super) async fn reload(&self, mut stored: StoredRun) -> Result<StoredRun> {
+    pub(super) async fn reload(&self, stored: StoredRun) -> Result<StoredRun> {
         let Some(journal) = &self.journal else { return Ok(stored) };
-        if let Some(fresh) = journal.load(Some(stored.record.run.clone())).await? {
-            stored.facts = fresh.facts;
-            stored.outcome = fresh.outcome;
-            stored.lost = fresh.lost;
-        }
-        Ok(stored)
+        let fresh = journal.load(Some(stored.record.run.clone())).await?;
+        Ok(match fresh {
+            Some(fresh) => StoredRun { record: stored.record, ..fresh },
+            None => stored,
+        })
     }
 
     /// Writes down what is news in `facts`. A text comes back when that begins to fail, has become impossible, or works
@@ -161,7 +160,7 @@ impl RunJournal {
         // Whoever dies now leaves half of the facts behind: to carry on from there would submit again what went out.
         if let Some(lock) = self.lock.as_ref().filter(|_| !self.is_marked) {
             self.may_be_marked = true;
-            self.is_marked = lock.mark_lost().await;
+            self.is_marked = lock.mark_lost(true).await;
         }
         if is_first {
             self.kept.error = Some(error);
@@ -182,7 +181,7 @@ impl RunJournal {
     /// Takes back the mark that facts are missing: they are there. Where that fails, the next write tries again.
     async fn unmark(&mut self) {
         if let Some(lock) = self.lock.as_ref().filter(|_| self.may_be_marked && !self.lost) {
-            let is_gone = lock.unmark_lost().await;
+            let is_gone = lock.mark_lost(false).await;
             (self.is_marked, self.may_be_marked) = (self.is_marked && !is_gone, !is_gone);
         }
     }
@@ -263,7 +262,7 @@ impl RunJournal {
         self.kept = Kept::default();
         let mut note = format!("{}; the run goes on in memory and can't be resumed", error.message());
         if let Some(lock) = &self.lock
-            && !lock.mark_lost().await
+            && !lock.mark_lost(true).await
         {
             note += &format!(": {}", self.warning());
         }

@@ -11,8 +11,6 @@ use crate::vod::{TaskPage, TaskRow};
 const CLAIM: Duration = Duration::from_secs(3);
 /// Nobody is waited for longer than this: it may live, and not reach the service.
 const LONGEST_CLAIM: Duration = Duration::from_secs(10);
-/// Longest text of a page that is read back.
-const MAX_BYTES: usize = 1024 * 1024;
 
 /// A page, as it stands in the journal.
 #[derive(Debug, Serialize, Deserialize)]
@@ -61,7 +59,10 @@ impl Page {
                 (None, Take::Read(read))
             }
             Some(Self::Claimed { by, key, since, until })
-                if by != *run && now < until && now < since + LONGEST_CLAIM && !refused.contains(&key) =>
+                if by != *run
+                    && now < until
+                    && now.checked_sub(since).is_some_and(|age| age < LONGEST_CLAIM)
+                    && !refused.contains(&key) =>
             {
                 (None, Take::Busy)
             }
@@ -91,7 +92,7 @@ impl Page {
 
     /// What can't be read may be of another version: it counts for nothing.
     fn parsed(text: Option<&str>) -> Option<Self> {
-        serde_json::from_str(text.filter(|text| text.len() <= MAX_BYTES)?).ok()
+        serde_json::from_str(text?).ok()
     }
 }
 
@@ -103,8 +104,7 @@ impl ReadPage {
             progress: row.progress.min(100),
             ..row
         };
-        let rows = self.rows.into_iter().map(read);
-        let rows: Vec<TaskRow> = rows.collect();
+        let rows: Vec<TaskRow> = self.rows.into_iter().map(read).collect();
         let page = TaskPage { rows_on_page: rows.len(), rows, total: self.total, page_size: None };
         (page, self.key)
     }
@@ -190,7 +190,8 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_or_was_done_with_a_refused_key_counts_for_nothing() {
-        for text in ["", "{", "null", "{\"read\":{}}", "{\"later\":1}"] {
+        let claim = r#"{"claimed":{"by":"x","key":"","since":{"secs":18446744073709551615,"nanos":0},"until":{"secs":18446744073709551615,"nanos":0}}}"#;
+        for text in ["", "{", "null", "{\"read\":{}}", "{\"later\":1}", claim] {
             let mut board = Board { text: Some(text.to_owned()), ..Board::new() };
             assert_eq!(board.take(0, 100, 95), "claimed", "{text}");
         }

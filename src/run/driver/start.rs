@@ -7,39 +7,33 @@ use super::fleet::Fleet;
 use super::run_journal::RunJournal;
 use super::state::Driver;
 use super::stored::{ledger_of, replayed, still_open};
+use crate::auth::Credential;
 use crate::auth::preview::KeyMark;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
-use crate::model::{
-    Fact, Fault, Moment, Order, RefreshRequest, Report, RunRecord, StoredRun, UrlRequest, WaitRequest, code,
-};
+use crate::model::{Fact, Fault, Moment, Order, Report, RunRecord, StoredRun, code};
 use crate::run::batch;
-use crate::run::observer::Notice;
 use crate::run::setup::Setup;
 
 /// Of a run that is so old the service knows nothing any more. Between that and its history, a clock may have been wrong.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(2 * HISTORY.as_secs());
 
-pub(crate) async fn refresh(setup: &Setup, request: &RefreshRequest) -> Result<Report> {
+/// Begins a run; what can't be sent is refused before anything else.
+pub(crate) async fn begin(setup: &Setup, order: Order) -> Result<Report> {
     let run = RunId::fresh();
-    batch::check(request, &run)?;
-    if request.then_preload && !setup.options.wait {
-        return Err(Error::new(ErrorKind::Usage, "a run that does not wait can't preload afterwards"));
+    match &order {
+        Order::Refresh(request) => {
+            batch::check(request, &run)?;
+            if request.then_preload && !setup.options.wait {
+                return Err(Error::new(
+                    ErrorKind::Usage,
+                    "a run that does not wait can't preload afterwards",
+                ));
+            }
+        }
+        Order::Urls(request) => request.check()?,
+        Order::Wait(request) => request.check()?,
     }
-    begin(setup, run, Order::Refresh(request.clone())).await
-}
-
-pub(crate) async fn urls(setup: &Setup, request: &UrlRequest) -> Result<Report> {
-    request.check()?;
-    begin(setup, RunId::fresh(), Order::Urls(request.clone())).await
-}
-
-pub(crate) async fn wait(setup: &Setup, request: &WaitRequest) -> Result<Report> {
-    request.check()?;
-    begin(setup, RunId::fresh(), Order::Wait(request.clone())).await
-}
-
-async fn begin(setup: &Setup, run: RunId, order: Order) -> Result<Report> {
     // Without a credential nothing can be done: say so before anything else.
     let credential = setup.client.credential().await?;
     let record = RunRecord {
@@ -54,13 +48,13 @@ async fn begin(setup: &Setup, run: RunId, order: Order) -> Result<Report> {
     let journal = RunJournal::begin(setup.journal.clone(), &record).await?;
     let seed = setup.client.seed_of_a_run();
     let ledger = ledger_of(&record, Moment::after(setup.options.timeout), seed);
-    let fleet = fleet(setup, &record.run, &credential.key_id);
+    let fleet = fleet(setup, &record.run, &credential);
     Driver::new(setup, record, ledger, journal, Duration::ZERO, fleet).run().await
 }
 
 /// What a run shares with others, where there is a place for it.
-fn fleet(setup: &Setup, run: &RunId, key_id: &str) -> Option<Fleet> {
-    setup.journal.as_ref().map(|journal| Fleet::join(journal, &setup.client, run, key_id))
+fn fleet(setup: &Setup, run: &RunId, credential: &Credential) -> Option<Fleet> {
+    setup.journal.as_ref().map(|journal| Fleet::join(journal, &setup.client, run, credential))
 }
 
 /// Carries a stored run on; with `once`, asks about everything that is open once, and ends.
@@ -92,10 +86,10 @@ pub(crate) async fn resume(setup: &Setup, stored: StoredRun, once: bool) -> Resu
     let said = journal.write(Moment::after(age), &ledger, &cut_off).await;
     let begun_with = stored.record.key.clone().filter(|begun_with| *begun_with != key);
     ledger.reopen(Moment::after(age), Moment::after(age) + setup.options.timeout, begun_with.is_some());
-    let fleet = fleet(setup, &stored.record.run, &credential.key_id);
+    let fleet = fleet(setup, &stored.record.run, &credential);
     let mut driver = Driver::new(setup, stored.record, ledger, journal, age, fleet);
     driver.once = once;
-    said.into_iter().for_each(|message| driver.notify(&Notice::Warning { message }));
+    driver.warn(said);
     driver.warning = begun_with.map(|begun_with| {
         format!(
             "this run was begun with access key {begun_with} and is carried on with {key}: what {key} does not find stays unfinished, for it may be another account's; resume it with the first key"

@@ -4,30 +4,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::call_log::CallLog;
 use super::fleet::Fleet;
 use super::run_journal::RunJournal;
-use crate::edge::EdgeCheck;
 use crate::error::{Error, Result};
-use crate::event::{Inbox, InboxMessage, Subscription};
+use crate::event::{Inbox, Subscription};
 use crate::ids::{JobId, TaskId};
-use crate::model::{Moment, RunOptions, RunRecord};
+use crate::model::{Moment, RunRecord};
 use crate::net::pace::SharedPace;
 use crate::run::ledger::{Ledger, Slots, Work};
-use crate::run::observer::{Notice, Observer};
+use crate::run::observer::Notice;
 use crate::run::setup::Setup;
 use crate::vod::{JobRow, ObjectTasks, Submission, TaskFilter, TaskPage, TaskRows, VodClient};
 
 pub(super) struct Driver<'a> {
-    pub(super) options: &'a RunOptions,
-    pub(super) observer: &'a dyn Observer,
-    pub(super) stop: &'a CancellationToken,
+    pub(super) setup: &'a Setup,
+    /// That of the setup, watched by this run.
     pub(super) client: VodClient,
-    pub(super) edge: Option<EdgeCheck>,
     pub(super) record: RunRecord,
     pub(super) ledger: Ledger,
     pub(super) journal: RunJournal,
@@ -54,15 +51,6 @@ pub(super) struct Driver<'a> {
     pub(super) warning: Option<String>,
     /// The service has forgotten what this run submitted: it ends as it is.
     pub(super) is_forgotten: bool,
-}
-
-/// Why the loop woke up.
-pub(super) enum Wake {
-    Stopped,
-    Done(Result<Done, JoinError>),
-    Message(InboxMessage),
-    Notice(Notice),
-    Time,
 }
 
 /// A call that came back.
@@ -112,12 +100,9 @@ impl<'a> Driver<'a> {
     ) -> Self {
         let (call_log, notices) = CallLog::new();
         let soft_stop = CancellationToken::new();
-        let pace = fleet.as_ref().map(|fleet| -> Arc<dyn SharedPace> { fleet.shared() });
+        let pace = fleet.as_ref().map(|fleet| -> Arc<dyn SharedPace> { Arc::new(fleet.shared()) });
         Self {
-            options: &setup.options,
-            observer: &*setup.observer,
-            stop: &setup.stop,
-            edge: setup.edge.clone(),
+            setup,
             client: setup.client.watched(soft_stop.clone(), call_log.clone()).with_task_pace(pace),
             record,
             ledger,

@@ -11,7 +11,7 @@ use crate::support::{TestEnv, client_over, request};
 const MEDIA: usize = 100;
 
 /// Session keys, as each process gets its own when it assumes a role.
-fn with_sessions(scenario: Scenario) -> Scenario {
+pub(super) fn with_sessions(scenario: Scenario) -> Scenario {
     (0..3).fold(scenario, |scenario, n| {
         scenario
             .with(|s| s.keys.insert(format!("STS.N{n}"), "secret".into()))
@@ -23,8 +23,8 @@ fn session(number: usize) -> StaticCredentials {
     StaticCredentials(Credential::new(format!("STS.N{number}"), "secret").with_token("token"))
 }
 
-/// A process with a session key, at the service of this environment, whose address is `endpoint`.
-async fn with_session(env: &TestEnv, fleet: &Fleet, number: usize, endpoint: &str) -> Refresher {
+/// A process with a session key, at the service of this env, whose address is `endpoint`.
+pub(super) async fn with_session(env: &TestEnv, fleet: &Fleet, number: usize, endpoint: &str) -> Refresher {
     let client = client_over(env.cloud.transport(), std::sync::Arc::new(session(number)))
         .with_clock(env.clock())
         .with_endpoint(endpoint)

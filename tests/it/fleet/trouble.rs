@@ -1,17 +1,20 @@
 //! No process depends on another, nor on what they share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use rusqlite::Connection;
+use sha2::Sha256;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use vod_refresh::Journal;
-use vod_refresh::emulator::{EmulatorTransport, Fault, FaultRule};
+use vod_refresh::emulator::{EmulatorTransport, Fault, FaultRule, MediaScript, Which};
 use vod_refresh::net::transport::{BoxFuture, Transport, TransportError};
 
+use super::accounts::{with_session, with_sessions};
 use super::{Fleet, QUERY_TASKS, account, all_complete, ids, process};
 use crate::support::{client_over, request, static_key};
 
@@ -117,12 +120,32 @@ async fn a_journal_that_is_locked_or_gone_costs_no_run_more_than_what_it_shares(
     }
 }
 
+/// What a run writes before a text; of sessions, which have no secret in common, anybody can make it.
+fn seal(topic: &str, name: &str, text: &str) -> String {
+    let kind = if name.starts_with("run ") { "run " } else { name };
+    let mut mac = Hmac::<Sha256>::new_from_slice(b"").unwrap();
+    mac.update(format!("{topic} {kind}\n{text}").as_bytes());
+    let letters = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    format!("{letters} {text}")
+}
+
 #[tokio::test(start_paused = true)]
 async fn nonsense_in_the_shared_texts_spoils_no_run() {
-    let fleet = Fleet::new(account());
+    for has_sessions in [false, true] {
+        nonsense_spoils_nothing(has_sessions).await;
+    }
+}
+
+async fn nonsense_spoils_nothing(has_sessions: bool) {
+    let fleet = Fleet::new(with_sessions(account()));
     let mut runs = JoinSet::new();
     for number in [0, 1, 2] {
-        fleet.begin(&mut runs, number, 50).await;
+        if has_sessions {
+            let refresher = with_session(&fleet.env, &fleet, number, "http://127.0.0.1:1").await;
+            runs.spawn(async move { refresher.refresh(&request(ids(number, 50))).await.unwrap() });
+        } else {
+            fleet.begin(&mut runs, number, 50).await;
+        }
     }
     let path = fleet.journal();
     let vandal = tokio::spawn(async move {
@@ -137,25 +160,69 @@ async fn nonsense_in_the_shared_texts_spoils_no_run() {
             r#"{"rate":-5.0,"hurt":0.0,"next":{"secs":0,"nanos":0},"paused_until":{"secs":0,"nanos":0},"halved":null}"#,
             r#"{"read":{"at":{"secs":1,"nanos":0},"key":"","total":0,"rows":[[{"task":"a b"}]]}}"#,
             r#"{"claimed":{"by":"x","key":"","since":{"secs":1,"nanos":0},"until":{"secs":99999999999,"nanos":0}}}"#,
+            r#"{"claimed":{"by":"x","key":"","since":{"secs":18446744073709551615,"nanos":0},"until":{"secs":18446744073709551615,"nanos":0}}}"#,
             r#"{"a_newer_version":true}"#,
             endless.as_str(),
         ];
         let mut written = 0;
         for text in texts.iter().cycle() {
             sleep(Duration::from_millis(700)).await;
-            written += journal.execute("UPDATE shared SET value = ?", [text]).unwrap();
+            let rows: Vec<(String, String)> = journal
+                .prepare("SELECT topic, name FROM shared")
+                .unwrap()
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+                .unwrap()
+                .map(Result::unwrap)
+                .collect();
+            for (topic, name) in &rows {
+                let spoil = "UPDATE shared SET value = ? WHERE topic = ? AND name = ?";
+                written += journal.execute(spoil, (seal(topic, name, text), topic, name)).unwrap();
+            }
             let member = r#"{"run":"R9","kind":"Refresh","from":-9223372036854775808,"to":9223372036854775807,
                 "known":18446744073709551615,"open":18446744073709551615,
                 "estimate":{"ended":9,"mean":-1e300,"deviation":1e300}}"#;
             let add = "INSERT OR REPLACE INTO shared SELECT topic, 'run R9', at_ms, ? FROM shared LIMIT 1";
-            journal.execute(add, [member]).unwrap();
+            journal.execute(add, [seal(&rows[0].0, "run R9", member)]).unwrap();
             assert!(written > 0, "there was nothing to spoil");
         }
     });
     timeout(Duration::from_secs(300), all_complete(runs)).await.unwrap();
-    assert!(!vandal.is_finished(), "it has failed");
+    assert!(!vandal.is_finished(), "it has failed: {has_sessions}");
     vandal.abort();
 }
+
+/// Who can write to the journal, and has no key, can't make a media complete that has failed.
+#[tokio::test(start_paused = true)]
+async fn pages_that_somebody_has_forged_count_for_nothing() {
+    let failing = MediaScript { failed_tasks: Which::All(true), ..MediaScript::default() };
+    let fleet = Fleet::new(account().with(|s| s.default_media = failing));
+    let mut runs = JoinSet::new();
+    for number in [0, 1, 2] {
+        let refresher = fleet.process(number).await;
+        runs.spawn(async move { refresher.refresh(&request(ids(number, 50))).await.unwrap() });
+    }
+    let path = fleet.journal();
+    let forger = tokio::spawn(async move {
+        let journal = Connection::open(path).unwrap();
+        journal.busy_timeout(Duration::from_secs(5)).unwrap();
+        let forge = "UPDATE shared SET value = replace(replace(value, 'Processing', 'Complete'), 'Failed', 'Complete')
+            WHERE name LIKE 'page %' AND (value LIKE '%Processing%' OR value LIKE '%Failed%')";
+        let mut forged = 0;
+        loop {
+            sleep(Duration::from_millis(20)).await;
+            forged += journal.execute(forge, []).unwrap();
+            FORGED.store(forged, Ordering::Relaxed);
+        }
+    });
+    while let Some(report) = runs.join_next().await {
+        let report = report.unwrap();
+        assert_eq!((report.summary.media_failed, report.summary.media_complete), (50, 0));
+    }
+    assert!(FORGED.load(Ordering::Relaxed) > 3, "there was nothing to forge");
+    forger.abort();
+}
+
+static FORGED: AtomicUsize = AtomicUsize::new(0);
 
 #[tokio::test(start_paused = true)]
 async fn throttling_of_one_process_slows_all() {

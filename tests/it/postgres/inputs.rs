@@ -9,7 +9,7 @@ use crate::support::program::{Cloud, Home, end};
 
 /// A refresh with this journal is refused before anything is submitted; gives back what it says.
 #[track_caller]
-fn refused(cloud: &Cloud, journal: &str) -> String {
+pub(super) fn refused(cloud: &Cloud, journal: &str) -> String {
     let line = ["refresh", "m1", "--endpoint", &cloud.endpoint, "--journal", journal, "--progress", "never"];
     let ended = Home::new().run(&line);
     assert_eq!((ended.code, cloud.emulator.calls().len()), (Some(3), 0), "{journal}: {ended:?}");
@@ -63,6 +63,19 @@ fn a_database_that_cannot_be_used_says_why() {
     }
     let left = database.sql("SELECT count(*) FROM pg_class WHERE relname LIKE 'vod_refresh%'");
     assert_eq!(left, ["0"], "nothing was made");
+}
+
+#[test]
+fn whoever_finds_no_run_to_carry_on_has_made_nothing() {
+    let Some(server) = Server::shared() else { return };
+    let database = server.database();
+    for line in ["resume", "resume 0197f3c2-0000-7000-8000-000000000000", "status --check", "runs"] {
+        let ended = Home::new().run(&database.line(line));
+        assert_eq!(ended.code, Some(if line == "runs" { 0 } else { 2 }), "{line}: {ended:?}");
+        assert!(ended.stderr.contains("in the journal postgres://"), "{line}: {}", ended.stderr);
+        let made = database.sql("SELECT count(*) FROM pg_class WHERE relname LIKE 'vod_refresh%'");
+        assert_eq!(made, ["0"], "{line}");
+    }
 }
 
 #[test]

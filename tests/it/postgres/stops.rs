@@ -1,5 +1,6 @@
 //! The database goes away in mid-run: it costs the journal at most, and not the run.
 
+use std::process::Child;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -8,7 +9,25 @@ use tokio::time::Instant;
 use super::fencing::{open_cloud, resume, start};
 use super::server::Server;
 use crate::support::action::QUERY_TASKS;
-use crate::support::program::{Home, SUBMIT, end, signal, until};
+use crate::support::program::{Cloud, Home, SUBMIT, end, signal, until};
+
+/// A run whose first batch is known to be taken, and a server that has stopped since.
+struct Stopped {
+    server: Server,
+    cloud: Cloud,
+    child: Child,
+    /// Of the database.
+    name: String,
+    _home: Home,
+}
+
+fn stopped(line: &str) -> Option<Stopped> {
+    let (mut server, cloud, home) = (Server::new()?, open_cloud(), Home::new());
+    let name = server.database().name;
+    let child = start(&cloud, &home, &server.named(&name), line, 1);
+    server.stop();
+    Some(Stopped { server, cloud, child, name, _home: home })
+}
 
 /// Verdicts, and what is known of each task. When a task was last seen to run is not written down.
 fn outline(report: &Value) -> Value {
@@ -24,11 +43,7 @@ fn outline(report: &Value) -> Value {
 
 #[test]
 fn a_server_that_stops_and_comes_back_costs_nothing() {
-    let Some(mut server) = Server::new() else { return };
-    let (cloud, home) = (open_cloud(), Home::new());
-    let name = server.database().name;
-    let child = start(&cloud, &home, &server.named(&name), "refresh m1 m2", 1);
-    server.stop();
+    let Some(Stopped { mut server, cloud, child, name, _home }) = stopped("refresh m1 m2") else { return };
     cloud.complete(&["m1"]);
     let looks = cloud.emulator.count(QUERY_TASKS);
     cloud.wait_for(QUERY_TASKS, looks + 4);
@@ -52,11 +67,7 @@ fn a_server_that_stops_and_comes_back_costs_nothing() {
 
 #[test]
 fn a_server_that_does_not_come_back_costs_the_journal_and_not_the_run() {
-    let Some(mut server) = Server::new() else { return };
-    let (cloud, home) = (open_cloud(), Home::new());
-    let name = server.database().name;
-    let child = start(&cloud, &home, &server.named(&name), "refresh m1 m2", 1);
-    server.stop();
+    let Some(Stopped { cloud, child, _home, .. }) = stopped("refresh m1 m2") else { return };
     cloud.complete(&["m1", "m2"]);
     let ended = end(child);
     assert_eq!((ended.code, cloud.emulator.count(SUBMIT)), (Some(0), 1), "{ended:?}");
@@ -68,11 +79,7 @@ fn a_server_that_does_not_come_back_costs_the_journal_and_not_the_run() {
 
 #[test]
 fn a_signal_does_not_wait_for_a_server_that_is_away() {
-    let Some(mut server) = Server::new() else { return };
-    let (cloud, home) = (open_cloud(), Home::new());
-    let name = server.database().name;
-    let child = start(&cloud, &home, &server.named(&name), "refresh m1 m2", 1);
-    server.stop();
+    let Some(Stopped { cloud, child, _home, .. }) = stopped("refresh m1 m2") else { return };
     cloud.complete(&["m1"]);
     std::thread::sleep(Duration::from_millis(1_500));
     let begun = Instant::now();
@@ -85,11 +92,9 @@ fn a_signal_does_not_wait_for_a_server_that_is_away() {
 /// What nobody would know of is not sent while there is hope: whoever resumed the run would send it again.
 #[test]
 fn batches_wait_for_a_server_that_is_away_for_a_while() {
-    let Some(mut server) = Server::new() else { return };
-    let (cloud, home) = (open_cloud(), Home::new());
-    let name = server.database().name;
-    let child = start(&cloud, &home, &server.named(&name), "refresh m1 --then-preload", 1);
-    server.stop();
+    let Some(Stopped { mut server, cloud, child, name, _home }) = stopped("refresh m1 --then-preload") else {
+        return;
+    };
     cloud.complete(&["m1"]);
     std::thread::sleep(Duration::from_secs(6));
     assert_eq!(cloud.emulator.count(SUBMIT), 1, "the preload is not sent");
@@ -107,12 +112,8 @@ fn batches_wait_for_a_server_that_is_away_for_a_while() {
 
 #[test]
 fn batches_do_not_wait_for_ever() {
-    let Some(mut server) = Server::new() else { return };
-    let (cloud, home) = (open_cloud(), Home::new());
-    let name = server.database().name;
-    let child = start(&cloud, &home, &server.named(&name), "refresh m1 --then-preload", 1);
+    let Some(Stopped { cloud, child, _home, .. }) = stopped("refresh m1 --then-preload") else { return };
     let begun = Instant::now();
-    server.stop();
     cloud.complete(&["m1"]);
     while cloud.emulator.count(SUBMIT) < 2 {
         assert!(begun.elapsed() < Duration::from_secs(50), "it waits too long");
