@@ -81,13 +81,20 @@ fn kind_of_body(body: &[u8]) -> String {
             "an HTML page (a proxy or gateway?)"
         }
         t if t.starts_with('<') => "XML of an unknown form",
-        t if t.starts_with('{') && serde_json::from_slice::<IgnoredAny>(body).is_ok() => {
-            "JSON without a code of the service (a gateway?)"
-        }
-        t if t.starts_with('{') => "JSON that breaks off",
+        t if t.starts_with('{') => match serde_json::from_slice::<IgnoredAny>(body) {
+            Ok(_) => "JSON without a code of the service (a gateway?)",
+            Err(why) if why.is_eof() => "JSON that breaks off",
+            Err(_) if begins_with_json(body) => "JSON with more text behind it",
+            Err(_) => "JSON that can't be read",
+        },
         _ => "neither JSON nor XML",
     };
     format!("{what}, {} bytes", body.len())
+}
+
+/// Whether a whole JSON value stands at the beginning, whatever follows.
+fn begins_with_json(body: &[u8]) -> bool {
+    serde_json::Deserializer::from_slice(body).into_iter::<IgnoredAny>().next().is_some_and(|first| first.is_ok())
 }
 
 #[cfg(test)]

@@ -18,7 +18,8 @@ pub(super) fn reason(
     let word = word.map(|word| quoted(word.split('=').next().unwrap_or_default(), hidden));
     let code = status.as_u16();
     let says = word.as_ref().map_or_else(String::new, |word| format!(", saying \"{word}\""));
-    if status.is_redirection() {
+    // Not Modified is no redirect: no condition was sent, so there is no file that it could speak of.
+    if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
         let to =
             text(header::LOCATION.as_str()).map(|to| format!(" to {}", quoted(&masked_address(to), hidden)));
         return format!("the node redirects{}, which is not followed", to.unwrap_or_default());
@@ -51,6 +52,7 @@ pub(super) fn reason(
         };
     }
     match code {
+        304 => format!("the node answers 304, not modified, although no condition was sent{says}"),
         404 | 410 => format!("the node answers {code}: the file is not there{says}"),
         429 => format!("the node answers 429, too many requests{says}"),
         500..=599 => format!("the node answers {code}: it, or the origin behind it, is in trouble{says}"),

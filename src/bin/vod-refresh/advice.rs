@@ -12,6 +12,9 @@ const SEND_AGAIN: &str = "Send these media again.";
 const ASK_SUPPORT: &str = "If it fails again, give the request id to the service's support.";
 const CHECK_CREDENTIALS: &str = "Check the credentials: `vod-refresh doctor` shows which ones are used.";
 const CHECK_POLICY: &str = "Check the RAM policy, and that VOD is open and paid for in this account.";
+const CHECK_DOMAIN: &str =
+    "Check the playback domain of these media: it must be online and belong to this account's VOD.";
+const TAKES_NO_MORE: &str = "The service can't take more just now. Send these media again in some minutes.";
 const SEND_LATER: &str = "A fault at the service or on the way there. Send these media again later.";
 const CHECK_SECRET: &str =
     "check that `ALIBABA_CLOUD_ACCESS_KEY_SECRET` belongs to the key id and was copied whole";
@@ -24,6 +27,8 @@ pub(crate) const RAISE_FILE_LIMIT: &str = "raise the limit of open files, as wit
 
 /// How a code begins, in lower case; the hint; the advice in reports. A code is one of the service's, one of ours, or the
 /// name of an error kind. The first row that fits counts.
+///
+/// Source: "Service error codes" of VOD, and the error codes of `RefreshVodObjectCaches` and `PreloadVodObjectCaches`.
 const BY_CODE: &[(&[&str], &str, &str)] = &[
     (
         &["outcomeunknown"],
@@ -57,10 +62,13 @@ const BY_CODE: &[(&[&str], &str, &str)] = &[
         "lower `--max-rps`, or run fewer at the same time",
         "Send these media again later, or with a lower --max-rps.",
     ),
+    (&["preloadqueuefull"], "the CDN's queue is full: try again in some minutes", TAKES_NO_MORE),
+    (&["servicebusy"], "the domain is being configured: try again in some minutes", TAKES_NO_MORE),
+    (&["busy"], "the service can't take more just now: try again in some minutes", TAKES_NO_MORE),
     (
-        &["preloadqueuefull", "servicebusy", "busy", "quotaperminute"],
-        "the CDN's queue is full: try again in some minutes",
-        "The service can't take more just now. Send these media again in some minutes.",
+        &["quotaperminute"],
+        "the account's quota per minute is used up: try again in a minute or more, with fewer at a time",
+        "The account's quota per minute was used up. Send these media again after a minute or more, fewer at a time.",
     ),
     (
         &["quota"],
@@ -68,10 +76,16 @@ const BY_CODE: &[(&[&str], &str, &str)] = &[
         "The day's quota is used up: `vod-refresh quota` shows it. Send these media again tomorrow, or have the \
          quota raised.",
     ),
+    (&["invaliddomain.offline"], "the domain is offline: enable it in the VOD console", CHECK_DOMAIN),
     (
-        &["invaliddomain", "illegaloperation"],
+        &["invaliddomain"],
         "add the CDN domain to VOD in the same region, or check `--region`",
-        "Check the playback domain of these media: it must be online and belong to this account's VOD.",
+        CHECK_DOMAIN,
+    ),
+    (
+        &["illegaloperation"],
+        "the service takes the domain for an invalid one: check its spelling, and that it is one of this account's VOD",
+        CHECK_DOMAIN,
     ),
     (&["invalidtimestamp", "clock"], SET_CLOCK, "Set this machine's clock."),
     (&["invalidsecuritytoken.expired", "expired"], RENEW_TOKEN, TOKEN_EXPIRED),
@@ -95,13 +109,29 @@ const BY_CODE: &[(&[&str], &str, &str)] = &[
         ASK_SUPPORT,
     ),
     (
+        &["forbidden.riskcontrol"],
+        "the vendor's risk control blocks this account: ask the vendor's support",
+        "The vendor's risk control blocks this account. Ask the vendor's support.",
+    ),
+    (
         &["forbidden", "nopermission"],
         "grant the RAM user `vod:RefreshMediaPlayUrls`, `vod:GetMediaRefreshJobs` and `vod:DescribeVodRefreshTasks`",
         CHECK_POLICY,
     ),
-    (&["operationdenied", "refused"], NO_HINT, CHECK_POLICY),
     (
-        &["invalidaction", "invalidapi", "invalidversion"],
+        &["operationdenied.suspended"],
+        "VOD is suspended, since a payment of this account is overdue: pay it, then try again",
+        "VOD is suspended, since a payment of this account is overdue. Pay it, then send these media again.",
+    ),
+    (
+        &["operationdenied"],
+        "VOD is not activated in this account: activate it in the console, or use a key of the account that has it",
+        "VOD is not activated in this account. Activate it in the console, or use a key of the account that has it.",
+    ),
+    (&["refused"], NO_HINT, CHECK_POLICY),
+    (&["invalidprotocol"], "give `--endpoint` as an `https://` URL", ASK_SUPPORT),
+    (
+        &["invalidaction", "invalidapi", "invalidproduct", "invalidversion"],
         "this endpoint does not know VOD's actions: check `--region` and `--endpoint`",
         ASK_SUPPORT,
     ),
@@ -135,7 +165,11 @@ pub(crate) fn hint(kind: ErrorKind, code: &str) -> Option<&'static str> {
 
 /// Returns the advice in reports about an error.
 pub(crate) fn for_error(error: &ReportedError) -> &'static str {
-    by_code(&error.code).1
+    for_code(&error.code)
+}
+
+fn for_code(code: &str) -> &'static str {
+    by_code(code).1
 }
 
 /// Returns the advice in reports about a media that failed; `cause` is what the CDN says about its first failed URL.
@@ -162,6 +196,10 @@ pub(crate) fn for_url(error: Option<&ReportedError>, cause: &str) -> &'static st
         }
         "staleatedge" => STALE,
         code if code.starts_with("invalidobject") => "Correct the URL, then send it again.",
+        code if code.starts_with("quotaperminute") => {
+            "The account's quota per minute was used up. Send these URLs again after a minute or more, fewer at a time."
+        }
+        code if code.starts_with("operationdenied") => for_code(code),
         code if code.starts_with("quota") => {
             "The day's quota is used up: `vod-refresh quota` shows it. Send these URLs again tomorrow, or have the quota \
              raised."
@@ -198,10 +236,33 @@ mod tests {
     }
 
     #[test]
+    fn a_hint_is_about_what_the_code_means_and_not_about_its_neighbour() {
+        for (kind, code, part) in [
+            (ErrorKind::Busy, "QuotaPerMinuteExceeded.Refresh", "quota per minute"),
+            (ErrorKind::Busy, "PreloadQueueFull", "queue is full"),
+            (ErrorKind::Busy, "ServiceBusy", "being configured"),
+            (ErrorKind::Quota, "QuotaExceeded.Refresh", "by the day"),
+            (ErrorKind::Refused, "OperationDenied", "not activated"),
+            (ErrorKind::Refused, "OperationDenied.Suspended", "overdue"),
+            (ErrorKind::Refused, "Forbidden.RiskControl", "risk control"),
+            (ErrorKind::Rejected, "IllegalOperation", "spelling"),
+            (ErrorKind::Rejected, "InvalidDomain.NotFound", "add the CDN domain"),
+            (ErrorKind::Rejected, "InvalidDomain.Offline", "offline"),
+            (ErrorKind::Rejected, "InvalidProduct.NotFound", "--endpoint"),
+            (ErrorKind::Unavailable, "ServiceUnAvailable", "network"),
+        ] {
+            let hint = hint(kind, code).unwrap_or_default();
+            assert!(hint.contains(part), "{code}: {hint}");
+        }
+    }
+
+    #[test]
     fn every_kind_of_code_has_advice_of_its_own() {
         let cases = [
             ("QuotaExceeded.Preload", "quota"),
-            ("QuotaPerMinuteExceeded.Refresh", "minutes"),
+            ("QuotaPerMinuteExceeded.Refresh", "after a minute"),
+            ("OperationDenied", "not activated"),
+            ("OperationDenied.Suspended", "overdue"),
             ("Throttling.User", "--max-rps"),
             ("Unavailable", "later"),
             ("Forbidden.RAM", "RAM policy"),

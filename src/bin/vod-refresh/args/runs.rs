@@ -99,7 +99,7 @@ pub(crate) struct UrlArgs {
 #[command(next_help_heading = "Submission")]
 pub(crate) struct UrlSubmissionArgs {
     /// Stop once every batch is submitted [default: wait]
-    #[arg(long, conflicts_with_all = ["fail_fast", "poll_interval"])]
+    #[arg(long, conflicts_with_all = ["fail_fast", "poll_interval", "verify_edge"])]
     pub(crate) no_wait: bool,
     /// Never send a batch again whose outcome is unknown, although no listing shows its tasks [default: send it again]
     #[arg(long)]
@@ -180,7 +180,7 @@ impl ChoiceArgs {
 #[command(next_help_heading = "Submission")]
 pub(crate) struct SubmissionArgs {
     /// Stop once every batch is submitted [default: wait]
-    #[arg(long, conflicts_with_all = ["fail_fast", "lookup_after", "poll_interval"])]
+    #[arg(long, conflicts_with_all = ["fail_fast", "lookup_after", "poll_interval", "verify_edge"])]
     pub(crate) no_wait: bool,
     #[command(flatten)]
     pub(crate) lost_answers: LostAnswerArgs,
