@@ -94,7 +94,10 @@ fn kind_of_body(body: &[u8]) -> String {
 
 /// Whether a whole JSON value stands at the beginning, whatever follows.
 fn begins_with_json(body: &[u8]) -> bool {
-    serde_json::Deserializer::from_slice(body).into_iter::<IgnoredAny>().next().is_some_and(|first| first.is_ok())
+    serde_json::Deserializer::from_slice(body)
+        .into_iter::<IgnoredAny>()
+        .next()
+        .is_some_and(|first| first.is_ok())
 }
 
 #[cfg(test)]

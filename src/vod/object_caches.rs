@@ -120,7 +120,9 @@ impl ObjectAction {
         let is_host = |c: char| c.is_ascii_alphanumeric() || ".-_:*".contains(c);
         match () {
             () if url.chars().any(char::is_control) => wrong("holds a control character"),
-            () if !host.is_ascii() => wrong("has a host that is not ASCII: write it in its other form, as xn--…"),
+            () if !host.is_ascii() => {
+                wrong("has a host that is not ASCII: write it in its other form, as xn--…")
+            }
             () if !host.contains('.') || host.starts_with('.') || !host.chars().all(is_host) => {
                 wrong("has no host: give a whole URL, as https://HOST/PATH")
             }

@@ -182,7 +182,12 @@ mod tests {
                 "that says \"no\\u{7}route\"",
             ),
             (200, r#"{"RequestId":"R-2","Media"#, ErrorKind::Garbled, "JSON that breaks off"),
-            (200, r#"{"RequestId":"R-2"} <!-- served by a proxy -->"#, ErrorKind::Garbled, "JSON with more text behind it"),
+            (
+                200,
+                r#"{"RequestId":"R-2"} <!-- served by a proxy -->"#,
+                ErrorKind::Garbled,
+                "JSON with more text behind it",
+            ),
             (200, r#"{"RequestId":"R-2" "Media": 1}"#, ErrorKind::Garbled, "JSON that can't be read"),
             (200, "[1,2]", ErrorKind::Garbled, "neither JSON nor XML"),
             (429, "", ErrorKind::Throttled, "an empty body"),

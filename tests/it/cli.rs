@@ -15,6 +15,7 @@ mod credentials;
 mod edge;
 mod events;
 mod exit_codes;
+mod failures;
 mod given;
 mod hygiene;
 mod lists;

@@ -77,11 +77,7 @@ const BY_CODE: &[(&[&str], &str, &str)] = &[
          quota raised.",
     ),
     (&["invaliddomain.offline"], "the domain is offline: enable it in the VOD console", CHECK_DOMAIN),
-    (
-        &["invaliddomain"],
-        "add the CDN domain to VOD in the same region, or check `--region`",
-        CHECK_DOMAIN,
-    ),
+    (&["invaliddomain"], "add the CDN domain to VOD in the same region, or check `--region`", CHECK_DOMAIN),
     (
         &["illegaloperation"],
         "the service takes the domain for an invalid one: check its spelling, and that it is one of this account's VOD",

@@ -7,11 +7,12 @@ use std::time::Duration;
 use vod_refresh::ids::is_masked_address;
 use vod_refresh::journal::Order;
 use vod_refresh::net::clock::{Clock as _, SystemClock};
-use vod_refresh::run::MediaState;
-use vod_refresh::{LookupAfter, Outcome, Report, RunOptions, WaitRequest};
+use vod_refresh::run::code::FORGOTTEN;
+use vod_refresh::run::{MediaReport, MediaState};
+use vod_refresh::{ErrorKind, LookupAfter, Outcome, Report, RunOptions, WaitRequest};
 
-pub(crate) use self::left_open::OUTCOME_UNKNOWN;
-use self::left_open::{has_unknown_tasks, is_unpreloaded, media_of, unfinished_jobs};
+use self::left_open::{has_unknown_tasks, is_unknown, is_unpreloaded, media_of, unfinished_jobs};
+use crate::advice::hint;
 use crate::duration;
 use crate::formatting::{count, count_was, shell_line};
 use crate::journal_handle::JournalHandle;
@@ -19,9 +20,6 @@ use crate::settings::{Settings, arguments};
 
 /// A command that names more media than this is no line to read.
 const MOST_NAMED: usize = 20;
-
-/// The report's code for a run of which the service knows nothing any more.
-pub(crate) const FORGOTTEN: &str = "Forgotten";
 
 /// The command to type next.
 pub(crate) struct NextCommand {
@@ -142,63 +140,87 @@ impl ResumeContext<'_> {
 
     /// What to say at the end of a run that leaves work behind; nothing if it does not.
     pub(crate) fn closing_lines(&self, report: &Report, next: Option<&NextCommand>) -> Vec<String> {
+        let mut lines = self.how_to_carry_on(report, next);
+        lines.extend(what_was_not_submitted(report));
+        lines
+    }
+
+    fn how_to_carry_on(&self, report: &Report, next: Option<&NextCommand>) -> Vec<String> {
         let [.., unfinished] = report.summary.entries();
+        let Some(NextCommand { aim, command, is_resume }) = next else {
+            let is_lost = !report.urls.is_empty() && unfinished > 0;
+            let advice =
+                "remote work goes on; without its journal nothing can follow it: run the same command again";
+            return Vec::from_iter(is_lost.then(|| advice.to_owned()));
+        };
         let early = was_cut_short(report.outcome) || report.outcome == Outcome::Submitted;
         if !early && !report.resumable && unfinished == 0 {
             return Vec::new();
         }
-        let mut lines = Vec::new();
-        if let Some(NextCommand { aim, command, is_resume }) = next {
-            let quiet = matches!(report.outcome, Outcome::Submitted | Outcome::Unfinished)
-                || unfinished_jobs(report).is_empty();
-            lines.push(if quiet { (*aim).to_owned() } else { format!("remote work goes on; {aim}") });
-            lines.push(format!("  {command}"));
-            if is_masked_address(command) {
-                lines.push("put in what stands for `<secret>`: the journal does not keep it".to_owned());
-            }
-            if *is_resume && self.journal.is_some_and(JournalHandle::lacks_password) {
-                lines.push("give the password of the journal's database in PGPASSWORD".to_owned());
-            }
-            let no_lookups = self.options.lookup_after == Some(LookupAfter::Never);
-            let silent = report.media.iter().filter(|media| has_unknown_tasks(media)).count() as u64;
-            if *is_resume && no_lookups && silent > 0 {
-                let media = count(silent, "media");
-                lines.push(format!(
-                    "no event has told of {media}: with `--lookup-after 0s` it asks the service for them"
-                ));
-            }
-        } else if !report.urls.is_empty() && unfinished > 0 {
-            lines.push(
-                "remote work goes on; without its journal nothing can follow it: run the same command again"
-                    .to_owned(),
-            );
+        let quiet = matches!(report.outcome, Outcome::Submitted | Outcome::Unfinished)
+            || unfinished_jobs(report).is_empty();
+        let aim = if quiet { (*aim).to_owned() } else { format!("remote work goes on; {aim}") };
+        let mut lines = vec![aim, format!("  {command}")];
+        if is_masked_address(command) {
+            lines.push("put in what stands for `<secret>`: the journal does not keep it".to_owned());
         }
-        let entries = report.entries();
-        let (unknown, never): (Vec<_>, Vec<_>) = entries
-            .iter()
-            .filter(|media| media.state == MediaState::NotSubmitted && !is_unpreloaded(report, media))
-            .partition(|media| media.error.as_ref().is_some_and(|error| error.code == OUTCOME_UNKNOWN));
-        let unpreloaded = entries.iter().filter(|media| is_unpreloaded(report, media)).count() as u64;
-        if unpreloaded > 0 && !report.resumable {
-            let media = count(unpreloaded, "media");
+        if *is_resume && self.journal.is_some_and(JournalHandle::lacks_password) {
+            lines.push("give the password of the journal's database in PGPASSWORD".to_owned());
+        }
+        let no_lookups = self.options.lookup_after == Some(LookupAfter::Never);
+        let silent = report.media.iter().filter(|media| has_unknown_tasks(media)).count() as u64;
+        if *is_resume && no_lookups && silent > 0 {
+            let media = count(silent, "media");
             lines.push(format!(
-                "{media} not preloaded: `vod-refresh preload` does it once they are refreshed"
+                "no event has told of {media}: with `--lookup-after 0s` it asks the service for them"
             ));
-        }
-        if !unknown.is_empty() {
-            let media = count_was(unknown.len() as u64, report.noun());
-            lines.push(format!(
-                "nobody knows whether {media} submitted: to be sure, run the same command again"
-            ));
-        }
-        if never.len() == entries.len() && !never.is_empty() {
-            lines.push("nothing was submitted".to_owned());
-        } else if !never.is_empty() {
-            let media = count_was(never.len() as u64, report.noun());
-            lines.push(format!("{media} not submitted: run the same command again for the rest"));
         }
         lines
     }
+}
+
+/// What is to be done about media and URLs that were not submitted. Why they were not stands above, as the error of the run or as
+/// a warning.
+fn what_was_not_submitted(report: &Report) -> Vec<String> {
+    let entries = report.entries();
+    let unsent: Vec<&MediaReport> =
+        entries.iter().filter(|entry| entry.state == MediaState::NotSubmitted).collect();
+    let (unpreloaded, unsent): (Vec<&MediaReport>, Vec<_>) =
+        unsent.into_iter().partition(|media| is_unpreloaded(report, media));
+    let (unknown, never): (Vec<&MediaReport>, Vec<_>) =
+        unsent.into_iter().partition(|media| is_unknown(media));
+    let mut lines = Vec::new();
+    let unpreloaded_in_all = entries.iter().filter(|media| is_unpreloaded(report, media)).count() as u64;
+    if unpreloaded_in_all > 0 && !report.resumable {
+        let media = count(unpreloaded_in_all, "media");
+        lines.push(format!("{media} not preloaded: `vod-refresh preload` does it once they are refreshed"));
+        lines.extend(hints(&unpreloaded));
+    }
+    if !unknown.is_empty() {
+        let media = count_was(unknown.len() as u64, report.noun());
+        lines.push(format!("nobody knows whether {media} submitted: to be sure, run the same command again"));
+    }
+    if never.len() == entries.len() && !never.is_empty() {
+        lines.push("nothing was submitted".to_owned());
+    } else if !never.is_empty() {
+        let media = count_was(never.len() as u64, report.noun());
+        lines.push(format!("{media} not submitted: run the same command again for the rest"));
+        lines.extend(hints(&never));
+    }
+    lines
+}
+
+/// What can be done about the errors of these media, each hint once.
+fn hints(media: &[&MediaReport]) -> Vec<String> {
+    let errors = media.iter().filter_map(|media| media.error.as_ref());
+    let mut hints: Vec<String> = Vec::new();
+    for hint in errors.filter_map(|error| hint(ErrorKind::Rejected, &error.code)) {
+        let line = format!("  hint: {hint}");
+        if !hints.contains(&line) {
+            hints.push(line);
+        }
+    }
+    hints
 }
 
 /// Whether the run ended before its work did.
@@ -224,6 +246,8 @@ fn media_options(media: &[&str], expect: Option<u32>) -> Vec<String> {
 mod tests {
     use clap::Parser as _;
     use serde_json::json;
+
+    use vod_refresh::run::code::OUTCOME_UNKNOWN;
 
     use super::*;
     use crate::args::shared::RunArgs;

@@ -26,7 +26,10 @@ fn what_can_be_known_to_be_wrong_is_told_before_anything_is_sent() {
     let cloud = Cloud::new(quick());
     for (line, part) in [
         ("refresh-urls /1.mp4", "has no host"),
-        ("refresh-urls https://例え.test/a.mp4", "has a host that is not ASCII: write it in its other form, as xn--…"),
+        (
+            "refresh-urls https://例え.test/a.mp4",
+            "has a host that is not ASCII: write it in its other form, as xn--…",
+        ),
         ("refresh-urls https://a.test/1#t", "has a fragment"),
         ("refresh-urls https://a.test/1 --type directory", "has to end with a slash"),
         ("preload-urls https://a.test/1/", "only files can be prefetched"),

@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use vod_refresh::MediaId;
+use vod_refresh::ids::RequestId;
+use vod_refresh::run::code::{OUTCOME_UNKNOWN, STALE_AT_EDGE};
 use vod_refresh::run::{MediaState, Notice, ReportedError};
 use vod_refresh::vod::{TaskStatus, TaskType};
 
 use crate::formatting::{count, count_was, escape_control, shorten};
-use crate::next_command::OUTCOME_UNKNOWN;
+
 use crate::printer::Level;
 use crate::timezone;
 
@@ -18,6 +21,10 @@ const SAME_KIND: u32 = 4;
 /// Most warnings: they have many reasons, and what strangers cause must not hide what the journal or the queue has to say.
 const WARNINGS: u32 = 20;
 const WARNING: &str = "warning";
+/// Most media that a line names.
+const MOST_IDS: usize = 5;
+/// Longest line, in characters.
+const LONGEST: usize = 600;
 /// Time in which retries of one action make one line.
 const RETRY_QUIET: Duration = Duration::from_secs(10);
 
@@ -30,7 +37,7 @@ pub(super) struct Line {
 
 impl Line {
     fn new(level: Level, text: &str) -> Self {
-        Self { level, text: shorten(&escape_control(text), 400) }
+        Self { level, text: shorten(&escape_control(text), LONGEST) }
     }
 }
 
@@ -131,6 +138,8 @@ fn kind(notice: &Notice) -> (Level, Option<&'static str>) {
         Notice::OutcomeLearned { .. } => (Level::Info, Some("learned")),
         Notice::NoEvent { .. } => (Level::Info, Some("no event")),
         Notice::TaskEnded { .. } | Notice::MediaEnded { .. } => (Level::Info, Some("failed")),
+        Notice::StaleAtEdge { .. } => (Level::Info, Some("stale at the edge")),
+        Notice::EdgeChecked { fresh: 0, stale: 0, absent: 0, .. } => (Level::Warn, None),
         _ => (Level::Info, None),
     }
 }
@@ -155,26 +164,26 @@ fn text(notice: &Notice, noun: &str) -> Option<String> {
             format!("refreshed; now preloading {} in {}", count(*media, "media"), count(*batches, "batch"))
         }
         Notice::Submitted { job_id, media, not_found, forbidden, request_id } => {
-            let job = match (job_id, request_id) {
-                (Some(id), _) => format!("as job {id}"),
-                // The one thing by which the vendor can find the call.
-                (None, Some(id)) => format!("without a job (request id {id})"),
-                (None, None) => "without a job".to_owned(),
+            let what = match job_id {
+                Some(id) => format!("submitted {} as job {id}", count(*media, "media")),
+                // The request id is the one thing by which the vendor can find the call.
+                None => {
+                    format!("the service took none of {}{}", count(*media, "media"), in_brackets(request_id))
+                }
             };
             let some = |n: u64, word| if n > 0 { format!(", {n} {word}") } else { String::new() };
-            let refused = some(*not_found, "not found") + &some(*forbidden, "forbidden");
-            format!("submitted {} {job}{refused}", count(*media, "media"))
+            what + &some(*not_found, "not found") + &some(*forbidden, "forbidden")
         }
         Notice::UrlsSubmitted { urls, tasks, request_id } => {
             let tasks = match tasks.as_slice() {
                 [task] => format!("task {task}"),
                 many => count(many.len() as u64, "task"),
             };
-            let id = request_id.as_ref().map(|id| format!(" (request id {id})")).unwrap_or_default();
-            format!("submitted {} as {tasks}{id}", count(*urls, noun))
+            format!("submitted {} as {tasks}{}", count(*urls, noun), in_brackets(request_id))
         }
-        Notice::NotSubmitted { media, error } => {
-            format!("{} not submitted: {}", count(*media, noun), why(error))
+        Notice::NotSubmitted { media, media_ids, error } => {
+            let ids = if media_ids.is_empty() { String::new() } else { format!(": {}", joined(media_ids)) };
+            format!("{} not submitted: {}{ids}", count(*media, noun), why(error))
         }
         Notice::OutcomeUnknown { media, error, waiting_s } => {
             let media = count_was(*media, noun);
@@ -198,9 +207,25 @@ fn text(notice: &Notice, noun: &str) -> Option<String> {
         Notice::NoEvent { job_id, media } => {
             format!("no event came for {} of job {job_id}; looking it up", count(*media, "media"))
         }
-        Notice::TaskEnded { task_id, url, status: TaskStatus::Failed, description } => {
-            let which = url.clone().unwrap_or_else(|| format!("task {task_id}"));
-            format!("failed: {which}: {}", description.as_deref().unwrap_or("no reason given"))
+        Notice::TaskEnded { task_id, media_ids, url, status: TaskStatus::Failed, description } => {
+            let url = url.as_ref().map(|url| format!("{url}, ")).unwrap_or_default();
+            let of =
+                if media_ids.is_empty() { String::new() } else { format!(" of media {}", joined(media_ids)) };
+            format!(
+                "failed: {url}task {task_id}{of}: {}",
+                description.as_deref().unwrap_or("no reason given")
+            )
+        }
+        Notice::StaleAtEdge { media_id, url, node, reason } => {
+            let media = media_id.as_ref().map(|id| format!(" of media {id}")).unwrap_or_default();
+            format!("failed: {url}{media}: the node {node} serves an old copy: {reason} ({STALE_AT_EDGE})")
+        }
+        Notice::EdgeChecked { fresh, stale, absent, unknown, why_unknown } => {
+            let proved = if fresh + stale + absent == 0 { "the edge proves nothing" } else { "the edge" };
+            let sums = [(fresh, "fresh"), (stale, "stale"), (absent, "absent"), (unknown, "unknown")];
+            let sums = sums.map(|(n, word)| format!("{n} {word}")).join(", ");
+            let why = why_unknown.as_ref().map(|why| format!("; first unknown: {why}")).unwrap_or_default();
+            format!("{proved}: {sums}{why}")
         }
         Notice::MediaEnded { media_id, error: Some(error), .. } => {
             format!("failed: media {media_id}: {}", why(error))
@@ -226,14 +251,28 @@ fn text(notice: &Notice, noun: &str) -> Option<String> {
 }
 
 fn why(error: &ReportedError) -> String {
-    format!("{} ({})", error.message, error.code)
+    let id = error.request_id.as_ref().map(|id| format!(", request id {id}")).unwrap_or_default();
+    format!("{} ({}{id})", error.message, error.code)
+}
+
+fn in_brackets(request_id: &Option<RequestId>) -> String {
+    request_id.as_ref().map(|id| format!(" (request id {id})")).unwrap_or_default()
+}
+
+/// The first of these media, and how many more there are.
+fn joined(ids: &[MediaId]) -> String {
+    let shown = ids.iter().take(MOST_IDS).map(|id| id.as_str()).collect::<Vec<_>>().join(", ");
+    match ids.len().saturating_sub(MOST_IDS) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use vod_refresh::JobId;
     use vod_refresh::ids::RunId;
-    use vod_refresh::{JobId, MediaId};
 
     use super::*;
 

@@ -1,0 +1,96 @@
+//! What stderr says of what failed, in every form of output: which media, which task or request, and what to do next.
+
+use vod_refresh::emulator::{EdgeScript, Fault, FaultRule, MediaScript, Which};
+
+use super::cloud::{Cloud, SUBMIT};
+use super::scenarios::{quick, two_tasks};
+use crate::raw::{RawServer, Then};
+
+#[test]
+fn a_copy_that_is_old_is_named_with_its_media_and_its_node() {
+    let cloud = Cloud::new(quick().with_media("m1", two_tasks()).with_edge(EdgeScript::keeping("/2.mp4")));
+    let node = cloud.url();
+    let options = format!("--poll-interval 100ms --output json --verify-edge --edge-node {node}");
+    let run = cloud.shell("refresh m1").words(&options).run().exits(7);
+    let line = run.stderr.lines().find(|line| line.starts_with("failed: ")).unwrap();
+    for part in ["/2.mp4 of media m1: the node", cloud.address().to_string().as_str(), "(StaleAtEdge)"] {
+        assert!(line.contains(part), "{line}");
+    }
+    run.says("the edge: 0 fresh, 1 stale, 1 absent, 0 unknown\n");
+    let url = "https://a.test/2.mp4";
+    let run = cloud.shell(&format!("refresh-urls {url}")).words(&options).run().exits(7);
+    run.says(&format!("failed: {url}: the node ")).says("(StaleAtEdge)");
+}
+
+/// A certificate that is not trusted, a refusal, nothing there: no proof, and stderr says so whatever stdout shows.
+#[test]
+fn a_question_to_the_edge_that_proved_nothing_is_a_warning() {
+    for status in [304, 403, 404, 500] {
+        let node = RawServer::answering(move |_, _| {
+            Then::say_and_close(format!("HTTP/1.1 {status} x\r\ncontent-length: 0\r\n\r\n"))
+        });
+        let cloud = Cloud::new(quick());
+        for form in ["text", "json"] {
+            let options = format!("--poll-interval 100ms --output {form} --verify-edge --edge-node {}", node.url());
+            let run = cloud.shell("refresh m1").words(&options).run().exits(0);
+            run.says("warning: the edge proves nothing: 0 fresh, 0 stale, 0 absent, 2 unknown; first unknown: ")
+                .says(&format!("the node answers {status}"));
+        }
+    }
+}
+
+#[test]
+fn a_task_that_failed_is_named_with_its_media() {
+    let bad = MediaScript { failed_tasks: Which::At(vec![1]), ..two_tasks() };
+    let cloud = Cloud::new(quick().with_media("m1", bad));
+    let run = cloud.shell("refresh m1 --poll-interval 100ms").run().exits(7);
+    let line = run.stderr.lines().find(|line| line.starts_with("failed: https://")).unwrap();
+    assert!(line.contains("/2.mp4, task 2 of media m1: "), "{line}");
+}
+
+fn refused_second(code: &str) -> Cloud {
+    Cloud::new(quick().with_fault(FaultRule::on(SUBMIT, Fault::error(400, code)).skip(1)))
+}
+
+#[test]
+fn a_batch_that_was_refused_names_its_media_its_request_and_what_to_do_next() {
+    let cloud = refused_second("QuotaExceeded.Refresh");
+    let media: Vec<String> = (1..=26).map(|n| format!("m{n}")).collect();
+    let run = cloud.shell(&format!("refresh {} --poll-interval 100ms", media.join(" "))).run().exits(7);
+    let line = run.stderr.lines().find(|line| line.starts_with("warning: ")).unwrap();
+    assert!(line.starts_with("warning: 6 media not submitted: "), "{line}");
+    assert!(line.contains("(QuotaExceeded.Refresh, request id "), "{line}");
+    assert!(line.ends_with(": m21, m22, m23, m24, m25 and 1 more"), "{line}");
+    run.says("6 media were not submitted: run the same command again for the rest\n  hint: the quota is counted by the day");
+}
+
+#[test]
+fn a_preload_that_was_refused_says_the_same() {
+    let cloud = refused_second("QuotaExceeded.Preload");
+    let run = cloud.shell("refresh m1 m2 --then-preload --poll-interval 100ms --no-journal").run().exits(7);
+    run.says("(QuotaExceeded.Preload, request id ")
+        .says(": m1, m2\n")
+        .says("2 media not preloaded: `vod-refresh preload` does it once they are refreshed\n  hint: the quota is counted by");
+}
+
+#[test]
+fn media_that_are_all_refused_by_name_were_not_submitted() {
+    let gone = MediaScript::missing();
+    let cloud = Cloud::new(quick().with_media("m1", gone.clone()).with_media("m2", gone));
+    let run = cloud.shell("refresh m1 m2").run().exits(6);
+    run.says("the service took none of 2 media (request id ").says("), 2 not found\n").does_not_say("submitted 2");
+}
+
+/// A quota a minute is not a full queue, and an account that is closed is neither.
+#[test]
+fn a_hint_is_about_the_code_that_was_given() {
+    for (status, code, part) in [
+        (403, "OperationDenied", "VOD is not activated in this account"),
+        (403, "OperationDenied.Suspended", "a payment of this account is overdue"),
+        (403, "IllegalOperation", "takes the domain for an invalid one"),
+    ] {
+        let cloud = Cloud::new(quick().with_fault(FaultRule::on(SUBMIT, Fault::error(status, code))));
+        let run = cloud.shell("refresh m1").run().says("hint: ").says(part);
+        assert!([Some(4), Some(6)].contains(&run.code), "{code}: {run:?}");
+    }
+}
