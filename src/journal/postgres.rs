@@ -345,7 +345,8 @@ impl Store for PostgresStore {
                 Box::new(|link| Box::pin(async move { rows::select_runs(&link.client).await }));
             let rows = self.0.run(select).await?;
             let runs = rows.iter().map(|row| {
-                let of = columns::to_summary(row.get(0), row.get(1), row.get(2), row.get(3), row.get(4));
+                let (id, task_type, outcome, started_at) = (row.get(0), row.get(1), row.get(2), row.get(3));
+                let of = columns::to_summary(id, task_type, outcome, started_at, row.get(4), row.get(6));
                 of.map(|run| RunSummary { lost: row.get(5), ..run })
             });
             runs.collect::<Result<_, _>>().map_err(|error| self.unreadable(&error))

@@ -17,4 +17,4 @@ mod start;
 mod state;
 mod stored;
 
-pub(super) use start::{refresh, resume, urls, wait};
+pub(super) use start::{decline, refresh, resume, urls, wait};

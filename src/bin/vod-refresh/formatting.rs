@@ -47,7 +47,10 @@ pub(crate) fn count(n: u64, noun: &str) -> String {
     match (n, noun) {
         (1, _) | (_, "media") => format!("{n} {noun}"),
         (_, noun) if noun.ends_with("ch") => format!("{n} {noun}es"),
-        _ => format!("{n} {noun}s"),
+        (_, noun) => match noun.strip_suffix('y') {
+            Some(stem) => format!("{n} {stem}ies"),
+            None => format!("{n} {noun}s"),
+        },
     }
 }
 
@@ -115,6 +118,7 @@ mod tests {
     fn counts_have_their_plural() {
         assert_eq!(count(1, "task"), "1 task");
         assert_eq!(count(2, "batch"), "2 batches");
+        assert_eq!(count(2, "directory"), "2 directories");
         assert_eq!(count(0, "task"), "0 tasks");
         assert_eq!(count(3, "media"), "3 media");
     }

@@ -3,7 +3,7 @@
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, Row};
 
-use crate::journal::columns::RunRow;
+use crate::journal::columns::{IS_OF_URLS, RunRow};
 
 type Result<T> = std::result::Result<T, Error>;
 
@@ -178,10 +178,12 @@ pub(super) async fn select_facts(client: &Client, run: &str) -> Result<Vec<Row>>
 }
 
 pub(super) async fn select_runs(client: &Client) -> Result<Vec<Row>> {
-    let select =
-        "SELECT id, task_type, outcome, started_at, media, lost AND outcome IS NULL FROM vod_refresh_run
-        ORDER BY started_at DESC, id DESC";
-    client.query_typed(select, &[]).await
+    let is_of_urls = IS_OF_URLS;
+    let select = format!(
+        "SELECT id, task_type, outcome, started_at, media, lost AND outcome IS NULL, {is_of_urls} FROM vod_refresh_run
+        ORDER BY started_at DESC, id DESC"
+    );
+    client.query_typed(&select, &[]).await
 }
 
 pub(super) async fn delete_finished(client: &Client, before: &str, begun_before: &str) -> Result<usize> {

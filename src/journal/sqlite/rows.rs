@@ -87,11 +87,14 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<StoredRun> {
 }
 
 pub(super) fn select_runs(connection: &mut Connection) -> rusqlite::Result<Vec<RunSummary>> {
-    let mut select = connection.prepare(
-        "SELECT id, task_type, outcome, started_at, media FROM run ORDER BY started_at DESC, id DESC",
-    )?;
+    let is_of_urls = columns::IS_OF_URLS;
+    let mut select = connection.prepare(&format!(
+        "SELECT id, task_type, outcome, started_at, media, {is_of_urls} FROM run ORDER BY started_at DESC, id DESC",
+    ))?;
     let rows = select.query_map([], |row| {
-        columns::to_summary(text(row, 0)?, word(row, 1)?, word(row, 2)?, text(row, 3)?, row.get(4)?)
+        let (id, task_type, outcome, started_at) =
+            (text(row, 0)?, word(row, 1)?, word(row, 2)?, text(row, 3)?);
+        columns::to_summary(id, task_type, outcome, started_at, row.get(4)?, row.get(5)?)
             .map_err(|why| unreadable(0, why))
     })?;
     rows.collect()

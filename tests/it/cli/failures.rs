@@ -31,10 +31,13 @@ fn a_question_to_the_edge_that_proved_nothing_is_a_warning() {
         });
         let cloud = Cloud::new(quick());
         for form in ["text", "json"] {
-            let options = format!("--poll-interval 100ms --output {form} --verify-edge --edge-node {}", node.url());
+            let options =
+                format!("--poll-interval 100ms --output {form} --verify-edge --edge-node {}", node.url());
             let run = cloud.shell("refresh m1").words(&options).run().exits(0);
-            run.says("warning: the edge proves nothing: 0 fresh, 0 stale, 0 absent, 2 unknown; first unknown: ")
-                .says(&format!("the node answers {status}"));
+            run.says(
+                "warning: the edge proves nothing: 0 fresh, 0 stale, 0 absent, 2 unknown; first unknown: ",
+            )
+            .says(&format!("the node answers {status}"));
         }
     }
 }
@@ -78,7 +81,9 @@ fn media_that_are_all_refused_by_name_were_not_submitted() {
     let gone = MediaScript::missing();
     let cloud = Cloud::new(quick().with_media("m1", gone.clone()).with_media("m2", gone));
     let run = cloud.shell("refresh m1 m2").run().exits(6);
-    run.says("the service took none of 2 media (request id ").says("), 2 not found\n").does_not_say("submitted 2");
+    run.says("the service took none of 2 media (request id ")
+        .says("), 2 not found\n")
+        .does_not_say("submitted 2");
 }
 
 /// A quota a minute is not a full queue, and an account that is closed is neither.
@@ -93,4 +98,47 @@ fn a_hint_is_about_the_code_that_was_given() {
         let run = cloud.shell("refresh m1").run().says("hint: ").says(part);
         assert!([Some(4), Some(6)].contains(&run.code), "{code}: {run:?}");
     }
+}
+
+/// What `--check-quota` ends is told as what the submission ends: in every report.
+#[test]
+fn what_the_check_of_the_quota_ends_has_every_report_too() {
+    const QUOTA: &str = "DescribeVodRefreshQuota";
+    let used_up = quick().with(|scenario| scenario.quota.url_remain = Some(1));
+    let fault = Fault::error(403, "Forbidden.RAM");
+    let denied = quick().with_fault(FaultRule::on(QUOTA, fault));
+    for (scenario, code, outcome, error, part) in [
+        (used_up, 5, "quota", "Quota", "1 URL left to refresh today, for 2 media"),
+        (denied, 4, "refused", "Forbidden.RAM", QUOTA),
+    ] {
+        let cloud = Cloud::new(scenario);
+        let shell = cloud.shell("refresh m1 m2 --check-quota --output json");
+        let shell = shell.words("--report r.json --report-html r.html --report-junit r.xml --metrics-file r.prom");
+        let run = shell.run().exits(code).says(part).says("nothing was submitted");
+        let report = run.report();
+        assert_eq!((&report["outcome"], &report["error"]["code"]), (&outcome.into(), &error.into()));
+        for media in report["media"].as_array().unwrap() {
+            assert_eq!((&media["state"], &media["error"]["code"]), (&"not_submitted".into(), &error.into()));
+        }
+        let written = |file: &str| std::fs::read_to_string(shell.path(file)).unwrap();
+        assert_eq!(written("r.json"), run.stdout);
+        for (file, part) in [("r.html", outcome), ("r.xml", error), ("r.prom", outcome)] {
+            assert!(written(file).contains(part), "{file}");
+        }
+        assert_eq!(cloud.count(SUBMIT), 0);
+        let runs = shell.clone().instead("vod-refresh runs --output json").run().exits(0);
+        assert_eq!(runs.report(), serde_json::json!([]), "what was never begun can't be carried on");
+    }
+}
+
+#[test]
+fn the_same_of_urls_and_of_a_quota_that_nobody_tells() {
+    let cloud = Cloud::new(quick().with(|scenario| scenario.quota.url_remain = Some(1)));
+    let line = "refresh-urls https://a.test/1 https://a.test/2 --check-quota --output json";
+    let run = cloud.shell(line).run().exits(5).says("1 URL left to refresh today, for 2");
+    assert_eq!(run.report()["urls"][1]["state"], "not_submitted");
+    let silent = RawServer::answering(|_, _| Then::say_and_stall(""));
+    let shell = cloud.shell(line).env("VOD_REFRESH_ENDPOINT", silent.url()).words("--timeout 1s");
+    let run = shell.run().exits(9).says("the run could not begin within 5s");
+    assert_eq!(run.report()["outcome"], "unavailable");
 }

@@ -47,7 +47,7 @@ fn folders_have_a_quota_of_their_own() {
     let cloud = Cloud::new(quick().with(|scenario| scenario.quota.dir_quota = 1));
     let run =
         |urls: &str| cloud.shell(&format!("refresh-urls {urls} --check-quota --poll-interval 100ms")).run();
-    run("a.test/1/ a.test/2/").exits(5).says("1 directories left to refresh today, for 2");
+    run("a.test/1/ a.test/2/").exits(5).says("1 directory left to refresh today, for 2");
     assert_eq!(cloud.count(REFRESH), 0);
     run("a.test/1/ a.test/2").exits(0);
 }

@@ -3,8 +3,8 @@
 use vod_refresh::vod::{Area, ObjectType, TaskType};
 use vod_refresh::{JobId, MediaId, RefreshRequest, RunOptions, UrlRequest, WaitRequest};
 
+use super::dry_run;
 use super::run::{self, Plan, Task};
-use super::{dry_run, quota};
 use crate::args::runs::{
     ExpectedMediaArgs, MediaArgs, PreloadUrlsArgs, RefreshArgs, RefreshUrlsArgs, UrlArea, UrlRunArgs,
     UrlType, WaitArgs,
@@ -15,7 +15,6 @@ use crate::exit::{ExitCode, Failure, Result};
 use crate::ids_list::{self, ARGUMENT};
 use crate::journal_handle::JournalHandle;
 use crate::settings::Settings;
-use crate::setup;
 
 /// `refresh`.
 pub(crate) async fn refresh(args: &RefreshArgs, environment: &Environment) -> Result<ExitCode> {
@@ -37,14 +36,7 @@ async fn media(request: RefreshRequest, args: &MediaArgs, environment: &Environm
     }
     let mut options = submission.lost_answers.over(args.run.waiting.over(RunOptions::default()));
     options.wait = !submission.no_wait;
-    let plan = run::within(options.timeout, async {
-        if submission.check_quota {
-            let client = setup::client(&settings.connection, environment).await?;
-            quota::check(&client, &request, &environment.printer).await?;
-        }
-        plan(options.clone(), settings, &args.run, &args.journal, environment).await
-    })
-    .await?;
+    let plan = plan(options, settings, submission.check_quota, &args.run, &args.journal, environment).await?;
     run::run(Task::Media(request), plan, environment).await
 }
 
@@ -91,14 +83,7 @@ async fn urls(request: UrlRequest, args: &UrlRunArgs, environment: &Environment)
     let mut options = args.waiting.over(RunOptions::default());
     options.resubmit &= !submission.no_resubmit;
     options.wait = !submission.no_wait;
-    let plan = run::within(options.timeout, async {
-        if submission.check_quota {
-            let client = setup::client(&settings.connection, environment).await?;
-            quota::check_urls(&client, &request, &environment.printer).await?;
-        }
-        plan(options.clone(), settings, args, journal, environment).await
-    })
-    .await?;
+    let plan = plan(options, settings, submission.check_quota, args, journal, environment).await?;
     run::run(Task::Urls(request), plan, environment).await
 }
 
@@ -107,22 +92,21 @@ pub(crate) async fn wait(args: &WaitArgs, environment: &Environment) -> Result<E
     let request = wait_request(args)?;
     let options = args.run.waiting.over(RunOptions::default());
     let settings = Settings::new(&args.run, environment);
-    let plan =
-        run::within(options.timeout, plan(options.clone(), settings, &args.run, &args.journal, environment));
-    let plan = plan.await?;
+    let plan = plan(options, settings, false, &args.run, &args.journal, environment).await?;
     run::run(Task::Jobs(request), plan, environment).await
 }
 
 async fn plan<'a>(
     options: RunOptions,
     settings: Settings,
+    check_quota: bool,
     args: &'a RunArgs,
     journal: &JournalArgs,
     environment: &Environment,
 ) -> Result<Plan<'a>> {
-    let journal = JournalHandle::for_new_run(journal, environment).await?;
+    let journal = run::within(options.timeout, JournalHandle::for_new_run(journal, environment)).await?;
     let repeated = settings.not_kept();
-    Ok(Plan { options, settings, journal, repeated, args })
+    Ok(Plan { options, settings, journal, repeated, check_quota, args })
 }
 
 fn media_request(task_type: TaskType, args: &MediaArgs) -> Result<RefreshRequest> {

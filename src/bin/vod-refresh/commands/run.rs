@@ -1,17 +1,18 @@
 //! One run, from checked input to exit code: the way that `refresh`, `preload`, `wait`, `resume` and `status --check` share.
 //!
-//! The order matters. What can fail without the service fails before anything is submitted ([`Plan::prepare`]); then the
-//! run is driven while signals are listened for; then files are written, and only then stdout, whose reader may have
-//! paused ([`Ending::conclude`]).
+//! The order matters. What can fail without the service fails before anything is submitted ([`Plan::client`]); then the
+//! quota is asked for, if that was wanted; then the run is driven while signals are listened for; then files are written, and
+//! only then stdout, whose reader may have paused ([`Ending::conclude`]).
 
 use std::time::Duration;
 
-use vod_refresh::journal::StoredRun;
+use vod_refresh::journal::{Order, StoredRun};
 use vod_refresh::{
     Error, ErrorKind, LookupAfter, Outcome, RefreshRequest, Refresher, Report, Result as LibraryResult,
     RunOptions, UrlRequest, VodClient, WaitRequest,
 };
 
+use super::quota;
 use crate::args::shared::{Form, OutputArgs, RunArgs};
 use crate::duration;
 use crate::environment::Environment;
@@ -46,6 +47,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) journal: Option<JournalHandle>,
     /// Options that a later `resume` must be given again, since the journal does not know them.
     pub(crate) repeated: Vec<String>,
+    /// Whether what the quota can't cover is not begun.
+    pub(crate) check_quota: bool,
     pub(crate) args: &'a RunArgs,
 }
 
@@ -53,7 +56,10 @@ pub(crate) struct Plan<'a> {
 const LEAST_TIME_BEFORE: Duration = Duration::from_secs(5);
 
 /// Does what goes before a run, in the time that the whole run has.
-pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
+pub(crate) async fn within<T, E: From<Error>>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
     let limit = limit.max(LEAST_TIME_BEFORE);
     tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
         let limit = duration::format(limit);
@@ -66,7 +72,17 @@ pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = Result
 pub(crate) async fn run(task: Task, plan: Plan<'_>, environment: &Environment) -> Result<ExitCode> {
     let (output, printer) = (&plan.args.output, &environment.printer);
     let is_check = matches!(task, Task::Check(_));
-    let (client, sources) = within(plan.options.timeout, plan.prepare(is_check, environment)).await?;
+    // A check waits for no event.
+    let hears_events = !is_check && plan.settings.events.any();
+    let client = within(plan.options.timeout, plan.client(hears_events, environment)).await?;
+    let refusal = match plan.check_quota {
+        true => within(plan.options.timeout, quota::check(&client, &task, printer)).await.err(),
+        false => None,
+    };
+    let sources = match hears_events && refusal.is_none() {
+        true => Some(EventSources::open(&plan.settings, &client, environment).await?),
+        false => None,
+    };
     let signals = Signals::listen(printer, "stopping; a second signal ends at once")?;
     let display = RunDisplay::new(printer, output.output == Form::Ndjson)?;
 
@@ -86,7 +102,7 @@ pub(crate) async fn run(task: Task, plan: Plan<'_>, environment: &Environment) -
         refresher = refresher.with_edge_check(edge);
     }
     let result = tokio::select! {
-        result = perform(&refresher, task) => result,
+        result = perform(&refresher, task, refusal) => result,
         () = display.show() => unreachable!("life is shown for ever"),
     };
     display.end_live_view();
@@ -139,13 +155,16 @@ pub(crate) async fn run(task: Task, plan: Plan<'_>, environment: &Environment) -
     Ok(code)
 }
 
-async fn perform(refresher: &Refresher, task: Task) -> LibraryResult<Report> {
-    match task {
-        Task::Media(request) => refresher.refresh(&request).await,
-        Task::Jobs(request) => refresher.wait_for(&request).await,
-        Task::Urls(request) => refresher.refresh_urls(&request).await,
-        Task::Resume(stored) => refresher.resume(*stored).await,
-        Task::Check(stored) => refresher.check(*stored).await,
+/// Does what is to be done, unless there is a `refusal`.
+async fn perform(refresher: &Refresher, task: Task, refusal: Option<Error>) -> LibraryResult<Report> {
+    match (task, refusal) {
+        (Task::Media(request), Some(why)) => refresher.decline(Order::Refresh(request), why).await,
+        (Task::Urls(request), Some(why)) => refresher.decline(Order::Urls(request), why).await,
+        (Task::Media(request), None) => refresher.refresh(&request).await,
+        (Task::Urls(request), None) => refresher.refresh_urls(&request).await,
+        (Task::Jobs(request), _) => refresher.wait_for(&request).await,
+        (Task::Resume(stored), _) => refresher.resume(*stored).await,
+        (Task::Check(stored), _) => refresher.check(*stored).await,
     }
 }
 
@@ -158,15 +177,9 @@ fn is_about_the_asking(outcome: Outcome) -> bool {
 }
 
 impl Plan<'_> {
-    /// Everything that can fail before anything is submitted, and warnings; the client, and the open event sources.
-    async fn prepare(
-        &self,
-        is_check: bool,
-        environment: &Environment,
-    ) -> Result<(VodClient, Option<EventSources>)> {
-        // A check waits for no event.
-        let wants_events = self.settings.events.any() && !is_check;
-        if self.options.lookup_after == Some(LookupAfter::Never) && !wants_events {
+    /// Everything that can fail before the service is asked, and warnings; the client.
+    async fn client(&self, hears_events: bool, environment: &Environment) -> Result<VodClient> {
+        if self.options.lookup_after == Some(LookupAfter::Never) && !hears_events {
             return Err(Failure::usage(
                 "`--lookup-after never` without `--callback-listen` or `--queue`: nothing could tell which tasks there are",
             ));
@@ -191,11 +204,7 @@ impl Plan<'_> {
                 duration::format(Duration::from_secs(short.num_seconds().unsigned_abs()))
             ));
         }
-        let sources = match is_check {
-            true => None,
-            false => EventSources::open(&self.settings, &client, environment).await?,
-        };
-        Ok((client, sources))
+        Ok(client)
     }
 
     fn refresher(

@@ -13,6 +13,7 @@ use crate::duration;
 use crate::environment::Environment;
 use crate::exit::{ExitCode, Failure, Result};
 use crate::files::shown;
+use crate::formatting::count;
 use crate::journal_handle::{Access, JournalHandle};
 use crate::next_command::{ResumeContext, awaited};
 use crate::output::{self, json, table};
@@ -44,7 +45,14 @@ pub(crate) async fn resume(args: &ResumeArgs, environment: &Environment) -> Resu
             "the journal keeps neither password nor query of the run's callback URL {url}: give `--callback-url` again"
         )));
     }
-    let plan = Plan { options, settings, journal: Some(handle), repeated: repeated(args), args: &args.run };
+    let plan = Plan {
+        options,
+        settings,
+        journal: Some(handle),
+        repeated: repeated(args),
+        check_quota: false,
+        args: &args.run,
+    };
     run::run(Task::Resume(Box::new(run)), plan, environment).await
 }
 
@@ -80,7 +88,14 @@ pub(crate) async fn status(args: &StatusArgs, environment: &Environment) -> Resu
         if handle.journal.lock(&run.record.run).await?.is_some() {
             let options = for_one_question(args.run.waiting.over(run.record.options.clone()));
             let repeated = [arguments(&args.run.connection), settings.edge.not_kept()].concat();
-            let plan = Plan { options, settings, journal: Some(handle), repeated, args: &args.run };
+            let plan = Plan {
+                options,
+                settings,
+                journal: Some(handle),
+                repeated,
+                check_quota: false,
+                args: &args.run,
+            };
             return run::run(Task::Check(Box::new(run)), plan, environment).await;
         }
         environment
@@ -142,13 +157,16 @@ struct Row<'a> {
     outcome: &'static str,
     started_at: String,
     media: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    urls: Option<u64>,
 }
 
 impl<'a> From<&'a RunSummary> for Row<'a> {
     fn from(run: &'a RunSummary) -> Self {
         let outcome = run.outcome.map_or("unfinished", |outcome| outcome.as_str());
         let started_at = to_wire(run.started_at);
-        Self { run_id: &run.run_id, task_type: run.task_type, outcome, started_at, media: run.media }
+        let RunSummary { run_id, task_type, media, urls, .. } = run;
+        Self { run_id, task_type: *task_type, outcome, started_at, media: *media, urls: *urls }
     }
 }
 
@@ -156,7 +174,8 @@ impl Row<'_> {
     /// The same for people.
     fn columns(self) -> [String; 5] {
         let task = self.task_type.map_or_else(|| "wait".to_owned(), |task| task.as_str().to_lowercase());
-        [self.run_id.to_string(), task, self.outcome.to_owned(), self.started_at, self.media.to_string()]
+        let of = self.urls.map_or_else(|| self.media.to_string(), |urls| count(urls, "URL"));
+        [self.run_id.to_string(), task, self.outcome.to_owned(), self.started_at, of]
     }
 }
 
@@ -201,7 +220,8 @@ fn absent(id: Option<RunId>, runs: &[RunSummary], handle: &JournalHandle) -> Fai
 
 /// A run as one line for people.
 fn line(run: &RunSummary) -> String {
-    let [id, task, outcome, started, media] = Row::from(run).columns();
+    let [id, task, outcome, started, _] = Row::from(run).columns();
+    let of = run.urls.map_or_else(|| count(run.media, "media"), |urls| count(urls, "URL"));
     let lost = if run.lost { ", not to be carried on: the journal failed in mid-run" } else { "" };
-    format!("{id}  {task}, {outcome}, begun {started}, {media} media{lost}")
+    format!("{id}  {task}, {outcome}, begun {started}, {of}{lost}")
 }
