@@ -2,6 +2,7 @@
 
 mod left_open;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use vod_refresh::ids::is_masked_address;
@@ -20,6 +21,9 @@ use crate::settings::{Settings, arguments};
 
 /// A command that names more media than this is no line to read.
 const MOST_NAMED: usize = 20;
+
+/// Most tasks that a line names.
+const MOST_TASKS: usize = 5;
 
 /// The command to type next.
 pub(crate) struct NextCommand {
@@ -140,7 +144,8 @@ impl ResumeContext<'_> {
 
     /// What to say at the end of a run that leaves work behind; nothing if it does not.
     pub(crate) fn closing_lines(&self, report: &Report, next: Option<&NextCommand>) -> Vec<String> {
-        let mut lines = self.how_to_carry_on(report, next);
+        let mut lines = Vec::from_iter(unshown_tasks(report));
+        lines.extend(self.how_to_carry_on(report, next));
         lines.extend(what_was_not_submitted(report));
         lines
     }
@@ -177,6 +182,19 @@ impl ResumeContext<'_> {
         }
         lines
     }
+}
+
+/// Tasks that were named and never shown, of a run that ran out of time: nothing else may have kept it from its end.
+fn unshown_tasks(report: &Report) -> Option<String> {
+    let entries = report.entries();
+    let open = entries.iter().filter(|entry| entry.state == MediaState::Unfinished);
+    let unshown = open.flat_map(|entry| &entry.tasks).filter(|task| task.status.is_none());
+    let ids: BTreeSet<&str> = unshown.map(|task| task.task_id.as_str()).collect();
+    (report.outcome == Outcome::Timeout && !ids.is_empty()).then(|| {
+        let first = ids.iter().take(MOST_TASKS).copied().collect::<Vec<_>>().join(", ");
+        let more = if ids.len() > MOST_TASKS { ", …" } else { "" };
+        format!("the service showed nothing of {}: {first}{more}", count(ids.len() as u64, "task"))
+    })
 }
 
 /// What is to be done about media and URLs that were not submitted. Why they were not stands above, as the error of the run or as

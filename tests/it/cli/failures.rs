@@ -4,7 +4,8 @@ use vod_refresh::emulator::{EdgeScript, Fault, FaultRule, MediaScript, Which};
 
 use super::cloud::{Cloud, SUBMIT};
 use super::scenarios::{quick, two_tasks};
-use crate::raw::{RawServer, Then};
+use super::shell::Shell;
+use crate::raw::{RawServer, Request, Then};
 
 #[test]
 fn a_copy_that_is_old_is_named_with_its_media_and_its_node() {
@@ -113,7 +114,8 @@ fn what_the_check_of_the_quota_ends_has_every_report_too() {
     ] {
         let cloud = Cloud::new(scenario);
         let shell = cloud.shell("refresh m1 m2 --check-quota --output json");
-        let shell = shell.words("--report r.json --report-html r.html --report-junit r.xml --metrics-file r.prom");
+        let shell =
+            shell.words("--report r.json --report-html r.html --report-junit r.xml --metrics-file r.prom");
         let run = shell.run().exits(code).says(part).says("nothing was submitted");
         let report = run.report();
         assert_eq!((&report["outcome"], &report["error"]["code"]), (&outcome.into(), &error.into()));
@@ -141,4 +143,34 @@ fn the_same_of_urls_and_of_a_quota_that_nobody_tells() {
     let shell = cloud.shell(line).env("VOD_REFRESH_ENDPOINT", silent.url()).words("--timeout 1s");
     let run = shell.run().exits(9).says("the run could not begin within 5s");
     assert_eq!(run.report()["outcome"], "unavailable");
+}
+
+/// A task that the answer named and nothing ever shows keeps the run from its end, and is named.
+#[test]
+fn a_task_of_urls_that_is_never_shown_is_named() {
+    let server = RawServer::answering(|_, request: &Request| {
+        let row =
+            r#"{"TaskId": "T1", "Status": "Complete", "ObjectPath": "https://a.test/1", "Process": "100%"}"#;
+        let rows = |rows, total| {
+            format!(r#"{{"RequestId": "R", "TotalCount": {total}, "Tasks": {{"Task": [{rows}]}}}}"#)
+        };
+        Then::json(&match &request.text {
+            text if text.contains("RefreshVodObjectCaches") => {
+                r#"{"RequestId": "R", "RefreshTaskId": "T1,T2"}"#.to_owned()
+            }
+            text if text.contains("TaskId=T2") => rows("", 0),
+            _ => rows(row, 1),
+        })
+    });
+    let run = Shell::new("refresh-urls https://a.test/1 --timeout 2s --poll-interval 100ms --output json")
+        .with_keys()
+        .env("VOD_REFRESH_ENDPOINT", server.url())
+        .run()
+        .exits(8);
+    let report = run.report();
+    let ids: Vec<_> =
+        report["urls"][0]["tasks"].as_array().unwrap().iter().map(|task| &task["task_id"]).collect();
+    assert_eq!(ids, ["T1", "T2"]);
+    assert_eq!(report["summary"]["tasks_unfinished"], 1);
+    run.says("the service showed nothing of 1 task: T2\n");
 }
