@@ -2,20 +2,20 @@
 //! one command has just failed, and sentences in reports, which are read later and speak of media.
 
 use vod_refresh::ErrorKind;
+use vod_refresh::run::code::TASK_FAILED;
 use vod_refresh::run::{MediaState, ReportedError};
 
 const NO_HINT: &str = "";
 const STALE: &str = "A node still serves the old file although the CDN calls it done. Look again in some minutes; if it stays so, send \
      it again, or ask the vendor's support.";
-const SEND_AGAIN: &str = "Send these media again.";
+const SEND_AGAIN: &str = "Send them again.";
 /// Where a report knows nothing better.
 const ASK_SUPPORT: &str = "If it fails again, give the request id to the service's support.";
 const CHECK_CREDENTIALS: &str = "Check the credentials: `vod-refresh doctor` shows which ones are used.";
 const CHECK_POLICY: &str = "Check the RAM policy, and that VOD is open and paid for in this account.";
-const CHECK_DOMAIN: &str =
-    "Check the playback domain of these media: it must be online and belong to this account's VOD.";
-const TAKES_NO_MORE: &str = "The service can't take more just now. Send these media again in some minutes.";
-const SEND_LATER: &str = "A fault at the service or on the way there. Send these media again later.";
+const CHECK_DOMAIN: &str = "Check the domain: it must be online and belong to this account's VOD.";
+const TAKES_NO_MORE: &str = "The service can't take more just now. Send them again in some minutes.";
+const SEND_LATER: &str = "A fault at the service or on the way there. Send them again later.";
 const CHECK_SECRET: &str =
     "check that `ALIBABA_CLOUD_ACCESS_KEY_SECRET` belongs to the key id and was copied whole";
 const RENEW_TOKEN: &str = "get a new STS token and set all three `ALIBABA_CLOUD_…` variables again";
@@ -33,8 +33,7 @@ const BY_CODE: &[(&[&str], &str, &str)] = &[
     (
         &["outcomeunknown"],
         NO_HINT,
-        "The answer was lost, so these media may or may not have been sent. Sending them again does no harm, \
-         but uses quota.",
+        "The answer was lost, so they may or may not have been sent. Sending them again does no harm, but uses quota.",
     ),
     (
         &["noplayurls"],
@@ -44,23 +43,23 @@ const BY_CODE: &[(&[&str], &str, &str)] = &[
     ),
     (
         &["forgotten"],
-        "look at the URLs themselves, or send these media again",
-        "The service has forgotten them. Send the media again.",
+        "look at the URLs themselves, or send them again",
+        "The service has forgotten them. Send them again.",
     ),
     (&["staleatedge"], NO_HINT, STALE),
-    (&["tasknotfound"], NO_HINT, "The CDN never showed these tasks. Send the media again."),
+    (&["tasknotfound"], NO_HINT, "The CDN never showed these tasks. Send them again."),
     (&["jobnotfound"], NO_HINT, "No lookup showed this job. Check the job id, the region and the account."),
-    (&["urlnotshown"], NO_HINT, "The CDN never showed some of these URLs. Send the media again."),
+    (&["urlnotshown"], NO_HINT, "The CDN never showed some of these URLs. Send them again."),
     (
         &["urlnotmatched"],
         NO_HINT,
-        "The service spells these URLs in a way that can't be matched: the rows are in the report. Send the media \
-         again if one that failed is yours.",
+        "The service spells these URLs in a way that can't be matched: the rows are in the report. Send them again \
+         if one that failed is yours.",
     ),
     (
         &["throttl", "toomanyrequests"],
         "lower `--max-rps`, or run fewer at the same time",
-        "Send these media again later, or with a lower --max-rps.",
+        "Send them again later, or with a lower --max-rps.",
     ),
     (&["preloadqueuefull"], "the CDN's queue is full: try again in some minutes", TAKES_NO_MORE),
     (&["servicebusy"], "the domain is being configured: try again in some minutes", TAKES_NO_MORE),
@@ -68,12 +67,12 @@ const BY_CODE: &[(&[&str], &str, &str)] = &[
     (
         &["quotaperminute"],
         "the account's quota per minute is used up: try again in a minute or more, with fewer at a time",
-        "The account's quota per minute was used up. Send these media again after a minute or more, fewer at a time.",
+        "The account's quota per minute was used up. Send them again after a minute or more, fewer at a time.",
     ),
     (
         &["quota"],
         "the quota is counted by the day: try again tomorrow, or ask the vendor to raise it",
-        "The day's quota is used up: `vod-refresh quota` shows it. Send these media again tomorrow, or have the \
+        "The day's quota is used up: `vod-refresh quota` shows it. Send them again tomorrow, or have the \
          quota raised.",
     ),
     (&["invaliddomain.offline"], "the domain is offline: enable it in the VOD console", CHECK_DOMAIN),
@@ -83,6 +82,7 @@ const BY_CODE: &[(&[&str], &str, &str)] = &[
         "the service takes the domain for an invalid one: check its spelling, and that it is one of this account's VOD",
         CHECK_DOMAIN,
     ),
+    (&["invalidobject"], "correct the URL", "Correct the URL, then send it again."),
     (&["invalidtimestamp", "clock"], SET_CLOCK, "Set this machine's clock."),
     (&["invalidsecuritytoken.expired", "expired"], RENEW_TOKEN, TOKEN_EXPIRED),
     (&["invalidsecuritytoken"], RENEW_TOKEN, CHECK_CREDENTIALS),
@@ -117,7 +117,7 @@ const BY_CODE: &[(&[&str], &str, &str)] = &[
     (
         &["operationdenied.suspended"],
         "VOD is suspended, since a payment of this account is overdue: pay it, then try again",
-        "VOD is suspended, since a payment of this account is overdue. Pay it, then send these media again.",
+        "VOD is suspended, since a payment of this account is overdue. Pay it, then send them again.",
     ),
     (
         &["operationdenied"],
@@ -161,15 +161,11 @@ pub(crate) fn hint(kind: ErrorKind, code: &str) -> Option<&'static str> {
 
 /// Returns the advice in reports about an error.
 pub(crate) fn for_error(error: &ReportedError) -> &'static str {
-    for_code(&error.code)
+    by_code(&error.code).1
 }
 
-fn for_code(code: &str) -> &'static str {
-    by_code(code).1
-}
-
-/// Returns the advice in reports about a media that failed; `cause` is what the CDN says about its first failed URL.
-pub(crate) fn for_media(state: MediaState, error: Option<&ReportedError>, cause: &str) -> &'static str {
+/// Returns the advice in reports about a media or URL that failed; `cause` is what the CDN says about its first failed URL.
+pub(crate) fn for_entry(state: MediaState, error: Option<&ReportedError>, cause: &str) -> &'static str {
     match (state, error) {
         (MediaState::NotFound, _) => {
             "Check the id and the region: a media is visible in its own region only."
@@ -177,41 +173,17 @@ pub(crate) fn for_media(state: MediaState, error: Option<&ReportedError>, cause:
         (MediaState::Forbidden, _) => {
             "Check that the media belongs to this account and that the RAM policy allows it."
         }
-        (_, Some(error)) if error.code != "TaskFailed" => for_error(error),
+        (_, Some(error)) if error.code != TASK_FAILED => for_error(error),
         (MediaState::NotSubmitted, None) => "It was not sent. Run the command again for it.",
         _ => for_cause(cause),
-    }
-}
-
-/// The same about a URL of a run of URLs.
-pub(crate) fn for_url(error: Option<&ReportedError>, cause: &str) -> &'static str {
-    let code = error.map_or(String::new(), |error| error.code.to_ascii_lowercase());
-    match code.as_str() {
-        code if code.starts_with("invaliddomain") || code == "illegaloperation" => {
-            "Check the domain: it must be online and belong to this account's VOD."
-        }
-        "staleatedge" => STALE,
-        code if code.starts_with("invalidobject") => "Correct the URL, then send it again.",
-        code if code.starts_with("quotaperminute") => {
-            "The account's quota per minute was used up. Send these URLs again after a minute or more, fewer at a time."
-        }
-        code if code.starts_with("operationdenied") => for_code(code),
-        code if code.starts_with("quota") => {
-            "The day's quota is used up: `vod-refresh quota` shows it. Send these URLs again tomorrow, or have the quota \
-             raised."
-        }
-        "taskfailed" if cause.replace(' ', "").to_ascii_lowercase().starts_with("origin") => {
-            "The CDN could not read the file from its origin. Check the origin of the domain, then send these URLs again."
-        }
-        _ => "Send these URLs again.",
     }
 }
 
 /// Returns the advice about what the CDN says of a failed task. Its texts come with and without blanks.
 fn for_cause(cause: &str) -> &'static str {
     if cause.replace(' ', "").to_ascii_lowercase().starts_with("origin") {
-        return "The CDN could not read the file from its origin. Check the origin of the domain, then send these \
-                media again.";
+        return "The CDN could not read the file from its origin. Check the origin of the domain, then send them \
+                again.";
     }
     SEND_AGAIN
 }

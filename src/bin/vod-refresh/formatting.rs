@@ -42,15 +42,18 @@ fn is_harmful(c: char) -> bool {
             | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// `3 media`, `1 task`, `2 tasks`. Media is its own plural here, as in the service's pages.
+/// `3 media`, `1 task`, `2 tasks`.
 pub(crate) fn count(n: u64, noun: &str) -> String {
-    match (n, noun) {
-        (1, _) | (_, "media") => format!("{n} {noun}"),
-        (_, noun) if noun.ends_with("ch") => format!("{n} {noun}es"),
-        (_, noun) => match noun.strip_suffix('y') {
-            Some(stem) => format!("{n} {stem}ies"),
-            None => format!("{n} {noun}s"),
-        },
+    format!("{n} {}", plural(n, noun))
+}
+
+/// The form of `noun` for so many. Media is its own plural here, as in the service's pages.
+pub(crate) fn plural(n: u64, noun: &str) -> Cow<'_, str> {
+    match (n, noun, noun.strip_suffix('y')) {
+        (1, ..) | (_, "media", _) => noun.into(),
+        (_, _, Some(stem)) => format!("{stem}ies").into(),
+        _ if noun.ends_with("ch") => format!("{noun}es").into(),
+        _ => format!("{noun}s").into(),
     }
 }
 

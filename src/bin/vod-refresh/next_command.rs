@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use vod_refresh::ids::is_masked_address;
-use vod_refresh::journal::Order;
+use vod_refresh::journal::{Order, StoredRun};
 use vod_refresh::net::clock::{Clock as _, SystemClock};
 use vod_refresh::run::code::FORGOTTEN;
 use vod_refresh::run::{MediaReport, MediaState};
@@ -35,31 +35,34 @@ pub(crate) struct NextCommand {
 }
 
 /// What must be known of a run, beside its report, to carry it on.
-pub(crate) struct ResumeContext<'a> {
-    pub(crate) settings: &'a Settings,
-    /// How it waited.
-    pub(crate) options: &'a RunOptions,
+pub(crate) struct ResumeContext {
+    pub(crate) settings: Settings,
+    /// How it waits.
+    pub(crate) options: RunOptions,
     /// How long `resume` waits without `--timeout`.
     pub(crate) own_timeout: Duration,
-    pub(crate) journal: Option<&'a JournalHandle>,
-    /// What the run waited for, where somebody else submitted it.
-    pub(crate) awaited: Option<&'a WaitRequest>,
+    pub(crate) journal: Option<JournalHandle>,
+    /// What the run waits for, where somebody else submitted it.
+    pub(crate) awaited: Option<WaitRequest>,
     /// Options that `resume` must be given again, since the journal does not know them.
-    pub(crate) repeated: &'a [String],
+    pub(crate) repeated: Vec<String>,
 }
 
-/// What a run waited for, where somebody else submitted it.
-pub(crate) fn awaited(order: &Order) -> Option<&WaitRequest> {
-    match order {
-        Order::Wait(request) => Some(request),
-        _ => None,
+impl ResumeContext {
+    /// That of a run in this journal, which is carried on or asked about with these settings.
+    pub(crate) fn of_stored(run: &StoredRun, journal: JournalHandle, settings: Settings) -> Self {
+        let awaited = match &run.record.order {
+            Order::Wait(request) => Some(request.clone()),
+            _ => None,
+        };
+        let options = run.record.options.clone();
+        let (own_timeout, repeated) = (options.timeout, settings.not_kept());
+        Self { settings, options, own_timeout, journal: Some(journal), awaited, repeated }
     }
-}
 
-impl ResumeContext<'_> {
     /// The command that carries `report`'s run on, if there is something to carry on.
     pub(crate) fn next(&self, report: &Report) -> Option<NextCommand> {
-        if let Some(journal) = self.journal.filter(|_| report.resumable) {
+        if let Some(journal) = self.journal.as_ref().filter(|_| report.resumable) {
             let command = self.resume(report, journal);
             return Some(NextCommand { aim: "to carry on:", command, is_resume: true });
         }
@@ -80,13 +83,13 @@ impl ResumeContext<'_> {
             line.extend(["--timeout".to_owned(), duration::format(timeout)]);
         }
         line.extend(journal.arguments());
-        line.extend_from_slice(self.repeated);
+        line.extend_from_slice(&self.repeated);
         shell_line(line)
     }
 
     /// `vod-refresh wait …`, with the options that lead to the same service and what is known of the media.
     fn wait(&self, report: &Report, jobs: &[&str]) -> String {
-        let mut options = match self.awaited {
+        let mut options = match &self.awaited {
             Some(request) => {
                 let media: Vec<_> = request.media.iter().map(|id| id.as_str()).collect();
                 media_options(&media, request.expect)
@@ -131,7 +134,7 @@ impl ResumeContext<'_> {
     /// The jobs to wait for.
     fn open_jobs<'r>(&'r self, report: &'r Report) -> Vec<&'r str> {
         let unfinished = unfinished_jobs(report);
-        let Some(request) = self.awaited else { return unfinished };
+        let Some(request) = &self.awaited else { return unfinished };
         let is_bare = request.media.is_empty() && request.expect.is_none();
         // Even where all media that were shown have ended, others may not have been shown.
         let was_cut_short = was_cut_short(report.outcome);
@@ -151,7 +154,9 @@ impl ResumeContext<'_> {
     }
 
     fn how_to_carry_on(&self, report: &Report, next: Option<&NextCommand>) -> Vec<String> {
-        let [.., unfinished] = report.summary.entries();
+        let entries = report.entries();
+        let is_open = |entry: &&MediaReport| entry.state == MediaState::Unfinished && !is_unknown(entry);
+        let unfinished = entries.iter().filter(is_open).count();
         let Some(NextCommand { aim, command, is_resume }) = next else {
             let is_lost = !report.urls.is_empty() && unfinished > 0;
             let advice =
@@ -169,7 +174,7 @@ impl ResumeContext<'_> {
         if is_masked_address(command) {
             lines.push("put in what stands for `<secret>`: the journal does not keep it".to_owned());
         }
-        if *is_resume && self.journal.is_some_and(JournalHandle::lacks_password) {
+        if *is_resume && self.journal.as_ref().is_some_and(JournalHandle::lacks_password) {
             lines.push("give the password of the journal's database in PGPASSWORD".to_owned());
         }
         let no_lookups = self.options.lookup_after == Some(LookupAfter::Never);
@@ -201,12 +206,10 @@ fn unshown_tasks(report: &Report) -> Option<String> {
 /// a warning.
 fn what_was_not_submitted(report: &Report) -> Vec<String> {
     let entries = report.entries();
-    let unsent: Vec<&MediaReport> =
-        entries.iter().filter(|entry| entry.state == MediaState::NotSubmitted).collect();
-    let (unpreloaded, unsent): (Vec<&MediaReport>, Vec<_>) =
-        unsent.into_iter().partition(|media| is_unpreloaded(report, media));
-    let (unknown, never): (Vec<&MediaReport>, Vec<_>) =
-        unsent.into_iter().partition(|media| is_unknown(media));
+    let unknown = entries.iter().filter(|media| is_unknown(media)).count() as u64;
+    let unsent = entries.iter().filter(|entry| entry.state == MediaState::NotSubmitted);
+    let (unpreloaded, never): (Vec<&MediaReport>, Vec<_>) =
+        unsent.partition(|media| is_unpreloaded(report, media));
     let mut lines = Vec::new();
     let unpreloaded_in_all = entries.iter().filter(|media| is_unpreloaded(report, media)).count() as u64;
     if unpreloaded_in_all > 0 && !report.resumable {
@@ -214,8 +217,8 @@ fn what_was_not_submitted(report: &Report) -> Vec<String> {
         lines.push(format!("{media} not preloaded: `vod-refresh preload` does it once they are refreshed"));
         lines.extend(hints(&unpreloaded));
     }
-    if !unknown.is_empty() {
-        let media = count_was(unknown.len() as u64, report.noun());
+    if unknown > 0 {
+        let media = count_was(unknown, report.noun());
         lines.push(format!("nobody knows whether {media} submitted: to be sure, run the same command again"));
     }
     if never.len() == entries.len() && !never.is_empty() {
@@ -291,16 +294,16 @@ mod tests {
         .unwrap();
         let options = run.waiting.over(RunOptions::default());
         let context = ResumeContext {
-            settings: &Settings {
+            settings: Settings {
                 connection: run.connection.clone(),
                 edge: run.edge.clone(),
                 ..Settings::default()
             },
             own_timeout: options.timeout,
-            options: &options,
+            options,
             journal: None,
-            awaited,
-            repeated: &[],
+            awaited: awaited.cloned(),
+            repeated: Vec::new(),
         };
         context.closing_lines(&report, context.next(&report).as_ref())
     }
@@ -408,7 +411,7 @@ mod tests {
 
     #[test]
     fn a_lost_answer_is_not_called_nothing() {
-        let mut lost = media("m1", None, "not_submitted");
+        let mut lost = media("m1", None, "unfinished");
         lost["error"] = json!({"code": OUTCOME_UNKNOWN, "message": "lost"});
         let lines = lines_for(&["vod-refresh", "refresh", "m1"], json!([lost]), "interrupted");
         assert_eq!(

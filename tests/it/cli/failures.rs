@@ -60,7 +60,8 @@ fn refused_second(code: &str) -> Cloud {
 fn a_batch_that_was_refused_names_its_media_its_request_and_what_to_do_next() {
     let cloud = refused_second("QuotaExceeded.Refresh");
     let media: Vec<String> = (1..=26).map(|n| format!("m{n}")).collect();
-    let run = cloud.shell(&format!("refresh {} --poll-interval 100ms", media.join(" "))).run().exits(7);
+    let run =
+        cloud.shell(&format!("refresh {} --max-rps 2 --poll-interval 100ms", media.join(" "))).run().exits(7);
     let line = run.stderr.lines().find(|line| line.starts_with("warning: ")).unwrap();
     assert!(line.starts_with("warning: 6 media not submitted: "), "{line}");
     assert!(line.contains("(QuotaExceeded.Refresh, request id "), "{line}");
@@ -173,4 +174,25 @@ fn a_task_of_urls_that_is_never_shown_is_named() {
     assert_eq!(ids, ["T1", "T2"]);
     assert_eq!(report["summary"]["tasks_unfinished"], 1);
     run.says("the service showed nothing of 1 task: T2\n");
+}
+
+/// What may have been sent is neither `not_submitted`, which scripts send again, nor a success anywhere.
+#[test]
+fn what_may_have_been_submitted_is_unfinished_and_no_page_is_green() {
+    let lost = FaultRule::on(SUBMIT, Fault::ResetAfter).skip(1);
+    let cloud = Cloud::new(quick().with_fault(lost));
+    let media: Vec<String> = (1..=21).map(|n| format!("m{n}")).collect();
+    let line =
+        format!("refresh {} --no-resubmit --max-rps 2 --poll-interval 100ms --output json", media.join(" "));
+    let shell = cloud.shell(&line).words("--report-junit r.xml");
+    let run = shell.run().exits(7).says("nobody knows whether 1 media was submitted");
+    let run = run.does_not_say("run the same command again for the rest").does_not_say("to carry on");
+    let report = run.report();
+    let states = |state: &str| {
+        report["media"].as_array().unwrap().iter().filter(|media| media["state"] == state).count()
+    };
+    assert_eq!((states("complete"), states("unfinished"), states("not_submitted")), (20, 1, 0));
+    assert_eq!(report["summary"]["media_unfinished"], 1);
+    let junit = std::fs::read_to_string(shell.path("r.xml")).unwrap();
+    assert!(junit.contains("<failure type=\"OutcomeUnknown\""), "{junit}");
 }

@@ -3,7 +3,7 @@
 use vod_refresh::vod::{ObjectAction, ObjectType, RefreshQuota};
 use vod_refresh::{Error, ErrorKind, RefreshRequest, TaskType, UrlRequest, VodClient};
 
-use super::run::Task;
+use super::task::Task;
 use crate::args::account::{AnswerForm, QuotaArgs};
 use crate::environment::Environment;
 use crate::exit::{ExitCode, Result};
@@ -19,7 +19,7 @@ pub(crate) async fn show(args: &QuotaArgs, environment: &Environment) -> Result<
         AnswerForm::Text => table(&quota),
         AnswerForm::Json => json::document(&quota),
     })?;
-    Ok(ExitCode::Complete)
+    Ok(ExitCode::COMPLETE)
 }
 
 fn table(quota: &RefreshQuota) -> String {

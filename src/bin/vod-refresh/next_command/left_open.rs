@@ -4,8 +4,7 @@
 use std::collections::HashSet;
 
 use vod_refresh::Report;
-use vod_refresh::run::code::OUTCOME_UNKNOWN;
-use vod_refresh::run::{MediaReport, MediaState, TaskReport};
+use vod_refresh::run::{MediaReport, MediaState, ReportedError, TaskReport};
 use vod_refresh::vod::{TaskStatus, TaskType};
 
 /// Whether the tasks of a media are still unknown.
@@ -45,7 +44,7 @@ pub(super) fn is_unpreloaded(report: &Report, media: &MediaReport) -> bool {
 
 /// Whether its submission was answered by nothing that tells.
 pub(super) fn is_unknown(media: &MediaReport) -> bool {
-    media.error.as_ref().is_some_and(|error| error.code == OUTCOME_UNKNOWN)
+    media.error.as_ref().is_some_and(ReportedError::is_of_unknown_outcome)
 }
 
 /// The media that this run submitted in these jobs, those left out that were refused: no job will show them.
