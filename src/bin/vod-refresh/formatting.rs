@@ -62,6 +62,13 @@ pub(crate) fn count_was(n: u64, noun: &str) -> String {
     format!("{} {}", count(n, noun), if n == 1 { "was" } else { "were" })
 }
 
+/// The first `most` of these words, and how many more there are.
+pub(crate) fn first_of<'a>(words: impl ExactSizeIterator<Item = &'a str>, most: usize) -> String {
+    let more = words.len().saturating_sub(most);
+    let first = words.take(most).collect::<Vec<_>>().join(", ");
+    if more > 0 { format!("{first} and {more} more") } else { first }
+}
+
 /// Returns at most `limit` characters of `text`, with a sign where something is left out.
 pub(crate) fn shorten(text: &str, limit: usize) -> String {
     match text.char_indices().nth(limit) {

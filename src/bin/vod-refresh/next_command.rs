@@ -15,7 +15,7 @@ use vod_refresh::{ErrorKind, LookupAfter, Outcome, Report, RunOptions, WaitReque
 use self::left_open::{has_unknown_tasks, is_unknown, is_unpreloaded, media_of, unfinished_jobs};
 use crate::advice::hint;
 use crate::duration;
-use crate::formatting::{count, count_was, shell_line};
+use crate::formatting::{count, count_was, first_of, shell_line};
 use crate::journal_handle::JournalHandle;
 use crate::settings::{Settings, arguments};
 
@@ -196,9 +196,8 @@ fn unshown_tasks(report: &Report) -> Option<String> {
     let unshown = open.flat_map(|entry| &entry.tasks).filter(|task| task.status.is_none());
     let ids: BTreeSet<&str> = unshown.map(|task| task.task_id.as_str()).collect();
     (report.outcome == Outcome::Timeout && !ids.is_empty()).then(|| {
-        let first = ids.iter().take(MOST_TASKS).copied().collect::<Vec<_>>().join(", ");
-        let more = if ids.len() > MOST_TASKS { ", …" } else { "" };
-        format!("the service showed nothing of {}: {first}{more}", count(ids.len() as u64, "task"))
+        let (tasks, first) = (count(ids.len() as u64, "task"), first_of(ids.iter().copied(), MOST_TASKS));
+        format!("the service showed nothing of {tasks}: {first}")
     })
 }
 

@@ -11,7 +11,7 @@ use vod_refresh::run::{MediaState, Notice, ReportedError};
 use vod_refresh::vod::{TaskStatus, TaskType};
 
 use super::estimate::Tally;
-use crate::formatting::{count, count_was, escape_control, shorten};
+use crate::formatting::{count, count_was, escape_control, first_of, shorten};
 use crate::printer::Level;
 use crate::timezone;
 
@@ -156,7 +156,7 @@ fn said(notice: &Notice, noun: &str) -> Option<Said> {
             info(format!("submitted {} as {tasks}{}", count(*urls, noun), in_brackets(request_id)))
         }
         Notice::NotSubmitted { media, media_ids, error } => {
-            let ids = if media_ids.is_empty() { String::new() } else { format!(": {}", joined(media_ids)) };
+            let ids = listed(": ", media_ids);
             warnings("not submitted", format!("{} not submitted: {}{ids}", count(*media, noun), why(error)))
         }
         Notice::OutcomeUnknown { media, error, waiting_s } => {
@@ -181,8 +181,7 @@ fn said(notice: &Notice, noun: &str) -> Option<Said> {
         }
         Notice::TaskEnded { task_id, media_ids, url, status: TaskStatus::Failed, description } => {
             let url = url.as_ref().map(|url| format!("{url}, ")).unwrap_or_default();
-            let of =
-                if media_ids.is_empty() { String::new() } else { format!(" of media {}", joined(media_ids)) };
+            let of = listed(" of media ", media_ids);
             let why = description.as_deref().unwrap_or("no reason given");
             infos("failed", format!("failed: {url}task {task_id}{of}: {why}"))
         }
@@ -240,12 +239,12 @@ fn in_brackets(request_id: &Option<RequestId>) -> String {
     request_id.as_ref().map(|id| format!(" (request id {id})")).unwrap_or_default()
 }
 
-/// The first of these media, and how many more there are.
-fn joined(ids: &[MediaId]) -> String {
-    let shown = ids.iter().take(MOST_IDS).map(|id| id.as_str()).collect::<Vec<_>>().join(", ");
-    match ids.len().saturating_sub(MOST_IDS) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
+/// The first of these media behind `lead`, if there are any.
+fn listed(lead: &str, ids: &[MediaId]) -> String {
+    if ids.is_empty() {
+        String::new()
+    } else {
+        lead.to_owned() + &first_of(ids.iter().map(MediaId::as_str), MOST_IDS)
     }
 }
 
