@@ -19,6 +19,9 @@ fn a_copy_that_is_old_is_named_with_its_media_and_its_node() {
     }
     run.says("the edge: 0 fresh, 1 stale, 1 absent, 0 unknown\n");
     let url = "https://a.test/2.mp4";
+    let lines = cloud.shell("refresh m1").words(&options.replace("json", "ndjson")).run().exits(7).stdout;
+    assert!(lines.contains(r#""event":"stale_at_edge","media_id":"m1","url":"https://"#), "{lines}");
+    assert!(lines.contains(r#""event":"edge_checked","fresh":0,"stale":1,"#), "{lines}");
     let run = cloud.shell(&format!("refresh-urls {url}")).words(&options).run().exits(7);
     run.says(&format!("failed: {url}: the node ")).says("(StaleAtEdge)");
 }
