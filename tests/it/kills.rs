@@ -25,7 +25,7 @@ pub(crate) fn cloud() -> Cloud {
 
 /// The newest run as the journal has it; none if it was killed before it was written down.
 fn stored(home: &Home) -> Option<StoredRun> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         if !home.journal().exists() {
             return None;
