@@ -18,7 +18,8 @@ pub(super) fn reason(
     let word = word.map(|word| quoted(word.split('=').next().unwrap_or_default(), hidden));
     let code = status.as_u16();
     let says = word.as_ref().map_or_else(String::new, |word| format!(", saying \"{word}\""));
-    if status.is_redirection() {
+    // Not Modified is no redirect: no condition was sent, so there is no file that it could speak of.
+    if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
         let to =
             text(header::LOCATION.as_str()).map(|to| format!(" to {}", quoted(&masked_address(to), hidden)));
         return format!("the node redirects{}, which is not followed", to.unwrap_or_default());
@@ -43,6 +44,7 @@ pub(super) fn reason(
         return format!("the node {what}{says}{advice}");
     }
     match code {
+        304 => format!("the node answers 304, not modified, although no condition was sent{says}"),
         403 if says.is_empty() => {
             "the node answers 403 and does not say why: where the domain signs its URLs \
              `--edge-auth-key-file` helps, where it has rules on Referer `--edge-header`"

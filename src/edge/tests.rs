@@ -304,6 +304,7 @@ fn a_refusal_says_which_option_helps() {
             false,
             &["redirects to https://<secret>@h.test/login?", "not followed"],
         ),
+        (304, "Server: x", false, &["answers 304, not modified"]),
         (404, "Server: x", false, &["the file is not there"]),
         (416, "Server: x", false, &["answers 416"]),
         (429, "Server: x", false, &["too many requests"]),

@@ -19,9 +19,13 @@ pub(super) struct RunRow {
     pub(super) id: String,
     pub(super) started_at: String,
     pub(super) task_type: Option<String>,
+    /// Media, or URLs in a run of them.
     pub(super) media: i64,
     pub(super) record: String,
 }
+
+/// Whether a run is one of URLs, in SQL: which kind of order it has stands at the beginning of its record.
+pub(super) const IS_OF_URLS: &str = r#"substr(record, 1, 200) LIKE '%"order":{"urls":%'"#;
 
 impl RunRow {
     pub(super) fn of(record: &RunRecord) -> Result<Self> {
@@ -82,14 +86,17 @@ pub(super) fn to_summary(
     task_type: Option<&str>,
     outcome: Option<&str>,
     started_at: &str,
-    media: i64,
+    count: i64,
+    is_of_urls: bool,
 ) -> Result<RunSummary> {
+    let count = count.unsigned_abs();
     Ok(RunSummary {
         run_id: unquoted(id)?,
         task_type: task_type.map(unquoted).transpose()?,
         outcome: outcome.map(unquoted).transpose()?,
         started_at: unquoted(started_at)?,
-        media: media.unsigned_abs(),
+        media: if is_of_urls { 0 } else { count },
+        urls: is_of_urls.then_some(count),
         lost: false,
     })
 }

@@ -45,7 +45,7 @@ use self::failure::unusable;
 pub(super) use self::lock::SessionLock;
 use self::query::Query;
 use self::sessions::{Sessions, finished};
-use super::columns::{self, RunRow, SHARED_FOR};
+use super::columns::{self, IS_OF_URLS, RunRow, SHARED_FOR};
 use crate::error::{Error, Result};
 use crate::ids::RunId;
 use crate::model::{Calls, Fact, Moment, Outcome, RunRecord, RunSummary, StoredRun};
@@ -249,13 +249,14 @@ impl PostgresStore {
         if !self.0.has_tables() {
             return Ok(Vec::new());
         }
-        let select = Query::new(
-            "SELECT id, task_type, outcome, started_at, media, lost AND outcome IS NULL FROM vod_refresh_run
-            ORDER BY started_at DESC, id DESC",
-        );
+        let select = Query::new(format!(
+            "SELECT id, task_type, outcome, started_at, media, lost AND outcome IS NULL, {IS_OF_URLS} FROM vod_refresh_run
+            ORDER BY started_at DESC, id DESC"
+        ));
         let rows = self.0.run(select).await?;
         let runs = rows.iter().map(|row| {
-            let of = columns::to_summary(row.get(0), row.get(1), row.get(2), row.get(3), row.get(4));
+            let (id, task_type, outcome, started_at) = (row.get(0), row.get(1), row.get(2), row.get(3));
+            let of = columns::to_summary(id, task_type, outcome, started_at, row.get(4), row.get(6));
             of.map(|run| RunSummary { lost: row.get(5), ..run })
         });
         runs.collect::<Result<_, _>>().map_err(|error| self.unreadable(&error))

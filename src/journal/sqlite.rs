@@ -14,7 +14,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, Transaction
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 
-use super::columns::{self, RunRow, SHARED_FOR};
+use super::columns::{self, IS_OF_URLS, RunRow, SHARED_FOR};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
 use crate::model::{Calls, Fact, Moment, Outcome, RunRecord, RunSummary, StoredRun};
@@ -235,10 +235,12 @@ impl SqliteStore {
     pub(super) async fn runs(&self) -> Result<Vec<RunSummary>> {
         let work = |connection: &mut Connection| {
             let mut select = connection.prepare(
-                "SELECT id, task_type, outcome, started_at, media FROM run ORDER BY started_at DESC, id DESC",
+                &format!("SELECT id, task_type, outcome, started_at, media, {IS_OF_URLS} FROM run ORDER BY started_at DESC, id DESC"),
             )?;
             let rows = select.query_map([], |row| {
-                columns::to_summary(text(row, 0)?, word(row, 1)?, word(row, 2)?, text(row, 3)?, row.get(4)?)
+                let (id, task_type, outcome, started_at) =
+                    (text(row, 0)?, word(row, 1)?, word(row, 2)?, text(row, 3)?);
+                columns::to_summary(id, task_type, outcome, started_at, row.get(4)?, row.get(5)?)
                     .map_err(unreadable)
             })?;
             rows.collect::<Result<Vec<_>, _>>()

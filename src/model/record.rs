@@ -72,8 +72,11 @@ pub struct RunSummary {
     pub outcome: Option<Outcome>,
     /// When it began.
     pub started_at: DateTime<Utc>,
-    /// Media that it was asked for; of jobs of others, those that were named.
+    /// Media that it was asked for; of jobs of others, those that were named; 0 in a run of URLs.
     pub media: u64,
+    /// URLs that it was asked for; `None` unless it is a run of URLs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub urls: Option<u64>,
     /// The journal failed in mid-run: it can't be carried on.
     pub lost: bool,
 }

@@ -95,9 +95,9 @@ pub enum MediaState {
     NotFound,
     /// The caller may not use it.
     Forbidden,
-    /// It was never sent, or nobody knows whether it was.
+    /// It was certainly not sent, or not taken.
     NotSubmitted,
-    /// Still under way.
+    /// Still under way; or nobody knows whether it was sent, and the code is [`OUTCOME_UNKNOWN`](super::code::OUTCOME_UNKNOWN).
     Unfinished,
 }
 
@@ -112,6 +112,11 @@ impl MediaState {
             Self::NotSubmitted => "not_submitted",
             Self::Unfinished => "unfinished",
         }
+    }
+
+    /// The state as it is told with this error: who sends again what was not submitted must not find there what may have been.
+    pub(crate) fn told_with(self, error: Option<&ReportedError>) -> Self {
+        if error.is_some_and(ReportedError::is_of_unknown_outcome) { Self::Unfinished } else { self }
     }
 
     /// Whether it counts as failed.
@@ -433,6 +438,11 @@ pub struct ReportedError {
 }
 
 impl ReportedError {
+    /// Whether it says that nobody knows what became of a submission.
+    pub fn is_of_unknown_outcome(&self) -> bool {
+        self.code == super::code::OUTCOME_UNKNOWN
+    }
+
     /// An error with one of this crate's own codes.
     pub(crate) fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self { code: code.into(), message: message.into(), request_id: None }

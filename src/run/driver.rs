@@ -17,4 +17,4 @@ mod start;
 mod state;
 mod stored;
 
-pub(super) use start::{begin, resume};
+pub(super) use start::{begin, decline, resume};

@@ -100,6 +100,9 @@ pub enum Notice {
     NotSubmitted {
         /// Media in the batch.
         media: u64,
+        /// Which ones; none in a run of URLs.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        media_ids: Vec<MediaId>,
         /// Why.
         error: ReportedError,
     },
@@ -157,6 +160,9 @@ pub enum Notice {
     TaskEnded {
         /// The task.
         task_id: TaskId,
+        /// The media whose URLs it works on; none in a run of URLs.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        media_ids: Vec<MediaId>,
         /// Its URL, or the first of them.
         url: Option<String>,
         /// `Complete` or `Failed`.
@@ -181,6 +187,31 @@ pub enum Notice {
         urls: u64,
         /// URLs of which these are a sample.
         of: u64,
+    },
+    /// A node of the CDN serves a copy of what is complete that is older than the submission: it is failed by that.
+    StaleAtEdge {
+        /// The media; none in a run of URLs.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        media_id: Option<MediaId>,
+        /// The URL.
+        url: String,
+        /// The node.
+        node: String,
+        /// What shows the age of the copy.
+        reason: String,
+    },
+    /// Nodes of the CDN were asked: how many of their answers gave each verdict.
+    EdgeChecked {
+        /// Newer than the submission.
+        fresh: u64,
+        /// Older than the submission.
+        stale: u64,
+        /// A miss.
+        absent: u64,
+        /// Not certain.
+        unknown: u64,
+        /// Why the first of those is not certain.
+        why_unknown: Option<String>,
     },
     /// A call failed and will be repeated.
     Retrying {

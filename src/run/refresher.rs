@@ -12,7 +12,7 @@ use super::setup::Setup;
 use crate::edge::EdgeCheck;
 #[cfg(doc)]
 use crate::error::ErrorKind;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::Inbox;
 use crate::ids::JobId;
 use crate::journal::Journal;
@@ -171,6 +171,16 @@ impl Refresher {
     /// [`ErrorKind::Usage`] for what [`WaitRequest::check`] refuses; else as [`refresh`](Self::refresh).
     pub async fn wait_for(&self, request: &WaitRequest) -> Result<Report> {
         driver::begin(&self.0, Order::Wait(request.clone())).await
+    }
+
+    /// Gives the report of a run that the caller does not begin, for the reason `why`: what it was to submit is `not_submitted`.
+    /// Nothing is sent, and no journal keeps it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] without credentials.
+    pub async fn decline(&self, order: Order, why: Error) -> Result<Report> {
+        driver::decline(&self.0, order, why).await
     }
 
     /// Carries on a run that was interrupted, killed or timed out, from what [`Journal::load`] gave. Nothing is

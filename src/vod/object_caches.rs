@@ -115,6 +115,7 @@ impl ObjectAction {
         let faults = [
             (is_scheme && !is_http, "is neither http nor https"),
             (url.chars().any(char::is_control), "holds a control character"),
+            (!host.is_ascii(), "has a host that is not ASCII: write it in its other form, as xn--…"),
             (
                 !host.contains('.') || host.starts_with('.') || !host.chars().all(is_host),
                 "has no host: give a whole URL, as https://HOST/PATH",

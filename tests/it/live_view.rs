@@ -51,6 +51,7 @@ fn shows(columns: u16) {
         (r"(media  )\d+s.*", "${1}[time]"),
         (r", [\d.]+/(s|min)", ""),
         (r"; \d+s, \d+ calls", "; [time, calls]"),
+        (r"(request id )[0-9A-F-]{36}", "${1}[id]"),
     ] {
         settings.add_filter(what, instead);
     }

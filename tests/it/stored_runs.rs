@@ -118,3 +118,21 @@ fn without_its_feature_a_database_is_refused_with_the_way_to_have_it() {
         assert!(ended.stderr.contains(way) && !ended.stderr.contains("secret"), "{}", ended.stderr);
     }
 }
+
+#[test]
+fn a_run_of_urls_is_listed_with_its_urls() {
+    let (cloud, home) = (half_stuck(), Home::new());
+    let options = ["--endpoint", &cloud.endpoint, "--poll-interval", "100ms"];
+    for words in [&["refresh-urls", "https://a.test/1", "https://a.test/2"][..], &["preload", "m2"]] {
+        assert_eq!(home.run(&[words, &options].concat()).code, Some(0));
+    }
+    let list = home.run(&["runs", "-o", "json"]).json();
+    let counts = |place: usize| (list[place]["media"].clone(), list[place].get("urls").cloned());
+    assert_eq!(counts(0), (json!(1), None));
+    assert_eq!(counts(1), (json!(0), Some(json!(2))));
+    let table = home.run(&["runs"]).stdout;
+    let ends: Vec<&str> = table.lines().map(|line| line.rsplit("  ").next().unwrap()).collect();
+    assert_eq!(ends, ["MEDIA", "1", "2 URLs"], "{table}");
+    let absent = home.run(&["status", "no-such-run"]);
+    assert!(absent.stderr.contains(", 2 URLs\n") && absent.stderr.contains(", 1 media\n"), "{absent:?}");
+}

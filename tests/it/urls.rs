@@ -138,7 +138,7 @@ async fn what_no_listing_shows_is_sent_again() {
     let env = TestEnv::new(quick().with_fault(FaultRule::on(REFRESH, Fault::ResetBefore)));
     let env = env.with_options(|options| options.resubmit = false);
     let report = env.refresher().refresh_urls(&refresh(&["https://a.test/1"])).await.unwrap();
-    assert_eq!(states(&report), [("not_submitted", "OutcomeUnknown")]);
+    assert_eq!(states(&report), [("unfinished", "OutcomeUnknown")]);
 }
 
 #[tokio::test(start_paused = true)]

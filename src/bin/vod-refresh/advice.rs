@@ -2,17 +2,20 @@
 //! one command has just failed, and sentences in reports, which are read later and speak of media.
 
 use vod_refresh::ErrorKind;
+use vod_refresh::run::code::TASK_FAILED;
 use vod_refresh::run::{MediaState, ReportedError};
 
 const NO_HINT: &str = "";
 const STALE: &str = "A node still serves the old file although the CDN calls it done. Look again in some minutes; if it stays so, send \
      it again, or ask the vendor's support.";
-const SEND_AGAIN: &str = "Send these media again.";
+const SEND_AGAIN: &str = "Send them again.";
 /// Where a report knows nothing better.
 const ASK_SUPPORT: &str = "If it fails again, give the request id to the service's support.";
 const CHECK_CREDENTIALS: &str = "Check the credentials: `vod-refresh doctor` shows which ones are used.";
 const CHECK_POLICY: &str = "Check the RAM policy, and that VOD is open and paid for in this account.";
-const SEND_LATER: &str = "A fault at the service or on the way there. Send these media again later.";
+const CHECK_DOMAIN: &str = "Check the domain: it must be online and belong to this account's VOD.";
+const TAKES_NO_MORE: &str = "The service can't take more just now. Send them again in some minutes.";
+const SEND_LATER: &str = "A fault at the service or on the way there. Send them again later.";
 const CHECK_SECRET: &str =
     "check that `ALIBABA_CLOUD_ACCESS_KEY_SECRET` belongs to the key id and was copied whole";
 const RENEW_TOKEN: &str = "get a new STS token and set all three `ALIBABA_CLOUD_…` variables again";
@@ -24,12 +27,13 @@ pub(crate) const RAISE_FILE_LIMIT: &str = "raise the limit of open files, as wit
 
 /// How a code begins, in lower case; the hint; the advice in reports. A code is one of the service's, one of ours, or the
 /// name of an error kind. The first row that fits counts.
+///
+/// Source: "Service error codes" of VOD, and the error codes of `RefreshVodObjectCaches` and `PreloadVodObjectCaches`.
 const BY_CODE: &[(&[&str], &str, &str)] = &[
     (
         &["outcomeunknown"],
         NO_HINT,
-        "The answer was lost, so these media may or may not have been sent. Sending them again does no harm, \
-         but uses quota.",
+        "The answer was lost, so they may or may not have been sent. Sending them again does no harm, but uses quota.",
     ),
     (
         &["noplayurls"],
@@ -39,40 +43,46 @@ const BY_CODE: &[(&[&str], &str, &str)] = &[
     ),
     (
         &["forgotten"],
-        "look at the URLs themselves, or send these media again",
-        "The service has forgotten them. Send the media again.",
+        "look at the URLs themselves, or send them again",
+        "The service has forgotten them. Send them again.",
     ),
     (&["staleatedge"], NO_HINT, STALE),
-    (&["tasknotfound"], NO_HINT, "The CDN never showed these tasks. Send the media again."),
+    (&["tasknotfound"], NO_HINT, "The CDN never showed these tasks. Send them again."),
     (&["jobnotfound"], NO_HINT, "No lookup showed this job. Check the job id, the region and the account."),
-    (&["urlnotshown"], NO_HINT, "The CDN never showed some of these URLs. Send the media again."),
+    (&["urlnotshown"], NO_HINT, "The CDN never showed some of these URLs. Send them again."),
     (
         &["urlnotmatched"],
         NO_HINT,
-        "The service spells these URLs in a way that can't be matched: the rows are in the report. Send the media \
-         again if one that failed is yours.",
+        "The service spells these URLs in a way that can't be matched: the rows are in the report. Send them again \
+         if one that failed is yours.",
     ),
     (
         &["throttl", "toomanyrequests"],
         "lower `--max-rps`, or run fewer at the same time",
-        "Send these media again later, or with a lower --max-rps.",
+        "Send them again later, or with a lower --max-rps.",
     ),
+    (&["preloadqueuefull"], "the CDN's queue is full: try again in some minutes", TAKES_NO_MORE),
+    (&["servicebusy"], "the domain is being configured: try again in some minutes", TAKES_NO_MORE),
+    (&["busy"], "the service can't take more just now: try again in some minutes", TAKES_NO_MORE),
     (
-        &["preloadqueuefull", "servicebusy", "busy", "quotaperminute"],
-        "the CDN's queue is full: try again in some minutes",
-        "The service can't take more just now. Send these media again in some minutes.",
+        &["quotaperminute"],
+        "the account's quota per minute is used up: try again in a minute or more, with fewer at a time",
+        "The account's quota per minute was used up. Send them again after a minute or more, fewer at a time.",
     ),
     (
         &["quota"],
         "the quota is counted by the day: try again tomorrow, or ask the vendor to raise it",
-        "The day's quota is used up: `vod-refresh quota` shows it. Send these media again tomorrow, or have the \
+        "The day's quota is used up: `vod-refresh quota` shows it. Send them again tomorrow, or have the \
          quota raised.",
     ),
+    (&["invaliddomain.offline"], "the domain is offline: enable it in the VOD console", CHECK_DOMAIN),
+    (&["invaliddomain"], "add the CDN domain to VOD in the same region, or check `--region`", CHECK_DOMAIN),
     (
-        &["invaliddomain", "illegaloperation"],
-        "add the CDN domain to VOD in the same region, or check `--region`",
-        "Check the playback domain of these media: it must be online and belong to this account's VOD.",
+        &["illegaloperation"],
+        "the service takes the domain for an invalid one: check its spelling, and that it is one of this account's VOD",
+        CHECK_DOMAIN,
     ),
+    (&["invalidobject"], "correct the URL", "Correct the URL, then send it again."),
     (&["invalidtimestamp", "clock"], SET_CLOCK, "Set this machine's clock."),
     (&["invalidsecuritytoken.expired", "expired"], RENEW_TOKEN, TOKEN_EXPIRED),
     (&["invalidsecuritytoken"], RENEW_TOKEN, CHECK_CREDENTIALS),
@@ -95,13 +105,29 @@ const BY_CODE: &[(&[&str], &str, &str)] = &[
         ASK_SUPPORT,
     ),
     (
+        &["forbidden.riskcontrol"],
+        "the vendor's risk control blocks this account: ask the vendor's support",
+        "The vendor's risk control blocks this account. Ask the vendor's support.",
+    ),
+    (
         &["forbidden", "nopermission"],
         "grant the RAM user `vod:RefreshMediaPlayUrls`, `vod:GetMediaRefreshJobs` and `vod:DescribeVodRefreshTasks`",
         CHECK_POLICY,
     ),
-    (&["operationdenied", "refused"], NO_HINT, CHECK_POLICY),
     (
-        &["invalidaction", "invalidapi", "invalidversion"],
+        &["operationdenied.suspended"],
+        "VOD is suspended, since a payment of this account is overdue: pay it, then try again",
+        "VOD is suspended, since a payment of this account is overdue. Pay it, then send them again.",
+    ),
+    (
+        &["operationdenied"],
+        "VOD is not activated in this account: activate it in the console, or use a key of the account that has it",
+        "VOD is not activated in this account. Activate it in the console, or use a key of the account that has it.",
+    ),
+    (&["refused"], NO_HINT, CHECK_POLICY),
+    (&["invalidprotocol"], "give `--endpoint` as an `https://` URL", ASK_SUPPORT),
+    (
+        &["invalidaction", "invalidapi", "invalidproduct", "invalidversion"],
         "this endpoint does not know VOD's actions: check `--region` and `--endpoint`",
         ASK_SUPPORT,
     ),
@@ -138,8 +164,8 @@ pub(crate) fn for_error(error: &ReportedError) -> &'static str {
     by_code(&error.code).1
 }
 
-/// Returns the advice in reports about a media that failed; `cause` is what the CDN says about its first failed URL.
-pub(crate) fn for_media(state: MediaState, error: Option<&ReportedError>, cause: &str) -> &'static str {
+/// Returns the advice in reports about a media or URL that failed; `cause` is what the CDN says about its first failed URL.
+pub(crate) fn for_entry(state: MediaState, error: Option<&ReportedError>, cause: &str) -> &'static str {
     match (state, error) {
         (MediaState::NotFound, _) => {
             "Check the id and the region: a media is visible in its own region only."
@@ -147,37 +173,17 @@ pub(crate) fn for_media(state: MediaState, error: Option<&ReportedError>, cause:
         (MediaState::Forbidden, _) => {
             "Check that the media belongs to this account and that the RAM policy allows it."
         }
-        (_, Some(error)) if error.code != "TaskFailed" => for_error(error),
+        (_, Some(error)) if error.code != TASK_FAILED => for_error(error),
         (MediaState::NotSubmitted, None) => "It was not sent. Run the command again for it.",
         _ => for_cause(cause),
-    }
-}
-
-/// The same about a URL of a run of URLs.
-pub(crate) fn for_url(error: Option<&ReportedError>, cause: &str) -> &'static str {
-    let code = error.map_or(String::new(), |error| error.code.to_ascii_lowercase());
-    match code.as_str() {
-        code if code.starts_with("invaliddomain") || code == "illegaloperation" => {
-            "Check the domain: it must be online and belong to this account's VOD."
-        }
-        "staleatedge" => STALE,
-        code if code.starts_with("invalidobject") => "Correct the URL, then send it again.",
-        code if code.starts_with("quota") => {
-            "The day's quota is used up: `vod-refresh quota` shows it. Send these URLs again tomorrow, or have the quota \
-             raised."
-        }
-        "taskfailed" if cause.replace(' ', "").to_ascii_lowercase().starts_with("origin") => {
-            "The CDN could not read the file from its origin. Check the origin of the domain, then send these URLs again."
-        }
-        _ => "Send these URLs again.",
     }
 }
 
 /// Returns the advice about what the CDN says of a failed task. Its texts come with and without blanks.
 fn for_cause(cause: &str) -> &'static str {
     if cause.replace(' ', "").to_ascii_lowercase().starts_with("origin") {
-        return "The CDN could not read the file from its origin. Check the origin of the domain, then send these \
-                media again.";
+        return "The CDN could not read the file from its origin. Check the origin of the domain, then send them \
+                again.";
     }
     SEND_AGAIN
 }
@@ -198,10 +204,33 @@ mod tests {
     }
 
     #[test]
+    fn a_hint_is_about_what_the_code_means_and_not_about_its_neighbour() {
+        for (kind, code, part) in [
+            (ErrorKind::Busy, "QuotaPerMinuteExceeded.Refresh", "quota per minute"),
+            (ErrorKind::Busy, "PreloadQueueFull", "queue is full"),
+            (ErrorKind::Busy, "ServiceBusy", "being configured"),
+            (ErrorKind::Quota, "QuotaExceeded.Refresh", "by the day"),
+            (ErrorKind::Refused, "OperationDenied", "not activated"),
+            (ErrorKind::Refused, "OperationDenied.Suspended", "overdue"),
+            (ErrorKind::Refused, "Forbidden.RiskControl", "risk control"),
+            (ErrorKind::Rejected, "IllegalOperation", "spelling"),
+            (ErrorKind::Rejected, "InvalidDomain.NotFound", "add the CDN domain"),
+            (ErrorKind::Rejected, "InvalidDomain.Offline", "offline"),
+            (ErrorKind::Rejected, "InvalidProduct.NotFound", "--endpoint"),
+            (ErrorKind::Unavailable, "ServiceUnAvailable", "network"),
+        ] {
+            let hint = hint(kind, code).unwrap_or_default();
+            assert!(hint.contains(part), "{code}: {hint}");
+        }
+    }
+
+    #[test]
     fn every_kind_of_code_has_advice_of_its_own() {
         let cases = [
             ("QuotaExceeded.Preload", "quota"),
-            ("QuotaPerMinuteExceeded.Refresh", "minutes"),
+            ("QuotaPerMinuteExceeded.Refresh", "after a minute"),
+            ("OperationDenied", "not activated"),
+            ("OperationDenied.Suspended", "overdue"),
             ("Throttling.User", "--max-rps"),
             ("Unavailable", "later"),
             ("Forbidden.RAM", "RAM policy"),

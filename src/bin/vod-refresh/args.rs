@@ -172,6 +172,8 @@ mod tests {
             "refresh m1 --endpoint=",
             "refresh m1 --no-wait --fail-fast",
             "refresh m1 --no-wait --then-preload",
+            "refresh m1 --no-wait --verify-edge",
+            "refresh-urls a.test/1 --no-wait --verify-edge",
             "preload m1 --then-preload",
             "refresh-urls a.test/1 --then-preload",
             "refresh m1 --no-wait --lookup-after 5s",

@@ -12,6 +12,7 @@ mod quota;
 pub(crate) mod refresh;
 mod run;
 mod stored;
+mod task;
 
 use crate::args::Command;
 use crate::args::account::CallbackCommand;

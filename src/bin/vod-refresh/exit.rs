@@ -11,79 +11,64 @@ use crate::formatting::escape_control;
 /// A result of the command line.
 pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
-/// How the process ends. The numbers are a contract.
+/// How the process ends: number and name are a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ExitCode {
-    Complete,
-    Internal,
-    Usage,
-    Config,
-    Refused,
-    Quota,
-    Failed,
-    Partial,
-    /// The deadline passed; the user may have chosen the number.
-    Timeout(u8),
-    Unavailable,
-    /// By SIGINT.
-    Interrupted,
-    /// By SIGTERM.
-    Terminated,
-}
+pub(crate) struct ExitCode(u8, &'static str);
 
 impl ExitCode {
+    pub(crate) const COMPLETE: Self = Self(0, "complete");
+    pub(crate) const INTERNAL: Self = Self(1, "internal");
+    pub(crate) const USAGE: Self = Self(2, "usage");
+    pub(crate) const CONFIG: Self = Self(3, "config");
+    pub(crate) const REFUSED: Self = Self(4, "refused");
+    pub(crate) const QUOTA: Self = Self(5, "quota");
+    pub(crate) const FAILED: Self = Self(6, "failed");
+    pub(crate) const PARTIAL: Self = Self(7, "partial");
+    pub(crate) const UNAVAILABLE: Self = Self(9, "unavailable");
+    /// By SIGINT.
+    pub(crate) const INTERRUPTED: Self = Self(130, "interrupted");
+    /// By SIGTERM.
+    pub(crate) const TERMINATED: Self = Self(143, "interrupted");
+
     /// The number that the contract gives a timeout.
     pub(crate) const DEFAULT_TIMEOUT: u8 = 8;
 
+    /// The deadline passed; the user may have chosen the number.
+    pub(crate) const fn timeout(number: u8) -> Self {
+        Self(number, "timeout")
+    }
+
     pub(crate) fn number(self) -> u8 {
-        self.contract().0
+        self.0
     }
 
-    /// The name that the contract gives it.
     pub(crate) fn name(self) -> &'static str {
-        self.contract().1
-    }
-
-    fn contract(self) -> (u8, &'static str) {
-        match self {
-            Self::Complete => (0, "complete"),
-            Self::Internal => (1, "internal"),
-            Self::Usage => (2, "usage"),
-            Self::Config => (3, "config"),
-            Self::Refused => (4, "refused"),
-            Self::Quota => (5, "quota"),
-            Self::Failed => (6, "failed"),
-            Self::Partial => (7, "partial"),
-            Self::Timeout(number) => (number, "timeout"),
-            Self::Unavailable => (9, "unavailable"),
-            Self::Interrupted => (130, "interrupted"),
-            Self::Terminated => (143, "interrupted"),
-        }
+        self.1
     }
 
     /// The end of a run; `timeout` is the number for its deadline, `signal` the end that a signal asks for.
     pub(crate) fn of_outcome(outcome: Outcome, timeout: u8, signal: Option<Self>) -> Self {
         match outcome {
-            Outcome::Complete | Outcome::Submitted => Self::Complete,
-            Outcome::Config => Self::Config,
-            Outcome::Refused => Self::Refused,
-            Outcome::Quota => Self::Quota,
-            Outcome::Failed => Self::Failed,
-            Outcome::Partial => Self::Partial,
-            Outcome::Timeout => Self::Timeout(timeout),
-            Outcome::Unavailable => Self::Unavailable,
-            Outcome::Interrupted => signal.unwrap_or(Self::Interrupted),
+            Outcome::Complete | Outcome::Submitted => Self::COMPLETE,
+            Outcome::Config => Self::CONFIG,
+            Outcome::Refused => Self::REFUSED,
+            Outcome::Quota => Self::QUOTA,
+            Outcome::Failed => Self::FAILED,
+            Outcome::Partial => Self::PARTIAL,
+            Outcome::Timeout => Self::timeout(timeout),
+            Outcome::Unavailable => Self::UNAVAILABLE,
+            Outcome::Interrupted => signal.unwrap_or(Self::INTERRUPTED),
             // `Outcome` may grow; one that is not known here is a fault of the tool.
-            _ => Self::Internal,
+            _ => Self::INTERNAL,
         }
     }
 
     /// The end of a command that came to no report.
     pub(crate) fn of_kind(kind: ErrorKind) -> Self {
         match kind {
-            ErrorKind::Usage => Self::Usage,
+            ErrorKind::Usage => Self::USAGE,
             // None of these is a deadline or a signal.
-            kind => Self::of_outcome(Outcome::of(kind), Self::Internal.number(), None),
+            kind => Self::of_outcome(Outcome::of(kind), Self::DEFAULT_TIMEOUT, None),
         }
     }
 }
@@ -107,7 +92,7 @@ impl Failure {
     /// A result could not be written. The hints are about the service, so none of them fits.
     pub(crate) fn output(what: &str, why: std::io::Error) -> Self {
         let error = Error::new(ErrorKind::Internal, format!("cannot write {what}")).with_source(why);
-        Self { code: ExitCode::Internal, lines: message_and_causes(&error) }
+        Self { code: ExitCode::INTERNAL, lines: message_and_causes(&error) }
     }
 
     /// Joins all failures: the first decides the exit code, and the lines of each are kept.
@@ -138,7 +123,7 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let mut lines = message_and_causes(&error);
         let code = match ExitCode::of_kind(error.kind()) {
-            ExitCode::Internal if lacks_files(&lines) => ExitCode::Config,
+            ExitCode::INTERNAL if lacks_files(&lines) => ExitCode::CONFIG,
             code => code,
         };
         lines.extend(hint_line(error.kind(), error.code().unwrap_or_default(), &lines));
@@ -211,7 +196,7 @@ mod tests {
             assert_eq!(number(outcome), code, "{outcome:?}");
         }
         assert_eq!(ExitCode::of_outcome(Outcome::Timeout, 0, None).number(), 0);
-        let terminated = ExitCode::of_outcome(Outcome::Interrupted, 8, Some(ExitCode::Terminated));
+        let terminated = ExitCode::of_outcome(Outcome::Interrupted, 8, Some(ExitCode::TERMINATED));
         assert_eq!(terminated.number(), 143);
     }
 

@@ -42,18 +42,31 @@ fn is_harmful(c: char) -> bool {
             | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// `3 media`, `1 task`, `2 tasks`. Media is its own plural here, as in the service's pages.
+/// `3 media`, `1 task`, `2 tasks`.
 pub(crate) fn count(n: u64, noun: &str) -> String {
-    match (n, noun) {
-        (1, _) | (_, "media") => format!("{n} {noun}"),
-        (_, noun) if noun.ends_with("ch") => format!("{n} {noun}es"),
-        _ => format!("{n} {noun}s"),
+    format!("{n} {}", plural(n, noun))
+}
+
+/// The form of `noun` for so many. Media is its own plural here, as in the service's pages.
+pub(crate) fn plural(n: u64, noun: &str) -> Cow<'_, str> {
+    match (n, noun, noun.strip_suffix('y')) {
+        (1, ..) | (_, "media", _) => noun.into(),
+        (_, _, Some(stem)) => format!("{stem}ies").into(),
+        _ if noun.ends_with("ch") => format!("{noun}es").into(),
+        _ => format!("{noun}s").into(),
     }
 }
 
 /// `1 media was`, `2 media were`.
 pub(crate) fn count_was(n: u64, noun: &str) -> String {
     format!("{} {}", count(n, noun), if n == 1 { "was" } else { "were" })
+}
+
+/// The first `most` of these words, and how many more there are.
+pub(crate) fn first_of<'a>(words: impl ExactSizeIterator<Item = &'a str>, most: usize) -> String {
+    let more = words.len().saturating_sub(most);
+    let first = words.take(most).collect::<Vec<_>>().join(", ");
+    if more > 0 { format!("{first} and {more} more") } else { first }
 }
 
 /// Returns at most `limit` characters of `text`, with a sign where something is left out.
@@ -115,6 +128,7 @@ mod tests {
     fn counts_have_their_plural() {
         assert_eq!(count(1, "task"), "1 task");
         assert_eq!(count(2, "batch"), "2 batches");
+        assert_eq!(count(2, "directory"), "2 directories");
         assert_eq!(count(0, "task"), "0 tasks");
         assert_eq!(count(3, "media"), "3 media");
     }

@@ -39,7 +39,7 @@ use crate::printer::Printer;
 
 fn main() -> std::process::ExitCode {
     // A panic has been printed by then; scripts know only the codes of the contract.
-    let code = std::panic::catch_unwind(command_line).unwrap_or(ExitCode::Internal);
+    let code = std::panic::catch_unwind(command_line).unwrap_or(ExitCode::INTERNAL);
     std::process::ExitCode::from(code.number())
 }
 
@@ -49,11 +49,11 @@ fn command_line() -> ExitCode {
         // Help and version come here too. A reader that went away is no error.
         Err(answer) if !answer.use_stderr() => {
             let _ = answer.print();
-            return ExitCode::Complete;
+            return ExitCode::COMPLETE;
         }
         Err(answer) => {
             refuse(answer);
-            return ExitCode::Usage;
+            return ExitCode::USAGE;
         }
     };
     let printer = Printer::new(&cli.messages);
@@ -65,8 +65,7 @@ fn command_line() -> ExitCode {
             Ok(code) => code,
             Err(failure) => {
                 printer.fail(failure.lines());
-                if let Some(github) = GitHub::detect(&environment, &printer).filter(|_| cli.command.is_run())
-                {
+                if let Some(github) = GitHub::detect(&environment).filter(|_| cli.command.is_run()) {
                     github.report_failure(&failure);
                 }
                 failure.exit_code()
@@ -86,7 +85,7 @@ fn refuse(mut answer: clap::Error) {
     }
     let environment = Environment::of_process(Printer::new(&MessageArgs::default()));
     let printer = &environment.printer;
-    let Some(github) = GitHub::detect(&environment, printer) else {
+    let Some(github) = GitHub::detect(&environment) else {
         let _ = answer.print();
         printer.write_stderr(not_utf8(&answer).as_bytes());
         return;

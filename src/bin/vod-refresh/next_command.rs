@@ -2,26 +2,28 @@
 
 mod left_open;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use vod_refresh::ids::is_masked_address;
-use vod_refresh::journal::Order;
+use vod_refresh::journal::{Order, StoredRun};
 use vod_refresh::net::clock::{Clock as _, SystemClock};
-use vod_refresh::run::MediaState;
-use vod_refresh::{LookupAfter, Outcome, Report, RunOptions, WaitRequest};
+use vod_refresh::run::code::FORGOTTEN;
+use vod_refresh::run::{MediaReport, MediaState};
+use vod_refresh::{ErrorKind, LookupAfter, Outcome, Report, RunOptions, WaitRequest};
 
-pub(crate) use self::left_open::OUTCOME_UNKNOWN;
-use self::left_open::{has_unknown_tasks, is_unpreloaded, media_of, unfinished_jobs};
+use self::left_open::{has_unknown_tasks, is_unknown, is_unpreloaded, media_of, unfinished_jobs};
+use crate::advice::hint;
 use crate::duration;
-use crate::formatting::{count, count_was, shell_line};
+use crate::formatting::{count, count_was, first_of, shell_line};
 use crate::journal_handle::JournalHandle;
 use crate::settings::{Settings, arguments};
 
 /// A command that names more media than this is no line to read.
 const MOST_NAMED: usize = 20;
 
-/// The report's code for a run of which the service knows nothing any more.
-pub(crate) const FORGOTTEN: &str = "Forgotten";
+/// Most tasks that a line names.
+const MOST_TASKS: usize = 5;
 
 /// The command to type next.
 pub(crate) struct NextCommand {
@@ -33,31 +35,34 @@ pub(crate) struct NextCommand {
 }
 
 /// What must be known of a run, beside its report, to carry it on.
-pub(crate) struct ResumeContext<'a> {
-    pub(crate) settings: &'a Settings,
-    /// How it waited.
-    pub(crate) options: &'a RunOptions,
+pub(crate) struct ResumeContext {
+    pub(crate) settings: Settings,
+    /// How it waits.
+    pub(crate) options: RunOptions,
     /// How long `resume` waits without `--timeout`.
     pub(crate) own_timeout: Duration,
-    pub(crate) journal: Option<&'a JournalHandle>,
-    /// What the run waited for, where somebody else submitted it.
-    pub(crate) awaited: Option<&'a WaitRequest>,
+    pub(crate) journal: Option<JournalHandle>,
+    /// What the run waits for, where somebody else submitted it.
+    pub(crate) awaited: Option<WaitRequest>,
     /// Options that `resume` must be given again, since the journal does not know them.
-    pub(crate) repeated: &'a [String],
+    pub(crate) repeated: Vec<String>,
 }
 
-/// What a run waited for, where somebody else submitted it.
-pub(crate) fn awaited(order: &Order) -> Option<&WaitRequest> {
-    match order {
-        Order::Wait(request) => Some(request),
-        _ => None,
+impl ResumeContext {
+    /// That of a run in this journal, which is carried on or asked about with these settings.
+    pub(crate) fn of_stored(run: &StoredRun, journal: JournalHandle, settings: Settings) -> Self {
+        let awaited = match &run.record.order {
+            Order::Wait(request) => Some(request.clone()),
+            _ => None,
+        };
+        let options = run.record.options.clone();
+        let (own_timeout, repeated) = (options.timeout, settings.not_kept());
+        Self { settings, options, own_timeout, journal: Some(journal), awaited, repeated }
     }
-}
 
-impl ResumeContext<'_> {
     /// The command that carries `report`'s run on, if there is something to carry on.
     pub(crate) fn next(&self, report: &Report) -> Option<NextCommand> {
-        if let Some(journal) = self.journal.filter(|_| report.resumable) {
+        if let Some(journal) = self.journal.as_ref().filter(|_| report.resumable) {
             let command = self.resume(report, journal);
             return Some(NextCommand { aim: "to carry on:", command, is_resume: true });
         }
@@ -78,13 +83,13 @@ impl ResumeContext<'_> {
             line.extend(["--timeout".to_owned(), duration::format(timeout)]);
         }
         line.extend(journal.arguments());
-        line.extend_from_slice(self.repeated);
+        line.extend_from_slice(&self.repeated);
         shell_line(line)
     }
 
     /// `vod-refresh wait …`, with the options that lead to the same service and what is known of the media.
     fn wait(&self, report: &Report, jobs: &[&str]) -> String {
-        let mut options = match self.awaited {
+        let mut options = match &self.awaited {
             Some(request) => {
                 let media: Vec<_> = request.media.iter().map(|id| id.as_str()).collect();
                 media_options(&media, request.expect)
@@ -129,7 +134,7 @@ impl ResumeContext<'_> {
     /// The jobs to wait for.
     fn open_jobs<'r>(&'r self, report: &'r Report) -> Vec<&'r str> {
         let unfinished = unfinished_jobs(report);
-        let Some(request) = self.awaited else { return unfinished };
+        let Some(request) = &self.awaited else { return unfinished };
         let is_bare = request.media.is_empty() && request.expect.is_none();
         // Even where all media that were shown have ended, others may not have been shown.
         let was_cut_short = was_cut_short(report.outcome);
@@ -142,63 +147,100 @@ impl ResumeContext<'_> {
 
     /// What to say at the end of a run that leaves work behind; nothing if it does not.
     pub(crate) fn closing_lines(&self, report: &Report, next: Option<&NextCommand>) -> Vec<String> {
-        let [.., unfinished] = report.summary.entries();
+        let mut lines = Vec::from_iter(unshown_tasks(report));
+        lines.extend(self.how_to_carry_on(report, next));
+        lines.extend(what_was_not_submitted(report));
+        lines
+    }
+
+    fn how_to_carry_on(&self, report: &Report, next: Option<&NextCommand>) -> Vec<String> {
+        let entries = report.entries();
+        let is_open = |entry: &&MediaReport| entry.state == MediaState::Unfinished && !is_unknown(entry);
+        let unfinished = entries.iter().filter(is_open).count();
+        let Some(NextCommand { aim, command, is_resume }) = next else {
+            let is_lost = !report.urls.is_empty() && unfinished > 0;
+            let advice =
+                "remote work goes on; without its journal nothing can follow it: run the same command again";
+            return Vec::from_iter(is_lost.then(|| advice.to_owned()));
+        };
         let early = was_cut_short(report.outcome) || report.outcome == Outcome::Submitted;
         if !early && !report.resumable && unfinished == 0 {
             return Vec::new();
         }
-        let mut lines = Vec::new();
-        if let Some(NextCommand { aim, command, is_resume }) = next {
-            let quiet = matches!(report.outcome, Outcome::Submitted | Outcome::Unfinished)
-                || unfinished_jobs(report).is_empty();
-            lines.push(if quiet { (*aim).to_owned() } else { format!("remote work goes on; {aim}") });
-            lines.push(format!("  {command}"));
-            if is_masked_address(command) {
-                lines.push("put in what stands for `<secret>`: the journal does not keep it".to_owned());
-            }
-            if *is_resume && self.journal.is_some_and(JournalHandle::lacks_password) {
-                lines.push("give the password of the journal's database in PGPASSWORD".to_owned());
-            }
-            let no_lookups = self.options.lookup_after == Some(LookupAfter::Never);
-            let silent = report.media.iter().filter(|media| has_unknown_tasks(media)).count() as u64;
-            if *is_resume && no_lookups && silent > 0 {
-                let media = count(silent, "media");
-                lines.push(format!(
-                    "no event has told of {media}: with `--lookup-after 0s` it asks the service for them"
-                ));
-            }
-        } else if !report.urls.is_empty() && unfinished > 0 {
-            lines.push(
-                "remote work goes on; without its journal nothing can follow it: run the same command again"
-                    .to_owned(),
-            );
+        let quiet = matches!(report.outcome, Outcome::Submitted | Outcome::Unfinished)
+            || unfinished_jobs(report).is_empty();
+        let aim = if quiet { (*aim).to_owned() } else { format!("remote work goes on; {aim}") };
+        let mut lines = vec![aim, format!("  {command}")];
+        if is_masked_address(command) {
+            lines.push("put in what stands for `<secret>`: the journal does not keep it".to_owned());
         }
-        let entries = report.entries();
-        let (unknown, never): (Vec<_>, Vec<_>) = entries
-            .iter()
-            .filter(|media| media.state == MediaState::NotSubmitted && !is_unpreloaded(report, media))
-            .partition(|media| media.error.as_ref().is_some_and(|error| error.code == OUTCOME_UNKNOWN));
-        let unpreloaded = entries.iter().filter(|media| is_unpreloaded(report, media)).count() as u64;
-        if unpreloaded > 0 && !report.resumable {
-            let media = count(unpreloaded, "media");
+        if *is_resume && self.journal.as_ref().is_some_and(JournalHandle::lacks_password) {
+            lines.push("give the password of the journal's database in PGPASSWORD".to_owned());
+        }
+        let no_lookups = self.options.lookup_after == Some(LookupAfter::Never);
+        let silent = report.media.iter().filter(|media| has_unknown_tasks(media)).count() as u64;
+        if *is_resume && no_lookups && silent > 0 {
+            let media = count(silent, "media");
             lines.push(format!(
-                "{media} not preloaded: `vod-refresh preload` does it once they are refreshed"
+                "no event has told of {media}: with `--lookup-after 0s` it asks the service for them"
             ));
-        }
-        if !unknown.is_empty() {
-            let media = count_was(unknown.len() as u64, report.noun());
-            lines.push(format!(
-                "nobody knows whether {media} submitted: to be sure, run the same command again"
-            ));
-        }
-        if never.len() == entries.len() && !never.is_empty() {
-            lines.push("nothing was submitted".to_owned());
-        } else if !never.is_empty() {
-            let media = count_was(never.len() as u64, report.noun());
-            lines.push(format!("{media} not submitted: run the same command again for the rest"));
         }
         lines
     }
+}
+
+/// Tasks that were named and never shown, of a run that ran out of time: nothing else may have kept it from its end.
+fn unshown_tasks(report: &Report) -> Option<String> {
+    let entries = report.entries();
+    let open = entries.iter().filter(|entry| entry.state == MediaState::Unfinished);
+    let unshown = open.flat_map(|entry| &entry.tasks).filter(|task| task.status.is_none());
+    let ids: BTreeSet<&str> = unshown.map(|task| task.task_id.as_str()).collect();
+    (report.outcome == Outcome::Timeout && !ids.is_empty()).then(|| {
+        let (tasks, first) = (count(ids.len() as u64, "task"), first_of(ids.iter().copied(), MOST_TASKS));
+        format!("the service showed nothing of {tasks}: {first}")
+    })
+}
+
+/// What is to be done about media and URLs that were not submitted. Why they were not stands above, as the error of the run or as
+/// a warning.
+fn what_was_not_submitted(report: &Report) -> Vec<String> {
+    let entries = report.entries();
+    let unknown = entries.iter().filter(|media| is_unknown(media)).count() as u64;
+    let unsent = entries.iter().filter(|entry| entry.state == MediaState::NotSubmitted);
+    let (unpreloaded, never): (Vec<&MediaReport>, Vec<_>) =
+        unsent.partition(|media| is_unpreloaded(report, media));
+    let mut lines = Vec::new();
+    let unpreloaded_in_all = entries.iter().filter(|media| is_unpreloaded(report, media)).count() as u64;
+    if unpreloaded_in_all > 0 && !report.resumable {
+        let media = count(unpreloaded_in_all, "media");
+        lines.push(format!("{media} not preloaded: `vod-refresh preload` does it once they are refreshed"));
+        lines.extend(hints(&unpreloaded));
+    }
+    if unknown > 0 {
+        let media = count_was(unknown, report.noun());
+        lines.push(format!("nobody knows whether {media} submitted: to be sure, run the same command again"));
+    }
+    if never.len() == entries.len() && !never.is_empty() {
+        lines.push("nothing was submitted".to_owned());
+    } else if !never.is_empty() {
+        let media = count_was(never.len() as u64, report.noun());
+        lines.push(format!("{media} not submitted: run the same command again for the rest"));
+        lines.extend(hints(&never));
+    }
+    lines
+}
+
+/// What can be done about the errors of these media, each hint once.
+fn hints(media: &[&MediaReport]) -> Vec<String> {
+    let errors = media.iter().filter_map(|media| media.error.as_ref());
+    let mut hints: Vec<String> = Vec::new();
+    for hint in errors.filter_map(|error| hint(ErrorKind::Rejected, &error.code)) {
+        let line = format!("  hint: {hint}");
+        if !hints.contains(&line) {
+            hints.push(line);
+        }
+    }
+    hints
 }
 
 /// Whether the run ended before its work did.
@@ -225,6 +267,8 @@ mod tests {
     use clap::Parser as _;
     use serde_json::json;
 
+    use vod_refresh::run::code::OUTCOME_UNKNOWN;
+
     use super::*;
     use crate::args::shared::RunArgs;
     use crate::args::{Cli, Command};
@@ -249,16 +293,16 @@ mod tests {
         .unwrap();
         let options = run.waiting.over(RunOptions::default());
         let context = ResumeContext {
-            settings: &Settings {
+            settings: Settings {
                 connection: run.connection.clone(),
                 edge: run.edge.clone(),
                 ..Settings::default()
             },
             own_timeout: options.timeout,
-            options: &options,
+            options,
             journal: None,
-            awaited,
-            repeated: &[],
+            awaited: awaited.cloned(),
+            repeated: Vec::new(),
         };
         context.closing_lines(&report, context.next(&report).as_ref())
     }
@@ -366,7 +410,7 @@ mod tests {
 
     #[test]
     fn a_lost_answer_is_not_called_nothing() {
-        let mut lost = media("m1", None, "not_submitted");
+        let mut lost = media("m1", None, "unfinished");
         lost["error"] = json!({"code": OUTCOME_UNKNOWN, "message": "lost"});
         let lines = lines_for(&["vod-refresh", "refresh", "m1"], json!([lost]), "interrupted");
         assert_eq!(

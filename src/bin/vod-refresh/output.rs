@@ -25,24 +25,22 @@ use crate::files;
 use crate::next_command::NextCommand;
 use crate::printer::Printer;
 
-/// Checks that every file that was asked for can be written, each report to one of its own.
-pub(crate) fn check_files(args: &OutputArgs) -> Result<(), Failure> {
+/// Checks that every file that was asked for can be written, each report to one of its own, and none to that of the journal.
+pub(crate) fn check_files(args: &OutputArgs, journal: Option<&Path>) -> Result<(), Failure> {
+    let journal = journal.map(files::same_for_all_spellings);
     let mut seen = HashSet::new();
-    if let Some(twice) = args.files().find(|path| !seen.insert(files::same_for_all_spellings(path))) {
-        return Err(Failure::usage(format!("two reports go to the same file {}", files::shown(twice))));
+    for path in args.files() {
+        let same = files::same_for_all_spellings(path);
+        if journal.as_ref() == Some(&same) {
+            let path = files::shown(path);
+            return Err(Failure::usage(format!("{path} is the journal: no report can go there")));
+        }
+        if !seen.insert(same) {
+            let path = files::shown(path);
+            return Err(Failure::usage(format!("two reports go to the same file {path}")));
+        }
     }
     Failure::all(args.files().map(files::check))
-}
-
-/// Checks that no report goes to the file of the journal.
-pub(crate) fn keep_off(args: &OutputArgs, journal: &Path) -> Result<(), Failure> {
-    let journal = files::same_for_all_spellings(journal);
-    match args.files().find(|path| files::same_for_all_spellings(path) == journal) {
-        Some(path) => {
-            Err(Failure::usage(format!("{} is the journal: no report can go there", files::shown(path))))
-        }
-        None => Ok(()),
-    }
 }
 
 /// Writes every file that was asked for; `next` carries the run on. All are tried; the failure names each that could not be written.

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde_json::json;
@@ -44,7 +44,7 @@ struct Shared {
     /// Lines for stderr that were dropped, of which nobody was told yet.
     dropped: AtomicU64,
     /// Writes to stderr, and to stdout where it is a terminal. Without it, that is done directly.
-    writer: Mutex<Option<Arc<TerminalWriter>>>,
+    writer: OnceLock<TerminalWriter>,
 }
 
 /// How serious a line on stderr is.
@@ -80,7 +80,7 @@ impl Printer {
             runner_reads: variable("GITHUB_ACTIONS") == "true",
             out_gone: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
-            writer: Mutex::new(None),
+            writer: OnceLock::new(),
         }))
     }
 
@@ -104,8 +104,8 @@ impl Printer {
             return Ok(());
         }
         let text = if *runner_reads { escape_workflow_commands(text) } else { Cow::Borrowed(text) };
-        let written = match self.writer() {
-            Some(writer) if *out_is_terminal => writer.stdout()(&text),
+        let written = match self.0.writer.get() {
+            Some(writer) if *out_is_terminal => writer.stdout(&text),
             writer => {
                 if let Some(writer) = writer {
                     writer.flush(PATIENCE);
@@ -144,30 +144,31 @@ impl Printer {
 
     /// From now on nothing waits for stderr.
     pub(crate) fn start(&self) {
-        *self.lock() = TerminalWriter::start().ok().map(Arc::new);
+        // Without a thread, that is done directly.
+        let _ = TerminalWriter::start().map(|writer| self.0.writer.set(writer));
     }
 
     /// Draws what `lines` gives for the columns and rows that there are, in place of what it drew before.
     pub(crate) fn draw(&self, lines: impl FnOnce(usize, usize) -> Vec<String>) {
-        if let Some(writer) = self.writer() {
+        if let Some(writer) = self.0.writer.get() {
             writer.draw(lines);
         }
     }
 
     /// The run is over: takes the live view away.
     pub(crate) fn end_run(&self) {
-        if let Some(writer) = self.writer() {
+        if let Some(writer) = self.0.writer.get() {
             writer.end_view();
         }
     }
 
     /// Waits until everything is written: for a terminal as long as it takes, for a pipe as long as somebody reads it.
     pub(crate) fn finish(&self) {
-        let Some(writer) = self.writer() else { return };
+        let Some(writer) = self.0.writer.get() else { return };
         let patience = if self.0.err_is_terminal { Duration::MAX } else { LAST_PATIENCE };
         writer.end_view();
         if writer.flush(patience) {
-            self.tell_what_was_dropped(&writer);
+            self.tell_what_was_dropped(writer);
             writer.flush(patience);
         }
     }
@@ -187,8 +188,8 @@ impl Printer {
     }
 
     fn write_bytes(&self, bytes: &[u8]) {
-        let Some(writer) = self.writer() else { return terminal_writer::write_stderr(bytes) };
-        self.tell_what_was_dropped(&writer);
+        let Some(writer) = self.0.writer.get() else { return terminal_writer::write_stderr(bytes) };
+        self.tell_what_was_dropped(writer);
         if !writer.stderr(bytes) {
             self.0.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -226,14 +227,5 @@ impl Printer {
             _ => line.to_owned(),
         };
         text + "\n"
-    }
-
-    fn writer(&self) -> Option<Arc<TerminalWriter>> {
-        // The lock is gone by the time of writing: a pipe whose reader has paused must not hold up the view.
-        self.lock().clone()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Arc<TerminalWriter>>> {
-        self.0.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -144,7 +144,8 @@ impl Observer for RunDisplay {
                 // Fails after a failure to write, which `finish` returns.
                 let _ = lines.send(json::notice(notice));
             }
-            state.notices.line(notice, at)
+            let State { notices, tally, .. } = &mut *state;
+            notices.line(notice, at, tally)
         };
         match line {
             Some(line) if line.level == Level::Info => printer.say(&line.text),

@@ -148,16 +148,13 @@ pub(crate) struct EventSources {
 }
 
 impl EventSources {
-    /// Listens where the settings say; `None` if they don't.
+    /// Listens where the settings say.
     pub(crate) async fn open(
         settings: &Settings,
         client: &VodClient,
         environment: &Environment,
-    ) -> Result<Option<Self>> {
+    ) -> Result<Self> {
         let Settings { connection, events, .. } = settings;
-        if !events.any() {
-            return Ok(None);
-        }
         let inbox = Inbox::new();
         let listener = match events.callback_listen {
             Some(address) => Some(listen(address, events, &inbox, client, environment).await?),
@@ -168,7 +165,7 @@ impl EventSources {
             None => None,
         };
         let queue = queue.map(|client| QueueConsumer::new(client, inbox.clone()).spawn());
-        Ok(Some(Self { inbox, listener, queue }))
+        Ok(Self { inbox, listener, queue })
     }
 
     pub(crate) async fn close(self) {

@@ -90,12 +90,12 @@ fn sources() -> std::io::Result<Vec<(Source, ExitCode)>> {
         Ok((Box::new(move |context| signal.poll_recv(context)), code))
     };
     let mut sources = vec![
-        source(SignalKind::interrupt(), ExitCode::Interrupted)?,
-        source(SignalKind::terminate(), ExitCode::Terminated)?,
+        source(SignalKind::interrupt(), ExitCode::INTERRUPTED)?,
+        source(SignalKind::terminate(), ExitCode::TERMINATED)?,
     ];
     if heeds_hangup() {
         // Nobody at a closed terminal reads the code: the contract needs no third one.
-        sources.push(source(SignalKind::hangup(), ExitCode::Terminated)?);
+        sources.push(source(SignalKind::hangup(), ExitCode::TERMINATED)?);
     }
     Ok(sources)
 }
@@ -106,11 +106,11 @@ fn sources() -> std::io::Result<Vec<(Source, ExitCode)>> {
     let (mut interrupt, mut stop, mut close, mut shutdown) =
         (ctrl_c()?, ctrl_break()?, ctrl_close()?, ctrl_shutdown()?);
     Ok(vec![
-        (Box::new(move |context| interrupt.poll_recv(context)), ExitCode::Interrupted),
-        (Box::new(move |context| stop.poll_recv(context)), ExitCode::Terminated),
+        (Box::new(move |context| interrupt.poll_recv(context)), ExitCode::INTERRUPTED),
+        (Box::new(move |context| stop.poll_recv(context)), ExitCode::TERMINATED),
         // The console was closed: the system waits five seconds.
-        (Box::new(move |context| close.poll_recv(context)), ExitCode::Terminated),
-        (Box::new(move |context| shutdown.poll_recv(context)), ExitCode::Terminated),
+        (Box::new(move |context| close.poll_recv(context)), ExitCode::TERMINATED),
+        (Box::new(move |context| shutdown.poll_recv(context)), ExitCode::TERMINATED),
     ])
 }
 

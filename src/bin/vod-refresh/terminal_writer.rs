@@ -25,8 +25,6 @@ const PAUSE: Duration = Duration::from_millis(5);
 pub(crate) struct TerminalWriter {
     jobs: SyncSender<Job>,
     thread: JoinHandle<()>,
-    /// A frame is on its way: another would only wait behind it.
-    is_drawing: Arc<AtomicBool>,
     waiting: Arc<Waiting>,
 }
 
@@ -35,6 +33,8 @@ pub(crate) struct TerminalWriter {
 struct Waiting {
     jobs: AtomicUsize,
     bytes: AtomicUsize,
+    /// A frame is on its way: another would only wait behind it.
+    is_drawing: AtomicBool,
 }
 
 enum Job {
@@ -51,24 +51,23 @@ enum Job {
 impl TerminalWriter {
     pub(crate) fn start() -> io::Result<Self> {
         let (jobs, received) = sync_channel(MAX_WAITING);
-        let (is_drawing, waiting) = (Arc::new(AtomicBool::new(false)), Arc::new(Waiting::default()));
-        let (drawing, left) = (Arc::clone(&is_drawing), Arc::clone(&waiting));
-        let thread =
-            Builder::new().name("terminal".into()).spawn(move || work(&received, &drawing, &left))?;
-        Ok(Self { jobs, thread, is_drawing, waiting })
+        let waiting = Arc::new(Waiting::default());
+        let left = Arc::clone(&waiting);
+        let thread = Builder::new().name("terminal".into()).spawn(move || work(&received, &left))?;
+        Ok(Self { jobs, thread, waiting })
     }
 
     /// Draws what `lines` gives for the columns and rows that there are, in place of what was drawn before; leaves it out
     /// while an earlier one is on its way.
     pub(crate) fn draw(&self, lines: impl FnOnce(usize, usize) -> Vec<String>) {
-        if self.is_drawing.swap(true, Ordering::Relaxed) {
+        if self.waiting.is_drawing.swap(true, Ordering::Relaxed) {
             return;
         }
         // `--progress always` without a terminal: somebody wants to see it in a file or through a pipe.
         let (columns, rows) = live_region::size().unwrap_or((100, 25));
         let frame = Job::Frame(lines(columns, rows.saturating_sub(1)));
         if !self.hand_over(frame) {
-            self.is_drawing.store(false, Ordering::Relaxed);
+            self.waiting.is_drawing.store(false, Ordering::Relaxed);
         }
     }
 
@@ -116,19 +115,16 @@ impl TerminalWriter {
         true
     }
 
-    /// Returns a function that writes to stdout and waits until that is done; it borrows nothing from here.
-    pub(crate) fn stdout(&self) -> impl FnOnce(&str) -> io::Result<()> + use<> {
-        let (jobs, waiting) = (self.jobs.clone(), Arc::clone(&self.waiting));
-        move |text| {
-            let (done, result) = sync_channel(1);
-            waiting.jobs.fetch_add(1, Ordering::Relaxed);
-            jobs.send(Job::Stdout(text.to_owned(), done)).map_err(|_| io::ErrorKind::BrokenPipe)?;
-            result.recv().map_err(|_| io::ErrorKind::BrokenPipe)?
-        }
+    /// Writes to stdout, and waits until that is done.
+    pub(crate) fn stdout(&self, text: &str) -> io::Result<()> {
+        let (done, result) = sync_channel(1);
+        self.waiting.jobs.fetch_add(1, Ordering::Relaxed);
+        self.jobs.send(Job::Stdout(text.to_owned(), done)).map_err(|_| io::ErrorKind::BrokenPipe)?;
+        result.recv().map_err(|_| io::ErrorKind::BrokenPipe)?
     }
 }
 
-fn work(jobs: &Receiver<Job>, is_drawing: &AtomicBool, waiting: &Waiting) {
+fn work(jobs: &Receiver<Job>, waiting: &Waiting) {
     let mut region = LiveRegion::default();
     for job in jobs {
         match job {
@@ -141,7 +137,7 @@ fn work(jobs: &Receiver<Job>, is_drawing: &AtomicBool, waiting: &Waiting) {
                     // In the background: the terminal is the shell's.
                     region = LiveRegion::default();
                 }
-                is_drawing.store(false, Ordering::Relaxed);
+                waiting.is_drawing.store(false, Ordering::Relaxed);
             }
             Job::Stderr(bytes) => {
                 above(&mut region, || write_stderr(&bytes));

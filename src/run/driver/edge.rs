@@ -3,16 +3,22 @@
 use super::event_loop::LAST_POLL_TIMEOUT;
 use super::report::Entries;
 use super::state::{Driver, End};
-use crate::edge::{EdgeUrl, NO_TIME};
-use crate::ids::TaskId;
+use crate::edge::{EdgeAnswer, EdgeUrl, EdgeVerdict, NO_TIME};
+use crate::ids::{MediaId, TaskId};
 use crate::model::{Fact, MediaState, Moment};
 use crate::run::observer::Notice;
 use crate::vod::ObjectType;
 
+/// Where a URL is from.
+struct Source {
+    task: TaskId,
+    media: Option<MediaId>,
+}
+
 /// The URLs of complete media, and of complete files, with the tasks that they belong to.
 #[derive(Default)]
 struct Wanted {
-    urls: Vec<(TaskId, EdgeUrl)>,
+    urls: Vec<(Source, EdgeUrl)>,
     /// Folders and patterns: a node can be asked for files only.
     no_files: usize,
     /// What no task tells a URL of, or when it was handed in.
@@ -33,7 +39,7 @@ impl Driver<'_> {
         };
         let Wanted { urls, no_files, obscure } = self.complete_urls();
         let (all, asked) = (urls.len(), check.sample(urls.len()).count());
-        let (tasks, urls): (Vec<TaskId>, Vec<EdgeUrl>) = urls.into_iter().unzip();
+        let (sources, urls): (Vec<Source>, Vec<EdgeUrl>) = urls.into_iter().unzip();
         if asked > 0 {
             self.notify(&Notice::CheckingEdge { urls: asked as u64, of: all as u64 });
         }
@@ -47,9 +53,10 @@ impl Driver<'_> {
         };
         let late =
             answers.iter().filter(|of_url| of_url.iter().any(|answer| answer.reason == NO_TIME)).count();
-        let checked = tasks.into_iter().zip(urls).zip(answers).filter(|(_, answers)| !answers.is_empty());
-        let fact = |((task, url), answers): ((TaskId, EdgeUrl), _)| Fact::EdgeChecked {
-            task,
+        let notices = notices(&sources, &urls, &answers);
+        let checked = sources.into_iter().zip(urls).zip(answers).filter(|(_, answers)| !answers.is_empty());
+        let fact = |((source, url), answers): ((Source, EdgeUrl), _)| Fact::EdgeChecked {
+            task: source.task,
             url: url.url,
             answers,
         };
@@ -69,6 +76,7 @@ impl Driver<'_> {
         self.warn(note.clone());
         facts.push(Fact::EdgeDone { note });
         self.write_and_apply(facts).await;
+        notices.iter().for_each(|notice| self.notify(notice));
         end
     }
 
@@ -95,7 +103,8 @@ impl Driver<'_> {
                 // The CDN dates a task when it takes it, by the service's clock.
                 match task.created_at.or(submitted_at) {
                     Some(since) => {
-                        wanted.urls.push((task.task_id.clone(), EdgeUrl::new(question.url, since)));
+                        let source = Source { task: task.task_id.clone(), media: entry.media_id.clone() };
+                        wanted.urls.push((source, EdgeUrl::new(question.url, since)));
                     }
                     None => wanted.obscure += 1,
                 }
@@ -103,4 +112,33 @@ impl Driver<'_> {
         }
         wanted
     }
+}
+
+/// What people should know of the answers: each old copy, then how many there are of each kind.
+fn notices(sources: &[Source], urls: &[EdgeUrl], answers: &[Vec<EdgeAnswer>]) -> Vec<Notice> {
+    let all = || answers.iter().flatten();
+    if all().next().is_none() {
+        return Vec::new();
+    }
+    let of_url = sources.iter().zip(urls).zip(answers);
+    let stale = of_url.flat_map(|((source, url), answers)| {
+        let old = answers.iter().filter(|answer| answer.verdict == EdgeVerdict::Stale);
+        old.map(move |answer| Notice::StaleAtEdge {
+            media_id: source.media.clone(),
+            url: url.url.clone(),
+            node: answer.node.clone(),
+            reason: answer.reason.clone(),
+        })
+    });
+    let count = |verdict| all().filter(|answer| answer.verdict == verdict).count() as u64;
+    let sums = Notice::EdgeChecked {
+        fresh: count(EdgeVerdict::Fresh),
+        stale: count(EdgeVerdict::Stale),
+        absent: count(EdgeVerdict::Absent),
+        unknown: count(EdgeVerdict::Unknown),
+        why_unknown: all()
+            .find(|answer| answer.verdict == EdgeVerdict::Unknown)
+            .map(|answer| answer.reason.clone()),
+    };
+    stale.chain([sums]).collect()
 }

@@ -8,8 +8,8 @@ use super::state::End;
 use super::stored::{LOST, replayed};
 use crate::error::ErrorKind;
 use crate::model::{
-    Calls, MediaReport, MediaState, Outcome, Report, RunRecord, SCHEMA, StoredRun, Summary, TaskReport,
-    UrlReport,
+    Calls, MediaReport, MediaState, Outcome, Report, ReportedError, RunRecord, SCHEMA, StoredRun, Summary,
+    TaskReport, UrlReport,
 };
 use crate::run::ledger::Ledger;
 use crate::vod::TaskStatus;
@@ -88,7 +88,10 @@ pub(super) fn report(
 
 /// The outcome of a run that ended so.
 pub(super) fn outcome(ledger: &Ledger, media: &[MediaReport], end: &End) -> Outcome {
-    let failed = media.iter().filter(|entry| entry.state.is_failure()).count();
+    let is_unknown =
+        |entry: &MediaReport| entry.error.as_ref().is_some_and(ReportedError::is_of_unknown_outcome);
+    // What may not have been sent is no success, whatever its state is called.
+    let failed = media.iter().filter(|entry| entry.state.is_failure() || is_unknown(entry)).count();
     match end {
         End::Stopped => Outcome::Interrupted,
         End::Checked => Outcome::Unfinished,
@@ -113,7 +116,11 @@ pub(super) fn outcome(ledger: &Ledger, media: &[MediaReport], end: &End) -> Outc
 
 fn is_unsent(media: &[MediaReport]) -> bool {
     // Where its preload was not submitted, its refresh was.
-    media.iter().all(|entry| entry.state == MediaState::NotSubmitted && entry.job_id.is_none())
+    let is_unsent = |entry: &MediaReport| {
+        entry.state == MediaState::NotSubmitted
+            || entry.error.as_ref().is_some_and(ReportedError::is_of_unknown_outcome)
+    };
+    media.iter().all(|entry| is_unsent(entry) && entry.job_id.is_none())
 }
 
 /// Whether all rows of any one URL are Complete. A URL may stand in several, which end differently.

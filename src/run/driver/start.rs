@@ -34,6 +34,18 @@ pub(crate) async fn begin(setup: &Setup, order: Order) -> Result<Report> {
         Order::Urls(request) => request.check()?,
         Order::Wait(request) => request.check()?,
     }
+    prepare(setup, run, order).await?.run().await
+}
+
+/// The report of a run that is not begun, for this reason.
+pub(crate) async fn decline(setup: &Setup, order: Order, why: Error) -> Result<Report> {
+    let setup = Setup { journal: None, edge: None, ..setup.clone() };
+    let mut driver = prepare(&setup, RunId::fresh(), order).await?;
+    driver.fatal = Some(why);
+    driver.run().await
+}
+
+async fn prepare(setup: &Setup, run: RunId, order: Order) -> Result<Driver<'_>> {
     // Without a credential nothing can be done: say so before anything else.
     let credential = setup.client.credential().await?;
     let record = RunRecord {
@@ -49,7 +61,7 @@ pub(crate) async fn begin(setup: &Setup, order: Order) -> Result<Report> {
     let seed = setup.client.seed_of_a_run();
     let ledger = ledger_of(&record, Moment::after(setup.options.timeout), seed);
     let fleet = fleet(setup, &record.run, &credential);
-    Driver::new(setup, record, ledger, journal, Duration::ZERO, fleet).run().await
+    Ok(Driver::new(setup, record, ledger, journal, Duration::ZERO, fleet))
 }
 
 /// What a run shares with others, where there is a place for it.

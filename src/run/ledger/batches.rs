@@ -6,7 +6,7 @@ use super::rows::{BatchEntry, BatchState};
 use super::state::Ledger;
 use super::work::Work;
 use crate::error::ErrorKind;
-use crate::ids::{JobId, RequestId};
+use crate::ids::{JobId, MediaId, RequestId};
 use crate::model::{Fact, Fault, MediaState, Moment, ReportedError, code};
 use crate::run::batch::Batch;
 use crate::run::observer::Notice;
@@ -136,10 +136,11 @@ impl Ledger {
         for media in self.media_of(number) {
             self.refuse(now, media, MediaState::NotSubmitted, fault.error.clone());
         }
+        let media_ids = self.media_ids(self.media_of(number));
         let entry = &mut self.batches[number as usize];
         entry.fault = Some(fault.clone());
         let media = entry.batch.count();
-        self.notices.push(Notice::NotSubmitted { media, error: fault.error.clone() });
+        self.notices.push(Notice::NotSubmitted { media, media_ids, error: fault.error.clone() });
         self.drop_pending_events();
     }
 
@@ -233,6 +234,16 @@ impl Ledger {
     pub(super) fn media_of(&self, number: u32) -> std::ops::Range<u32> {
         let entry = &self.batches[number as usize];
         entry.first_media..entry.first_media + entry.batch.media.len() as u32
+    }
+
+    /// The ids of these media, each once; none of those that stand for batches of URLs.
+    pub(super) fn media_ids(&self, media: impl IntoIterator<Item = u32>) -> Vec<MediaId> {
+        let entries =
+            media.into_iter().map(|media| &self.media[media as usize]).filter(|entry| entry.urls == 0);
+        let mut ids: Vec<MediaId> = entries.map(|entry| entry.id.clone()).collect();
+        // Of two stages the same media has an entry each.
+        ids.dedup();
+        ids
     }
 
     /// Events of unknown jobs are kept while a submit answer may still name their job.

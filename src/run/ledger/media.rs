@@ -351,6 +351,7 @@ impl Ledger {
         } else {
             let job_id = entry.job.map(|job| self.jobs[job as usize].id.clone());
             let error = entry.stage_error();
+            let state = state.told_with(error.as_ref());
             self.notices.push(Notice::MediaEnded { media_id, job_id, state, error });
         }
     }

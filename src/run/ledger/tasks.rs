@@ -277,6 +277,7 @@ impl Ledger {
         let shown = failed.or(entry.rows.first());
         self.notices.push(Notice::TaskEnded {
             task_id: entry.id.clone(),
+            media_ids: self.media_ids(entry.owners.all()),
             url: shown.map(|row| row.url.to_string()),
             status: shown.map_or(TaskStatus::Failed, |row| row.status.clone()),
             description: match &entry.error {

@@ -245,7 +245,7 @@ impl Ledger {
                     let unshown = unshown.filter(|task| task.rows.is_empty());
                     own.extend(unshown.map(|task| self.unshown_task(task, started_at)));
                 }
-                let url = url.clone();
+                let (url, state) = (url.clone(), state.told_with(error.as_ref()));
                 reports
                     .push((*place, UrlReport { url, object_type, state, submitted_at, error, tasks: own }));
             }

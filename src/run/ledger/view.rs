@@ -52,16 +52,17 @@ impl Ledger {
             note.or_else(|| self.why_silent().filter(|_| is_silent))
         };
         let decisive = self.decisive(number).map(|entry| &self.media[entry as usize]);
+        let error = decisive.and_then(MediaEntry::stage_error);
         MediaReport {
             media_id: Some(media.id.clone()),
             url: None,
             job_id: job.map(|job| job.id.clone()),
             preload_job_id: preload.and_then(job_of).map(|job| job.id.clone()),
-            state: self.joint_state(number),
+            state: self.joint_state(number).told_with(error.as_ref()),
             confirmed_by: media.confirmed_by,
             submitted_at: job.and_then(|job| job.submitted_at).map(time),
             accepted_at: media.named_at.map(time),
-            error: decisive.and_then(MediaEntry::stage_error),
+            error,
             note: match decisive {
                 None => Some("it is refreshed, and its preload has not begun".to_owned()),
                 Some(decisive) => note_of(decisive).or_else(|| note_of(media)),

@@ -96,6 +96,7 @@ fn what_answers_in_place_of_the_service_is_named_and_fails_nothing() {
         let report = run.report();
         assert_eq!(report["outcome"], "unavailable", "{report}");
         assert_eq!(report["media"][0]["error"]["code"], "OutcomeUnknown", "{report}");
+        assert_eq!(report["media"][0]["state"], "unfinished", "it may have been sent: {report}");
         assert!(!run.stdout.contains("HuntMark"), "{report}");
     }
 }

@@ -25,6 +25,10 @@ fn what_can_be_known_to_be_wrong_is_told_before_anything_is_sent() {
     let cloud = Cloud::new(quick());
     for (line, part) in [
         ("refresh-urls /1.mp4", "has no host"),
+        (
+            "refresh-urls https://例え.test/a.mp4",
+            "has a host that is not ASCII: write it in its other form, as xn--…",
+        ),
         ("refresh-urls https://a.test/1#t", "has a fragment"),
         ("refresh-urls https://a.test/1 --type directory", "has to end with a slash"),
         ("preload-urls https://a.test/1/", "only files can be prefetched"),
@@ -42,7 +46,7 @@ fn folders_have_a_quota_of_their_own() {
     let cloud = Cloud::new(quick().with(|s| s.quota.dir_quota = 1));
     let run =
         |urls: &str| cloud.shell(&format!("refresh-urls {urls} --check-quota --poll-interval 100ms")).run();
-    run("a.test/1/ a.test/2/").exits(5).says("1 directories left to refresh today, for 2");
+    run("a.test/1/ a.test/2/").exits(5).says("1 directory left to refresh today, for 2");
     assert_eq!(cloud.count(REFRESH), 0);
     run("a.test/1/ a.test/2").exits(0);
 }

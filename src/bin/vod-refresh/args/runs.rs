@@ -3,13 +3,22 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
-use vod_refresh::vod::ResultType;
+use clap::Args;
+use vod_refresh::vod::{Area, ObjectType, ResultType};
 use vod_refresh::{Filters, RunOptions};
 
 use super::shared::{Form, JournalArgs, JournalFileArgs, RunArgs};
-use super::values::list_item;
+use super::values::{list_item, one_of};
 use crate::duration;
+
+const TYPES: &[(&str, ObjectType)] = &[
+    ("file", ObjectType::File),
+    ("directory", ObjectType::Directory),
+    ("regex", ObjectType::Regex),
+    ("ignore-params", ObjectType::IgnoreParams),
+];
+const AREAS: &[(&str, Area)] = &[("domestic", Area::Domestic), ("overseas", Area::Overseas)];
+const STREAMS: &[(&str, ResultType)] = &[("single", ResultType::Single), ("multiple", ResultType::Multiple)];
 
 /// `refresh`.
 #[derive(Debug, Args)]
@@ -32,6 +41,8 @@ pub(crate) struct MediaArgs {
     #[command(flatten)]
     pub(crate) submission: SubmissionArgs,
     #[command(flatten)]
+    pub(crate) lost_answers: LostAnswerArgs,
+    #[command(flatten)]
     pub(crate) run: RunArgs,
     #[command(flatten)]
     pub(crate) journal: JournalArgs,
@@ -41,14 +52,8 @@ pub(crate) struct MediaArgs {
 #[derive(Debug, Args)]
 pub(crate) struct RefreshUrlsArgs {
     /// What each URL stands for [default: a URL that ends in `/` is a directory, any other a file]
-    #[arg(
-        long = "type",
-        value_enum,
-        value_name = "TYPE",
-        hide_possible_values = false,
-        help_heading = "URLs"
-    )]
-    pub(crate) object_type: Option<UrlType>,
+    #[arg(long = "type", value_name = "TYPE", value_parser = one_of(TYPES), help_heading = "URLs")]
+    pub(crate) object_type: Option<ObjectType>,
     /// Of directories: drop everything, and not only what has changed at the origin [default: what has changed]
     #[arg(long, help_heading = "URLs")]
     pub(crate) force: bool,
@@ -60,8 +65,8 @@ pub(crate) struct RefreshUrlsArgs {
 #[derive(Debug, Args)]
 pub(crate) struct PreloadUrlsArgs {
     /// Prefetch to this area [default: that of the domain]
-    #[arg(long, value_enum, value_name = "AREA", hide_possible_values = false, help_heading = "URLs")]
-    pub(crate) area: Option<UrlArea>,
+    #[arg(long, value_name = "AREA", value_parser = one_of(AREAS), help_heading = "URLs")]
+    pub(crate) area: Option<Area>,
     /// Prefetch into the nodes of the second level [default: the edge]
     #[arg(long, help_heading = "URLs")]
     pub(crate) l2: bool,
@@ -75,7 +80,10 @@ pub(crate) struct UrlRunArgs {
     #[command(flatten)]
     pub(crate) urls: UrlArgs,
     #[command(flatten)]
-    pub(crate) submission: UrlSubmissionArgs,
+    pub(crate) submission: SubmissionArgs,
+    /// Never send a batch again whose outcome is unknown, although no listing shows its tasks [default: send it again]
+    #[arg(long, help_heading = "Submission")]
+    pub(crate) no_resubmit: bool,
     #[command(flatten)]
     pub(crate) run: RunArgs,
     #[command(flatten)]
@@ -93,37 +101,6 @@ pub(crate) struct UrlArgs {
     /// comment [default: none]
     #[arg(long, value_name = "FILE")]
     pub(crate) from_file: Vec<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Submission")]
-pub(crate) struct UrlSubmissionArgs {
-    /// Stop once every batch is submitted [default: wait]
-    #[arg(long, conflicts_with_all = ["fail_fast", "poll_interval"])]
-    pub(crate) no_wait: bool,
-    /// Never send a batch again whose outcome is unknown, although no listing shows its tasks [default: send it again]
-    #[arg(long)]
-    pub(crate) no_resubmit: bool,
-    /// Refuse with exit 5 before submitting when the day's quota can't cover the URLs [default: don't ask]
-    #[arg(long)]
-    pub(crate) check_quota: bool,
-    /// Print the requests that would be sent, secrets and signed values masked; no call is made [default: run]
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum UrlType {
-    File,
-    Directory,
-    Regex,
-    IgnoreParams,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum UrlArea {
-    Domestic,
-    Overseas,
 }
 
 /// More media, and which URLs of them.
@@ -144,20 +121,14 @@ pub(crate) struct ChoiceArgs {
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = list_item)]
     stream_type: Vec<String>,
     /// Of each definition and format: the newest stream, or all of them [default: single]
-    #[arg(long, value_enum, value_name = "WHICH", hide_possible_values = false)]
-    result_type: Option<Streams>,
+    #[arg(long, value_name = "WHICH", value_parser = one_of(STREAMS))]
+    result_type: Option<ResultType>,
     /// Also the first N (1 to 20) TS segments of each m3u8 [default: off]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=20))]
     slice_count: Option<u8>,
     /// Your own text, given back in events and in the report [default: none]
     #[arg(long, value_name = "TEXT")]
     pub(crate) extend: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Streams {
-    Single,
-    Multiple,
 }
 
 impl ChoiceArgs {
@@ -167,10 +138,7 @@ impl ChoiceArgs {
         filters.formats.clone_from(&self.formats);
         filters.definitions.clone_from(&self.definitions);
         filters.stream_types.clone_from(&self.stream_type);
-        filters.result_type = self.result_type.map(|streams| match streams {
-            Streams::Single => ResultType::Single,
-            Streams::Multiple => ResultType::Multiple,
-        });
+        filters.result_type = self.result_type;
         filters.slice_count = self.slice_count;
         filters
     }
@@ -180,11 +148,9 @@ impl ChoiceArgs {
 #[command(next_help_heading = "Submission")]
 pub(crate) struct SubmissionArgs {
     /// Stop once every batch is submitted [default: wait]
-    #[arg(long, conflicts_with_all = ["fail_fast", "lookup_after", "poll_interval"])]
+    #[arg(long, conflicts_with_all = ["fail_fast", "lookup_after", "poll_interval", "verify_edge"])]
     pub(crate) no_wait: bool,
-    #[command(flatten)]
-    pub(crate) lost_answers: LostAnswerArgs,
-    /// Refuse with exit 5 before submitting when the day's quota can't cover the media [default: don't ask]
+    /// Refuse with exit 5 before submitting when the day's quota can't cover the media or URLs [default: don't ask]
     #[arg(long)]
     pub(crate) check_quota: bool,
     /// Print the requests that would be sent, secrets and signed values masked; no call is made [default: run]

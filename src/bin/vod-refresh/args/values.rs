@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
-use clap::builder::NonEmptyStringValueParser;
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 use http::{HeaderName, HeaderValue};
 use vod_refresh::ids::is_masked_address;
 use vod_refresh::smq::QueueUrl;
@@ -22,6 +22,16 @@ pub(super) fn list_item(text: &str) -> Result<String, String> {
     } else {
         Err("a list is words with commas between them, as `mp4,m3u8`".to_owned())
     }
+}
+
+/// One of these words; gives what it stands for.
+pub(super) fn one_of<T: Clone + Send + Sync + 'static>(
+    words: &'static [(&'static str, T)],
+) -> impl TypedValueParser<Value = T> {
+    let of =
+        move |chosen: String| words.iter().find(|(word, _)| *word == chosen).map(|(_, value)| value.clone());
+    PossibleValuesParser::new(words.iter().map(|(word, _)| *word))
+        .try_map(move |word| of(word).ok_or("unknown"))
 }
 
 /// A path that leads to the same file from any folder, since the journal keeps it.

@@ -36,7 +36,7 @@ pub(crate) fn sign(args: &SignArgs, environment: &Environment) -> Result<ExitCod
     let signature =
         keys.first().map(|key| callback::sign(&args.callback_url, timestamp, key)).unwrap_or_default();
     environment.printer.out(&format!("X-VOD-TIMESTAMP: {timestamp}\nX-VOD-SIGNATURE: {signature}\n"))?;
-    Ok(ExitCode::Complete)
+    Ok(ExitCode::COMPLETE)
 }
 
 pub(crate) fn verify(args: &VerifyArgs, environment: &Environment) -> Result<ExitCode> {
@@ -44,7 +44,7 @@ pub(crate) fn verify(args: &VerifyArgs, environment: &Environment) -> Result<Exi
     let check = |now| verifier.verify(Some(&args.timestamp), Some(&args.signature), now);
     let Err(why) = check(SystemClock.now()) else {
         environment.printer.out("the signature fits\n")?;
-        return Ok(ExitCode::Complete);
+        return Ok(ExitCode::COMPLETE);
     };
     // At its own time, would it have fitted?
     let own_time = args.timestamp.parse().ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0));
@@ -79,7 +79,7 @@ pub(crate) async fn get(args: &GetArgs, environment: &Environment) -> Result<Exi
         AnswerForm::Text => text(app_id, settings.as_ref()),
         AnswerForm::Json => json::document(&Shown::of(app_id, settings.as_ref())),
     })?;
-    Ok(ExitCode::Complete)
+    Ok(ExitCode::COMPLETE)
 }
 
 pub(crate) async fn set(args: &SetArgs, environment: &Environment) -> Result<ExitCode> {
@@ -91,7 +91,7 @@ pub(crate) async fn set(args: &SetArgs, environment: &Environment) -> Result<Exi
     after.app_id = app_id.map(str::to_owned);
     if before.as_ref().is_some_and(|before| before.is_same_as(&after)) {
         environment.printer.out("nothing to change: the settings are as they should be\n")?;
-        return Ok(ExitCode::Complete);
+        return Ok(ExitCode::COMPLETE);
     }
     change(&client, before.as_ref(), Some(&after), &args.change, environment).await
 }
@@ -100,7 +100,7 @@ pub(crate) async fn delete(args: &ChangeArgs, environment: &Environment) -> Resu
     let client = account_client(&args.connection, environment).await?;
     let Some(before) = client.get_message_callback(args.app.app_id.as_deref()).await? else {
         environment.printer.out("nothing to remove: there are no event settings\n")?;
-        return Ok(ExitCode::Complete);
+        return Ok(ExitCode::COMPLETE);
     };
     change(&client, Some(&before), None, args, environment).await
 }
@@ -137,7 +137,7 @@ async fn change(
     if !confirmed(args.yes, &question)? {
         environment.printer.say("nothing was changed");
         // Not exit 0, or `callback set && refresh` would go on.
-        return Ok(ExitCode::Usage);
+        return Ok(ExitCode::USAGE);
     }
     match after {
         Some(after) => client.set_message_callback(after).await?,
@@ -152,7 +152,7 @@ async fn change(
         };
         if is_there {
             environment.printer.out(&format!("the settings are {done}\n"))?;
-            return Ok(ExitCode::Complete);
+            return Ok(ExitCode::COMPLETE);
         }
         if read < READS {
             tokio::time::sleep(BETWEEN_READS).await;

@@ -50,7 +50,7 @@ pub(crate) async fn show(form: Form, printer: &Printer) -> Result<ExitCode> {
     // It has a second to say goodbye; nobody waits for more.
     let _ = serving.await;
     let code = ended?;
-    if code == ExitCode::Complete {
+    if code == ExitCode::COMPLETE {
         printer.say("");
         printer.say("Try next:");
         printer.say(

@@ -5,10 +5,9 @@ use vod_refresh::auth::percent;
 use vod_refresh::auth::preview::{Preview, Signer, preview};
 use vod_refresh::auth::request::Operation;
 use vod_refresh::ids::{RunId, masked_address};
-use vod_refresh::{
-    CredentialProvider as _, EnvironmentCredentials, Error, ErrorKind, RefreshRequest, UrlRequest,
-};
+use vod_refresh::{CredentialProvider as _, EnvironmentCredentials, Error, ErrorKind};
 
+use super::task::Task;
 use crate::args::shared::{ConnectionArgs, Form};
 use crate::environment::Environment;
 use crate::exit::{ExitCode, Result};
@@ -31,44 +30,44 @@ struct Planned {
     headers: vod_refresh::auth::rpc::Params,
 }
 
-pub(crate) async fn show(
-    request: &RefreshRequest,
+/// The calls that `task` would begin with.
+pub(super) async fn show(
+    task: &Task,
     connection: &ConnectionArgs,
     form: Form,
     environment: &Environment,
 ) -> Result<ExitCode> {
-    let run = RunId::new(NO_RUN).map_err(|why| Error::new(ErrorKind::Internal, why.to_string()))?;
-    let calls = request.submissions(&run)?.into_iter().map(|call| (call.media.len(), call.operation()));
-    let endpoint = setup::client_without_credentials(connection, environment)?.endpoint().to_owned();
-    let mut requests = planned(calls.collect(), &endpoint, connection, environment).await?;
-    for Planned { parameters, .. } in &mut requests {
-        if let (Some(data), Some(url)) = (parameters.get_mut("UserData"), &request.callback_url) {
-            *data = data.replace(url, &masked_address(url));
+    let client = setup::client_without_credentials(connection, environment)?;
+    match task {
+        Task::Media(request) => {
+            let run = RunId::new(NO_RUN).map_err(|why| Error::new(ErrorKind::Internal, why.to_string()))?;
+            let calls = request.submissions(&run)?.into_iter();
+            let calls = calls.map(|call| (call.media.len(), call.operation())).collect();
+            let mut requests = planned(calls, client.endpoint(), connection, environment).await?;
+            for Planned { parameters, .. } in &mut requests {
+                if let (Some(data), Some(url)) = (parameters.get_mut("UserData"), &request.callback_url) {
+                    *data = data.replace(url, &masked_address(url));
+                }
+            }
+            let media = count(request.media.len() as u64, "media");
+            let of = format!("{media}; the run id {NO_RUN} stands for the one that a run gets");
+            print(&requests, "media", &of, form, environment)?;
+            if request.then_preload {
+                let (first, last) = (requests.len() + 1, requests.len() * 2);
+                environment.printer.say(&format!(
+                    "calls that preload what ended complete follow: with all {media} these are batches {first} to {last}"
+                ));
+            }
         }
+        Task::Urls(request) => {
+            let calls = request.submissions()?;
+            let requests = planned(calls, client.task_endpoint(), connection, environment).await?;
+            print(&requests, "URL", &count(request.urls.len() as u64, "URL"), form, environment)?;
+        }
+        // Nothing else submits.
+        Task::Jobs(_) | Task::Resume(_) | Task::Check(_) => {}
     }
-    let media = count(request.media.len() as u64, "media");
-    let why = format!("{media}; the run id {NO_RUN} stands for the one that a run gets");
-    let code = print(&requests, "media", &why, form, environment)?;
-    if request.then_preload {
-        let last = requests.len() * 2;
-        environment.printer.say(&format!(
-            "calls that preload what ended complete follow: with all {media} these are batches {} to {last}",
-            requests.len() + 1
-        ));
-    }
-    Ok(code)
-}
-
-/// The same for URLs.
-pub(crate) async fn show_urls(
-    request: &UrlRequest,
-    connection: &ConnectionArgs,
-    form: Form,
-    environment: &Environment,
-) -> Result<ExitCode> {
-    let endpoint = setup::client_without_credentials(connection, environment)?.task_endpoint().to_owned();
-    let requests = planned(request.submissions()?, &endpoint, connection, environment).await?;
-    print(&requests, "URL", &count(request.urls.len() as u64, "URL"), form, environment)
+    Ok(ExitCode::COMPLETE)
 }
 
 async fn planned(
@@ -94,22 +93,15 @@ async fn planned(
     calls.into_iter().enumerate().map(planned).collect()
 }
 
-fn print(
-    requests: &[Planned],
-    noun: &str,
-    of: &str,
-    form: Form,
-    environment: &Environment,
-) -> Result<ExitCode> {
-    environment.printer.out(&match form {
+fn print(requests: &[Planned], noun: &str, of: &str, form: Form, environment: &Environment) -> Result<()> {
+    let printer = &environment.printer;
+    printer.out(&match form {
         Form::Text => requests.iter().map(|planned| paragraph(planned, requests.len(), noun)).collect(),
         Form::Json => json::document(&requests),
         Form::Ndjson => requests.iter().map(json::line).collect::<String>(),
     })?;
-    environment
-        .printer
-        .say(&format!("nothing was sent: {} for {of}", count(requests.len() as u64, "request")));
-    Ok(ExitCode::Complete)
+    printer.say(&format!("nothing was sent: {} for {of}", count(requests.len() as u64, "request")));
+    Ok(())
 }
 
 /// Finds the credential that would sign. Only the environment is searched: other sources may need calls.

@@ -36,7 +36,7 @@ pub(crate) async fn serve(args: &EmulatorArgs, printer: &Printer) -> Result<Exit
     let emulator = Emulator::new(scenario).with_event_transport(Arc::new(event_transport()?));
     emulator.serve(listener, signals.stop()).await;
     // Stopped on purpose, as it is meant to be.
-    Ok(ExitCode::Complete)
+    Ok(ExitCode::COMPLETE)
 }
 
 /// Which keys it takes, and where its events go.
@@ -62,10 +62,7 @@ fn introduce(scenario: &Scenario, printer: &Printer) {
 pub(super) fn event_transport() -> Result<HttpTransport, Error> {
     let mut options = HttpOptions::default();
     options.proxy_from_environment = false;
-    HttpTransport::new(&options).or_else(|_| {
-        // No trust store on this machine: plain HTTP still works.
-        HttpTransport::new(&options)
-    })
+    HttpTransport::new(&options)
 }
 
 fn read(path: &Path) -> Result<Scenario, Error> {

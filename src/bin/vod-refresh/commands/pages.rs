@@ -11,7 +11,7 @@ pub(crate) fn completions(shell: Shell, printer: &Printer) -> Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "vod-refresh", &mut script);
     printer.out(&String::from_utf8_lossy(&script))?;
-    Ok(ExitCode::Complete)
+    Ok(ExitCode::COMPLETE)
 }
 
 pub(crate) fn man(command: Option<&str>, printer: &Printer) -> Result<ExitCode> {
@@ -30,13 +30,13 @@ pub(crate) fn man(command: Option<&str>, printer: &Printer) -> Result<ExitCode> 
         vod_refresh::Error::new(vod_refresh::ErrorKind::Internal, "no man page").with_source(why)
     })?;
     printer.out(&String::from_utf8_lossy(&text))?;
-    Ok(ExitCode::Complete)
+    Ok(ExitCode::COMPLETE)
 }
 
 /// Prints the JSON Schema of the report; `tests/it/schema.rs` checks every report of the tests against it.
 pub(crate) fn report_schema(printer: &Printer) -> Result<ExitCode> {
     printer.out(include_str!("../../../docs/report.schema.json"))?;
-    Ok(ExitCode::Complete)
+    Ok(ExitCode::COMPLETE)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use vod_refresh::vod::{ObjectAction, ObjectType, RefreshQuota};
 use vod_refresh::{Error, ErrorKind, RefreshRequest, TaskType, UrlRequest, VodClient};
 
+use super::task::Task;
 use crate::args::account::{AnswerForm, QuotaArgs};
 use crate::environment::Environment;
 use crate::exit::{ExitCode, Result};
@@ -18,7 +19,7 @@ pub(crate) async fn show(args: &QuotaArgs, environment: &Environment) -> Result<
         AnswerForm::Text => table(&quota),
         AnswerForm::Json => json::document(&quota),
     })?;
-    Ok(ExitCode::Complete)
+    Ok(ExitCode::COMPLETE)
 }
 
 fn table(quota: &RefreshQuota) -> String {
@@ -35,70 +36,66 @@ fn table(quota: &RefreshQuota) -> String {
     rows.iter().filter(|(_, left, all)| left.is_some() || all.is_some()).map(line).collect()
 }
 
-/// Refuses a request that the quota can't cover; where media are preloaded afterwards, that of both.
-pub(crate) async fn check(client: &VodClient, request: &RefreshRequest, printer: &Printer) -> Result<()> {
+/// What a run needs of one quota.
+struct Need {
+    count: u64,
+    left: Option<u64>,
+    noun: &'static str,
+    task_type: TaskType,
+    /// What it is for.
+    of: String,
+}
+
+/// Refuses what the quota can't cover.
+pub(super) async fn check(client: &VodClient, task: &Task, printer: &Printer) -> Result<(), Error> {
     let quota = client.describe_vod_refresh_quota().await?;
-    let preload = request.then_preload.then_some(TaskType::Preload);
-    for task_type in [request.task_type].into_iter().chain(preload) {
-        let Some(left) = quota.remaining(task_type) else {
+    let needs = match task {
+        Task::Media(request) => of_media(request, &quota),
+        Task::Urls(request) => of_urls(request, &quota),
+        _ => Vec::new(),
+    };
+    for Need { count: needed, left, noun, task_type, of } in needs {
+        let Some(left) = left else {
             printer.warn("the service does not say how much of the quota is left");
             continue;
         };
-        let (suffices, text) = compare(left, task_type, request.media.len() as u64);
-        if !suffices {
-            return Err(Error::new(ErrorKind::Quota, text).into());
+        let verb = task_type.as_str().to_lowercase();
+        let text = format!("{} left to {verb} today, for {of}", count(left, noun));
+        if left < needed {
+            return Err(Error::new(ErrorKind::Quota, text));
         }
         printer.say(&text);
     }
     Ok(())
 }
 
-/// Refuses URLs that the quota can't cover. Folders have a quota of their own.
-pub(crate) async fn check_urls(client: &VodClient, request: &UrlRequest, printer: &Printer) -> Result<()> {
-    let quota = client.describe_vod_refresh_quota().await?;
+/// A media needs one URL at least. Where media are preloaded afterwards, both quotas count.
+fn of_media(request: &RefreshRequest, quota: &RefreshQuota) -> Vec<Need> {
+    let media = request.media.len() as u64;
+    let of = format!(
+        "{}; each URL of a media counts, and how many those are can't be known before",
+        count(media, "media")
+    );
+    let preload = request.then_preload.then_some(TaskType::Preload);
+    let need = |task_type| Need {
+        count: media,
+        left: quota.remaining(task_type),
+        noun: "URL",
+        task_type,
+        of: of.clone(),
+    };
+    [request.task_type].into_iter().chain(preload).map(need).collect()
+}
+
+/// Folders have a quota of their own.
+fn of_urls(request: &UrlRequest, quota: &RefreshQuota) -> Vec<Need> {
     let is_folder = |url: &&String| {
         matches!(request.action(url), ObjectAction::Refresh { object_type: ObjectType::Directory, .. })
     };
     let folders = request.urls.iter().filter(is_folder).count() as u64;
     let others = request.urls.len() as u64 - folders;
-    let kind = request.task_type.as_str().to_lowercase();
-    for (wanted, left, nouns) in
-        [(others, quota.remaining(request.task_type), "URLs"), (folders, quota.dir_remain, "directories")]
-    {
-        match left {
-            _ if wanted == 0 => {}
-            None => printer.warn("the service does not say how much of the quota is left"),
-            Some(left) => {
-                let text = format!("{left} {nouns} left to {kind} today, for {wanted}");
-                if left < wanted {
-                    return Err(Error::new(ErrorKind::Quota, text).into());
-                }
-                printer.say(&text);
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Whether `left` can cover so many media, and why.
-fn compare(left: u64, task_type: TaskType, media: u64) -> (bool, String) {
-    let kind = task_type.as_str().to_lowercase();
-    let text = format!(
-        "{} left to {kind} today, for {}; each URL of a media counts, and how many those are can't be known before",
-        count(left, "URL"),
-        count(media, "media")
-    );
-    (left >= media, text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_media_needs_one_url_at_least() {
-        let (suffices, text) = compare(4, TaskType::Preload, 5);
-        assert!(!suffices && text.starts_with("4 URLs left to preload today, for 5 media;"), "{text}");
-        assert!(compare(5, TaskType::Preload, 5).0);
-    }
+    let task_type = request.task_type;
+    let need = |count: u64, left, noun| Need { count, left, noun, task_type, of: count.to_string() };
+    let all = [need(others, quota.remaining(task_type), "URL"), need(folders, quota.dir_remain, "directory")];
+    all.into_iter().filter(|need| need.count > 0).collect()
 }

@@ -1,21 +1,22 @@
 //! `refresh`, `preload`, their twins for URLs, and `wait`: new runs.
 
-use vod_refresh::vod::{Area, ObjectType, TaskType};
+use vod_refresh::vod::TaskType;
 use vod_refresh::{JobId, MediaId, RefreshRequest, RunOptions, UrlRequest, WaitRequest};
 
-use super::run::{self, Plan, Task};
-use super::{dry_run, quota};
+use super::dry_run;
+use super::run::{self, Plan};
+use super::task::Task;
 use crate::args::runs::{
-    ExpectedMediaArgs, MediaArgs, PreloadUrlsArgs, RefreshArgs, RefreshUrlsArgs, UrlArea, UrlRunArgs,
-    UrlType, WaitArgs,
+    ExpectedMediaArgs, MediaArgs, PreloadUrlsArgs, RefreshArgs, RefreshUrlsArgs, SubmissionArgs, UrlRunArgs,
+    WaitArgs,
 };
 use crate::args::shared::{JournalArgs, RunArgs};
 use crate::environment::Environment;
 use crate::exit::{ExitCode, Failure, Result};
 use crate::ids_list::{self, ARGUMENT};
 use crate::journal_handle::JournalHandle;
+use crate::next_command::ResumeContext;
 use crate::settings::Settings;
-use crate::setup;
 
 /// `refresh`.
 pub(crate) async fn refresh(args: &RefreshArgs, environment: &Environment) -> Result<ExitCode> {
@@ -29,35 +30,16 @@ pub(crate) async fn preload(args: &MediaArgs, environment: &Environment) -> Resu
 }
 
 async fn media(request: RefreshRequest, args: &MediaArgs, environment: &Environment) -> Result<ExitCode> {
-    let settings = Settings::new(&args.run, environment);
-    let submission = &args.submission;
-    if submission.dry_run {
-        let form = args.run.output.output;
-        return dry_run::show(&request, &settings.connection, form, environment).await;
-    }
-    let mut options = submission.lost_answers.over(args.run.waiting.over(RunOptions::default()));
-    options.wait = !submission.no_wait;
-    let plan = run::within(options.timeout, async {
-        if submission.check_quota {
-            let client = setup::client(&settings.connection, environment).await?;
-            quota::check(&client, &request, &environment.printer).await?;
-        }
-        plan(options.clone(), settings, &args.run, &args.journal, environment).await
-    })
-    .await?;
-    run::run(Task::Media(request), plan, environment).await
+    let options = args.lost_answers.over(args.run.waiting.over(RunOptions::default()));
+    let submission = Some(&args.submission);
+    begin(Task::Media(request), options, submission, &args.run, &args.journal, environment).await
 }
 
 /// `refresh-urls`.
 pub(crate) async fn refresh_urls(args: &RefreshUrlsArgs, environment: &Environment) -> Result<ExitCode> {
     let mut request = UrlRequest::new(TaskType::Refresh, urls_of(&args.common)?);
     request.force = args.force;
-    request.object_type = args.object_type.map(|object_type| match object_type {
-        UrlType::File => ObjectType::File,
-        UrlType::Directory => ObjectType::Directory,
-        UrlType::Regex => ObjectType::Regex,
-        UrlType::IgnoreParams => ObjectType::IgnoreParams,
-    });
+    request.object_type = args.object_type;
     urls(request, &args.common, environment).await
 }
 
@@ -65,10 +47,7 @@ pub(crate) async fn refresh_urls(args: &RefreshUrlsArgs, environment: &Environme
 pub(crate) async fn preload_urls(args: &PreloadUrlsArgs, environment: &Environment) -> Result<ExitCode> {
     let mut request = UrlRequest::new(TaskType::Preload, urls_of(&args.common)?);
     request.l2 = args.l2;
-    request.area = args.area.map(|area| match area {
-        UrlArea::Domestic => Area::Domestic,
-        UrlArea::Overseas => Area::Overseas,
-    });
+    request.area = args.area;
     urls(request, &args.common, environment).await
 }
 
@@ -77,52 +56,48 @@ fn urls_of(args: &UrlRunArgs) -> Result<Vec<String>> {
 }
 
 async fn urls(request: UrlRequest, args: &UrlRunArgs, environment: &Environment) -> Result<ExitCode> {
-    let UrlRunArgs { submission, run: args, journal, .. } = args;
+    let UrlRunArgs { submission, no_resubmit, run: args, journal, .. } = args;
     request.check()?;
-    let settings = Settings::new(args, environment);
-    if settings.events.any() {
+    if args.events.any() {
         return Err(Failure::usage(
             "no event tells of URLs: leave out `--callback-listen` and `--queue`; the answers name the tasks",
         ));
     }
-    if submission.dry_run {
-        return dry_run::show_urls(&request, &settings.connection, args.output.output, environment).await;
-    }
     let mut options = args.waiting.over(RunOptions::default());
-    options.resubmit &= !submission.no_resubmit;
-    options.wait = !submission.no_wait;
-    let plan = run::within(options.timeout, async {
-        if submission.check_quota {
-            let client = setup::client(&settings.connection, environment).await?;
-            quota::check_urls(&client, &request, &environment.printer).await?;
-        }
-        plan(options.clone(), settings, args, journal, environment).await
-    })
-    .await?;
-    run::run(Task::Urls(request), plan, environment).await
+    options.resubmit &= !no_resubmit;
+    begin(Task::Urls(request), options, Some(submission), args, journal, environment).await
 }
 
 /// `wait`.
 pub(crate) async fn wait(args: &WaitArgs, environment: &Environment) -> Result<ExitCode> {
     let request = wait_request(args)?;
     let options = args.run.waiting.over(RunOptions::default());
-    let settings = Settings::new(&args.run, environment);
-    let plan =
-        run::within(options.timeout, plan(options.clone(), settings, &args.run, &args.journal, environment));
-    let plan = plan.await?;
-    run::run(Task::Jobs(request), plan, environment).await
+    begin(Task::Jobs(request), options, None, &args.run, &args.journal, environment).await
 }
 
-async fn plan<'a>(
-    options: RunOptions,
-    settings: Settings,
-    args: &'a RunArgs,
+/// Begins a new run, or shows what it would send. `submission` is `None` where others have submitted.
+async fn begin(
+    task: Task,
+    mut options: RunOptions,
+    submission: Option<&SubmissionArgs>,
+    args: &RunArgs,
     journal: &JournalArgs,
     environment: &Environment,
-) -> Result<Plan<'a>> {
-    let journal = JournalHandle::for_new_run(journal, environment).await?;
-    let repeated = settings.not_kept();
-    Ok(Plan { options, settings, journal, repeated, args })
+) -> Result<ExitCode> {
+    let settings = Settings::new(args, environment);
+    if submission.is_some_and(|submission| submission.dry_run) {
+        return dry_run::show(&task, &settings.connection, args.output.output, environment).await;
+    }
+    options.wait = submission.is_none_or(|submission| !submission.no_wait);
+    let check_quota = submission.is_some_and(|submission| submission.check_quota);
+    let journal = run::within(options.timeout, JournalHandle::for_new_run(journal, environment)).await?;
+    let awaited = match &task {
+        Task::Jobs(request) => Some(request.clone()),
+        _ => None,
+    };
+    let (own_timeout, repeated) = (options.timeout, settings.not_kept());
+    let context = ResumeContext { settings, options, own_timeout, journal, awaited, repeated };
+    run::run(task, Plan { context, check_quota, args }, environment).await
 }
 
 fn media_request(task_type: TaskType, args: &MediaArgs) -> Result<RefreshRequest> {

@@ -1,51 +1,35 @@
 //! One run, from checked input to exit code: the way that `refresh`, `preload`, `wait`, `resume` and `status --check` share.
 //!
-//! The order matters. What can fail without the service fails before anything is submitted ([`Plan::prepare`]); then the
-//! run is driven while signals are listened for; then files are written, and only then stdout, whose reader may have
-//! paused ([`Ending::conclude`]).
+//! The order matters. What can fail without the service fails before anything is submitted ([`Plan::client`]); then the
+//! quota is asked for, if that was wanted; then the run is driven while signals are listened for; then files are written, and
+//! only then stdout, whose reader may have paused ([`Ending::conclude`]).
 
 use std::time::Duration;
 
-use vod_refresh::journal::StoredRun;
-use vod_refresh::{
-    Error, ErrorKind, LookupAfter, Outcome, RefreshRequest, Refresher, Report, Result as LibraryResult,
-    RunOptions, UrlRequest, VodClient, WaitRequest,
-};
+use vod_refresh::{Error, ErrorKind, LookupAfter, Outcome, Refresher, Report, VodClient};
 
+use super::quota;
+use super::task::Task;
 use crate::args::shared::{Form, OutputArgs, RunArgs};
 use crate::duration;
 use crate::environment::Environment;
 use crate::exit::{self, ExitCode, Failure, Result};
-use crate::journal_handle::{self, JournalHandle};
-use crate::next_command::{ResumeContext, awaited};
+use crate::journal_handle;
+use crate::next_command::ResumeContext;
 use crate::output::github::GitHub;
 use crate::output::{self, report_view};
 use crate::progress::RunDisplay;
-use crate::settings::Settings;
 use crate::setup::{self, EventSources};
 use crate::signals::Signals;
 
 /// The service forgets tasks after three days. Source: `DescribeVodRefreshTasks` of the VOD API.
 const HISTORY: Duration = Duration::from_secs(3 * 24 * 3_600);
 
-/// What is to be done.
-pub(crate) enum Task {
-    Media(RefreshRequest),
-    Jobs(WaitRequest),
-    Urls(UrlRequest),
-    /// Carry a stored run on.
-    Resume(Box<StoredRun>),
-    /// Ask about a stored run, once.
-    Check(Box<StoredRun>),
-}
-
 /// How it is to be done.
 pub(crate) struct Plan<'a> {
-    pub(crate) options: RunOptions,
-    pub(crate) settings: Settings,
-    pub(crate) journal: Option<JournalHandle>,
-    /// Options that a later `resume` must be given again, since the journal does not know them.
-    pub(crate) repeated: Vec<String>,
+    pub(crate) context: ResumeContext,
+    /// Whether what the quota can't cover is not begun.
+    pub(crate) check_quota: bool,
     pub(crate) args: &'a RunArgs,
 }
 
@@ -53,7 +37,10 @@ pub(crate) struct Plan<'a> {
 const LEAST_TIME_BEFORE: Duration = Duration::from_secs(5);
 
 /// Does what goes before a run, in the time that the whole run has.
-pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
+pub(crate) async fn within<T, E: From<Error>>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
     let limit = limit.max(LEAST_TIME_BEFORE);
     tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
         let limit = duration::format(limit);
@@ -63,30 +50,33 @@ pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = Result
 }
 
 /// Performs `task`, writes and prints its report, and gives the exit code.
-pub(crate) async fn run(task: Task, plan: Plan<'_>, environment: &Environment) -> Result<ExitCode> {
+pub(crate) async fn run(task: Task, mut plan: Plan<'_>, environment: &Environment) -> Result<ExitCode> {
     let (output, printer) = (&plan.args.output, &environment.printer);
+    let is_new = matches!(task, Task::Media(_) | Task::Jobs(_) | Task::Urls(_));
     let is_check = matches!(task, Task::Check(_));
-    let (client, sources) = within(plan.options.timeout, plan.prepare(is_check, environment)).await?;
+    let ResumeContext { settings, options, .. } = &plan.context;
+    // A check waits for no event.
+    let hears_events = !is_check && settings.events.any();
+    let client = within(options.timeout, plan.client(hears_events, environment)).await?;
+    let refusal = match plan.check_quota {
+        true => within(options.timeout, quota::check(&client, &task, printer)).await.err(),
+        false => None,
+    };
+    let sources = match hears_events && refusal.is_none() {
+        true => Some(EventSources::open(settings, &client, environment).await?),
+        false => None,
+    };
     let signals = Signals::listen(printer, "stopping; a second signal ends at once")?;
     let display = RunDisplay::new(printer, output.output == Form::Ndjson)?;
-
-    let (awaited, stored_timeout) = match &task {
-        Task::Media(_) | Task::Urls(_) => (None, None),
-        Task::Jobs(request) => (Some(request.clone()), None),
-        Task::Resume(run) | Task::Check(run) => {
-            (awaited(&run.record.order).cloned(), Some(run.record.options.timeout))
-        }
-    };
-    let is_new = stored_timeout.is_none();
     // A check asks the service; nodes only where it is told so now.
     let asks_edge = !is_check || plan.args.edge.verify_edge;
-    let edge = if asks_edge { setup::edge_check(&plan.settings, &client, environment)? } else { None };
+    let edge = if asks_edge { setup::edge_check(settings, &client, environment)? } else { None };
     let mut refresher = plan.refresher(client, sources.as_ref(), &display, &signals);
     if let Some(edge) = edge {
         refresher = refresher.with_edge_check(edge);
     }
     let result = tokio::select! {
-        result = perform(&refresher, task) => result,
+        result = task.perform(&refresher, refusal) => result,
         () = display.show() => unreachable!("life is shown for ever"),
     };
     display.end_live_view();
@@ -95,58 +85,38 @@ pub(crate) async fn run(task: Task, plan: Plan<'_>, environment: &Environment) -
         Err(why) => {
             display.finish()?;
             // The client has its credentials, so a new run can lack nothing but its journal.
-            let of_journal = is_new && plan.journal.is_some() && why.kind() == ErrorKind::Config;
+            let of_journal = is_new && plan.context.journal.is_some() && why.kind() == ErrorKind::Config;
             return Err(if of_journal { journal_handle::unusable(why) } else { why.into() });
         }
     };
 
     let code = match report.outcome {
         // A check has done its work when it shows the run, whatever the outcome.
-        outcome if is_check && !is_about_the_asking(outcome) => ExitCode::Complete,
+        outcome if is_check && !is_about_the_asking(outcome) => ExitCode::COMPLETE,
         outcome => ExitCode::of_outcome(outcome, plan.args.waiting.timeout_exit_code, signals.received()),
     };
-    let mut options = plan.options;
-    let own_timeout = stored_timeout.unwrap_or(options.timeout);
     if is_check {
         // Asking once has a time of its own, which says nothing of how long to wait.
-        options.timeout = own_timeout;
+        plan.context.options.timeout = plan.context.own_timeout;
     }
-    let context = ResumeContext {
-        settings: &plan.settings,
-        options: &options,
-        own_timeout,
-        journal: plan.journal.as_ref(),
-        awaited: awaited.as_ref(),
-        repeated: &plan.repeated,
+    let ending = Ending { report: &report, output, environment };
+    let code = ending.conclude(code, &plan.context, &display, &signals);
+    // What is left to do, it does unless somebody wants the process gone: free the port, and then what holds up nothing now that
+    // everything is said. A later run will do it as well.
+    let tidied = async {
+        if let Some(sources) = sources {
+            sources.close().await;
+        }
+        if let Some(handle) = &plan.context.journal {
+            let _ = handle.journal.compact().await;
+        }
     };
-    let code = Ending { report: &report, output, environment }.conclude(code, &context, &display, &signals);
-    if let Some(sources) = sources {
-        let stop = signals.stop();
-        // Frees the port, unless somebody wants the process gone.
-        tokio::select! {
-            () = sources.close() => {}
-            () = stop.cancelled() => {}
-        }
-    }
-    if let Some(handle) = &plan.journal {
-        // Now that everything is said, it holds up nothing. What can't be done now, a later run will do.
-        let stop = signals.stop();
-        tokio::select! {
-            _ = handle.journal.compact() => {}
-            () = stop.cancelled() => {}
-        }
+    let stop = signals.stop();
+    tokio::select! {
+        () = tidied => {}
+        () = stop.cancelled() => {}
     }
     Ok(code)
-}
-
-async fn perform(refresher: &Refresher, task: Task) -> LibraryResult<Report> {
-    match task {
-        Task::Media(request) => refresher.refresh(&request).await,
-        Task::Jobs(request) => refresher.wait_for(&request).await,
-        Task::Urls(request) => refresher.refresh_urls(&request).await,
-        Task::Resume(stored) => refresher.resume(*stored).await,
-        Task::Check(stored) => refresher.check(*stored).await,
-    }
 }
 
 /// Whether an outcome is about the calls of a check, not about the media.
@@ -158,32 +128,24 @@ fn is_about_the_asking(outcome: Outcome) -> bool {
 }
 
 impl Plan<'_> {
-    /// Everything that can fail before anything is submitted, and warnings; the client, and the open event sources.
-    async fn prepare(
-        &self,
-        is_check: bool,
-        environment: &Environment,
-    ) -> Result<(VodClient, Option<EventSources>)> {
-        // A check waits for no event.
-        let wants_events = self.settings.events.any() && !is_check;
-        if self.options.lookup_after == Some(LookupAfter::Never) && !wants_events {
+    /// Everything that can fail before the service is asked, and warnings; the client.
+    async fn client(&self, hears_events: bool, environment: &Environment) -> Result<VodClient> {
+        let ResumeContext { settings, options, journal, .. } = &self.context;
+        if options.lookup_after == Some(LookupAfter::Never) && !hears_events {
             return Err(Failure::usage(
                 "`--lookup-after never` without `--callback-listen` or `--queue`: nothing could tell which tasks there are",
             ));
         }
-        output::check_files(&self.args.output)?;
-        if let Some(file) = self.journal.as_ref().and_then(|handle| handle.journal.file()) {
-            output::keep_off(&self.args.output, file)?;
-        }
-        let client = setup::client(&self.settings.connection, environment).await?;
-        if self.options.timeout > HISTORY {
+        output::check_files(&self.args.output, journal.as_ref().and_then(|handle| handle.journal.file()))?;
+        let client = setup::client(&settings.connection, environment).await?;
+        if options.timeout > HISTORY {
             environment
                 .printer
                 .warn("the service keeps its history for three days: a longer `--timeout` waits for nothing");
         }
         // A temporary credential that can't be renewed must outlive the run.
         if let Ok(credential) = client.credential().await
-            && let Some(short) = credential.shortfall(client.service_time() + self.options.timeout)
+            && let Some(short) = credential.shortfall(client.service_time() + options.timeout)
         {
             environment.printer.warn(&format!(
                 "the credential from {} ends {} before `--timeout` does and can't be renewed",
@@ -191,11 +153,7 @@ impl Plan<'_> {
                 duration::format(Duration::from_secs(short.num_seconds().unsigned_abs()))
             ));
         }
-        let sources = match is_check {
-            true => None,
-            false => EventSources::open(&self.settings, &client, environment).await?,
-        };
-        Ok((client, sources))
+        Ok(client)
     }
 
     fn refresher(
@@ -205,15 +163,16 @@ impl Plan<'_> {
         display: &RunDisplay,
         signals: &Signals,
     ) -> Refresher {
+        let ResumeContext { settings, options, journal, .. } = &self.context;
         let mut refresher = Refresher::new(client)
-            .with_options(self.options.clone())
+            .with_options(options.clone())
             .with_observer(display.clone())
             .with_stop(signals.stop());
         if let Some(sources) = sources {
             refresher = refresher.with_inbox(sources.inbox.clone());
         }
-        if let Some(handle) = &self.journal {
-            refresher = refresher.with_journal(handle.journal.clone(), self.settings.to_journal());
+        if let Some(handle) = journal {
+            refresher = refresher.with_journal(handle.journal.clone(), settings.to_journal());
         }
         refresher
     }
@@ -231,7 +190,7 @@ impl Ending<'_> {
     fn conclude(
         &self,
         code: ExitCode,
-        context: &ResumeContext<'_>,
+        context: &ResumeContext,
         display: &RunDisplay,
         signals: &Signals,
     ) -> ExitCode {
@@ -242,7 +201,7 @@ impl Ending<'_> {
         // Files first: a reader of stdout may have paused.
         let filed = output::write_files(report, next.as_ref(), output);
         let code = weighed(code, &filed);
-        let github = GitHub::detect(environment, printer);
+        let github = GitHub::detect(environment);
         if let Some(github) = &github {
             let file = output.report.as_deref().filter(|_| filed.is_ok());
             github.report_run(report, code, &lines, file);
@@ -287,7 +246,7 @@ impl Ending<'_> {
 /// The exit code after writing: an output that failed counts only where the run was complete.
 fn weighed(code: ExitCode, written: &Result<()>) -> ExitCode {
     match written {
-        Err(failure) if code == ExitCode::Complete => failure.exit_code(),
+        Err(failure) if code == ExitCode::COMPLETE => failure.exit_code(),
         _ => code,
     }
 }

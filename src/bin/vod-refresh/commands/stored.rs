@@ -6,15 +6,17 @@ use vod_refresh::journal::{RunSummary, StoredRun};
 use vod_refresh::net::clock::to_wire;
 use vod_refresh::{LookupAfter, RunOptions, TaskType};
 
-use super::run::{self, Plan, Task};
+use super::run::{self, Plan};
+use super::task::Task;
 use crate::args::runs::{ResumeArgs, RunsArgs, StatusArgs};
 use crate::args::shared::{Form, JournalFileArgs};
 use crate::duration;
 use crate::environment::Environment;
 use crate::exit::{ExitCode, Failure, Result};
 use crate::files::shown;
+use crate::formatting::count;
 use crate::journal_handle::{Access, JournalHandle};
-use crate::next_command::{ResumeContext, awaited};
+use crate::next_command::ResumeContext;
 use crate::output::{self, json, table};
 use crate::settings::{Settings, arguments};
 
@@ -31,12 +33,6 @@ pub(crate) async fn resume(args: &ResumeArgs, environment: &Environment) -> Resu
         return Err(Failure::usage(format!("run {id} has ended: {}", outcome.as_str()))
             .with_details(vec![format!("`vod-refresh status {id}` shows it")]));
     }
-    let mut options = args.lost_answers.over(args.run.waiting.over(run.record.options.clone()));
-    // Whoever resumes wants to see the end, also of a run that was only to submit.
-    options.wait = true;
-    environment
-        .printer
-        .say(&format!("carrying on run {id}, for {} at most", duration::format(options.timeout)));
     let settings = Settings::stored_or_given(&run.record.settings, &args.run);
     let url = settings.events.callback_url.as_deref().filter(|url| is_masked_address(url));
     if let Some(url) = url.filter(|_| settings.events.callback_listen.is_some()) {
@@ -44,7 +40,14 @@ pub(crate) async fn resume(args: &ResumeArgs, environment: &Environment) -> Resu
             "the journal keeps neither password nor query of the run's callback URL {url}: give `--callback-url` again"
         )));
     }
-    let plan = Plan { options, settings, journal: Some(handle), repeated: repeated(args), args: &args.run };
+    let mut context = ResumeContext::of_stored(&run, handle, settings);
+    context.options = args.lost_answers.over(args.run.waiting.over(context.options));
+    // Whoever resumes wants to see the end, also of a run that was only to submit.
+    context.options.wait = true;
+    context.repeated = repeated(args);
+    let limit = duration::format(context.options.timeout);
+    environment.printer.say(&format!("carrying on run {id}, for {limit} at most"));
+    let plan = Plan { context, check_quota: false, args: &args.run };
     run::run(Task::Resume(Box::new(run)), plan, environment).await
 }
 
@@ -76,34 +79,29 @@ pub(crate) async fn status(args: &StatusArgs, environment: &Environment) -> Resu
     let access = if args.check { Access::Write } else { Access::Read };
     let (handle, run) = find(&args.journal, args.run_id.as_deref(), access, |_| true, environment).await?;
     let settings = Settings::stored_or_given(&run.record.settings, &args.run);
-    if args.check && run.outcome.is_none() {
-        if handle.journal.lock(&run.record.run).await?.is_some() {
-            let options = for_one_question(args.run.waiting.over(run.record.options.clone()));
-            let repeated = [arguments(&args.run.connection), settings.edge.not_kept()].concat();
-            let plan = Plan { options, settings, journal: Some(handle), repeated, args: &args.run };
-            return run::run(Task::Check(Box::new(run)), plan, environment).await;
-        }
-        environment
-            .printer
-            .say("another process is driving this run: what it wrote down is as fresh as can be");
-    }
-    let (output, printer) = (&args.run.output, &environment.printer);
-    output::check_files(output)?;
-    let report = run.report();
-    let context = ResumeContext {
-        settings: &settings,
-        options: &run.record.options,
-        own_timeout: run.record.options.timeout,
-        journal: Some(&handle),
-        awaited: awaited(&run.record.order),
-        repeated: &settings.not_kept(),
+    let is_free = match args.check && run.outcome.is_none() {
+        true => handle.journal.lock(&run.record.run).await?.is_some(),
+        false => false,
     };
+    let mut context = ResumeContext::of_stored(&run, handle, settings);
+    let (output, printer) = (&args.run.output, &environment.printer);
+    if is_free {
+        context.options = for_one_question(args.run.waiting.over(context.options));
+        context.repeated = [arguments(&args.run.connection), context.settings.edge.not_kept()].concat();
+        let plan = Plan { context, check_quota: false, args: &args.run };
+        return run::run(Task::Check(Box::new(run)), plan, environment).await;
+    }
+    if args.check && run.outcome.is_none() {
+        printer.say("another process is driving this run: what it wrote down is as fresh as can be");
+    }
+    output::check_files(output, context.journal.as_ref().and_then(|handle| handle.journal.file()))?;
+    let report = run.report();
     let next = context.next(&report);
     let filed = output::write_files(&report, next.as_ref(), output);
     let printed = output::print(&report, output.output, printer);
     report.notes.iter().for_each(|note| printer.warn(note));
     context.closing_lines(&report, next.as_ref()).iter().for_each(|line| printer.say(line));
-    Failure::all([filed, printed]).map(|()| ExitCode::Complete)
+    Failure::all([filed, printed]).map(|()| ExitCode::COMPLETE)
 }
 
 /// The run's options, for asking once about everything.
@@ -131,7 +129,7 @@ pub(crate) async fn list(args: &RunsArgs, environment: &Environment) -> Result<E
         Form::Json => json::document(&rows.collect::<Vec<_>>()),
         Form::Ndjson => rows.map(|row| json::line(&row)).collect(),
     })?;
-    Ok(ExitCode::Complete)
+    Ok(ExitCode::COMPLETE)
 }
 
 /// A run in the list, as scripts read it.
@@ -142,13 +140,16 @@ struct Row<'a> {
     outcome: &'static str,
     started_at: String,
     media: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    urls: Option<u64>,
 }
 
 impl<'a> From<&'a RunSummary> for Row<'a> {
     fn from(run: &'a RunSummary) -> Self {
         let outcome = run.outcome.map_or("unfinished", |outcome| outcome.as_str());
         let started_at = to_wire(run.started_at);
-        Self { run_id: &run.run_id, task_type: run.task_type, outcome, started_at, media: run.media }
+        let RunSummary { run_id, task_type, media, urls, .. } = run;
+        Self { run_id, task_type: *task_type, outcome, started_at, media: *media, urls: *urls }
     }
 }
 
@@ -156,7 +157,8 @@ impl Row<'_> {
     /// The same for people.
     fn columns(self) -> [String; 5] {
         let task = self.task_type.map_or_else(|| "wait".to_owned(), |task| task.as_str().to_lowercase());
-        [self.run_id.to_string(), task, self.outcome.to_owned(), self.started_at, self.media.to_string()]
+        let of = self.urls.map_or_else(|| self.media.to_string(), |urls| count(urls, "URL"));
+        [self.run_id.to_string(), task, self.outcome.to_owned(), self.started_at, of]
     }
 }
 
@@ -201,7 +203,8 @@ fn absent(id: Option<RunId>, runs: &[RunSummary], handle: &JournalHandle) -> Fai
 
 /// A run as one line for people.
 fn line(run: &RunSummary) -> String {
-    let [id, task, outcome, started, media] = Row::from(run).columns();
+    let [id, task, outcome, started, _] = Row::from(run).columns();
+    let of = run.urls.map_or_else(|| count(run.media, "media"), |urls| count(urls, "URL"));
     let lost = if run.lost { ", not to be carried on: the journal failed in mid-run" } else { "" };
-    format!("{id}  {task}, {outcome}, begun {started}, {media} media{lost}")
+    format!("{id}  {task}, {outcome}, begun {started}, {of}{lost}")
 }

@@ -4,11 +4,8 @@
 use std::collections::HashSet;
 
 use vod_refresh::Report;
-use vod_refresh::run::{MediaReport, MediaState, TaskReport};
+use vod_refresh::run::{MediaReport, MediaState, ReportedError, TaskReport};
 use vod_refresh::vod::{TaskStatus, TaskType};
-
-/// The report's code for media of a batch whose answer was lost.
-pub(crate) const OUTCOME_UNKNOWN: &str = "OutcomeUnknown";
 
 /// Whether the tasks of a media are still unknown.
 pub(super) fn has_unknown_tasks(media: &MediaReport) -> bool {
@@ -38,12 +35,16 @@ fn open_job(media: &MediaReport) -> Option<&str> {
 /// Whether its refresh was submitted, and its preload certainly was not.
 pub(super) fn is_unpreloaded(report: &Report, media: &MediaReport) -> bool {
     let open = [MediaState::Unfinished, MediaState::NotSubmitted];
-    let is_unknown = media.error.as_ref().is_some_and(|error| error.code == OUTCOME_UNKNOWN);
     report.then_preload
-        && !is_unknown
+        && !is_unknown(media)
         && open.contains(&media.state)
         && media.job_id.is_some()
         && media.preload_job_id.is_none()
+}
+
+/// Whether its submission was answered by nothing that tells.
+pub(super) fn is_unknown(media: &MediaReport) -> bool {
+    media.error.as_ref().is_some_and(ReportedError::is_of_unknown_outcome)
 }
 
 /// The media that this run submitted in these jobs, those left out that were refused: no job will show them.

@@ -15,7 +15,6 @@ use super::report_view::{MediaView, ReportView, summary_line};
 use crate::environment::Environment;
 use crate::exit::{ExitCode, Failure};
 use crate::formatting::{escape_control, shorten};
-use crate::printer::Printer;
 
 /// Variables that name the files for these.
 const SUMMARY: &str = "GITHUB_STEP_SUMMARY";
@@ -33,16 +32,13 @@ const MOST_LINES: usize = 20;
 const LINE: usize = 500;
 
 /// The step of GitHub Actions in which this process runs.
-pub(crate) struct GitHub<'a> {
-    world: &'a Environment,
-    printer: &'a Printer,
-}
+pub(crate) struct GitHub<'a>(&'a Environment);
 
 impl<'a> GitHub<'a> {
     /// Returns `None` outside GitHub Actions.
-    pub(crate) fn detect(world: &'a Environment, printer: &'a Printer) -> Option<Self> {
-        let is_here = world.variable("GITHUB_ACTIONS").as_deref() == Some("true");
-        is_here.then_some(Self { world, printer })
+    pub(crate) fn detect(environment: &'a Environment) -> Option<Self> {
+        let is_here = environment.variable("GITHUB_ACTIONS").as_deref() == Some("true");
+        is_here.then_some(Self(environment))
     }
 
     /// Reports a run. `code` is the exit code, `lines` say how to carry on, `file` holds the JSON report.
@@ -53,7 +49,7 @@ impl<'a> GitHub<'a> {
         let file = file.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
         self.append(SUMMARY, &summary(&view, lines));
         self.append(OUTPUT, &outputs(report, code, file.as_deref()));
-        self.printer.write_workflow_commands(&annotations(&view, code));
+        self.0.printer.write_workflow_commands(&annotations(&view, code));
     }
 
     /// Corrects the exit code that was reported. The last value of an output is the one that counts.
@@ -69,21 +65,21 @@ impl<'a> GitHub<'a> {
     /// Reports a command line that can't be understood, by what the parser says.
     pub(crate) fn report_usage_error(&self, message: &str) {
         let lines = message.lines().take_while(|line| !line.trim().is_empty());
-        self.report_lines(ExitCode::Usage, &lines.map(str::to_owned).collect::<Vec<_>>());
+        self.report_lines(ExitCode::USAGE, &lines.map(str::to_owned).collect::<Vec<_>>());
     }
 
     fn report_lines(&self, code: ExitCode, lines: &[String]) {
         self.append(SUMMARY, &summary_of_failure(code, lines));
         self.append(OUTPUT, &outputs_of_failure(code, lines));
-        self.printer.write_workflow_commands(&annotation_of_failure(code, lines));
+        self.0.printer.write_workflow_commands(&annotation_of_failure(code, lines));
     }
 
     /// Appends to the file that the variable names.
     fn append(&self, variable: &str, text: &str) {
-        let Some(path) = self.world.variable(variable) else { return };
+        let Some(path) = self.0.variable(variable) else { return };
         let file = OpenOptions::new().append(true).create(true).open(&path);
         if let Err(error) = file.and_then(|mut file| file.write_all(text.as_bytes())) {
-            self.printer.warn(&format!("{variable}: can't write to {}: {error}", escape_control(&path)));
+            self.0.printer.warn(&format!("{variable}: can't write to {}: {error}", escape_control(&path)));
         }
     }
 }
@@ -231,7 +227,7 @@ mod tests {
     fn a_good_run_is_a_line_without_a_table() {
         let text = summary(&sample::complete(3), &[]);
         assert!(text.starts_with("### ") && !text.contains("| media |"), "{text}");
-        assert_eq!(annotations(&sample::complete(3), ExitCode::Complete), "");
+        assert_eq!(annotations(&sample::complete(3), ExitCode::COMPLETE), "");
     }
 
     #[test]
@@ -241,7 +237,7 @@ mod tests {
         assert_eq!(text.matches("| failed |").count(), MOST_ROWS);
         assert!(text.contains("and 70 more") && text.contains("vod-refresh resume"), "{text}");
         assert_eq!(
-            annotations(&sample::failing(120), ExitCode::Failed).lines().count(),
+            annotations(&sample::failing(120), ExitCode::FAILED).lines().count(),
             MOST_ANNOTATIONS + 1
         );
     }
@@ -255,21 +251,21 @@ mod tests {
         }
         let table = text.lines().filter(|line| line.starts_with("| ")).collect::<Vec<_>>();
         assert!(table.iter().all(|line| line.matches('|').count() == 5), "{table:?}");
-        for line in annotations(&report, ExitCode::Partial).lines() {
+        for line in annotations(&report, ExitCode::PARTIAL).lines() {
             assert!(line.starts_with("::error title=") && line.matches("::").count() >= 2, "{line}");
         }
         let file = Path::new("/tmp/a\nb=c.json");
-        assert_eq!(outputs(&report, ExitCode::Partial, Some(file)).lines().count(), 8);
+        assert_eq!(outputs(&report, ExitCode::PARTIAL, Some(file)).lines().count(), 8);
     }
 
     #[test]
     fn a_run_that_did_not_go_well_is_annotated_as_a_whole() {
         let report = sample::mixed(15);
-        let text = annotations(&report, ExitCode::Timeout(8));
+        let text = annotations(&report, ExitCode::timeout(8));
         assert!(text.starts_with("::error title=vod-refresh%3A timeout::refresh timeout: "), "{text}");
         // A deadline that is no failure breaks no step.
-        assert!(annotations(&report, ExitCode::Timeout(0)).starts_with("::warning title=vod-refresh"));
-        let text = annotations(&sample::refused(), ExitCode::Refused);
+        assert!(annotations(&report, ExitCode::timeout(0)).starts_with("::warning title=vod-refresh"));
+        let text = annotations(&sample::refused(), ExitCode::REFUSED);
         assert!(
             text.starts_with("::error title=vod-refresh%3A refused::Forbidden.RAM: no permission; "),
             "{text}"
@@ -279,14 +275,14 @@ mod tests {
     #[test]
     fn a_run_that_came_to_nothing_says_why_in_every_place() {
         let lines = ["error: <b>no\nkey</b>", "::stop-commands::x", "  hint: set %1"].map(str::to_owned);
-        let text = annotation_of_failure(ExitCode::Config, &lines);
+        let text = annotation_of_failure(ExitCode::CONFIG, &lines);
         assert_eq!(
             text,
             "::error title=vod-refresh%3A config::error: <b>no\\nkey</b>%0A::stop-commands::x%0A  hint: set %251\n"
         );
-        let outputs = outputs_of_failure(ExitCode::Config, &lines);
+        let outputs = outputs_of_failure(ExitCode::CONFIG, &lines);
         assert_eq!(outputs, "outcome=config\nexit-code=3\nmessage=<b>no\\nkey</b>\n");
-        let summary = summary_of_failure(ExitCode::Config, &vec![lines[0].clone(); 30]);
+        let summary = summary_of_failure(ExitCode::CONFIG, &vec![lines[0].clone(); 30]);
         assert!(summary.contains("and 10 lines more") && !summary.contains("<b>"), "{summary}");
     }
 

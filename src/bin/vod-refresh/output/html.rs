@@ -19,7 +19,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 use vod_refresh::run::Outcome;
 
-use self::format::{class, counted, entries, grouped, millis, request_id, signed, time};
+use self::format::{class, counted, grouped, millis, request_id, signed, time};
 use super::markup::{escape, escape_start};
 use super::report_view::{Rank, ReportView};
 use crate::advice;
@@ -50,7 +50,7 @@ pub(crate) fn render(view: &ReportView<'_>, next: Option<&NextCommand>) -> Strin
     let (calls, calls_more) = match s.api_calls.values().sum() {
         0 => ("–".to_owned(), "<li>not counted</li>".to_owned()),
         calls => {
-            let (retries, throttled) = (counted(s.retries, "retry", "retries"), s.throttled.values().sum());
+            let (retries, throttled) = (counted(s.retries, "retry"), s.throttled.values().sum());
             (grouped(calls), format!("<li>{retries}</li><li>{} throttled</li>", grouped(throttled)))
         }
     };
@@ -98,7 +98,7 @@ fn title(view: &ReportView<'_>) -> String {
         _ => "Run with",
     };
     let [all, ..] = view.report.summary.entries();
-    format!("{what} {}: {}", entries(view, all), view.report.outcome.as_str())
+    format!("{what} {}: {}", counted(all, view.report.noun()), view.report.outcome.as_str())
 }
 
 /// The rank in whose colour the page says how the run ended.

@@ -57,7 +57,7 @@ impl<'a> ReportView<'a> {
         }
     }
 
-    /// The media that failed, in the order given.
+    /// The media that failed, or of which nobody knows whether they were submitted, in the order given.
     pub(super) fn failed(&self) -> impl Iterator<Item = &MediaView<'a>> {
         self.media.iter().filter(|media| media.rank == Rank::Failed)
     }
@@ -70,7 +70,10 @@ impl<'a> ReportView<'a> {
 
 impl<'a> MediaView<'a> {
     pub(super) fn new(report: &'a MediaReport) -> Self {
+        let is_unknown = report.error.as_ref().is_some_and(ReportedError::is_of_unknown_outcome);
         let rank = match report.state {
+            // It is nothing that ends by itself: somebody has to look.
+            _ if is_unknown => Rank::Failed,
             MediaState::Complete => Rank::Complete,
             MediaState::Unfinished => Rank::Unfinished,
             _ => Rank::Failed,
@@ -107,11 +110,7 @@ impl<'a> MediaView<'a> {
 
     /// Returns what to do about its failure.
     pub(super) fn advice(&self) -> &'static str {
-        let (error, cause) = (self.report.error.as_ref(), self.cause.unwrap_or_default());
-        match self.report.url {
-            Some(_) => advice::for_url(error, cause),
-            None => advice::for_media(self.report.state, error, cause),
-        }
+        advice::for_entry(self.report.state, self.report.error.as_ref(), self.cause.unwrap_or_default())
     }
 
     /// Milliseconds from its submission to its acceptance.

@@ -18,21 +18,19 @@ pub(crate) fn terminal_width() -> Option<u16> {
 /// Returns a table without colours or frames.
 pub(crate) fn plain<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
     let rows: Vec<[String; N]> = rows.map(|row| row.map(|cell| escape_control(&cell))).collect();
-    let widths = widths(rows.iter().map(|row| row.each_ref().map(String::as_str)).chain([head]));
     let rows = rows.iter().map(|row| row.each_ref().map(String::as_str));
-    [head]
-        .into_iter()
-        .chain(rows)
-        .map(|row| format!("{}\n", line(row, widths, |_, text| text.to_owned())))
-        .collect()
+    let rows: Vec<[&str; N]> = [head].into_iter().chain(rows).collect();
+    let widths = widths(rows.iter().map(|row| &row[..]), N);
+    rows.iter().map(|row| format!("{}\n", line(row, &widths, |_, text| text.to_owned()))).collect()
 }
 
 /// Returns how wide each column is.
-pub(super) fn widths<'a, const N: usize>(rows: impl Iterator<Item = [&'a str; N]>) -> [usize; N] {
-    rows.fold([0; N], |mut widths, row| {
+pub(super) fn widths<'a>(rows: impl Iterator<Item = &'a [&'a str]>, columns: usize) -> Vec<usize> {
+    let mut widths = vec![0; columns];
+    for row in rows {
         widths.iter_mut().zip(row).for_each(|(width, text)| *width = text.width().max(*width));
-        widths
-    })
+    }
+    widths
 }
 
 /// Returns how wide lines of such columns are.
@@ -41,13 +39,9 @@ pub(super) fn line_width(widths: &[usize]) -> usize {
 }
 
 /// Returns a row as a line; `paint` may colour a cell by its column.
-pub(super) fn line<const N: usize>(
-    row: [&str; N],
-    widths: [usize; N],
-    paint: impl Fn(usize, &str) -> String,
-) -> String {
+pub(super) fn line(row: &[&str], widths: &[usize], paint: impl Fn(usize, &str) -> String) -> String {
     let mut line = String::new();
-    for (column, text) in row.into_iter().enumerate() {
+    for (column, text) in row.iter().enumerate() {
         line.push_str(&paint(column, text));
         line.extend(std::iter::repeat_n(' ', widths[column] - text.width() + GAP));
     }

@@ -140,26 +140,21 @@ fn wide(rows: &[Row], style: Style) -> Option<String> {
         return Some(String::new());
     }
     // In a run of URLs no row has a media.
-    let has_media = rows.iter().any(|row| !row.media.is_empty());
-    let shift = usize::from(has_media);
-    fn in_order(mut cells: [&str; 5], has_media: bool) -> [&str; 5] {
-        cells.rotate_left(usize::from(!has_media));
-        cells
-    }
-    let head = in_order([if has_media { "MEDIA" } else { "" }, "STATE", "TASK", "URL", "WHY"], has_media);
-    let cells =
-        rows.iter().map(|row| in_order([&row.media, row.state, &row.task, &row.url, &row.why], has_media));
-    let widths = widths(cells.clone().chain([head]));
+    let first = usize::from(rows.iter().all(|row| row.media.is_empty()));
+    let head = ["MEDIA", "STATE", "TASK", "URL", "WHY"];
+    let cells = rows.iter().map(|row| [&row.media, row.state, &row.task, &row.url, &row.why]);
+    let cells: Vec<[&str; 5]> = [head].into_iter().chain(cells).collect();
+    let widths = widths(cells.iter().map(|cells| &cells[first..]), head.len() - first);
     if style.width.is_some_and(|width| line_width(&widths) > usize::from(width)) {
         return None;
     }
-    let mut text = format!("{}\n", line(head, widths, |_, text| text.to_owned()));
-    for (n, (row, cells)) in rows.iter().zip(cells).enumerate() {
-        let paint = |column, text: &str| match column {
-            column if column == shift || column == shift + 1 => painted(text, row.rank, style),
+    let mut text = format!("{}\n", line(&head[first..], &widths, |_, text| text.to_owned()));
+    for (n, (row, cells)) in rows.iter().zip(&cells[1..]).enumerate() {
+        let paint = |column, text: &str| match column + first {
+            1 | 2 => painted(text, row.rank, style),
             _ => text.to_owned(),
         };
-        text.push_str(&line(cells, widths, paint));
+        text.push_str(&line(&cells[first..], &widths, paint));
         text.push('\n');
         text.push_str(&hint_below(rows, n, style.width));
     }
@@ -288,7 +283,7 @@ mod tests {
                 "MEDIA  STATE       TASK            URL              WHY",
                 "m3     failed      Failed          https://h/b.mp4  Origin Timeout",
                 "  hint: The CDN could not read the file from its origin. Check the origin of the domain, then send \
-                 these media again.",
+                 them again.",
                 r"gone   not_found                   job J1           NonExistMediaId: no such \u{1b}[31mmedia",
                 "  hint: Check the id and the region: a media is visible in its own region only.",
                 "m2     unfinished  Refreshing 40%  https://h/c.mp4",

@@ -25,6 +25,8 @@ pub(super) struct Tally {
     pub(super) task_type: Option<TaskType>,
     pub(super) is_of_urls: bool,
     pub(super) batches: u64,
+    /// Those of them that refreshed what is preloaded now.
+    pub(super) refresh_batches: u64,
     /// Jobs of others that are waited for.
     pub(super) jobs: u64,
     /// Batches that the service has answered, and those of them that it refused.
@@ -40,8 +42,18 @@ pub(super) struct Tally {
 
 impl Tally {
     /// What the run is of.
+    pub(super) fn noun(&self) -> &'static str {
+        if self.is_of_urls { "URL" } else { "media" }
+    }
+
+    /// The same, many of them.
     pub(super) fn nouns(&self) -> &'static str {
         if self.is_of_urls { "URLs" } else { "media" }
+    }
+
+    /// The number of the batch that was answered last, and of all batches of its stage.
+    pub(super) fn batch(&self) -> (u64, u64) {
+        (self.answered.saturating_sub(self.refresh_batches), self.batches - self.refresh_batches)
     }
 
     pub(super) fn count(&mut self, notice: &Notice, at: Duration) {
@@ -52,13 +64,11 @@ impl Tally {
             }
             Notice::PreloadBegun { batches, .. } => {
                 self.task_type = Some(TaskType::Preload);
-                self.batches += batches;
+                (self.refresh_batches, self.batches) = (self.batches, self.batches + batches);
                 (self.by_event, self.by_lookup) = (0, 0);
             }
-            Notice::Submitted { .. }
-            | Notice::UrlsSubmitted { .. }
-            | Notice::OutcomeLearned { .. }
-            | Notice::NotSubmitted { .. } => {
+            // What an event tells of a lost answer is told as submitted as well.
+            Notice::Submitted { .. } | Notice::UrlsSubmitted { .. } | Notice::NotSubmitted { .. } => {
                 self.answered += 1;
                 self.refused += u64::from(matches!(notice, Notice::NotSubmitted { .. }));
                 self.last_answer = at;

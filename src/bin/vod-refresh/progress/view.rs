@@ -47,7 +47,7 @@ impl View<'_> {
 
     fn head(&self, width: usize) -> String {
         let spinner = SPINNER[self.frame % SPINNER.len()];
-        let media = count(self.progress.media, if self.tally.is_of_urls { "URL" } else { "media" });
+        let media = count(self.progress.media, self.tally.noun());
         let what = match self.tally.task_type {
             Some(TaskType::Refresh) => format!("refreshing {media}"),
             Some(TaskType::Preload) => format!("preloading {media}"),

@@ -30,7 +30,7 @@ fn a_lost_answer_is_sent_again_only_after_the_wait_for_events() {
     assert_eq!(due(&mut without, at(5)), ["submit 0"]);
     without.apply(at(6), lost(0));
     assert_eq!(due(&mut without, at(6)), ["note"], "given up after three");
-    assert_eq!(state(&without), ("not_submitted", Some("OutcomeUnknown".into())));
+    assert_eq!(state(&without), ("unfinished", Some("OutcomeUnknown".into())));
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn no_resubmit_ends_a_lost_batch() {
     assert_eq!(due(&mut ledger, at(0)), ["submit 0"]);
     ledger.apply(at(1), lost(0));
     assert_eq!(due(&mut ledger, at(1)), ["note"]);
-    assert_eq!(state(&ledger), ("not_submitted", Some("OutcomeUnknown".into())));
+    assert_eq!(state(&ledger), ("unfinished", Some("OutcomeUnknown".into())));
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn judge(credential: &Credential, now: DateTime<Utc>) -> Finding {
         (None, None) => Finding::ok("credentials", format!("{key}, for good")),
         (None, Some(_)) => Finding::ok("credentials", format!("{key}, temporary; when it ends is not known")),
         (Some(end), _) if end <= now => {
-            Finding::fail("credentials", format!("{key} ended at {}", to_wire(end)), ExitCode::Refused)
+            Finding::fail("credentials", format!("{key} ended at {}", to_wire(end)), ExitCode::REFUSED)
                 .remedy("get a new temporary credential")
         }
         (Some(end), _) => {
@@ -130,7 +130,7 @@ fn permission<T>(action: &'static str, outcome: &Result<T, Error>) -> Finding {
         }
         // The endpoint is a wrong one.
         Err(error) if error.kind() == ErrorKind::Rejected => {
-            Finding::fail(action, error.to_string(), ExitCode::Config)
+            Finding::fail(action, error.to_string(), ExitCode::CONFIG)
                 .remedy("check `--region`, `--endpoint` and `--task-endpoint`")
         }
         Err(error) => Finding::error(action, error),
@@ -184,7 +184,7 @@ fn left(quota: &RefreshQuota) -> Finding {
         number(quota.preload_quota)
     );
     if quota.url_remain == Some(0) || quota.preload_remain == Some(0) {
-        return Finding::fail("quota", text, ExitCode::Quota)
+        return Finding::fail("quota", text, ExitCode::QUOTA)
             .remedy("the day's quota starts again at midnight, Beijing time; ask the vendor to raise it");
     }
     Finding::ok("quota", text)

@@ -29,11 +29,11 @@ pub(super) struct Finding {
 
 impl Finding {
     pub(super) fn ok(check: &'static str, message: impl Into<String>) -> Self {
-        Self::of(check, Status::Ok, message.into(), ExitCode::Complete)
+        Self::of(check, Status::Ok, message.into(), ExitCode::COMPLETE)
     }
 
     pub(super) fn warn(check: &'static str, message: impl Into<String>) -> Self {
-        Self::of(check, Status::Warn, message.into(), ExitCode::Complete)
+        Self::of(check, Status::Warn, message.into(), ExitCode::COMPLETE)
     }
 
     pub(super) fn fail(check: &'static str, message: impl Into<String>, code: ExitCode) -> Self {
@@ -58,7 +58,7 @@ impl Finding {
     #[must_use]
     pub(super) fn at_most_a_warning(mut self, good: bool) -> Self {
         if !good {
-            (self.status, self.code) = (Status::Warn, ExitCode::Complete);
+            (self.status, self.code) = (Status::Warn, ExitCode::COMPLETE);
         }
         self
     }
@@ -91,7 +91,7 @@ pub(super) fn render(findings: &[Finding], colour: bool) -> String {
 /// The exit code: that of the first failure, since checks stand in the order of their roots.
 pub(super) fn exit_code(findings: &[Finding]) -> ExitCode {
     let failed = findings.iter().find(|finding| finding.status == Status::Fail);
-    failed.map_or(ExitCode::Complete, |finding| finding.code)
+    failed.map_or(ExitCode::COMPLETE, |finding| finding.code)
 }
 
 #[cfg(test)]
@@ -101,9 +101,9 @@ mod tests {
     #[test]
     fn the_first_failure_gives_the_code_and_warnings_give_none() {
         let warn = || Finding::warn("a", "x").remedy("do");
-        assert_eq!(exit_code(&[warn()]), ExitCode::Complete);
+        assert_eq!(exit_code(&[warn()]), ExitCode::COMPLETE);
         let fail = |code| Finding::fail("b", "y", code);
-        assert_eq!(exit_code(&[warn(), fail(ExitCode::Refused), fail(ExitCode::Quota)]), ExitCode::Refused);
+        assert_eq!(exit_code(&[warn(), fail(ExitCode::REFUSED), fail(ExitCode::QUOTA)]), ExitCode::REFUSED);
     }
 
     #[test]

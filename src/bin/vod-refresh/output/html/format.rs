@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 use vod_refresh::run::ReportedError;
 
 use super::super::markup::escape;
-use super::super::report_view::{Rank, ReportView};
+use super::super::report_view::Rank;
+use crate::formatting::plural;
 
 pub(super) fn time(time: DateTime<Utc>) -> String {
     let machine = time.format("%Y-%m-%dT%H:%M:%SZ");
@@ -54,19 +55,12 @@ pub(super) fn grouped(number: u64) -> String {
 }
 
 /// A number with its noun.
-pub(super) fn counted(number: u64, one: &str, many: &str) -> String {
-    format!("{} {}", grouped(number), if number == 1 { one } else { many })
+pub(super) fn counted(number: u64, noun: &str) -> String {
+    format!("{} {}", grouped(number), plural(number, noun))
 }
 
-/// What a run is of, with its number.
-pub(super) fn entries(view: &ReportView<'_>, number: u64) -> String {
-    let (one, many) = if view.report.urls.is_empty() { ("media", "media") } else { ("URL", "URLs") };
-    counted(number, one, many)
-}
-
-/// Media is its own plural, as in the service's pages.
 pub(super) fn media(number: usize) -> String {
-    counted(number as u64, "media", "media")
+    counted(number as u64, "media")
 }
 
 /// A share in percent; what is there but rounds to nothing is not called nothing.

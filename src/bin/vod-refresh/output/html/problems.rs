@@ -6,7 +6,7 @@ use vod_refresh::run::MediaState;
 
 use super::super::markup::{escape, escape_start};
 use super::super::report_view::{MediaView, Rank, ReportView, TaskView};
-use super::format::{class, counted, grouped, media, request_id, signed};
+use super::format::{class, grouped, media, request_id, signed};
 
 /// Media of a group that are shown at once; the others are folded.
 const OPEN: usize = 20;
@@ -107,8 +107,8 @@ fn list(out: &mut String, media: &[&MediaView<'_>], details: impl Fn(&MediaView<
             break;
         }
         if listed == OPEN {
-            let more = counted((media.len() - OPEN) as u64, "more", "more");
-            *out += &format!("</ul><details><summary>{more}</summary><ul class=\"rows\">\n");
+            let more = grouped((media.len() - OPEN) as u64);
+            *out += &format!("</ul><details><summary>{more} more</summary><ul class=\"rows\">\n");
         }
         *out += &format!("<li><span class=\"id\">{}</span>{}</li>\n", escape(row.name()), details(row));
         listed += 1;

@@ -9,7 +9,7 @@ use vod_refresh::{EdgeAnswer, EdgeVerdict};
 
 use super::super::markup::{escape, escape_start};
 use super::super::report_view::{MediaView, Rank, ReportView, TaskView, edge_line};
-use super::format::{after, class, counted, entries, grouped, seconds, share, signed, time};
+use super::format::{after, class, counted, grouped, seconds, share, signed, time};
 
 /// Longer tables begin folded.
 const UNFOLDED: usize = 50;
@@ -33,8 +33,8 @@ pub(super) fn calls(summary: &Summary) -> String {
     };
     format!(
         include_str!("calls.html"),
-        all = counted(all, "API call", "API calls"),
-        retries = counted(summary.retries, "retry", "retries"),
+        all = counted(all, "API call"),
+        retries = counted(summary.retries, "retry"),
         throttled = grouped(summary.throttled.values().sum()),
         rows = summary.api_calls.iter().map(row).collect::<String>(),
     )
@@ -60,7 +60,7 @@ pub(super) fn media(view: &ReportView<'_>) -> String {
     format!(
         include_str!("media.html"),
         open = open(all),
-        count = entries(view, all as u64),
+        count = counted(all as u64, view.report.noun()),
         caption = match (all <= ROWS, view.report.urls.is_empty()) {
             (true, true) => "All media",
             (true, false) => "All URLs",
@@ -100,7 +100,7 @@ pub(super) fn urls(view: &ReportView<'_>) -> String {
     format!(
         include_str!("urls.html"),
         open = open(all),
-        count = counted(all as u64, "URLs", "URLs"),
+        count = format_args!("{} URLs", grouped(all as u64)),
         rows = rows,
         rest = rest
     )
@@ -129,7 +129,7 @@ pub(super) fn edge(view: &ReportView<'_>) -> String {
         include_str!("edge.html"),
         sums = escape(&sums),
         open = open(answers.len()),
-        count = counted(answers.len() as u64, "answer", "answers"),
+        count = counted(answers.len() as u64, "answer"),
         rows = rows,
         rest = rest
     )

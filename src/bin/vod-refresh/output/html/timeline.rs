@@ -67,7 +67,7 @@ pub(super) fn section(view: &ReportView<'_>) -> String {
         0 => String::new(),
         n => format!("<p>Not drawn: {} of which no task became known.</p>\n", media(n)),
     };
-    let (tasks, media) = (counted(tasks as u64, "task", "tasks"), media(drawn.len()));
+    let (tasks, media) = (counted(tasks as u64, "task"), media(drawn.len()));
     format!(
         "<h2>Timeline</h2>\n<p>{tasks} of {media} on the time of the run. {grain}</p>\n{picture}{missing}"
     )
@@ -218,7 +218,7 @@ fn draw(axis: &Axis, bars: &[Bar]) -> String {
         height = height,
         bands = bands(bars, row),
         labels = labels(bars, row),
-        count = counted(bars.len() as u64, "bar", "bars"),
+        count = counted(bars.len() as u64, "bar"),
         time = seconds(axis.seconds),
         failed = bars.iter().map(|bar| bar.failed).sum::<usize>(),
         open = bars.iter().map(|bar| bar.open).sum::<usize>(),
