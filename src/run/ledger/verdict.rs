@@ -6,7 +6,9 @@ use std::collections::{HashMap, HashSet};
 use super::named::Certainty;
 use super::rows::{JobEntry, MediaEntry, Row, TaskEntry, Wanted};
 use super::settings::{GRACE, is_grace_over};
+use super::task_table::TaskTable;
 use crate::model::{MediaState, Moment, ReportedError, code};
+use crate::run::table::{MediaIndex, OfJob, OfMedia, Table, TaskIndex};
 use crate::vod::{TaskStatus, most_urls_in};
 
 /// So many polls in a row must have shown a task unchanged before rows that match no named URL stand for one: the row that
@@ -18,7 +20,7 @@ pub(super) const STEADY: u8 = 3;
 const MOST_SHARERS: usize = 200;
 
 /// The rows of tasks that match no URL: how many there are, and which media take one each.
-type Spare = HashMap<u32, (usize, Vec<u32>)>;
+type Spare = HashMap<TaskIndex, (usize, Vec<MediaIndex>)>;
 
 /// What is known of a media, and what it takes to know more.
 #[derive(Debug, PartialEq)]
@@ -36,17 +38,17 @@ pub(super) enum Verdict {
 /// All that a verdict rests on.
 #[derive(Clone, Copy)]
 pub(super) struct Evidence<'a> {
-    pub(super) jobs: &'a [JobEntry],
-    pub(super) media: &'a [MediaEntry],
-    pub(super) tasks: &'a [TaskEntry],
+    pub(super) jobs: &'a Table<OfJob, JobEntry>,
+    pub(super) media: &'a Table<OfMedia, MediaEntry>,
+    pub(super) tasks: &'a TaskTable,
 }
 
 /// Gives the verdict on a media.
 ///
 /// It is complete only if its naming is settled, every named task and URL was shown, and every row that counts for it is
 /// Complete. It has failed only by a word of the service, or where something named was not shown for the whole grace.
-pub(super) fn verdict(evidence: Evidence<'_>, media: u32, now: Moment) -> Verdict {
-    let entry = &evidence.media[media as usize];
+pub(super) fn verdict(evidence: Evidence<'_>, media: MediaIndex, now: Moment) -> Verdict {
+    let entry = &evidence.media[media];
     let named = &entry.named;
     if let Some((state, error)) = entry.refused.as_deref() {
         return Verdict::Ended(*state, Some(error.clone()));
@@ -65,7 +67,7 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: u32, now: Moment) -> Verdic
     let (done, rest) = named.tasks.split_at(named.running.min(named.tasks.len()));
     let places = (done.len()..named.tasks.len()).chain(0..done.len());
     for (place, task) in places.zip(rest.iter().chain(done)) {
-        let task = &evidence.tasks[*task as usize];
+        let task = &evidence.tasks[*task];
         if let Some(error) = &task.error {
             tally.refused.get_or_insert(error);
         } else if task.rows.is_empty() {
@@ -226,35 +228,35 @@ impl<'a> Tally<'a> {
 }
 
 impl<'a> Evidence<'a> {
-    fn tasks_of(self, media: u32) -> impl Iterator<Item = &'a TaskEntry> {
+    pub(super) fn tasks_of(self, media: MediaIndex) -> impl Iterator<Item = &'a TaskEntry> {
         let Self { media: table, tasks, .. } = self;
-        table[media as usize].named.tasks.iter().map(move |task| &tasks[*task as usize])
+        table[media].named.tasks.iter().map(move |task| &tasks[*task])
     }
 
     /// Tells whether another media of the same job was shown, and it is not settled which tasks and URLs it has.
-    fn has_undecided_sibling(self, media: u32) -> bool {
+    fn has_undecided_sibling(self, media: MediaIndex) -> bool {
         let is_undecided = |sibling: &MediaEntry| {
             let is_unread = sibling.event_seen.as_deref().is_some_and(|event| event.is_unread);
             !sibling.is_confirmed() && (sibling.is_shown() || is_unread)
         };
-        let job = self.media[media as usize].job;
-        let mut siblings = job.into_iter().flat_map(|job| &self.jobs[job as usize].media);
-        siblings.any(|sibling| *sibling != media && is_undecided(&self.media[*sibling as usize]))
+        let job = self.media[media].job;
+        let mut siblings = job.into_iter().flat_map(|job| &self.jobs[job].media);
+        siblings.any(|sibling| *sibling != media && is_undecided(&self.media[*sibling]))
     }
 
     /// The rows under tasks of a media that match no URL of any media which shares the task.
-    pub(super) fn strays(self, media: u32) -> Vec<(&'a TaskEntry, &'a Row)> {
+    pub(super) fn strays(self, media: MediaIndex) -> Vec<(&'a TaskEntry, &'a Row)> {
         let rows = self.tasks_of(media).flat_map(|task| task.rows.iter().map(move |row| (task, row)));
         rows.filter(|(task, row)| self.is_stray(task, row)).collect()
     }
 
     pub(super) fn is_stray(self, task: &TaskEntry, row: &Row) -> bool {
-        !task.owners.all().any(|owner| self.media[owner as usize].named.urls.place(row.key).is_some())
+        !task.owners.all().any(|owner| self.media[owner].named.urls.place(row.key).is_some())
     }
 
     /// Tells whether a row counts for a media: it has one of its URLs, or may stand for one that no row has.
-    pub(super) fn counting(self, media: u32) -> impl Fn(&TaskEntry, &Row) -> bool {
-        let urls = &self.media[media as usize].named.urls;
+    pub(super) fn counting(self, media: MediaIndex) -> impl Fn(&TaskEntry, &Row) -> bool {
+        let urls = &self.media[media].named.urls;
         let has_unmatched = LazyCell::new(move || self.unmatched(media).next().is_some());
         move |task, row| {
             urls.is_empty() || urls.place(row.key).is_some() || *has_unmatched && self.is_stray(task, row)
@@ -262,8 +264,8 @@ impl<'a> Evidence<'a> {
     }
 
     /// The URLs of a media that no row has, as they were named.
-    fn unmatched(self, media: u32) -> impl Iterator<Item = &'a str> {
-        let urls = &self.media[media as usize].named.urls;
+    fn unmatched(self, media: MediaIndex) -> impl Iterator<Item = &'a str> {
+        let urls = &self.media[media].named.urls;
         let mut matched = vec![false; urls.len()];
         let rows = self.tasks_of(media).flat_map(|task| &task.rows);
         rows.filter_map(|row| urls.place(row.key)).for_each(|place| matched[place] = true);
@@ -271,7 +273,7 @@ impl<'a> Evidence<'a> {
     }
 
     /// Counts the rows that a media needs for those of its URLs which no row has.
-    fn missing_rows(self, media: u32) -> usize {
+    fn missing_rows(self, media: MediaIndex) -> usize {
         let mut unmatched = self.unmatched(media).peekable();
         let strays = unmatched.peek().map(|_| self.strays(media)).unwrap_or_default();
         let rows: Vec<&str> = strays.iter().map(|(_, row)| &*row.url).collect();
@@ -280,13 +282,13 @@ impl<'a> Evidence<'a> {
 
     /// Tells whether the rows that match no URL are enough for a media: each unmatched URL of it has one, however the
     /// unmatched URLs of media which share tasks with it, or with those, take theirs.
-    fn has_row_for_each(self, media: u32) -> bool {
+    fn has_row_for_each(self, media: MediaIndex) -> bool {
         let (mut group, mut spare) = (vec![(media, self.missing_rows(media))], Spare::default());
         let mut place = 0;
         while let Some((member, _)) = group.get(place) {
             place += 1;
-            for task in &self.media[*member as usize].named.tasks {
-                let entry = &self.tasks[*task as usize];
+            for task in &self.media[*member].named.tasks {
+                let entry = &self.tasks[*task];
                 if spare.contains_key(task) {
                     continue;
                 }
@@ -294,7 +296,7 @@ impl<'a> Evidence<'a> {
                 spare.insert(*task, (rows, Vec::new()));
                 for owner in entry.owners.all().filter(|_| rows > 0) {
                     let is_new = group.iter().all(|(known, _)| *known != owner);
-                    if is_new && group.len() < MOST_SHARERS && self.media[owner as usize].refused.is_none() {
+                    if is_new && group.len() < MOST_SHARERS && self.media[owner].refused.is_none() {
                         group.push((owner, self.missing_rows(owner)));
                     }
                 }
@@ -307,8 +309,8 @@ impl<'a> Evidence<'a> {
     }
 
     /// Gives one more URL of a media a row of one of its tasks, if need be by moving others to other rows.
-    fn take_row(self, media: u32, spare: &mut Spare, asked: &mut HashSet<u32>) -> bool {
-        self.media[media as usize].named.tasks.iter().any(|task| {
+    fn take_row(self, media: MediaIndex, spare: &mut Spare, asked: &mut HashSet<TaskIndex>) -> bool {
+        self.media[media].named.tasks.iter().any(|task| {
             let Some((rows, takers)) = spare.get_mut(task).filter(|_| asked.insert(*task)) else {
                 return false;
             };

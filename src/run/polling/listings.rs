@@ -9,6 +9,7 @@ use super::tasks::{Counts, SHARED_FOR};
 use chrono::{DateTime, Utc};
 
 use crate::model::Moment;
+use crate::run::table::TaskIndex;
 use crate::vod::TaskFilter;
 
 /// Fewer open tasks than this are polled one by one.
@@ -91,7 +92,7 @@ impl Listings {
     }
 
     /// Whether the next round would not look for a task, since nobody knows where it stands.
-    pub(super) fn leaves_out(&self, counts: Counts, task: u32) -> bool {
+    pub(super) fn leaves_out(&self, counts: Counts, task: TaskIndex) -> bool {
         !self.places.has(task) && self.goes_by_places(counts) && self.next_view(counts) != Some(View::Running)
     }
 
@@ -135,14 +136,14 @@ impl Listings {
     }
 
     /// A round showed a task on the page that was asked for. Running tasks stand elsewhere among themselves.
-    pub(super) fn note_place(&mut self, round: &Round, task: u32) {
+    pub(super) fn note_place(&mut self, round: &Round, task: TaskIndex) {
         if round.view != View::Running {
             self.places.put(task, round.page);
         }
     }
 
     /// A task has no place any more.
-    pub(super) fn forget(&mut self, task: u32) {
+    pub(super) fn forget(&mut self, task: TaskIndex) {
         self.places.remove(task);
     }
 
@@ -286,10 +287,10 @@ mod tests {
         let mut round = listings.begin_round(Moment::START, counts(300, 100));
         for task in 0..100 {
             round.page = (task % 6 + 1) as u16;
-            listings.note_place(&round, task);
+            listings.note_place(&round, TaskIndex::new(task));
         }
         listings.judge(counts(300, 100), &round, End::Whole, 0);
-        (open..100).for_each(|task| listings.forget(task));
+        (open..100).for_each(|task| listings.forget(TaskIndex::new(task)));
         listings
     }
 
@@ -329,10 +330,10 @@ mod tests {
             let listings = on_six_pages(placed);
             let counts = counts(known, open);
             assert_eq!(listings.goes_by_places(counts), expected, "{placed} of {open} among {known}");
-            assert!(!listings.leaves_out(counts, 0) || placed == 0, "it has a place");
+            assert!(!listings.leaves_out(counts, TaskIndex::new(0)) || placed == 0, "it has a place");
         }
-        assert!(on_six_pages(40).leaves_out(counts(350, 41), 99));
-        assert!(!on_six_pages(40).leaves_out(counts(300, 41), 99), "all pages are read");
+        assert!(on_six_pages(40).leaves_out(counts(350, 41), TaskIndex::new(99)));
+        assert!(!on_six_pages(40).leaves_out(counts(300, 41), TaskIndex::new(99)), "all pages are read");
     }
 
     #[test]
@@ -357,7 +358,7 @@ mod tests {
         assert_eq!(places(&listings), (6, 23));
         let round = listings.begin_round(Moment::START, counts(350, 23));
         assert_eq!((round.view, round.page), (View::Running, 1), "six pages are dear for so few");
-        (0..23).for_each(|task| listings.note_place(&round, task));
+        (0..23).for_each(|task| listings.note_place(&round, TaskIndex::new(task)));
         assert_eq!(places(&listings), (6, 23));
     }
 
@@ -366,7 +367,7 @@ mod tests {
         let mut listings = listings();
         listings.switch(View::Ours);
         let round = listings.begin_round(Moment::START, counts(350, 100));
-        listings.note_place(&round, 0);
+        listings.note_place(&round, TaskIndex::new(0));
         listings.filters.learn_domain("a.test");
         let round = listings.begin_round(Moment::START, counts(350, 19));
         assert!(!round.is_by_places && round.page == 7, "all pages again");

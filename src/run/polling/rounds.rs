@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use super::filters::{PAGE, View};
 use super::page_places::PagePlaces;
 use crate::model::{Fact, Moment};
+use crate::run::table::TaskIndex;
 use crate::vod::{TaskFilter, TaskRow};
 
 /// A round that is on.
@@ -38,7 +39,7 @@ pub(super) struct Round {
     /// When the newest of our tasks that it has shown was made.
     newest: Option<DateTime<Utc>>,
     /// Our tasks as it has shown them.
-    shown: Vec<(u32, TaskRow)>,
+    shown: Vec<(TaskIndex, TaskRow)>,
 }
 
 /// How a round ended.
@@ -90,7 +91,7 @@ impl Round {
     }
 
     /// Takes a row of a task of ours.
-    pub(super) fn show(&mut self, task: u32, row: TaskRow) {
+    pub(super) fn show(&mut self, task: TaskIndex, row: TaskRow) {
         self.newest = self.newest.max(row.created_at);
         self.shown.push((task, row));
     }
