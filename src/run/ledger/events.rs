@@ -134,7 +134,7 @@ impl Ledger {
         entry.event_seen.as_deref().is_none_or(|event_seen| {
             let is_attached = |id: &TaskId| {
                 let task = self.tasks.find(id).map(|task| &self.tasks[task]);
-                task.is_some_and(|task| task.owners.all().any(|owner| owner == media))
+                task.is_some_and(|task| task.owners.contains(&media))
             };
             let names_more = || entry.named.tasks.len() < MOST_TASKS && !row.tasks.iter().all(is_attached);
             let is_news = || match row.status {

@@ -22,7 +22,7 @@ impl Ledger {
 
     /// How long tasks of the kind take that is on, as far as it is known.
     pub(crate) fn estimate(&self) -> DurationEstimate {
-        self.planner.estimate()
+        self.planner.estimate
     }
 
     /// How many other runs list their tasks together with this one.

@@ -255,8 +255,8 @@ impl Ledger {
             |media: &MediaEntry| !media.is_confirmed() && media.named.certainty < Certainty::Named;
         // Tasks have even numbers to the jitter, jobs odd ones.
         let polled = Polled { age: None, polls: entry.lookups, who: u64::from(job.number()) << 1 | 1 };
-        let tasks = self.planner.intervals();
-        let pace = Intervals { first: LOOKUP_FIRST, cap: LOOKUP_CAP.max(tasks.cap), ..*tasks };
+        let tasks = self.planner.intervals;
+        let pace = Intervals { first: LOOKUP_FIRST, cap: LOOKUP_CAP.max(tasks.cap), ..tasks };
         let is_slow = quick.is_none() || entry.media.is_empty() || self.in_job(job).any(is_unnamed);
         let slow = pace.next_poll(now, polled, None).filter(|_| is_slow);
         if let Some(at) = slow.into_iter().chain(quick).min() {

@@ -88,7 +88,7 @@ impl Ledger {
         self.settings.may_be_foreign = may_be_foreign;
         self.settings.settle = SETTLE;
         self.settings.deadline = deadline;
-        self.planner.set_deadline(deadline);
+        self.planner.intervals.deadline = deadline;
         self.is_fresh = false;
         self.lookups_refused = false;
         self.follow_ups.clear();

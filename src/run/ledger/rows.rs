@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
+use smallvec::SmallVec;
 
 use super::counts::Share;
 use super::named::{Certainty, Named, UrlKey};
@@ -219,7 +220,9 @@ pub(super) enum Wanted {
 #[derive(Debug)]
 pub(super) struct TaskEntry {
     pub(super) id: TaskId,
-    pub(super) owners: Owners,
+    /// The media that it works for. URLs of one domain and second are merged into one task id, so there may be several; nearly
+    /// always there is one.
+    pub(super) owners: SmallVec<[MediaIndex; 2]>,
     pub(super) rows: Box<[Row]>,
     pub(super) known_since: Moment,
     pub(super) first_poll: Option<Moment>,
@@ -233,50 +236,6 @@ pub(super) struct TaskEntry {
     pub(super) total: u32,
     /// Why it will not be polled any more.
     pub(super) error: Option<Box<ReportedError>>,
-}
-
-/// The media that a task works for. URLs of one domain and second are merged into one task id, so there may be
-/// several; nearly always there is one, which takes no allocation.
-#[derive(Debug, Default)]
-pub(super) struct Owners {
-    first: Option<MediaIndex>,
-    #[expect(clippy::box_collection, reason = "eight bytes instead of 24 in 200,000 rows")]
-    more: Option<Box<Vec<MediaIndex>>>,
-}
-
-impl Owners {
-    pub(super) fn is_empty(&self) -> bool {
-        self.first.is_none()
-    }
-
-    /// The media it works for, if there is just one.
-    pub(super) fn only(&self) -> Option<MediaIndex> {
-        self.first.filter(|_| self.more.as_ref().is_none_or(|more| more.is_empty()))
-    }
-
-    /// Adds a media; `false` if it is there already.
-    pub(super) fn add(&mut self, media: MediaIndex) -> bool {
-        let is_new = !self.all().any(|owner| owner == media);
-        match self.first {
-            _ if !is_new => {}
-            None => self.first = Some(media),
-            Some(_) => self.more.get_or_insert_default().push(media),
-        }
-        is_new
-    }
-
-    pub(super) fn remove(&mut self, media: MediaIndex) {
-        if let Some(more) = &mut self.more {
-            more.retain(|owner| *owner != media);
-        }
-        if self.first == Some(media) {
-            self.first = self.more.as_mut().and_then(|more| more.pop());
-        }
-    }
-
-    pub(super) fn all(&self) -> impl Iterator<Item = MediaIndex> {
-        self.first.into_iter().chain(self.more.iter().flat_map(|more| more.iter().copied()))
-    }
 }
 
 /// One URL of a task, as last seen.
@@ -323,7 +282,7 @@ impl TaskEntry {
         Self {
             id,
             known_since: now,
-            owners: Owners::default(),
+            owners: SmallVec::new(),
             rows: Box::default(),
             first_poll: None,
             unfinished_at: None,
@@ -333,6 +292,16 @@ impl TaskEntry {
             total: 0,
             error: None,
         }
+    }
+
+    /// The media that it works for, if there is just one.
+    pub(super) fn only_owner(&self) -> Option<MediaIndex> {
+        if let [owner] = self.owners[..] { Some(owner) } else { None }
+    }
+
+    /// Whether all that it has shown has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        !self.rows.is_empty() && self.rows.iter().all(|row| row.status.is_final())
     }
 
     /// Whether it has shown fewer rows than the service counts.

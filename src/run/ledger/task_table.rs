@@ -83,7 +83,7 @@ impl Tasks for PlannedTasks<'_> {
     fn task(&self, task: TaskIndex) -> TaskView {
         let Evidence { jobs, media, tasks } = self.evidence;
         let entry = &tasks[task];
-        let owner = entry.owners.only().map(|owner| &media[owner]);
+        let owner = entry.only_owner().map(|owner| &media[owner]);
         let job = owner.and_then(|owner| owner.job).filter(|_| self.counts.is_fresh);
         TaskView {
             is_open: entry.ended_at.is_none() && !entry.owners.is_empty(),
@@ -100,7 +100,7 @@ impl Tasks for PlannedTasks<'_> {
         let Evidence { media, tasks, .. } = self.evidence;
         let task = tasks.find(&row.task)?;
         let entry = &tasks[task];
-        let owner = entry.owners.only().filter(|_| entry.rows.len() <= 1 && entry.ended_at.is_none())?;
+        let owner = entry.only_owner().filter(|_| entry.rows.len() <= 1 && entry.ended_at.is_none())?;
         let is_named = media[owner].named.urls.place(UrlKey::of(&row.object_path)).is_some();
         (is_listable(&media[owner]) && is_named).then_some(task)
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use super::named::UrlKey;
-use super::rows::{Owners, Row, UnknownWords, Wanted};
+use super::rows::{Row, UnknownWords, Wanted};
 use super::state::Ledger;
 use super::verdict::{Verdict, verdict};
 use crate::ids::TaskId;
@@ -27,9 +27,10 @@ impl Ledger {
         });
         let entry = &mut self.tasks[task];
         let (is_first, has_ended) = (entry.owners.is_empty(), entry.ended_at.is_some());
-        if !entry.owners.add(media) {
+        if entry.owners.contains(&media) {
             return false;
         }
+        entry.owners.push(media);
         self.media[media].named.tasks.push(task);
         if is_first {
             self.progress.tasks += 1;
@@ -49,7 +50,7 @@ impl Ledger {
         self.media[media].named.tasks = own;
         for task in Vec::into_iter(foreign) {
             let entry = &mut self.tasks[task];
-            entry.owners.remove(media);
+            entry.owners.retain(|owner| *owner != media);
             if entry.owners.is_empty() {
                 self.planner.drop_task(task);
                 self.progress.tasks -= 1;
@@ -95,8 +96,8 @@ impl Ledger {
                 continue;
             };
             let key = UrlKey::of(&row.object_path);
-            let mut owners = self.tasks[task].owners.all();
-            if owners.any(|owner| self.media[owner].named.urls.place(key).is_some()) {
+            let mut owners = self.tasks[task].owners.iter();
+            if owners.any(|owner| self.media[*owner].named.urls.place(key).is_some()) {
                 filters.learn_type(word);
             }
         }
@@ -136,11 +137,8 @@ impl Ledger {
 
     /// Gives the media that a task works for their verdicts, after something about it changed.
     pub(super) fn task_changed(&mut self, now: Moment, task: TaskIndex) {
-        if let Some(media) = self.tasks[task].owners.only() {
+        for media in self.tasks[task].owners.clone() {
             self.judge(now, media);
-        } else {
-            let owners: Vec<MediaIndex> = self.tasks[task].owners.all().collect();
-            owners.into_iter().for_each(|media| self.judge(now, media));
         }
         self.refresh_task(now, task);
     }
@@ -148,11 +146,9 @@ impl Ledger {
     /// Gives a media its verdict after its naming changed; those that share tasks with it get theirs anew.
     pub(super) fn naming_changed(&mut self, now: Moment, media: MediaIndex) {
         self.judge(now, media);
-        let shared = self.evidence().tasks_of(media).map(|task| &task.owners);
-        let shared = shared.filter(|owners| owners.only().is_none());
+        let owners = self.evidence().tasks_of(media).flat_map(|task| &task.owners);
         // Each once, however many tasks they share.
-        let others: BTreeSet<MediaIndex> =
-            shared.flat_map(Owners::all).filter(|owner| *owner != media).collect();
+        let others: BTreeSet<MediaIndex> = owners.copied().filter(|owner| *owner != media).collect();
         others.into_iter().for_each(|other| self.judge(now, other));
         self.refresh_tasks_of(now, media);
     }
@@ -211,9 +207,9 @@ impl Ledger {
     /// for, or one of them where each task has one.
     pub(crate) fn needs_no_more_pages(&self, task: &TaskId) -> impl Fn(&[TaskRow]) -> bool + Send + use<> {
         let entry = self.tasks.find(task).map(|task| &self.tasks[task]);
-        let owners = || entry.into_iter().flat_map(|task| task.owners.all()).map(|owner| &self.media[owner]);
+        let owners = || entry.into_iter().flat_map(|task| &task.owners).map(|owner| &self.media[*owner]);
         // Where a URL of the media is missing, it may stand on a later page of any of its tasks.
-        let has_one = entry.and_then(|task| task.owners.only()).map(|owner| &self.media[owner]);
+        let has_one = entry.and_then(|task| task.only_owner()).map(|owner| &self.media[owner]);
         let has_one =
             has_one.is_some_and(|media| media.named.has_one_url_a_task() && media.wanted != Wanted::All);
         let all_named = entry.is_some() && owners().all(|media| !media.named.urls.is_empty());
@@ -238,14 +234,14 @@ impl Ledger {
                 entry.rows.is_empty() || is_short || entry.rows.iter().any(runs)
             }
         };
-        entry.error.is_none() && entry.owners.all().any(is_wanted_by)
+        entry.error.is_none() && entry.owners.iter().copied().any(is_wanted_by)
     }
 
     fn end_task(&mut self, now: Moment, task: TaskIndex) {
         self.tasks[task].ended_at = Some(now);
         self.progress.tasks_ended += 1;
         let entry = &self.tasks[task];
-        let has_ended = !entry.rows.is_empty() && entry.rows.iter().all(|row| row.status.is_final());
+        let has_ended = entry.has_ended();
         let (planner, tasks) = self.planner(now);
         planner.drop_task(task);
         if has_ended && let Some(took) = tasks.task(task).age {

@@ -60,16 +60,15 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: MediaIndex, now: Moment) ->
             false => Verdict::Open(Wanted::Nothing),
         };
     }
-    let mut tally = Tally::default();
+    let (mut refused, mut lack, mut counted) = (None, None, Vec::new());
     let mut matched = vec![false; named.urls.len()];
-    let mut lack = None;
     // The one that ran last time first: mostly it still does, and nothing else needs to be read.
     let (done, rest) = named.tasks.split_at(named.running.min(named.tasks.len()));
     let places = (done.len()..named.tasks.len()).chain(0..done.len());
     for (place, task) in places.zip(rest.iter().chain(done)) {
         let task = &evidence.tasks[*task];
-        if let Some(error) = &task.error {
-            tally.refused.get_or_insert(error);
+        if let Some(error) = task.error.as_deref() {
+            refused.get_or_insert(error);
         } else if task.rows.is_empty() {
             if !named.has_lapsed && !grace_is_over(task, now) {
                 return Verdict::Running(place);
@@ -85,12 +84,14 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: MediaIndex, now: Moment) ->
             if !row.status.is_final() {
                 return Verdict::Running(place);
             }
-            tally.count(row);
+            counted.push(row);
         }
         if named.urls.is_empty() && task.is_short() {
             lack.get_or_insert(Lack::Rows(task));
         }
     }
+    let unmatched = matched.iter().filter(|matched| !**matched).count();
+    let mut differ = false;
     if let Some(missing) = matched.iter().position(|matched| !matched) {
         let strays = evidence.strays(media);
         if strays.iter().any(|(_, row)| !row.status.is_final()) {
@@ -100,24 +101,21 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: MediaIndex, now: Moment) ->
             // The rows may be those of a media whose task ids are not known yet, or can't be read.
             return Verdict::Open(Wanted::All);
         }
-        let unmatched = matched.iter().filter(|matched| !**matched).count();
         // Where another URL is spelt as it was named, the spelling is not to blame: the row may only not be shown yet.
         let are_steady = unmatched == matched.len() && strays.iter().all(|(task, _)| task.steady >= STEADY);
         if (are_steady || named.has_lapsed) && evidence.has_row_for_each(media) {
-            tally.count_strays(&strays, unmatched);
+            // They stand for the unmatched URLs if they have all ended alike.
+            differ = strays.iter().any(|(_, row)| row.status != strays[0].1.status);
+            counted.extend(strays.into_iter().map(|(_, row)| row).filter(|_| !differ));
         } else {
             lack.get_or_insert(Lack::Url(missing));
         }
     }
-    let unsettled = named.certainty != Certainty::Settled;
-    if lack.is_none() && unsettled {
-        return Verdict::Open(Wanted::Nothing);
+    if named.certainty != Certainty::Settled {
+        return Verdict::Open(if lack.is_some() { Wanted::All } else { Wanted::Nothing });
     }
     // A task of which the service refuses to tell may be the one that a missing URL has.
-    let lack = lack.filter(|_| tally.refused.is_none());
-    if unsettled {
-        return Verdict::Open(Wanted::All);
-    }
+    let lack = lack.filter(|_| refused.is_none());
     if let Some(lack) = lack.as_ref().filter(|_| !named.has_lapsed) {
         let is_over = match lack {
             Lack::Task(task) | Lack::Rows(task) => grace_is_over(task, now),
@@ -125,7 +123,10 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: MediaIndex, now: Moment) ->
         };
         return if is_over { Verdict::Lapsed } else { Verdict::Open(Wanted::All) };
     }
-    match tally.failure().or_else(|| lack.map(|lack| lack.error(entry))) {
+    let error = refused.cloned();
+    let error = error.or_else(|| failure_of(&counted));
+    let error = error.or_else(|| differ.then(|| not_matched(unmatched)));
+    match error.or_else(|| lack.map(|lack| lack.error(entry))) {
         None => Verdict::Ended(MediaState::Complete, None),
         Some(error) => Verdict::Ended(MediaState::Failed, Some(error)),
     }
@@ -175,56 +176,19 @@ impl Lack<'_> {
     }
 }
 
-/// The ends of the rows that count for a media.
-#[derive(Default)]
-struct Tally<'a> {
-    all: usize,
-    failed: usize,
-    first: Option<&'a Row>,
-    refused: Option<&'a ReportedError>,
-    /// So many URLs were named that may be any of several rows, and these ended differently.
-    unmatched: usize,
+/// What the rows that count for a media say if any of them failed.
+fn failure_of(rows: &[&Row]) -> Option<ReportedError> {
+    let failed = || rows.iter().filter(|row| row.status == TaskStatus::Failed);
+    let why = failed().next()?.description.as_deref().unwrap_or("the CDN gave no reason");
+    let why = format!("{} of {} tasks failed: {why}", failed().count(), rows.len());
+    Some(ReportedError::new(code::TASK_FAILED, why))
 }
 
-impl<'a> Tally<'a> {
-    fn count(&mut self, row: &'a Row) {
-        self.all += 1;
-        if row.status == TaskStatus::Failed {
-            self.failed += 1;
-            self.first.get_or_insert(row);
-        }
-    }
-
-    /// Rows that match no named URL stand for the unmatched URLs if they have all ended alike.
-    fn count_strays(&mut self, strays: &[(&'a TaskEntry, &'a Row)], unmatched: usize) {
-        let Some((_, first)) = strays.first() else { return };
-        if strays.iter().all(|(_, row)| row.status == first.status) {
-            strays.iter().for_each(|(_, row)| self.count(row));
-        } else {
-            self.unmatched = unmatched;
-        }
-    }
-
-    fn failure(&self) -> Option<ReportedError> {
-        if let Some(error) = self.refused {
-            return Some(error.clone());
-        }
-        if self.failed > 0 {
-            let why = self.first.and_then(|row| row.description.as_deref());
-            let (failed, all, why) = (self.failed, self.all, why.unwrap_or("the CDN gave no reason"));
-            return Some(ReportedError::new(
-                code::TASK_FAILED,
-                format!("{failed} of {all} tasks failed: {why}"),
-            ));
-        }
-        (self.unmatched > 0).then(|| {
-            let urls = self.unmatched;
-            let why = format!(
-                "{urls} of its URLs match no row, and the rows that may stand for them ended differently"
-            );
-            ReportedError::new(code::URL_NOT_MATCHED, why)
-        })
-    }
+/// So many URLs were named that may be any of several rows, and these ended differently.
+fn not_matched(urls: usize) -> ReportedError {
+    let why =
+        format!("{urls} of its URLs match no row, and the rows that may stand for them ended differently");
+    ReportedError::new(code::URL_NOT_MATCHED, why)
 }
 
 impl<'a> Evidence<'a> {
@@ -251,7 +215,7 @@ impl<'a> Evidence<'a> {
     }
 
     pub(super) fn is_stray(self, task: &TaskEntry, row: &Row) -> bool {
-        !task.owners.all().any(|owner| self.media[owner].named.urls.place(row.key).is_some())
+        !task.owners.iter().any(|owner| self.media[*owner].named.urls.place(row.key).is_some())
     }
 
     /// Tells whether a row counts for a media: it has one of its URLs, or may stand for one that no row has.
@@ -294,7 +258,7 @@ impl<'a> Evidence<'a> {
                 }
                 let rows = entry.rows.iter().filter(|row| self.is_stray(entry, row)).count();
                 spare.insert(*task, (rows, Vec::new()));
-                for owner in entry.owners.all().filter(|_| rows > 0) {
+                for owner in entry.owners.iter().copied().filter(|_| rows > 0) {
                     let is_new = group.iter().all(|(known, _)| *known != owner);
                     if is_new && group.len() < MOST_SHARERS && self.media[owner].refused.is_none() {
                         group.push((owner, self.missing_rows(owner)));

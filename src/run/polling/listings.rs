@@ -2,12 +2,14 @@
 //!
 //! Once tasks have been shown, a round asks only for the pages on which open ones stood (`page_places.rs`).
 
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
 use super::filters::{ListFilters, PAGE, View};
 use super::page_places::PagePlaces;
 use super::rounds::{End, Round};
 use super::tasks::{Counts, SHARED_FOR};
-use chrono::{DateTime, Utc};
-
 use crate::model::Moment;
 use crate::run::table::TaskIndex;
 use crate::vod::TaskFilter;
@@ -37,15 +39,6 @@ pub(super) struct Listings {
     are_too_many: bool,
     empty_rounds: u32,
     pub(super) is_given_up: bool,
-}
-
-/// What follows from the end of a round.
-#[derive(Debug)]
-pub(super) struct Judgement {
-    /// The tasks that it missed are polled alone now.
-    pub(super) polls_missed: bool,
-    /// The next round comes at once.
-    pub(super) is_replaced: bool,
 }
 
 impl Listings {
@@ -124,15 +117,20 @@ impl Listings {
             self.widen();
         }
         let view = self.next_view(counts).unwrap_or(self.view);
+        let by_places = self.places.last().filter(|_| view != View::Running && self.goes_by_places(counts));
+        let pages = self.pages_of(counts, view).clamp(1, u64::from(u16::MAX)) as u16;
+        let open = if by_places.is_some() { self.places.placed() } else { counts.open };
+        // Others may have read its first pages.
+        let age = if counts.others.runs > 0 { SHARED_FOR } else { Duration::ZERO };
+        let began = Moment::after(now.since_start().saturating_sub(age));
         self.running_round = None;
         self.rounds += 1;
-        let mut round = Round::new(self.rounds, view, self.filters.filter(view), began(now, counts));
+        let filter = self.filters.filter(view);
+        let mut round = Round::new(self.rounds, view, filter, began, by_places.unwrap_or(pages), open);
+        round.is_by_places = by_places.is_some();
         round.others_open = counts.others.open;
         round.own_pages = (counts.others.runs > 0).then(|| counts.known.div_ceil(PAGE));
-        match self.places.last().filter(|_| view != View::Running && self.goes_by_places(counts)) {
-            Some(page) => round.by_places(page, self.places.placed()),
-            None => round.starting_at(self.pages_of(counts, view), counts.open),
-        }
+        round
     }
 
     /// A round showed a task on the page that was asked for. Running tasks stand elsewhere among themselves.
@@ -174,15 +172,15 @@ impl Listings {
         }
     }
 
-    /// What a round that missed so many tasks tells about the rounds to come.
-    pub(super) fn judge(&mut self, counts: Counts, round: &Round, end: End, missed: u64) -> Judgement {
+    /// Takes in what a round that missed so many tasks tells about the rounds to come. `true` if the next one takes its place at
+    /// once.
+    pub(super) fn judge(&mut self, counts: Counts, round: &Round, end: End, missed: u64) -> bool {
         // What looks like others' may be of our own media, as long as not all of their tasks are known.
         let is_dear = end == End::Dear && counts.are_all_known;
         if round.view != View::All && round.seen > 0 {
             self.filters.has_shown();
         }
-        // What takes the place of such a round need not wait.
-        let is_replaced = match (round.view, end) {
+        match (round.view, end) {
             (View::All, End::Whole) => {
                 self.empty_rounds = if missed > 0 && round.seen == 0 { self.empty_rounds + 1 } else { 0 };
                 self.is_given_up |= self.empty_rounds >= MOST_EMPTY_ROUNDS;
@@ -197,7 +195,7 @@ impl Listings {
             }
             (View::All, End::Refused) => {
                 self.is_given_up = true;
-                self.filters.give_up();
+                self.filters.is_off = true;
                 false
             }
             (View::All, End::Dear) if self.filters.may_become_possible() => {
@@ -209,38 +207,39 @@ impl Listings {
                 is_dear
             }
             (View::Ours, End::Refused) => {
-                self.filters.give_up();
+                self.filters.is_off = true;
                 self.widen();
                 true
             }
-            (View::Ours, End::Whole) if self.filters.hides_ours(round.seen, missed) => {
-                self.widen();
-                return Judgement { polls_missed: false, is_replaced: true };
+            (View::Ours, End::Whole) => {
+                let hides_ours = self.filters.hides_ours(round.seen, missed);
+                if hides_ours {
+                    self.widen();
+                }
+                hides_ours
             }
-            (View::Ours, End::Whole) => false,
             (View::Running, End::Whole) if round.seen > 0 => {
                 self.running_round = Some((round.number, round.began));
                 self.filters.running_ended(round.open);
-                return Judgement { polls_missed: false, is_replaced: false };
+                false
             }
             (View::Running, End::Whole) => {
                 self.filters.hides_running();
-                return Judgement { polls_missed: false, is_replaced: true };
+                true
             }
             (View::Running, End::Dear | End::Refused) => {
-                self.filters.give_up_running();
+                self.filters.is_running_off = true;
                 true
             }
             // The next round finds out what holds now.
             (_, End::Overtaken | End::Wide) => true,
-        };
-        Judgement { polls_missed: true, is_replaced }
+        }
     }
 
     /// A poll of a task that a round of running tasks did not show was answered.
     pub(super) fn missed_one_answered(&mut self, has_ended: bool) {
         self.filters.missed_one_answered(has_ended);
-        self.running_round = self.running_round.filter(|_| !self.filters.is_running_off());
+        self.running_round = self.running_round.filter(|_| !self.filters.is_running_off);
     }
 
     /// A filter is not used any more: the next round has another one or none.
@@ -254,14 +253,6 @@ impl Listings {
     fn switch(&mut self, view: View) {
         (self.view, self.filter, self.total) = (view, self.filters.filter(view), None);
         self.places = PagePlaces::default();
-    }
-}
-
-/// From when on what a round of now shows was read: others may have read its first pages.
-fn began(now: Moment, counts: Counts) -> Moment {
-    match counts.others.runs {
-        0 => now,
-        _ => Moment::after(now.since_start().saturating_sub(SHARED_FOR)),
     }
 }
 

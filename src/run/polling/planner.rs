@@ -51,8 +51,9 @@ struct TaskPolls {
 /// Decides how the tasks of a run are polled.
 #[derive(Debug)]
 pub(crate) struct Planner {
-    intervals: Intervals,
-    estimate: DurationEstimate,
+    pub(crate) intervals: Intervals,
+    /// How long tasks take, as far as it is known.
+    pub(crate) estimate: DurationEstimate,
     queue: Queue<OfTask>,
     tasks: Table<OfTask, TaskPolls>,
     /// The first task of the stage that is on.
@@ -82,17 +83,8 @@ impl Planner {
         }
     }
 
-    pub(crate) fn intervals(&self) -> &Intervals {
-        &self.intervals
-    }
-
     pub(crate) fn filters(&mut self) -> &mut ListFilters {
         &mut self.listings.filters
-    }
-
-    /// How long tasks take, as far as it is known.
-    pub(crate) fn estimate(&self) -> DurationEstimate {
-        self.estimate
     }
 
     /// Another run knows how long tasks of the kind take that is on. What this run knows itself goes before.
@@ -122,10 +114,6 @@ impl Planner {
     /// Whether a refusal of the listing that is on means listings of any kind.
     pub(crate) fn would_give_up(&self) -> bool {
         !self.listings.is_given_up && self.round.as_ref().is_none_or(|round| round.view == View::All)
-    }
-
-    pub(crate) fn set_deadline(&mut self, deadline: Moment) {
-        self.intervals.deadline = deadline;
     }
 
     /// Tasks of another kind begin: what was learned of the times and words of those so far does not hold for them.
@@ -330,15 +318,15 @@ impl Planner {
             }
         }
         let missed = unshown.iter().filter(|(_, is_missed)| *is_missed).count() as u64;
-        let judgement = self.listings.judge(tasks.counts(), &round, end, missed);
-        if judgement.is_replaced {
+        let is_replaced = self.listings.judge(tasks.counts(), &round, end, missed);
+        if is_replaced {
             self.next_round = Some(now);
         }
         for (task, is_missed) in unshown {
             if round.is_by_places {
                 self.listings.forget(task);
             }
-            self.tasks[task].alone = judgement.polls_missed && is_missed;
+            self.tasks[task].alone = is_missed && !is_replaced && round.view != View::Running;
             self.plan(task, now);
         }
         if is_whole { round.facts() } else { Vec::new() }
