@@ -1,18 +1,9 @@
 //! What media count for: the sums of a run follow its verdicts, also back.
 
+use super::rows::Share;
 use super::state::Ledger;
 use crate::model::MediaState;
 use crate::run::table::MediaIndex;
-
-/// What a media counts for in the sums of its run. One that stands for URLs counts for each of them.
-#[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Share {
-    complete: u32,
-    failed: u32,
-    failed_unaccepted: u32,
-    open: u32,
-    unconfirmed: u32,
-}
 
 impl Ledger {
     /// Counts a media anew, after something about it changed.

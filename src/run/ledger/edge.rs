@@ -4,8 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::named::UrlKey;
 use super::state::Ledger;
-use crate::edge::{EdgeAnswer, EdgeVerdict};
-use crate::ids::TaskId;
+use crate::edge::EdgeVerdict;
 use crate::model::{MediaReport, MediaState, ReportedError, TaskReport, UrlReport, code};
 use crate::vod::TaskType;
 
@@ -15,17 +14,6 @@ pub(crate) struct EdgeQuestion {
     pub(crate) url: String,
     /// The place, among the tasks of its entry, of the one that shows it or stands for it.
     pub(crate) task: usize,
-}
-
-/// What nodes of the CDN said, and whether they are asked.
-#[derive(Debug, Default)]
-pub(super) struct Edge {
-    /// What they answered for a URL of a task.
-    pub(super) answers: HashMap<(TaskId, UrlKey), Vec<EdgeAnswer>>,
-    /// Whether they are still to be asked; `None` where nobody wants that.
-    pub(super) is_due: Option<bool>,
-    /// What they were not asked for.
-    pub(super) note: Option<String>,
 }
 
 impl Ledger {

@@ -25,20 +25,6 @@ const MOST_DIFFERENCES: u64 = 5;
 /// Most media of one job that events may name. The service takes 20 with one call.
 const MOST_MEDIA_OF_A_JOB: usize = 100;
 
-/// Events so far, and what was warned of about them.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct EventCounts {
-    pub(crate) accepted: u64,
-    pub(crate) repeated: u64,
-    pub(crate) foreign: u64,
-    /// What was taken of events of unknown senders.
-    bytes_of_strangers: usize,
-    /// Events that lookups did not bear out.
-    differing: u64,
-    has_warned_of_status: bool,
-    has_warned_of_unread: bool,
-}
-
 impl Ledger {
     pub(super) fn event(&mut self, now: Moment, event: MediaRefreshEvent) {
         if let Some(&job) = self.jobs_by_id.get(&event.job) {

@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use smallvec::SmallVec;
 
-use super::counts::Share;
 use super::named::{Certainty, Named, UrlKey};
 use crate::event::Source;
 use crate::ids::{JobId, MediaId, TaskId};
@@ -126,6 +125,16 @@ pub(super) struct MediaEntry {
     /// Of a media that is preloaded afterwards: the entry of its preload; of such a preload: the entry of its refresh.
     pub(super) preload: Option<MediaIndex>,
     pub(super) refresh: Option<MediaIndex>,
+}
+
+/// What a media counts for in the sums of its run. One that stands for URLs counts for each of them.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Share {
+    pub(super) complete: u32,
+    pub(super) failed: u32,
+    pub(super) failed_unaccepted: u32,
+    pub(super) open: u32,
+    pub(super) unconfirmed: u32,
 }
 
 /// What an event said of a media.

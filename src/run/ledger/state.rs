@@ -2,17 +2,15 @@
 
 use std::collections::HashMap;
 
-use super::edge::Edge;
-use super::events::EventCounts;
 use super::named::UrlKey;
 use super::pending_events::PendingEvents;
 use super::rows::{BatchEntry, BatchState, JobEntry, MediaEntry, UnknownWords};
 use super::settings::Settings;
-use super::task_table::{PlannedTasks, TaskTable};
-use super::verdict::Evidence;
+use super::task_table::{Evidence, PlannedTasks, TaskTable};
 use super::work::{Slots, Work};
+use crate::edge::EdgeAnswer;
 use crate::event::{Claim, Correlation};
-use crate::ids::{JobId, MediaId};
+use crate::ids::{JobId, MediaId, TaskId};
 use crate::model::{Fact, Moment, WaitRequest};
 use crate::run::batch::{Batch, UrlBatch};
 use crate::run::observer::{Notice, Progress};
@@ -60,6 +58,31 @@ pub struct Ledger {
     pub(super) progress: Progress,
     pub(super) events: EventCounts,
     pub(super) notices: Vec<Notice>,
+}
+
+/// Events so far, and what was warned of about them.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct EventCounts {
+    pub(crate) accepted: u64,
+    pub(crate) repeated: u64,
+    pub(crate) foreign: u64,
+    /// What was taken of events of unknown senders.
+    pub(super) bytes_of_strangers: usize,
+    /// Events that lookups did not bear out.
+    pub(super) differing: u64,
+    pub(super) has_warned_of_status: bool,
+    pub(super) has_warned_of_unread: bool,
+}
+
+/// What nodes of the CDN said, and whether they are asked.
+#[derive(Debug, Default)]
+pub(super) struct Edge {
+    /// What they answered for a URL of a task.
+    pub(super) answers: HashMap<(TaskId, UrlKey), Vec<EdgeAnswer>>,
+    /// Whether they are still to be asked; `None` where nobody wants that.
+    pub(super) is_due: Option<bool>,
+    /// What they were not asked for.
+    pub(super) note: Option<String>,
 }
 
 impl Ledger {

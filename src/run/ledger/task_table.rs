@@ -1,4 +1,4 @@
-//! The tasks of a ledger: found by their ids, and as the planner sees them.
+//! The tasks of a ledger: found by their ids, as a verdict sees them beside jobs and media, and as the planner sees them.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::ops::{Deref, DerefMut};
@@ -6,12 +6,11 @@ use std::ops::{Deref, DerefMut};
 use hashbrown::HashTable;
 
 use super::named::UrlKey;
-use super::rows::{MediaEntry, TaskEntry, Wanted};
-use super::verdict::Evidence;
+use super::rows::{JobEntry, MediaEntry, TaskEntry, Wanted};
 use crate::ids::TaskId;
 use crate::model::Moment;
 use crate::run::polling::{Counts, TaskView, Tasks};
-use crate::run::table::{OfTask, Table, TaskIndex};
+use crate::run::table::{OfJob, OfMedia, OfTask, Table, TaskIndex};
 use crate::vod::TaskRow;
 
 /// All tasks of a run.
@@ -60,6 +59,14 @@ impl DerefMut for TaskTable {
 /// A table looks at both ends of a hash.
 fn spread(hash: u32) -> u64 {
     crate::net::rng::mix(u64::from(hash))
+}
+
+/// All that a verdict rests on.
+#[derive(Clone, Copy)]
+pub(super) struct Evidence<'a> {
+    pub(super) jobs: &'a Table<OfJob, JobEntry>,
+    pub(super) media: &'a Table<OfMedia, MediaEntry>,
+    pub(super) tasks: &'a TaskTable,
 }
 
 /// The tasks as the planner sees them.

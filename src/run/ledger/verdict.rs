@@ -4,11 +4,11 @@ use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 
 use super::named::Certainty;
-use super::rows::{JobEntry, MediaEntry, Row, TaskEntry, Wanted};
+use super::rows::{MediaEntry, Row, TaskEntry, Wanted};
 use super::settings::{GRACE, is_grace_over};
-use super::task_table::TaskTable;
+use super::task_table::Evidence;
 use crate::model::{MediaState, Moment, ReportedError, code};
-use crate::run::table::{MediaIndex, OfJob, OfMedia, Table, TaskIndex};
+use crate::run::table::{MediaIndex, TaskIndex};
 use crate::vod::{TaskStatus, most_urls_in};
 
 /// So many polls in a row must have shown a task unchanged before rows that match no named URL stand for one: the row that
@@ -33,14 +33,6 @@ pub(super) enum Verdict {
     Lapsed,
     /// The media has ended so.
     Ended(MediaState, Option<ReportedError>),
-}
-
-/// All that a verdict rests on.
-#[derive(Clone, Copy)]
-pub(super) struct Evidence<'a> {
-    pub(super) jobs: &'a Table<OfJob, JobEntry>,
-    pub(super) media: &'a Table<OfMedia, MediaEntry>,
-    pub(super) tasks: &'a TaskTable,
 }
 
 /// Gives the verdict on a media.
@@ -124,7 +116,7 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: MediaIndex, now: Moment) ->
         return if is_over { Verdict::Lapsed } else { Verdict::Open(Wanted::All) };
     }
     let error = refused.cloned();
-    let error = error.or_else(|| failure_of(&counted));
+    let error = error.or_else(|| failure_among(&counted));
     let error = error.or_else(|| differ.then(|| not_matched(unmatched)));
     match error.or_else(|| lack.map(|lack| lack.error(entry))) {
         None => Verdict::Ended(MediaState::Complete, None),
@@ -177,7 +169,7 @@ impl Lack<'_> {
 }
 
 /// What the rows that count for a media say if any of them failed.
-fn failure_of(rows: &[&Row]) -> Option<ReportedError> {
+fn failure_among(rows: &[&Row]) -> Option<ReportedError> {
     let failed = || rows.iter().filter(|row| row.status == TaskStatus::Failed);
     let why = failed().next()?.description.as_deref().unwrap_or("the CDN gave no reason");
     let why = format!("{} of {} tasks failed: {why}", failed().count(), rows.len());
