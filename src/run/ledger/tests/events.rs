@@ -314,3 +314,11 @@ fn events_that_say_the_same_again_do_not_hold_a_job_of_others_open() {
     }
     assert!(ledger.is_settled());
 }
+
+#[test]
+fn a_job_of_others_is_looked_up_soon_after_its_first_event() {
+    let mut ledger = of_job(settings(true));
+    ledger.apply(at(3), event("J", success("m1", &["T1"])));
+    assert_eq!(due(&mut ledger, at(4)), ["poll T1"]);
+    assert_eq!(due(&mut ledger, at(5)), ["query J"]);
+}

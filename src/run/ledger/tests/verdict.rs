@@ -270,3 +270,19 @@ fn a_media_whose_urls_have_no_task_yet_is_looked_up_until_one_is_named() {
     ledger.apply(at(94), Fact::TaskSeen { task: task("T"), rows: rows(&["T a/1 Complete"]), total: None });
     assert_eq!(state(&ledger), ("complete", None));
 }
+
+#[test]
+fn polls_that_show_the_same_are_news_until_they_decide() {
+    let mut ledger = ledger(false, &["m1"]);
+    ledger.apply(at(1), submitted("J"));
+    let named = JobRow::new(media("m1"), SubmissionStatus::Success, vec![task("T")], "https://a/1");
+    ledger.apply(at(2), looked_up("J", vec![named]));
+    let seen = Fact::TaskSeen { task: task("T"), rows: rows(&["T b/9 Complete"]), total: None };
+    for second in 4..8 {
+        assert_eq!(state(&ledger), ("unfinished", None));
+        assert!(ledger.is_news(&seen), "a run that is played back decides as well");
+        ledger.apply(at(second), seen.clone());
+    }
+    assert_eq!(state(&ledger), ("complete", None));
+    assert!(!ledger.is_news(&seen));
+}
