@@ -16,6 +16,7 @@ mod observer;
 mod polling;
 mod refresher;
 mod setup;
+mod table;
 
 #[doc(hidden)]
 pub use batch::Batch;

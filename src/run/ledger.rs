@@ -11,6 +11,7 @@
 //! lookup a job confirms what it said. Where they differ the lookup wins.
 
 mod batches;
+mod counts;
 mod edge;
 mod events;
 mod fleet;

@@ -38,26 +38,25 @@ impl Driver<'_> {
                 let Some(urls) = self.ledger.urls_of_batch(batch).cloned() else { return };
                 let since = self.client.service_time() - self.now().since(sent_at) - CLOCK_MARGIN;
                 self.in_flight.submit += 1;
-                self.calls
-                    .spawn(async move { Done::UrlsSearched(batch, find_urls(&client, &urls, since).await) });
+                self.spawn(async move { Done::UrlsSearched(batch, find_urls(&client, &urls, since).await) });
             }
             Work::Submit { batch } => {
                 if let Some(urls) = self.ledger.urls_of_batch(batch).cloned() {
                     self.in_flight.submit += 1;
-                    self.calls.spawn(async move {
+                    self.spawn(async move {
                         Done::UrlsSubmitted(batch, client.hand_over_urls(urls.action, &urls.urls).await)
                     });
                     return;
                 }
                 let Some(request) = self.submission(batch) else { return };
                 self.in_flight.submit += 1;
-                self.calls.spawn(async move {
-                    Done::Submitted(batch, client.refresh_media_play_urls(&request).await)
-                });
+                self.spawn(
+                    async move { Done::Submitted(batch, client.refresh_media_play_urls(&request).await) },
+                );
             }
             Work::QueryJob { job } => {
                 self.in_flight.query_job += 1;
-                self.calls.spawn(async move {
+                self.spawn(async move {
                     let rows = client.get_media_refresh_jobs(&job).await;
                     Done::JobQueried(job, rows)
                 });
@@ -68,7 +67,7 @@ impl Driver<'_> {
                 let (now, kind) = (self.now(), self.ledger.task_type_now());
                 let spared_for = self.ledger.spares_sample(now, &task);
                 let sampling = self.fleet.as_ref().map(Fleet::shared).zip(spared_for);
-                self.calls.spawn(async move {
+                self.spawn(async move {
                     if let Some((shared, spared_for)) = sampling
                         && !shared.may_sample(kind, spared_for).await
                     {
@@ -85,7 +84,7 @@ impl Driver<'_> {
                 let has_time = self.now() < self.deadline;
                 let fleet = self.fleet.as_mut().filter(|_| has_time);
                 let shared = fleet.and_then(|fleet| fleet.listing(round));
-                self.calls.spawn(async move {
+                self.spawn(async move {
                     let (answer, other_key) = match shared {
                         Some(shared) => shared.page(&client, filter.as_ref(), page).await,
                         None => (client.list_refresh_tasks(window, filter.as_ref(), page).await, None),
@@ -96,6 +95,11 @@ impl Driver<'_> {
             // Notes are facts: the loop applies them itself.
             Work::Apply(_) => {}
         }
+    }
+
+    /// Boxed here: a call is a large future, and a task is moved several times before it runs.
+    fn spawn(&mut self, call: impl Future<Output = Done> + Send + 'static) {
+        self.calls.spawn(Box::pin(call));
     }
 
     fn submission(&self, batch: u32) -> Option<RefreshMediaPlayUrls> {

@@ -34,7 +34,7 @@ impl Driver<'_> {
                 task_type: self.ledger.task_type_now(),
                 media,
                 urls,
-                batches: u64::from(self.ledger.open_batches()),
+                batches: self.ledger.open_batches(),
                 jobs: jobs as u64,
             });
         }
@@ -214,7 +214,7 @@ impl Driver<'_> {
         if self.setup.options.fail_fast && failed {
             return Some(End::FailedFast);
         }
-        if !self.setup.options.wait && self.ledger.is_submitted() {
+        if !self.setup.options.wait && self.ledger.open_batches() == 0 {
             return Some(End::Submitted);
         }
         let last_words = now < self.deadline + LAST_POLL_TIMEOUT && !self.calls.is_empty();

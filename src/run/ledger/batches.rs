@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::rows::{BatchEntry, BatchState};
+use super::settings::Settings;
 use super::state::Ledger;
 use super::work::Work;
 use crate::error::ErrorKind;
@@ -10,6 +11,7 @@ use crate::ids::{JobId, MediaId, RequestId};
 use crate::model::{Fact, Fault, MediaState, Moment, ReportedError, code};
 use crate::run::batch::Batch;
 use crate::run::observer::Notice;
+use crate::run::table::{BatchIndex, MediaIndex};
 
 /// A batch whose answer got lost so often is given up: something is wrong that sending does not mend.
 const MOST_LOST: u32 = 3;
@@ -18,190 +20,167 @@ const RESEND_PAUSE: Duration = Duration::from_secs(1);
 
 impl Ledger {
     pub(super) fn plan(&mut self, batch: Batch, at: Moment) {
-        let number = self.batches.len() as u32;
-        let first_media = self.media.len() as u32;
+        let first_media = self.media.next();
         for id in &batch.media {
             self.add_media(id.clone(), batch.urls.as_ref().map_or(0, |urls| urls.urls.len() as u32));
         }
         self.open_batches += 1;
-        self.batches.push(BatchEntry {
+        let batch = self.batches.push(BatchEntry {
             batch,
             first_media,
             state: BatchState::Planned,
-            due: None,
             lost: 0,
             sent_at: None,
             searches: 0,
             fault: None,
         });
-        self.plan_batch(number, at);
+        self.submit_queue.plan(batch, at);
+    }
+
+    /// A batch that was neither answered nor given up.
+    pub(super) fn open_batch(&mut self, batch: u32) -> Option<(BatchIndex, &mut BatchEntry)> {
+        let batch = BatchIndex::new(batch);
+        let entry = self.batches.get_mut(batch).filter(|entry| entry.state != BatchState::Done)?;
+        Some((batch, entry))
     }
 
     /// Hands a batch out. One with an unknown outcome is sent again, or given up where that is not wanted.
-    pub(super) fn take_batch(&mut self, number: u32) -> Work {
-        let entry = &mut self.batches[number as usize];
-        entry.due = None;
+    pub(super) fn take_batch(&mut self, batch: BatchIndex) -> Work {
+        let entry = &self.batches[batch];
         if entry.state == BatchState::Unknown {
-            if let Some(search) = self.search_for(number) {
+            if let Some(search) = self.search_for(batch) {
                 return search;
             }
-            let entry = &mut self.batches[number as usize];
             if !self.settings.resubmit || entry.lost >= MOST_LOST {
                 let fault = entry.fault.clone().unwrap_or_else(|| outcome_unknown("no answer came"));
-                return Work::Apply(Fact::NotSubmitted { batch: number, fault });
+                return Work::Apply(Fact::NotSubmitted { batch: batch.number(), fault });
             }
             let media = entry.batch.count();
-            if let Some(task_type) = self.task_type_of(number) {
+            if let Some(task_type) = self.task_type_of(batch.number()) {
                 self.notices.push(Notice::Resubmitting { media, task_type });
             }
         }
-        let entry = &mut self.batches[number as usize];
-        entry.state = BatchState::Sending;
-        Work::Submit { batch: number }
+        self.batches[batch].state = BatchState::Sending;
+        Work::Submit { batch: batch.number() }
     }
 
-    pub(super) fn submitting(&mut self, now: Moment, number: u32) {
-        if let Some(entry) = self.batches.get_mut(number as usize).filter(|b| b.state != BatchState::Done) {
+    pub(super) fn submitting(&mut self, now: Moment, batch: u32) {
+        if let Some((batch, entry)) = self.open_batch(batch) {
             entry.sent_at.get_or_insert(now);
             entry.state = BatchState::Sending;
-            entry.due = None;
+            self.submit_queue.cancel(batch);
         }
     }
 
-    pub(super) fn withdrawn(&mut self, now: Moment, number: u32) {
-        if let Some(entry) = self.batches.get_mut(number as usize).filter(|b| b.state == BatchState::Sending)
-        {
+    pub(super) fn withdrawn(&mut self, now: Moment, batch: u32) {
+        if let Some((batch, entry)) = self.open_batch(batch).filter(|(_, b)| b.state == BatchState::Sending) {
             entry.state = BatchState::Planned;
-            self.plan_batch(number, now);
+            self.submit_queue.plan(batch, now);
         }
     }
 
     pub(super) fn submitted(
         &mut self,
         now: Moment,
-        number: u32,
+        batch: u32,
         job: Option<JobId>,
         not_found: &[String],
         forbidden: &[String],
         request_id: Option<RequestId>,
     ) {
-        if !self.close_batch(number) {
-            return;
-        }
-        let job_number = job.clone().map(|id| self.job_number(now, id));
-        if let Some(job) = job_number {
-            self.jobs[job as usize].submitted_at.get_or_insert(now);
-        }
+        let Some(batch) = self.close_batch(batch) else { return };
+        let known = job.as_ref().map(|id| self.job_submitted(now, id));
         let (mut missing, mut denied) = (0, 0);
-        for media in self.media_of(number) {
-            let id = self.media[media as usize].id.clone();
+        for media in self.media_of(batch) {
+            let id = self.media[media].id.clone();
             let listed = |list: &[String]| list.iter().any(|text| text == id.as_str());
-            self.progress.submitted += self.media[media as usize].weight();
-            if listed(not_found) {
+            self.progress.submitted += self.media[media].weight();
+            let (state, code, why) = if listed(not_found) {
                 missing += 1;
-                let error = ReportedError::new(code::NOT_EXISTING, "the service does not know this media");
-                self.refuse(now, media, MediaState::NotFound, with_request(error, &request_id));
+                (MediaState::NotFound, code::NOT_EXISTING, "the service does not know this media")
             } else if listed(forbidden) {
                 denied += 1;
-                let error = ReportedError::new(code::FORBIDDEN, "these credentials may not use this media");
-                self.refuse(now, media, MediaState::Forbidden, with_request(error, &request_id));
-            } else if let Some(job) = job_number.filter(|job| !self.has_refreshed(*job, &id)) {
+                (MediaState::Forbidden, code::FORBIDDEN, "these credentials may not use this media")
+            } else if let Some(job) = known.filter(|job| !self.has_refreshed(*job, &id)) {
                 self.join(job, media);
+                continue;
             } else {
-                let error = ReportedError::new(
-                    code::NO_JOB_ID,
-                    "the service took the call and gave no job id for it",
-                );
-                self.refuse(now, media, MediaState::NotSubmitted, with_request(error, &request_id));
-            }
+                let why = "the service took the call and gave no job id for it";
+                (MediaState::NotSubmitted, code::NO_JOB_ID, why)
+            };
+            let error = ReportedError { request_id: request_id.clone(), ..ReportedError::new(code, why) };
+            self.refuse(now, media, state, error);
         }
         self.notices.push(Notice::Submitted {
             job_id: job.clone(),
-            media: self.batches[number as usize].batch.count(),
+            media: self.batches[batch].batch.count(),
             not_found: missing,
             forbidden: denied,
             request_id,
         });
-        if let (Some(job), Some(number)) = (job, job_number) {
-            self.begin_waiting(now, number);
-            self.apply_pending_events(now, &job);
+        if let (Some(id), Some(job)) = (job, known) {
+            self.begin_waiting(now, job);
+            for event in self.pending_events.take(&id) {
+                self.event(now, event);
+            }
         }
         self.drop_pending_events();
     }
 
-    pub(super) fn not_submitted(&mut self, now: Moment, number: u32, fault: &Fault) {
-        if self.cut_refused_urls(now, number, fault) || !self.close_batch(number) {
+    pub(super) fn not_submitted(&mut self, now: Moment, batch: u32, fault: &Fault) {
+        if self.cut_refused_urls(now, batch, fault) {
             return;
         }
-        for media in self.media_of(number) {
+        let Some(batch) = self.close_batch(batch) else { return };
+        for media in self.media_of(batch) {
             self.refuse(now, media, MediaState::NotSubmitted, fault.error.clone());
         }
-        let media_ids = self.media_ids(self.media_of(number));
-        let entry = &mut self.batches[number as usize];
+        let media_ids = self.media_ids(self.media_of(batch));
+        let entry = &mut self.batches[batch];
         entry.fault = Some(fault.clone());
         let media = entry.batch.count();
         self.notices.push(Notice::NotSubmitted { media, media_ids, error: fault.error.clone() });
         self.drop_pending_events();
     }
 
-    pub(super) fn outcome_unknown(&mut self, now: Moment, number: u32, fault: &Fault) {
-        let Some(entry) = self.batches.get_mut(number as usize).filter(|b| b.state != BatchState::Done)
-        else {
-            return;
-        };
+    pub(super) fn outcome_unknown(&mut self, now: Moment, batch: u32, fault: &Fault) {
+        let Settings { has_events, outcome_wait, resubmit, .. } = self.settings;
+        let Some((batch, entry)) = self.open_batch(batch) else { return };
         entry.state = BatchState::Unknown;
         // That we were killed says nothing against sending it.
         entry.lost = if *fault == Fault::run_ended() { 0 } else { entry.lost + 1 };
-        entry.fault = Some(Fault {
-            kind: fault.kind,
-            ..outcome_unknown(&format!(
-                "it is not known whether the service took it: {}",
-                fault.error.message
-            ))
-        });
-        let is_of_urls = entry.batch.urls.is_some();
+        let why = format!("it is not known whether the service took it: {}", fault.error.message);
+        entry.fault = Some(Fault { kind: fault.kind, ..outcome_unknown(&why) });
         entry.searches = 0;
-        let waiting = match self.settings.has_events && !is_of_urls {
-            true => self.settings.outcome_wait,
-            false => Duration::ZERO,
-        };
-        let resend = self.settings.resubmit && entry.lost < MOST_LOST;
-        let pause = if resend { waiting.max(RESEND_PAUSE * entry.lost.max(1)) } else { waiting };
-        self.notices.push(Notice::OutcomeUnknown {
-            media: entry.batch.count(),
-            error: fault.error.clone(),
-            waiting_s: waiting.as_secs(),
-        });
-        self.plan_batch(number, now + pause);
-        if let Some(job) = self.pending_events.job_of(number) {
-            self.adopt(now, number, job);
+        let can_be_told = has_events && entry.batch.urls.is_none();
+        let waiting = if can_be_told { outcome_wait } else { Duration::ZERO };
+        let is_sent_again = resubmit && entry.lost < MOST_LOST;
+        let pause = if is_sent_again { waiting.max(RESEND_PAUSE * entry.lost.max(1)) } else { waiting };
+        let (media, error) = (entry.batch.count(), fault.error.clone());
+        self.notices.push(Notice::OutcomeUnknown { media, error, waiting_s: waiting.as_secs() });
+        self.submit_queue.plan(batch, now + pause);
+        if let Some(job) = self.pending_events.job_of(batch.number()) {
+            self.adopt(now, batch, job);
         }
     }
 
     /// An event carried the mark of a batch whose answer got lost: the batch was taken, as this job.
-    pub(super) fn adopt(&mut self, now: Moment, number: u32, job: JobId) {
-        let media = self.batches[number as usize].batch.count();
+    pub(super) fn adopt(&mut self, now: Moment, batch: BatchIndex, job: JobId) {
+        let media = self.batches[batch].batch.count();
         self.notices.push(Notice::OutcomeLearned { job_id: job.clone(), media });
-        self.submitted(now, number, Some(job), &[], &[], None);
-    }
-
-    /// Whether an event with this mark tells of a lost answer.
-    pub(super) fn is_lost(&self, batch: u32) -> bool {
-        self.batches.get(batch as usize).is_some_and(|entry| entry.state == BatchState::Unknown)
+        self.submitted(now, batch.number(), Some(job), &[], &[], None);
     }
 
     pub(super) fn halted(&mut self, now: Moment, fault: &Fault) {
-        for number in 0..self.batches.len() as u32 {
-            let entry = &self.batches[number as usize];
-            match entry.state {
-                BatchState::Planned => self.not_submitted(now, number, fault),
-                BatchState::Unknown => {
-                    let fault = entry.fault.clone().unwrap_or_else(|| fault.clone());
-                    self.not_submitted(now, number, &fault);
-                }
+        for batch in self.batches.indices() {
+            let entry = &self.batches[batch];
+            let fault = match entry.state {
+                BatchState::Planned => fault.clone(),
+                BatchState::Unknown => entry.fault.clone().unwrap_or_else(|| fault.clone()),
                 // Its own answer decides.
-                BatchState::Sending | BatchState::Done => {}
-            }
+                BatchState::Sending | BatchState::Done => continue,
+            };
+            self.not_submitted(now, batch.number(), &fault);
         }
     }
 
@@ -218,28 +197,23 @@ impl Ledger {
         self.batches.iter().filter_map(|entry| entry.fault.as_ref())
     }
 
-    /// Marks a batch as answered; `false` if it was before.
-    pub(super) fn close_batch(&mut self, number: u32) -> bool {
-        let Some(entry) = self.batches.get_mut(number as usize).filter(|b| b.state != BatchState::Done)
-        else {
-            return false;
-        };
-        entry.state = BatchState::Done;
-        entry.due = None;
-        entry.fault = None;
+    /// Marks a batch as answered; `None` if it was before.
+    pub(super) fn close_batch(&mut self, batch: u32) -> Option<BatchIndex> {
+        let (batch, entry) = self.open_batch(batch)?;
+        (entry.state, entry.fault) = (BatchState::Done, None);
+        self.submit_queue.cancel(batch);
         self.open_batches -= 1;
-        true
+        Some(batch)
     }
 
-    pub(super) fn media_of(&self, number: u32) -> std::ops::Range<u32> {
-        let entry = &self.batches[number as usize];
-        entry.first_media..entry.first_media + entry.batch.media.len() as u32
+    pub(super) fn media_of(&self, batch: BatchIndex) -> impl Iterator<Item = MediaIndex> + use<> {
+        let entry = &self.batches[batch];
+        entry.first_media.and_next(entry.batch.media.len())
     }
 
     /// The ids of these media, each once; none of those that stand for batches of URLs.
-    pub(super) fn media_ids(&self, media: impl IntoIterator<Item = u32>) -> Vec<MediaId> {
-        let entries =
-            media.into_iter().map(|media| &self.media[media as usize]).filter(|entry| entry.urls == 0);
+    pub(super) fn media_ids(&self, media: impl IntoIterator<Item = MediaIndex>) -> Vec<MediaId> {
+        let entries = media.into_iter().map(|media| &self.media[media]).filter(|entry| entry.urls == 0);
         let mut ids: Vec<MediaId> = entries.map(|entry| entry.id.clone()).collect();
         // Of two stages the same media has an entry each.
         ids.dedup();
@@ -256,9 +230,4 @@ impl Ledger {
 
 fn outcome_unknown(message: &str) -> Fault {
     Fault::new(ErrorKind::Unavailable, code::OUTCOME_UNKNOWN, message)
-}
-
-fn with_request(mut error: ReportedError, request_id: &Option<RequestId>) -> ReportedError {
-    error.request_id.clone_from(request_id);
-    error
 }

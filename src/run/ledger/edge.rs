@@ -19,17 +19,17 @@ pub(crate) struct EdgeQuestion {
 impl Ledger {
     /// Whether nodes of the CDN are to be asked, or have been.
     pub(crate) fn wants_edge(&self) -> bool {
-        self.edge_due.is_some()
+        self.edge.is_due.is_some()
     }
 
     /// Whether nodes of the CDN are still to be asked.
     pub(crate) fn is_edge_due(&self) -> bool {
-        self.edge_due == Some(true)
+        self.edge.is_due == Some(true)
     }
 
     /// What nodes of the CDN were not asked for.
     pub(crate) fn edge_note(&self) -> Option<String> {
-        self.edge_note.clone()
+        self.edge.note.clone()
     }
 
     /// The URLs of an entry: those that were named, where only tasks were those that the tasks show.
@@ -70,14 +70,14 @@ impl Ledger {
             return vec![url];
         }
         let job = entry.preload_job_id.as_ref().or(entry.job_id.as_ref());
-        let job = job.and_then(|job| self.job_index.get(job));
-        let media = job.zip(entry.media_id.clone()).and_then(|(job, id)| self.media_index.get(&(*job, id)));
-        media.map_or_else(Vec::new, |media| self.media[*media as usize].named.urls.spellings())
+        let job = job.and_then(|job| self.jobs_by_id.get(job));
+        let media = job.zip(entry.media_id.clone()).and_then(|(job, id)| self.media_by_id.get(&(*job, id)));
+        media.map_or_else(Vec::new, |media| self.media[*media].named.urls.spellings())
     }
 
     /// Puts the answers of nodes beside the tasks of an entry, and gives the verdict that follows from them.
     pub(crate) fn tell_of_edge(&self, entry: &mut MediaReport) {
-        if self.edge.is_empty() {
+        if self.edge.answers.is_empty() {
             return;
         }
         let (mut stale, mut absent) = (None, 0);
@@ -86,7 +86,7 @@ impl Ledger {
             let key = UrlKey::of(&url);
             let is_preload = task.task_type.or(self.task_type()) == Some(TaskType::Preload);
             let is_shown = task.url.as_deref().is_some_and(|shown| UrlKey::of(shown) == key);
-            for answer in self.edge.get(&(task.task_id.clone(), key)).into_iter().flatten() {
+            for answer in self.edge.answers.get(&(task.task_id.clone(), key)).into_iter().flatten() {
                 let mut answer = answer.clone();
                 match answer.verdict {
                     EdgeVerdict::Stale => {
@@ -114,7 +114,7 @@ impl Ledger {
 
     /// The same for a URL of a run of URLs.
     pub(crate) fn tell_of_edge_of_url(&self, entry: &mut UrlReport) {
-        if self.edge.is_empty() {
+        if self.edge.answers.is_empty() {
             return;
         }
         let mut media = entry.as_media();

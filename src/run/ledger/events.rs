@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use super::media::failure_of;
-use super::rows::EventSeen;
+use super::rows::{BatchState, EventSeen};
 use super::state::Ledger;
 use crate::event::{MOST_TASKS, MediaRefreshEvent};
-use crate::ids::{JobId, TaskId};
+use crate::ids::TaskId;
 use crate::model::Moment;
 use crate::run::observer::Notice;
+use crate::run::table::{BatchIndex, JobIndex, MediaIndex};
 use crate::vod::{JobRow, SubmissionStatus};
 
 /// How many media a job of others has is not known: its events are in when none came for so long.
@@ -26,40 +27,36 @@ const MOST_MEDIA_OF_A_JOB: usize = 100;
 
 impl Ledger {
     pub(super) fn event(&mut self, now: Moment, event: MediaRefreshEvent) {
-        let batch = self.marked_batch(&event);
-        if let Some(&job) = self.job_index.get(&event.job) {
-            self.event_of_job(now, job, event);
-        } else if let Some(batch) = batch.filter(|batch| self.is_lost(*batch)) {
-            let job = event.job.clone();
-            self.events.foreign += self.pending_events.keep(now, event, Some(batch));
-            self.adopt(now, batch, job);
-        } else if self.open_batches > 0 {
-            self.events.foreign += self.pending_events.keep(now, event, batch);
-        } else {
-            self.events.foreign += 1;
+        if let Some(&job) = self.jobs_by_id.get(&event.job) {
+            return self.event_of_job(now, job, event);
         }
-    }
-
-    pub(super) fn apply_pending_events(&mut self, now: Moment, job: &JobId) {
-        for event in self.pending_events.take(job) {
-            self.event(now, event);
+        if self.open_batches == 0 {
+            self.events.foreign += 1;
+            return;
+        }
+        let (batch, job) = (self.marked_batch(&event), event.job.clone());
+        self.events.foreign += self.pending_events.keep(now, event, batch.map(BatchIndex::number));
+        // The mark of a batch whose answer got lost tells of the answer.
+        if let Some(batch) = batch.filter(|batch| self.batches[*batch].state == BatchState::Unknown) {
+            self.adopt(now, batch, job);
         }
     }
 
     /// The batch of this run whose mark an event carries.
-    fn marked_batch(&self, event: &MediaRefreshEvent) -> Option<u32> {
+    fn marked_batch(&self, event: &MediaRefreshEvent) -> Option<BatchIndex> {
         let mark = event.correlation.as_ref().filter(|mark| mark.run == self.settings.run)?;
-        Some(mark.batch).filter(|batch| (*batch as usize) < self.batches.len())
+        Some(BatchIndex::new(mark.batch)).filter(|batch| self.batches.get(*batch).is_some())
     }
 
     /// Whether an event is worth writing down: after a break it would tell something. What it tells of a media is written once.
     pub(super) fn is_event_news(&self, event: &MediaRefreshEvent) -> bool {
-        let Some(&job) = self.job_index.get(&event.job) else {
-            return self.open_batches > 0 && self.pending_events.is_news(event, self.marked_batch(event));
+        let Some(&job) = self.jobs_by_id.get(&event.job) else {
+            return self.open_batches > 0
+                && self.pending_events.is_news(event, self.marked_batch(event).map(BatchIndex::number));
         };
         // Without a media it is a hint to query the job, which is done after a break anyway.
         let Some(row) = &event.row else { return false };
-        match self.media_index.get(&(job, row.media.clone())) {
+        match self.media_by_id.get(&(job, row.media.clone())) {
             Some(&media) => self.adds_anything(media, event),
             None => self.may_add_media(job, event),
         }
@@ -67,35 +64,31 @@ impl Ledger {
 
     /// Whether an event may name one more media of a job. Anybody may have sent it: where lookups tell which media the job has,
     /// they decide.
-    fn may_add_media(&self, job: u32, event: &MediaRefreshEvent) -> bool {
-        let entry = &self.jobs[job as usize];
-        entry.open && (event.signed || !self.can_query_jobs()) && entry.media.len() < MOST_MEDIA_OF_A_JOB
+    fn may_add_media(&self, job: JobIndex, event: &MediaRefreshEvent) -> bool {
+        let entry = &self.jobs[job];
+        entry.is_open() && (event.signed || !self.can_query_jobs()) && entry.media.len() < MOST_MEDIA_OF_A_JOB
     }
 
     /// An event of one of our jobs: a hint that starts the polls of its tasks.
-    fn event_of_job(&mut self, now: Moment, job: u32, event: MediaRefreshEvent) {
+    fn event_of_job(&mut self, now: Moment, job: JobIndex, event: MediaRefreshEvent) {
         let Some(row) = &event.row else {
             // It names no media: all it tells is that a lookup is worth while.
             return self.query_now(now, job);
         };
-        let is_known = self.media_index.contains_key(&(job, row.media.clone()));
-        if !is_known && self.jobs[job as usize].open && !self.may_add_media(job, &event) {
+        let is_known = self.media_by_id.contains_key(&(job, row.media.clone()));
+        if !is_known && self.jobs[job].is_open() && !self.may_add_media(job, &event) {
             return self.query_now(now, job);
         }
         let Some(media) = self.media_of_job(job, &row.media) else {
             self.events.foreign += 1;
             return;
         };
-        let entry = &mut self.media[media as usize];
+        let entry = &mut self.media[media];
         if entry.event_seen.is_none() {
             entry.event_seen = Some(Box::new(EventSeen::new(event.source, false)));
             self.events.accepted += 1;
-            self.jobs[job as usize].without_event -= 1;
-            self.notices.push(Notice::EventReceived {
-                job_id: event.job.clone(),
-                media_id: row.media.clone(),
-                source: event.source,
-            });
+            let (job_id, media_id, source) = (event.job.clone(), row.media.clone(), event.source);
+            self.notices.push(Notice::EventReceived { job_id, media_id, source });
         } else {
             self.events.repeated += 1;
         }
@@ -104,18 +97,16 @@ impl Ledger {
             self.take_event(now, media, event);
         }
         if self.can_query_jobs() {
-            self.confirm_when_in(now, job);
-        } else {
-            let why = format!("not confirmed by a lookup: {}", self.why_no_lookups());
-            let entry = &self.media[media as usize];
-            if entry.is_silent() || !entry.is_confirmed() && entry.has_signed_event() {
-                self.trust_event(now, media, &why);
-            }
-            // What says nothing new does not hold the job open, however often it comes.
-            if self.jobs[job as usize].open && (is_news || !is_known) {
-                self.jobs[job as usize].changed_at = now;
-                self.plan_lookup(job, now + self.settings.close);
-            }
+            return self.confirm_when_in(now, job);
+        }
+        let entry = &self.media[media];
+        if entry.is_silent() || !entry.is_confirmed() && entry.has_signed_event() {
+            self.trust_event(now, media, &format!("not confirmed by a lookup: {}", self.why_no_lookups()));
+        }
+        // What says nothing new does not hold the job open, however often it comes.
+        if self.jobs[job].is_open() && (is_news || !is_known) {
+            self.jobs[job].changed_at = now;
+            self.lookup_queue.plan(job, now + self.settings.close);
         }
     }
 
@@ -123,13 +114,13 @@ impl Ledger {
     ///
     /// The first event of a known sender counts, and no other after it: its headers may have been captured, and prove nothing
     /// about another body. Until then all events are taken together. None counts once a lookup has settled the question.
-    pub(super) fn adds_anything(&self, media: u32, event: &MediaRefreshEvent) -> bool {
-        let entry = &self.media[media as usize];
+    pub(super) fn adds_anything(&self, media: MediaIndex, event: &MediaRefreshEvent) -> bool {
+        let entry = &self.media[media];
         let Some(row) = event.row.as_ref().filter(|_| !entry.is_confirmed()) else { return false };
         entry.event_seen.as_deref().is_none_or(|event_seen| {
             let is_attached = |id: &TaskId| {
-                let task = self.task_number(id).map(|task| &self.tasks[task as usize]);
-                task.is_some_and(|task| task.owners.all().any(|owner| owner == media))
+                let task = self.tasks.find(id).map(|task| &self.tasks[task]);
+                task.is_some_and(|task| task.owners.contains(&media))
             };
             let names_more = || entry.named.tasks.len() < MOST_TASKS && !row.tasks.iter().all(is_attached);
             let is_news = || match row.status {
@@ -147,13 +138,13 @@ impl Ledger {
         self.events.bytes_of_strangers + event.weight() <= room
     }
 
-    fn take_event(&mut self, now: Moment, media: u32, event: MediaRefreshEvent) {
+    fn take_event(&mut self, now: Moment, media: MediaIndex, event: MediaRefreshEvent) {
         let (source, signed, bytes) = (event.source, event.signed, event.weight());
         let Some(mut row) = event.row else { return };
         if !signed {
             self.events.bytes_of_strangers += bytes;
         }
-        let entry = &mut self.media[media as usize];
+        let entry = &mut self.media[media];
         let by_lookup = entry.named.by_lookup;
         if signed && !by_lookup {
             // What others had said counts no more.
@@ -161,25 +152,25 @@ impl Ledger {
             entry.event_seen = None;
             self.detach(media, |_| true);
         }
-        let entry = &mut self.media[media as usize];
-        let event_seen = entry.event_seen.get_or_insert_with(|| Box::new(EventSeen::new(source, signed)));
-        (event_seen.source, event_seen.signed) = (source, signed);
-        event_seen.bytes += bytes;
-        event_seen.is_unread |= row.unread.is_some();
+        let entry = &mut self.media[media];
+        let seen = entry.event_seen.get_or_insert_with(|| Box::new(EventSeen::new(source, signed)));
+        (seen.source, seen.signed) = (source, signed);
+        seen.bytes += bytes;
+        seen.is_unread |= row.unread.is_some();
         match row.status {
-            SubmissionStatus::Success => event_seen.success = true,
-            SubmissionStatus::Fail => event_seen.failure = Some(failure_of(&row)),
+            SubmissionStatus::Success => seen.success = true,
+            SubmissionStatus::Fail => seen.failure = Some(failure_of(&row)),
             SubmissionStatus::Pending(_) => {}
         }
+        let named = &entry.named;
+        row.tasks.truncate(MOST_TASKS.saturating_sub(named.tasks.len()));
+        row.urls.truncate(MOST_TASKS.saturating_sub(named.urls.len()));
         self.warn_of_odd_event(media, &row);
         if row.status != SubmissionStatus::Success || by_lookup {
             return;
         }
-        let room = MOST_TASKS.saturating_sub(self.media[media as usize].named.tasks.len());
-        row.tasks.truncate(room);
-        row.urls.truncate(MOST_TASKS.saturating_sub(self.media[media as usize].named.urls.len()));
         if !row.tasks.is_empty() {
-            self.media[media as usize].named_at.get_or_insert(now);
+            self.media[media].named_at.get_or_insert(now);
         }
         if self.name(now, media, row.tasks, &row.urls) {
             self.naming_changed(now, media);
@@ -188,10 +179,8 @@ impl Ledger {
 
     /// Warns, once a run, of an event that could not be read or taken whole, and of a status that nobody knows. Who can send one
     /// can send thousands.
-    fn warn_of_odd_event(&mut self, media: u32, row: &JobRow) {
-        let entry = &self.media[media as usize];
-        let job = entry.job.map_or_else(String::new, |job| self.jobs[job as usize].id.to_string());
-        let id = &row.media;
+    fn warn_of_odd_event(&mut self, media: MediaIndex, row: &JobRow) {
+        let (job, id) = (self.job_of(media), &row.media);
         if let SubmissionStatus::Pending(Some(word)) = &row.status
             && !std::mem::replace(&mut self.events.has_warned_of_status, true)
         {
@@ -206,38 +195,34 @@ impl Ledger {
 
     /// Warns of an event that a lookup did not bear out; of the first few, since strangers may have sent one for each media.
     pub(super) fn warn_of_difference(&mut self, message: String) {
+        let no_more = "more events differ from lookups, and are not named any more: are they signed?";
         self.events.differing += 1;
-        match self.events.differing {
-            ..=MOST_DIFFERENCES => self.warn(message),
-            n if n == MOST_DIFFERENCES + 1 => {
-                self.warn(
-                    "more events differ from lookups, and are not named any more: are they signed?"
-                        .to_owned(),
-                );
-            }
+        match self.events.differing - 1 {
+            ..MOST_DIFFERENCES => self.warn(message),
+            MOST_DIFFERENCES => self.warn(no_more.to_owned()),
             _ => {}
         }
     }
 
     /// Plans the one lookup that confirms a job, once its events are in.
-    fn confirm_when_in(&mut self, now: Moment, job: u32) {
-        let entry = &self.jobs[job as usize];
-        if entry.open {
+    fn confirm_when_in(&mut self, now: Moment, job: JobIndex) {
+        let entry = &self.jobs[job];
+        if entry.is_open() {
             let quiet = now + QUIET;
-            if entry.lookups == 0 && entry.due.is_some_and(|due| due > quiet) {
-                self.plan_lookup(job, quiet);
+            if entry.lookups == 0 && self.lookup_queue.due(job).is_some_and(|due| due > quiet) {
+                self.lookup_queue.plan(job, quiet);
             }
-        } else if entry.without_event == 0 && entry.unconfirmed > 0 {
+        } else if self.in_job(job).all(|media| media.event_seen.is_some()) && self.is_unconfirmed(job) {
             self.query_now(now, job);
         }
     }
 
-    fn query_now(&mut self, now: Moment, job: u32) {
-        let entry = &self.jobs[job as usize];
-        // Lookups that already follow each other keep their pace.
-        let is_planned = entry.due.is_some_and(|due| due <= now);
-        if self.can_query_jobs() && !entry.is_queried && !is_planned && entry.lookups == 0 {
-            self.plan_lookup(job, now);
+    /// Looks a job up for the first time. Lookups that already follow each other keep their pace.
+    fn query_now(&mut self, now: Moment, job: JobIndex) {
+        let (entry, due) = (&self.jobs[job], self.lookup_queue.due(job));
+        if entry.lookups == 0 && !entry.is_queried && due.is_none_or(|due| due > now) && self.can_query_jobs()
+        {
+            self.lookup_queue.plan(job, now);
         }
     }
 }

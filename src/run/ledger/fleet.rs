@@ -9,12 +9,10 @@ use crate::run::polling::{DurationEstimate, Others};
 use crate::vod::TaskRow;
 
 impl Ledger {
-    /// How many tasks a listing can show of this run, and how many of them are open.
+    /// How many tasks a listing can show of this run, and how many of them are open. Jobs of others may be older than the run.
     pub(crate) fn listable(&self) -> (u64, u64) {
-        // Jobs of others may be older than the run.
-        let is_own = !self.batches.is_empty();
         let (all, ended) = (self.progress.tasks, self.progress.tasks_ended);
-        if is_own { (all, all - ended) } else { (0, 0) }
+        if self.batches.is_empty() { (0, 0) } else { (all, all - ended) }
     }
 
     /// A task that listings can show.
@@ -24,7 +22,7 @@ impl Ledger {
 
     /// How long tasks of the kind take that is on, as far as it is known.
     pub(crate) fn estimate(&self) -> DurationEstimate {
-        self.planner.estimate()
+        self.planner.estimate
     }
 
     /// How many other runs list their tasks together with this one.
@@ -36,7 +34,7 @@ impl Ledger {
     pub(crate) fn learn_of_others(&mut self, now: Moment, others: Others, estimate: DurationEstimate) {
         self.others = others;
         let (planner, tasks) = self.planner(now);
-        planner.others_know(now, &tasks, estimate);
+        planner.others_know(&tasks, estimate);
     }
 
     /// Whether a task is to be asked about now.
@@ -57,23 +55,20 @@ impl Ledger {
 
     /// For a task that is a sample: a sample of another run tells as much, if it was asked about so recently.
     pub(crate) fn spares_sample(&mut self, now: Moment, task: &TaskId) -> Option<Duration> {
-        let task = self.task_number(task)?;
+        let task = self.tasks.find(task)?;
         let (planner, tasks) = self.planner(now);
         planner.spares_sample(&tasks, task)
     }
 
     /// A sample was not asked about, since one of another run was.
     pub(crate) fn sample_spared(&mut self, now: Moment, task: &TaskId) {
-        if let Some(task) =
-            self.task_number(task).filter(|task| self.tasks[*task as usize].ended_at.is_none())
-        {
-            let (planner, tasks) = self.planner(now);
-            planner.plan_next(now, &tasks, task);
+        if let Some(task) = self.tasks.find(task) {
+            self.plan_next_poll(now, task);
         }
     }
 
     /// Whether any of these rows is of a task of this run.
     pub(crate) fn has_any_of(&self, rows: &[TaskRow]) -> bool {
-        rows.iter().any(|row| self.task_number(&row.task).is_some())
+        rows.iter().any(|row| self.tasks.find(&row.task).is_some())
     }
 }

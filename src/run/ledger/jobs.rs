@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::named::Certainty;
-use super::rows::{JobEntry, MediaEntry};
+use super::rows::{JobEntry, JobStage, MediaEntry};
 use super::settings::{CONFIRM_GRACE, GRACE, is_grace_over};
 use super::state::Ledger;
 use super::work::Work;
@@ -12,6 +12,7 @@ use crate::ids::JobId;
 use crate::model::{Fact, Fault, LookupAfter, MediaState, Moment, ReportedError, code};
 use crate::run::observer::Notice;
 use crate::run::polling::{Intervals, Polled};
+use crate::run::table::JobIndex;
 use crate::vod::JobRow;
 
 /// First and longest wait between two lookups of one job; who wants longer ones between polls of tasks gets them here too.
@@ -22,53 +23,50 @@ const LAST_LOOKUP_AGE: Duration = Duration::from_secs(10);
 
 impl Ledger {
     /// Begins to follow a job that somebody else submitted.
-    pub(super) fn follow(&mut self, id: JobId) {
-        if self.job_index.contains_key(&id) {
-            return;
+    pub(super) fn follow(&mut self, id: &JobId) {
+        if !self.jobs_by_id.contains_key(id) {
+            let job = self.job_index(Moment::START, id);
+            self.set_stage(job, JobStage::Open);
+            self.begin_waiting(Moment::START, job);
         }
-        let job = self.job_number(Moment::START, id);
-        self.jobs[job as usize].open = true;
-        self.open_jobs += 1;
-        self.begin_waiting(Moment::START, job);
     }
 
     /// The row of a job, a new one if need be.
-    pub(super) fn job_number(&mut self, now: Moment, id: JobId) -> u32 {
-        let number = self.jobs.len() as u32;
-        if let Some(&known) = self.job_index.get(&id) {
+    fn job_index(&mut self, now: Moment, id: &JobId) -> JobIndex {
+        if let Some(&known) = self.jobs_by_id.get(id) {
             return known;
         }
-        self.job_index.insert(id.clone(), number);
-        self.jobs.push(JobEntry {
-            id,
-            media: Vec::new(),
-            submitted_at: None,
-            known_since: now,
-            due: None,
-            is_queried: false,
-            lookups: 0,
-            first_lookup: None,
-            without_event: 0,
-            unconfirmed: 0,
-            unended: 0,
-            answered_at: None,
-            is_closing: false,
-            changed_at: now,
-            open: false,
-            has_noticed_no_event: false,
-            error: None,
-        });
-        number
+        let job = self.jobs.push(JobEntry::new(id.clone(), now));
+        self.jobs_by_id.insert(id.clone(), job);
+        job
+    }
+
+    /// The row of a job that this run has submitted.
+    pub(super) fn job_submitted(&mut self, now: Moment, id: &JobId) -> JobIndex {
+        let job = self.job_index(now, id);
+        self.jobs[job].submitted_at.get_or_insert(now);
+        job
+    }
+
+    fn set_stage(&mut self, job: JobIndex, stage: JobStage) {
+        let was = std::mem::replace(&mut self.jobs[job].stage, stage);
+        self.open_jobs -= u64::from(was != JobStage::Known);
+        self.open_jobs += u64::from(stage != JobStage::Known);
+    }
+
+    /// Whether it is not settled of all media of a job which tasks they have.
+    pub(super) fn is_unconfirmed(&self, job: JobIndex) -> bool {
+        self.in_job(job).any(|media| !media.is_confirmed())
     }
 
     /// Plans the first lookup of a job, or the end of its grace where there are no lookups.
-    pub(super) fn begin_waiting(&mut self, now: Moment, job: u32) {
+    pub(super) fn begin_waiting(&mut self, now: Moment, job: JobIndex) {
         let at = match self.settings.lookup {
             // The last chance to learn something falls on the deadline.
             LookupAfter::After(wait) if !self.lookups_refused => (now + wait).min(self.settings.deadline),
             _ => now + GRACE,
         };
-        self.plan_lookup(job, at);
+        self.lookup_queue.plan(job, at);
     }
 
     pub(super) fn can_query_jobs(&self) -> bool {
@@ -83,28 +81,25 @@ impl Ledger {
         }
     }
 
-    pub(super) fn take_job(&mut self, now: Moment, number: u32) -> Work {
+    pub(super) fn take_job(&mut self, now: Moment, job: JobIndex) -> Work {
         let can_query_jobs = self.can_query_jobs();
-        let job = &mut self.jobs[number as usize];
-        job.due = None;
+        let entry = &mut self.jobs[job];
+        let job = entry.id.clone();
         if can_query_jobs {
-            job.is_queried = true;
-            job.first_lookup.get_or_insert(now);
-            return Work::QueryJob { job: job.id.clone() };
+            entry.is_queried = true;
+            entry.first_lookup.get_or_insert(now);
+            return Work::QueryJob { job };
         }
-        let is_unchanged = now.since(job.changed_at) >= self.settings.close && !self.knows_media;
-        Work::Apply(if job.open && !job.media.is_empty() && is_unchanged {
-            Fact::JobClosed { job: job.id.clone() }
-        } else {
-            Fact::GraceOver { job: job.id.clone() }
-        })
+        let is_unchanged = now.since(entry.changed_at) >= self.settings.close && self.expect.is_none();
+        let is_whole = entry.is_open() && !entry.media.is_empty() && is_unchanged;
+        Work::Apply(if is_whole { Fact::JobClosed { job } } else { Fact::GraceOver { job } })
     }
 
     pub(super) fn job_queried(&mut self, now: Moment, id: &JobId, rows: Vec<JobRow>) {
-        let Some(&job) = self.job_index.get(id) else { return };
+        let Some(&job) = self.jobs_by_id.get(id) else { return };
         self.unclear.remove(id.as_str());
         self.end_closing(job);
-        let entry = &mut self.jobs[job as usize];
+        let entry = &mut self.jobs[job];
         entry.is_queried = false;
         entry.lookups += 1;
         entry.answered_at = Some(now);
@@ -118,8 +113,8 @@ impl Ledger {
                 }
             }
         }
-        if is_changed || self.jobs[job as usize].media.len() > known {
-            self.jobs[job as usize].changed_at = now;
+        if is_changed || self.jobs[job].media.len() > known {
+            self.jobs[job].changed_at = now;
         }
         self.notice_missing_events(job);
         self.note_what_lapsed(now, job, first_lookup);
@@ -129,57 +124,51 @@ impl Ledger {
 
     /// Looks a job up a last time, now that all of its media have ended, unless that was done a moment ago. It costs a call
     /// and no verdict: where it brings no answer, the one before it stands.
-    pub(super) fn look_up_at_the_end(&mut self, now: Moment, job: u32) {
-        let entry = &self.jobs[job as usize];
+    pub(super) fn look_up_at_the_end(&mut self, now: Moment, job: JobIndex) {
+        let entry = &self.jobs[job];
         let is_recent = entry.answered_at.is_none_or(|at| now.since(at) < LAST_LOOKUP_AGE);
-        let media = entry.media.iter().map(|media| &self.media[*media as usize]);
-        if is_recent
-            || !self.can_query_jobs()
-            || !media.clone().any(|media| media.state == MediaState::Complete)
-        {
+        let has_any = self.in_job(job).any(|media| media.state == MediaState::Complete);
+        if is_recent || !has_any || !self.can_query_jobs() {
             return;
         }
-        if !std::mem::replace(&mut self.jobs[job as usize].is_closing, true) {
-            self.closing_jobs += 1;
+        if !entry.is_open() {
+            self.set_stage(job, JobStage::Closing);
         }
-        self.plan_lookup(job, now);
+        self.lookup_queue.plan(job, now);
     }
 
-    fn end_closing(&mut self, job: u32) {
-        if std::mem::take(&mut self.jobs[job as usize].is_closing) {
-            self.closing_jobs -= 1;
+    fn end_closing(&mut self, job: JobIndex) {
+        if self.jobs[job].stage == JobStage::Closing {
+            self.set_stage(job, JobStage::Known);
         }
     }
 
     /// Waits no longer for last lookups.
     pub(crate) fn end_all_closing(&mut self) {
-        if self.closing_jobs > 0 {
-            (0..self.jobs.len() as u32).for_each(|job| self.end_closing(job));
-        }
+        self.jobs.indices().for_each(|job| self.end_closing(job));
     }
 
     /// Whether a job is looked up a last time.
     pub(crate) fn is_closing(&self, id: &JobId) -> bool {
-        self.job_index.get(id).is_some_and(|job| self.jobs[*job as usize].is_closing)
+        self.jobs_by_id.get(id).is_some_and(|job| self.jobs[*job].stage == JobStage::Closing)
     }
 
-    fn notice_missing_events(&mut self, job: u32) {
-        let entry = &mut self.jobs[job as usize];
-        if self.settings.has_events && entry.without_event > 0 && !entry.has_noticed_no_event {
-            entry.has_noticed_no_event = true;
-            let (job_id, media) = (entry.id.clone(), u64::from(entry.without_event));
-            self.notices.push(Notice::NoEvent { job_id, media });
+    fn notice_missing_events(&mut self, job: JobIndex) {
+        let media = self.in_job(job).filter(|media| media.event_seen.is_none()).count() as u64;
+        let entry = &mut self.jobs[job];
+        if self.settings.has_events && media > 0 && !std::mem::replace(&mut entry.has_noticed_no_event, true)
+        {
+            self.notices.push(Notice::NoEvent { job_id: entry.id.clone(), media });
         }
     }
 
     /// Notes media of this job that no lookup has shown for a grace. It is a fact of its own: played back after a break, when
     /// graces have begun anew, the answer before it means less.
-    fn note_what_lapsed(&mut self, now: Moment, job: u32, first_lookup: Moment) {
-        let entry = &self.jobs[job as usize];
+    fn note_what_lapsed(&mut self, now: Moment, job: JobIndex, first_lookup: Moment) {
+        let entry = &self.jobs[job];
         let is_over = is_grace_over(now, entry.known_since, entry.lookups);
         let may_stand = now.since(first_lookup) >= CONFIRM_GRACE;
-        let unshown =
-            || entry.media.iter().map(|media| &self.media[*media as usize]).filter(|m| m.is_silent());
+        let unshown = || self.in_job(job).filter(|media| media.is_silent());
         let with_event = may_stand && unshown().any(MediaEntry::has_signed_event);
         let without_event =
             is_over && (entry.media.is_empty() || unshown().any(|media| !media.has_signed_event()));
@@ -190,9 +179,9 @@ impl Ledger {
 
     /// Ends the waiting for what did not show up in time.
     pub(super) fn unshown(&mut self, now: Moment, id: &JobId, with_event: bool, without_event: bool) {
-        let Some(&job) = self.job_index.get(id) else { return };
-        for media in self.jobs[job as usize].media.clone() {
-            let entry = &self.media[media as usize];
+        let Some(&job) = self.jobs_by_id.get(id) else { return };
+        for media in self.jobs[job].media.clone() {
+            let entry = &self.media[media];
             if !entry.is_silent() {
                 continue;
             }
@@ -202,27 +191,27 @@ impl Ledger {
                 self.refuse(now, media, MediaState::Failed, job_not_found());
             }
         }
-        if without_event && self.jobs[job as usize].media.is_empty() {
+        if without_event && self.jobs[job].media.is_empty() {
             return self.job_failed(now, id, &job_not_found());
         }
         self.plan_next_lookup(now, job);
     }
 
     /// Closes jobs of others once it is known which media they have.
-    fn close_if_whole(&mut self, now: Moment, job: u32) {
-        let entry = &self.jobs[job as usize];
-        if self.knows_media {
+    fn close_if_whole(&mut self, now: Moment, job: JobIndex) {
+        let entry = &self.jobs[job];
+        if let Some(expect) = self.expect {
             // One that a lookup showed as failed has been shown as well.
             let known = |media: &MediaEntry| media.job.is_some() && !media.is_silent();
             let is_whole = self.unplaced.is_empty()
-                && self.media.len() >= self.expect
+                && self.media.len() >= expect
                 && self.media.iter().all(known)
                 && self.unshown_job().is_none();
             if is_whole {
-                (0..self.jobs.len() as u32).for_each(|job| self.close_job(job));
+                self.jobs.indices().for_each(|job| self.close_job(job));
             }
         } else if !entry.media.is_empty()
-            && entry.unconfirmed == 0
+            && !self.is_unconfirmed(job)
             && now.since(entry.changed_at) >= self.settings.close
         {
             self.close_job(job);
@@ -232,12 +221,13 @@ impl Ledger {
     /// Why the run is open although all media that are known have ended: jobs of others may have more.
     pub(crate) fn why_not_whole(&self) -> Option<String> {
         let (known, seconds) = (self.media.len(), self.settings.close.as_secs());
-        (self.open_jobs > 0 && self.open_media == 0 && known > 0).then(|| match self.knows_media {
-            true if known >= self.expect && let Some(job) = self.unshown_job() => {
+        let is_open = self.jobs.iter().any(JobEntry::is_open) && self.open_media == 0 && known > 0;
+        is_open.then(|| match self.expect {
+            Some(expect) if known >= expect && let Some(job) = self.unshown_job() => {
                 format!("no lookup shows any media of job {}", job.id)
             }
-            true => format!("{} media were expected in these jobs, and {known} were shown", self.expect),
-            false => format!(
+            Some(expect) => format!("{expect} media were expected in these jobs, and {known} were shown"),
+            None => format!(
                 "{known} media were shown, and there may be more: a job is taken as whole when its rows have not changed for {seconds} s; `--media` or `--expect` say which it has"
             ),
         })
@@ -245,50 +235,48 @@ impl Ledger {
 
     /// A job of others of which nothing is known: it has media, whichever were asked for.
     fn unshown_job(&self) -> Option<&JobEntry> {
-        self.jobs.iter().find(|job| job.open && job.media.is_empty() && job.error.is_none())
+        self.jobs.iter().find(|job| job.is_open() && job.media.is_empty() && job.error.is_none())
     }
 
     /// Plans another lookup as long as something about the job is not settled.
-    fn plan_next_lookup(&mut self, now: Moment, job: u32) {
-        let entry = &self.jobs[job as usize];
-        let is_open = entry.unconfirmed > 0 || entry.open && entry.error.is_none();
+    fn plan_next_lookup(&mut self, now: Moment, job: JobIndex) {
+        let entry = &self.jobs[job];
+        let is_open = self.is_unconfirmed(job) || entry.is_open() && entry.error.is_none();
         if !self.can_query_jobs() || !is_open {
             return;
         }
-        let media = entry.media.iter().map(|media| &self.media[*media as usize]);
-        let named = media.clone().filter(|media| media.named.certainty == Certainty::Named);
+        let named = self.in_job(job).filter(|media| media.named.certainty == Certainty::Named);
         let settles = named.filter_map(|media| media.named.since).map(|since| since + self.settings.settle);
-        let closes = (entry.open && !self.knows_media).then(|| entry.changed_at + self.settings.close);
+        let closes = entry.is_open() && self.expect.is_none();
+        let closes = closes.then(|| entry.changed_at + self.settings.close);
         let quick = settles.max().or(closes).filter(|at| *at > now && now < self.settings.deadline);
+        let quick = quick.map(|at| at.min(self.settings.deadline));
         let is_unnamed =
             |media: &MediaEntry| !media.is_confirmed() && media.named.certainty < Certainty::Named;
         // Tasks have even numbers to the jitter, jobs odd ones.
-        let polled = Polled { age: None, polls: entry.lookups, who: u64::from(job) << 1 | 1 };
-        let tasks = self.planner.intervals();
-        let pace = Intervals { first: LOOKUP_FIRST, cap: LOOKUP_CAP.max(tasks.cap), ..*tasks };
-        let slow = pace.next_poll(now, polled, None);
-        let slow =
-            slow.filter(|_| quick.is_none() || entry.media.is_empty() || media.clone().any(is_unnamed));
-        let quick = quick.map(|at| at.min(self.settings.deadline));
+        let polled = Polled { age: None, polls: entry.lookups, who: u64::from(job.number()) << 1 | 1 };
+        let tasks = self.planner.intervals;
+        let pace = Intervals { first: LOOKUP_FIRST, cap: LOOKUP_CAP.max(tasks.cap), ..tasks };
+        let is_slow = quick.is_none() || entry.media.is_empty() || self.in_job(job).any(is_unnamed);
+        let slow = pace.next_poll(now, polled, None).filter(|_| is_slow);
         if let Some(at) = slow.into_iter().chain(quick).min() {
-            self.plan_lookup(job, at);
+            self.lookup_queue.plan(job, at);
         }
     }
 
     /// Nothing more is named for a job, because nobody may ask and its events have stopped.
     pub(super) fn job_closed(&mut self, id: &JobId) {
-        if let Some(&job) = self.job_index.get(id) {
+        if let Some(&job) = self.jobs_by_id.get(id) {
             self.close_job(job);
         }
     }
 
-    pub(super) fn close_job(&mut self, job: u32) {
-        let entry = &mut self.jobs[job as usize];
-        if entry.unconfirmed == 0 && !entry.is_closing {
-            entry.due = None;
+    fn close_job(&mut self, job: JobIndex) {
+        if !self.is_unconfirmed(job) && self.jobs[job].stage != JobStage::Closing {
+            self.lookup_queue.cancel(job);
         }
-        if std::mem::take(&mut entry.open) {
-            self.open_jobs -= 1;
+        if self.jobs[job].is_open() {
+            self.set_stage(job, JobStage::Known);
         }
     }
 
@@ -296,40 +284,37 @@ impl Ledger {
         if std::mem::replace(&mut self.lookups_refused, true) {
             return;
         }
-        let error = &fault.error;
-        self.warn(format!(
-            "jobs can't be looked up ({}: {}); events alone decide",
-            error.code, error.message
-        ));
+        let ReportedError { code, message, .. } = &fault.error;
+        self.warn(format!("jobs can't be looked up ({code}: {message}); events alone decide"));
         self.end_all_closing();
-        for job in 0..self.jobs.len() as u32 {
-            self.jobs[job as usize].is_queried = false;
-            self.do_without_lookups(now, job, false, "not confirmed by a lookup: lookups are refused");
-            let entry = &self.jobs[job as usize];
-            if entry.unconfirmed > 0 || entry.open {
-                let since = entry.known_since;
-                self.plan_lookup(job, (since + GRACE).max(now));
+        for job in self.jobs.indices() {
+            self.jobs[job].is_queried = false;
+            let why = "not confirmed by a lookup: lookups are refused";
+            let trusts = |media: &MediaEntry| media.is_silent() || media.has_signed_event();
+            self.do_without_lookups(now, job, trusts, why);
+            let entry = &self.jobs[job];
+            if entry.is_open() || self.is_unconfirmed(job) {
+                self.lookup_queue.plan(job, (entry.known_since + GRACE).max(now));
             }
         }
     }
 
-    /// No lookup will say better than what is known of a job: what lookups have named is settled, and what only an event
+    /// No lookup will say better than what is known of a job: what lookups have named is settled, and what only a trusted event
     /// told of is taken as it said.
-    fn do_without_lookups(&mut self, now: Moment, job: u32, only_signed: bool, why: &str) {
-        for media in self.jobs[job as usize].media.clone() {
-            let entry = &self.media[media as usize];
-            if entry.is_confirmed() {
-                continue;
-            }
+    fn do_without_lookups(
+        &mut self,
+        now: Moment,
+        job: JobIndex,
+        trusts: impl Fn(&MediaEntry) -> bool,
+        why: &str,
+    ) {
+        for media in self.jobs[job].media.clone() {
+            let entry = &self.media[media];
             match entry.named.certainty {
+                _ if entry.is_confirmed() => {}
                 Certainty::Named => self.settle(now, media),
-                Certainty::Unshown if !only_signed || entry.has_signed_event() => {
-                    self.trust_event(now, media, why);
-                }
-                Certainty::Pending if entry.has_signed_event() && !only_signed => {
-                    self.trust_event(now, media, why);
-                }
-                Certainty::Unshown | Certainty::Pending | Certainty::Settled => {}
+                _ if trusts(entry) => self.trust_event(now, media, why),
+                _ => {}
             }
         }
     }
@@ -337,35 +322,33 @@ impl Ledger {
     /// Whether events of known senders told of all media of a job which lookups have not named: then it can do without a
     /// lookup. How many media a job of others has is not known.
     pub(crate) fn events_suffice(&self, id: &JobId) -> bool {
-        let Some(&job) = self.job_index.get(id) else { return false };
-        let entry = &self.jobs[job as usize];
         let is_known = |media: &MediaEntry| {
             media.is_confirmed()
                 || media.named.certainty == Certainty::Named
                 || media.is_silent() && media.has_signed_event()
         };
-        !entry.open && entry.media.iter().all(|media| is_known(&self.media[*media as usize]))
+        let job = self.jobs_by_id.get(id).filter(|job| !self.jobs[**job].is_open());
+        job.is_some_and(|job| self.in_job(*job).all(is_known))
     }
 
     /// Takes the events of a job for the truth, since no lookup gets through.
     pub(super) fn lookup_failed(&mut self, now: Moment, id: &JobId, error: &ReportedError) {
-        let Some(&job) = self.job_index.get(id) else { return };
+        let Some(&job) = self.jobs_by_id.get(id) else { return };
         self.end_closing(job);
-        let entry = &mut self.jobs[job as usize];
-        (entry.is_queried, entry.due) = (false, None);
-        let why = format!("not confirmed: lookups fail ({}: {})", error.code, error.message);
-        self.do_without_lookups(now, job, true, &why);
-        self.warn(format!(
-            "job {id} can't be looked up ({}: {}); its events decide",
-            error.code, error.message
-        ));
+        self.jobs[job].is_queried = false;
+        self.lookup_queue.cancel(job);
+        let ReportedError { code, message, .. } = error;
+        let why = format!("not confirmed: lookups fail ({code}: {message})");
+        let trusts = |media: &MediaEntry| media.is_silent() && media.has_signed_event();
+        self.do_without_lookups(now, job, trusts, &why);
+        self.warn(format!("job {id} can't be looked up ({code}: {message}); its events decide"));
     }
 
     /// A job was answered with a code that nobody knows.
     pub(super) fn job_unclear(&mut self, now: Moment, id: &JobId, fault: Fault) {
-        let Some(&job) = self.job_index.get(id) else { return };
-        self.jobs[job as usize].is_queried = false;
-        if self.jobs[job as usize].is_closing {
+        let Some(&job) = self.jobs_by_id.get(id) else { return };
+        self.jobs[job].is_queried = false;
+        if self.jobs[job].stage == JobStage::Closing {
             return self.end_closing(job);
         }
         if self.is_clear_by_now(now, id.as_str(), &fault) {
@@ -375,46 +358,41 @@ impl Ledger {
                 false => Fact::JobRefused { job, fault },
             });
         }
-        self.jobs[job as usize].lookups += 1;
+        self.jobs[job].lookups += 1;
         self.plan_next_lookup(now, job);
     }
 
     /// Nothing is known of a job, and nobody may ask: that proves nothing. Only an event can tell, or the deadline ends the
     /// wait.
     pub(super) fn grace_over(&mut self, id: &JobId) {
-        let Some(&job) = self.job_index.get(id) else { return };
-        let entry = &self.jobs[job as usize];
-        if !entry.media.is_empty() && entry.media.iter().all(|media| self.media[*media as usize].ended()) {
+        let Some(&job) = self.jobs_by_id.get(id) else { return };
+        let is_empty = self.jobs[job].media.is_empty();
+        if !is_empty && self.in_job(job).all(MediaEntry::ended) {
             return self.close_job(job);
         }
-        if entry.media.is_empty() || entry.unconfirmed > 0 {
-            let what = match entry.unconfirmed {
-                0 => format!("job {id}"),
-                media => format!("{media} media of job {id}"),
-            };
-            let (minutes, why) = (GRACE.as_secs() / 60, self.why_no_lookups());
-            self.warn(format!(
-                "no event has told of {what} for {minutes} minutes, and {why}: only an event can end this wait"
-            ));
-        }
+        let what = match self.in_job(job).filter(|media| !media.is_confirmed()).count() {
+            0 if is_empty => format!("job {id}"),
+            0 => return,
+            media => format!("{media} media of job {id}"),
+        };
+        let (minutes, why) = (GRACE.as_secs() / 60, self.why_no_lookups());
+        self.warn(format!(
+            "no event has told of {what} for {minutes} minutes, and {why}: only an event can end this wait"
+        ));
     }
 
-    /// A job that will tell nothing more.
+    /// A job that will tell nothing more. What was named stays true.
     pub(super) fn job_failed(&mut self, now: Moment, id: &JobId, error: &ReportedError) {
-        let Some(&job) = self.job_index.get(id) else { return };
+        let Some(&job) = self.jobs_by_id.get(id) else { return };
         self.end_closing(job);
-        for media in self.jobs[job as usize].media.clone() {
-            match self.media[media as usize].named.certainty {
-                // What was named stays true.
-                Certainty::Named => self.settle(now, media),
-                Certainty::Unshown | Certainty::Pending if !self.media[media as usize].ended() => {
-                    self.refuse(now, media, MediaState::Failed, error.clone());
-                }
-                Certainty::Unshown | Certainty::Pending | Certainty::Settled => {}
+        self.do_without_lookups(now, job, |_| false, "");
+        for media in self.jobs[job].media.clone() {
+            if !self.media[media].is_confirmed() {
+                self.refuse(now, media, MediaState::Failed, error.clone());
             }
         }
-        let entry = &mut self.jobs[job as usize];
-        entry.due = None;
+        self.lookup_queue.cancel(job);
+        let entry = &mut self.jobs[job];
         if entry.media.is_empty() && entry.error.is_none() {
             entry.error = Some(Box::new(error.clone()));
             self.progress.failed += 1;

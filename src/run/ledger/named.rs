@@ -4,6 +4,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::LazyLock;
 
 use crate::model::Moment;
+use crate::run::table::TaskIndex;
 use crate::vod::normal_form;
 
 /// Stands for the normal form of a URL. Two URLs are taken for one where their keys are equal: 64 bits, keyed anew in each
@@ -22,7 +23,7 @@ impl UrlKey {
 #[derive(Debug, Default)]
 pub(super) struct Named {
     /// Rows of the tasks that were named.
-    pub(super) tasks: Vec<u32>,
+    pub(super) tasks: Vec<TaskIndex>,
     pub(super) urls: Urls,
     pub(super) certainty: Certainty,
     /// A lookup has named tasks or URLs; until then they are what an event said.

@@ -19,12 +19,11 @@ const OLDEST: Duration = Duration::from_secs(600);
 
 #[derive(Debug, Default)]
 pub(super) struct PendingEvents {
-    by_job: HashMap<JobId, Vec<MediaRefreshEvent>>,
-    arrivals: VecDeque<(Moment, JobId)>,
+    /// As they came. A job's are found by looking through them all: they are few.
+    events: VecDeque<(Moment, MediaRefreshEvent)>,
+    bytes: usize,
     /// The job of which an event with the mark of a batch told first. It outlives the event.
     by_batch: HashMap<u32, JobId>,
-    count: usize,
-    bytes: usize,
     /// Bytes of all that were ever worth writing down.
     bytes_written: usize,
 }
@@ -42,27 +41,15 @@ impl PendingEvents {
         if self.may_be_written(&event, batch) {
             self.bytes_written += event.weight();
         }
-        self.count += 1;
         self.bytes += event.weight();
-        self.arrivals.push_back((now, event.job.clone()));
-        self.by_job.entry(event.job.clone()).or_default().push(event);
+        self.events.push_back((now, event));
         let mut dropped = 0;
-        while let Some((arrived, job)) = self.arrivals.front() {
-            let over = self.count > MOST || self.bytes > MOST_BYTES || now.since(*arrived) > OLDEST;
-            if !over {
-                break;
-            }
-            // A job that was taken meanwhile has left its arrivals behind.
-            if let Some(events) = self.by_job.get_mut(job) {
-                let event = events.remove(0);
-                self.bytes -= event.weight();
-                self.count -= 1;
-                dropped += 1;
-                if events.is_empty() {
-                    self.by_job.remove(job);
-                }
-            }
-            self.arrivals.pop_front();
+        while let Some((arrived, event)) = self.events.front()
+            && (self.events.len() > MOST || self.bytes > MOST_BYTES || now.since(*arrived) > OLDEST)
+        {
+            self.bytes -= event.weight();
+            self.events.pop_front();
+            dropped += 1;
         }
         dropped
     }
@@ -79,15 +66,17 @@ impl PendingEvents {
 
     /// Whether the very same event is kept already.
     fn holds(&self, event: &MediaRefreshEvent) -> bool {
-        self.by_job.get(&event.job).is_some_and(|events| events.contains(event))
+        self.events.iter().any(|(_, kept)| kept == event)
     }
 
     /// Takes the events of a job that has become known.
     pub(super) fn take(&mut self, job: &JobId) -> Vec<MediaRefreshEvent> {
-        let events = self.by_job.remove(job).unwrap_or_default();
-        self.count -= events.len();
-        self.bytes -= events.iter().map(MediaRefreshEvent::weight).sum::<usize>();
-        events
+        let (taken, kept) =
+            std::mem::take(&mut self.events).into_iter().partition(|(_, event)| event.job == *job);
+        self.events = kept;
+        let taken: Vec<_> = VecDeque::into_iter(taken).map(|(_, event)| event).collect();
+        self.bytes -= taken.iter().map(MediaRefreshEvent::weight).sum::<usize>();
+        taken
     }
 
     /// The job whose events carry the mark of a batch; of several the one that came first.
@@ -97,8 +86,6 @@ impl PendingEvents {
 
     /// Drops them all: no job can become known any more. Says how many there were.
     pub(super) fn clear(&mut self) -> u64 {
-        let count = self.count as u64;
-        *self = Self::default();
-        count
+        std::mem::take(self).events.len() as u64
     }
 }

@@ -1,10 +1,11 @@
 //! What the journal needs of a ledger: which facts are worth writing, and how a run goes on after a break.
 
-use super::rows::{BatchState, TaskEntry};
+use super::rows::{BatchState, JobStage, TaskEntry};
 use super::settings::SETTLE;
 use super::state::Ledger;
 use super::verdict::STEADY;
 use crate::model::{Fact, Fault, Moment};
+use crate::run::table::BatchIndex;
 use crate::vod::JobRow;
 
 impl Ledger {
@@ -17,20 +18,25 @@ impl Ledger {
             | Fact::Submitted { batch, .. }
             | Fact::UrlsSubmitted { batch, .. }
             | Fact::NotSubmitted { batch, .. } => {
-                self.batches.get(*batch as usize).is_some_and(|entry| entry.state != BatchState::Done)
+                let entry = self.batches.get(BatchIndex::new(*batch));
+                entry.is_some_and(|entry| entry.state != BatchState::Done)
             }
             Fact::Event(event) => self.is_event_news(event),
-            Fact::JobQueried { job, rows } => self.job_index.get(job).is_some_and(|job| {
-                let entry = &self.jobs[*job as usize];
+            Fact::JobQueried { job, rows } => self.jobs_by_id.get(job).is_some_and(|job| {
                 let names_more = |row: &JobRow| {
-                    let media = self.media_index.get(&(*job, row.media.clone()));
+                    let media = self.media_by_id.get(&(*job, row.media.clone()));
                     media.is_some_and(|media| !self.is_just_what_is_named(*media, row))
                 };
-                let is_open = entry.unconfirmed > 0 || entry.open;
-                !rows.is_empty() && (is_open || entry.is_closing && rows.iter().any(names_more))
+                let is_news = match self.jobs[*job].stage {
+                    _ if self.is_unconfirmed(*job) => true,
+                    JobStage::Known => false,
+                    JobStage::Open => true,
+                    JobStage::Closing => rows.iter().any(names_more),
+                };
+                !rows.is_empty() && is_news
             }),
-            Fact::TaskSeen { task, rows, .. } => self.task_number(task).is_some_and(|task| {
-                let entry = &self.tasks[task as usize];
+            Fact::TaskSeen { task, rows, .. } => self.tasks.find(task).is_some_and(|task| {
+                let entry = &self.tasks[task];
                 // Ended rows that stay as they are may decide in the end.
                 let counts = entry.ended_at.is_none()
                     && entry.steady < STEADY
@@ -81,37 +87,35 @@ impl Ledger {
     pub(crate) fn reopen(&mut self, now: Moment, deadline: Moment, may_be_foreign: bool) {
         self.settings.may_be_foreign = may_be_foreign;
         self.settings.settle = SETTLE;
-        self.is_fresh = false;
         self.settings.deadline = deadline;
-        self.planner.set_deadline(deadline);
+        self.planner.intervals.deadline = deadline;
+        self.is_fresh = false;
         self.lookups_refused = false;
         self.follow_ups.clear();
         self.end_all_closing();
         self.unclear.clear();
-        for batch in 0..self.batches.len() as u32 {
-            match self.batches[batch as usize].state {
-                BatchState::Sending => {
-                    self.outcome_unknown(now, batch, &Fault::run_ended());
-                }
-                BatchState::Planned => self.plan_batch(batch, now),
+        for batch in self.batches.indices() {
+            match self.batches[batch].state {
+                BatchState::Sending => self.outcome_unknown(now, batch.number(), &Fault::run_ended()),
+                BatchState::Planned => self.submit_queue.plan(batch, now),
                 BatchState::Unknown | BatchState::Done => {}
             }
         }
-        for job in 0..self.jobs.len() as u32 {
-            let entry = &mut self.jobs[job as usize];
+        for job in self.jobs.indices() {
+            let entry = &mut self.jobs[job];
             (entry.known_since, entry.first_lookup, entry.is_queried) = (now, None, false);
             entry.changed_at = now;
-            if entry.unconfirmed == 0 && !entry.open {
+            if !self.jobs[job].is_open() && !self.is_unconfirmed(job) {
                 continue;
             }
             if self.can_query_jobs() {
-                self.plan_lookup(job, now);
+                self.lookup_queue.plan(job, now);
             } else {
                 self.begin_waiting(now, job);
             }
         }
-        for task in 0..self.tasks.len() as u32 {
-            let entry = &mut self.tasks[task as usize];
+        for task in self.tasks.indices() {
+            let entry = &mut self.tasks[task];
             (entry.first_poll, entry.polls) = (None, 0);
             if entry.ended_at.is_none() && !entry.owners.is_empty() {
                 self.planner.plan(task, now);

@@ -3,28 +3,29 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
+use smallvec::SmallVec;
 
 use super::named::{Certainty, Named, UrlKey};
 use crate::event::Source;
 use crate::ids::{JobId, MediaId, TaskId};
 use crate::model::{Fault, MediaState, Moment, ReportedError};
 use crate::run::batch::Batch;
+use crate::run::table::{JobIndex, MediaIndex};
 use crate::vod::{TaskRow, TaskStatus};
 
 /// A batch on its way to the service.
 #[derive(Debug)]
 pub(super) struct BatchEntry {
     pub(super) batch: Batch,
-    /// Number of its first media; the others follow.
-    pub(super) first_media: u32,
+    /// Its first media; the others follow.
+    pub(super) first_media: MediaIndex,
     pub(super) state: BatchState,
-    pub(super) due: Option<Moment>,
     /// How often its outcome stayed unknown.
     pub(super) lost: u32,
     /// When it was first sent.
     pub(super) sent_at: Option<Moment>,
     /// Of URLs: how often tasks were looked for since its answer got lost.
-    pub(super) searches: u32,
+    pub(super) searches: usize,
     /// Why it was given up.
     pub(super) fault: Option<Fault>,
 }
@@ -45,39 +46,62 @@ pub(super) enum BatchState {
 #[derive(Debug)]
 pub(super) struct JobEntry {
     pub(super) id: JobId,
-    pub(super) media: Vec<u32>,
+    pub(super) media: Vec<MediaIndex>,
     /// When its id came back; `None` for jobs of others.
     pub(super) submitted_at: Option<Moment>,
     pub(super) known_since: Moment,
-    pub(super) due: Option<Moment>,
+    pub(super) stage: JobStage,
     /// A query of it is out.
     pub(super) is_queried: bool,
     pub(super) lookups: u32,
     pub(super) first_lookup: Option<Moment>,
-    /// Media without an event.
-    pub(super) without_event: u32,
-    /// Media of which it is not settled which tasks they have.
-    pub(super) unconfirmed: u32,
-    /// Media that have not ended.
-    pub(super) unended: u32,
     /// When a lookup was last answered.
     pub(super) answered_at: Option<Moment>,
-    /// All of its media have ended, and it is looked up a last time.
-    pub(super) is_closing: bool,
     /// When its rows last changed.
     pub(super) changed_at: Moment,
-    /// Of others: more media may show up.
-    pub(super) open: bool,
     pub(super) has_noticed_no_event: bool,
     /// Why no media of it is known.
     pub(super) error: Option<Box<ReportedError>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum JobStage {
+    /// Its media are known.
+    Known,
+    /// Of others: more media may show up.
+    Open,
+    /// All of its media have ended, and it is looked up a last time.
+    Closing,
+}
+
+impl JobEntry {
+    pub(super) fn new(id: JobId, now: Moment) -> Self {
+        Self {
+            id,
+            media: Vec::new(),
+            submitted_at: None,
+            known_since: now,
+            stage: JobStage::Known,
+            is_queried: false,
+            lookups: 0,
+            first_lookup: None,
+            answered_at: None,
+            changed_at: now,
+            has_noticed_no_event: false,
+            error: None,
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.stage == JobStage::Open
+    }
 }
 
 /// A media in a job.
 #[derive(Debug)]
 pub(super) struct MediaEntry {
     pub(super) id: MediaId,
-    pub(super) job: Option<u32>,
+    pub(super) job: Option<JobIndex>,
     pub(super) named: Named,
     /// The service's own word that the media has ended so, without any task.
     pub(super) refused: Option<Box<(MediaState, ReportedError)>>,
@@ -86,8 +110,8 @@ pub(super) struct MediaEntry {
     pub(super) error: Option<Box<ReportedError>>,
     /// The polls that the last verdict asked for.
     pub(super) wanted: Wanted,
-    /// Whether it was counted as confirmed.
-    pub(super) was_confirmed: bool,
+    /// What it counts for.
+    pub(super) share: Share,
     /// What an event said, until a lookup says better.
     pub(super) event_seen: Option<Box<EventSeen>>,
     /// Whether its tasks were accepted.
@@ -96,12 +120,21 @@ pub(super) struct MediaEntry {
     /// When anything first named its tasks.
     pub(super) named_at: Option<Moment>,
     pub(super) note: Option<Box<str>>,
-    /// URLs of a run of URLs for which it stands, and how many of them were counted as complete and as failed; 0 for a media.
+    /// URLs of a run of URLs for which it stands; 0 for a media.
     pub(super) urls: u32,
-    pub(super) urls_counted: (u32, u32),
     /// Of a media that is preloaded afterwards: the entry of its preload; of such a preload: the entry of its refresh.
-    pub(super) preload: Option<u32>,
-    pub(super) refresh: Option<u32>,
+    pub(super) preload: Option<MediaIndex>,
+    pub(super) refresh: Option<MediaIndex>,
+}
+
+/// What a media counts for in the sums of its run. One that stands for URLs counts for each of them.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Share {
+    pub(super) complete: u32,
+    pub(super) failed: u32,
+    pub(super) failed_unaccepted: u32,
+    pub(super) open: u32,
+    pub(super) unconfirmed: u32,
 }
 
 /// What an event said of a media.
@@ -139,14 +172,13 @@ impl MediaEntry {
             state: MediaState::Unfinished,
             error: None,
             wanted: Wanted::Nothing,
-            was_confirmed: false,
+            share: Share::default(),
             event_seen: None,
             accepted: false,
             confirmed_by: None,
             named_at: None,
             note: None,
             urls: 0,
-            urls_counted: (0, 0),
             preload: None,
             refresh: None,
         }
@@ -193,18 +225,13 @@ pub(super) enum Wanted {
     All,
 }
 
-/// Answers about one id that had a code which nobody knows, one after the other.
-#[derive(Debug)]
-pub(super) struct Unclear {
-    pub(super) first: Moment,
-    pub(super) count: u32,
-}
-
 /// A task and its rows.
 #[derive(Debug)]
 pub(super) struct TaskEntry {
     pub(super) id: TaskId,
-    pub(super) owners: Owners,
+    /// The media that it works for. URLs of one domain and second are merged into one task id, so there may be several; nearly
+    /// always there is one.
+    pub(super) owners: SmallVec<[MediaIndex; 2]>,
     pub(super) rows: Box<[Row]>,
     pub(super) known_since: Moment,
     pub(super) first_poll: Option<Moment>,
@@ -218,50 +245,6 @@ pub(super) struct TaskEntry {
     pub(super) total: u32,
     /// Why it will not be polled any more.
     pub(super) error: Option<Box<ReportedError>>,
-}
-
-/// The media that a task works for. URLs of one domain and second are merged into one task id, so there may be
-/// several; nearly always there is one, which takes no allocation.
-#[derive(Debug, Default)]
-pub(super) struct Owners {
-    first: Option<u32>,
-    #[expect(clippy::box_collection, reason = "eight bytes instead of 24 in 200,000 rows")]
-    more: Option<Box<Vec<u32>>>,
-}
-
-impl Owners {
-    pub(super) fn is_empty(&self) -> bool {
-        self.first.is_none()
-    }
-
-    /// The media it works for, if there is just one.
-    pub(super) fn only(&self) -> Option<u32> {
-        self.first.filter(|_| self.more.as_ref().is_none_or(|more| more.is_empty()))
-    }
-
-    /// Adds a media; `false` if it is there already.
-    pub(super) fn add(&mut self, media: u32) -> bool {
-        let is_new = !self.all().any(|owner| owner == media);
-        match self.first {
-            _ if !is_new => {}
-            None => self.first = Some(media),
-            Some(_) => self.more.get_or_insert_default().push(media),
-        }
-        is_new
-    }
-
-    pub(super) fn remove(&mut self, media: u32) {
-        if let Some(more) = &mut self.more {
-            more.retain(|owner| *owner != media);
-        }
-        if self.first == Some(media) {
-            self.first = self.more.as_mut().and_then(|more| more.pop());
-        }
-    }
-
-    pub(super) fn all(&self) -> impl Iterator<Item = u32> {
-        self.first.into_iter().chain(self.more.iter().flat_map(|more| more.iter().copied()))
-    }
 }
 
 /// One URL of a task, as last seen.
@@ -308,7 +291,7 @@ impl TaskEntry {
         Self {
             id,
             known_since: now,
-            owners: Owners::default(),
+            owners: SmallVec::new(),
             rows: Box::default(),
             first_poll: None,
             unfinished_at: None,
@@ -318,6 +301,16 @@ impl TaskEntry {
             total: 0,
             error: None,
         }
+    }
+
+    /// The media that it works for, if there is just one.
+    pub(super) fn only_owner(&self) -> Option<MediaIndex> {
+        if let [owner] = self.owners[..] { Some(owner) } else { None }
+    }
+
+    /// Whether all that it has shown has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        !self.rows.is_empty() && self.rows.iter().all(|row| row.status.is_final())
     }
 
     /// Whether it has shown fewer rows than the service counts.

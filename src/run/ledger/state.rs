@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use super::named::UrlKey;
 use super::pending_events::PendingEvents;
-use super::rows::{BatchEntry, BatchState, JobEntry, MediaEntry, TaskEntry, Unclear, UnknownWords};
+use super::rows::{BatchEntry, BatchState, JobEntry, MediaEntry, UnknownWords};
 use super::settings::Settings;
-use super::task_table::{TaskIndex, TaskTable};
+use super::task_table::{Evidence, PlannedTasks, TaskTable};
 use super::work::{Slots, Work};
 use crate::edge::EdgeAnswer;
 use crate::event::{Claim, Correlation};
@@ -15,6 +15,7 @@ use crate::model::{Fact, Moment, WaitRequest};
 use crate::run::batch::{Batch, UrlBatch};
 use crate::run::observer::{Notice, Progress};
 use crate::run::polling::{Counts, Intervals, Others, Planner, Poll, Queue};
+use crate::run::table::{BatchIndex, Index, JobIndex, MediaIndex, OfBatch, OfJob, OfMedia, Table};
 use crate::vod::TaskType;
 
 /// What is known about a run.
@@ -22,53 +23,44 @@ use crate::vod::TaskType;
 pub struct Ledger {
     pub(super) settings: Settings,
     pub(super) planner: Planner,
-    pub(super) media: Vec<MediaEntry>,
-    pub(super) batches: Vec<BatchEntry>,
-    pub(super) jobs: Vec<JobEntry>,
-    pub(super) tasks: Vec<TaskEntry>,
-    pub(super) job_index: HashMap<JobId, u32>,
+    pub(super) batches: Table<OfBatch, BatchEntry>,
+    pub(super) jobs: Table<OfJob, JobEntry>,
+    pub(super) media: Table<OfMedia, MediaEntry>,
+    pub(super) tasks: TaskTable,
+    pub(super) jobs_by_id: HashMap<JobId, JobIndex>,
     /// A media id can stand in two jobs of others, so the job is part of the key.
-    pub(super) media_index: HashMap<(u32, MediaId), u32>,
-    pub(super) task_index: TaskIndex,
-    pub(super) submit_queue: Queue,
-    pub(super) lookup_queue: Queue,
+    pub(super) media_by_id: HashMap<(JobIndex, MediaId), MediaIndex>,
+    /// When batches are sent, and jobs looked up.
+    pub(super) submit_queue: Queue<OfBatch>,
+    pub(super) lookup_queue: Queue<OfJob>,
     pub(super) pending_events: PendingEvents,
     pub(super) lookups_refused: bool,
-    pub(super) open_batches: u32,
-    pub(super) open_media: u32,
+    pub(super) open_batches: u64,
+    pub(super) open_media: u64,
     /// Media whose tasks are not known for good: the service may list tasks of theirs that we do not know yet.
-    pub(super) unconfirmed: u32,
-    /// Jobs of others whose media may not all be known yet.
-    pub(super) open_jobs: u32,
-    /// Jobs that are looked up a last time.
-    pub(super) closing_jobs: u32,
-    /// Whether the caller said which media the jobs of others have, or how many.
-    pub(super) knows_media: bool,
-    pub(super) expect: usize,
+    pub(super) unconfirmed: u64,
+    /// Jobs of others whose media may not all be known yet, and jobs that are looked up a last time.
+    pub(super) open_jobs: u64,
+    /// How many media the jobs of others have at least, where the caller said how many or which.
+    pub(super) expect: Option<usize>,
     /// Media that one of several jobs must have, until a lookup shows which.
-    pub(super) unplaced: HashMap<MediaId, u32>,
+    pub(super) unplaced: HashMap<MediaId, MediaIndex>,
     /// Facts that time or a whole round of listings brought about, to be written down and applied.
     pub(super) follow_ups: Vec<Fact>,
-    /// Ids about which the service answers with codes that nobody knows.
-    pub(super) unclear: HashMap<String, Unclear>,
+    /// Ids about which the service answers with codes that nobody knows: since when, and how often in a row.
+    pub(super) unclear: HashMap<String, (Moment, u32)>,
     pub(super) unknown_words: UnknownWords,
     /// The run has not been away: a task is as old as the answer to its submission.
     pub(super) is_fresh: bool,
-    /// When the newest task became known.
-    pub(super) last_known: Moment,
     /// Other runs whose tasks stand in the same listings.
     pub(super) others: Others,
-    /// What nodes of the CDN answered for a URL of a task.
-    pub(super) edge: HashMap<(TaskId, UrlKey), Vec<EdgeAnswer>>,
-    /// Whether nodes of the CDN are still to be asked; `None` where nobody wants that.
-    pub(super) edge_due: Option<bool>,
-    /// What they were not asked for.
-    pub(super) edge_note: Option<String>,
+    pub(super) edge: Edge,
     pub(super) progress: Progress,
     pub(super) events: EventCounts,
     pub(super) notices: Vec<Notice>,
 }
 
+/// Events so far, and what was warned of about them.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct EventCounts {
     pub(crate) accepted: u64,
@@ -82,14 +74,22 @@ pub(crate) struct EventCounts {
     pub(super) has_warned_of_unread: bool,
 }
 
+/// What nodes of the CDN said, and whether they are asked.
+#[derive(Debug, Default)]
+pub(super) struct Edge {
+    /// What they answered for a URL of a task.
+    pub(super) answers: HashMap<(TaskId, UrlKey), Vec<EdgeAnswer>>,
+    /// Whether they are still to be asked; `None` where nobody wants that.
+    pub(super) is_due: Option<bool>,
+    /// What they were not asked for.
+    pub(super) note: Option<String>,
+}
+
 impl Ledger {
     /// A ledger for batches that are to be submitted.
     pub fn for_batches(settings: Settings, batches: Vec<Batch>) -> Self {
         let mut ledger = Self::empty(settings);
-        for batch in batches {
-            ledger.plan(batch, Moment::START);
-        }
-        ledger.is_fresh = true;
+        batches.into_iter().for_each(|batch| ledger.plan(batch, Moment::START));
         ledger
     }
 
@@ -97,23 +97,20 @@ impl Ledger {
     pub(crate) fn for_urls(settings: Settings, batches: Vec<UrlBatch>) -> Self {
         let mut ledger = Self::empty(settings);
         ledger.plan_urls(batches, Moment::START);
-        ledger.is_fresh = true;
         ledger
     }
 
     /// A ledger for jobs that somebody else submitted.
     pub fn for_jobs(settings: Settings, request: &WaitRequest) -> Self {
-        let mut ledger = Self::empty(settings);
-        for job in &request.jobs {
-            ledger.follow(job.clone());
-        }
-        ledger.knows_media = !request.media.is_empty() || request.expect.is_some();
-        ledger.expect = request.expect.unwrap_or(0) as usize;
+        let mut ledger = Self { is_fresh: false, ..Self::empty(settings) };
+        request.jobs.iter().for_each(|job| ledger.follow(job));
+        let expect = request.expect.map(|expect| expect as usize);
+        ledger.expect = expect.or((!request.media.is_empty()).then_some(0));
         for id in &request.media {
             let media = ledger.add_media(id.clone(), 0);
             ledger.unplaced.insert(id.clone(), media);
             if request.jobs.len() == 1 {
-                ledger.media_of_job(0, id);
+                ledger.media_of_job(Index::new(0), id);
             }
         }
         ledger
@@ -129,34 +126,28 @@ impl Ledger {
         Self {
             settings,
             planner: Planner::new(intervals),
-            media: Vec::new(),
-            batches: Vec::new(),
-            jobs: Vec::new(),
-            tasks: Vec::new(),
-            job_index: HashMap::new(),
-            media_index: HashMap::new(),
-            task_index: TaskIndex::default(),
-            submit_queue: Queue::default(),
-            lookup_queue: Queue::default(),
+            batches: Table::default(),
+            jobs: Table::default(),
+            media: Table::default(),
+            tasks: TaskTable::default(),
+            jobs_by_id: HashMap::new(),
+            media_by_id: HashMap::new(),
+            submit_queue: Queue::new(),
+            lookup_queue: Queue::new(),
             pending_events: PendingEvents::default(),
             lookups_refused: false,
             open_batches: 0,
             open_media: 0,
             unconfirmed: 0,
             open_jobs: 0,
-            closing_jobs: 0,
-            knows_media: false,
-            expect: 0,
+            expect: None,
             unplaced: HashMap::new(),
             follow_ups: Vec::new(),
             unclear: HashMap::new(),
             unknown_words: UnknownWords::default(),
-            is_fresh: false,
-            last_known: Moment::START,
+            is_fresh: true,
             others: Others::default(),
-            edge: HashMap::new(),
-            edge_due: None,
-            edge_note: None,
+            edge: Edge::default(),
             progress: Progress::default(),
             events: EventCounts::default(),
             notices: Vec::new(),
@@ -196,49 +187,52 @@ impl Ledger {
             Fact::TaskUnclear { task, fault } => self.task_unclear(now, &task, fault),
             Fact::Listed { page, rows, total } => {
                 let (planner, tasks) = self.planner(now);
-                let facts = planner.listed(now, &tasks, page, rows, total);
+                let facts = planner.listed(&tasks, page, rows, total);
                 self.follow_ups.extend(facts);
             }
             Fact::ListingRefused => {
                 let (planner, tasks) = self.planner(now);
-                planner.refused(now, &tasks);
+                planner.refused(&tasks);
             }
             Fact::TaskRefused { task, fault } => self.task_refused(now, &task, fault),
             Fact::EdgeChecked { task, url, answers } => {
-                self.edge.insert((task, UrlKey::of(&url)), answers);
+                self.edge.answers.insert((task, UrlKey::of(&url)), answers);
             }
             Fact::EdgeWanted => {
-                self.edge_due.get_or_insert(true);
+                self.edge.is_due.get_or_insert(true);
             }
-            Fact::EdgeDone { note } => (self.edge_due, self.edge_note) = (Some(false), note),
+            Fact::EdgeDone { note } => (self.edge.is_due, self.edge.note) = (Some(false), note),
         }
     }
 
     /// Takes one piece of work that is due, if there is room for its kind.
     pub fn due(&mut self, now: Moment, slots: Slots) -> Option<Work> {
         if slots.submit > 0
-            && let Some(work) = self.due_batch(now)
+            && let Some(batch) = self.submit_queue.pop(now)
         {
-            return Some(work);
+            return Some(self.take_batch(batch));
         }
         if slots.query_job > 0
-            && let Some(work) = self.due_job(now)
+            && let Some(job) = self.lookup_queue.pop(now)
         {
-            return Some(work);
+            return Some(self.take_job(now, job));
         }
-        if slots.poll_task > 0 { self.due_task(now) } else { None }
+        if slots.poll_task == 0 {
+            return None;
+        }
+        let (planner, tasks) = self.planner(now);
+        Some(match planner.due(&tasks)? {
+            Poll::Task(task) => Work::PollTask { task: self.tasks[task].id.clone() },
+            Poll::Page(page, filter) => Work::ListTasks { page, filter },
+        })
     }
 
     /// When the next work will be due, of the kinds that there is room for.
     pub fn next_at(&mut self, slots: Slots) -> Option<Moment> {
-        let batches = &self.batches;
-        let jobs = &self.jobs;
-        let submit =
-            self.submit_queue.peek(|n, at| batches[n as usize].due == Some(at)).filter(|_| slots.submit > 0);
-        let look_up =
-            self.lookup_queue.peek(|n, at| jobs[n as usize].due == Some(at)).filter(|_| slots.query_job > 0);
-        let look = self.planner.next_at().filter(|_| slots.poll_task > 0);
-        submit.into_iter().chain(look_up).chain(look).min()
+        let submit = self.submit_queue.next_at().filter(|_| slots.submit > 0);
+        let look_up = self.lookup_queue.next_at().filter(|_| slots.query_job > 0);
+        let poll = self.planner.next_at().filter(|_| slots.poll_task > 0);
+        [submit, look_up, poll].into_iter().flatten().min()
     }
 
     /// Whose an event is that was [applied](Self::apply) just now.
@@ -247,11 +241,11 @@ impl Ledger {
     /// that may name its job, nobody can tell; the ledger then keeps a copy.
     pub fn claim(&self, job: JobId, media: Option<MediaId>, mark: Option<&Correlation>) -> Claim {
         let marked = mark.is_some_and(|mark| mark.run == self.settings.run);
-        let known = self.job_index.get(&job);
+        let known = self.jobs_by_id.get(&job);
         let ours = match (known, media) {
             (None, _) => marked,
             (Some(_), None) => true,
-            (Some(job), Some(media)) => marked || self.media_index.contains_key(&(*job, media)),
+            (Some(job), Some(media)) => marked || self.media_by_id.contains_key(&(*job, media)),
         };
         match ours {
             true => Claim::Ours,
@@ -267,17 +261,12 @@ impl Ledger {
 
     /// Whether all that was begun has its verdict.
     pub(super) fn is_stage_settled(&self) -> bool {
-        self.open_media == 0 && self.open_jobs == 0 && self.open_batches == 0 && self.closing_jobs == 0
+        self.open_media + self.open_jobs + self.open_batches == 0
     }
 
     /// Batches without an answer.
-    pub(crate) fn open_batches(&self) -> u32 {
+    pub(crate) fn open_batches(&self) -> u64 {
         self.open_batches
-    }
-
-    /// Whether every batch was answered or given up.
-    pub fn is_submitted(&self) -> bool {
-        self.open_batches == 0
     }
 
     /// Where the run stands.
@@ -289,18 +278,19 @@ impl Ledger {
 
     /// The media of a batch.
     pub fn batch(&self, batch: u32) -> &[MediaId] {
-        self.batches.get(batch as usize).map_or(&[], |entry| &entry.batch.media)
+        self.batches.get(BatchIndex::new(batch)).map_or(&[], |entry| &entry.batch.media)
     }
 
     /// The URLs of a batch.
     pub(crate) fn urls_of_batch(&self, batch: u32) -> Option<&UrlBatch> {
-        self.batches.get(batch as usize)?.batch.urls.as_ref()
+        self.batches.get(BatchIndex::new(batch))?.batch.urls.as_ref()
     }
 
     /// Batches that were handed out and not answered.
     pub(crate) fn sending(&self) -> Vec<u32> {
-        let sending = |entry: &BatchEntry| entry.state == BatchState::Sending;
-        (0..).zip(&self.batches).filter(|(_, entry)| sending(entry)).map(|(number, _)| number).collect()
+        let sending =
+            self.batches.indices().filter(|batch| self.batches[*batch].state == BatchState::Sending);
+        sending.map(BatchIndex::number).collect()
     }
 
     /// Purge or prefetch; of jobs of others as their rows tell.
@@ -326,28 +316,12 @@ impl Ledger {
         self.notices.push(Notice::Warning { message });
     }
 
-    fn due_batch(&mut self, now: Moment) -> Option<Work> {
-        let batches = &self.batches;
-        let batch = self.submit_queue.pop(now, |n, at| batches[n as usize].due == Some(at))?;
-        Some(self.take_batch(batch))
-    }
-
-    fn due_job(&mut self, now: Moment) -> Option<Work> {
-        let jobs = &self.jobs;
-        let job = self.lookup_queue.pop(now, |n, at| jobs[n as usize].due == Some(at))?;
-        Some(self.take_job(now, job))
-    }
-
-    fn due_task(&mut self, now: Moment) -> Option<Work> {
-        let (planner, tasks) = self.planner(now);
-        Some(match planner.due(now, &tasks)? {
-            Poll::Task(task) => Work::PollTask { task: self.tasks[task as usize].id.clone() },
-            Poll::Page(page, filter) => Work::ListTasks { page, filter },
-        })
+    pub(super) fn evidence(&self) -> Evidence<'_> {
+        Evidence { jobs: &self.jobs, media: &self.media, tasks: &self.tasks }
     }
 
     /// The planner, and the tasks as it sees them.
-    pub(super) fn planner(&mut self, now: Moment) -> (&mut Planner, TaskTable<'_>) {
+    pub(super) fn planner(&mut self, now: Moment) -> (&mut Planner, PlannedTasks<'_>) {
         let Progress { tasks, tasks_ended, .. } = self.progress;
         let counts = Counts {
             known: tasks,
@@ -356,30 +330,13 @@ impl Ledger {
             are_all_known: self.unconfirmed == 0,
             is_fresh: self.is_fresh,
         };
-        let table = TaskTable {
-            media: &self.media,
-            jobs: &self.jobs,
-            tasks: &self.tasks,
-            index: &self.task_index,
-            now,
-            counts,
-            is_own: !self.batches.is_empty(),
-        };
-        (&mut self.planner, table)
+        let evidence = Evidence { jobs: &self.jobs, media: &self.media, tasks: &self.tasks };
+        (&mut self.planner, PlannedTasks { evidence, now, counts, is_own: !self.batches.is_empty() })
     }
 
     /// When the newest task of this run became known; `None` as long as more may come.
     pub(crate) fn complete_since(&self) -> Option<Moment> {
-        (self.open_batches == 0 && self.unconfirmed == 0).then_some(self.last_known)
-    }
-
-    pub(super) fn plan_batch(&mut self, batch: u32, at: Moment) {
-        self.batches[batch as usize].due = Some(at);
-        self.submit_queue.push(at, batch);
-    }
-
-    pub(super) fn plan_lookup(&mut self, job: u32, at: Moment) {
-        self.jobs[job as usize].due = Some(at);
-        self.lookup_queue.push(at, job);
+        let is_complete = self.open_batches == 0 && self.unconfirmed == 0;
+        is_complete.then(|| self.tasks.last().map_or(Moment::START, |task| task.known_since))
     }
 }

@@ -4,13 +4,14 @@ use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use super::named::UrlKey;
-use super::rows::{Owners, TaskEntry, Unclear, UnknownWords, Wanted};
+use super::rows::{Row, UnknownWords, Wanted};
 use super::state::Ledger;
-use super::verdict::{Evidence, Verdict, verdict};
+use super::verdict::{Verdict, verdict};
 use crate::ids::TaskId;
 use crate::model::{Fact, Fault, MediaState, Moment};
 use crate::run::observer::Notice;
 use crate::run::polling::Tasks as _;
+use crate::run::table::{MediaIndex, TaskIndex};
 use crate::vod::{TaskRow, TaskStatus};
 
 /// So many answers with a code that nobody knows, over so long, are the service's word about an id.
@@ -18,83 +19,69 @@ const MOST_UNCLEAR: u32 = 3;
 const UNCLEAR_FOR: Duration = Duration::from_secs(120);
 
 impl Ledger {
-    /// Lets `media` wait for a task, and plans the first poll if it is new.
-    pub(super) fn attach(&mut self, now: Moment, media: u32, id: TaskId) -> bool {
-        let task = self.task_number(&id).unwrap_or_else(|| self.new_task(now, id));
-        let entry = &mut self.tasks[task as usize];
-        let is_first = entry.owners.is_empty();
-        if !entry.owners.add(media) {
+    /// Lets `media` wait for a task, and plans the first poll if it is new. `false` if it waits for it already.
+    pub(super) fn attach(&mut self, now: Moment, media: MediaIndex, id: TaskId) -> bool {
+        let task = self.tasks.find(&id).unwrap_or_else(|| {
+            self.planner.add_task();
+            self.tasks.add(now, id)
+        });
+        let entry = &mut self.tasks[task];
+        let (is_first, has_ended) = (entry.owners.is_empty(), entry.ended_at.is_some());
+        if entry.owners.contains(&media) {
             return false;
         }
-        self.media[media as usize].named.tasks.push(task);
+        entry.owners.push(media);
+        self.media[media].named.tasks.push(task);
         if is_first {
             self.progress.tasks += 1;
-            self.progress.tasks_ended += u64::from(self.tasks[task as usize].ended_at.is_some());
-            if self.tasks[task as usize].ended_at.is_none() {
-                self.plan_first_poll(now, task);
+            self.progress.tasks_ended += u64::from(has_ended);
+            if !has_ended {
+                let (planner, tasks) = self.planner(now);
+                planner.plan_first(&tasks, task);
             }
         }
         true
     }
 
-    /// The row of a task.
-    pub(super) fn task_number(&self, id: &TaskId) -> Option<u32> {
-        self.task_index.find(&self.tasks, id)
-    }
-
-    fn new_task(&mut self, now: Moment, id: TaskId) -> u32 {
-        let number = self.tasks.len() as u32;
-        self.task_index.insert(&id, number);
-        self.tasks.push(TaskEntry::new(id, now));
-        self.planner.add_task();
-        self.last_known = now;
-        number
-    }
-
     /// Takes tasks from a media: they turned out not to be its own.
-    pub(super) fn detach(&mut self, media: u32, is_foreign: impl Fn(&TaskId) -> bool) {
-        let mut tasks = std::mem::take(&mut self.media[media as usize].named.tasks);
-        tasks.retain(|task| {
-            let entry = &mut self.tasks[*task as usize];
-            if !is_foreign(&entry.id) {
-                return true;
-            }
-            entry.owners.remove(media);
+    pub(super) fn detach(&mut self, media: MediaIndex, is_foreign: impl Fn(&TaskId) -> bool) {
+        let named = std::mem::take(&mut self.media[media].named.tasks);
+        let (foreign, own) = named.into_iter().partition(|task| is_foreign(&self.tasks[*task].id));
+        self.media[media].named.tasks = own;
+        for task in Vec::into_iter(foreign) {
+            let entry = &mut self.tasks[task];
+            entry.owners.retain(|owner| *owner != media);
             if entry.owners.is_empty() {
-                self.planner.drop_task(*task);
+                self.planner.drop_task(task);
                 self.progress.tasks -= 1;
                 self.progress.tasks_ended -= u64::from(entry.ended_at.is_some());
             }
-            false
-        });
-        self.media[media as usize].named.tasks = tasks;
+        }
     }
 
     pub(super) fn task_seen(&mut self, now: Moment, id: &TaskId, rows: Vec<TaskRow>, total: Option<u64>) {
-        let Some(task) = self.task_number(id) else { return };
+        let Some(task) = self.tasks.find(id) else { return };
         if !self.unclear.is_empty() {
             self.unclear.remove(id.as_str());
         }
         self.learn_words(task, &rows);
-        let entry = &mut self.tasks[task as usize];
+        let entry = &mut self.tasks[task];
         entry.polls += 1;
         entry.first_poll.get_or_insert(now);
         if let Some(total) = total {
             entry.total = u32::try_from(total).unwrap_or(u32::MAX);
         }
-        let runs = rows.is_empty() || rows.iter().any(|row| !row.status.is_final());
-        self.planner.answered(task, !runs);
+        let has_ended = !rows.is_empty() && rows.iter().all(|row| row.status.is_final());
+        self.planner.answered(task, has_ended);
         if !rows.is_empty() {
             entry.merge(rows);
         }
         self.task_changed(now, task);
-        if self.tasks[task as usize].ended_at.is_none() {
-            self.plan_next_poll(now, task);
-        }
+        self.plan_next_poll(now, task);
     }
 
     /// What rows tell beside their ends: words for listings, and words that nobody knows.
-    fn learn_words(&mut self, task: u32, rows: &[TaskRow]) {
+    fn learn_words(&mut self, task: TaskIndex, rows: &[TaskRow]) {
         for row in rows {
             if let TaskStatus::Other(word) = &row.status
                 && self.unknown_words.is_new("task", word)
@@ -109,8 +96,8 @@ impl Ledger {
                 continue;
             };
             let key = UrlKey::of(&row.object_path);
-            let mut owners = self.tasks[task as usize].owners.all();
-            if owners.any(|owner| self.media[owner as usize].named.urls.place(key).is_some()) {
+            let mut owners = self.tasks[task].owners.iter();
+            if owners.any(|owner| self.media[*owner].named.urls.place(key).is_some()) {
                 filters.learn_type(word);
             }
         }
@@ -118,21 +105,21 @@ impl Ledger {
 
     /// A task that the service refuses to tell of.
     pub(super) fn task_refused(&mut self, now: Moment, id: &TaskId, fault: Fault) {
-        let Some(task) = self.task_number(id) else { return };
-        if self.tasks[task as usize].ended_at.is_none() {
-            self.tasks[task as usize].error = Some(Box::new(fault.error));
+        let Some(task) = self.tasks.find(id) else { return };
+        if self.tasks[task].ended_at.is_none() {
+            self.tasks[task].error = Some(Box::new(fault.error));
             self.task_changed(now, task);
         }
     }
 
     /// A task was answered with a code that nobody knows: three times over two minutes are the service's word.
     pub(super) fn task_unclear(&mut self, now: Moment, id: &TaskId, fault: Fault) {
-        let Some(task) = self.task_number(id) else { return };
+        let Some(task) = self.tasks.find(id) else { return };
         if self.is_clear_by_now(now, id.as_str(), &fault) {
             self.follow_ups.push(Fact::TaskRefused { task: id.clone(), fault });
         }
-        if self.tasks[task as usize].ended_at.is_none() {
-            self.tasks[task as usize].polls += 1;
+        if self.tasks[task].ended_at.is_none() {
+            self.tasks[task].polls += 1;
             self.plan_next_poll(now, task);
         }
     }
@@ -143,44 +130,34 @@ impl Ledger {
             let (code, message) = (&fault.error.code, &fault.error.message);
             self.warn(format!("{id}: the service answers {code} ({message}); asking again"));
         }
-        let unclear = self.unclear.entry(id.to_owned()).or_insert(Unclear { first: now, count: 0 });
-        unclear.count += 1;
-        let is_clear = unclear.count >= MOST_UNCLEAR && now.since(unclear.first) >= UNCLEAR_FOR;
-        is_clear && !self.settings.may_be_foreign
-    }
-
-    pub(super) fn evidence(&self) -> Evidence<'_> {
-        Evidence { jobs: &self.jobs, media: &self.media, tasks: &self.tasks }
+        let (first, count) = self.unclear.entry(id.to_owned()).or_insert((now, 0));
+        *count += 1;
+        *count >= MOST_UNCLEAR && now.since(*first) >= UNCLEAR_FOR && !self.settings.may_be_foreign
     }
 
     /// Gives the media that a task works for their verdicts, after something about it changed.
-    pub(super) fn task_changed(&mut self, now: Moment, task: u32) {
-        if let Some(media) = self.tasks[task as usize].owners.only() {
-            self.judge_media(now, media);
-        } else {
-            let owners: Vec<u32> = self.tasks[task as usize].owners.all().collect();
-            owners.into_iter().for_each(|media| self.judge_media(now, media));
+    pub(super) fn task_changed(&mut self, now: Moment, task: TaskIndex) {
+        for media in self.tasks[task].owners.clone() {
+            self.judge(now, media);
         }
         self.refresh_task(now, task);
     }
 
     /// Gives a media its verdict after its naming changed; those that share tasks with it get theirs anew.
-    pub(super) fn naming_changed(&mut self, now: Moment, media: u32) {
-        self.judge_media(now, media);
-        let tasks = self.media[media as usize].named.tasks.clone();
-        let shared = tasks.iter().map(|task| &self.tasks[*task as usize].owners);
-        let shared = shared.filter(|owners| owners.only().is_none());
-        let others: BTreeSet<u32> = shared.flat_map(Owners::all).filter(|owner| *owner != media).collect();
+    pub(super) fn naming_changed(&mut self, now: Moment, media: MediaIndex) {
+        self.judge(now, media);
+        let owners = self.evidence().tasks_of(media).flat_map(|task| &task.owners);
         // Each once, however many tasks they share.
-        others.into_iter().for_each(|other| self.judge_media(now, other));
-        tasks.into_iter().for_each(|task| self.refresh_task(now, task));
+        let others: BTreeSet<MediaIndex> = owners.copied().filter(|owner| *owner != media).collect();
+        others.into_iter().for_each(|other| self.judge(now, other));
+        self.refresh_tasks_of(now, media);
     }
 
-    fn judge_media(&mut self, now: Moment, media: u32) {
-        let before = self.media[media as usize].wanted;
+    /// Gives a media its verdict. Nothing else ends it, and counters follow, also back.
+    fn judge(&mut self, now: Moment, media: MediaIndex) {
         let (wanted, state, error) = match verdict(self.evidence(), media, now) {
             Verdict::Running(place) => {
-                self.media[media as usize].named.running = place;
+                self.media[media].named.running = place;
                 (Wanted::Running, MediaState::Unfinished, None)
             }
             Verdict::Open(wanted) => (wanted, MediaState::Unfinished, None),
@@ -190,26 +167,36 @@ impl Ledger {
             }
             Verdict::Ended(state, error) => (Wanted::Nothing, state, error),
         };
-        self.media[media as usize].wanted = wanted;
-        self.set_state(now, media, state, error);
-        self.count_urls(media);
-        if wanted != before && (wanted == Wanted::All || state != MediaState::Unfinished) {
-            for task in self.media[media as usize].named.tasks.clone() {
-                self.refresh_task(now, task);
-            }
+        let before = self.joint_state(media);
+        let entry = &mut self.media[media];
+        let was_wanted = std::mem::replace(&mut entry.wanted, wanted);
+        if entry.state != state || entry.error.as_deref() != error.as_ref() {
+            (entry.state, entry.error) = (state, error.map(Box::new));
+            self.state_changed(now, media, before);
+        }
+        self.recount(media);
+        if wanted != was_wanted && (wanted == Wanted::All || state != MediaState::Unfinished) {
+            self.refresh_tasks_of(now, media);
+        }
+    }
+
+    fn refresh_tasks_of(&mut self, now: Moment, media: MediaIndex) {
+        for task in self.media[media].named.tasks.clone() {
+            self.refresh_task(now, task);
         }
     }
 
     /// Ends a task that no media needs polled, and takes one up again that a media does.
-    fn refresh_task(&mut self, now: Moment, task: u32) {
+    fn refresh_task(&mut self, now: Moment, task: TaskIndex) {
         let is_wanted = self.is_wanted(task);
-        let entry = &mut self.tasks[task as usize];
+        let entry = &mut self.tasks[task];
         match (is_wanted, entry.ended_at) {
             (true, None) => entry.unfinished_at = entry.first_poll.and(Some(now)),
             (true, Some(_)) => {
                 entry.ended_at = None;
                 self.progress.tasks_ended -= 1;
-                self.plan_first_poll(now, task);
+                let (planner, tasks) = self.planner(now);
+                planner.plan_first(&tasks, task);
             }
             (false, None) if !entry.owners.is_empty() => self.end_task(now, task),
             (false, _) => {}
@@ -219,81 +206,70 @@ impl Ledger {
     /// Tells when so many rows of a task were read that no page more is needed: all URLs are there of the media that it works
     /// for, or one of them where each task has one.
     pub(crate) fn needs_no_more_pages(&self, task: &TaskId) -> impl Fn(&[TaskRow]) -> bool + Send + use<> {
-        let owners = self.task_number(task).map(|task| &self.tasks[task as usize].owners);
-        let named = |owner: u32| &self.media[owner as usize].named;
+        let entry = self.tasks.find(task).map(|task| &self.tasks[task]);
+        let owners = || entry.into_iter().flat_map(|task| &task.owners).map(|owner| &self.media[*owner]);
         // Where a URL of the media is missing, it may stand on a later page of any of its tasks.
-        let has_one = owners.and_then(Owners::only).is_some_and(|owner| {
-            named(owner).has_one_url_a_task() && self.media[owner as usize].wanted != Wanted::All
-        });
-        let all_named = owners.is_some_and(|owners| owners.all().all(|owner| !named(owner).urls.is_empty()));
-        let urls: HashSet<UrlKey> =
-            owners.into_iter().flat_map(Owners::all).flat_map(|owner| named(owner).urls.keys()).collect();
+        let has_one = entry.and_then(|task| task.only_owner()).map(|owner| &self.media[owner]);
+        let has_one =
+            has_one.is_some_and(|media| media.named.has_one_url_a_task() && media.wanted != Wanted::All);
+        let all_named = entry.is_some() && owners().all(|media| !media.named.urls.is_empty());
+        let urls: HashSet<UrlKey> = owners().flat_map(|media| media.named.urls.keys()).collect();
         move |rows| {
-            let shown: HashSet<UrlKey> = rows
-                .iter()
-                .map(|row| UrlKey::of(&row.object_path))
-                .filter(|key| urls.contains(key))
-                .collect();
+            let keys = rows.iter().map(|row| UrlKey::of(&row.object_path));
+            let shown: HashSet<UrlKey> = keys.filter(|key| urls.contains(key)).collect();
             all_named && (shown.len() == urls.len() || has_one && !shown.is_empty())
         }
     }
 
     /// Whether a poll of a task could bring a media nearer to its verdict.
-    fn is_wanted(&self, task: u32) -> bool {
-        let entry = &self.tasks[task as usize];
-        entry.error.is_none()
-            && entry.owners.all().any(|owner| {
-                let media = &self.media[owner as usize];
-                let runs = || {
-                    let counts = self.evidence().counting(owner);
-                    entry.rows.iter().any(|row| !row.status.is_final() && counts(entry, row))
-                };
-                let is_short = || media.named.urls.is_empty() && entry.is_short();
-                match media.wanted {
-                    Wanted::Nothing => false,
-                    Wanted::All => true,
-                    Wanted::Running => entry.rows.is_empty() || is_short() || runs(),
-                }
-            })
+    fn is_wanted(&self, task: TaskIndex) -> bool {
+        let entry = &self.tasks[task];
+        let is_wanted_by = |owner: MediaIndex| match self.media[owner].wanted {
+            Wanted::Nothing => false,
+            Wanted::All => true,
+            Wanted::Running => {
+                let counts = self.evidence().counting(owner);
+                let runs = |row: &Row| !row.status.is_final() && counts(entry, row);
+                let is_short = self.media[owner].named.urls.is_empty() && entry.is_short();
+                entry.rows.is_empty() || is_short || entry.rows.iter().any(runs)
+            }
+        };
+        entry.error.is_none() && entry.owners.iter().copied().any(is_wanted_by)
     }
 
-    fn end_task(&mut self, now: Moment, task: u32) {
-        let entry = &mut self.tasks[task as usize];
-        entry.ended_at = Some(now);
-        self.planner.drop_task(task);
+    fn end_task(&mut self, now: Moment, task: TaskIndex) {
+        self.tasks[task].ended_at = Some(now);
         self.progress.tasks_ended += 1;
-        let entry = &self.tasks[task as usize];
-        let has_ended = !entry.rows.is_empty() && entry.rows.iter().all(|row| row.status.is_final());
+        let entry = &self.tasks[task];
+        let has_ended = entry.has_ended();
         let (planner, tasks) = self.planner(now);
+        planner.drop_task(task);
         if has_ended && let Some(took) = tasks.task(task).age {
-            planner.ended_after(now, &tasks, took);
+            planner.ended_after(&tasks, took);
         }
-        let entry = &self.tasks[task as usize];
+        let entry = &self.tasks[task];
         if !has_ended && entry.error.is_none() {
             // Its media ended without it.
             return;
         }
         let failed = entry.rows.iter().find(|row| row.status == TaskStatus::Failed);
         let shown = failed.or(entry.rows.first());
+        let error = entry.error.as_ref().map(|error| error.message.clone());
         self.notices.push(Notice::TaskEnded {
             task_id: entry.id.clone(),
-            media_ids: self.media_ids(entry.owners.all()),
+            media_ids: self.media_ids(entry.owners.iter().copied()),
             url: shown.map(|row| row.url.to_string()),
             status: shown.map_or(TaskStatus::Failed, |row| row.status.clone()),
-            description: match &entry.error {
-                Some(error) => Some(error.message.clone()),
-                None => shown.and_then(|row| row.description.as_deref().map(str::to_owned)),
-            },
+            description: error
+                .or_else(|| shown.and_then(|row| row.description.as_deref().map(str::to_owned))),
         });
     }
 
-    fn plan_first_poll(&mut self, now: Moment, task: u32) {
-        let (planner, tasks) = self.planner(now);
-        planner.plan_first(now, &tasks, task);
-    }
-
-    fn plan_next_poll(&mut self, now: Moment, task: u32) {
-        let (planner, tasks) = self.planner(now);
-        planner.plan_next(now, &tasks, task);
+    /// Plans the next poll of a task that has not ended.
+    pub(super) fn plan_next_poll(&mut self, now: Moment, task: TaskIndex) {
+        if self.tasks[task].ended_at.is_none() {
+            let (planner, tasks) = self.planner(now);
+            planner.plan_next(&tasks, task);
+        }
     }
 }

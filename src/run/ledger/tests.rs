@@ -200,3 +200,16 @@ fn media_that_fail_before_their_tasks_are_known_are_counted_apart() {
     let progress = ledger.progress();
     assert_eq!((progress.accepted, progress.failed, progress.failed_unaccepted), (1, 3, 2));
 }
+
+#[test]
+fn what_was_under_way_at_a_break_is_asked_for_again_at_once() {
+    let mut ledger = ledger(false, &["m1"]);
+    ledger.apply(at(1), submitted("J"));
+    assert_eq!(due(&mut ledger, at(1)), ["query J"]);
+    ledger.reopen(at(100), at(3_700), false);
+    assert_eq!(due(&mut ledger, at(100)), ["query J"]);
+    ledger.apply(at(101), looked_up("J", vec![success("m1", &["T1"])]));
+    assert_eq!(due(&mut ledger, at(103)), ["poll T1"]);
+    ledger.reopen(at(200), at(3_800), false);
+    assert_eq!(due(&mut ledger, at(200)), ["query J", "poll T1"]);
+}

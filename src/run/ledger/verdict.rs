@@ -4,9 +4,11 @@ use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 
 use super::named::Certainty;
-use super::rows::{JobEntry, MediaEntry, Row, TaskEntry, Wanted};
+use super::rows::{MediaEntry, Row, TaskEntry, Wanted};
 use super::settings::{GRACE, is_grace_over};
+use super::task_table::Evidence;
 use crate::model::{MediaState, Moment, ReportedError, code};
+use crate::run::table::{MediaIndex, TaskIndex};
 use crate::vod::{TaskStatus, most_urls_in};
 
 /// So many polls in a row must have shown a task unchanged before rows that match no named URL stand for one: the row that
@@ -18,7 +20,7 @@ pub(super) const STEADY: u8 = 3;
 const MOST_SHARERS: usize = 200;
 
 /// The rows of tasks that match no URL: how many there are, and which media take one each.
-type Spare = HashMap<u32, (usize, Vec<u32>)>;
+type Spare = HashMap<TaskIndex, (usize, Vec<MediaIndex>)>;
 
 /// What is known of a media, and what it takes to know more.
 #[derive(Debug, PartialEq)]
@@ -33,20 +35,12 @@ pub(super) enum Verdict {
     Ended(MediaState, Option<ReportedError>),
 }
 
-/// All that a verdict rests on.
-#[derive(Clone, Copy)]
-pub(super) struct Evidence<'a> {
-    pub(super) jobs: &'a [JobEntry],
-    pub(super) media: &'a [MediaEntry],
-    pub(super) tasks: &'a [TaskEntry],
-}
-
 /// Gives the verdict on a media.
 ///
 /// It is complete only if its naming is settled, every named task and URL was shown, and every row that counts for it is
 /// Complete. It has failed only by a word of the service, or where something named was not shown for the whole grace.
-pub(super) fn verdict(evidence: Evidence<'_>, media: u32, now: Moment) -> Verdict {
-    let entry = &evidence.media[media as usize];
+pub(super) fn verdict(evidence: Evidence<'_>, media: MediaIndex, now: Moment) -> Verdict {
+    let entry = &evidence.media[media];
     let named = &entry.named;
     if let Some((state, error)) = entry.refused.as_deref() {
         return Verdict::Ended(*state, Some(error.clone()));
@@ -58,16 +52,15 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: u32, now: Moment) -> Verdic
             false => Verdict::Open(Wanted::Nothing),
         };
     }
-    let mut tally = Tally::default();
+    let (mut refused, mut lack, mut counted) = (None, None, Vec::new());
     let mut matched = vec![false; named.urls.len()];
-    let mut lack = None;
     // The one that ran last time first: mostly it still does, and nothing else needs to be read.
     let (done, rest) = named.tasks.split_at(named.running.min(named.tasks.len()));
     let places = (done.len()..named.tasks.len()).chain(0..done.len());
     for (place, task) in places.zip(rest.iter().chain(done)) {
-        let task = &evidence.tasks[*task as usize];
-        if let Some(error) = &task.error {
-            tally.refused.get_or_insert(error);
+        let task = &evidence.tasks[*task];
+        if let Some(error) = task.error.as_deref() {
+            refused.get_or_insert(error);
         } else if task.rows.is_empty() {
             if !named.has_lapsed && !grace_is_over(task, now) {
                 return Verdict::Running(place);
@@ -83,12 +76,14 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: u32, now: Moment) -> Verdic
             if !row.status.is_final() {
                 return Verdict::Running(place);
             }
-            tally.count(row);
+            counted.push(row);
         }
         if named.urls.is_empty() && task.is_short() {
             lack.get_or_insert(Lack::Rows(task));
         }
     }
+    let unmatched = matched.iter().filter(|matched| !**matched).count();
+    let mut differ = false;
     if let Some(missing) = matched.iter().position(|matched| !matched) {
         let strays = evidence.strays(media);
         if strays.iter().any(|(_, row)| !row.status.is_final()) {
@@ -98,24 +93,21 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: u32, now: Moment) -> Verdic
             // The rows may be those of a media whose task ids are not known yet, or can't be read.
             return Verdict::Open(Wanted::All);
         }
-        let unmatched = matched.iter().filter(|matched| !**matched).count();
         // Where another URL is spelt as it was named, the spelling is not to blame: the row may only not be shown yet.
         let are_steady = unmatched == matched.len() && strays.iter().all(|(task, _)| task.steady >= STEADY);
         if (are_steady || named.has_lapsed) && evidence.has_row_for_each(media) {
-            tally.count_strays(&strays, unmatched);
+            // They stand for the unmatched URLs if they have all ended alike.
+            differ = strays.iter().any(|(_, row)| row.status != strays[0].1.status);
+            counted.extend(strays.into_iter().map(|(_, row)| row).filter(|_| !differ));
         } else {
             lack.get_or_insert(Lack::Url(missing));
         }
     }
-    let unsettled = named.certainty != Certainty::Settled;
-    if lack.is_none() && unsettled {
-        return Verdict::Open(Wanted::Nothing);
+    if named.certainty != Certainty::Settled {
+        return Verdict::Open(if lack.is_some() { Wanted::All } else { Wanted::Nothing });
     }
     // A task of which the service refuses to tell may be the one that a missing URL has.
-    let lack = lack.filter(|_| tally.refused.is_none());
-    if unsettled {
-        return Verdict::Open(Wanted::All);
-    }
+    let lack = lack.filter(|_| refused.is_none());
     if let Some(lack) = lack.as_ref().filter(|_| !named.has_lapsed) {
         let is_over = match lack {
             Lack::Task(task) | Lack::Rows(task) => grace_is_over(task, now),
@@ -123,7 +115,10 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: u32, now: Moment) -> Verdic
         };
         return if is_over { Verdict::Lapsed } else { Verdict::Open(Wanted::All) };
     }
-    match tally.failure().or_else(|| lack.map(|lack| lack.error(entry))) {
+    let error = refused.cloned();
+    let error = error.or_else(|| failure_among(&counted));
+    let error = error.or_else(|| differ.then(|| not_matched(unmatched)));
+    match error.or_else(|| lack.map(|lack| lack.error(entry))) {
         None => Verdict::Ended(MediaState::Complete, None),
         Some(error) => Verdict::Ended(MediaState::Failed, Some(error)),
     }
@@ -173,88 +168,51 @@ impl Lack<'_> {
     }
 }
 
-/// The ends of the rows that count for a media.
-#[derive(Default)]
-struct Tally<'a> {
-    all: usize,
-    failed: usize,
-    first: Option<&'a Row>,
-    refused: Option<&'a ReportedError>,
-    /// So many URLs were named that may be any of several rows, and these ended differently.
-    unmatched: usize,
+/// What the rows that count for a media say if any of them failed.
+fn failure_among(rows: &[&Row]) -> Option<ReportedError> {
+    let failed = || rows.iter().filter(|row| row.status == TaskStatus::Failed);
+    let why = failed().next()?.description.as_deref().unwrap_or("the CDN gave no reason");
+    let why = format!("{} of {} tasks failed: {why}", failed().count(), rows.len());
+    Some(ReportedError::new(code::TASK_FAILED, why))
 }
 
-impl<'a> Tally<'a> {
-    fn count(&mut self, row: &'a Row) {
-        self.all += 1;
-        if row.status == TaskStatus::Failed {
-            self.failed += 1;
-            self.first.get_or_insert(row);
-        }
-    }
-
-    /// Rows that match no named URL stand for the unmatched URLs if they have all ended alike.
-    fn count_strays(&mut self, strays: &[(&'a TaskEntry, &'a Row)], unmatched: usize) {
-        let Some((_, first)) = strays.first() else { return };
-        if strays.iter().all(|(_, row)| row.status == first.status) {
-            strays.iter().for_each(|(_, row)| self.count(row));
-        } else {
-            self.unmatched = unmatched;
-        }
-    }
-
-    fn failure(&self) -> Option<ReportedError> {
-        if let Some(error) = self.refused {
-            return Some(error.clone());
-        }
-        if self.failed > 0 {
-            let why = self.first.and_then(|row| row.description.as_deref());
-            let (failed, all, why) = (self.failed, self.all, why.unwrap_or("the CDN gave no reason"));
-            return Some(ReportedError::new(
-                code::TASK_FAILED,
-                format!("{failed} of {all} tasks failed: {why}"),
-            ));
-        }
-        (self.unmatched > 0).then(|| {
-            let urls = self.unmatched;
-            let why = format!(
-                "{urls} of its URLs match no row, and the rows that may stand for them ended differently"
-            );
-            ReportedError::new(code::URL_NOT_MATCHED, why)
-        })
-    }
+/// So many URLs were named that may be any of several rows, and these ended differently.
+fn not_matched(urls: usize) -> ReportedError {
+    let why =
+        format!("{urls} of its URLs match no row, and the rows that may stand for them ended differently");
+    ReportedError::new(code::URL_NOT_MATCHED, why)
 }
 
 impl<'a> Evidence<'a> {
-    fn tasks_of(self, media: u32) -> impl Iterator<Item = &'a TaskEntry> {
+    pub(super) fn tasks_of(self, media: MediaIndex) -> impl Iterator<Item = &'a TaskEntry> {
         let Self { media: table, tasks, .. } = self;
-        table[media as usize].named.tasks.iter().map(move |task| &tasks[*task as usize])
+        table[media].named.tasks.iter().map(move |task| &tasks[*task])
     }
 
     /// Tells whether another media of the same job was shown, and it is not settled which tasks and URLs it has.
-    fn has_undecided_sibling(self, media: u32) -> bool {
+    fn has_undecided_sibling(self, media: MediaIndex) -> bool {
         let is_undecided = |sibling: &MediaEntry| {
             let is_unread = sibling.event_seen.as_deref().is_some_and(|event| event.is_unread);
             !sibling.is_confirmed() && (sibling.is_shown() || is_unread)
         };
-        let job = self.media[media as usize].job;
-        let mut siblings = job.into_iter().flat_map(|job| &self.jobs[job as usize].media);
-        siblings.any(|sibling| *sibling != media && is_undecided(&self.media[*sibling as usize]))
+        let job = self.media[media].job;
+        let mut siblings = job.into_iter().flat_map(|job| &self.jobs[job].media);
+        siblings.any(|sibling| *sibling != media && is_undecided(&self.media[*sibling]))
     }
 
     /// The rows under tasks of a media that match no URL of any media which shares the task.
-    pub(super) fn strays(self, media: u32) -> Vec<(&'a TaskEntry, &'a Row)> {
+    pub(super) fn strays(self, media: MediaIndex) -> Vec<(&'a TaskEntry, &'a Row)> {
         let rows = self.tasks_of(media).flat_map(|task| task.rows.iter().map(move |row| (task, row)));
         rows.filter(|(task, row)| self.is_stray(task, row)).collect()
     }
 
     pub(super) fn is_stray(self, task: &TaskEntry, row: &Row) -> bool {
-        !task.owners.all().any(|owner| self.media[owner as usize].named.urls.place(row.key).is_some())
+        !task.owners.iter().any(|owner| self.media[*owner].named.urls.place(row.key).is_some())
     }
 
     /// Tells whether a row counts for a media: it has one of its URLs, or may stand for one that no row has.
-    pub(super) fn counting(self, media: u32) -> impl Fn(&TaskEntry, &Row) -> bool {
-        let urls = &self.media[media as usize].named.urls;
+    pub(super) fn counting(self, media: MediaIndex) -> impl Fn(&TaskEntry, &Row) -> bool {
+        let urls = &self.media[media].named.urls;
         let has_unmatched = LazyCell::new(move || self.unmatched(media).next().is_some());
         move |task, row| {
             urls.is_empty() || urls.place(row.key).is_some() || *has_unmatched && self.is_stray(task, row)
@@ -262,8 +220,8 @@ impl<'a> Evidence<'a> {
     }
 
     /// The URLs of a media that no row has, as they were named.
-    fn unmatched(self, media: u32) -> impl Iterator<Item = &'a str> {
-        let urls = &self.media[media as usize].named.urls;
+    fn unmatched(self, media: MediaIndex) -> impl Iterator<Item = &'a str> {
+        let urls = &self.media[media].named.urls;
         let mut matched = vec![false; urls.len()];
         let rows = self.tasks_of(media).flat_map(|task| &task.rows);
         rows.filter_map(|row| urls.place(row.key)).for_each(|place| matched[place] = true);
@@ -271,7 +229,7 @@ impl<'a> Evidence<'a> {
     }
 
     /// Counts the rows that a media needs for those of its URLs which no row has.
-    fn missing_rows(self, media: u32) -> usize {
+    fn missing_rows(self, media: MediaIndex) -> usize {
         let mut unmatched = self.unmatched(media).peekable();
         let strays = unmatched.peek().map(|_| self.strays(media)).unwrap_or_default();
         let rows: Vec<&str> = strays.iter().map(|(_, row)| &*row.url).collect();
@@ -280,21 +238,21 @@ impl<'a> Evidence<'a> {
 
     /// Tells whether the rows that match no URL are enough for a media: each unmatched URL of it has one, however the
     /// unmatched URLs of media which share tasks with it, or with those, take theirs.
-    fn has_row_for_each(self, media: u32) -> bool {
+    fn has_row_for_each(self, media: MediaIndex) -> bool {
         let (mut group, mut spare) = (vec![(media, self.missing_rows(media))], Spare::default());
         let mut place = 0;
         while let Some((member, _)) = group.get(place) {
             place += 1;
-            for task in &self.media[*member as usize].named.tasks {
-                let entry = &self.tasks[*task as usize];
+            for task in &self.media[*member].named.tasks {
+                let entry = &self.tasks[*task];
                 if spare.contains_key(task) {
                     continue;
                 }
                 let rows = entry.rows.iter().filter(|row| self.is_stray(entry, row)).count();
                 spare.insert(*task, (rows, Vec::new()));
-                for owner in entry.owners.all().filter(|_| rows > 0) {
+                for owner in entry.owners.iter().copied().filter(|_| rows > 0) {
                     let is_new = group.iter().all(|(known, _)| *known != owner);
-                    if is_new && group.len() < MOST_SHARERS && self.media[owner as usize].refused.is_none() {
+                    if is_new && group.len() < MOST_SHARERS && self.media[owner].refused.is_none() {
                         group.push((owner, self.missing_rows(owner)));
                     }
                 }
@@ -307,8 +265,8 @@ impl<'a> Evidence<'a> {
     }
 
     /// Gives one more URL of a media a row of one of its tasks, if need be by moving others to other rows.
-    fn take_row(self, media: u32, spare: &mut Spare, asked: &mut HashSet<u32>) -> bool {
-        self.media[media as usize].named.tasks.iter().any(|task| {
+    fn take_row(self, media: MediaIndex, spare: &mut Spare, asked: &mut HashSet<TaskIndex>) -> bool {
+        self.media[media].named.tasks.iter().any(|task| {
             let Some((rows, takers)) = spare.get_mut(task).filter(|_| asked.insert(*task)) else {
                 return false;
             };

@@ -61,8 +61,9 @@ pub(crate) struct ListFilters {
     is_domain_good: bool,
     /// The domain is left out.
     without_domain: bool,
-    is_off: bool,
-    is_running_off: bool,
+    /// Nothing is narrowed any more, and running tasks are not listed any more.
+    pub(super) is_off: bool,
+    pub(super) is_running_off: bool,
     /// Rows that the service counted in the last round of running tasks.
     pub(super) running_total: Option<u64>,
     /// Single calls that a round of running tasks is likely to bring.
@@ -124,7 +125,7 @@ impl ListFilters {
     pub(super) fn hides_ours(&mut self, seen: u64, missed: u64) -> bool {
         let hides = missed * MAY_LACK > seen + missed;
         if hides && !self.drops_domain() {
-            self.give_up();
+            self.is_off = true;
         }
         hides
     }
@@ -132,7 +133,7 @@ impl ListFilters {
     /// A round of running tasks showed nothing of ours.
     pub(super) fn hides_running(&mut self) {
         if !self.drops_domain() {
-            self.give_up_running();
+            self.is_running_off = true;
         }
     }
 
@@ -141,20 +142,6 @@ impl ListFilters {
         let is_suspect = self.domain_in_use().is_some() && !self.is_domain_good;
         self.without_domain |= is_suspect;
         is_suspect
-    }
-
-    /// Nothing is narrowed any more.
-    pub(super) fn give_up(&mut self) {
-        self.is_off = true;
-    }
-
-    /// Running tasks are not listed any more.
-    pub(super) fn give_up_running(&mut self) {
-        self.is_running_off = true;
-    }
-
-    pub(super) fn is_running_off(&self) -> bool {
-        self.is_running_off
     }
 
     /// Whether a round of running tasks is clearly cheaper than `otherwise` calls.
@@ -230,7 +217,7 @@ mod tests {
         let mut proven = filters();
         proven.has_shown();
         proven.hides_running();
-        assert!(proven.is_running_off());
+        assert!(proven.is_running_off);
         assert_eq!(
             words(&proven, View::Ours).unwrap(),
             "path a.test -",
@@ -274,7 +261,7 @@ mod tests {
         }
         ours.running_ended(100);
         assert!(!ours.running_pays(100, 100), "nearly all had ended, each was a call");
-        assert!(!ours.is_running_off());
+        assert!(!ours.is_running_off);
     }
 
     #[test]
@@ -283,7 +270,7 @@ mod tests {
             let mut ours = filters();
             (0..ended).for_each(|_| ours.missed_one_answered(true));
             (0..open).for_each(|_| ours.missed_one_answered(false));
-            assert_eq!(ours.is_running_off(), expected, "{open} of {}", ended + open);
+            assert_eq!(ours.is_running_off, expected, "{open} of {}", ended + open);
         }
     }
 }

@@ -2,13 +2,16 @@
 //!
 //! Once tasks have been shown, a round asks only for the pages on which open ones stood (`page_places.rs`).
 
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
 use super::filters::{ListFilters, PAGE, View};
 use super::page_places::PagePlaces;
 use super::rounds::{End, Round};
 use super::tasks::{Counts, SHARED_FOR};
-use chrono::{DateTime, Utc};
-
 use crate::model::Moment;
+use crate::run::table::TaskIndex;
 use crate::vod::TaskFilter;
 
 /// Fewer open tasks than this are polled one by one.
@@ -36,15 +39,6 @@ pub(super) struct Listings {
     are_too_many: bool,
     empty_rounds: u32,
     pub(super) is_given_up: bool,
-}
-
-/// What follows from the end of a round.
-#[derive(Debug)]
-pub(super) struct Judgement {
-    /// The tasks that it missed are polled alone now.
-    pub(super) polls_missed: bool,
-    /// The next round comes at once.
-    pub(super) is_replaced: bool,
 }
 
 impl Listings {
@@ -91,7 +85,7 @@ impl Listings {
     }
 
     /// Whether the next round would not look for a task, since nobody knows where it stands.
-    pub(super) fn leaves_out(&self, counts: Counts, task: u32) -> bool {
+    pub(super) fn leaves_out(&self, counts: Counts, task: TaskIndex) -> bool {
         !self.places.has(task) && self.goes_by_places(counts) && self.next_view(counts) != Some(View::Running)
     }
 
@@ -123,26 +117,31 @@ impl Listings {
             self.widen();
         }
         let view = self.next_view(counts).unwrap_or(self.view);
+        let by_places = self.places.last().filter(|_| view != View::Running && self.goes_by_places(counts));
+        let pages = self.pages_of(counts, view).clamp(1, u64::from(u16::MAX)) as u16;
+        let open = if by_places.is_some() { self.places.placed() } else { counts.open };
+        // Others may have read its first pages.
+        let age = if counts.others.runs > 0 { SHARED_FOR } else { Duration::ZERO };
+        let began = Moment::after(now.since_start().saturating_sub(age));
         self.running_round = None;
         self.rounds += 1;
-        let mut round = Round::new(self.rounds, view, self.filters.filter(view), began(now, counts));
+        let filter = self.filters.filter(view);
+        let mut round = Round::new(self.rounds, view, filter, began, by_places.unwrap_or(pages), open);
+        round.is_by_places = by_places.is_some();
         round.others_open = counts.others.open;
         round.own_pages = (counts.others.runs > 0).then(|| counts.known.div_ceil(PAGE));
-        match self.places.last().filter(|_| view != View::Running && self.goes_by_places(counts)) {
-            Some(page) => round.by_places(page, self.places.placed()),
-            None => round.starting_at(self.pages_of(counts, view), counts.open),
-        }
+        round
     }
 
     /// A round showed a task on the page that was asked for. Running tasks stand elsewhere among themselves.
-    pub(super) fn note_place(&mut self, round: &Round, task: u32) {
+    pub(super) fn note_place(&mut self, round: &Round, task: TaskIndex) {
         if round.view != View::Running {
             self.places.put(task, round.page);
         }
     }
 
     /// A task has no place any more.
-    pub(super) fn forget(&mut self, task: u32) {
+    pub(super) fn forget(&mut self, task: TaskIndex) {
         self.places.remove(task);
     }
 
@@ -173,15 +172,15 @@ impl Listings {
         }
     }
 
-    /// What a round that missed so many tasks tells about the rounds to come.
-    pub(super) fn judge(&mut self, counts: Counts, round: &Round, end: End, missed: u64) -> Judgement {
+    /// Takes in what a round that missed so many tasks tells about the rounds to come. `true` if the next one takes its place at
+    /// once.
+    pub(super) fn judge(&mut self, counts: Counts, round: &Round, end: End, missed: u64) -> bool {
         // What looks like others' may be of our own media, as long as not all of their tasks are known.
         let is_dear = end == End::Dear && counts.are_all_known;
         if round.view != View::All && round.seen > 0 {
             self.filters.has_shown();
         }
-        // What takes the place of such a round need not wait.
-        let is_replaced = match (round.view, end) {
+        match (round.view, end) {
             (View::All, End::Whole) => {
                 self.empty_rounds = if missed > 0 && round.seen == 0 { self.empty_rounds + 1 } else { 0 };
                 self.is_given_up |= self.empty_rounds >= MOST_EMPTY_ROUNDS;
@@ -196,7 +195,7 @@ impl Listings {
             }
             (View::All, End::Refused) => {
                 self.is_given_up = true;
-                self.filters.give_up();
+                self.filters.is_off = true;
                 false
             }
             (View::All, End::Dear) if self.filters.may_become_possible() => {
@@ -208,38 +207,39 @@ impl Listings {
                 is_dear
             }
             (View::Ours, End::Refused) => {
-                self.filters.give_up();
+                self.filters.is_off = true;
                 self.widen();
                 true
             }
-            (View::Ours, End::Whole) if self.filters.hides_ours(round.seen, missed) => {
-                self.widen();
-                return Judgement { polls_missed: false, is_replaced: true };
+            (View::Ours, End::Whole) => {
+                let hides_ours = self.filters.hides_ours(round.seen, missed);
+                if hides_ours {
+                    self.widen();
+                }
+                hides_ours
             }
-            (View::Ours, End::Whole) => false,
             (View::Running, End::Whole) if round.seen > 0 => {
                 self.running_round = Some((round.number, round.began));
                 self.filters.running_ended(round.open);
-                return Judgement { polls_missed: false, is_replaced: false };
+                false
             }
             (View::Running, End::Whole) => {
                 self.filters.hides_running();
-                return Judgement { polls_missed: false, is_replaced: true };
+                true
             }
             (View::Running, End::Dear | End::Refused) => {
-                self.filters.give_up_running();
+                self.filters.is_running_off = true;
                 true
             }
             // The next round finds out what holds now.
             (_, End::Overtaken | End::Wide) => true,
-        };
-        Judgement { polls_missed: true, is_replaced }
+        }
     }
 
     /// A poll of a task that a round of running tasks did not show was answered.
     pub(super) fn missed_one_answered(&mut self, has_ended: bool) {
         self.filters.missed_one_answered(has_ended);
-        self.running_round = self.running_round.filter(|_| !self.filters.is_running_off());
+        self.running_round = self.running_round.filter(|_| !self.filters.is_running_off);
     }
 
     /// A filter is not used any more: the next round has another one or none.
@@ -253,14 +253,6 @@ impl Listings {
     fn switch(&mut self, view: View) {
         (self.view, self.filter, self.total) = (view, self.filters.filter(view), None);
         self.places = PagePlaces::default();
-    }
-}
-
-/// From when on what a round of now shows was read: others may have read its first pages.
-fn began(now: Moment, counts: Counts) -> Moment {
-    match counts.others.runs {
-        0 => now,
-        _ => Moment::after(now.since_start().saturating_sub(SHARED_FOR)),
     }
 }
 
@@ -286,10 +278,10 @@ mod tests {
         let mut round = listings.begin_round(Moment::START, counts(300, 100));
         for task in 0..100 {
             round.page = (task % 6 + 1) as u16;
-            listings.note_place(&round, task);
+            listings.note_place(&round, TaskIndex::new(task));
         }
         listings.judge(counts(300, 100), &round, End::Whole, 0);
-        (open..100).for_each(|task| listings.forget(task));
+        (open..100).for_each(|task| listings.forget(TaskIndex::new(task)));
         listings
     }
 
@@ -329,10 +321,10 @@ mod tests {
             let listings = on_six_pages(placed);
             let counts = counts(known, open);
             assert_eq!(listings.goes_by_places(counts), expected, "{placed} of {open} among {known}");
-            assert!(!listings.leaves_out(counts, 0) || placed == 0, "it has a place");
+            assert!(!listings.leaves_out(counts, TaskIndex::new(0)) || placed == 0, "it has a place");
         }
-        assert!(on_six_pages(40).leaves_out(counts(350, 41), 99));
-        assert!(!on_six_pages(40).leaves_out(counts(300, 41), 99), "all pages are read");
+        assert!(on_six_pages(40).leaves_out(counts(350, 41), TaskIndex::new(99)));
+        assert!(!on_six_pages(40).leaves_out(counts(300, 41), TaskIndex::new(99)), "all pages are read");
     }
 
     #[test]
@@ -357,7 +349,7 @@ mod tests {
         assert_eq!(places(&listings), (6, 23));
         let round = listings.begin_round(Moment::START, counts(350, 23));
         assert_eq!((round.view, round.page), (View::Running, 1), "six pages are dear for so few");
-        (0..23).for_each(|task| listings.note_place(&round, task));
+        (0..23).for_each(|task| listings.note_place(&round, TaskIndex::new(task)));
         assert_eq!(places(&listings), (6, 23));
     }
 
@@ -366,7 +358,7 @@ mod tests {
         let mut listings = listings();
         listings.switch(View::Ours);
         let round = listings.begin_round(Moment::START, counts(350, 100));
-        listings.note_place(&round, 0);
+        listings.note_place(&round, TaskIndex::new(0));
         listings.filters.learn_domain("a.test");
         let round = listings.begin_round(Moment::START, counts(350, 19));
         assert!(!round.is_by_places && round.page == 7, "all pages again");

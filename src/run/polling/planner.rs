@@ -22,6 +22,7 @@ use super::rounds::{End, Round};
 use super::samples::{Waiting, is_sample, place_of_sample, time_between_samples};
 use super::tasks::{TaskView, Tasks, polled};
 use crate::model::{Fact, Moment};
+use crate::run::table::{OfTask, Table, TaskIndex};
 use crate::vod::{TaskFilter, TaskRow};
 
 /// Of so many polls of a task that is overdue, one is of it alone.
@@ -31,7 +32,7 @@ const CHECK_EVERY: u32 = 16;
 #[derive(Debug, PartialEq)]
 pub(crate) enum Poll {
     /// Query this task.
-    Task(u32),
+    Task(TaskIndex),
     /// List a page, from 1, of what the filter leaves.
     Page(u32, Option<TaskFilter>),
 }
@@ -39,7 +40,6 @@ pub(crate) enum Poll {
 /// How one task is polled.
 #[derive(Debug, Clone, Copy, Default)]
 struct TaskPolls {
-    due: Option<Moment>,
     /// The last round that showed it.
     listed_in: u32,
     /// The next poll is of it alone, whatever a listing might cost.
@@ -51,17 +51,18 @@ struct TaskPolls {
 /// Decides how the tasks of a run are polled.
 #[derive(Debug)]
 pub(crate) struct Planner {
-    intervals: Intervals,
-    estimate: DurationEstimate,
-    queue: Queue,
-    tasks: Vec<TaskPolls>,
+    pub(crate) intervals: Intervals,
+    /// How long tasks take, as far as it is known.
+    pub(crate) estimate: DurationEstimate,
+    queue: Queue<OfTask>,
+    tasks: Table<OfTask, TaskPolls>,
     /// The first task of the stage that is on.
-    first_task: u32,
+    first_task: TaskIndex,
     round: Option<Round>,
     /// The next round begins here at the earliest: tasks that come up together are listed together.
     next_round: Option<Moment>,
     /// Tasks that came up while the round is on.
-    held: Vec<u32>,
+    held: Vec<TaskIndex>,
     listings: Listings,
     waiting: Waiting,
 }
@@ -71,9 +72,9 @@ impl Planner {
         Self {
             intervals,
             estimate: DurationEstimate::default(),
-            queue: Queue::default(),
-            tasks: Vec::new(),
-            first_task: 0,
+            queue: Queue::new(),
+            tasks: Table::default(),
+            first_task: TaskIndex::new(0),
             round: None,
             next_round: None,
             held: Vec::new(),
@@ -82,24 +83,15 @@ impl Planner {
         }
     }
 
-    pub(crate) fn intervals(&self) -> &Intervals {
-        &self.intervals
-    }
-
     pub(crate) fn filters(&mut self) -> &mut ListFilters {
         &mut self.listings.filters
     }
 
-    /// How long tasks take, as far as it is known.
-    pub(crate) fn estimate(&self) -> DurationEstimate {
-        self.estimate
-    }
-
     /// Another run knows how long tasks of the kind take that is on. What this run knows itself goes before.
-    pub(crate) fn others_know(&mut self, now: Moment, tasks: &dyn Tasks, estimate: DurationEstimate) {
+    pub(crate) fn others_know(&mut self, tasks: &dyn Tasks, estimate: DurationEstimate) {
         if self.awaits_first_end(tasks) && estimate.weight() > 0 {
             self.estimate = estimate;
-            self.release(now, tasks);
+            self.release(tasks);
         }
     }
 
@@ -109,7 +101,7 @@ impl Planner {
     }
 
     /// For a task that is polled as a sample: a sample of another run tells as much, if it was polled so recently.
-    pub(crate) fn spares_sample(&self, tasks: &dyn Tasks, task: u32) -> Option<Duration> {
+    pub(crate) fn spares_sample(&self, tasks: &dyn Tasks, task: TaskIndex) -> Option<Duration> {
         let age = tasks.task(task).age.filter(|_| tasks.counts().others.runs > 0)?;
         self.is_sample(tasks, task).then(|| time_between_samples(age))
     }
@@ -124,14 +116,10 @@ impl Planner {
         !self.listings.is_given_up && self.round.as_ref().is_none_or(|round| round.view == View::All)
     }
 
-    pub(crate) fn set_deadline(&mut self, deadline: Moment) {
-        self.intervals.deadline = deadline;
-    }
-
     /// Tasks of another kind begin: what was learned of the times and words of those so far does not hold for them.
     pub(crate) fn begin_stage(&mut self, first: Duration, cap: Duration) {
         (self.intervals.first, self.intervals.cap) = (first, cap);
-        self.first_task = self.tasks.len() as u32;
+        self.first_task = self.tasks.next();
         self.estimate = DurationEstimate::default();
         self.waiting = Waiting::default();
         self.listings.filters.forget_type();
@@ -143,42 +131,41 @@ impl Planner {
     }
 
     /// Plans a poll of a task.
-    pub(crate) fn plan(&mut self, task: u32, at: Moment) {
-        self.tasks[task as usize].due = Some(at);
-        self.queue.push(at, task);
+    pub(crate) fn plan(&mut self, task: TaskIndex, at: Moment) {
+        self.queue.plan(task, at);
     }
 
     /// Plans the first poll of a task, unless one is planned.
-    pub(crate) fn plan_first(&mut self, now: Moment, tasks: &dyn Tasks, task: u32) {
-        if self.tasks[task as usize].due.is_none() {
-            let first = self.intervals.first_poll(now, polled(tasks, task), self.estimate.times());
-            self.plan(task, self.next_sample(now, tasks, task).unwrap_or(first));
+    pub(crate) fn plan_first(&mut self, tasks: &dyn Tasks, task: TaskIndex) {
+        if self.queue.due(task).is_none() {
+            let first = self.intervals.first_poll(tasks.now(), polled(tasks, task), self.estimate.times());
+            self.plan(task, self.next_sample(tasks, task).unwrap_or(first));
         }
     }
 
     /// Plans another poll of a task that was just seen running, if the deadline leaves time for one.
-    pub(crate) fn plan_next(&mut self, now: Moment, tasks: &dyn Tasks, task: u32) {
-        let next = self.intervals.next_poll(now, polled(tasks, task), self.estimate.times());
-        if let Some(at) = self.next_sample(now, tasks, task).or(next) {
+    pub(crate) fn plan_next(&mut self, tasks: &dyn Tasks, task: TaskIndex) {
+        let next = self.intervals.next_poll(tasks.now(), polled(tasks, task), self.estimate.times());
+        if let Some(at) = self.next_sample(tasks, task).or(next) {
             self.plan(task, at);
         }
     }
 
     /// Polls a task no more.
-    pub(crate) fn drop_task(&mut self, task: u32) {
-        self.tasks[task as usize].due = None;
+    pub(crate) fn drop_task(&mut self, task: TaskIndex) {
+        self.queue.cancel(task);
         self.listings.forget(task);
     }
 
     /// A task has ended, so long after it was submitted.
-    pub(crate) fn ended_after(&mut self, now: Moment, tasks: &dyn Tasks, took: Duration) {
+    pub(crate) fn ended_after(&mut self, tasks: &dyn Tasks, took: Duration) {
         self.estimate.learn(took);
-        self.release(now, tasks);
+        self.release(tasks);
     }
 
     /// A poll of one task was answered.
-    pub(crate) fn answered(&mut self, task: u32, has_ended: bool) {
-        if std::mem::take(&mut self.tasks[task as usize].is_missed) {
+    pub(crate) fn answered(&mut self, task: TaskIndex, has_ended: bool) {
+        if std::mem::take(&mut self.tasks[task].is_missed) {
             self.listings.missed_one_answered(has_ended);
         }
     }
@@ -195,68 +182,60 @@ impl Planner {
 
     /// When the next task is due.
     pub(crate) fn next_at(&mut self) -> Option<Moment> {
-        let polls = &self.tasks;
-        self.queue.peek(|task, at| polls[task as usize].due == Some(at))
+        self.queue.next_at()
     }
 
     /// Takes the next call that is due.
-    pub(crate) fn due(&mut self, now: Moment, tasks: &dyn Tasks) -> Option<Poll> {
-        if let Some(page) = self.due_page(now, tasks) {
-            return Some(page);
+    pub(crate) fn due(&mut self, tasks: &dyn Tasks) -> Option<Poll> {
+        let mut poll = self.due_page(tasks);
+        while poll.is_none() {
+            let task = self.queue.pop(tasks.now())?;
+            poll = self.poll_or_list(tasks, task);
         }
-        loop {
-            let polls = &self.tasks;
-            let task = self.queue.pop(now, |task, at| polls[task as usize].due == Some(at))?;
-            self.tasks[task as usize].due = None;
-            if let Some(poll) = self.poll_or_list(now, tasks, task) {
-                return Some(poll);
-            }
-        }
+        poll
     }
 
     /// A task is due: polls it alone, begins a round, or lets it wait for the round that is on.
-    fn poll_or_list(&mut self, now: Moment, tasks: &dyn Tasks, task: u32) -> Option<Poll> {
-        let (is_on, counts) = (self.round.is_some(), tasks.counts());
+    fn poll_or_list(&mut self, tasks: &dyn Tasks, task: TaskIndex) -> Option<Poll> {
+        let (is_on, counts, now) = (self.round.is_some(), tasks.counts(), tasks.now());
         if !is_on {
             self.listings.narrow_if_too_many(counts);
         }
         let view = tasks.task(task);
+        let later = self.next_round.filter(|next| *next > now);
         let is_missed = self.is_missed(&view, task);
-        let may_begin = self.next_round.is_none_or(|next| next <= now);
         let alone = !view.is_listable
-            || self.tasks[task as usize].alone
+            || self.tasks[task].alone
             || is_missed
             || self.is_overdue(&view)
-            || may_begin && self.listings.leaves_out(counts, task);
+            || later.is_none() && self.listings.leaves_out(counts, task);
         if alone || !is_on && self.listings.next_view(counts).is_none() || self.is_sample(tasks, task) {
             if is_missed {
                 self.listings.filters.missed_one();
             }
-            let polls = &mut self.tasks[task as usize];
+            let polls = &mut self.tasks[task];
             (polls.alone, polls.is_missed) = (false, is_missed);
             return Some(Poll::Task(task));
         }
-        if is_on {
-            self.held.push(task);
-            return None;
-        }
-        if self.waits_for_samples(now, tasks, task) {
-            return None;
-        }
-        if let Some(next) = self.next_round.filter(|next| *next > now) {
-            self.plan(task, next);
-            return None;
+        if !is_on {
+            if self.waits_for_samples(tasks, task) {
+                return None;
+            }
+            if let Some(next) = later {
+                self.plan(task, next);
+                return None;
+            }
+            self.round = Some(self.listings.begin_round(now, counts));
         }
         self.held.push(task);
-        self.round = Some(self.listings.begin_round(now, counts));
-        self.due_page(now, tasks)
+        self.due_page(tasks)
     }
 
     /// Whether the last round listed the running tasks, and should have shown this one.
-    fn is_missed(&self, view: &TaskView, task: u32) -> bool {
-        let listed_in = self.tasks[task as usize].listed_in;
+    fn is_missed(&self, view: &TaskView, task: TaskIndex) -> bool {
+        let TaskPolls { listed_in, alone, .. } = self.tasks[task];
         view.is_listable
-            && !self.tasks[task as usize].alone
+            && !alone
             && self
                 .listings
                 .running_round
@@ -270,14 +249,14 @@ impl Planner {
     }
 
     /// Takes the next page of a round that is on.
-    fn due_page(&mut self, now: Moment, tasks: &dyn Tasks) -> Option<Poll> {
+    fn due_page(&mut self, tasks: &dyn Tasks) -> Option<Poll> {
         let round = self.round.as_mut()?;
         if !std::mem::take(&mut round.is_due) {
             return None;
         }
         let filter = self.listings.filters.filter(round.view);
         if filter != round.filter {
-            self.end_round(now, tasks, End::Overtaken);
+            self.end_round(tasks, End::Overtaken);
             return None;
         }
         Some(Poll::Page(u32::from(round.page), filter))
@@ -287,7 +266,6 @@ impl Planner {
     /// has brought.
     pub(crate) fn listed(
         &mut self,
-        now: Moment,
         tasks: &dyn Tasks,
         page: u32,
         page_rows: Vec<TaskRow>,
@@ -299,77 +277,77 @@ impl Planner {
         let (rows, newest) = (page_rows.len() as u64, page_rows.first().and_then(|row| row.created_at));
         for row in page_rows {
             let Some(task) = tasks.of_row(&row) else { continue };
-            let polls = &mut self.tasks[task as usize];
-            round.seen += u64::from(std::mem::replace(&mut polls.listed_in, round.number) != round.number);
+            let last = std::mem::replace(&mut self.tasks[task].listed_in, round.number);
+            round.seen += u64::from(last != round.number);
             self.listings.note_place(round, task);
             round.show(task, row);
         }
         let end = self.listings.read_page(tasks.counts(), round, rows, newest, total);
-        end.map_or_else(Vec::new, |end| self.end_round(now, tasks, end))
+        end.map_or_else(Vec::new, |end| self.end_round(tasks, end))
     }
 
     /// The service does not give listings, or not such narrow ones.
-    pub(crate) fn refused(&mut self, now: Moment, tasks: &dyn Tasks) {
-        self.end_round(now, tasks, End::Refused);
+    pub(crate) fn refused(&mut self, tasks: &dyn Tasks) {
+        self.end_round(tasks, End::Refused);
     }
 
     /// What came up during the round is due again; what a whole round should have shown and did not, alone.
-    fn end_round(&mut self, now: Moment, tasks: &dyn Tasks, end: End) -> Vec<Fact> {
-        let Intervals { first, cap, .. } = self.intervals;
-        self.next_round =
-            Some(now + self.estimate.times().map_or(first, |times| times.spread.clamp(first, cap)));
+    fn end_round(&mut self, tasks: &dyn Tasks, end: End) -> Vec<Fact> {
+        let (now, Intervals { first, cap, .. }) = (tasks.now(), self.intervals);
+        let pause = self.estimate.times().map_or(first, |times| times.spread.clamp(first, cap));
+        self.next_round = Some(now + pause);
         let held = std::mem::take(&mut self.held);
-        let held: Vec<(u32, TaskView)> = held
-            .into_iter()
-            .map(|task| (task, tasks.task(task)))
-            .filter(|(task, view)| view.is_open && self.tasks[*task as usize].due.is_none())
-            .collect();
         let Some(mut round) = self.round.take() else {
             // Refused without one, in a journal.
             self.listings.is_given_up = true;
             return Vec::new();
         };
-        let is_shown = |planner: &Self, task: u32| planner.tasks[task as usize].listed_in == round.number;
-        let is_missed = |planner: &Self, task: u32, view: &TaskView| {
-            end == End::Whole
-                && !round.is_by_places
-                && !is_shown(planner, task)
-                && view.is_listed_since(round.began)
-        };
-        let missed = held.iter().filter(|(task, view)| is_missed(self, *task, view)).count() as u64;
-        let judgement = self.listings.judge(tasks.counts(), &round, end, missed);
-        if judgement.is_replaced {
-            self.next_round = Some(now);
-        }
-        for (task, view) in held {
-            if round.is_by_places && !is_shown(self, task) {
-                self.listings.forget(task);
+        let is_whole = end == End::Whole;
+        let mut unshown = Vec::new();
+        for task in held {
+            let view = tasks.task(task);
+            if !view.is_open || self.queue.due(task).is_some() {
+                continue;
             }
-            self.tasks[task as usize].alone = judgement.polls_missed && is_missed(self, task, &view);
-            // What a whole round has shown goes on with the facts of it.
-            if end != End::Whole || !is_shown(self, task) {
+            if self.tasks[task].listed_in != round.number {
+                let is_missed = is_whole && !round.is_by_places && view.is_listed_since(round.began);
+                unshown.push((task, is_missed));
+            } else if !is_whole {
+                // What a whole round has shown goes on with the facts of it.
                 self.plan(task, now);
             }
         }
-        if end == End::Whole { round.facts() } else { Vec::new() }
+        let missed = unshown.iter().filter(|(_, is_missed)| *is_missed).count() as u64;
+        let is_replaced = self.listings.judge(tasks.counts(), &round, end, missed);
+        if is_replaced {
+            self.next_round = Some(now);
+        }
+        for (task, is_missed) in unshown {
+            if round.is_by_places {
+                self.listings.forget(task);
+            }
+            self.tasks[task].alone = is_missed && !is_replaced && round.view != View::Running;
+            self.plan(task, now);
+        }
+        if is_whole { round.facts() } else { Vec::new() }
     }
 
     /// Whether a task is polled for others as well, as long as none has ended.
-    fn is_sample(&self, tasks: &dyn Tasks, task: u32) -> bool {
+    fn is_sample(&self, tasks: &dyn Tasks, task: TaskIndex) -> bool {
         is_sample(self.place(task)) && self.awaits_first_end(tasks)
     }
 
     /// When to poll a sample; `None` for any other task.
-    fn next_sample(&self, now: Moment, tasks: &dyn Tasks, task: u32) -> Option<Moment> {
+    fn next_sample(&self, tasks: &dyn Tasks, task: TaskIndex) -> Option<Moment> {
         if !self.is_sample(tasks, task) || self.listings.next_view(tasks.counts()).is_none() {
             return None;
         }
-        self.intervals.next_sample(now, tasks.task(task).age?, place_of_sample(self.place(task)))
+        self.intervals.next_sample(tasks.now(), tasks.task(task).age?, place_of_sample(self.place(task)))
     }
 
     /// The place of a task among those of its stage. Of an earlier stage it is far off.
-    fn place(&self, task: u32) -> u32 {
-        task.wrapping_sub(self.first_task)
+    fn place(&self, task: TaskIndex) -> u32 {
+        task.number().wrapping_sub(self.first_task.number())
     }
 
     /// Whether no task has ended yet, of a run that would know.
@@ -378,12 +356,12 @@ impl Planner {
     }
 
     /// Lets a task wait for the samples, unless something has ended or they take too long.
-    fn waits_for_samples(&mut self, now: Moment, tasks: &dyn Tasks, task: u32) -> bool {
+    fn waits_for_samples(&mut self, tasks: &dyn Tasks, task: TaskIndex) -> bool {
         if !self.awaits_first_end(tasks) {
             return false;
         }
-        let Some(until) = self.waiting.wait_until(now, &self.intervals) else {
-            self.release(now, tasks);
+        let Some(until) = self.waiting.wait_until(tasks.now(), &self.intervals) else {
+            self.release(tasks);
             return false;
         };
         if self.waiting.add(task) {
@@ -393,10 +371,10 @@ impl Planner {
     }
 
     /// Those that waited may be polled.
-    fn release(&mut self, now: Moment, tasks: &dyn Tasks) {
+    fn release(&mut self, tasks: &dyn Tasks) {
         for task in self.waiting.take() {
             if tasks.task(task).is_open {
-                self.plan(task, now);
+                self.plan(task, tasks.now());
             }
         }
     }

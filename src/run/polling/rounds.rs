@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use super::filters::{PAGE, View};
 use super::page_places::PagePlaces;
 use crate::model::{Fact, Moment};
+use crate::run::table::TaskIndex;
 use crate::vod::{TaskFilter, TaskRow};
 
 /// A round that is on.
@@ -38,7 +39,7 @@ pub(super) struct Round {
     /// When the newest of our tasks that it has shown was made.
     newest: Option<DateTime<Utc>>,
     /// Our tasks as it has shown them.
-    shown: Vec<(u32, TaskRow)>,
+    shown: Vec<(TaskIndex, TaskRow)>,
 }
 
 /// How a round ended.
@@ -56,21 +57,29 @@ pub(super) enum End {
 }
 
 impl Round {
-    pub(super) fn new(number: u32, view: View, filter: Option<TaskFilter>, began: Moment) -> Self {
+    /// A round that begins with this page, and should show so many tasks.
+    pub(super) fn new(
+        number: u32,
+        view: View,
+        filter: Option<TaskFilter>,
+        began: Moment,
+        page: u16,
+        open: u64,
+    ) -> Self {
         Self {
             number,
             view,
             filter,
             began,
-            page: 1,
+            page,
             is_due: true,
             is_by_places: false,
-            open: 0,
+            open,
             seen: 0,
             read: 0,
             others_open: 0,
             own_pages: None,
-            end: 1,
+            end: page,
             has_more: false,
             goes_up: false,
             newest: None,
@@ -78,19 +87,8 @@ impl Round {
         }
     }
 
-    /// Sets the page with which it begins, and how many tasks it should show.
-    pub(super) fn starting_at(self, pages: u64, open: u64) -> Self {
-        let page = pages.clamp(1, u64::from(u16::MAX)) as u16;
-        Self { page, end: page, open, ..self }
-    }
-
-    /// Sets the last page on which open tasks stood, and how many stood on such pages.
-    pub(super) fn by_places(self, page: u16, open: u64) -> Self {
-        Self { is_by_places: true, ..self.starting_at(u64::from(page), open) }
-    }
-
     /// Takes a row of a task of ours.
-    pub(super) fn show(&mut self, task: u32, row: TaskRow) {
+    pub(super) fn show(&mut self, task: TaskIndex, row: TaskRow) {
         self.newest = self.newest.max(row.created_at);
         self.shown.push((task, row));
     }

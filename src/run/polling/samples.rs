@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::intervals::Intervals;
 use crate::model::Moment;
+use crate::run::table::TaskIndex;
 
 /// Every so many tasks there is a sample, and so many at most.
 const SAMPLE_EVERY: u32 = 16;
@@ -31,7 +32,7 @@ pub(super) fn time_between_samples(age: Duration) -> Duration {
 /// Tasks that wait for a sample to end. The first of them is due when the wait is over.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    tasks: Vec<u32>,
+    tasks: Vec<TaskIndex>,
     /// Until when they wait, and how long that is.
     patience: Option<(Moment, Duration)>,
 }
@@ -50,7 +51,7 @@ impl Waiting {
     }
 
     /// Adds a task; says whether it is the first.
-    pub(super) fn add(&mut self, task: u32) -> bool {
+    pub(super) fn add(&mut self, task: TaskIndex) -> bool {
         self.tasks.push(task);
         self.tasks.len() == 1
     }
@@ -59,7 +60,7 @@ impl Waiting {
         self.tasks.is_empty()
     }
 
-    pub(super) fn take(&mut self) -> Vec<u32> {
+    pub(super) fn take(&mut self) -> Vec<TaskIndex> {
         std::mem::take(&mut self.tasks)
     }
 }

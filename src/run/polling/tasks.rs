@@ -4,17 +4,19 @@ use std::time::Duration;
 
 use super::intervals::Polled;
 use crate::model::Moment;
+use crate::run::table::TaskIndex;
 use crate::vod::TaskRow;
 
 /// A task that is younger may not be listed yet: windows end with the second, and creation is asynchronous.
 const LISTED_AFTER: Duration = Duration::from_secs(3);
 
-/// What the planner must know of the tasks. They are numbered from 0.
+/// What the planner must know of the tasks.
 pub(crate) trait Tasks {
+    fn now(&self) -> Moment;
     fn counts(&self) -> Counts;
-    fn task(&self, number: u32) -> TaskView;
+    fn task(&self, task: TaskIndex) -> TaskView;
     /// The task of which the row of a listing may tell all.
-    fn of_row(&self, row: &TaskRow) -> Option<u32>;
+    fn of_row(&self, row: &TaskRow) -> Option<TaskIndex>;
 }
 
 /// A page that another run of the same account read so long ago is as good as one read now.
@@ -73,7 +75,7 @@ impl TaskView {
 }
 
 /// A task as the intervals see it.
-pub(super) fn polled(tasks: &dyn Tasks, task: u32) -> Polled {
+pub(super) fn polled(tasks: &dyn Tasks, task: TaskIndex) -> Polled {
     let TaskView { age, polls, .. } = tasks.task(task);
-    Polled { age, polls, who: u64::from(task) << 1 }
+    Polled { age, polls, who: u64::from(task.number()) << 1 }
 }

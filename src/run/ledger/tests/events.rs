@@ -240,9 +240,9 @@ fn what_is_kept_of_strangers_weighs_every_byte_and_is_written_up_to_a_limit() {
     assert_eq!(news(&mut ledger, [Fact::Event(marked)]), 1);
     assert_eq!(news(&mut ledger, (200..400).map(stranger)), 0);
     let fault = Fault::new(ErrorKind::Unavailable, "Timeout", "lost");
-    assert!(!ledger.is_submitted());
+    assert_eq!(ledger.open_batches(), 1);
     ledger.apply(at(3), Fact::OutcomeUnknown { batch: 0, fault });
-    assert!(ledger.is_submitted(), "the mark told of the job");
+    assert_eq!(ledger.open_batches(), 0, "the mark told of the job");
 }
 
 #[test]
@@ -313,4 +313,12 @@ fn events_that_say_the_same_again_do_not_hold_a_job_of_others_open() {
         due(&mut ledger, at(second));
     }
     assert!(ledger.is_settled());
+}
+
+#[test]
+fn a_job_of_others_is_looked_up_soon_after_its_first_event() {
+    let mut ledger = of_job(settings(true));
+    ledger.apply(at(3), event("J", success("m1", &["T1"])));
+    assert_eq!(due(&mut ledger, at(4)), ["poll T1"]);
+    assert_eq!(due(&mut ledger, at(5)), ["query J"]);
 }

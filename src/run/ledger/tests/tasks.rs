@@ -99,3 +99,15 @@ fn more_rows_than_were_shown_are_waited_for_where_no_url_was_named() {
     due(&mut ledger, at(603));
     assert_eq!(state(&ledger), ("failed", Some("UrlNotShown".into())));
 }
+
+#[test]
+fn the_tasks_of_a_run_are_all_known_only_once_those_of_every_media_are() {
+    let mut ledger = ledger(false, &["m1", "m2"]);
+    assert_eq!(ledger.complete_since(), None, "no answer to the submission");
+    ledger.apply(at(1), submitted("J"));
+    assert_eq!(ledger.complete_since(), None, "no lookup");
+    ledger.apply(at(2), looked_up("J", vec![success("m1", &["T1"])]));
+    assert_eq!(ledger.complete_since(), None, "nothing of m2");
+    ledger.apply(at(5), looked_up("J", vec![success("m1", &["T1"]), success("m2", &["T2"])]));
+    assert_eq!(ledger.complete_since(), Some(at(5)), "since the last one");
+}

@@ -251,3 +251,38 @@ fn more_that_is_named_opens_a_media_that_had_ended() {
     ledger.apply(at(9), looked(&["T1", "T2"]));
     assert_eq!((state(&ledger).0, ledger.progress().failed), ("failed", 1));
 }
+
+#[test]
+fn a_media_whose_urls_have_no_task_yet_is_looked_up_until_one_is_named() {
+    let mut ledger = ledger(false, &["m1"]);
+    ledger.apply(at(1), submitted("J"));
+    let named = |ids: &[&str]| {
+        let ids = ids.iter().map(|id| task(id)).collect();
+        looked_up("J", vec![JobRow::new(media("m1"), SubmissionStatus::Success, ids, "https://a/1")])
+    };
+    for second in [2, 30, 60] {
+        ledger.apply(at(second), named(&[]));
+        assert_eq!(state(&ledger), ("unfinished", None));
+        assert_eq!(due(&mut ledger, at(second + 20)), ["query J"]);
+    }
+    ledger.apply(at(90), named(&["T"]));
+    assert_eq!(due(&mut ledger, at(93)), ["poll T"]);
+    ledger.apply(at(94), Fact::TaskSeen { task: task("T"), rows: rows(&["T a/1 Complete"]), total: None });
+    assert_eq!(state(&ledger), ("complete", None));
+}
+
+#[test]
+fn polls_that_show_the_same_are_news_until_they_decide() {
+    let mut ledger = ledger(false, &["m1"]);
+    ledger.apply(at(1), submitted("J"));
+    let named = JobRow::new(media("m1"), SubmissionStatus::Success, vec![task("T")], "https://a/1");
+    ledger.apply(at(2), looked_up("J", vec![named]));
+    let seen = Fact::TaskSeen { task: task("T"), rows: rows(&["T b/9 Complete"]), total: None };
+    for second in 4..8 {
+        assert_eq!(state(&ledger), ("unfinished", None));
+        assert!(ledger.is_news(&seen), "a run that is played back decides as well");
+        ledger.apply(at(second), seen.clone());
+    }
+    assert_eq!(state(&ledger), ("complete", None));
+    assert!(!ledger.is_news(&seen));
+}
