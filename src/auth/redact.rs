@@ -137,7 +137,7 @@ mod tests {
         assert_eq!(error.to_string(), "Bad.<secret>: m");
     }
     #[test]
-    fn a_callback_url_with_a_token_that_the_service_repeats_is_hidden() {
+    fn h23_a_callback_url_with_a_token_that_the_service_repeats_is_hidden() {
         let credential = Credential::new("keyid", "SECRETMARK");
         let url = "https://u:MARK@h.test/vod?token=MARK";
         let user_data =

@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_to_wait_may_be_a_date() {
+    fn h30_a_time_to_wait_may_be_a_date() {
         let now = "2026-11-25T01:19:10Z".parse().unwrap();
         for (headers, expected) in [
             (&[("retry-after", "7")][..], Some(7_000)),

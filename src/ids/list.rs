@@ -274,7 +274,7 @@ mod tests {
         assert!(read(b"\xef\xbb").unwrap_err()[0].contains("is not UTF-8"));
     }
     #[test]
-    fn lists_of_other_programs_are_read_as_meant() {
+    fn h20_lists_of_other_programs_are_read_as_meant() {
         for text in [
             "\"m1\"\n\"m2\"\n",
             "[\"m1\",\"m2\"]",
@@ -291,7 +291,7 @@ mod tests {
         }
     }
     #[test]
-    fn what_is_no_list_of_ids_is_refused_with_line_and_column() {
+    fn h20_what_is_no_list_of_ids_is_refused_with_line_and_column() {
         for (text, place, why) in [
             ("m1\n  m2/x\n", "2:3: \"m2/x\"", "has `/` in it, which no id has"),
             ("m1 https://u:MARK@h/x", "1:4: \"https://<secret>@h/x\"", "has `:` in it"),

@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn no_proxy_holds_for_addresses_and_ports_and_this_machine_needs_none() {
+    fn h22_no_proxy_holds_for_addresses_and_ports_and_this_machine_needs_none() {
         for (exempt, url, is_direct) in [
             ("", "http://127.0.0.1:8080", true),
             ("", "http://[::1]:8080", true),
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_names_no_proxy_is_named_where_it_counts() {
+    fn h22_a_variable_that_names_no_proxy_is_named_where_it_counts() {
         for address in
             ["http://", "ftp://p:1", "http://p:99999", "http://p:0", "http://p q", "://", "socks6://p"]
         {

@@ -298,7 +298,7 @@ async fn the_real_network_reaches_the_services_of_an_emulator_on_this_machine() 
 /// A program that asks for a code reaches the person at the terminal, on its standard input and at `/dev/tty`.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_program_that_asks_for_a_code_reaches_the_terminal() {
+fn h26_a_program_that_asks_for_a_code_reaches_the_terminal() {
     use crate::support::program::{Cloud, Home};
     use crate::support::terminal::Terminal;
     for (ask, read) in

@@ -141,7 +141,7 @@ async fn redirects_are_answers_like_any_other() {
 }
 
 #[tokio::test]
-async fn a_request_that_must_not_be_lost_goes_out_on_a_connection_of_its_own() {
+async fn h05_a_request_that_must_not_be_lost_goes_out_on_a_connection_of_its_own() {
     let server = RawServer::start([Then::say(FINE)]);
     let transport = transport();
     for _ in 0..3 {
@@ -154,7 +154,7 @@ async fn a_request_that_must_not_be_lost_goes_out_on_a_connection_of_its_own() {
 }
 
 #[tokio::test]
-async fn submissions_do_so_and_reads_share_connections() {
+async fn h05_submissions_do_so_and_reads_share_connections() {
     let job = r#"{"RequestId":"R","MediaRefreshJobId":"J","MediaRefreshJobs":[]}"#;
     let server = RawServer::start([Then::json(job)]);
     let client = VodClient::builder(StaticCredentials(Credential::new("testid", "testsecret")))

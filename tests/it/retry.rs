@@ -20,7 +20,7 @@ fn gaps(calls: &[Call], action: &str) -> Vec<f64> {
 
 /// Nothing was submitted, so nothing timed out, and the service was left in peace.
 #[tokio::test(start_paused = true)]
-async fn submissions_that_are_always_throttled_end_as_unavailable_after_few_requests() {
+async fn h43_submissions_that_are_always_throttled_end_as_unavailable_after_few_requests() {
     let fault = FaultRule::on(SUBMIT, throttle(503, "Throttling")).times(10_000);
     let env = TestEnv::new(Scenario::new().with_fault(fault))
         .with_options(|options| options.timeout = Duration::from_secs(30))

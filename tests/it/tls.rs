@@ -91,7 +91,7 @@ fn a_ca_file_without_a_certificate_is_named() {
 }
 
 #[test]
-fn a_servers_own_self_signed_certificate_is_trusted_where_exactly_it_is_given() {
+fn h28_a_servers_own_self_signed_certificate_is_trusted_where_exactly_it_is_given() {
     let runtime = runtime();
     let endpoint = serve(&runtime, "self-signed");
     let own = fixture("self-signed.pem");
@@ -108,7 +108,7 @@ fn a_servers_own_self_signed_certificate_is_trusted_where_exactly_it_is_given() 
 }
 
 #[test]
-fn a_missing_file_of_certificates_matters_where_tls_is_spoken_only() {
+fn h29_a_missing_file_of_certificates_matters_where_tls_is_spoken_only() {
     let missing = Path::new("/nonexistent/ca.pem");
     let plain = RawServer::start([Then::json(r#"{"UrlQuota":"2000","UrlRemain":"1999","RequestId":"R"}"#)]);
     let (code, text) = quota(&plain.url(), None, Some(missing));

@@ -183,7 +183,7 @@ mod tests {
         }
     }
     #[test]
-    fn words_are_shown_without_what_looks_like_a_secret() {
+    fn h26_words_are_shown_without_what_looks_like_a_secret() {
         let said = |stdout: &str, stderr: &str| {
             words_of(&ProcessOutput { stdout: stdout.into(), stderr: stderr.into(), ..Default::default() })
         };

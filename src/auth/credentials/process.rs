@@ -88,7 +88,7 @@ mod tests {
         assert_eq!(output.stdout.len() as u64, MAX_OUTPUT);
     }
     #[tokio::test]
-    async fn a_process_that_fails_leaves_its_words_and_its_status() {
+    async fn h26_a_process_that_fails_leaves_its_words_and_its_status() {
         let output = run_process(sh("echo out; echo no such realm >&2; exit 3")).await.unwrap();
         assert!(!output.success);
         assert_eq!(
@@ -99,7 +99,7 @@ mod tests {
 
     /// What it leaves behind holds its pipes open.
     #[tokio::test]
-    async fn the_output_is_taken_when_the_process_itself_ends() {
+    async fn h26_the_output_is_taken_when_the_process_itself_ends() {
         let begun = tokio::time::Instant::now();
         let output = run_process(sh("sleep 20 & echo $!; head -c 60000 /dev/zero")).await.unwrap();
         assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());

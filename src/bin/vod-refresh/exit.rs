@@ -252,7 +252,7 @@ mod tests {
         assert_eq!(Failure::usage("no (a; b)").lines()[0], "error: no (a; b)");
     }
     #[test]
-    fn a_process_that_may_open_no_more_files_is_not_at_fault() {
+    fn h46_a_process_that_may_open_no_more_files_is_not_at_fault() {
         for number in [23, 24] {
             let why = std::io::Error::from_raw_os_error(number);
             let failure: Failure = Error::new(ErrorKind::Internal, "no runtime").with_source(why).into();

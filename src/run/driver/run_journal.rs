@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn facts_wait_up_to_a_limit_and_one_byte_more_gives_the_journal_up() {
+    async fn h15_facts_wait_up_to_a_limit_and_one_byte_more_gives_the_journal_up() {
         for (more, is_lost) in [(0, false), (1, true)] {
             let folder = tempfile::tempdir().unwrap();
             let journal = Journal::open(folder.path().join("journal.db")).await.unwrap();

@@ -37,7 +37,7 @@ fn on_github(line: &str) -> Shell {
 
 /// As a process: what is sent is what was meant.
 #[test]
-fn lists_as_other_programs_write_them_are_sent_as_meant_or_not_at_all() {
+fn h20_lists_as_other_programs_write_them_are_sent_as_meant_or_not_at_all() {
     let cloud = Cloud::new(silent(quick()).with(|s| s.urls_per_media = 1));
     for (text, ids) in [
         ("\"m1\"\n\"m2\"\n", "m1,m2"),
@@ -76,7 +76,7 @@ fn lists_as_other_programs_write_them_are_sent_as_meant_or_not_at_all() {
 
 /// Addresses that are refused.
 #[test]
-fn passwords_and_tokens_in_addresses_that_are_refused_show_nowhere() {
+fn h23_passwords_and_tokens_in_addresses_that_are_refused_show_nowhere() {
     let addresses = [
         "https://user:HuntedSecret@h.test",
         "user:HuntedSecret@h.test",
@@ -124,7 +124,7 @@ fn passwords_and_tokens_in_addresses_that_are_refused_show_nowhere() {
 
 /// Callback URLs that are right, and hold a token all the same.
 #[test]
-fn a_callback_url_is_sent_whole_and_shown_without_its_secrets() {
+fn h23_a_callback_url_is_sent_whole_and_shown_without_its_secrets() {
     const URL: &str = "https://user:HuntedSecret@cb.example.test/vod/hook?token=HuntedSecret";
     const MASKED: &str = "https://<secret>@cb.example.test/vod/hook?<secret>";
     let cloud = Cloud::new(silent(quick()));
@@ -168,7 +168,7 @@ fn a_callback_url_is_sent_whole_and_shown_without_its_secrets() {
 
 /// What the journal does not keep must be given again, and the command that is shown says so.
 #[test]
-fn a_run_with_a_token_in_its_callback_url_is_resumed_with_the_url_given_again() {
+fn h23_a_run_with_a_token_in_its_callback_url_is_resumed_with_the_url_given_again() {
     const URL: &str = "https://cb.example.test/vod/hook?token=HuntedSecret";
     let cloud = Cloud::new(silent(quick()).with(|s| s.default_media = open_tasks()));
     let options = "--lookup-after 0s --poll-interval 100ms";
@@ -190,7 +190,7 @@ fn a_run_with_a_token_in_its_callback_url_is_resumed_with_the_url_given_again() 
 
 /// Proxies.
 #[test]
-fn passwords_of_proxies_show_nowhere() {
+fn h23_passwords_of_proxies_show_nowhere() {
     let nobody = ClosedPort::new();
     for value in
         [format!("http://me:HuntedSecret@{}", nobody.address), "http://me:Hunt Secret@HuntedSecret@:x".into()]

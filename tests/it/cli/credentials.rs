@@ -44,7 +44,7 @@ fn signed_by(cloud: &Cloud) -> Vec<String> {
     keys
 }
 #[test]
-fn keys_in_the_environment_beat_a_profile_that_is_left_over_and_an_option_beats_both() {
+fn h25_keys_in_the_environment_beat_a_profile_that_is_left_over_and_an_option_beats_both() {
     let line = format!("refresh m1 {QUICKLY} -v");
     let cloud = two_keys();
     let shell = cloud.shell(&line).secret_file(CONFIG, old_profile());
@@ -60,7 +60,7 @@ fn keys_in_the_environment_beat_a_profile_that_is_left_over_and_an_option_beats_
 
 /// The endpoint of the region is what a dry run shows.
 #[test]
-fn the_region_of_the_profile_counts_where_no_other_is_given() {
+fn h24_the_region_of_the_profile_counts_where_no_other_is_given() {
     let text = old_profile().replace(r#""mode""#, r#""region_id":"cn-beijing","mode""#);
     let shell = Shell::new("refresh m1 --dry-run").secret_file(CONFIG, text);
     for (shell, host) in [
@@ -158,7 +158,7 @@ fn with_program(line: &str, script: &str) -> Shell {
         .secret_file(CONFIG, config("p", &format!(r#""mode":"External","process_command":"/bin/sh {path}""#)))
 }
 #[test]
-fn the_words_and_the_status_of_a_program_that_fails_are_shown() {
+fn h26_the_words_and_the_status_of_a_program_that_fails_are_shown() {
     let script = format!("echo 'token: {SECRET}' >&2\necho 'log in first: `sso login`' >&2\nexit 7\n");
     for line in ["refresh m1", "doctor"] {
         let run = with_program(line, &script).run().exits(3);
@@ -170,7 +170,7 @@ fn the_words_and_the_status_of_a_program_that_fails_are_shown() {
 
 /// What it leaves behind holds its output open for as long as it likes.
 #[test]
-fn a_program_that_leaves_a_process_behind_is_not_waited_for() {
+fn h26_a_program_that_leaves_a_process_behind_is_not_waited_for() {
     let cloud = Cloud::new(silent(quick()).with(|s| s.tokens.insert("testid".into(), "T1".into())));
     let script = format!("sleep 20 &\necho $! > number\necho '{}'\n", printed("T1"));
     let line = format!("refresh m1 {QUICKLY}");
@@ -184,7 +184,7 @@ fn a_program_that_leaves_a_process_behind_is_not_waited_for() {
 
 /// A list on stdin is not the program's.
 #[test]
-fn a_program_does_not_read_the_list_on_stdin() {
+fn h26_a_program_does_not_read_the_list_on_stdin() {
     let cloud = Cloud::new(silent(quick()).with(|s| s.tokens.insert("testid".into(), "T1".into())));
     let script = format!("cat > /dev/null\necho '{}'\n", printed("T1"));
     let line = format!("refresh --from-file - {QUICKLY}");

@@ -82,7 +82,7 @@ fn socks(cloud: &Cloud, login: Option<(&'static str, &'static str)>) -> Relay {
 }
 
 #[test]
-fn a_whole_run_goes_through_a_socks_proxy() {
+fn h21_a_whole_run_goes_through_a_socks_proxy() {
     let cloud = Cloud::new(quick());
     for (login, user) in [(None, ""), (Some(("me", "GeheimMark")), "me:GeheimMark@")] {
         let proxy = socks(&cloud, login);
@@ -94,7 +94,7 @@ fn a_whole_run_goes_through_a_socks_proxy() {
 
 /// The whole word of a proxy that wants another password is there at once; it does not change by asking again.
 #[test]
-fn a_login_that_a_proxy_refuses_ends_the_run_at_once() {
+fn h21_a_login_that_a_proxy_refuses_ends_the_run_at_once() {
     let cloud = Cloud::new(quick());
     let refused = "HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n";
     let http = RawServer::start([Then::say(refused)]);
@@ -116,7 +116,7 @@ fn a_login_that_a_proxy_refuses_ends_the_run_at_once() {
 }
 
 #[test]
-fn a_proxy_variable_is_named_where_it_is_malformed_and_counts() {
+fn h22_a_proxy_variable_is_named_where_it_is_malformed_and_counts() {
     let cloud = Cloud::new(quick());
     let bad = "ftp://me:GeheimMark@proxy";
     // This machine is never called through a proxy.
@@ -132,7 +132,7 @@ fn a_proxy_variable_is_named_where_it_is_malformed_and_counts() {
 }
 
 #[test]
-fn connections_that_are_closed_after_each_answer_lose_no_media_and_send_none_twice() {
+fn h05_connections_that_are_closed_after_each_answer_lose_no_media_and_send_none_twice() {
     let cloud = Cloud::new(quick());
     let closing = Relay::start(cloud.address(), Duration::from_millis(30), |_| Ok(()));
     let media: Vec<String> = (0..60).map(|n| format!("m{n}")).collect();

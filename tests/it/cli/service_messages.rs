@@ -31,7 +31,7 @@ fn wait(server: &RawServer, options: &str) -> Shell {
         .env("VOD_REFRESH_ENDPOINT", server.url())
 }
 #[test]
-fn a_status_that_nobody_knows_is_waited_for_and_named_once() {
+fn h40_a_status_that_nobody_knows_is_waited_for_and_named_once() {
     let mut threads = Vec::new();
     for (word, shown) in [
         ("\"Timeout\"", "the status `Timeout`"),
@@ -54,7 +54,7 @@ fn a_status_that_nobody_knows_is_waited_for_and_named_once() {
 
 /// Never a verdict by such a word alone.
 #[test]
-fn a_status_that_nobody_knows_ends_nothing() {
+fn h40_a_status_that_nobody_knows_ends_nothing() {
     let long = format!("\"{}\"", "x".repeat(10_000));
     for word in ["\"Success\"", "\"\"", long.as_str()] {
         let word = word.to_owned();
@@ -64,7 +64,7 @@ fn a_status_that_nobody_knows_ends_nothing() {
     }
 }
 #[test]
-fn complete_with_a_description_is_complete_and_the_text_is_in_the_report_only() {
+fn h41_complete_with_a_description_is_complete_and_the_text_is_in_the_report_only() {
     let server = server(|_| task("\"Complete\"", "Internal Error"));
     let run = wait(&server, "--report r.json").run().exits(0);
     assert!(!(run.stdout.clone() + &run.stderr).contains("Internal Error"), "{run:?}");
@@ -74,7 +74,7 @@ fn complete_with_a_description_is_complete_and_the_text_is_in_the_report_only() 
     assert_eq!(report["media"][0]["tasks"][0]["description"], "Internal Error");
 }
 #[test]
-fn what_answers_in_place_of_the_service_is_named_and_fails_nothing() {
+fn h42_what_answers_in_place_of_the_service_is_named_and_fails_nothing() {
     let answer = |status: &str, more: &str| format!("HTTP/1.1 {status}\r\n{more}content-length: 0\r\n\r\n");
     let location = "location: https://u:HuntMark@portal.test/in?Signature=HuntMark\r\n";
     for (answer, part) in [
@@ -103,7 +103,7 @@ fn what_answers_in_place_of_the_service_is_named_and_fails_nothing() {
 
 /// As in `retry`, where time is paused, with shorter times.
 #[test]
-fn a_service_that_throttles_all_submissions_is_unavailable_and_no_timeout() {
+fn h43_a_service_that_throttles_all_submissions_is_unavailable_and_no_timeout() {
     let body = r#"{"Code":"Throttling","Message":"slow down","RequestId":"R1"}"#;
     let answer = format!("HTTP/1.1 503 Busy\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     let server = RawServer::start([Then::say(answer)]);
@@ -116,7 +116,7 @@ fn a_service_that_throttles_all_submissions_is_unavailable_and_no_timeout() {
     }
 }
 #[test]
-fn too_few_file_descriptors_are_named_before_anything_is_sent() {
+fn h46_too_few_file_descriptors_are_named_before_anything_is_sent() {
     let cloud = Cloud::new(quick());
     for line in ["refresh m1 --callback-listen 127.0.0.1:0", "doctor", "wait J1"] {
         for few in [6, 16, 23] {
@@ -135,7 +135,7 @@ fn too_few_file_descriptors_are_named_before_anything_is_sent() {
 
 /// The limit is raised as far as it may be.
 #[test]
-fn a_soft_limit_is_raised() {
+fn h46_a_soft_limit_is_raised() {
     let cloud = Cloud::new(quick());
     let soft = "ulimit -S -n 16; exec \"$0\" \"$@\"";
     cloud.shell("refresh m1 --poll-interval 100ms").through(&["sh", "-c", soft]).run().exits(0);

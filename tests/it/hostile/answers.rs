@@ -53,7 +53,7 @@ fn endless() -> Endless {
 }
 
 #[test]
-fn an_answer_of_two_gigabytes_is_given_up_at_16_mib() {
+fn h04_an_answer_of_two_gigabytes_is_given_up_at_16_mib() {
     let Endless { url, most, .. } = endless();
     let ended = run(&format!("wait J1 --timeout 1s --endpoint {url}"));
     assert!(ended.stderr.contains("is too long: more than 16777216 bytes"), "{}", ended.stderr);
@@ -64,7 +64,7 @@ fn an_answer_of_two_gigabytes_is_given_up_at_16_mib() {
 
 /// Where the first one is freed, the allocator may learn to keep the like of it: the second one tells.
 #[test]
-fn answers_without_end_leave_no_memory_behind() {
+fn h04_answers_without_end_leave_no_memory_behind() {
     let server = endless();
     let home = Home::new();
     let line = format!("wait J1 --timeout 5m --endpoint {}", server.url);
@@ -76,7 +76,7 @@ fn answers_without_end_leave_no_memory_behind() {
 }
 
 #[test]
-fn an_empty_object_leaves_the_fate_of_a_batch_unknown() {
+fn h44_an_empty_object_leaves_the_fate_of_a_batch_unknown() {
     let server = RawServer::start([Then::json("{}")]);
     let ended = run(&format!("refresh m1 --no-resubmit --endpoint {} -o json", server.url()));
     assert_eq!(ended.code, Some(9), "{}", ended.stderr);
@@ -86,7 +86,7 @@ fn an_empty_object_leaves_the_fate_of_a_batch_unknown() {
 }
 
 #[test]
-fn a_byte_order_mark_and_gzip_are_read_and_one_submission_is_made() {
+fn h45_a_byte_order_mark_and_gzip_are_read_and_one_submission_is_made() {
     let scenario = Scenario::new()
         .with(|s| s.job_delay = Duration::ZERO)
         .with(|s| s.task_duration = Duration::from_millis(100));

@@ -52,7 +52,7 @@ fn is_refused(cloud: &Cloud, home: &Home, place: &str, why: &str) {
 }
 
 #[test]
-fn a_database_of_another_program_is_refused_and_not_a_byte_of_it_changes() {
+fn h10_a_database_of_another_program_is_refused_and_not_a_byte_of_it_changes() {
     let (cloud, home) = (quick(), Home::new());
     for (n, settings) in [
         "PRAGMA user_version = 3;",
@@ -77,7 +77,7 @@ fn a_database_of_another_program_is_refused_and_not_a_byte_of_it_changes() {
 }
 
 #[test]
-fn a_foreign_database_whose_tables_are_in_its_log_is_refused() {
+fn h10_a_foreign_database_whose_tables_are_in_its_log_is_refused() {
     let (cloud, home) = (quick(), Home::new());
     let path = home.path().join("notes.db");
     let theirs = Connection::open(&path).unwrap();
@@ -93,7 +93,7 @@ fn a_foreign_database_whose_tables_are_in_its_log_is_refused() {
 }
 
 #[test]
-fn what_is_no_database_is_refused_and_stays_as_it_is() {
+fn h10_what_is_no_database_is_refused_and_stays_as_it_is() {
     let (cloud, home) = (quick(), Home::new());
     let text = "this is no database, and it is long enough to be sure of that".repeat(40);
     std::fs::create_dir_all(home.path().join("folder/inner")).unwrap();
@@ -113,7 +113,7 @@ fn what_is_no_database_is_refused_and_stays_as_it_is() {
 }
 
 #[test]
-fn a_journal_of_a_newer_version_is_left_as_it_is() {
+fn h10_a_journal_of_a_newer_version_is_left_as_it_is() {
     let (cloud, home) = (quick(), Home::new());
     let [refresh, ..] = lines(&cloud);
     assert_eq!(home.run(&[&refresh[..], &["--journal", "f/j.db"]].concat()).code, Some(0));
@@ -132,7 +132,7 @@ fn a_journal_of_a_newer_version_is_left_as_it_is() {
 const OLD: &str = include_str!("../../fixtures/journal-0.1.0.sql");
 
 #[test]
-fn a_journal_of_0_1_0_is_taken_over_also_one_whose_tables_are_in_its_log() {
+fn h10_a_journal_of_0_1_0_is_taken_over_also_one_whose_tables_are_in_its_log() {
     let (cloud, home) = (quick(), Home::new());
     Connection::open(home.path().join("old.db")).unwrap().execute_batch(OLD).unwrap();
     let killed = Connection::open(home.path().join("killed.db")).unwrap();
@@ -156,7 +156,7 @@ fn a_journal_of_0_1_0_is_taken_over_also_one_whose_tables_are_in_its_log() {
 }
 
 #[test]
-fn an_empty_file_becomes_a_journal_for_its_owner_alone() {
+fn h10_an_empty_file_becomes_a_journal_for_its_owner_alone() {
     let (cloud, home) = (quick(), Home::new());
     std::fs::write(home.path().join("empty.db"), "").unwrap();
     Connection::open(home.path().join("bare.db")).unwrap().execute_batch("VACUUM").unwrap();
@@ -175,7 +175,7 @@ fn an_empty_file_becomes_a_journal_for_its_owner_alone() {
 
 /// SQLite reads names that begin with `file:` as addresses, with parameters.
 #[test]
-fn a_journal_may_have_any_name() {
+fn h10_a_journal_may_have_any_name() {
     let (cloud, home) = (quick(), Home::new());
     let names = ["a b.db", "it's \"q\".db", "a?mode=memory", "100%41.db", "a\nb.db", "file:x.db", "ü#;&.db"];
     for name in names {
@@ -196,7 +196,7 @@ fn a_journal_may_have_any_name() {
 }
 
 #[test]
-fn eight_processes_that_open_a_new_journal_at_once_share_it() {
+fn h10_eight_processes_that_open_a_new_journal_at_once_share_it() {
     let (cloud, home) = (quick(), Home::new());
     let [refresh, ..] = lines(&cloud);
     let children: Vec<_> = (0..8).map(|_| home.start(&refresh)).collect();
@@ -215,7 +215,7 @@ fn bound_by_modes(home: &Home, line: &[&str]) -> Ended {
 }
 
 #[test]
-fn runs_and_status_show_a_journal_that_cannot_be_written() {
+fn h14_runs_and_status_show_a_journal_that_cannot_be_written() {
     let (cloud, home) = (quick(), Home::new());
     let ended = home.run(&["refresh", "m1", "--endpoint", &cloud.endpoint, "-o", "json"]);
     let run = ended.json()["run_id"].clone();
@@ -253,7 +253,7 @@ fn runs_and_status_show_a_journal_that_cannot_be_written() {
 
 /// A journal of 0.1.0 that nobody may write can't be carried over, and is shown all the same.
 #[test]
-fn an_old_journal_that_cannot_be_written_is_shown() {
+fn h14_an_old_journal_that_cannot_be_written_is_shown() {
     let home = Home::new();
     let folder = home.path().join("old");
     std::fs::create_dir(&folder).unwrap();
@@ -265,7 +265,7 @@ fn an_old_journal_that_cannot_be_written_is_shown() {
 }
 
 #[test]
-fn the_file_shrinks_after_runs_are_forgotten() {
+fn h18_the_file_shrinks_after_runs_are_forgotten() {
     let (cloud, home) = (quick(), Home::new());
     let runs = |count: usize| {
         let journal = Connection::open(home.journal()).unwrap();

@@ -45,7 +45,7 @@ fn is_marked(home: &Home) -> bool {
 }
 
 #[test]
-fn a_journal_whose_lock_is_held_costs_nothing() {
+fn h15_a_journal_whose_lock_is_held_costs_nothing() {
     let (cloud, home) = (open_cloud(), Home::new());
     let child = start(&cloud, &home, &[]);
     let holder = hold(&home.journal());
@@ -66,7 +66,7 @@ fn a_journal_whose_lock_is_held_costs_nothing() {
 }
 
 #[test]
-fn a_run_that_is_killed_while_its_facts_wait_is_not_carried_on_from_half_of_them() {
+fn h15_a_run_that_is_killed_while_its_facts_wait_is_not_carried_on_from_half_of_them() {
     let (cloud, home) = (open_cloud(), Home::new());
     let mut child = start(&cloud, &home, &[]);
     let holder = hold(&home.journal());
@@ -80,7 +80,7 @@ fn a_run_that_is_killed_while_its_facts_wait_is_not_carried_on_from_half_of_them
 }
 
 #[test]
-fn the_end_of_a_run_waits_for_the_journal_and_not_for_ever() {
+fn h15_the_end_of_a_run_waits_for_the_journal_and_not_for_ever() {
     for held in [Duration::from_secs(3), Duration::from_secs(60)] {
         let (cloud, home) = (open_cloud(), Home::new());
         let child = start(&cloud, &home, &[]);
@@ -106,7 +106,7 @@ fn the_end_of_a_run_waits_for_the_journal_and_not_for_ever() {
 }
 
 #[test]
-fn a_signal_does_not_wait_for_the_journal() {
+fn h15_a_signal_does_not_wait_for_the_journal() {
     let (cloud, home) = (open_cloud(), Home::new());
     let child = start(&cloud, &home, &["--report", "r.json"]);
     let holder = hold(&home.journal());
@@ -138,7 +138,7 @@ fn the_shown_command_works(cloud: &Cloud, home: &Home, ended: &Ended, why: &str)
 }
 
 #[test]
-fn a_journal_that_was_deleted_in_mid_run_is_not_offered_to_resume_from() {
+fn h16_a_journal_that_was_deleted_in_mid_run_is_not_offered_to_resume_from() {
     let (cloud, home) = (open_cloud(), Home::new());
     let child = start(&cloud, &home, &["--timeout", "3s"]);
     std::fs::remove_dir_all(home.journal().parent().unwrap()).unwrap();
@@ -147,7 +147,7 @@ fn a_journal_that_was_deleted_in_mid_run_is_not_offered_to_resume_from() {
 }
 
 #[test]
-fn a_journal_that_was_replaced_in_mid_run_is_not_offered_to_resume_from() {
+fn h16_a_journal_that_was_replaced_in_mid_run_is_not_offered_to_resume_from() {
     for by_old_copy in [true, false] {
         let (cloud, home) = (open_cloud(), Home::new());
         let (journal, other) = (home.journal(), home.path().join("other.db"));
@@ -174,7 +174,7 @@ fn a_journal_that_was_replaced_in_mid_run_is_not_offered_to_resume_from() {
 }
 
 #[test]
-fn a_run_that_the_service_has_forgotten_is_ended_by_resume_at_once() {
+fn h17_a_run_that_the_service_has_forgotten_is_ended_by_resume_at_once() {
     for began in ["1970-01-01T00:00:07Z", "2026-01-02T03:04:05Z"] {
         let (cloud, home) = (half_stuck(), Home::new());
         assert_eq!(timed_out(&cloud, &home, &[]).code, Some(8));

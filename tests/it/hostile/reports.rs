@@ -29,7 +29,7 @@ fn outcome(path: &Path) -> Value {
 const FORMS: [&str; 4] = ["--report", "--report-html", "--report-junit", "--metrics-file"];
 
 #[test]
-fn a_link_to_a_file_that_is_not_there_yet_stays_and_its_target_is_written() {
+fn h12_a_link_to_a_file_that_is_not_there_yet_stays_and_its_target_is_written() {
     let (cloud, home) = (cloud(), Home::new());
     let at = |name: &str| home.path().join(name);
     std::fs::create_dir(at("real")).unwrap();
@@ -52,7 +52,7 @@ fn a_link_to_a_file_that_is_not_there_yet_stays_and_its_target_is_written() {
 }
 
 #[test]
-fn what_cannot_be_written_at_the_end_is_told_before_anything_is_submitted() {
+fn h12_what_cannot_be_written_at_the_end_is_told_before_anything_is_submitted() {
     let (cloud, home) = (cloud(), Home::new());
     let at = |name: &str| home.path().join(name);
     std::fs::create_dir(at("folder")).unwrap();
@@ -79,7 +79,7 @@ fn what_cannot_be_written_at_the_end_is_told_before_anything_is_submitted() {
 }
 
 #[test]
-fn devices_pipes_and_streams_are_written_to_as_they_are() {
+fn h12_devices_pipes_and_streams_are_written_to_as_they_are() {
     let (cloud, home) = (cloud(), Home::new());
     let ended = run(&cloud, &home, &["--report", "/dev/null", "--metrics-file", "/dev/stderr"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -106,7 +106,7 @@ fn devices_pipes_and_streams_are_written_to_as_they_are() {
 }
 
 #[test]
-fn a_file_in_a_folder_that_takes_no_other_is_written_over() {
+fn h12_a_file_in_a_folder_that_takes_no_other_is_written_over() {
     let (cloud, home) = (cloud(), Home::new());
     let at = |name: &str| home.path().join(name);
     let shut = |mode| {
@@ -133,7 +133,7 @@ fn a_file_in_a_folder_that_takes_no_other_is_written_over() {
 }
 
 #[test]
-fn a_name_may_be_as_long_as_names_can_be() {
+fn h12_a_name_may_be_as_long_as_names_can_be() {
     let (cloud, home) = (cloud(), Home::new());
     let name = "r".repeat(255);
     assert_eq!(run(&cloud, &home, &["--report", &name]).code, Some(0));

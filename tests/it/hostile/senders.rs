@@ -133,7 +133,7 @@ fn ids(first: usize, count: usize) -> String {
 }
 
 #[test]
-fn four_events_with_120_000_task_ids_each_are_answered_at_once_and_2_000_are_kept() {
+fn h01_four_events_with_120_000_task_ids_each_are_answered_at_once_and_2_000_are_kept() {
     let cloud = Cloud::new(open_and_silent());
     let run =
         OpenPort::start(&cloud, "refresh m1 m2 m3 m4 --lookup-after 2s --poll-interval 1s --max-rps 50");
@@ -163,7 +163,7 @@ fn four_events_with_120_000_task_ids_each_are_answered_at_once_and_2_000_are_kep
 
 /// 600 were met; a tenth of them shows the same.
 #[test]
-fn long_texts_of_unknown_jobs_leave_memory_and_journal_small() {
+fn h02_long_texts_of_unknown_jobs_leave_memory_and_journal_small() {
     let throttled = FaultRule::on(SUBMIT, Fault::throttle()).times(1_000);
     let cloud = Cloud::new(open_and_silent().with_fault(throttled));
     let run = OpenPort::start(&cloud, "refresh m1 --timeout 10m");
@@ -181,7 +181,7 @@ fn long_texts_of_unknown_jobs_leave_memory_and_journal_small() {
 
 /// The live heap is small all the time; what is freed must go back to the system as well.
 #[test]
-fn a_burst_of_long_events_leaves_no_memory_behind() {
+fn h02_a_burst_of_long_events_leaves_no_memory_behind() {
     let cloud = Cloud::new(open_and_silent());
     let run = OpenPort::start(&cloud, "refresh m1 --lookup-after 5m --poll-interval 1m --timeout 10m");
     cloud.wait_for(SUBMIT, 1);
@@ -213,7 +213,7 @@ fn a_burst_of_long_events_leaves_no_memory_behind() {
 
 /// The same again, another text each time, another task each time, no media, a media of others: 15 of each, up to 1 MB long.
 #[test]
-fn the_same_event_again_and_useless_others_are_journaled_once() {
+fn h03_the_same_event_again_and_useless_others_are_journaled_once() {
     let cloud = Cloud::new(open_and_silent());
     let run = OpenPort::start(&cloud, "refresh m1 m2 m3 --lookup-after 30s --poll-interval 1s --timeout 10m");
     until("a job", || cloud.emulator.job_ids().len() == 1);
@@ -243,7 +243,7 @@ fn the_same_event_again_and_useless_others_are_journaled_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_event_300_times_at_once_is_journaled_once() {
+async fn h03_one_event_300_times_at_once_is_journaled_once() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(folder.path().join("journal.db")).await.unwrap();
     let env = TestEnv::new(open_and_silent()).with_events();
@@ -268,7 +268,7 @@ async fn one_event_300_times_at_once_is_journaled_once() {
 }
 
 #[test]
-fn a_load_balancers_questions_are_answered_and_counted_as_nothing() {
+fn h07_a_load_balancers_questions_are_answered_and_counted_as_nothing() {
     let cloud = Cloud::new(open_and_silent());
     let run = OpenPort::start(&cloud, "refresh m1 --lookup-after 0s --poll-interval 200ms");
     for question in ["GET / HTTP/1.1", "HEAD / HTTP/1.1", "GET /health HTTP/1.0"] {
@@ -288,7 +288,7 @@ fn a_load_balancers_questions_are_answered_and_counted_as_nothing() {
 }
 
 #[test]
-fn a_port_alone_is_reachable_over_ipv6_and_ipv4() {
+fn h08_a_port_alone_is_reachable_over_ipv6_and_ipv4() {
     let cloud = Cloud::new(open_and_silent());
     let run = OpenPort::start(&cloud, "refresh m1 --callback-listen :0 --allow-unsigned-callbacks");
     let has_ipv6 = std::net::TcpListener::bind("[::1]:0").is_ok();

@@ -41,7 +41,7 @@ fn read_slowly(mut pipe: PipeReader) -> String {
 }
 
 #[test]
-fn a_stderr_that_nobody_reads_holds_up_neither_deadline_nor_events() {
+fn h06_a_stderr_that_nobody_reads_holds_up_neither_deadline_nor_events() {
     let (cloud, home) = (open_cloud(), Home::new());
     let (mut stderr, theirs) = std::io::pipe().unwrap();
     let ids: Vec<String> = (0..60).map(|n| format!("m{n}")).collect();
@@ -107,7 +107,7 @@ fn fill(mut writer: &PipeWriter) {
 }
 
 #[test]
-fn a_process_ends_though_nobody_ever_reads_its_stderr() {
+fn h06_a_process_ends_though_nobody_ever_reads_its_stderr() {
     for more in [&["-v"][..], &[], &["-q"]] {
         let (cloud, home) = (open_cloud(), Home::new());
         let (stderr, theirs) = std::io::pipe().unwrap();
@@ -127,7 +127,7 @@ fn a_process_ends_though_nobody_ever_reads_its_stderr() {
 }
 
 #[test]
-fn a_stdout_that_does_not_block_gets_the_whole_output() {
+fn h11_a_stdout_that_does_not_block_gets_the_whole_output() {
     let (cloud, home) = (open_cloud(), Home::new());
     let ids: Vec<String> = (0..600).map(|n| format!("media-with-a-long-name-{n}")).collect();
     let submit = ["refresh", "--endpoint", &cloud.endpoint, "--no-wait", "--max-rps", "1000", "-o", "json"];
@@ -152,7 +152,7 @@ fn a_stdout_that_does_not_block_gets_the_whole_output() {
 }
 
 #[test]
-fn a_stderr_that_does_not_block_gets_the_last_words() {
+fn h11_a_stderr_that_does_not_block_gets_the_last_words() {
     let (cloud, home) = (open_cloud(), Home::new());
     let (reader, theirs) = std::io::pipe().unwrap();
     fill(&theirs);
@@ -167,7 +167,7 @@ fn a_stderr_that_does_not_block_gets_the_last_words() {
 }
 
 #[test]
-fn two_signals_at_once_are_one_interruption() {
+fn h13_two_signals_at_once_are_one_interruption() {
     for (first, second) in [("INT", "INT"), ("INT", "TERM"), ("TERM", "INT")] {
         // A call on its way gets a second and a half after the first.
         let stall = FaultRule::on(QUERY_TASKS, Fault::Stall { done: false });

@@ -181,7 +181,7 @@ fn a_table_of_somebody_else_is_left_as_it_is() {
 }
 
 #[test]
-fn a_journal_of_a_newer_version_is_left_as_it_is() {
+fn h10_a_journal_of_a_newer_version_is_left_as_it_is() {
     let Some(server) = Server::shared() else { return };
     let (cloud, database) = (open_cloud(), server.database());
     assert_eq!(short_run(&cloud, &database), Some(8));

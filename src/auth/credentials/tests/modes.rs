@@ -245,7 +245,7 @@ async fn a_process_that_fails_or_prints_rubbish_is_named_and_not_quoted() {
 
 /// The other modes that fields tell.
 #[tokio::test(start_paused = true)]
-async fn a_profile_without_a_mode_has_the_one_that_its_fields_are_for() {
+async fn h27_a_profile_without_a_mode_has_the_one_that_its_fields_are_for() {
     for (fields, key, has_token) in [
         (KEYS.to_owned(), "AK", false),
         (format!(r#"{KEYS},"sts_token":"MARK-t""#), "AK", true),
@@ -263,7 +263,7 @@ async fn a_profile_without_a_mode_has_the_one_that_its_fields_are_for() {
     assert!(error.message().ends_with("config.json: field mode is missing"), "{error}");
 }
 #[tokio::test(start_paused = true)]
-async fn a_process_may_take_a_minute_and_no_longer() {
+async fn h26_a_process_may_take_a_minute_and_no_longer() {
     for (seconds, is_waited_for) in [(12, true), (60, true), (61, false)] {
         let setup = Setup::new()
             .with_file(CONFIG, config(r#""mode":"External","process_command":"cred""#))
@@ -284,7 +284,7 @@ async fn a_process_may_take_a_minute_and_no_longer() {
     }
 }
 #[tokio::test(start_paused = true)]
-async fn a_process_that_fails_is_told_with_its_status_and_its_words() {
+async fn h26_a_process_that_fails_is_told_with_its_status_and_its_words() {
     let setup = Setup::new()
         .with_file(CONFIG, config(r#""mode":"External","process_command":"cred""#))
         .with_process(|_| {

@@ -49,7 +49,7 @@ async fn a_profile_that_an_option_names_goes_before_everything_and_is_never_pass
     assert!(error.message().contains("no profile \"q\""), "{error}");
 }
 #[tokio::test(start_paused = true)]
-async fn a_profile_that_a_variable_names_comes_after_keys_in_the_environment_and_before_all_else() {
+async fn h25_a_profile_that_a_variable_names_comes_after_keys_in_the_environment_and_before_all_else() {
     let named =
         |name| Setup::new().with(&[URI, ("ALIBABA_CLOUD_PROFILE", name)]).with_file(CONFIG, aliyun("cli"));
     let logs = LogCapture::down_to(tracing::Level::DEBUG);
@@ -68,7 +68,7 @@ async fn a_profile_that_a_variable_names_comes_after_keys_in_the_environment_and
     assert!(error.message().contains("no profile \"q\", which ALIBABA_CLOUD_PROFILE names"), "{error}");
 }
 #[tokio::test(start_paused = true)]
-async fn the_region_is_that_of_the_profile_that_signs() {
+async fn h24_the_region_is_that_of_the_profile_that_signs() {
     let text =
         config(r#""mode":"AK","region_id":"cn-beijing","access_key_id":"cli","access_key_secret":"MARK""#);
     let setup = Setup::new().with_file(CONFIG, text);

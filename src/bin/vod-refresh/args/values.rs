@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn events_are_heard_over_both_versions_of_ip_unless_told_otherwise() {
+    fn h08_events_are_heard_over_both_versions_of_ip_unless_told_otherwise() {
         for (text, address) in [
             (":8080", "[::]:8080"),
             ("*:8080", "[::]:8080"),

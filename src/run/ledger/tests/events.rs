@@ -224,7 +224,7 @@ fn news(ledger: &mut Ledger, facts: impl IntoIterator<Item = Fact>) -> usize {
 }
 
 #[test]
-fn what_is_kept_of_strangers_weighs_every_byte_and_is_written_up_to_a_limit() {
+fn h02_what_is_kept_of_strangers_weighs_every_byte_and_is_written_up_to_a_limit() {
     let mut ledger = ledger(true, &["m1"]);
     let stranger = |n: usize| {
         let mut row = row("m1", SubmissionStatus::Fail, &[]);
@@ -246,7 +246,7 @@ fn what_is_kept_of_strangers_weighs_every_byte_and_is_written_up_to_a_limit() {
 }
 
 #[test]
-fn useless_events_of_our_own_media_are_no_news() {
+fn h03_useless_events_of_our_own_media_are_no_news() {
     let mut ledger = ledger(true, &["m1", "m2", "m3"]);
     ledger.apply(at(1), submitted("J"));
     let text = |id: &str, status, n: usize| {
@@ -277,7 +277,7 @@ fn useless_events_of_our_own_media_are_no_news() {
 }
 
 #[test]
-fn events_that_name_a_little_more_each_time_come_to_an_end() {
+fn h03_events_that_name_a_little_more_each_time_come_to_an_end() {
     let mut ledger = ledger(true, &["m1", "m2"]);
     ledger.apply(at(1), submitted("J"));
     let long = |n: usize| {
