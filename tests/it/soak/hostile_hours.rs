@@ -31,9 +31,9 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use vod_refresh::Report;
 use vod_refresh::emulator::{Emulator, FaultRule, Filtering, QueueEncoding, QueueScript, Scenario};
 use vod_refresh::net::{HttpOptions, HttpTransport};
+use vod_refresh::{Journal, Report};
 
 use self::check_report::{Asked, Process};
 use self::figures::{Part, Sample};
@@ -427,7 +427,9 @@ impl Soak {
         match tokio::time::timeout(longest, answer).await {
             _ if told.is_err() => self.wrong("the process under test does not listen to its stdin"),
             Ok(Ok(Ok(report))) => {
-                self.check_report(epoch, &asked, &report, Process::Whole, begun.elapsed());
+                if !self.check_report(epoch, &asked, &report, Process::Whole, begun.elapsed()) {
+                    self.explain(&asked, &report).await;
+                }
             }
             Ok(Ok(Err(why))) => *self.errors.lock().unwrap().entry(short(&why)).or_default() += 1,
             Ok(Err(_)) => self.wrong("the process under test is gone"),
@@ -455,6 +457,19 @@ impl Soak {
             self.wrong(&format!("epoch {number}, run {} ({process:?}, {took:?}): {why}", report.run_id));
         }
         weighed.is_ok()
+    }
+
+    /// Prints what a wrong report rests on: how the cloud was to tell of its media, and what the run wrote down.
+    #[allow(clippy::print_stderr, reason = "a fault that does not come again is found with this only")]
+    async fn explain(&self, asked: &Asked, report: &Report) {
+        eprintln!("hostile: asked {asked:?}\nhostile: report {}", serde_json::to_string(report).unwrap());
+        let stored = match Journal::open_to_read(&self.journal).await {
+            Ok(journal) => journal.load(Some(report.run_id.clone())).await.ok().flatten(),
+            Err(_) => None,
+        };
+        for (at, fact) in stored.iter().flat_map(|stored| &stored.facts) {
+            eprintln!("hostile: fact {at:?} {}", serde_json::to_string(fact).unwrap());
+        }
     }
 
     fn over(&self, asked: &Asked) {

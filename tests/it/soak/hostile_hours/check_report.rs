@@ -17,6 +17,7 @@ use crate::support::action::SUBMIT;
 use crate::support::random::Rng;
 
 /// The media of one run.
+#[derive(Debug)]
 pub(super) struct Asked {
     pub(super) media: Vec<(String, Fate)>,
     pub(super) preload: bool,
