@@ -85,6 +85,11 @@ impl<A: Api> Core<A> {
         })
     }
 
+    /// The proxy through which calls to `uri` go.
+    pub(crate) fn proxy_of(&self, uri: &http::Uri) -> Option<String> {
+        self.transport.proxy_of(uri)
+    }
+
     /// `text` without the secrets of the last request; `None` if it holds none of them.
     pub(crate) fn hidden(&self, text: &str) -> Option<String> {
         let credential = self.last_credential.lock().unwrap_or_else(PoisonError::into_inner);

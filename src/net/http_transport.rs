@@ -185,6 +185,10 @@ impl Transport for HttpTransport {
     fn send(&self, request: http::Request<Bytes>) -> BoxFuture<'_, TransportResult> {
         Box::pin(self.send(request))
     }
+
+    fn proxy_of(&self, uri: &http::Uri) -> Option<String> {
+        self.connector.proxy_of(uri).ok().flatten().map(|proxy| proxy.uri.to_string())
+    }
 }
 
 /// Why a call to `uri` failed: what the connector said, or the innermost cause. Neither holds the URL, whose query is signed.

@@ -37,11 +37,21 @@ pub trait Transport: Send + Sync + fmt::Debug {
     ///
     /// An answer of any status is `Ok`; [`TransportError`] means that no whole answer came.
     fn send(&self, request: http::Request<Bytes>) -> BoxFuture<'_, TransportResult>;
+
+    /// The proxy through which a request to `uri` goes, as a URL without a login; `None` for none, and where this is not known.
+    /// Runs share what they learn only where their calls go the same way.
+    fn proxy_of(&self, _uri: &http::Uri) -> Option<String> {
+        None
+    }
 }
 
 impl<T: Transport + ?Sized> Transport for Arc<T> {
     fn send(&self, request: http::Request<Bytes>) -> BoxFuture<'_, TransportResult> {
         (**self).send(request)
+    }
+
+    fn proxy_of(&self, uri: &http::Uri) -> Option<String> {
+        (**self).proxy_of(uri)
     }
 }
 

@@ -122,6 +122,13 @@ impl VodClient {
         &self.core.api.task_endpoint
     }
 
+    /// The way to the task endpoint: where two clients have the same text, they call the same service.
+    pub(crate) fn way_to_tasks(&self) -> String {
+        let endpoint = self.task_endpoint();
+        let proxy = endpoint.parse().ok().and_then(|uri| self.core.proxy_of(&uri));
+        proxy.map_or_else(|| endpoint.to_owned(), |proxy| format!("{endpoint} through {proxy}"))
+    }
+
     /// Where credentials come from, for other clients of the same account.
     pub fn credentials(&self) -> Arc<dyn CredentialProvider> {
         self.core.credentials.clone()

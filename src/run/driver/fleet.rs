@@ -118,7 +118,7 @@ impl Fleet {
     pub(super) fn join(journal: &Journal, client: &VodClient, run: &RunId, credential: &Credential) -> Self {
         let key = KeyMark::of(&credential.key_id).digest().to_owned();
         let is_session = credential.key_id.starts_with("STS.");
-        let topic = format!("{} {}", client.task_endpoint(), if is_session { "STS" } else { &key });
+        let topic = format!("{} {}", client.way_to_tasks(), if is_session { "STS" } else { &key });
         let shared = Shared {
             journal: journal.clone(),
             client: client.clone(),

@@ -1,12 +1,14 @@
 //! Only runs of one account at one service share.
 
+use bytes::Bytes;
 use tokio::task::JoinSet;
 use vod_refresh::emulator::Scenario;
+use vod_refresh::net::transport::{BoxFuture, Transport, TransportResult};
 use vod_refresh::{Credential, Refresher, Report, StaticCredentials};
 
 use super::{Fleet, QUERY_TASKS, account, all_complete, ids, process};
 use crate::support::scripts::failing_media;
-use crate::support::{TestEnv, client_over, request};
+use crate::support::{TestEnv, client_over, request, static_key};
 
 const MEDIA: usize = 100;
 
@@ -74,4 +76,38 @@ async fn rows_of_another_account_or_service_are_not_taken() {
             assert!(queries <= alone + 12, "{endpoints:?}: {queries} queries, alone {alone}");
         }
     }
+}
+
+/// A transport whose calls are said to go through a proxy.
+#[derive(Debug)]
+struct Through<T>(T, &'static str);
+
+impl<T: Transport> Transport for Through<T> {
+    fn send(&self, request: http::Request<Bytes>) -> BoxFuture<'_, TransportResult> {
+        self.0.send(request)
+    }
+
+    fn proxy_of(&self, _: &http::Uri) -> Option<String> {
+        Some(self.1.to_owned())
+    }
+}
+
+/// Two services have one name, since the proxies differ that lead there, and one of them says of the tasks of both runs that they are
+/// complete.
+#[tokio::test(start_paused = true)]
+async fn pages_that_came_another_way_are_not_taken() {
+    let fleet = Fleet::new(account());
+    let failing = failing_media();
+    let other = TestEnv::seeded(1, account().with(|s| s.default_media = failing), |builder| builder);
+    let process_at = async |env: &TestEnv, proxy| {
+        let transport = Through(env.cloud.transport(), proxy);
+        let client = client_over(transport, static_key()).with_clock(env.clock());
+        process(client.with_endpoint("http://127.0.0.1:1").build().unwrap(), &fleet.journal()).await
+    };
+    let first = process_at(&fleet.env, "http://one.proxy.test:3128/").await;
+    let second = process_at(&other, "http://two.proxy.test:3128/").await;
+    let order = request(ids(0, MEDIA));
+    let (first, second) = tokio::join!(first.refresh(&order), second.refresh(&order));
+    let (first, second) = (first.unwrap().summary, second.unwrap().summary);
+    assert_eq!((first.media_complete, second.media_failed), (MEDIA as u64, MEDIA as u64));
 }
