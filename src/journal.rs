@@ -32,7 +32,7 @@ pub use crate::model::{Order, RunRecord, RunSummary, StoredRun};
 /// How long finished runs are kept unless told otherwise.
 pub const KEEP: Duration = Duration::from_secs(90 * 24 * 3_600);
 
-/// Where runs are kept. Clones share one connection; several processes may share the place.
+/// Where runs are kept. Clones share one connection; several processes may share the place. Its methods want a tokio runtime with timers.
 #[derive(Debug, Clone)]
 pub struct Journal {
     store: Arc<Store>,
