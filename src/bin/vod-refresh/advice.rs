@@ -25,6 +25,10 @@ const SET_CLOCK: &str = "set this machine's clock: requests are good for 15 minu
 /// Where the system lets this process open no more files or sockets.
 pub(crate) const RAISE_FILE_LIMIT: &str = "raise the limit of open files, as with `ulimit -n 256`";
 
+/// Codes of what goes before a run and took longer than the run may.
+pub(crate) const JOURNAL_WAITED: &str = "JournalTimeout";
+pub(crate) const CREDENTIAL_WAITED: &str = "CredentialTimeout";
+
 /// How a code begins, in lower case; the hint; the advice in reports. A code is one of the service's, one of ours, or the
 /// name of an error kind. The first row that fits counts.
 ///
@@ -99,6 +103,16 @@ const BY_CODE: &[(&[&str], &str, &str)] = &[
     (&["signaturedoesnotmatch"], CHECK_SECRET, CHECK_CREDENTIALS),
     (&["incompletesignature"], CHECK_SECRET, ASK_SUPPORT),
     (&["signature", "config"], NO_HINT, CHECK_CREDENTIALS),
+    (
+        &["journaltimeout"],
+        "look at the disk or the database of the journal; `--journal FILE` keeps it elsewhere, `--no-journal` keeps none",
+        ASK_SUPPORT,
+    ),
+    (
+        &["credentialtimeout"],
+        "the source of the credentials gives no answer: `vod-refresh doctor` shows which one is asked",
+        CHECK_CREDENTIALS,
+    ),
     (
         &["nocredentials"],
         "set the two `ALIBABA_CLOUD_ACCESS_KEY_…` variables, or run `aliyun configure`",

@@ -89,6 +89,11 @@ impl Failure {
         Error::new(ErrorKind::Config, message).into()
     }
 
+    /// A signal came before there was a run.
+    pub(crate) fn stopped(code: ExitCode, message: &str) -> Self {
+        Self { code, lines: vec![format!("error: {message}")] }
+    }
+
     /// A result could not be written. The hints are about the service, so none of them fits.
     pub(crate) fn output(what: &str, why: std::io::Error) -> Self {
         let error = Error::new(ErrorKind::Internal, format!("cannot write {what}")).with_source(why);

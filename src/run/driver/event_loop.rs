@@ -59,6 +59,9 @@ impl Driver<'_> {
 
     /// Runs until there is nothing left to do or nothing more can be done.
     async fn drive(&mut self) -> End {
+        if self.setup.stop.is_cancelled() {
+            return End::Stopped;
+        }
         loop {
             let said = self.journal.retry().await;
             self.warn(said);
