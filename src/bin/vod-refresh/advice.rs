@@ -104,6 +104,23 @@ const BY_CODE: &[(&[&str], &str, &str)] = &[
     (&["incompletesignature"], CHECK_SECRET, ASK_SUPPORT),
     (&["signature", "config"], NO_HINT, CHECK_CREDENTIALS),
     (
+        &[
+            "queuenotexist",
+            "invalidqueuename",
+            "queuenamelength",
+            "invalidrequesturl",
+            "invalidargument",
+            "invalidquerystring",
+        ],
+        "check `--queue`: account, region and name; `vod-refresh doctor --queue URL` asks it",
+        ASK_SUPPORT,
+    ),
+    (
+        &["accessdenied"],
+        "grant the RAM user `mns:BatchReceiveMessage`, `mns:ChangeMessageVisibility` and `mns:DeleteMessage` for the queue",
+        CHECK_POLICY,
+    ),
+    (
         &["journaltimeout"],
         "look at the disk or the database of the journal; `--journal FILE` keeps it elsewhere, `--no-journal` keeps none",
         ASK_SUPPORT,
