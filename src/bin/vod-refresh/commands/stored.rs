@@ -1,5 +1,7 @@
 //! `resume`, `status` and `runs`: runs that the journal holds.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use vod_refresh::ids::{RunId, is_masked_address};
 use vod_refresh::journal::{RunSummary, StoredRun};
@@ -47,10 +49,44 @@ pub(crate) async fn resume(args: &ResumeArgs, environment: &Environment) -> Resu
     // Whoever resumes wants to see the end, also of a run that was only to submit.
     context.options.wait = true;
     context.repeated = repeated(args);
+    if !is_free(&context, id).await? {
+        return Err(driven_elsewhere(&context, id, can_go_on).await);
+    }
     let limit = duration::format(context.options.timeout);
     environment.printer.say(&format!("carrying on run {id}, for {limit} at most"));
     let plan = Plan { context, check_quota: false, args: &args.run, signals };
     run::run(Task::Resume(Box::new(run)), plan, environment).await
+}
+
+/// Whether no other process drives the run. One that was killed a moment ago may still hold it: a second is given.
+async fn is_free(context: &ResumeContext, run: &RunId) -> Result<bool> {
+    let Some(handle) = &context.journal else { return Ok(true) };
+    for _ in 0..20 {
+        if handle.journal.lock(run).await?.is_some() {
+            return Ok(true);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(false)
+}
+
+/// The failure for a run that another process drives, with what can be done instead.
+async fn driven_elsewhere(
+    context: &ResumeContext,
+    id: &RunId,
+    can_go_on: impl Fn(&RunSummary) -> bool,
+) -> Failure {
+    let runs = match &context.journal {
+        Some(handle) => handle.journal.runs().await.unwrap_or_default(),
+        None => Vec::new(),
+    };
+    let older = runs.iter().skip_while(|run| run.run_id != *id).skip(1).find(|run| can_go_on(run));
+    let mut details =
+        vec![format!("wait until that has ended; `vod-refresh status {id}` shows how far it is")];
+    details.extend(
+        older.map(|run| format!("an older run is open as well: `vod-refresh resume {}`", run.run_id)),
+    );
+    Failure::config(format!("run {id} is being driven by another process")).with_details(details)
 }
 
 /// The options that this `resume` was given, for the next one, which chooses its own timeout.
