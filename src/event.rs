@@ -22,4 +22,4 @@ pub use queue::{QueueConsumer, QueueListener};
 pub use receiver::EventReceiver;
 
 pub(crate) use decode::MOST_TASKS;
-pub(crate) use inbox::{InboxMessage, Subscription};
+pub(crate) use inbox::{InboxMessage, SourceEnd, Subscription};

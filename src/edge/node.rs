@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind};
+use crate::ids::masked_address;
 
 /// A node to ask: `IP`, `IP:PORT`, `[IPv6]:PORT`. With `http://` or `https://` before it, it is asked in this way whatever the
 /// URL says.
@@ -49,7 +50,10 @@ impl FromStr for EdgeNode {
             Ok((ip, port)) if port != Some(0) => Ok(Self { ip, port, scheme }),
             _ => Err(Error::new(
                 ErrorKind::Usage,
-                format!("{text:?} is no address of a node: give IP or IP:PORT, as `dig HOST` shows them"),
+                format!(
+                    "{:?} is no address of a node: give IP or IP:PORT, as `dig HOST` shows them",
+                    masked_address(text)
+                ),
             )),
         }
     }

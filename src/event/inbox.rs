@@ -5,13 +5,14 @@
 //! send again; and the run says whether the event is its own, so that a queue's message is deleted only then.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use super::decode::MediaRefreshEvent;
+use crate::error::{Error, Result};
 
 /// Events that a run may be behind, and KiB that they may take; a sender waits, then has to come again.
 const BACKLOG: usize = 1_024;
@@ -38,6 +39,17 @@ pub(crate) enum InboxMessage {
     Event { event: Box<MediaRefreshEvent>, share: OwnedSemaphorePermit, recorded: oneshot::Sender<Claim> },
     /// Something about a source of events that a person should know.
     Warning(String),
+    /// A source of events ended before its time.
+    SourceEnded(SourceEnd),
+}
+
+/// How a source of events ended before its time.
+#[derive(Debug, Clone)]
+pub(crate) struct SourceEnd {
+    pub(crate) name: String,
+    pub(crate) why: Error,
+    /// Whether no other source is left.
+    pub(crate) is_last: bool,
 }
 
 /// Takes events from receivers and hands them to runs. Clones share one inbox.
@@ -68,8 +80,10 @@ struct Shared {
     runs: Mutex<Vec<Run>>,
     /// How many runs there are, for sources that rest while nobody waits.
     waiting: watch::Sender<usize>,
-    /// Sources that ended before their time, and why: runs that begin later must be warned as well.
-    ended: Mutex<BTreeMap<String, String>>,
+    /// Sources that work. Receivers are for good.
+    sources: AtomicUsize,
+    /// Sources that ended before their time, and why: runs that begin later must hear of it as well.
+    ended: Mutex<BTreeMap<String, Error>>,
     received: AtomicU64,
     rejected: AtomicU64,
 }
@@ -124,8 +138,8 @@ impl Inbox {
     /// Registers a run. It must do so before it submits, or an early event is lost.
     pub(crate) fn subscribe(&self) -> Subscription {
         let (sender, messages) = mpsc::channel(BACKLOG);
-        for why in lock(&self.0.ended).values() {
-            let _ = sender.try_send(InboxMessage::Warning(why.clone()));
+        for (name, why) in lock(&self.0.ended).iter() {
+            let _ = sender.try_send(InboxMessage::SourceEnded(self.end_of(name, why)));
         }
         let mut runs = lock(&self.0.runs);
         runs.push(Run { messages: sender, room: Arc::new(Semaphore::new(BACKLOG_KIB)) });
@@ -146,15 +160,30 @@ impl Inbox {
         }
     }
 
-    /// A source of events works (again).
-    pub(crate) fn source_opened(&self, name: &str) {
-        lock(&self.0.ended).remove(name);
+    /// A receiver hands events over from now on.
+    pub(crate) fn has_receiver(&self) {
+        self.0.sources.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A source of events ended before its time: warns the runs there are, and those to come.
-    pub(crate) fn source_ended(&self, name: &str, why: &str) {
-        lock(&self.0.ended).insert(name.to_owned(), why.to_owned());
-        self.warn(why);
+    /// A queue is read (again) from now on.
+    pub(crate) fn source_opened(&self, name: &str) {
+        lock(&self.0.ended).remove(name);
+        self.0.sources.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A queue is read no more: tells the runs there are, and those to come, where something went wrong.
+    pub(crate) fn source_closed(&self, name: &str, end: &Result<()>) {
+        self.0.sources.fetch_sub(1, Ordering::Relaxed);
+        let Err(why) = end else { return };
+        lock(&self.0.ended).insert(name.to_owned(), why.clone());
+        for run in lock(&self.0.runs).iter() {
+            let _ = run.messages.try_send(InboxMessage::SourceEnded(self.end_of(name, why)));
+        }
+    }
+
+    fn end_of(&self, name: &str, why: &Error) -> SourceEnd {
+        let is_last = self.0.sources.load(Ordering::Relaxed) == 0;
+        SourceEnd { name: name.to_owned(), why: why.clone(), is_last }
     }
 }
 

@@ -14,7 +14,7 @@ use futures_util::future::{join, join_all};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use super::backoff::Backoff;
 use super::decode::{BadEvent, Decoded, Source, decode};
@@ -75,9 +75,10 @@ enum Found {
     NoEvent(&'static str),
 }
 
-/// Whether the service did not answer, or somebody else did: that passes.
+/// Whether the service did not answer, or not yet, or somebody else did: that passes.
 fn is_outage(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Garbled | ErrorKind::Clock)
+    use ErrorKind::{Clock, Garbled, Throttled, Unavailable};
+    matches!(error.kind(), Unavailable | Garbled | Clock | Throttled)
 }
 
 impl QueueConsumer {
@@ -96,9 +97,10 @@ impl QueueConsumer {
         QueueListener { stop, task }
     }
 
-    /// Reads until `stop`, or until reading makes no sense any more: no such queue, no permission, throttled, or too many
-    /// messages of others. The runs get such an end as a warning, and go on with lookups. An outage is sat out: it is told
-    /// once, after the retries of a call, and once more when it is over.
+    /// Reads until `stop`, or until reading makes no sense any more: no such queue, no permission, or too many messages of
+    /// others. The runs get such an end as a warning, and go on with lookups; one that makes none and has no other source of
+    /// events in its inbox ends, where it still needs events. An outage is sat out, throttling as well: it is told once, after the
+    /// retries of a call, and once more when it is over.
     ///
     /// Stops at once where it only waits; messages that were received are first deleted or released. A poll that is under way goes
     /// on in the background and releases what it brings, for 20 s at most. Cancel safety: messages of a batch that was
@@ -108,11 +110,10 @@ impl QueueConsumer {
         self.inbox.source_opened(&name);
         let end = self.read(&stop).await;
         if let Err(error) = &end {
-            warn!(queue = name, %error, "the queue is read no more");
-            let message =
-                format!("queue {name} is read no more, and the run goes on without its events: {error}");
-            self.inbox.source_ended(&name, &message);
+            // The runs tell of it.
+            debug!(queue = name, %error, "the queue is read no more");
         }
+        self.inbox.source_closed(&name, &end);
         end
     }
 
@@ -129,11 +130,11 @@ impl QueueConsumer {
             }
             let asked = Instant::now();
             let Some(received) = self.receive(stop).await else { return Ok(()) };
-            self.tell_of_outage(received.as_ref().is_err_and(is_outage), &mut memory);
+            self.tell_of_outage(received.as_ref().err().filter(|why| is_outage(why)), &mut memory);
             let pause = match received {
                 Err(error) if is_outage(&error) => {
                     debug!(queue = %self.client.url(), %error, "receive failed");
-                    OUTAGE_PAUSE
+                    OUTAGE_PAUSE.max(error.retry_after().unwrap_or_default().min(POLL))
                 }
                 Err(error) => return Err(error),
                 Ok(messages) if !messages.is_empty() => self.sort(&messages, &mut memory).await?,
@@ -154,18 +155,21 @@ impl QueueConsumer {
         }
     }
 
-    /// Tells once that the queue can't be read, and once that it can be again.
-    fn tell_of_outage(&self, is_out: bool, memory: &mut Memory) {
-        if std::mem::replace(&mut memory.is_out, is_out) != is_out {
-            let name = self.client.url();
-            self.inbox.warn(&match is_out {
-                true => format!(
-                    "queue {name} does not answer: its events wait; it is asked again every {} s",
-                    OUTAGE_PAUSE.as_secs()
-                ),
-                false => format!("queue {name} answers again"),
-            });
+    /// Tells once that the queue can't be read, and why, and once that it can be again.
+    fn tell_of_outage(&self, outage: Option<&Error>, memory: &mut Memory) {
+        if std::mem::replace(&mut memory.is_out, outage.is_some()) == outage.is_some() {
+            return;
         }
+        let name = self.client.url();
+        let Some(why) = outage else { return self.inbox.warn(&format!("queue {name} answers again")) };
+        let clocks = match why.kind() {
+            ErrorKind::Clock => " (this machine's clock and the queue's differ)",
+            _ => "",
+        };
+        self.inbox.warn(&format!(
+            "queue {name} does not answer as it should: {why}{clocks}; its events wait, and it is asked again every {} s",
+            OUTAGE_PAUSE.as_secs()
+        ));
     }
 
     /// One long poll; `None` if it was stopped. It is never cut: the service could hand its messages to nobody.

@@ -52,6 +52,7 @@ impl EventReceiver {
     /// A receiver for events that are signed as `verifier` wants them, by the machine's clock. Without a key it takes unsigned
     /// events, which is harmless, since an event is only a hint; but anybody can then cost a run a lookup.
     pub fn new(inbox: Inbox, verifier: CallbackVerifier) -> Self {
+        inbox.has_receiver();
         Self {
             inbox,
             verifier: Arc::new(verifier),

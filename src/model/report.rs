@@ -399,7 +399,8 @@ pub struct TaskReport {
     pub task_type: Option<TaskType>,
     /// The URL; `None` until the service showed it.
     pub url: Option<String>,
-    /// The service's own word; `None` until it said one.
+    /// The service's own word; `None` until it said one. An empty word is written as none.
+    #[serde(serialize_with = "word")]
     pub status: Option<TaskStatus>,
     /// 0 to 100.
     pub progress: u8,
@@ -422,6 +423,10 @@ pub struct TaskReport {
     /// What nodes of the CDN answered, one entry for each that was asked; empty unless an [`EdgeCheck`](crate::EdgeCheck) was made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub edge: Vec<EdgeAnswer>,
+}
+
+fn word<S: serde::Serializer>(status: &Option<TaskStatus>, serializer: S) -> Result<S::Ok, S::Error> {
+    status.as_ref().filter(|status| !status.as_str().is_empty()).serialize(serializer)
 }
 
 /// An error in a report.

@@ -77,7 +77,7 @@ impl Pace {
                 self.next = slot + Duration::from_secs_f64(1.0 / rate);
                 slot - now
             }
-            PaceStep::Start => self.paused_until.saturating_sub(now),
+            PaceStep::Start => self.pause_left(now),
             PaceStep::Throttled(pause) => {
                 if self.halved.is_none_or(|at| now >= at + HALVE_AT_MOST_EVERY) {
                     self.halved = Some(now);
@@ -90,6 +90,11 @@ impl Pace {
                 pause
             }
         }
+    }
+
+    /// How long nothing may start, since the service asked to slow down.
+    pub(crate) fn pause_left(&self, now: Duration) -> Duration {
+        self.paused_until.saturating_sub(now)
     }
 
     /// The same without times that nobody can have written by `now`: a clock was set back.

@@ -10,6 +10,7 @@ mod edge;
 mod ending;
 mod event_loop;
 mod fleet;
+mod fleet_pace;
 mod report;
 mod run_journal;
 mod shared_page;

@@ -174,11 +174,12 @@ impl Refresher {
     }
 
     /// Gives the report of a run that the caller does not begin, for the reason `why`: what it was to submit is `not_submitted`.
-    /// Nothing is sent, and no journal keeps it.
+    /// Nobody is asked, not for credentials either, and no journal keeps it. Where the [stop](Self::with_stop) came before, the
+    /// run counts as interrupted, whatever the reason.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] without credentials.
+    /// [`ErrorKind::Internal`] for a fault of this crate.
     pub async fn decline(&self, order: Order, why: Error) -> Result<Report> {
         driver::decline(&self.0, order, why).await
     }

@@ -12,7 +12,7 @@ use crate::auth::request::Operation;
 use crate::auth::rpc::{self, Params};
 use crate::client::{Answer, quoted};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ids::{RequestId, TaskId};
+use crate::ids::{RequestId, TaskId, masked_address};
 
 /// Most URLs in one call that purges. Source: the console's page "Refresh and prefetch", 1,000 a submission.
 const MAX_URLS_TO_REFRESH: usize = 1_000;
@@ -97,7 +97,7 @@ impl ObjectAction {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Usage`] for a URL without a host, with a fragment, a control character or another scheme than `http` and
+    /// [`ErrorKind::Usage`] for a URL without a host, with a user or a fragment, a control character or another scheme than `http` and
     /// `https`, a folder without a slash at its end, or a folder that is to be prefetched.
     pub fn check(self, url: &str) -> Result<String> {
         let object_type = match self {
@@ -115,6 +115,7 @@ impl ObjectAction {
         let faults = [
             (is_scheme && !is_http, "is neither http nor https"),
             (url.chars().any(char::is_control), "holds a control character"),
+            (host.contains('@'), "names a user, and a user and password have no place there: leave them out"),
             (!host.is_ascii(), "has a host that is not ASCII: write it in its other form, as xn--…"),
             (
                 !host.contains('.') || host.starts_with('.') || !host.chars().all(is_host),
@@ -131,7 +132,7 @@ impl ObjectAction {
             ),
         ];
         if let Some((_, why)) = faults.into_iter().find(|(is_so, _)| *is_so) {
-            return Err(Error::new(ErrorKind::Usage, format!("{url:?} {why}")));
+            return Err(Error::new(ErrorKind::Usage, format!("{:?} {why}", masked_address(url))));
         }
         // What no request line may hold.
         const BLANK: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b' ');
@@ -268,10 +269,16 @@ mod tests {
             (FILES, "/1.mp4", "no host"),
             (FILES, "1", "no host"),
             (FILES, "https:///1.mp4", "no host"),
-            (FILES, "https://me:word@a.example/1.mp4", "no host"),
+            (FILES, "https://me:word@a.example/1.mp4", "\"https://<secret>@a.example/1.mp4\" names a user"),
             (FILES, "ftp://a.example/1.mp4", "neither http nor https"),
+            (FILES, "htps://a.example/1.mp4?auth_key=word", "\"htps://a.example/1.mp4?<secret>\" is neither"),
             (FILES, "://a.example/1.mp4", "neither http nor https"),
             (FILES, "https://a.example/1.mp4#t=1", "fragment"),
+            (
+                FILES,
+                "https://a.example/1.mp4?token=word#t=1",
+                "\"https://a.example/1.mp4?<secret>\" has a fragment",
+            ),
             (FILES, "https://a.example/1\n2", "control character"),
             (FOLDERS, "https://a.example/dir", "slash"),
             (PRELOAD, "https://a.example/dir/", "only files"),

@@ -161,14 +161,20 @@ fn without_a_journal_the_hint_waits_for_the_jobs() {
 #[test]
 fn a_run_that_another_process_drives_is_left_to_it() {
     let (cloud, home) = (half_stuck(), Home::new());
+    let older = timed_out(&cloud, &home, &[]).json()["run_id"].as_str().unwrap().to_owned();
+    let before = cloud.emulator.count("DescribeVodRefreshTasks");
     let child = home.start(&["refresh", "m1", "--endpoint", &cloud.endpoint, "--timeout", "30s"]);
-    cloud.wait_for("DescribeVodRefreshTasks", 2);
+    cloud.wait_for("DescribeVodRefreshTasks", before + 2);
     let ended = home.run(&["resume"]);
     assert_eq!(ended.code, Some(3), "{ended:?}");
     assert!(ended.stderr.contains("driven by another process"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("carrying on"), "{}", ended.stderr);
+    for part in ["wait until that has ended".to_owned(), format!("`vod-refresh resume {older}`")] {
+        assert!(ended.stderr.contains(&part), "{}", ended.stderr);
+    }
     let shown = home.run(&["status", "--check"]);
     assert_eq!(shown.code, Some(0), "{shown:?}");
     cloud.emulator.complete_task("T2");
     let ended = end(child);
-    assert_eq!((ended.code, cloud.emulator.count(SUBMIT)), (Some(0), 1), "{ended:?}");
+    assert_eq!((ended.code, cloud.emulator.count(SUBMIT)), (Some(0), 2), "{ended:?}");
 }

@@ -25,6 +25,14 @@ const SET_CLOCK: &str = "set this machine's clock: requests are good for 15 minu
 /// Where the system lets this process open no more files or sockets.
 pub(crate) const RAISE_FILE_LIMIT: &str = "raise the limit of open files, as with `ulimit -n 256`";
 
+/// Where the source of the credentials had no new one.
+pub(crate) const MEND_SOURCE: &str =
+    "the source of the credentials failed: `vod-refresh doctor` shows which one it is and what it says";
+
+/// Codes of what goes before a run and took longer than the run may.
+pub(crate) const JOURNAL_WAITED: &str = "JournalTimeout";
+pub(crate) const CREDENTIAL_WAITED: &str = "CredentialTimeout";
+
 /// How a code begins, in lower case; the hint; the advice in reports. A code is one of the service's, one of ours, or the
 /// name of an error kind. The first row that fits counts.
 ///
@@ -32,7 +40,7 @@ pub(crate) const RAISE_FILE_LIMIT: &str = "raise the limit of open files, as wit
 const BY_CODE: &[(&[&str], &str, &str)] = &[
     (
         &["outcomeunknown"],
-        NO_HINT,
+        "nobody knows whether it was submitted: to submit it again does no harm, but uses quota",
         "The answer was lost, so they may or may not have been sent. Sending them again does no harm, but uses quota.",
     ),
     (
@@ -100,6 +108,33 @@ const BY_CODE: &[(&[&str], &str, &str)] = &[
     (&["incompletesignature"], CHECK_SECRET, ASK_SUPPORT),
     (&["signature", "config"], NO_HINT, CHECK_CREDENTIALS),
     (
+        &[
+            "queuenotexist",
+            "invalidqueuename",
+            "queuenamelength",
+            "invalidrequesturl",
+            "invalidargument",
+            "invalidquerystring",
+        ],
+        "check `--queue`: account, region and name; `vod-refresh doctor --queue URL` asks it",
+        ASK_SUPPORT,
+    ),
+    (
+        &["accessdenied"],
+        "grant the RAM user `mns:BatchReceiveMessage`, `mns:ChangeMessageVisibility` and `mns:DeleteMessage` for the queue",
+        CHECK_POLICY,
+    ),
+    (
+        &["journaltimeout"],
+        "look at the disk or the database of the journal; `--journal FILE` keeps it elsewhere, `--no-journal` keeps none",
+        ASK_SUPPORT,
+    ),
+    (
+        &["credentialtimeout"],
+        "the source of the credentials gives no answer: `vod-refresh doctor` shows which one is asked",
+        CHECK_CREDENTIALS,
+    ),
+    (
         &["nocredentials"],
         "set the two `ALIBABA_CLOUD_ACCESS_KEY_…` variables, or run `aliyun configure`",
         ASK_SUPPORT,
@@ -111,7 +146,8 @@ const BY_CODE: &[(&[&str], &str, &str)] = &[
     ),
     (
         &["forbidden", "nopermission"],
-        "grant the RAM user `vod:RefreshMediaPlayUrls`, `vod:GetMediaRefreshJobs` and `vod:DescribeVodRefreshTasks`",
+        "grant the RAM user `vod:RefreshMediaPlayUrls`, `vod:GetMediaRefreshJobs` and `vod:DescribeVodRefreshTasks`; for URLs \
+         `vod:RefreshVodObjectCaches` or `vod:PreloadVodObjectCaches` and the last of these",
         CHECK_POLICY,
     ),
     (
@@ -218,6 +254,9 @@ mod tests {
             (ErrorKind::Rejected, "InvalidDomain.Offline", "offline"),
             (ErrorKind::Rejected, "InvalidProduct.NotFound", "--endpoint"),
             (ErrorKind::Unavailable, "ServiceUnAvailable", "network"),
+            (ErrorKind::Unavailable, "OutcomeUnknown", "submit it again"),
+            (ErrorKind::Refused, "Forbidden.RAM", "vod:RefreshVodObjectCaches"),
+            (ErrorKind::Config, "QueueNotExist", "--queue"),
         ] {
             let hint = hint(kind, code).unwrap_or_default();
             assert!(hint.contains(part), "{code}: {hint}");

@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use vod_refresh::run::ReportedError;
 use vod_refresh::{Error, ErrorKind, Outcome};
 
-use crate::advice::{RAISE_FILE_LIMIT, hint};
+use crate::advice::{MEND_SOURCE, RAISE_FILE_LIMIT, hint};
 use crate::formatting::escape_control;
 
 /// A result of the command line.
@@ -89,6 +89,11 @@ impl Failure {
         Error::new(ErrorKind::Config, message).into()
     }
 
+    /// A signal came before there was a run.
+    pub(crate) fn stopped(code: ExitCode, message: &str) -> Self {
+        Self { code, lines: vec![format!("error: {message}")] }
+    }
+
     /// A result could not be written. The hints are about the service, so none of them fits.
     pub(crate) fn output(what: &str, why: std::io::Error) -> Self {
         let error = Error::new(ErrorKind::Internal, format!("cannot write {what}")).with_source(why);
@@ -164,7 +169,12 @@ pub(crate) fn lines_of_reported(error: &ReportedError, outcome: Outcome) -> Vec<
 
 /// The hint below the `lines` of an error.
 fn hint_line(kind: ErrorKind, code: &str, lines: &[String]) -> Option<String> {
-    let hint = if lacks_files(lines) { Some(RAISE_FILE_LIMIT) } else { hint(kind, code) };
+    let is_of_source = || lines.iter().any(|line| line.contains("no new credential: "));
+    let hint = match hint(kind, code) {
+        _ if lacks_files(lines) => Some(RAISE_FILE_LIMIT),
+        Some(_) if is_of_source() => Some(MEND_SOURCE),
+        hint => hint,
+    };
     hint.map(|hint| format!("  hint: {hint}"))
 }
 

@@ -75,11 +75,16 @@ fn command_line() -> ExitCode {
     code
 }
 
-/// Says what is wrong with a command line. A value that is shown may be an address with a password.
+/// Says what is wrong with a command line. A value that is shown may be an address with a password, or a secret header.
 fn refuse(mut answer: clap::Error) {
+    let is_header = match answer.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(option)) => option.starts_with("--edge-header"),
+        _ => false,
+    };
     for kind in [ContextKind::InvalidValue, ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
         if let Some(ContextValue::String(text)) = answer.get(kind) {
-            let masked = masked_address(text).into_owned();
+            let is_secret = is_header && kind == ContextKind::InvalidValue && !text.is_empty();
+            let masked = if is_secret { "<secret>".to_owned() } else { masked_address(text).into_owned() };
             answer.insert(kind, ContextValue::String(masked));
         }
     }

@@ -45,6 +45,11 @@ impl CallLog {
         self.lock().troubles.values().next().cloned()
     }
 
+    /// Tells what a person should know.
+    pub(super) fn warn(&self, message: String) {
+        self.send(Notice::Warning { message });
+    }
+
     fn lock(&self) -> MutexGuard<'_, Log> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }

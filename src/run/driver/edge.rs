@@ -7,12 +7,14 @@ use crate::edge::{EdgeAnswer, EdgeUrl, EdgeVerdict, NO_TIME};
 use crate::ids::{MediaId, TaskId};
 use crate::model::{Fact, MediaState, Moment};
 use crate::run::observer::Notice;
-use crate::vod::ObjectType;
+use crate::vod::{ObjectType, TaskType};
 
 /// Where a URL is from.
 struct Source {
     task: TaskId,
     media: Option<MediaId>,
+    /// A node is to have a copy.
+    is_preloaded: bool,
 }
 
 /// The URLs of complete media, and of complete files, with the tasks that they belong to.
@@ -103,7 +105,12 @@ impl Driver<'_> {
                 // The CDN dates a task when it takes it, by the service's clock.
                 match task.created_at.or(submitted_at) {
                     Some(since) => {
-                        let source = Source { task: task.task_id.clone(), media: entry.media_id.clone() };
+                        let task_type = task.task_type.or(self.ledger.task_type());
+                        let source = Source {
+                            task: task.task_id.clone(),
+                            media: entry.media_id.clone(),
+                            is_preloaded: task_type == Some(TaskType::Preload),
+                        };
                         wanted.urls.push((source, EdgeUrl::new(question.url, since)));
                     }
                     None => wanted.obscure += 1,
@@ -114,14 +121,29 @@ impl Driver<'_> {
     }
 }
 
-/// What people should know of the answers: each old copy, then how many there are of each kind.
+/// What people should know of the answers: each old copy, each that is not there after a preload, then how many there are of each
+/// kind.
 fn notices(sources: &[Source], urls: &[EdgeUrl], answers: &[Vec<EdgeAnswer>]) -> Vec<Notice> {
     let all = || answers.iter().flatten();
     if all().next().is_none() {
         return Vec::new();
     }
-    let of_url = sources.iter().zip(urls).zip(answers);
-    let stale = of_url.flat_map(|((source, url), answers)| {
+    let of_url = || sources.iter().zip(urls).zip(answers);
+    let absent =
+        of_url().filter(|((source, _), _)| source.is_preloaded).flat_map(|((source, url), answers)| {
+            let missing = answers.iter().filter(|answer| answer.verdict == EdgeVerdict::Absent);
+            missing.map(move |answer| {
+                let of_media =
+                    source.media.as_ref().map(|media| format!(" of media {media}")).unwrap_or_default();
+                let (node, url, why) = (&answer.node, &url.url, &answer.reason);
+                Notice::Warning {
+                    message: format!(
+                        "the node {node} has no copy of {url}{of_media}, although it was preloaded: {why}"
+                    ),
+                }
+            })
+        });
+    let stale = of_url().flat_map(|((source, url), answers)| {
         let old = answers.iter().filter(|answer| answer.verdict == EdgeVerdict::Stale);
         old.map(move |answer| Notice::StaleAtEdge {
             media_id: source.media.clone(),
@@ -140,5 +162,5 @@ fn notices(sources: &[Source], urls: &[EdgeUrl], answers: &[Vec<EdgeAnswer>]) ->
             .find(|answer| answer.verdict == EdgeVerdict::Unknown)
             .map(|answer| answer.reason.clone()),
     };
-    stale.chain([sums]).collect()
+    stale.chain(absent).chain([sums]).collect()
 }

@@ -9,11 +9,12 @@ use tokio::time::{Instant, sleep_until};
 use super::calls::HISTORY;
 use super::fleet::Fleet;
 use super::state::{Done, Driver, End};
-use crate::error::Result;
-use crate::event::{InboxMessage, Subscription};
-use crate::model::{Fact, Moment, Order, Report};
+use crate::error::{ErrorKind, Result};
+use crate::event::{InboxMessage, SourceEnd, Subscription};
+use crate::model::{Fact, LookupAfter, MediaReport, MediaState, Moment, Order, Report};
 use crate::run::ledger::{Slots, Work};
 use crate::run::observer::Notice;
+use crate::vod::TaskType;
 
 /// The last polls fall on the deadline; their answers may take so long.
 pub(super) const LAST_POLL_TIMEOUT: Duration = Duration::from_secs(1);
@@ -59,6 +60,9 @@ impl Driver<'_> {
 
     /// Runs until there is nothing left to do or nothing more can be done.
     async fn drive(&mut self) -> End {
+        if self.setup.stop.is_cancelled() {
+            return End::Stopped;
+        }
         loop {
             let said = self.journal.retry().await;
             self.warn(said);
@@ -112,6 +116,7 @@ impl Driver<'_> {
                     facts.push(Fact::Event(event));
                 }
                 InboxMessage::Warning(message) => self.warn(message),
+                InboxMessage::SourceEnded(end) => self.source_ended(end),
             }
         }
         self.write_and_apply(facts).await;
@@ -120,6 +125,35 @@ impl Driver<'_> {
             // event counts all the same.
             let _ = recorded.send(self.ledger.claim(job, media, mark.as_ref()));
         }
+    }
+
+    /// A source of events is lost. Where no other is left and no lookup is made, nothing can tell any more which tasks there are.
+    fn source_ended(&mut self, SourceEnd { name, why, is_last }: SourceEnd) {
+        let asks_nobody = self.setup.options.lookup_after == Some(LookupAfter::Never);
+        if !(is_last && asks_nobody && self.needs_events()) {
+            return self.warn(format!(
+                "queue {name} is read no more, and the run goes on without its events: {why}"
+            ));
+        }
+        let kind = match why.kind() {
+            // Of the queue, not of any media.
+            ErrorKind::Rejected | ErrorKind::NotFound => ErrorKind::Config,
+            kind => kind,
+        };
+        let message =
+            format!("queue {name} is read no more, and nothing else tells of the media: {}", why.message());
+        self.fatal.get_or_insert(why.with_kind(kind).with_message(message));
+    }
+
+    /// Whether tasks are missing that only events can name.
+    fn needs_events(&self) -> bool {
+        let media = self.ledger.media_reports(self.record.started_at);
+        let is_first_stage =
+            self.record.then_preload() && self.ledger.task_type_now() == Some(TaskType::Refresh);
+        let lacks_tasks = |media: &MediaReport| {
+            media.state == MediaState::Unfinished && (media.tasks.is_empty() || is_first_stage)
+        };
+        media.is_empty() || media.iter().any(lacks_tasks)
     }
 
     /// Writes facts down, then applies them; and so those that follow from them.

@@ -20,8 +20,6 @@ use crate::auth::preview::KeyMark;
 use crate::error::Result;
 use crate::ids::{RunId, TaskId};
 use crate::journal::Journal;
-use crate::net::pace::{Limits, Pace, PaceStep, SharedPace};
-use crate::net::transport::BoxFuture;
 use crate::run::polling::{DurationEstimate, Others, SHARED_FOR};
 use crate::vod::{TaskFilter, TaskPage, TaskRow, TaskType, VodClient};
 
@@ -264,7 +262,7 @@ impl Shared {
     }
 
     /// Changes what is shared under a name. `None` where the journal can't be reached soon.
-    async fn update<T: Send + 'static>(
+    pub(super) async fn update<T: Send + 'static>(
         self: &Arc<Self>,
         name: String,
         mut change: impl FnMut(Option<&str>, Duration) -> (Option<String>, T) + Send + 'static,
@@ -329,17 +327,6 @@ impl Shared {
             (if is_spared { None } else { serde_json::to_string(&now).ok() }, !is_spared)
         });
         asked.await.unwrap_or(true)
-    }
-}
-
-impl SharedPace for Arc<Shared> {
-    fn step(&self, limits: Limits, went_well: u32, step: PaceStep) -> BoxFuture<'_, Option<Duration>> {
-        Box::pin(self.update("pace".to_owned(), move |pace, now| {
-            let pace = pace.and_then(|text| serde_json::from_str::<Pace>(text).ok());
-            let mut pace = pace.unwrap_or_default().read_at(now);
-            let wait = pace.step(limits, went_well, step, now);
-            (serde_json::to_string(&pace).ok(), wait)
-        }))
     }
 }
 

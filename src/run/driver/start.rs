@@ -34,33 +34,39 @@ pub(crate) async fn begin(setup: &Setup, order: Order) -> Result<Report> {
         Order::Urls(request) => request.check()?,
         Order::Wait(request) => request.check()?,
     }
-    prepare(setup, run, order).await?.run().await
+    // Without a credential nothing can be done: say so before anything else.
+    let credential = setup.client.credential().await?;
+    prepare(setup, run, order, Some(&credential)).await?.run().await
 }
 
-/// The report of a run that is not begun, for this reason.
+/// The report of a run that is not begun, for this reason, or since it was stopped before. Nobody is asked, so it needs no
+/// credential.
 pub(crate) async fn decline(setup: &Setup, order: Order, why: Error) -> Result<Report> {
     let setup = Setup { journal: None, edge: None, ..setup.clone() };
-    let mut driver = prepare(&setup, RunId::fresh(), order).await?;
+    let mut driver = prepare(&setup, RunId::fresh(), order, None).await?;
     driver.fatal = Some(why);
     driver.run().await
 }
 
-async fn prepare(setup: &Setup, run: RunId, order: Order) -> Result<Driver<'_>> {
-    // Without a credential nothing can be done: say so before anything else.
-    let credential = setup.client.credential().await?;
+async fn prepare<'a>(
+    setup: &'a Setup,
+    run: RunId,
+    order: Order,
+    credential: Option<&Credential>,
+) -> Result<Driver<'a>> {
     let record = RunRecord {
         run,
         started_at: setup.client.local_time(),
         order,
         options: setup.options.clone(),
         has_events: setup.inbox.is_some(),
-        key: Some(KeyMark::of(&credential.key_id)),
+        key: credential.map(|credential| KeyMark::of(&credential.key_id)),
         settings: setup.settings.clone(),
     };
     let journal = RunJournal::begin(setup.journal.clone(), &record).await?;
     let seed = setup.client.seed_of_a_run();
     let ledger = ledger_of(&record, Moment::after(setup.options.timeout), seed);
-    let fleet = fleet(setup, &record.run, &credential);
+    let fleet = credential.and_then(|credential| fleet(setup, &record.run, credential));
     Ok(Driver::new(setup, record, ledger, journal, Duration::ZERO, fleet))
 }
 

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::call_log::CallLog;
 use super::fleet::Fleet;
+use super::fleet_pace::FleetPace;
 use super::run_journal::RunJournal;
 use crate::error::{Error, Result};
 use crate::event::{Inbox, Subscription};
@@ -100,7 +101,9 @@ impl<'a> Driver<'a> {
     ) -> Self {
         let (call_log, notices) = CallLog::new();
         let soft_stop = CancellationToken::new();
-        let pace = fleet.as_ref().map(|fleet| -> Arc<dyn SharedPace> { Arc::new(fleet.shared()) });
+        let pace = fleet.as_ref().map(|fleet| -> Arc<dyn SharedPace> {
+            Arc::new(FleetPace::new(fleet.shared(), call_log.clone()))
+        });
         Self {
             setup,
             client: setup.client.watched(soft_stop.clone(), call_log.clone()).with_task_pace(pace),

@@ -269,6 +269,22 @@ fn a_token_in_the_environment_that_dies_ends_the_run_which_another_token_carries
     assert_eq!(cloud.count(SUBMIT), 1);
 }
 
+/// With a program that has no new one: the hint is about the program, and not about variables that nobody set.
+#[test]
+fn a_program_that_fails_in_the_middle_is_what_the_hint_is_about() {
+    let cloud = with_token();
+    let script = format!(
+        "test -e asked && {{ echo 'log in again' >&2; exit 3; }}\ntouch asked\necho '{}'\n",
+        printed("T1")
+    );
+    let line = format!("refresh m1 {QUICKLY}");
+    let run = with_program(&line, &script).env("VOD_REFRESH_ENDPOINT", cloud.url()).start();
+    run.wait_for_line("submitted 1 media");
+    end_the_token(&cloud);
+    let run = run.finish().exits(4).says("log in again").says("the source of the credentials failed");
+    run.does_not_say("ALIBABA_CLOUD_");
+}
+
 /// Keys that live two seconds, and tasks of five.
 fn short_lived() -> Cloud {
     let life = ms(2_000);

@@ -58,6 +58,23 @@ fn of_two_stages_the_node_is_asked_for_what_the_second_one_left() {
     }
 }
 
+/// The exit code is the same, and people hear of it.
+#[test]
+fn a_miss_after_a_preload_is_warned_of() {
+    let answer = "HTTP/1.1 200 OK\r\nX-Cache: MISS TCP_MISS dirn:-2:-2\r\ncontent-length: 0\r\n\r\n";
+    let (cloud, node) = (Cloud::new(quick()), RawServer::start([Then::say_and_close(answer)]));
+    let run = |words: &str| {
+        let options = format!("--poll-interval 100ms --verify-edge --edge-node {}", node.url());
+        cloud.shell(words).words(&options).run().exits(0)
+    };
+    let warning = "has no copy of https://";
+    for words in ["preload m1", "refresh m1 --then-preload"] {
+        run(words).says(warning).says(".mp4 of media m1, although it was preloaded: ");
+    }
+    run("preload-urls https://a.test/1").says("https://a.test/1, although it was preloaded: ");
+    run("refresh m1").does_not_say(warning);
+}
+
 #[test]
 fn urls_are_asked_for_as_well_and_folders_are_not() {
     let cloud = Cloud::new(quick().with(|s| s.edge = EdgeScript::keeping("/old.jpg")));

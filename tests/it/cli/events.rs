@@ -7,6 +7,7 @@ use vod_refresh::emulator::{EventScript, MediaScript, Which};
 
 use super::cloud::{Cloud, QUERY_JOBS, SUBMIT};
 use super::scenarios::{open_tasks, quick, silent};
+use crate::support::raw_server::{RawServer, Then};
 use crate::support::scripts::open_media;
 #[test]
 fn a_lost_event_is_made_up_for_by_the_lookup_and_the_port_is_closed_at_the_end() {
@@ -120,4 +121,37 @@ fn forty_five_media_with_hostile_events_end_each_in_its_state() {
     let nonces: std::collections::HashSet<_> =
         cloud.emulator.calls().into_iter().map(|call| call.nonce).collect();
     assert_eq!(nonces.len(), cloud.emulator.calls().len(), "each nonce is used once");
+}
+
+/// With lookups turned off and no other source, nothing can tell of the media any more.
+#[test]
+fn a_queue_that_is_none_ends_a_run_that_has_nothing_else_at_once() {
+    for (status, code, hint) in [
+        ("400 x", "InvalidArgument", "check `--queue`"),
+        ("400 x", "InvalidRequestURL", "check `--queue`"),
+        ("400 x", "InvalidQueueName", "check `--queue`"),
+        ("403 x", "AccessDenied", "mns:BatchReceiveMessage"),
+        ("404 x", "QueueNotExist", "check `--queue`"),
+    ] {
+        let body =
+            format!("<Error><Code>{code}</Code><Message>m</Message><RequestId>R-1</RequestId></Error>");
+        let length = body.len();
+        let queue = RawServer::start([Then::say_and_close(format!(
+            "HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n{body}"
+        ))]);
+        let cloud = Cloud::new(quick());
+        let line =
+            format!("refresh m1 m2 --timeout 1m --lookup-after never --queue {}/queues/vod", queue.url());
+        let begun = std::time::Instant::now();
+        let run = cloud.shell(&line).words("-o json").run();
+        assert!(begun.elapsed().as_secs() < 20, "{code}: it waited for its deadline");
+        // The queue may answer before the submission goes out.
+        let ends = if cloud.count(SUBMIT) == 0 { [3, 4] } else { [9, 4] };
+        let run = run.exits(ends[usize::from(code == "AccessDenied")]);
+        assert_eq!(run.stderr.matches("is read no more").count(), 1, "{}", run.stderr);
+        assert!(run.command_shown().contains("resume"), "{}", run.stderr);
+        assert_eq!(run.report()["error"]["code"], code);
+        run.says(code).says(hint).does_not_say("--ca-file");
+        assert_eq!(queue.requests().len(), 1, "{code}");
+    }
 }

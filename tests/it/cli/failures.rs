@@ -145,7 +145,7 @@ fn the_same_of_urls_and_of_a_quota_that_nobody_tells() {
     assert_eq!(run.report()["urls"][1]["state"], "not_submitted");
     let silent = RawServer::answering(|_, _| Then::say_and_stall(""));
     let shell = cloud.shell(line).env("VOD_REFRESH_ENDPOINT", silent.url()).words("--timeout 1s");
-    let run = shell.run().exits(9).says("the run could not begin within 5s");
+    let run = shell.run().exits(9).says("could not begin within 5s: the quota was not told");
     assert_eq!(run.report()["outcome"], "unavailable");
 }
 
@@ -198,4 +198,13 @@ fn what_may_have_been_submitted_is_unfinished_and_no_page_is_green() {
     assert_eq!(report["summary"]["media_unfinished"], 1);
     let junit = std::fs::read_to_string(shell.path("r.xml")).unwrap();
     assert!(junit.contains("<failure type=\"OutcomeUnknown\""), "{junit}");
+}
+
+/// What is slow before the run begins is named, and the advice is about that.
+#[test]
+fn what_kept_a_run_from_beginning_is_named() {
+    let external = r#"{"current":"p","profiles":[{"name":"p","mode":"External","process_command":"/bin/sleep 30"}]}"#;
+    let shell = Shell::new("refresh m1 --timeout 1s").secret_file(".aliyun/config.json", external);
+    let run = shell.run().exits(9).says("could not begin within 5s: its credentials did not come");
+    run.says("`vod-refresh doctor` shows which one").does_not_say("--ca-file");
 }

@@ -274,3 +274,35 @@ fn no_option_takes_a_secret() {
         Shell::new("refresh m1").arg(option).arg("x").run().exits(2);
     }
 }
+
+/// A command line that is refused is told on stderr, and in a pipeline in two files as well.
+#[test]
+fn a_usage_error_repeats_no_secret_of_the_command_line() {
+    const MARK: &str = "MarkOfFour44";
+    let url = "https://cdn.a.test/a.mp4";
+    let edge = "refresh m1 --verify-edge";
+    for (line, value, says) in [
+        ("refresh-urls", format!("https://u:{MARK}@cdn.a.test/a"), "names a user"),
+        ("preload-urls", format!("{url}?auth_key={MARK}#t=1"), "has a fragment"),
+        ("refresh-urls", format!("htps://cdn.a.test/a?Signature={MARK}"), "is neither http nor https"),
+        ("refresh-urls --from-file -", format!("{url}?token={MARK}#t=1"), "has a fragment"),
+        (edge, format!("--edge-header=Authorization Bearer {MARK}"), "NAME:VALUE"),
+        (edge, format!("--edge-header=Authorization Bearer\n{MARK}"), "NAME:VALUE"),
+        (edge, format!("--edge-header=Cookie: {MARK}\rx"), "its value is none"),
+        (edge, format!("--edge-node=u:{MARK}@192.0.2.1:80"), "no address of a node"),
+        ("refresh m1", format!("--callback-listen=u:{MARK}@h:80"), "no IP address"),
+    ] {
+        let shell = Shell::new(line).env("GITHUB_ACTIONS", "true").file("summary", "").file("output", "");
+        let [summary, output] = ["summary", "output"].map(|name| shell.path(name).display().to_string());
+        let shell = shell.env("GITHUB_STEP_SUMMARY", summary).env("GITHUB_OUTPUT", output);
+        let shell = if line.ends_with('-') { shell.stdin(&*value) } else { shell.arg(&*value) };
+        let run = shell.run().exits(2).says(says).does_not_say(MARK).does_not_say("has no host");
+        assert!(!run.stdout.contains(MARK), "{value}");
+        for (path, bytes) in shell.files() {
+            assert!(
+                !bytes.is_empty() && !String::from_utf8_lossy(&bytes).contains(MARK),
+                "{value}: {path:?}"
+            );
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! Words of the service, and of what answers in its place, that no page of the vendor's has.
 
+use serde_json::{Value, json};
+
 use super::cloud::Cloud;
 use super::scenarios::quick;
 use super::shell::Shell;
@@ -139,4 +141,25 @@ fn h46_a_soft_limit_is_raised() {
     let cloud = Cloud::new(quick());
     let soft = "ulimit -S -n 16; exec \"$0\" \"$@\"";
     cloud.shell("refresh m1 --poll-interval 100ms").through(&["sh", "-c", soft]).run().exits(0);
+}
+
+/// A word that is none: the report's schema has no place for it.
+#[test]
+fn an_empty_status_is_none_in_the_report() {
+    let server = server(|_| task("\"\"", ""));
+    let report = wait(&server, "--timeout 2s --output json").run().exits(8).report();
+    assert_eq!(report["media"][0]["tasks"][0]["status"], Value::Null, "{report}");
+}
+
+/// Nothing is unfinished that the report could show.
+#[test]
+fn what_was_expected_and_is_not_shown_stands_in_the_notes() {
+    let server = server(|_| task("\"Complete\"", ""));
+    let shell = Shell::new("wait J1 --expect 2 --poll-interval 100ms --timeout 6s --output json");
+    let run = shell.with_keys().env("VOD_REFRESH_ENDPOINT", server.url()).run().exits(8);
+    let report = run.report();
+    assert_eq!(report["summary"]["media_unfinished"], 0);
+    let note = "2 media were expected in these jobs, and 1 were shown";
+    assert_eq!(report["notes"], json!([note]));
+    run.says(note);
 }

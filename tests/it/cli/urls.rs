@@ -2,6 +2,7 @@
 
 use super::cloud::Cloud;
 use super::scenarios::quick;
+use super::shell::Shell;
 use crate::support::scripts::open_media;
 
 const REFRESH: &str = "RefreshVodObjectCaches";
@@ -39,6 +40,20 @@ fn what_can_be_known_to_be_wrong_is_told_before_anything_is_sent() {
         cloud.shell(line).run().exits(2).says(part);
     }
     assert_eq!(cloud.count(REFRESH), 0);
+}
+
+/// The help, and with it the page of all options, names no option that is refused.
+#[test]
+fn the_help_names_no_option_about_events() {
+    for command in ["refresh-urls", "preload-urls"] {
+        let help = Shell::new(&format!("{command} --help")).run().exits(0).stdout;
+        for option in
+            ["--callback-listen", "--callback-url", "--callback-auth-key-file", "--allow-unsigned", "--queue"]
+        {
+            assert!(!help.contains(option), "{command}: {option}");
+        }
+        assert!(help.contains("--timeout"), "{help}");
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ use vod_refresh::net::transport::{BoxFuture, Transport, TransportError};
 
 use super::accounts::{with_session, with_sessions};
 use super::{Fleet, QUERY_TASKS, account, all_complete, ids, process};
-use crate::support::{client_over, request, static_key};
+use crate::support::{RecordedNotices, client_over, request, static_key};
 
 const MEDIA: usize = 150;
 
@@ -266,4 +266,26 @@ async fn a_run_that_dies_after_others_read_for_it_is_carried_on_from_what_they_r
     assert_eq!((report.summary.media_complete, report.summary.tasks_complete), (10, 40));
     assert_eq!(fleet.env.submits(), submits, "it was submitted again");
     all_complete(runs).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_pause_that_another_run_caused_is_told_once_and_why() {
+    let long = Fault::Throttle {
+        code: "Throttling".into(),
+        status: 503,
+        retry_after_ms: None,
+        retry_after_s: Some(20),
+    };
+    let fleet = Fleet::new(account().with_fault(FaultRule::on(QUERY_TASKS, long)));
+    let (mut runs, notices) = (JoinSet::new(), RecordedNotices::default());
+    for number in [0, 1] {
+        let refresher = fleet.process(number).await.with_observer(notices.clone());
+        runs.spawn(async move { refresher.refresh(&request(ids(number, 20))).await.unwrap() });
+    }
+    all_complete(runs).await;
+    let warnings = notices.warnings();
+    let [told] = &warnings[..] else { panic!("{warnings:?}") };
+    assert!(told.starts_with("another run of this account was told to slow down"), "{told}");
+    let seconds: u64 = told.rsplit(' ').nth(1).unwrap().parse().unwrap();
+    assert!((10..=40).contains(&seconds), "{told}");
 }

@@ -9,7 +9,6 @@ use crate::support::scripts::lost_event;
 async fn a_fault_that_makes_reading_useless_ends_it_with_a_warning_and_lookups_go_on() {
     let on = |action, status, code| FaultRule::on(action, Fault::error(status, code));
     for (fault, kind, word) in [
-        (FaultRule::on("BatchReceiveMessage", Fault::throttle()), ErrorKind::Throttled, "TooManyRequests"),
         (on("BatchReceiveMessage", 403, "AccessDenied"), ErrorKind::Refused, "AccessDenied"),
         (on("BatchReceiveMessage", 404, "QueueNotExist"), ErrorKind::Config, "QueueNotExist"),
         (
@@ -125,4 +124,24 @@ async fn a_user_is_warned_of_a_queue_that_is_set_up_badly() {
     let warnings = env.notices.warnings();
     assert!(warnings.len() == 1 && warnings[0].contains("43200 s"), "{warnings:?}");
     listener.close().await.unwrap();
+}
+
+/// With lookups turned off, nothing else tells of the media.
+#[tokio::test(start_paused = true)]
+async fn throttling_and_a_clock_that_differs_are_told_by_their_code_and_sat_out() {
+    for (status, code, more) in
+        [(429, "TooManyRequests", ""), (408, "TimeExpired", "clock and the queue's differ")]
+    {
+        let fault = FaultRule::on("BatchReceiveMessage", Fault::error(status, code))
+            .times(if status == 429 { 1 } else { 10 });
+        let env = env(scenario(queue()).with_fault(fault))
+            .allow_unused_faults()
+            .with_options(|options| options.lookup_after = Some(vod_refresh::LookupAfter::Never));
+        let listener = env.consume_queue();
+        assert!(by_queue(&env.refresh(["m1"]).await), "{code}");
+        let warnings = env.notices.warnings();
+        assert!(warnings[0].contains(code) && warnings[0].contains(more), "{warnings:?}");
+        assert!(warnings.last().unwrap().contains("answers again"), "{warnings:?}");
+        listener.close().await.unwrap();
+    }
 }

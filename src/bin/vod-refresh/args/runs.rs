@@ -74,8 +74,13 @@ pub(crate) struct PreloadUrlsArgs {
     pub(crate) common: UrlRunArgs,
 }
 
-/// What `refresh-urls` and `preload-urls` share.
+/// What `refresh-urls` and `preload-urls` share. No event tells of URLs: the options about events are named nowhere, and refused
+/// with a reason.
 #[derive(Debug, Args)]
+#[command(mut_args(|arg| match arg.get_help_heading() {
+    Some("Events") => arg.hide(true),
+    _ => arg,
+}))]
 pub(crate) struct UrlRunArgs {
     #[command(flatten)]
     pub(crate) urls: UrlArgs,

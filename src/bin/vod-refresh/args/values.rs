@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 use http::{HeaderName, HeaderValue};
-use vod_refresh::ids::is_masked_address;
+use vod_refresh::ids::{is_masked_address, masked_address};
 use vod_refresh::smq::QueueUrl;
 
 /// A text that is not empty: an empty one is a variable that was not set.
@@ -88,12 +88,12 @@ pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
         return Ok(address);
     }
     let (host, port) = text.rsplit_once(':').ok_or_else(|| format!("no port: {form}"))?;
-    let port: u16 = port.parse().map_err(|_| format!("{port:?} is no port: {form}"))?;
+    let port: u16 = port.parse().map_err(|_| format!("{:?} is no port: {form}", masked_address(port)))?;
     let ip: IpAddr = match host {
         "" | "*" => Ipv4Addr::UNSPECIFIED.into(),
         _ if host.eq_ignore_ascii_case("localhost") => Ipv4Addr::LOCALHOST.into(),
         // A name may stand for several addresses, of other machines too; listening wants one of this one.
-        _ => return Err(format!("{host:?} is no IP address: {form}")),
+        _ => return Err(format!("{:?} is no IP address: {form}", masked_address(host))),
     };
     Ok(SocketAddr::new(ip, port))
 }

@@ -4,7 +4,7 @@ use vod_refresh::vod::TaskType;
 use vod_refresh::{JobId, MediaId, RefreshRequest, RunOptions, UrlRequest, WaitRequest};
 
 use super::dry_run;
-use super::run::{self, Plan};
+use super::run::{self, Before, Plan};
 use super::task::Task;
 use crate::args::runs::{
     ExpectedMediaArgs, MediaArgs, PreloadUrlsArgs, RefreshArgs, RefreshUrlsArgs, SubmissionArgs, UrlRunArgs,
@@ -90,14 +90,22 @@ async fn begin(
     }
     options.wait = submission.is_none_or(|submission| !submission.no_wait);
     let check_quota = submission.is_some_and(|submission| submission.check_quota);
-    let journal = run::within(options.timeout, JournalHandle::for_new_run(journal, environment)).await?;
+    let signals = run::signals(environment)?;
+    let stop = signals.stop();
+    let opening = JournalHandle::for_new_run(journal, environment);
+    let journal = tokio::select! {
+        biased;
+        // The run that follows is not begun: nothing would be written there.
+        () = stop.cancelled() => None,
+        journal = run::within(options.timeout, Before::Journal, opening) => journal?,
+    };
     let awaited = match &task {
         Task::Jobs(request) => Some(request.clone()),
         _ => None,
     };
     let (own_timeout, repeated) = (options.timeout, settings.not_kept());
     let context = ResumeContext { settings, options, own_timeout, journal, awaited, repeated };
-    run::run(task, Plan { context, check_quota, args }, environment).await
+    run::run(task, Plan { context, check_quota, args, signals }, environment).await
 }
 
 fn media_request(task_type: TaskType, args: &MediaArgs) -> Result<RefreshRequest> {

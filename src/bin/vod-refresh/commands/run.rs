@@ -1,8 +1,9 @@
 //! One run, from checked input to exit code: the way that `refresh`, `preload`, `wait`, `resume` and `status --check` share.
 //!
-//! The order matters. What can fail without the service fails before anything is submitted ([`Plan::client`]); then the
-//! quota is asked for, if that was wanted; then the run is driven while signals are listened for; then files are written, and
-//! only then stdout, whose reader may have paused ([`Ending::conclude`]).
+//! The order matters. What can fail without the service fails before anything is submitted ([`Plan::client`]); then credentials
+//! are asked for ([`Plan::check_credential`]), and the quota, if that was wanted; then the run is driven; then files are written,
+//! and only then stdout, whose reader may have paused ([`Ending::conclude`]). Signals are listened for before anything that may
+//! wait, the journal for one.
 
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use vod_refresh::{Error, ErrorKind, LookupAfter, Outcome, Refresher, Report, Vod
 
 use super::quota;
 use super::task::Task;
+use crate::advice::{CREDENTIAL_WAITED, JOURNAL_WAITED};
 use crate::args::shared::{Form, OutputArgs, RunArgs};
 use crate::duration;
 use crate::environment::Environment;
@@ -31,22 +33,43 @@ pub(crate) struct Plan<'a> {
     /// Whether what the quota can't cover is not begun.
     pub(crate) check_quota: bool,
     pub(crate) args: &'a RunArgs,
+    pub(crate) signals: Signals,
 }
 
 /// What goes before a run may always take so long.
 const LEAST_TIME_BEFORE: Duration = Duration::from_secs(5);
 
+/// What goes before a run and may wait for others.
+#[derive(Clone, Copy)]
+pub(crate) enum Before {
+    Journal,
+    Credential,
+    Quota,
+}
+
 /// Does what goes before a run, in the time that the whole run has.
 pub(crate) async fn within<T, E: From<Error>>(
     limit: Duration,
+    before: Before,
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
     let limit = limit.max(LEAST_TIME_BEFORE);
     tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+        let (what, code) = match before {
+            Before::Journal => ("the journal did not open", Some(JOURNAL_WAITED)),
+            Before::Credential => ("its credentials did not come", Some(CREDENTIAL_WAITED)),
+            Before::Quota => ("the quota was not told", None),
+        };
         let limit = duration::format(limit);
-        let why = format!("the run could not begin within {limit}; nothing was submitted");
-        Err(Error::new(ErrorKind::Unavailable, why).into())
+        let why = format!("the run could not begin within {limit}: {what}; nothing was submitted");
+        let error = Error::new(ErrorKind::Unavailable, why);
+        Err(code.map_or(error.clone(), |code| error.with_code(code)).into())
     })
+}
+
+/// Listens for the signals that end a run.
+pub(crate) fn signals(environment: &Environment) -> Result<Signals> {
+    Signals::listen(&environment.printer, "stopping; a second signal ends at once")
 }
 
 /// Performs `task`, writes and prints its report, and gives the exit code.
@@ -57,26 +80,41 @@ pub(crate) async fn run(task: Task, mut plan: Plan<'_>, environment: &Environmen
     let ResumeContext { settings, options, .. } = &plan.context;
     // A check waits for no event.
     let hears_events = !is_check && settings.events.any();
-    let client = within(options.timeout, plan.client(hears_events, environment)).await?;
-    let refusal = match plan.check_quota {
-        true => within(options.timeout, quota::check(&client, &task, printer)).await.err(),
-        false => None,
+    let client = plan.client(hears_events, environment)?;
+    let signals = &plan.signals;
+    let stop = signals.stop();
+    let allowed = async {
+        within(options.timeout, Before::Credential, plan.check_credential(&client, environment)).await?;
+        Ok::<_, Failure>(match plan.check_quota {
+            true => within(options.timeout, Before::Quota, quota::check(&client, &task, printer)).await.err(),
+            false => None,
+        })
+    };
+    let refusal = tokio::select! {
+        biased;
+        () = stop.cancelled() => Some(Error::new(ErrorKind::Unavailable, "a signal came before the run began")),
+        refusal = allowed => refusal?,
     };
     let sources = match hears_events && refusal.is_none() {
         true => Some(EventSources::open(settings, &client, environment).await?),
         false => None,
     };
-    let signals = Signals::listen(printer, "stopping; a second signal ends at once")?;
     let display = RunDisplay::new(printer, output.output == Form::Ndjson)?;
     // A check asks the service; nodes only where it is told so now.
     let asks_edge = !is_check || plan.args.edge.verify_edge;
     let edge = if asks_edge { setup::edge_check(settings, &client, environment)? } else { None };
-    let mut refresher = plan.refresher(client, sources.as_ref(), &display, &signals);
+    let mut refresher = plan.refresher(client, sources.as_ref(), &display);
     if let Some(edge) = edge {
         refresher = refresher.with_edge_check(edge);
     }
+    let perform = async {
+        match refusal {
+            Some(why) => task.decline(&refresher, why).await,
+            None => task.perform(&refresher).await,
+        }
+    };
     let result = tokio::select! {
-        result = task.perform(&refresher, refusal) => result,
+        result = perform => result,
         () = display.show() => unreachable!("life is shown for ever"),
     };
     display.end_live_view();
@@ -100,7 +138,7 @@ pub(crate) async fn run(task: Task, mut plan: Plan<'_>, environment: &Environmen
         plan.context.options.timeout = plan.context.own_timeout;
     }
     let ending = Ending { report: &report, output, environment };
-    let code = ending.conclude(code, &plan.context, &display, &signals);
+    let code = ending.conclude(code, &plan.context, &display, signals);
     // What is left to do, it does unless somebody wants the process gone: free the port, and then what holds up nothing now that
     // everything is said. A later run will do it as well.
     let tidied = async {
@@ -111,7 +149,6 @@ pub(crate) async fn run(task: Task, mut plan: Plan<'_>, environment: &Environmen
             let _ = handle.journal.compact().await;
         }
     };
-    let stop = signals.stop();
     tokio::select! {
         () = tidied => {}
         () = stop.cancelled() => {}
@@ -128,8 +165,8 @@ fn is_about_the_asking(outcome: Outcome) -> bool {
 }
 
 impl Plan<'_> {
-    /// Everything that can fail before the service is asked, and warnings; the client.
-    async fn client(&self, hears_events: bool, environment: &Environment) -> Result<VodClient> {
+    /// Everything that can fail before anybody is asked; the client.
+    fn client(&self, hears_events: bool, environment: &Environment) -> Result<VodClient> {
         let ResumeContext { settings, options, journal, .. } = &self.context;
         if options.lookup_after == Some(LookupAfter::Never) && !hears_events {
             return Err(Failure::usage(
@@ -137,23 +174,27 @@ impl Plan<'_> {
             ));
         }
         output::check_files(&self.args.output, journal.as_ref().and_then(|handle| handle.journal.file()))?;
-        let client = setup::client(&settings.connection, environment).await?;
+        setup::client_without_credentials(&settings.connection, environment)
+    }
+
+    /// Fails without credentials, and warns of what they and the service don't last for.
+    async fn check_credential(&self, client: &VodClient, environment: &Environment) -> Result<()> {
+        let options = &self.context.options;
+        let credential = client.credential().await?;
         if options.timeout > HISTORY {
             environment
                 .printer
                 .warn("the service keeps its history for three days: a longer `--timeout` waits for nothing");
         }
         // A temporary credential that can't be renewed must outlive the run.
-        if let Ok(credential) = client.credential().await
-            && let Some(short) = credential.shortfall(client.service_time() + options.timeout)
-        {
+        if let Some(short) = credential.shortfall(client.service_time() + options.timeout) {
             environment.printer.warn(&format!(
                 "the credential from {} ends {} before `--timeout` does and can't be renewed",
                 credential.source,
                 duration::format(Duration::from_secs(short.num_seconds().unsigned_abs()))
             ));
         }
-        Ok(client)
+        Ok(())
     }
 
     fn refresher(
@@ -161,13 +202,12 @@ impl Plan<'_> {
         client: VodClient,
         sources: Option<&EventSources>,
         display: &RunDisplay,
-        signals: &Signals,
     ) -> Refresher {
         let ResumeContext { settings, options, journal, .. } = &self.context;
         let mut refresher = Refresher::new(client)
             .with_options(options.clone())
             .with_observer(display.clone())
-            .with_stop(signals.stop());
+            .with_stop(self.signals.stop());
         if let Some(sources) = sources {
             refresher = refresher.with_inbox(sources.inbox.clone());
         }

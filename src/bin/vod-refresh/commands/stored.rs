@@ -1,5 +1,7 @@
 //! `resume`, `status` and `runs`: runs that the journal holds.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use vod_refresh::ids::{RunId, is_masked_address};
 use vod_refresh::journal::{RunSummary, StoredRun};
@@ -19,6 +21,7 @@ use crate::journal_handle::{Access, JournalHandle};
 use crate::next_command::ResumeContext;
 use crate::output::{self, json, table};
 use crate::settings::{Settings, arguments};
+use crate::signals::Signals;
 
 /// Most runs that are listed where the one asked for does not exist.
 const MOST_NAMED: usize = 10;
@@ -26,8 +29,9 @@ const MOST_NAMED: usize = 10;
 /// `resume`: a run goes on where it was.
 pub(crate) async fn resume(args: &ResumeArgs, environment: &Environment) -> Result<ExitCode> {
     let can_go_on = |run: &RunSummary| run.outcome.is_none() && !run.lost;
-    let (handle, run) =
-        find(&args.journal, args.run_id.as_deref(), Access::Write, can_go_on, environment).await?;
+    let signals = run::signals(environment)?;
+    let finding = find(&args.journal, args.run_id.as_deref(), Access::Write, can_go_on, environment);
+    let (handle, run) = unless_stopped(&signals, finding).await?;
     let id = &run.record.run;
     if let Some(outcome) = run.outcome {
         return Err(Failure::usage(format!("run {id} has ended: {}", outcome.as_str()))
@@ -45,10 +49,44 @@ pub(crate) async fn resume(args: &ResumeArgs, environment: &Environment) -> Resu
     // Whoever resumes wants to see the end, also of a run that was only to submit.
     context.options.wait = true;
     context.repeated = repeated(args);
+    if !is_free(&context, id).await? {
+        return Err(driven_elsewhere(&context, id, can_go_on).await);
+    }
     let limit = duration::format(context.options.timeout);
     environment.printer.say(&format!("carrying on run {id}, for {limit} at most"));
-    let plan = Plan { context, check_quota: false, args: &args.run };
+    let plan = Plan { context, check_quota: false, args: &args.run, signals };
     run::run(Task::Resume(Box::new(run)), plan, environment).await
+}
+
+/// Whether no other process drives the run. One that was killed a moment ago may still hold it: a second is given.
+async fn is_free(context: &ResumeContext, run: &RunId) -> Result<bool> {
+    let Some(handle) = &context.journal else { return Ok(true) };
+    for _ in 0..20 {
+        if handle.journal.lock(run).await?.is_some() {
+            return Ok(true);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(false)
+}
+
+/// The failure for a run that another process drives, with what can be done instead.
+async fn driven_elsewhere(
+    context: &ResumeContext,
+    id: &RunId,
+    can_go_on: impl Fn(&RunSummary) -> bool,
+) -> Failure {
+    let runs = match &context.journal {
+        Some(handle) => handle.journal.runs().await.unwrap_or_default(),
+        None => Vec::new(),
+    };
+    let older = runs.iter().skip_while(|run| run.run_id != *id).skip(1).find(|run| can_go_on(run));
+    let mut details =
+        vec![format!("wait until that has ended; `vod-refresh status {id}` shows how far it is")];
+    details.extend(
+        older.map(|run| format!("an older run is open as well: `vod-refresh resume {}`", run.run_id)),
+    );
+    Failure::config(format!("run {id} is being driven by another process")).with_details(details)
 }
 
 /// The options that this `resume` was given, for the next one, which chooses its own timeout.
@@ -77,7 +115,9 @@ fn repeated(args: &ResumeArgs) -> Vec<String> {
 /// `status`: what is known of a run, without waiting.
 pub(crate) async fn status(args: &StatusArgs, environment: &Environment) -> Result<ExitCode> {
     let access = if args.check { Access::Write } else { Access::Read };
-    let (handle, run) = find(&args.journal, args.run_id.as_deref(), access, |_| true, environment).await?;
+    let signals = run::signals(environment)?;
+    let finding = find(&args.journal, args.run_id.as_deref(), access, |_| true, environment);
+    let (handle, run) = unless_stopped(&signals, finding).await?;
     let settings = Settings::stored_or_given(&run.record.settings, &args.run);
     let is_free = match args.check && run.outcome.is_none() {
         true => handle.journal.lock(&run.record.run).await?.is_some(),
@@ -88,7 +128,7 @@ pub(crate) async fn status(args: &StatusArgs, environment: &Environment) -> Resu
     if is_free {
         context.options = for_one_question(args.run.waiting.over(context.options));
         context.repeated = [arguments(&args.run.connection), context.settings.edge.not_kept()].concat();
-        let plan = Plan { context, check_quota: false, args: &args.run };
+        let plan = Plan { context, check_quota: false, args: &args.run, signals };
         return run::run(Task::Check(Box::new(run)), plan, environment).await;
     }
     if args.check && run.outcome.is_none() {
@@ -102,6 +142,19 @@ pub(crate) async fn status(args: &StatusArgs, environment: &Environment) -> Resu
     report.notes.iter().for_each(|note| printer.warn(note));
     context.closing_lines(&report, next.as_ref()).iter().for_each(|line| printer.say(line));
     Failure::all([filed, printed]).map(|()| ExitCode::COMPLETE)
+}
+
+/// What is `found`, or the end that a signal asks for before: then there is no run yet to report on.
+async fn unless_stopped<T>(signals: &Signals, found: impl Future<Output = Result<T>>) -> Result<T> {
+    let stop = signals.stop();
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => {
+            let code = signals.received().unwrap_or(ExitCode::INTERRUPTED);
+            Err(Failure::stopped(code, "a signal came while the journal was opened; nothing was begun"))
+        }
+        found = found => found,
+    }
 }
 
 /// The run's options, for asking once about everything.
