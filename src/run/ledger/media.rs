@@ -84,14 +84,14 @@ impl Ledger {
             agreeing = self.compare_with_event(media, &row);
         }
         let grown = self.name(now, media, row.tasks, &row.urls) || is_final && was < Certainty::Named;
-        let (settle, deadline) = (self.settings.settle, self.settings.deadline);
+        let settle = self.settings.settle;
         let entry = &mut self.media[media];
         if grown {
             entry.named.since = Some(now);
             entry.named.has_lapsed = false;
         }
         let has_stayed = was == Certainty::Settled && !grown
-            || entry.named.since.is_some_and(|since| now >= (since + settle).min(deadline));
+            || entry.named.since.is_some_and(|since| now >= since + settle);
         entry.named.certainty = match (is_final, has_stayed) {
             (false, _) => Certainty::Pending,
             (true, false) => Certainty::Named,
