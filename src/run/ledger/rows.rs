@@ -239,6 +239,8 @@ pub(super) struct TaskEntry {
     pub(super) unfinished_at: Option<Moment>,
     pub(super) ended_at: Option<Moment>,
     pub(super) polls: u32,
+    /// Polls that were handed out and not answered.
+    pub(super) in_flight: u8,
     /// Polls in a row that showed the same.
     pub(super) steady: u8,
     /// Rows that the service counts; 0 where it did not say.
@@ -297,6 +299,7 @@ impl TaskEntry {
             unfinished_at: None,
             ended_at: None,
             polls: 0,
+            in_flight: 0,
             steady: 0,
             total: 0,
             error: None,

@@ -222,7 +222,11 @@ impl Ledger {
         }
         let (planner, tasks) = self.planner(now);
         Some(match planner.due(&tasks)? {
-            Poll::Task(task) => Work::PollTask { task: self.tasks[task].id.clone() },
+            Poll::Task(task) => {
+                let entry = &mut self.tasks[task];
+                entry.in_flight = entry.in_flight.saturating_add(1);
+                Work::PollTask { task: entry.id.clone() }
+            }
             Poll::Page(page, filter) => Work::ListTasks { page, filter },
         })
     }
