@@ -120,6 +120,10 @@ impl Urls {
         self.index.binary_search_by_key(&key, |(known, _)| *known).ok()
     }
 
+    pub(super) fn holds(&self, url: &str) -> bool {
+        self.place(UrlKey::of(url)).is_some()
+    }
+
     /// A URL in the spelling in which it was named.
     pub(super) fn spelling(&self, place: usize) -> &str {
         let start = self.index[place].1 as usize;
