@@ -86,10 +86,12 @@ impl Ledger {
         true
     }
 
-    /// The search for the tasks of a batch of URLs whose answer got lost, as long as there is one to come.
+    /// The search for the tasks of a batch of URLs whose answer got lost, as long as there is one to come. There is none where
+    /// a row that is found proves nothing.
     pub(super) fn search_for(&self, batch: BatchIndex) -> Option<Work> {
         let entry = &self.batches[batch];
-        let sent_at = entry.sent_at.filter(|_| entry.batch.urls.is_some())?;
+        let sent_at = entry.sent_at?;
+        entry.batch.urls.as_ref().filter(|urls| urls.action.is_told_by_rows())?;
         (entry.searches < SEARCH_PAUSES.len()).then_some(Work::FindUrls { batch: batch.number(), sent_at })
     }
 
