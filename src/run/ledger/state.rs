@@ -185,9 +185,9 @@ impl Ledger {
             Fact::NotShown { job, media } => self.not_shown(now, &job, &media),
             Fact::TaskSeen { task, rows, total } => self.task_seen(now, &task, rows, total),
             Fact::TaskUnclear { task, fault } => self.task_unclear(now, &task, fault),
-            Fact::Listed { page, rows, total } => {
+            Fact::Listed { page, rows, total, is_last } => {
                 let (planner, tasks) = self.planner(now);
-                let facts = planner.listed(&tasks, page, rows, total);
+                let facts = planner.listed(&tasks, page, rows, total, is_last);
                 self.follow_ups.extend(facts);
             }
             Fact::ListingRefused => {

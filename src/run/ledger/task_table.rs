@@ -109,8 +109,11 @@ impl Tasks for PlannedTasks<'_> {
         let task = tasks.find(&row.task)?;
         let entry = &tasks[task];
         let owner = entry.only_owner().filter(|_| entry.rows.len() <= 1 && entry.ended_at.is_none())?;
+        // Dated otherwise, it is another row than the one that is known.
+        let dates = entry.rows.first().and_then(|known| known.created_at).zip(row.created_at);
+        let is_another = dates.is_some_and(|(known, shown)| known != shown);
         let is_named = media[owner].named.urls.place(UrlKey::of(&row.object_path)).is_some();
-        (is_listable(&media[owner], task) && is_named).then_some(task)
+        (is_listable(&media[owner], task) && is_named && !is_another).then_some(task)
     }
 }
 
