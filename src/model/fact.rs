@@ -119,6 +119,8 @@ pub enum Fact {
         rows: Vec<TaskRow>,
         /// Rows of the whole listing, if the service said so.
         total: Option<u64>,
+        /// Whether no page follows it.
+        is_last: bool,
     },
     /// The service refuses to list tasks; where the listing was narrowed, so narrowed.
     ListingRefused,

@@ -8,7 +8,6 @@ mod estimate;
 mod filters;
 mod intervals;
 mod listings;
-mod page_places;
 mod planner;
 mod queue;
 mod rounds;

@@ -170,7 +170,7 @@ pub struct TaskPage {
 impl TaskPage {
     /// Whether there can't be more rows: the page is empty, or shorter than the service says that pages are. A total can make
     /// the reading go on, which costs a call, but never end it, which may cost rows.
-    fn is_last(&self, rows_so_far: usize) -> bool {
+    pub(crate) fn is_last(&self, rows_so_far: usize) -> bool {
         let rows = self.rows_on_page as u64;
         let is_short = self.page_size.is_some_and(|size| rows < size);
         rows == 0 || is_short && self.total.is_none_or(|total| total <= rows_so_far as u64)

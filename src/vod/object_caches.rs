@@ -192,6 +192,12 @@ impl ObjectAction {
         }
     }
 
+    /// Whether a row says all that was asked for. No row tells of force, area or second level, so what it shows may be a lesser
+    /// task of somebody else.
+    pub(crate) fn is_told_by_rows(self) -> bool {
+        matches!(self, Self::Refresh { force: false, .. } | Self::Preload { area: None, l2: false })
+    }
+
     /// The action, and the field of its answer that names the tasks.
     fn call(self) -> (&'static Action, &'static str) {
         match self {

@@ -33,6 +33,8 @@ fn status_shows_the_journal_and_asks_only_when_told_to() {
     assert_eq!((line.lines().count(), line.contains("\"unfinished\"")), (1, true), "{line}");
     assert!(home.run(&["status"]).stdout.contains("refresh unfinished: 0 of 1 media complete, 1 unfinished"));
 
+    // What the run was told is settled when it is said the same three seconds later.
+    std::thread::sleep(Duration::from_secs(3));
     let checked = home.run(&["status", "--check", "-o", "json"]);
     assert_eq!((checked.code, &checked.json()["outcome"]), (Some(0), &json!("complete")), "{checked:?}");
     assert!(cloud.emulator.calls().len() > calls);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use vod_refresh::emulator::{Call, Fault, FaultRule, MediaScript, Scenario};
 use vod_refresh::run::{MediaState, UrlReport};
-use vod_refresh::vod::ObjectType;
+use vod_refresh::vod::{Area, ObjectType};
 use vod_refresh::{ErrorKind, Journal, Outcome, Report, TaskType, UrlRequest};
 
 use crate::crash::{Death, die};
@@ -127,6 +127,36 @@ async fn a_task_of_another_kind_is_not_taken_for_the_one_whose_answer_was_lost()
         tokio::join!(refresher.refresh_urls(&purge), refresher.refresh_urls(&prefetch));
     assert_eq!(purged.unwrap().outcome, Outcome::Complete);
     assert_eq!((prefetched.unwrap().outcome, env.cloud.count(PRELOAD)), (Outcome::Complete, 2));
+}
+
+/// No row tells of force, area or second level: a plain task of the same URL, of somebody else, is not taken for ours.
+#[tokio::test(start_paused = true)]
+async fn what_asks_for_more_than_rows_tell_is_not_looked_for_in_listings() {
+    let url = "https://a.test/1/";
+    let prefetch = || UrlRequest::new(TaskType::Preload, ["https://a.test/1"]);
+    let mut requests = [refresh(&[url]), prefetch(), prefetch()];
+    requests[0].force = true;
+    requests[1].area = Some(Area::Overseas);
+    requests[2].l2 = true;
+    for (request, action) in requests.iter().zip([REFRESH, PRELOAD, PRELOAD]) {
+        for (resubmit, expected) in [(true, (true, 3)), (false, (false, 2))] {
+            let env = TestEnv::new(quick().with_fault(FaultRule::on(action, Fault::ResetBefore)));
+            let env = env.with_options(|options| options.resubmit = resubmit);
+            let refresher = env.refresher();
+            let mut plain = request.clone();
+            (plain.force, plain.area, plain.l2) = (false, None, false);
+            let ours = refresher.refresh_urls(request);
+            // The answer to ours is lost first.
+            let others = async {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                refresher.refresh_urls(&plain).await
+            };
+            let (ours, others) = tokio::join!(ours, others);
+            assert_eq!(others.unwrap().outcome, Outcome::Complete);
+            let is_complete = ours.unwrap().outcome == Outcome::Complete;
+            assert_eq!((is_complete, env.cloud.count(action)), expected, "{request:?}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -322,7 +322,13 @@ impl Driver<'_> {
                 _ => return facts.extend(self.give_up(error)),
             },
         };
-        facts.push(Fact::Listed { page, rows: answer.rows, total: answer.total });
+        if answer.rows.len() < answer.rows_on_page {
+            // A row that can't be read may be one of ours.
+            return facts.push(Fact::ListingRefused);
+        }
+        let before = u64::from(page - 1) * answer.page_size.unwrap_or_default();
+        let is_last = answer.is_last(before as usize + answer.rows_on_page);
+        facts.push(Fact::Listed { page, rows: answer.rows, total: answer.total, is_last });
     }
 
     /// Following up has become impossible. The first reason counts; a run that is ending anyway has its own.

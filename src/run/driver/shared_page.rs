@@ -28,6 +28,11 @@ pub(super) struct ReadPage {
     /// Of the access key that it was read with.
     key: String,
     total: Option<u64>,
+    /// How many rows it had, also such as can't be read, and how many pages may have.
+    #[serde(default)]
+    rows_on_page: usize,
+    #[serde(default)]
+    page_size: Option<u64>,
     /// Each row, with its object type.
     rows: Vec<(TaskRow, Option<Box<str>>)>,
 }
@@ -87,7 +92,8 @@ impl Page {
     /// A page that was asked for at `at`.
     pub(super) fn read(page: &TaskPage, at: Duration, key: &str) -> Self {
         let rows = page.rows.iter().map(|row| (row.clone(), row.object_type.clone())).collect();
-        Self::Read(ReadPage { at, key: key.to_owned(), total: page.total, rows })
+        let TaskPage { rows_on_page, total, page_size, .. } = *page;
+        Self::Read(ReadPage { at, key: key.to_owned(), total, rows_on_page, page_size, rows })
     }
 
     /// What can't be read may be of another version: it counts for nothing.
@@ -105,8 +111,8 @@ impl ReadPage {
             ..row
         };
         let rows: Vec<TaskRow> = self.rows.into_iter().map(read).collect();
-        let page = TaskPage { rows_on_page: rows.len(), rows, total: self.total, page_size: None };
-        (page, self.key)
+        let rows_on_page = self.rows_on_page.max(rows.len());
+        (TaskPage { rows, rows_on_page, total: self.total, page_size: self.page_size }, self.key)
     }
 }
 

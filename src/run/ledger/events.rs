@@ -100,7 +100,9 @@ impl Ledger {
             return self.confirm_when_in(now, job);
         }
         let entry = &self.media[media];
-        if entry.is_silent() || !entry.is_confirmed() && entry.has_signed_event() {
+        if entry.is_silent()
+            || !entry.is_confirmed() && entry.event_seen.as_deref().is_some_and(|seen| seen.signed)
+        {
             self.trust_event(now, media, &format!("not confirmed by a lookup: {}", self.why_no_lookups()));
         }
         // What says nothing new does not hold the job open, however often it comes.
@@ -112,24 +114,38 @@ impl Ledger {
 
     /// Whether an event says more of a media than is known.
     ///
-    /// The first event of a known sender counts, and no other after it: its headers may have been captured, and prove nothing
-    /// about another body. Until then all events are taken together. None counts once a lookup has settled the question.
+    /// Events of unknown senders are taken together until the first one of a known sender counts, and none after it. What a later
+    /// event adds can keep a media from being complete, and never ends it well by itself: headers that were captured prove
+    /// nothing about another body. None counts once a lookup has settled the question.
     pub(super) fn adds_anything(&self, media: MediaIndex, event: &MediaRefreshEvent) -> bool {
         let entry = &self.media[media];
-        let Some(row) = event.row.as_ref().filter(|_| !entry.is_confirmed()) else { return false };
-        entry.event_seen.as_deref().is_none_or(|event_seen| {
-            let is_attached = |id: &TaskId| {
-                let task = self.tasks.find(id).map(|task| &self.tasks[task]);
-                task.is_some_and(|task| task.owners.contains(&media))
-            };
-            let names_more = || entry.named.tasks.len() < MOST_TASKS && !row.tasks.iter().all(is_attached);
-            let is_news = || match row.status {
-                SubmissionStatus::Success => !event_seen.success || names_more(),
-                SubmissionStatus::Fail => event_seen.failure.is_none(),
-                SubmissionStatus::Pending(_) => false,
-            };
-            !event_seen.signed && (event.signed || event_seen.bytes < BYTES_OF_A_MEDIA && is_news())
+        let seen = entry.event_seen.as_deref();
+        let is_decided = entry.is_confirmed() && seen.is_none_or(|seen| seen.trusted_over.is_none());
+        let Some(row) = event.row.as_ref().filter(|_| !is_decided) else { return false };
+        seen.is_none_or(|seen| match (seen.signed, event.signed) {
+            (true, false) => false,
+            (false, true) => true,
+            _ => seen.bytes < BYTES_OF_A_MEDIA && self.is_more(media, seen, row),
         }) && (event.signed || self.has_room_for_strangers(event))
+    }
+
+    /// Whether a row of an event tells what those before it, of such a sender, did not.
+    fn is_more(&self, media: MediaIndex, seen: &EventSeen, row: &JobRow) -> bool {
+        let named = &self.media[media].named;
+        let is_named =
+            |id: &TaskId| self.tasks.find(id).is_some_and(|task| self.tasks[task].owners.contains(&media));
+        let names_more = || {
+            named.tasks.len() < MOST_TASKS && !row.tasks.iter().all(is_named)
+                || named.urls.len() < MOST_TASKS && !row.urls.iter().all(|url| named.urls.holds(url))
+                || row.unread.is_some() && !seen.is_unread
+        };
+        match row.status {
+            // One that said nothing certain is not made certain by another with the same headers.
+            _ if seen.signed && !seen.success && seen.failure.is_none() => false,
+            SubmissionStatus::Success => !seen.success || names_more(),
+            SubmissionStatus::Fail => seen.failure.is_none(),
+            SubmissionStatus::Pending(_) => false,
+        }
     }
 
     /// Whether events of unknown senders have left room for another one.
@@ -146,34 +162,55 @@ impl Ledger {
         }
         let entry = &mut self.media[media];
         let by_lookup = entry.named.by_lookup;
-        if signed && !by_lookup {
+        if signed && entry.event_seen.as_deref().is_none_or(|seen| !seen.signed) {
             // What others had said counts no more.
-            entry.named.urls = Default::default();
-            entry.event_seen = None;
-            self.detach(media, |_| true);
+            self.withdraw_trust(media);
+            self.media[media].event_seen = None;
+            if !by_lookup {
+                self.media[media].named.urls = Default::default();
+                self.detach(media, |_| true);
+            }
         }
         let entry = &mut self.media[media];
         let seen = entry.event_seen.get_or_insert_with(|| Box::new(EventSeen::new(source, signed)));
         (seen.source, seen.signed) = (source, signed);
         seen.bytes += bytes;
         seen.is_unread |= row.unread.is_some();
+        let named_nothing = seen.success && entry.named.tasks.is_empty() && entry.named.urls.is_empty();
         match row.status {
-            SubmissionStatus::Success => seen.success = true,
-            SubmissionStatus::Fail => seen.failure = Some(failure_of(&row)),
+            SubmissionStatus::Success => {
+                seen.is_disputed |= seen.failure.is_some() || named_nothing;
+                seen.success = true;
+            }
+            SubmissionStatus::Fail => {
+                seen.is_disputed |= seen.success;
+                seen.failure.get_or_insert_with(|| failure_of(&row));
+            }
             SubmissionStatus::Pending(_) => {}
         }
+        if !seen.is_conclusive() {
+            self.withdraw_trust(media);
+        }
+        let entry = &self.media[media];
         let named = &entry.named;
         row.tasks.truncate(MOST_TASKS.saturating_sub(named.tasks.len()));
         row.urls.truncate(MOST_TASKS.saturating_sub(named.urls.len()));
         self.warn_of_odd_event(media, &row);
         if row.status != SubmissionStatus::Success || by_lookup {
-            return;
+            return self.naming_changed(now, media);
         }
         if !row.tasks.is_empty() {
             self.media[media].named_at.get_or_insert(now);
         }
-        if self.name(now, media, row.tasks, &row.urls) {
-            self.naming_changed(now, media);
+        self.name(now, media, row.tasks, &row.urls);
+        self.naming_changed(now, media);
+    }
+
+    /// What events said of a media is not the truth any more.
+    fn withdraw_trust(&mut self, media: MediaIndex) {
+        let entry = &mut self.media[media];
+        if let Some(before) = entry.event_seen.as_deref_mut().and_then(|seen| seen.trusted_over.take()) {
+            (entry.named.certainty, entry.refused) = (before, None);
         }
     }
 

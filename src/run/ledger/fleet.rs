@@ -63,6 +63,7 @@ impl Ledger {
     /// A sample was not asked about, since one of another run was.
     pub(crate) fn sample_spared(&mut self, now: Moment, task: &TaskId) {
         if let Some(task) = self.tasks.find(task) {
+            self.tasks[task].in_flight = self.tasks[task].in_flight.saturating_sub(1);
             self.plan_next_poll(now, task);
         }
     }

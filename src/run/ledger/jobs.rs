@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::named::Certainty;
 use super::rows::{JobEntry, JobStage, MediaEntry};
-use super::settings::{CONFIRM_GRACE, GRACE, is_grace_over};
+use super::settings::{CONFIRM_GRACE, GRACE, SETTLE, is_grace_over};
 use super::state::Ledger;
 use super::work::Work;
 use crate::ids::JobId;
@@ -18,8 +18,6 @@ use crate::vod::JobRow;
 /// First and longest wait between two lookups of one job; who wants longer ones between polls of tasks gets them here too.
 const LOOKUP_FIRST: Duration = Duration::from_secs(2);
 const LOOKUP_CAP: Duration = Duration::from_secs(15);
-/// A lookup that is older when the last media of its job ends is repeated: more may have been named since.
-const LAST_LOOKUP_AGE: Duration = Duration::from_secs(10);
 
 impl Ledger {
     /// Begins to follow a job that somebody else submitted.
@@ -122,11 +120,11 @@ impl Ledger {
         self.plan_next_lookup(now, job);
     }
 
-    /// Looks a job up a last time, now that all of its media have ended, unless that was done a moment ago. It costs a call
-    /// and no verdict: where it brings no answer, the one before it stands.
+    /// Looks a job up a last time, now that all of its media have ended: more may have been named since it was looked up, unless
+    /// that was a moment ago. It costs a call and no verdict: where it brings no answer, the one before it stands.
     pub(super) fn look_up_at_the_end(&mut self, now: Moment, job: JobIndex) {
         let entry = &self.jobs[job];
-        let is_recent = entry.answered_at.is_none_or(|at| now.since(at) < LAST_LOOKUP_AGE);
+        let is_recent = entry.answered_at.is_none_or(|at| now.since(at) < SETTLE);
         let has_any = self.in_job(job).any(|media| media.state == MediaState::Complete);
         if is_recent || !has_any || !self.can_query_jobs() {
             return;

@@ -14,6 +14,8 @@ use crate::vod::{JobRow, SubmissionStatus, host};
 
 /// Said of a media as long as it is so.
 const NO_TASK_YET: &str = "the service names its playback URLs, and no task of them yet";
+/// Said of a media about which nobody else can tell.
+const DISPUTED: &str = "events contradict each other; it stays undecided unless a lookup tells";
 
 impl Ledger {
     /// Puts a media into a job.
@@ -62,6 +64,9 @@ impl Ledger {
         if self.media[media].refused.is_some() {
             return false;
         }
+        if let Some(seen) = &mut self.media[media].event_seen {
+            seen.trusted_over = None;
+        }
         self.warn_of_odd_row(media, &row);
         if row.status == SubmissionStatus::Fail {
             self.refused_by_lookup(now, media, &row);
@@ -84,14 +89,14 @@ impl Ledger {
             agreeing = self.compare_with_event(media, &row);
         }
         let grown = self.name(now, media, row.tasks, &row.urls) || is_final && was < Certainty::Named;
-        let (settle, deadline) = (self.settings.settle, self.settings.deadline);
+        let settle = self.settings.settle;
         let entry = &mut self.media[media];
         if grown {
             entry.named.since = Some(now);
             entry.named.has_lapsed = false;
         }
         let has_stayed = was == Certainty::Settled && !grown
-            || entry.named.since.is_some_and(|since| now >= (since + settle).min(deadline));
+            || entry.named.since.is_some_and(|since| now >= since + settle);
         entry.named.certainty = match (is_final, has_stayed) {
             (false, _) => Certainty::Pending,
             (true, false) => Certainty::Named,
@@ -211,7 +216,16 @@ impl Ledger {
     /// Takes what an event said of a media for the truth, since no lookup will say better.
     pub(super) fn trust_event(&mut self, now: Moment, media: MediaIndex, why: &str) {
         let entry = &mut self.media[media];
-        let Some(event) = entry.event_seen.as_deref().filter(|event| event.is_conclusive()) else { return };
+        let Some(event) = entry.event_seen.as_deref_mut() else { return };
+        if event.is_disputed && entry.note.as_deref() != Some(DISPUTED) {
+            entry.note = Some(DISPUTED.into());
+            let (job, id) = (self.job_of(media), &self.media[media].id);
+            return self.warn(format!("media {id} of job {job}: {DISPUTED}"));
+        }
+        if !event.is_conclusive() {
+            return;
+        }
+        event.trusted_over.get_or_insert(entry.named.certainty);
         entry.confirmed_by = Some(event.source);
         entry.note = Some(why.into());
         match event.failure.clone().filter(|_| !event.success) {

@@ -24,6 +24,9 @@ impl UrlKey {
 pub(super) struct Named {
     /// Rows of the tasks that were named.
     pub(super) tasks: Vec<TaskIndex>,
+    /// Those of them that were looked at before they were named: what they showed then is no word about this media. With each,
+    /// how many answers it takes until one is of a look that began afterwards.
+    pub(super) stale: Vec<(TaskIndex, u8)>,
     pub(super) urls: Urls,
     pub(super) certainty: Certainty,
     /// A lookup has named tasks or URLs; until then they are what an event said.
@@ -54,6 +57,21 @@ impl Named {
     /// Whether each task is likely to have one URL. Merged task ids are fewer than the URLs; without URLs nobody knows.
     pub(super) fn has_one_url_a_task(&self) -> bool {
         !self.urls.is_empty() && self.tasks.len() >= self.urls.len()
+    }
+
+    /// Whether a task has to be looked at again before its rows tell anything of this media.
+    pub(super) fn is_stale(&self, task: TaskIndex) -> bool {
+        self.stale.iter().any(|(stale, _)| *stale == task)
+    }
+
+    /// A look at a task was answered.
+    pub(super) fn looked_at(&mut self, task: TaskIndex, is_shown: bool) {
+        let Some(place) = self.stale.iter().position(|(stale, _)| *stale == task) else { return };
+        match &mut self.stale[place].1 {
+            1 if is_shown => drop(self.stale.swap_remove(place)),
+            1 => {}
+            answers => *answers -= 1,
+        }
     }
 }
 
@@ -100,6 +118,10 @@ impl Urls {
     /// The place of a URL among these, in no order that means anything.
     pub(super) fn place(&self, key: UrlKey) -> Option<usize> {
         self.index.binary_search_by_key(&key, |(known, _)| *known).ok()
+    }
+
+    pub(super) fn holds(&self, url: &str) -> bool {
+        self.place(UrlKey::of(url)).is_some()
     }
 
     /// A URL in the spelling in which it was named.

@@ -37,11 +37,12 @@ impl Ledger {
             }),
             Fact::TaskSeen { task, rows, .. } => self.tasks.find(task).is_some_and(|task| {
                 let entry = &self.tasks[task];
+                let is_stale = entry.owners.iter().any(|owner| self.media[*owner].named.is_stale(task));
                 // Ended rows that stay as they are may decide in the end.
                 let counts = entry.ended_at.is_none()
                     && entry.steady < STEADY
                     && rows.iter().all(|row| row.status.is_final());
-                !rows.is_empty() && (counts || !entry.is_same(rows))
+                !rows.is_empty() && (is_stale || counts || !entry.is_same(rows))
             }),
             // Where a listing stands is not worth knowing after a break, nor which filter the service did not take.
             Fact::UrlsNotFound { .. }

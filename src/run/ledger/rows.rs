@@ -147,18 +147,32 @@ pub(super) struct EventSeen {
     pub(super) failure: Option<ReportedError>,
     /// Something that it named can't be read.
     pub(super) is_unread: bool,
+    /// Another event, of a sender no less known, contradicts it.
+    pub(super) is_disputed: bool,
+    /// How certain the media was before this was taken for the truth; `None` as long as it is not.
+    pub(super) trusted_over: Option<Certainty>,
     /// What was taken of events of this media so far.
     pub(super) bytes: usize,
 }
 
 impl EventSeen {
     pub(super) fn new(source: Source, signed: bool) -> Self {
-        Self { source, signed, success: false, failure: None, is_unread: false, bytes: 0 }
+        Self {
+            source,
+            signed,
+            success: false,
+            failure: None,
+            is_unread: false,
+            is_disputed: false,
+            trusted_over: None,
+            bytes: 0,
+        }
     }
 
-    /// Whether it can stand for a verdict. An event with a status word that nobody knows can't, nor one that can't be read.
+    /// Whether it can stand for a verdict. An event with a status word that nobody knows can't, nor one that can't be read or
+    /// that another one contradicts.
     pub(super) fn is_conclusive(&self) -> bool {
-        !self.is_unread && (self.success || self.failure.is_some())
+        !self.is_unread && !self.is_disputed && (self.success || self.failure.is_some())
     }
 }
 
@@ -239,6 +253,8 @@ pub(super) struct TaskEntry {
     pub(super) unfinished_at: Option<Moment>,
     pub(super) ended_at: Option<Moment>,
     pub(super) polls: u32,
+    /// Polls that were handed out and not answered.
+    pub(super) in_flight: u8,
     /// Polls in a row that showed the same.
     pub(super) steady: u8,
     /// Rows that the service counts; 0 where it did not say.
@@ -297,6 +313,7 @@ impl TaskEntry {
             unfinished_at: None,
             ended_at: None,
             polls: 0,
+            in_flight: 0,
             steady: 0,
             total: 0,
             error: None,

@@ -185,9 +185,9 @@ impl Ledger {
             Fact::NotShown { job, media } => self.not_shown(now, &job, &media),
             Fact::TaskSeen { task, rows, total } => self.task_seen(now, &task, rows, total),
             Fact::TaskUnclear { task, fault } => self.task_unclear(now, &task, fault),
-            Fact::Listed { page, rows, total } => {
+            Fact::Listed { page, rows, total, is_last } => {
                 let (planner, tasks) = self.planner(now);
-                let facts = planner.listed(&tasks, page, rows, total);
+                let facts = planner.listed(&tasks, page, rows, total, is_last);
                 self.follow_ups.extend(facts);
             }
             Fact::ListingRefused => {
@@ -222,7 +222,11 @@ impl Ledger {
         }
         let (planner, tasks) = self.planner(now);
         Some(match planner.due(&tasks)? {
-            Poll::Task(task) => Work::PollTask { task: self.tasks[task].id.clone() },
+            Poll::Task(task) => {
+                let entry = &mut self.tasks[task];
+                entry.in_flight = entry.in_flight.saturating_add(1);
+                Work::PollTask { task: entry.id.clone() }
+            }
             Poll::Page(page, filter) => Work::ListTasks { page, filter },
         })
     }

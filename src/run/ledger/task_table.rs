@@ -91,10 +91,11 @@ impl Tasks for PlannedTasks<'_> {
         let Evidence { jobs, media, tasks } = self.evidence;
         let entry = &tasks[task];
         let owner = entry.only_owner().map(|owner| &media[owner]);
+        let is_listable = owner.is_some_and(|owner| is_listable(owner, task));
         let job = owner.and_then(|owner| owner.job).filter(|_| self.counts.is_fresh);
         TaskView {
             is_open: entry.ended_at.is_none() && !entry.owners.is_empty(),
-            is_listable: self.is_own && owner.is_some_and(is_listable),
+            is_listable: self.is_own && is_listable,
             known_since: entry.known_since,
             age: job.map(|job| self.now.since(jobs[job].known_since)),
             polls: entry.polls,
@@ -108,13 +109,16 @@ impl Tasks for PlannedTasks<'_> {
         let task = tasks.find(&row.task)?;
         let entry = &tasks[task];
         let owner = entry.only_owner().filter(|_| entry.rows.len() <= 1 && entry.ended_at.is_none())?;
+        // Dated otherwise, it is another row than the one that is known.
+        let dates = entry.rows.first().and_then(|known| known.created_at).zip(row.created_at);
+        let is_another = dates.is_some_and(|(known, shown)| known != shown);
         let is_named = media[owner].named.urls.place(UrlKey::of(&row.object_path)).is_some();
-        (is_listable(&media[owner]) && is_named).then_some(task)
+        (is_listable(&media[owner], task) && is_named && !is_another).then_some(task)
     }
 }
 
 /// Whether one row of a listing tells all about a task of this media. Where a URL of it is missing, the other rows of its tasks
-/// count as well.
-fn is_listable(media: &MediaEntry) -> bool {
-    media.named.has_one_url_a_task() && media.wanted != Wanted::All
+/// count as well. Of a page it is not known whether it was read before the task was named.
+fn is_listable(media: &MediaEntry, task: TaskIndex) -> bool {
+    media.named.has_one_url_a_task() && media.wanted != Wanted::All && !media.named.is_stale(task)
 }

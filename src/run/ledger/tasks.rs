@@ -31,7 +31,11 @@ impl Ledger {
             return false;
         }
         entry.owners.push(media);
-        self.media[media].named.tasks.push(task);
+        let answers = entry.in_flight.saturating_add(1);
+        let was_looked_at = answers > 1 || !entry.rows.is_empty();
+        let named = &mut self.media[media].named;
+        named.tasks.push(task);
+        named.stale.extend(was_looked_at.then_some((task, answers)));
         if is_first {
             self.progress.tasks += 1;
             self.progress.tasks_ended += u64::from(has_ended);
@@ -46,9 +50,11 @@ impl Ledger {
     /// Takes tasks from a media: they turned out not to be its own.
     pub(super) fn detach(&mut self, media: MediaIndex, is_foreign: impl Fn(&TaskId) -> bool) {
         let named = std::mem::take(&mut self.media[media].named.tasks);
-        let (foreign, own) = named.into_iter().partition(|task| is_foreign(&self.tasks[*task].id));
+        let (foreign, own): (Vec<_>, _) =
+            named.into_iter().partition(|task| is_foreign(&self.tasks[*task].id));
         self.media[media].named.tasks = own;
-        for task in Vec::into_iter(foreign) {
+        self.media[media].named.stale.retain(|(task, _)| !foreign.contains(task));
+        for task in foreign {
             let entry = &mut self.tasks[task];
             entry.owners.retain(|owner| *owner != media);
             if entry.owners.is_empty() {
@@ -67,12 +73,16 @@ impl Ledger {
         self.learn_words(task, &rows);
         let entry = &mut self.tasks[task];
         entry.polls += 1;
+        entry.in_flight = entry.in_flight.saturating_sub(1);
         entry.first_poll.get_or_insert(now);
         if let Some(total) = total {
             entry.total = u32::try_from(total).unwrap_or(u32::MAX);
         }
         let has_ended = !rows.is_empty() && rows.iter().all(|row| row.status.is_final());
         self.planner.answered(task, has_ended);
+        for owner in &entry.owners {
+            self.media[*owner].named.looked_at(task, !rows.is_empty());
+        }
         if !rows.is_empty() {
             entry.merge(rows);
         }
@@ -118,8 +128,10 @@ impl Ledger {
         if self.is_clear_by_now(now, id.as_str(), &fault) {
             self.follow_ups.push(Fact::TaskRefused { task: id.clone(), fault });
         }
-        if self.tasks[task].ended_at.is_none() {
-            self.tasks[task].polls += 1;
+        let entry = &mut self.tasks[task];
+        entry.in_flight = entry.in_flight.saturating_sub(1);
+        if entry.ended_at.is_none() {
+            entry.polls += 1;
             self.plan_next_poll(now, task);
         }
     }
@@ -195,8 +207,11 @@ impl Ledger {
             (true, Some(_)) => {
                 entry.ended_at = None;
                 self.progress.tasks_ended -= 1;
-                let (planner, tasks) = self.planner(now);
-                planner.plan_first(&tasks, task);
+                // The answer to a poll that is out plans the next one.
+                if entry.in_flight == 0 {
+                    let (planner, tasks) = self.planner(now);
+                    planner.plan_first(&tasks, task);
+                }
             }
             (false, None) if !entry.owners.is_empty() => self.end_task(now, task),
             (false, _) => {}
@@ -230,8 +245,9 @@ impl Ledger {
             Wanted::Running => {
                 let counts = self.evidence().counting(owner);
                 let runs = |row: &Row| !row.status.is_final() && counts(entry, row);
-                let is_short = self.media[owner].named.urls.is_empty() && entry.is_short();
-                entry.rows.is_empty() || is_short || entry.rows.iter().any(runs)
+                let named = &self.media[owner].named;
+                let is_short = named.urls.is_empty() && entry.is_short();
+                entry.rows.is_empty() || named.is_stale(task) || is_short || entry.rows.iter().any(runs)
             }
         };
         entry.error.is_none() && entry.owners.iter().copied().any(is_wanted_by)

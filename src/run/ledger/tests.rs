@@ -180,9 +180,11 @@ fn the_walk_of_one_media_without_events() {
     assert!(due(&mut ledger, at(5)).is_empty());
     assert_eq!(due(&mut ledger, at(7)), ["poll T1"]);
     assert!(!ledger.is_settled());
-    ledger.apply(at(6), seen("T1", TaskStatus::Complete));
-    assert!(ledger.is_settled());
+    ledger.apply(at(7), seen("T1", TaskStatus::Complete));
     assert_eq!(state(&ledger), ("complete", None));
+    assert_eq!(due(&mut ledger, at(7)), ["query J"]);
+    ledger.apply(at(7), looked_up("J", vec![success("m1", &["T1"])]));
+    assert!(ledger.is_settled());
     assert!(due(&mut ledger, at(9_999)).is_empty());
 }
 

@@ -86,10 +86,12 @@ impl Ledger {
         true
     }
 
-    /// The search for the tasks of a batch of URLs whose answer got lost, as long as there is one to come.
+    /// The search for the tasks of a batch of URLs whose answer got lost, as long as there is one to come. There is none where
+    /// a row that is found proves nothing.
     pub(super) fn search_for(&self, batch: BatchIndex) -> Option<Work> {
         let entry = &self.batches[batch];
-        let sent_at = entry.sent_at.filter(|_| entry.batch.urls.is_some())?;
+        let sent_at = entry.sent_at?;
+        entry.batch.urls.as_ref().filter(|urls| urls.action.is_told_by_rows())?;
         (entry.searches < SEARCH_PAUSES.len()).then_some(Work::FindUrls { batch: batch.number(), sent_at })
     }
 
@@ -120,11 +122,13 @@ impl Ledger {
     fn rows_by_url(&self, media: MediaIndex) -> UrlRows<'_> {
         let mut by_url: HashMap<UrlKey, Vec<&Row>> = HashMap::new();
         let mut unshown = 0;
-        for task in self.evidence().tasks_of(media) {
-            unshown += usize::from(task.rows.is_empty());
-            task.rows.iter().for_each(|row| by_url.entry(row.key).or_default().push(row));
+        let named = &self.media[media].named;
+        for index in &named.tasks {
+            let rows = if named.is_stale(*index) { &[][..] } else { &self.tasks[*index].rows };
+            unshown += usize::from(rows.is_empty());
+            rows.iter().for_each(|row| by_url.entry(row.key).or_default().push(row));
         }
-        let missing = self.media[media].named.urls.keys().filter(|key| !by_url.contains_key(key)).count();
+        let missing = named.urls.keys().filter(|key| !by_url.contains_key(key)).count();
         UrlRows { has_spare_task: unshown > missing, by_url }
     }
 

@@ -57,10 +57,12 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: MediaIndex, now: Moment) ->
     // The one that ran last time first: mostly it still does, and nothing else needs to be read.
     let (done, rest) = named.tasks.split_at(named.running.min(named.tasks.len()));
     let places = (done.len()..named.tasks.len()).chain(0..done.len());
-    for (place, task) in places.zip(rest.iter().chain(done)) {
-        let task = &evidence.tasks[*task];
+    for (place, index) in places.zip(rest.iter().chain(done)) {
+        let task = &evidence.tasks[*index];
         if let Some(error) = task.error.as_deref() {
             refused.get_or_insert(error);
+        } else if named.is_stale(*index) {
+            return Verdict::Running(place);
         } else if task.rows.is_empty() {
             if !named.has_lapsed && !grace_is_over(task, now) {
                 return Verdict::Running(place);

@@ -1,17 +1,11 @@
 //! What rounds list, and what they have told about the rounds to come. Pure.
-//!
-//! Once tasks have been shown, a round asks only for the pages on which open ones stood (`page_places.rs`).
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-
 use super::filters::{ListFilters, PAGE, View};
-use super::page_places::PagePlaces;
 use super::rounds::{End, Round};
 use super::tasks::{Counts, SHARED_FOR};
 use crate::model::Moment;
-use crate::run::table::TaskIndex;
 use crate::vod::TaskFilter;
 
 /// Fewer open tasks than this are polled one by one.
@@ -25,12 +19,10 @@ const MOST_EMPTY_ROUNDS: u32 = 2;
 #[derive(Debug)]
 pub(super) struct Listings {
     pub(super) filters: ListFilters,
-    /// What whole rounds list, with which filter, how many rows the service counted in the last one, and where open tasks
-    /// stood.
+    /// What whole rounds list, with which filter, and how many rows the service counted in the last one.
     view: View,
     filter: Option<TaskFilter>,
     total: Option<u64>,
-    places: PagePlaces,
     /// Counts rounds.
     rounds: u32,
     /// The last round, if it listed running tasks to the end, and when it began: what it did not show is polled alone.
@@ -48,7 +40,6 @@ impl Listings {
             view: View::All,
             filter: None,
             total: None,
-            places: PagePlaces::default(),
             rounds: 0,
             running_round: None,
             are_too_many: false,
@@ -61,7 +52,7 @@ impl Listings {
     pub(super) fn next_view(&self, counts: Counts) -> Option<View> {
         // What a listing shows of the tasks of others, they need not ask for. They may do so all the same: a few tasks take no
         // more pages than there are.
-        let (pages, all_open) = (self.next_pages(counts), counts.all_open());
+        let (pages, all_open) = (self.pages_of(counts, self.view), counts.all_open());
         if all_open < FEWEST_TO_LIST || counts.open < FEWEST_TO_LIST.min(pages) {
             return None;
         }
@@ -69,24 +60,6 @@ impl Listings {
         let whole = (!is_out && pages * LIST_GAIN <= all_open).then_some(self.view);
         let otherwise = if whole.is_some() { pages } else { all_open };
         if self.filters.running_pays(all_open, otherwise) { Some(View::Running) } else { whole }
-    }
-
-    /// The pages that the next round is likely to take, unless it lists running tasks.
-    fn next_pages(&self, counts: Counts) -> u64 {
-        if self.goes_by_places(counts) { self.places.used() } else { self.pages_of(counts, self.view) }
-    }
-
-    /// Whether it is known where all but a few of the open tasks stand, on fewer pages than there are.
-    fn goes_by_places(&self, counts: Counts) -> bool {
-        let used = self.places.used();
-        used > 0
-            && counts.open < self.places.placed() + FEWEST_TO_LIST
-            && used < self.pages_of(counts, self.view)
-    }
-
-    /// Whether the next round would not look for a task, since nobody knows where it stands.
-    pub(super) fn leaves_out(&self, counts: Counts, task: TaskIndex) -> bool {
-        !self.places.has(task) && self.goes_by_places(counts) && self.next_view(counts) != Some(View::Running)
     }
 
     /// The pages of a whole listing.
@@ -117,32 +90,17 @@ impl Listings {
             self.widen();
         }
         let view = self.next_view(counts).unwrap_or(self.view);
-        let by_places = self.places.last().filter(|_| view != View::Running && self.goes_by_places(counts));
         let pages = self.pages_of(counts, view).clamp(1, u64::from(u16::MAX)) as u16;
-        let open = if by_places.is_some() { self.places.placed() } else { counts.open };
         // Others may have read its first pages.
         let age = if counts.others.runs > 0 { SHARED_FOR } else { Duration::ZERO };
         let began = Moment::after(now.since_start().saturating_sub(age));
         self.running_round = None;
         self.rounds += 1;
         let filter = self.filters.filter(view);
-        let mut round = Round::new(self.rounds, view, filter, began, by_places.unwrap_or(pages), open);
-        round.is_by_places = by_places.is_some();
+        let mut round = Round::new(self.rounds, view, filter, began, pages, counts.open);
         round.others_open = counts.others.open;
         round.own_pages = (counts.others.runs > 0).then(|| counts.known.div_ceil(PAGE));
         round
-    }
-
-    /// A round showed a task on the page that was asked for. Running tasks stand elsewhere among themselves.
-    pub(super) fn note_place(&mut self, round: &Round, task: TaskIndex) {
-        if round.view != View::Running {
-            self.places.put(task, round.page);
-        }
-    }
-
-    /// A task has no place any more.
-    pub(super) fn forget(&mut self, task: TaskIndex) {
-        self.places.remove(task);
     }
 
     /// A page of a round was read, which had `rows` rows: goes on with the next, or says how the round ended.
@@ -151,21 +109,19 @@ impl Listings {
         counts: Counts,
         round: &mut Round,
         rows: u64,
-        newest_on_page: Option<DateTime<Utc>>,
         total: Option<u64>,
+        is_last: bool,
     ) -> Option<End> {
         match round.view {
             View::Running => self.filters.running_total = total,
             View::All | View::Ours => self.total = total.or(self.total),
         }
-        let Some(page) = round.next_page(&self.places, rows, newest_on_page, total) else {
+        let Some(page) = round.next_page(rows, total, is_last) else {
             return Some(End::Whole);
         };
         (round.page, round.is_due) = (page, true);
         let pages = total.map_or_else(|| self.pages_of(counts, round.view), |total| total.div_ceil(PAGE));
-        if round.is_by_places {
-            None
-        } else if round.view == View::All && self.narrowing_saves(counts, round.pages_left(pages)) {
+        if round.view == View::All && self.narrowing_saves(counts, round.pages_left(pages)) {
             Some(End::Wide)
         } else {
             (round.read.max(pages) * LIST_GAIN > round.open + round.others_open).then_some(End::Dear)
@@ -184,7 +140,7 @@ impl Listings {
             (View::All, End::Whole) => {
                 self.empty_rounds = if missed > 0 && round.seen == 0 { self.empty_rounds + 1 } else { 0 };
                 self.is_given_up |= self.empty_rounds >= MOST_EMPTY_ROUNDS;
-                if self.narrowing_saves(counts, self.next_pages(counts)) {
+                if self.narrowing_saves(counts, self.pages_of(counts, self.view)) {
                     self.switch(View::Ours);
                 }
                 false
@@ -252,7 +208,6 @@ impl Listings {
     /// Whole rounds list something else from now on.
     fn switch(&mut self, view: View) {
         (self.view, self.filter, self.total) = (view, self.filters.filter(view), None);
-        self.places = PagePlaces::default();
     }
 }
 
@@ -270,23 +225,6 @@ mod tests {
         let mut listings = Listings::new();
         listings.filters.learn_type("file");
         listings
-    }
-
-    /// After a first round, which has shown a hundred tasks on six pages; all but `open` have ended since.
-    fn on_six_pages(open: u32) -> Listings {
-        let mut listings = listings();
-        let mut round = listings.begin_round(Moment::START, counts(300, 100));
-        for task in 0..100 {
-            round.page = (task % 6 + 1) as u16;
-            listings.note_place(&round, TaskIndex::new(task));
-        }
-        listings.judge(counts(300, 100), &round, End::Whole, 0);
-        (open..100).for_each(|task| listings.forget(TaskIndex::new(task)));
-        listings
-    }
-
-    fn places(listings: &Listings) -> (u64, u64) {
-        (listings.places.used(), listings.places.placed())
     }
 
     #[test]
@@ -307,61 +245,5 @@ mod tests {
         let mut narrowed = listings();
         narrowed.switch(View::Ours);
         assert!(!narrowed.narrowing_saves(counts(50, 20), 88), "they are narrowed already");
-    }
-
-    #[test]
-    fn a_round_goes_by_places_where_they_are_known_of_all_but_a_few_and_on_fewer_pages() {
-        for (placed, open, known, expected) in [
-            (40, 40, 350, true),
-            (40, 59, 350, true),
-            (40, 60, 350, false), // twenty may be anywhere
-            (40, 40, 300, false), // the whole listing has six pages as well
-            (0, 19, 350, false),
-        ] {
-            let listings = on_six_pages(placed);
-            let counts = counts(known, open);
-            assert_eq!(listings.goes_by_places(counts), expected, "{placed} of {open} among {known}");
-            assert!(!listings.leaves_out(counts, TaskIndex::new(0)) || placed == 0, "it has a place");
-        }
-        assert!(on_six_pages(40).leaves_out(counts(350, 41), TaskIndex::new(99)));
-        assert!(!on_six_pages(40).leaves_out(counts(300, 41), TaskIndex::new(99)), "all pages are read");
-    }
-
-    #[test]
-    fn a_round_by_places_goes_on_however_many_pages_there_are() {
-        let mut listings = on_six_pages(40);
-        let mut round = listings.begin_round(Moment::START, counts(350, 40));
-        for page in [5, 4, 3, 2, 1] {
-            assert_eq!(listings.read_page(counts(350, 40), &mut round, 50, None, Some(5_000)), None);
-            assert_eq!(round.page, page);
-        }
-        let end = listings.read_page(counts(350, 40), &mut round, 50, None, Some(5_000));
-        assert_eq!(end, Some(End::Whole));
-        listings.judge(counts(350, 40), &round, End::Whole, 0);
-        assert_eq!((listings.view, places(&listings)), (View::All, (6, 40)), "seven pages would be no gain");
-    }
-
-    #[test]
-    fn a_round_of_running_tasks_leaves_their_places_alone() {
-        let mut listings = on_six_pages(23);
-        // As if such a round had been before, and had brought no single call.
-        listings.filters.running_ended(0);
-        assert_eq!(places(&listings), (6, 23));
-        let round = listings.begin_round(Moment::START, counts(350, 23));
-        assert_eq!((round.view, round.page), (View::Running, 1), "six pages are dear for so few");
-        (0..23).for_each(|task| listings.note_place(&round, TaskIndex::new(task)));
-        assert_eq!(places(&listings), (6, 23));
-    }
-
-    #[test]
-    fn places_mean_nothing_with_another_filter() {
-        let mut listings = listings();
-        listings.switch(View::Ours);
-        let round = listings.begin_round(Moment::START, counts(350, 100));
-        listings.note_place(&round, TaskIndex::new(0));
-        listings.filters.learn_domain("a.test");
-        let round = listings.begin_round(Moment::START, counts(350, 19));
-        assert!(!round.is_by_places && round.page == 7, "all pages again");
-        assert_eq!(places(&listings), (0, 0));
     }
 }

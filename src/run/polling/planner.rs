@@ -154,7 +154,6 @@ impl Planner {
     /// Polls a task no more.
     pub(crate) fn drop_task(&mut self, task: TaskIndex) {
         self.queue.cancel(task);
-        self.listings.forget(task);
     }
 
     /// A task has ended, so long after it was submitted.
@@ -204,11 +203,7 @@ impl Planner {
         let view = tasks.task(task);
         let later = self.next_round.filter(|next| *next > now);
         let is_missed = self.is_missed(&view, task);
-        let alone = !view.is_listable
-            || self.tasks[task].alone
-            || is_missed
-            || self.is_overdue(&view)
-            || later.is_none() && self.listings.leaves_out(counts, task);
+        let alone = !view.is_listable || self.tasks[task].alone || is_missed || self.is_overdue(&view);
         if alone || !is_on && self.listings.next_view(counts).is_none() || self.is_sample(tasks, task) {
             if is_missed {
                 self.listings.filters.missed_one();
@@ -270,19 +265,19 @@ impl Planner {
         page: u32,
         page_rows: Vec<TaskRow>,
         total: Option<u64>,
+        is_last: bool,
     ) -> Vec<Fact> {
         let Some(round) = self.round.as_mut().filter(|round| u32::from(round.page) == page) else {
             return Vec::new();
         };
-        let (rows, newest) = (page_rows.len() as u64, page_rows.first().and_then(|row| row.created_at));
+        let rows = page_rows.len() as u64;
         for row in page_rows {
             let Some(task) = tasks.of_row(&row) else { continue };
             let last = std::mem::replace(&mut self.tasks[task].listed_in, round.number);
             round.seen += u64::from(last != round.number);
-            self.listings.note_place(round, task);
             round.show(task, row);
         }
-        let end = self.listings.read_page(tasks.counts(), round, rows, newest, total);
+        let end = self.listings.read_page(tasks.counts(), round, rows, total, is_last);
         end.map_or_else(Vec::new, |end| self.end_round(tasks, end))
     }
 
@@ -310,7 +305,7 @@ impl Planner {
                 continue;
             }
             if self.tasks[task].listed_in != round.number {
-                let is_missed = is_whole && !round.is_by_places && view.is_listed_since(round.began);
+                let is_missed = is_whole && view.is_listed_since(round.began);
                 unshown.push((task, is_missed));
             } else if !is_whole {
                 // What a whole round has shown goes on with the facts of it.
@@ -323,13 +318,29 @@ impl Planner {
             self.next_round = Some(now);
         }
         for (task, is_missed) in unshown {
-            if round.is_by_places {
-                self.listings.forget(task);
-            }
             self.tasks[task].alone = is_missed && !is_replaced && round.view != View::Running;
             self.plan(task, now);
         }
-        if is_whole { round.facts() } else { Vec::new() }
+        if !is_whole {
+            return Vec::new();
+        }
+        let mut facts = Vec::new();
+        for (task, rows) in round.rows_by_task() {
+            let has_ended = rows.iter().all(|row| row.status.is_final());
+            // Of running ones, a row that has ended shows that the filter does not work as it should. And more may have become
+            // known of a task since its page was read.
+            if has_ended && round.view == View::Running || rows.iter().any(|row| tasks.of_row(row).is_none())
+            {
+                self.tasks[task].alone = true;
+                if tasks.task(task).is_open && self.queue.due(task).is_none() {
+                    self.plan(task, now);
+                }
+                continue;
+            }
+            let id = rows[0].task.clone();
+            facts.push(Fact::TaskSeen { task: id, rows, total: None });
+        }
+        facts
     }
 
     /// Whether a task is polled for others as well, as long as none has ended.

@@ -3,11 +3,8 @@
 //! The service shows the newest tasks first, and the oldest end first: a round begins with the last page and goes down. Then
 //! it goes on from where it began, if that was not the last page after all.
 
-use chrono::{DateTime, Utc};
-
 use super::filters::{PAGE, View};
-use super::page_places::PagePlaces;
-use crate::model::{Fact, Moment};
+use crate::model::Moment;
 use crate::run::table::TaskIndex;
 use crate::vod::{TaskFilter, TaskRow};
 
@@ -22,8 +19,6 @@ pub(super) struct Round {
     /// The page that is asked for, and whether it still has to be handed out.
     pub(super) page: u16,
     pub(super) is_due: bool,
-    /// Only pages on which open tasks stood are asked for.
-    pub(super) is_by_places: bool,
     /// Tasks that it should show; those that it has shown; pages read.
     pub(super) open: u64,
     pub(super) seen: u64,
@@ -36,8 +31,6 @@ pub(super) struct Round {
     end: u16,
     has_more: bool,
     goes_up: bool,
-    /// When the newest of our tasks that it has shown was made.
-    newest: Option<DateTime<Utc>>,
     /// Our tasks as it has shown them.
     shown: Vec<(TaskIndex, TaskRow)>,
 }
@@ -73,7 +66,6 @@ impl Round {
             began,
             page,
             is_due: true,
-            is_by_places: false,
             open,
             seen: 0,
             read: 0,
@@ -82,36 +74,21 @@ impl Round {
             end: page,
             has_more: false,
             goes_up: false,
-            newest: None,
             shown: Vec::new(),
         }
     }
 
     /// Takes a row of a task of ours.
     pub(super) fn show(&mut self, task: TaskIndex, row: TaskRow) {
-        self.newest = self.newest.max(row.created_at);
         self.shown.push((task, row));
     }
 
     /// The page that follows the one that was just read, which had `rows` rows; `None` after the last.
-    pub(super) fn next_page(
-        &mut self,
-        places: &PagePlaces,
-        rows: u64,
-        newest_on_page: Option<DateTime<Utc>>,
-        total: Option<u64>,
-    ) -> Option<u16> {
+    pub(super) fn next_page(&mut self, rows: u64, total: Option<u64>, is_last: bool) -> Option<u16> {
         self.read += 1;
-        if self.is_by_places {
-            return places.last_before(self.page);
-        }
         if self.page >= self.end {
             self.end = self.page;
-            self.has_more = rows >= PAGE && total.is_none_or(|total| u64::from(self.page) * PAGE < total);
-        }
-        // Rows of one task are made in one second: beyond it, none of ours has another row.
-        if self.seen >= self.open && newest_on_page > self.newest {
-            return None;
+            self.has_more = !is_last;
         }
         if self.page == 1 || self.goes_up {
             self.goes_up = true;
@@ -122,6 +99,10 @@ impl Round {
         let filled = total.filter(|_| rows == 0).zip(least);
         let filled = filled.map(|(total, least)| total.div_ceil(PAGE).max(least));
         let below = filled.map_or(u64::from(self.page) - 1, |filled| filled.min(u64::from(self.page) - 1));
+        if below < u64::from(self.page) - 1 {
+            // The total may be wrong: what was left out is read from below.
+            self.end = below as u16;
+        }
         u16::try_from(below).ok().filter(|page| *page > 0)
     }
 
@@ -132,18 +113,12 @@ impl Round {
         (unseen * self.read).checked_div(self.seen).map_or(left, |pages| pages.min(left))
     }
 
-    /// Facts of what it has shown, one for each task. Only a round that was read to its end has any: pages that were not read
-    /// may show another row of the same task.
-    pub(super) fn facts(&mut self) -> Vec<Fact> {
+    /// The rows that it has shown of each task. They mean nothing unless it was read to its end: pages that were not read may
+    /// show another row of the same task.
+    pub(super) fn rows_by_task(&mut self) -> Vec<(TaskIndex, Vec<TaskRow>)> {
         let mut shown = std::mem::take(&mut self.shown);
         shown.sort_by_key(|(task, _)| *task);
         let rows_of_a_task = shown.chunk_by(|(one, _), (other, _)| one == other);
-        rows_of_a_task
-            .map(|rows| Fact::TaskSeen {
-                task: rows[0].1.task.clone(),
-                rows: rows.iter().map(|(_, row)| row.clone()).collect(),
-                total: None,
-            })
-            .collect()
+        rows_of_a_task.map(|rows| (rows[0].0, rows.iter().map(|(_, row)| row.clone()).collect())).collect()
     }
 }

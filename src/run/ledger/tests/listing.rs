@@ -34,7 +34,7 @@ pub(super) fn sorted(mut words: Vec<String>) -> Vec<String> {
 
 /// A page of so many rows: these, and those of others.
 pub(super) fn listed(page: u32, ours: Vec<TaskRow>, rows: usize, total: u64) -> Fact {
-    Fact::Listed { page, rows: among_others(ours, rows), total: Some(total) }
+    Fact::Listed { page, rows: among_others(ours, rows), total: Some(total), is_last: rows < 50 }
 }
 
 /// Those of others are newer.
@@ -114,7 +114,8 @@ fn those_that_stand_in_may_be_slower_than_the_others() {
             }
             let (page, media) = if word == "list page 2" { (2, "m1") } else { (1, "m2") };
             rounds.extend((page == 2).then_some(now));
-            ledger.apply(at(now), listed(page, rows_of(media, 0..30, &TaskStatus::Refreshing), 50, 100));
+            let rows = if page == 2 { 49 } else { 50 };
+            ledger.apply(at(now), listed(page, rows_of(media, 0..30, &TaskStatus::Refreshing), rows, 99));
             words.extend(due(&mut ledger, at(now)));
         }
     }
@@ -129,8 +130,10 @@ fn the_oldest_tasks_are_listed_first_until_all_are_seen() {
     assert_eq!(due(&mut ledger, at(5)), ["list page 1"]);
     ledger.apply(at(6), listed(1, vec![], 50, 500));
     assert_eq!(due(&mut ledger, at(6)), ["list page 3"], "older ones of others came first");
-    ledger.apply(at(7), listed(3, rows_of("m2", 0..30, &TaskStatus::Refreshing), 50, 500));
-    assert!(due(&mut ledger, at(7)).is_empty(), "nothing is open that was not seen");
+    ledger.apply(at(7), listed(3, rows_of("m2", 0..30, &TaskStatus::Refreshing), 50, 150));
+    assert_eq!(due(&mut ledger, at(7)), ["list page 4"], "a total ends nothing");
+    ledger.apply(at(7), listed(4, vec![], 0, 150));
+    assert!(due(&mut ledger, at(7)).is_empty());
     assert_eq!(ledger.progress().tasks_ended, 30);
 }
 
@@ -149,58 +152,6 @@ fn a_task_that_a_round_should_have_shown_is_asked_for_alone() {
     assert_eq!(sorted(due(&mut ledger, at(10))), ["poll m1-1", "poll m1-2"]);
 }
 
-/// A first round over six pages, of which the second and the fourth have open tasks then.
-fn two_of_six_pages() -> Ledger {
-    let mut ledger = sixty_tasks();
-    assert_eq!(due(&mut ledger, at(4)), ["list page 2"]);
-    for page in [2, 1, 3, 4] {
-        let rows = match page {
-            2 => rows_of("m2", 0..30, &TaskStatus::Refreshing),
-            3 => rows_of("m1", 0..10, &TaskStatus::Complete),
-            4 => rows_of("m1", 10..30, &TaskStatus::Refreshing),
-            _ => vec![],
-        };
-        ledger.apply(at(5), listed(page, rows, 50, 300));
-        let next = [("list page 1", 2), ("list page 3", 1), ("list page 4", 3)];
-        let next: Vec<&str> =
-            next.iter().filter(|(_, after)| *after == page).map(|(word, _)| *word).collect();
-        assert_eq!(due(&mut ledger, at(5)), next);
-    }
-    ledger
-}
-
-#[test]
-fn a_later_round_asks_only_for_pages_on_which_open_tasks_stood() {
-    let mut ledger = two_of_six_pages();
-    assert_eq!(due(&mut ledger, at(9)), ["list page 4"]);
-    ledger.apply(at(9), listed(4, rows_of("m1", 10..30, &TaskStatus::Complete), 50, 300));
-    assert_eq!(due(&mut ledger, at(9)), ["list page 2"]);
-    ledger.apply(at(9), listed(2, rows_of("m2", 0..30, &TaskStatus::Complete), 50, 300));
-    due(&mut ledger, at(9));
-    assert!(ledger.is_settled());
-}
-
-#[test]
-fn a_task_that_has_left_its_page_is_found_again() {
-    let mut ledger = two_of_six_pages();
-    for page in [4, 2] {
-        assert_eq!(due(&mut ledger, at(9)), [format!("list page {page}")]);
-        ledger.apply(at(9), listed(page, vec![], 50, 300));
-    }
-    assert_eq!(due(&mut ledger, at(13)), ["list page 6"], "nothing stood where it was: all pages again");
-}
-
-#[test]
-fn a_task_without_a_place_is_polled_alone_where_the_others_have_one() {
-    let mut ledger = two_of_six_pages();
-    assert_eq!(due(&mut ledger, at(9)), ["list page 4"]);
-    ledger.apply(at(9), listed(4, rows_of("m1", 10..29, &TaskStatus::Refreshing), 50, 300));
-    assert_eq!(due(&mut ledger, at(9)), ["list page 2"]);
-    ledger.apply(at(9), listed(2, rows_of("m2", 0..30, &TaskStatus::Refreshing), 50, 300));
-    assert!(due(&mut ledger, at(9)).is_empty(), "not before the next round may begin");
-    assert_eq!(sorted(due(&mut ledger, at(15))), ["list page 4", "poll m1-29"]);
-}
-
 #[test]
 fn listings_are_given_up_where_single_calls_are_cheaper() {
     for (total, most) in [(Some(5_000), 1), (None, 20)] {
@@ -210,7 +161,7 @@ fn listings_are_given_up_where_single_calls_are_cheaper() {
         while words.len() == 1 {
             pages += 1;
             let page = words[0].trim_start_matches("list page ").parse().unwrap();
-            ledger.apply(at(5), Fact::Listed { page, rows: among_others(vec![], 50), total });
+            ledger.apply(at(5), Fact::Listed { page, rows: among_others(vec![], 50), total, is_last: false });
             words = due(&mut ledger, at(5));
         }
         assert_eq!(pages, most, "{total:?}");
@@ -259,14 +210,91 @@ fn a_url_whose_rows_stand_on_two_pages_ends_as_the_worst_of_them() {
         let others =
             [rows_of("m1", 1..5, &TaskStatus::Complete), rows_of("m1", 6..30, &TaskStatus::Complete)];
         assert_eq!(due(&mut ledger, at(4)), ["list page 2"]);
-        ledger.apply(at(5), listed(2, [rows(0), others.concat()].concat(), 50, 100));
+        ledger.apply(at(5), listed(2, [rows(0), others.concat()].concat(), 49, 99));
         assert_eq!(due(&mut ledger, at(5)), ["list page 1"]);
-        ledger.apply(
-            at(6),
-            listed(1, [rows(1), rows_of("m2", 0..30, &TaskStatus::Complete)].concat(), 50, 100),
-        );
+        ledger
+            .apply(at(6), listed(1, [rows(1), rows_of("m2", 0..30, &TaskStatus::Complete)].concat(), 50, 99));
         due(&mut ledger, at(6));
         let ends = states(&ledger).into_iter().map(|(_, state, _)| state).collect::<Vec<_>>();
         assert_eq!(ends, ["failed", "complete"], "{pages:?}");
+    }
+}
+
+/// Whatever a total or the length of a page says: another row of a task may stand on any page that the service has.
+#[test]
+fn a_round_is_read_until_no_page_follows() {
+    for total in [None, Some(0), Some(60), Some(130)] {
+        let mut ledger = sixty_tasks();
+        let page = |page, rows: Vec<TaskRow>, is_last| Fact::Listed { page, rows, total, is_last };
+        let ended = |media, tasks| rows_of(media, tasks, &TaskStatus::Complete);
+        assert_eq!(due(&mut ledger, at(4)), ["list page 2"]);
+        ledger.apply(at(5), page(2, ended("m1", 10..30), false));
+        assert_eq!(due(&mut ledger, at(5)), ["list page 1"]);
+        ledger.apply(at(5), page(1, ended("m1", 1..10), false));
+        assert_eq!(due(&mut ledger, at(5)), ["list page 3"]);
+        ledger.apply(at(5), page(3, ended("m2", 0..30), false));
+        assert_eq!(due(&mut ledger, at(5)), ["list page 4"]);
+        ledger.apply(at(5), page(4, rows_of("m1", 5..6, &TaskStatus::Refreshing), true));
+        due(&mut ledger, at(5));
+        let ends: Vec<_> = states(&ledger).into_iter().map(|(_, state, _)| state).collect();
+        assert_eq!(ends, ["unfinished", "complete"], "{total:?}");
+    }
+}
+
+/// An empty page and a total tell where the last rows may stand, and nothing more.
+#[test]
+fn pages_that_a_total_leaves_out_are_read_all_the_same() {
+    let mut ledger = sixty_tasks();
+    ledger.learn_of_others(
+        at(4),
+        crate::run::polling::Others { runs: 1, known: 100, open: 100 },
+        Default::default(),
+    );
+    assert_eq!(due(&mut ledger, at(4)), ["list page 4"]);
+    let page = |page, rows: Vec<TaskRow>| {
+        let is_last = rows.is_empty();
+        Fact::Listed { page, rows, total: Some(60), is_last }
+    };
+    ledger.apply(at(5), page(4, vec![]));
+    assert_eq!(due(&mut ledger, at(5)), ["list page 2"]);
+    ledger.apply(at(5), page(2, rows_of("m2", 0..30, &TaskStatus::Complete)));
+    assert_eq!(due(&mut ledger, at(5)), ["list page 1"]);
+    ledger.apply(at(5), page(1, rows_of("m1", 1..30, &TaskStatus::Complete)));
+    assert_eq!(due(&mut ledger, at(5)), ["list page 3"]);
+    ledger.apply(at(5), page(3, rows_of("m1", 5..6, &TaskStatus::Refreshing)));
+    assert_eq!(due(&mut ledger, at(5)), ["list page 4"]);
+    ledger.apply(at(5), page(4, vec![]));
+    due(&mut ledger, at(5));
+    let ends: Vec<_> = states(&ledger).into_iter().map(|(_, state, _)| state).collect();
+    assert_eq!(ends, ["unfinished", "complete"]);
+}
+
+/// A page may show another row of a task than the one that is known.
+#[test]
+fn a_task_of_which_a_round_does_not_show_the_known_rows_is_polled_alone() {
+    let dated = |second| {
+        let mut rows = rows_of("m1", 1..2, &TaskStatus::Complete);
+        rows[0].created_at = chrono::DateTime::from_timestamp(second, 0);
+        rows
+    };
+    let running = |second| {
+        let mut rows = dated(second);
+        rows[0].status = TaskStatus::Refreshing;
+        rows
+    };
+    for (known, shown, is_taken) in [
+        (running(1), dated(1), true),
+        (running(2), dated(1), false),
+        ([running(1), dated(1)].concat(), dated(1), false),
+    ] {
+        let mut ledger = sixty_tasks();
+        ledger.apply(at(4), Fact::TaskSeen { task: task("m1-1"), rows: known, total: None });
+        assert_eq!(due(&mut ledger, at(4)), ["list page 2"]);
+        let others = rows_of("m1", 2..30, &TaskStatus::Complete);
+        ledger.apply(at(9), listed(2, [shown, others].concat(), 49, 99));
+        assert_eq!(due(&mut ledger, at(9)), ["list page 1"]);
+        ledger.apply(at(9), listed(1, rows_of("m2", 0..30, &TaskStatus::Complete), 50, 99));
+        due(&mut ledger, at(9));
+        assert_eq!(state(&ledger).0, if is_taken { "complete" } else { "unfinished" });
     }
 }

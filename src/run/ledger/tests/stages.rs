@@ -97,6 +97,29 @@ fn a_stage_that_is_open_again_opens_its_media_and_a_late_one_is_preloaded_on_its
     assert_eq!(ledger.progress().failed_unaccepted, 1);
 }
 
+/// A merged task id may stand in both jobs. What its row said before the preload was named tells nothing of the preload.
+#[test]
+fn a_task_of_the_refresh_that_the_preload_names_is_looked_at_again() {
+    for (status, word) in [
+        (TaskStatus::Complete, "complete"),
+        (TaskStatus::Failed, "failed"),
+        (TaskStatus::Refreshing, "unfinished"),
+    ] {
+        let mut ledger = refreshed();
+        ledger.apply(at(5), begun(&["m1"]));
+        ledger.apply(at(6), preloaded(1, "P"));
+        ledger.apply(at(7), looked_up("P", vec![success("m1", &["r1"])]));
+        assert_eq!(words(&ledger), ["unfinished", "failed"]);
+        assert!(due(&mut ledger, at(7)).contains(&"poll r1".to_owned()));
+        ledger.apply(at(7), Fact::TaskSeen { task: task("r1"), rows: vec![], total: None });
+        assert_eq!(words(&ledger), ["unfinished", "failed"], "it was not shown");
+        let seen = seen("r1", status);
+        assert!(ledger.is_news(&seen));
+        ledger.apply(at(8), seen);
+        assert_eq!(words(&ledger), [word, "failed"]);
+    }
+}
+
 /// The tasks of a job that was there before can't be those of a preload.
 #[test]
 fn the_job_of_the_refresh_is_no_job_of_the_preload() {

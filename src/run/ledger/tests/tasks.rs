@@ -78,7 +78,7 @@ fn a_media_that_comes_late_to_a_task_waits_for_rows_of_its_own() {
     ledger.apply(at(5), event("J", shares_t("m2", "https://a/2")));
     ledger.apply(at(6), looked_up("J", vec![shares_t("m1", "https://a/1"), shares_t("m2", "https://a/2")]));
     assert_eq!(states(&ledger).iter().map(|s| s.1).collect::<Vec<_>>(), ["complete", "unfinished"]);
-    ledger.apply(at(9), shown(vec![row(1), row(2)]));
+    ledger.apply(at(8), shown(vec![row(1), row(2)]));
     assert!(ledger.is_settled());
 }
 
@@ -110,4 +110,20 @@ fn the_tasks_of_a_run_are_all_known_only_once_those_of_every_media_are() {
     assert_eq!(ledger.complete_since(), None, "nothing of m2");
     ledger.apply(at(5), looked_up("J", vec![success("m1", &["T1"]), success("m2", &["T2"])]));
     assert_eq!(ledger.complete_since(), Some(at(5)), "since the last one");
+}
+
+#[test]
+fn a_look_that_began_before_a_task_was_named_for_a_media_is_no_word_about_it() {
+    let named = |ids: &[&str]| looked_up("J", ids.iter().map(|id| success(id, &["T1"])).collect());
+    let mut ledger = ledger(false, &["m1", "m2"]);
+    ledger.apply(at(1), submitted("J"));
+    ledger.apply(at(2), named(&["m1"]));
+    assert!(due(&mut ledger, at(4)).contains(&"poll T1".to_owned()));
+    ledger.apply(at(4), named(&["m1", "m2"]));
+    let ends = |ledger: &Ledger| states(ledger).into_iter().map(|(_, state, _)| state).collect::<Vec<_>>();
+    ledger.apply(at(5), seen("T1", TaskStatus::Complete));
+    assert_eq!(ends(&ledger), ["complete", "unfinished"], "this answer was on its way");
+    assert!(due(&mut ledger, at(9)).contains(&"poll T1".to_owned()));
+    ledger.apply(at(9), seen("T1", TaskStatus::Complete));
+    assert_eq!(ends(&ledger), ["complete", "complete"]);
 }

@@ -117,13 +117,13 @@ fn urls_are_open_while_a_task_of_theirs_is_not_shown() {
 #[test]
 fn a_job_is_looked_up_once_more_when_its_last_media_has_ended() {
     let table: [(u64, Option<Fact>, (&str, bool)); 5] = [
-        (11, None, ("complete", true)),
-        (12, None, ("complete", false)),
-        (12, Some(looked_up("J", vec![success("m1", &["T1"])])), ("complete", true)),
-        (12, Some(looked_up("J", vec![success("m1", &["T1", "T2"])])), ("unfinished", false)),
+        (4, None, ("complete", true)),
+        (5, None, ("complete", false)),
+        (5, Some(looked_up("J", vec![success("m1", &["T1"])])), ("complete", true)),
+        (5, Some(looked_up("J", vec![success("m1", &["T1", "T2"])])), ("unfinished", false)),
         // What was known stays, whatever becomes of a call that nothing hung on.
         (
-            12,
+            5,
             Some(Fact::JobUnclear { job: job("J"), fault: Fault::new(ErrorKind::Unavailable, "X", "no") }),
             ("complete", true),
         ),
@@ -134,8 +134,8 @@ fn a_job_is_looked_up_once_more_when_its_last_media_has_ended() {
         due(&mut ledger, at(2));
         ledger.apply(at(2), looked_up("J", vec![success("m1", &["T1"])]));
         ledger.apply(at(ended), seen("T1", TaskStatus::Complete));
-        assert_eq!(due(&mut ledger, at(ended)).contains(&"query J".to_owned()), ended > 11);
-        let is_asked = ended > 11;
+        assert_eq!(due(&mut ledger, at(ended)).contains(&"query J".to_owned()), ended > 4);
+        let is_asked = ended > 4;
         if let Some(fact) = answer.clone() {
             let is_more = expected.0 == "unfinished";
             assert_eq!(is_asked && ledger.is_news(&fact), is_more, "{fact:?}");
@@ -228,6 +228,33 @@ fn what_is_not_shown_fails_after_ten_minutes_of_answers() {
             assert_eq!(state(&ledger).0, word, "{code} at {second} s");
         }
         assert_eq!(state(&ledger).1.as_deref(), Some(code));
+    }
+}
+
+#[test]
+fn no_deadline_settles_what_two_lookups_three_seconds_apart_have_not() {
+    let named = || looked_up("J", vec![success("m1", &["T1"])]);
+    // Lookups before the deadline, lookups of whoever carries the run on, and what comes of them.
+    for (lookups, later, expected) in [
+        (&[2, 3][..], &[4][..], ["unfinished", "unfinished"]),
+        (&[3], &[5], ["unfinished", "unfinished"]),
+        (&[2], &[5], ["unfinished", "complete"]),
+        (&[], &[4, 7], ["unfinished", "complete"]),
+    ] {
+        let mut settings = settings(false);
+        (settings.settle, settings.deadline) = (Duration::from_secs(3), at(3));
+        let mut ledger = Ledger::for_batches(settings, Batch::split(&[media("m1")]));
+        due(&mut ledger, at(0));
+        ledger.apply(at(1), submitted("J"));
+        lookups.iter().for_each(|second| ledger.apply(at(*second), named()));
+        ledger.apply(at(3), seen("T1", TaskStatus::Complete));
+        let at_the_deadline = state(&ledger).0;
+        ledger.reopen(at(4), at(4), false);
+        for second in later {
+            ledger.apply(at(*second), named());
+            ledger.apply(at(*second), seen("T1", TaskStatus::Complete));
+        }
+        assert_eq!([at_the_deadline, state(&ledger).0], expected, "{lookups:?} {later:?}");
     }
 }
 

@@ -204,7 +204,8 @@ impl World {
             Fact::TaskSeen { mut rows, .. } => rows.remove(0),
             other => panic!("{other:?}"),
         };
-        vec![Fact::Listed { page, rows: shown.into_iter().map(row).collect(), total }]
+        let is_last = shown.len() < 50;
+        vec![Fact::Listed { page, rows: shown.into_iter().map(row).collect(), total, is_last }]
     }
 }
 
