@@ -30,11 +30,12 @@ async fn four_thousand_tasks_take_a_fraction_of_their_number_in_calls() {
     }
 }
 
+/// Rounds read every page: another row of a task may stand on any of them.
 #[tokio::test(start_paused = true)]
-async fn pages_on_which_all_have_ended_are_not_asked_for_again() {
+async fn tasks_that_end_one_after_the_other_cost_one_round_more() {
     let (looks, elapsed) = four_thousand_tasks(false, |media| 20_000 + media * 7_919 % 10_000).await;
-    assert!(looks < 155, "{looks} task queries");
-    assert!(elapsed < Duration::from_secs(52), "{elapsed:?}");
+    assert!(looks < 210, "{looks} task queries");
+    assert!(elapsed < Duration::from_secs(66), "{elapsed:?}");
 }
 
 /// Refreshes a thousand media with four tasks each, which take so many milliseconds. Returns the task queries and the time.

