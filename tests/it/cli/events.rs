@@ -142,7 +142,7 @@ fn a_queue_that_is_none_ends_a_run_that_has_nothing_else_at_once() {
         let cloud = Cloud::new(quick());
         let line =
             format!("refresh m1 m2 --timeout 1m --lookup-after never --queue {}/queues/vod", queue.url());
-        let begun = std::time::Instant::now();
+        let begun = tokio::time::Instant::now();
         let run = cloud.shell(&line).words("-o json").run();
         assert!(begun.elapsed().as_secs() < 20, "{code}: it waited for its deadline");
         // The queue may answer before the submission goes out.
