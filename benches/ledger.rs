@@ -57,7 +57,8 @@ impl Run {
         Ledger::for_batches(settings, Batch::split(&self.media))
     }
 
-    /// Every fact of the run, in the order of time: answers, events, two lookups of each job, two looks at each task.
+    /// Every fact of the run, in the order of time: answers, events, two lookups of each job, two looks at each task, and the last
+    /// lookup of each job.
     fn facts(&self) -> impl Iterator<Item = Fact> {
         let count = self.media.len();
         let batches = count.div_ceil(20);
@@ -69,18 +70,20 @@ impl Run {
             request_id: None,
         });
         let events = (0..count).map(|n| self.event(n));
-        let rounds = [TaskStatus::Refreshing, TaskStatus::Complete].into_iter().flat_map(move |status| {
-            let lookups = (0..batches).map(move |batch| Fact::JobQueried {
+        let lookups = move || {
+            (0..batches).map(move |batch| Fact::JobQueried {
                 job: job(batch * 20),
                 rows: (batch * 20..(batch * 20 + 20).min(count)).map(|n| self.row(n)).collect(),
-            });
-            lookups.chain((0..count * TASKS_PER_MEDIA).map(move |n| {
+            })
+        };
+        let rounds = [TaskStatus::Refreshing, TaskStatus::Complete].into_iter().flat_map(move |status| {
+            lookups().chain((0..count * TASKS_PER_MEDIA).map(move |n| {
                 let (n, k) = (n / TASKS_PER_MEDIA, n % TASKS_PER_MEDIA);
                 let rows = vec![TaskRow::new(task(n, k), url(n, k), status.clone())];
                 Fact::TaskSeen { task: task(n, k), rows, total: Some(1) }
             }))
         });
-        submitted.chain(events).chain(rounds)
+        submitted.chain(events).chain(rounds).chain(lookups())
     }
 
     fn row(&self, n: usize) -> JobRow {
