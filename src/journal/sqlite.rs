@@ -114,6 +114,7 @@ impl SqliteStore {
     fn hangs(&self) -> Error {
         file::unusable(&self.path, "its disk does not answer")
     }
+
     pub(super) fn place(&self) -> &str {
         &self.place
     }
@@ -202,7 +203,7 @@ impl SqliteStore {
     }
 
     pub(super) async fn load(&self, run: Option<&RunId>) -> Result<Option<StoredRun>> {
-        let run = run.cloned();
+        let (run, path) = (run.cloned(), self.path.clone());
         let work = move |connection: &mut Connection| {
             let select = "SELECT record, outcome, calls FROM run";
             let stored = |row: &Row<'_>| {
@@ -223,33 +224,30 @@ impl SqliteStore {
                 columns::to_fact(row.get(0)?, text(row, 1)?).map_err(unreadable)
             })?;
             found.facts = facts.collect::<Result<_, _>>()?;
+            found.lost = lock::is_lost(&path, &found.record.run);
             Ok(Some(found))
         };
-        let mut found = self.perform(file::BUSY, work).await?;
-        if let Some(stored) = &mut found {
-            stored.lost = lock::is_lost(&self.path, &stored.record.run);
-        }
-        Ok(found)
+        self.perform(file::BUSY, work).await
     }
 
     pub(super) async fn runs(&self) -> Result<Vec<RunSummary>> {
-        let work = |connection: &mut Connection| {
-            let mut select = connection.prepare(
-                &format!("SELECT id, task_type, outcome, started_at, media, {IS_OF_URLS} FROM run ORDER BY started_at DESC, id DESC"),
-            )?;
+        let path = self.path.clone();
+        let work = move |connection: &mut Connection| {
+            let mut select = connection.prepare(&format!(
+                "SELECT id, task_type, outcome, started_at, media, {IS_OF_URLS} FROM run
+                ORDER BY started_at DESC, id DESC"
+            ))?;
             let rows = select.query_map([], |row| {
                 let (id, task_type, outcome, started_at) =
                     (text(row, 0)?, word(row, 1)?, word(row, 2)?, text(row, 3)?);
-                columns::to_summary(id, task_type, outcome, started_at, row.get(4)?, row.get(5)?)
-                    .map_err(unreadable)
+                let run = columns::to_summary(id, task_type, outcome, started_at, row.get(4)?, row.get(5)?);
+                let run = run.map_err(unreadable)?;
+                let lost = run.outcome.is_none() && lock::is_lost(&path, &run.run_id);
+                Ok(RunSummary { lost, ..run })
             })?;
-            rows.collect::<Result<Vec<_>, _>>()
+            rows.collect()
         };
-        let mut runs = self.perform(file::BUSY, work).await?;
-        for run in runs.iter_mut().filter(|run| run.outcome.is_none()) {
-            run.lost = lock::is_lost(&self.path, &run.run_id);
-        }
-        Ok(runs)
+        self.perform(file::BUSY, work).await
     }
 
     pub(super) async fn prune(&self, before: DateTime<Utc>, begun_before: DateTime<Utc>) -> Result<usize> {
@@ -396,24 +394,14 @@ fn ended<T>(result: std::result::Result<Result<T>, tokio::task::JoinError>) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Fault, Order, RefreshRequest, RunOptions};
-    use crate::vod::TaskType;
+    use crate::model::Fault;
 
     #[tokio::test]
     async fn facts_that_a_disk_writes_late_are_there_once_in_their_order() {
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(folder.path().join("journal.db")).await.unwrap();
         let run = RunId::fresh();
-        let record = RunRecord {
-            run: run.clone(),
-            started_at: DateTime::from_timestamp(1_750_000_000, 0).unwrap(),
-            order: Order::Refresh(RefreshRequest::new(TaskType::Refresh, [])),
-            options: RunOptions::default(),
-            has_events: false,
-            key: None,
-            settings: serde_json::Value::Null,
-        };
-        store.begin(&record).await.unwrap();
+        store.begin(&RunRecord::sample(run.clone())).await.unwrap();
         let fact = |n: usize| {
             let fault = Fault::new(ErrorKind::Config, "C", n.to_string());
             (Moment::START, Fact::Halted { fault })

@@ -5,20 +5,13 @@ use rusqlite::Connection;
 use super::*;
 use crate::error::ErrorKind;
 use crate::ids::{JobId, MediaId};
-use crate::model::{Fault, RefreshRequest, RunOptions, WaitRequest};
+use crate::model::{Fault, WaitRequest};
 use crate::net::clock::{Clock as _, SystemClock};
 use crate::vod::TaskType;
 
 fn record(run: &RunId, second: i64) -> RunRecord {
-    RunRecord {
-        run: run.clone(),
-        started_at: DateTime::from_timestamp(1_750_000_000 + second, 0).unwrap(),
-        order: Order::Refresh(RefreshRequest::new(TaskType::Refresh, [MediaId::new("m1").unwrap()])),
-        options: RunOptions::default(),
-        has_events: false,
-        key: None,
-        settings: serde_json::json!({"region": "cn-shanghai"}),
-    }
+    let record = RunRecord::sample(run.clone());
+    RunRecord { started_at: record.started_at + TimeDelta::seconds(second), ..record }
 }
 
 fn at(seconds: u64) -> Moment {

@@ -46,6 +46,21 @@ pub struct RunRecord {
 }
 
 impl RunRecord {
+    /// A run of one media.
+    #[cfg(test)]
+    pub(crate) fn sample(run: RunId) -> Self {
+        let media = [crate::ids::MediaId::new("m1").unwrap()];
+        Self {
+            run,
+            started_at: DateTime::from_timestamp(1_750_000_000, 0).unwrap(),
+            order: Order::Refresh(RefreshRequest::new(TaskType::Refresh, media)),
+            options: RunOptions::default(),
+            has_events: false,
+            key: None,
+            settings: serde_json::json!({"region": "cn-shanghai"}),
+        }
+    }
+
     /// The caller's own text.
     pub(crate) fn extend(&self) -> Option<String> {
         match &self.order {

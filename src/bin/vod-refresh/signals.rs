@@ -1,7 +1,7 @@
 //! The first signal asks the run to end, the second ends the process.
 //!
-//! SIGINT, SIGTERM, and SIGHUP, which a closed terminal sends; on Windows Ctrl-C, Ctrl-Break, and the console's end. Whoever starts us with SIGHUP ignored, as `nohup` does, wants
-//! the run to outlive the terminal, and gets that.
+//! SIGINT, SIGTERM, and SIGHUP, which a closed terminal sends; on Windows Ctrl-C, Ctrl-Break, and the console's end. Whoever
+//! starts us with SIGHUP ignored, as `nohup` does, wants the run to outlive the terminal, and gets that.
 //!
 //! A thread of its own listens: the main thread may be stuck writing to a reader that has stopped reading.
 

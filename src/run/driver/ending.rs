@@ -37,10 +37,6 @@ impl Driver<'_> {
         if let Some(fleet) = self.fleet.as_mut().filter(|_| !self.setup.stop.is_cancelled()) {
             fleet.leave(self.ledger.estimate()).await;
         }
-        if matches!(end, End::Deadline) {
-            // The last answers may have ended media of jobs for whose last lookup there is no time.
-            self.ledger.end_all_closing();
-        }
         let end = match end {
             End::Deadline | End::Fatal(_) if self.ledger.is_settled() => End::Settled,
             // No work goes on for which time could be up: what kept it from being submitted counts.

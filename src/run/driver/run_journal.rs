@@ -297,8 +297,7 @@ async fn lock(journal: &Journal, run: &RunId) -> Result<RunLock> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Fault, Order, RefreshRequest, RunOptions};
-    use crate::vod::TaskType;
+    use crate::model::Fault;
 
     /// A fact that has so many bytes in the journal.
     fn fact(bytes: usize) -> (Moment, Fact) {
@@ -312,15 +311,7 @@ mod tests {
         for (more, is_lost) in [(0, false), (1, true)] {
             let folder = tempfile::tempdir().unwrap();
             let journal = Journal::open(folder.path().join("journal.db")).await.unwrap();
-            let record = RunRecord {
-                run: RunId::fresh(),
-                started_at: DateTime::from_timestamp(1_750_000_000, 0).unwrap(),
-                order: Order::Refresh(RefreshRequest::new(TaskType::Refresh, [])),
-                options: RunOptions::default(),
-                has_events: false,
-                key: None,
-                settings: serde_json::Value::Null,
-            };
+            let record = RunRecord::sample(RunId::fresh());
             let mut kept = RunJournal::begin(Some(journal.clone()), &record).await.unwrap();
             let holder = rusqlite::Connection::open(journal.place()).unwrap();
             holder.execute_batch("BEGIN IMMEDIATE").unwrap();

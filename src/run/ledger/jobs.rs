@@ -121,12 +121,13 @@ impl Ledger {
     }
 
     /// Looks a job up a last time, now that all of its media have ended: more may have been named since it was looked up, unless
-    /// that was a moment ago. It costs a call and no verdict: where it brings no answer, the one before it stands.
+    /// that was a moment ago or there is no time left for it. It costs a call and no verdict: where it brings no answer, the one before
+    /// it stands.
     pub(super) fn look_up_at_the_end(&mut self, now: Moment, job: JobIndex) {
         let entry = &self.jobs[job];
         let is_recent = entry.answered_at.is_none_or(|at| now.since(at) < SETTLE);
         let has_any = self.in_job(job).any(|media| media.state == MediaState::Complete);
-        if is_recent || !has_any || !self.can_query_jobs() {
+        if is_recent || !has_any || !self.can_query_jobs() || now >= self.settings.deadline {
             return;
         }
         if !entry.is_open() {

@@ -201,7 +201,6 @@ impl Planner {
             self.listings.narrow_if_too_many(counts);
         }
         let view = tasks.task(task);
-        let later = self.next_round.filter(|next| *next > now);
         let is_missed = self.is_missed(&view, task);
         let alone = !view.is_listable || self.tasks[task].alone || is_missed || self.is_overdue(&view);
         if alone || !is_on && self.listings.next_view(counts).is_none() || self.is_sample(tasks, task) {
@@ -216,7 +215,7 @@ impl Planner {
             if self.waits_for_samples(tasks, task) {
                 return None;
             }
-            if let Some(next) = later {
+            if let Some(next) = self.next_round.filter(|next| *next > now) {
                 self.plan(task, next);
                 return None;
             }

@@ -42,6 +42,13 @@ pub(crate) fn start(
     child
 }
 
+/// Starts a run as [`start`] does, and kills it.
+fn start_and_kill(cloud: &Cloud, home: &Home, database: &Database<'_>, line: &str, submits: usize) {
+    let mut child = start(cloud, home, database, line, submits);
+    child.kill().unwrap();
+    end(child);
+}
+
 pub(crate) fn resume(cloud: &Cloud, home: &Home, database: &Database<'_>) -> Ended {
     home.run(&resume_line(cloud, database))
 }
@@ -68,9 +75,7 @@ fn ids(count: usize) -> Vec<String> {
 fn a_run_that_was_killed_on_one_machine_is_carried_on_by_another() {
     let Some(server) = Server::shared() else { return };
     let (cloud, database, a, b) = (open_cloud(), server.database(), Home::new(), Home::new());
-    let mut child = start(&cloud, &a, &database, &format!("refresh {}", ids(45).join(" ")), 3);
-    child.kill().unwrap();
-    end(child);
+    start_and_kill(&cloud, &a, &database, &format!("refresh {}", ids(45).join(" ")), 3);
     cloud.complete(&ids(45));
     let submits = cloud.submits();
     let resumed = resume(&cloud, &b, &database);
@@ -86,9 +91,7 @@ fn a_run_that_was_killed_on_one_machine_is_carried_on_by_another() {
 fn of_two_processes_that_resume_at_once_one_drives() {
     let Some(server) = Server::shared() else { return };
     let (cloud, database, a) = (open_cloud(), server.database(), Home::new());
-    let mut child = start(&cloud, &a, &database, "refresh m1 m2", 1);
-    child.kill().unwrap();
-    end(child);
+    start_and_kill(&cloud, &a, &database, "refresh m1 m2", 1);
     let homes = [Home::new(), Home::new()];
     let children = homes.each_ref().map(|home| home.start(&resume_line(&cloud, &database)));
     let waiting: Vec<_> = children.into_iter().map(|child| std::thread::spawn(move || end(child))).collect();
@@ -205,9 +208,7 @@ fn a_quiet_driver_keeps_its_run() {
 fn a_silent_session_that_the_server_does_not_end_is_ended_by_who_wants_the_run() {
     let Some(server) = Server::shared() else { return };
     let (cloud, database, a) = (open_cloud(), server.database(), Home::new());
-    let mut child = start(&cloud, &a, &database, "refresh m1", 1);
-    child.kill().unwrap();
-    end(child);
+    start_and_kill(&cloud, &a, &database, "refresh m1", 1);
     cloud.complete(&["m1"]);
     let name = &database.sql("SELECT identity || ' ' || id FROM vod_refresh_meta, vod_refresh_run")[0];
     let take = format!(
