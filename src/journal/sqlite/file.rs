@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
@@ -229,7 +229,7 @@ fn prepared(path: &Path) -> Result<Connection> {
             .with_source(io::Error::from(io::ErrorKind::PermissionDenied)));
     }
     connection.busy_timeout(BUSY).map_err(sql)?;
-    connection.pragma_update(None, "journal_mode", "WAL").map_err(sql)?;
+    switch_to_log(&connection).map_err(sql)?;
     // Safe against the death of the process; a power cut may cost the last moments, which the service still knows.
     connection.pragma_update(None, "synchronous", "NORMAL").map_err(sql)?;
     // Events are answered after a commit, and a commit that copies the log back waits for the disk: 16 MB at once, and seldom.
@@ -239,6 +239,21 @@ fn prepared(path: &Path) -> Result<Connection> {
     connection.pragma_update(None, "foreign_keys", true).map_err(sql)?;
     migrate(&mut connection, path)?;
     Ok(connection)
+}
+
+/// Switches to a write-ahead log, where the file has none yet. SQLite itself does not wait for others who do so at the same moment.
+fn switch_to_log(connection: &Connection) -> rusqlite::Result<()> {
+    let until = Instant::now() + BUSY;
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < until =>
+            {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            switched => return switched,
+        }
+    }
 }
 
 fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
