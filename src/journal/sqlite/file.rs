@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
@@ -228,8 +228,8 @@ fn prepared(path: &Path) -> Result<Connection> {
         return Err(unusable(path, "it can't be written")
             .with_source(io::Error::from(io::ErrorKind::PermissionDenied)));
     }
-    connection.busy_timeout(BUSY).map_err(sql)?;
     switch_to_log(&connection).map_err(sql)?;
+    connection.busy_timeout(BUSY).map_err(sql)?;
     // Safe against the death of the process; a power cut may cost the last moments, which the service still knows.
     connection.pragma_update(None, "synchronous", "NORMAL").map_err(sql)?;
     // Events are answered after a commit, and a commit that copies the log back waits for the disk: 16 MB at once, and seldom.
@@ -241,15 +241,16 @@ fn prepared(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-/// Switches to a write-ahead log, where the file has none yet. SQLite itself does not wait for others who do so at the same moment.
+/// Switches to a write-ahead log, where the file has none yet. Here SQLite itself does not always wait for others, so it never does.
 fn switch_to_log(connection: &Connection) -> rusqlite::Result<()> {
-    let until = Instant::now() + BUSY;
+    const PAUSE: Duration = Duration::from_millis(5);
+    connection.busy_timeout(Duration::ZERO)?;
+    let mut tries = BUSY.as_millis() / PAUSE.as_millis();
     loop {
         match connection.pragma_update(None, "journal_mode", "WAL") {
-            Err(error)
-                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < until =>
-            {
-                std::thread::sleep(Duration::from_millis(1));
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && tries > 0 => {
+                tries -= 1;
+                std::thread::sleep(PAUSE);
             }
             switched => return switched,
         }
