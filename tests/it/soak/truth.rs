@@ -64,12 +64,14 @@ impl<'a> Evidence<'a> {
         self.script(media).is_some_and(|(scenario, script)| may_lose_a_row(&scenario.pages, script))
     }
 
-    /// All that is named of it was shown, as far as that is certain.
+    /// All that is named of it was shown, as far as that is certain. Whoever saw a signed event can add names to it, and
+    /// without lookups nothing contradicts these.
     fn was_shown_whole(&self, media: &MediaReport) -> bool {
         let Some((scenario, script)) = self.script(media) else { return true };
         let urls = script.url_count.unwrap_or(scenario.urls_per_media);
         let shown: BTreeSet<&str> = media.tasks.iter().filter_map(|task| task.url.as_deref()).collect();
-        !shown.iter().any(|url| url.contains("forged")) && (!names_all(script) || shown.len() >= urls)
+        let (forged, own): (Vec<&str>, Vec<&str>) = shown.into_iter().partition(|url| url.contains("forged"));
+        (forged.is_empty() || self.stands_on_events(media)) && (!names_all(script) || own.len() >= urls)
     }
 
     /// No lookup tells what becomes of this media, and its event may.
