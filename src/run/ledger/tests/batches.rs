@@ -72,17 +72,19 @@ fn an_answer_without_a_job_id_is_no_submission() {
 }
 
 #[test]
-fn a_halt_gives_up_what_was_not_sent_and_keeps_what_was() {
-    let ids: Vec<MediaId> = (0..45).map(|n| media(&format!("m{n}"))).collect();
+fn a_halt_gives_up_what_was_not_sent_or_answered_and_keeps_what_was() {
+    let ids: Vec<MediaId> = (0..65).map(|n| media(&format!("m{n}"))).collect();
     let mut ledger = Ledger::for_batches(settings(false), Batch::split(&ids));
-    assert!(matches!(ledger.due(at(0), SLOTS), Some(Work::Submit { batch: 0 })));
+    for batch in 0..2 {
+        assert!(matches!(ledger.due(at(0), SLOTS), Some(Work::Submit { batch: sent }) if sent == batch));
+    }
     ledger.apply(at(1), submitted("J"));
+    ledger.apply(at(1), lost(1));
     ledger.apply(
         at(1),
         Fact::Halted { fault: Fault::new(ErrorKind::Quota, "QuotaExceeded.Refresh", "no more") },
     );
-    let unfinished = states(&ledger).iter().filter(|s| s.1 == "unfinished").count();
-    let unsent = states(&ledger).iter().filter(|s| s.2.as_deref() == Some("QuotaExceeded.Refresh")).count();
-    assert_eq!((unfinished, unsent), (20, 25));
-    assert_eq!(ledger.open_batches(), 0);
+    let with = |code: Option<&str>| states(&ledger).iter().filter(|s| s.2.as_deref() == code).count();
+    let ends = [None, Some("OutcomeUnknown"), Some("QuotaExceeded.Refresh")];
+    assert_eq!((ends.map(with), ledger.open_batches()), ([20, 20, 25], 0));
 }

@@ -300,6 +300,25 @@ fn h02_what_is_kept_of_strangers_weighs_every_byte_and_is_written_up_to_a_limit(
 }
 
 #[test]
+fn events_of_a_job_that_becomes_known_make_room_for_others() {
+    let ids: Vec<MediaId> = (0..21).map(|n| media(&format!("m{n}"))).collect();
+    let mut ledger = Ledger::for_batches(settings(true), Batch::split(&ids));
+    let heavy = |job: &str, n: usize| {
+        let mut row = row(&format!("m{n}"), SubmissionStatus::Success, &[]);
+        row.error_message = Some("x".repeat(500_000));
+        event(job, row)
+    };
+    for n in 0..16 {
+        ledger.apply(at(1), heavy("J", n));
+    }
+    ledger.apply(at(2), submitted("J"));
+    for n in 0..16 {
+        ledger.apply(at(3), heavy("other", n));
+    }
+    assert_eq!((ledger.events.foreign, ledger.open_batches()), (0, 1));
+}
+
+#[test]
 fn h03_useless_events_of_our_own_media_are_no_news() {
     let mut ledger = ledger(true, &["m1", "m2", "m3"]);
     ledger.apply(at(1), submitted("J"));

@@ -191,6 +191,22 @@ fn merged_tasks_are_never_listed() {
     assert!(words.len() == 30 && words.iter().all(|word| word.starts_with("poll")), "{words:?}");
 }
 
+/// Its row may be a second one of any task of the media, on any page.
+#[test]
+fn tasks_of_a_media_of_which_a_url_is_missing_are_not_listed() {
+    let mut ledger = sixty_tasks_of(&["m1", "m2"]);
+    assert_eq!(sorted(due(&mut ledger, at(4))), SAMPLES);
+    for n in 0..30 {
+        let id = format!("m1-{n}");
+        let url = if n == 0 { "https://a/spelt-otherwise".into() } else { format!("https://a/{id}") };
+        let row = TaskRow::new(task(&id), url, TaskStatus::Complete);
+        ledger.apply(at(4), Fact::TaskSeen { task: task(&id), rows: vec![row], total: Some(1) });
+    }
+    let words = due(&mut ledger, at(60));
+    let (alone, rest): (Vec<_>, Vec<_>) = words.into_iter().partition(|word| word.starts_with("poll m1"));
+    assert_eq!((alone.len(), rest), (30, vec!["list page 2".to_owned()]));
+}
+
 #[test]
 fn rows_of_a_round_that_was_not_read_to_its_end_count_for_nothing() {
     let mut ledger = sixty_tasks();
