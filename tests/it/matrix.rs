@@ -100,19 +100,19 @@ fn every_fault_at_the_end_of_a_run_ends_as_the_table_says() {
     let mut table = String::new();
     for verdict in ["complete", "partial"] {
         let title = format!("A report file, at the end of a run that is {verdict}");
-        rows_at_once(&mut table, &title, report::OF_A_FILE, report::FILES, move |fault, option| {
+        cells_at_once(&mut table, &title, report::OF_A_FILE, report::FILES, move |fault, option| {
             report::file(fault, option, verdict)
         });
     }
     for verdict in ["complete", "partial"] {
         let title = format!("Stdout, at the end of a run that is {verdict}");
-        rows_at_once(&mut table, &title, report::OF_STDOUT, report::FORMS, move |fault, form| {
+        cells_at_once(&mut table, &title, report::OF_STDOUT, report::FORMS, move |fault, form| {
             report::stdout(fault, form, verdict)
         });
     }
-    rows_at_once(&mut table, "The journal", report::OF_THE_JOURNAL, report::VERDICTS, report::journal);
+    cells_at_once(&mut table, "The journal", report::OF_THE_JOURNAL, report::VERDICTS, report::journal);
     let variables = ["GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"];
-    rows_at_once(
+    cells_at_once(
         &mut table,
         "GitHub's files, at the end of a run that is partial",
         report::OF_GITHUB,
@@ -122,9 +122,9 @@ fn every_fault_at_the_end_of_a_run_ends_as_the_table_says() {
     insta::assert_snapshot!("report", table);
 }
 
-/// A table whose cells are whole processes, those of a row at once.
+/// A table whose cells are whole processes, all of them at once: each waits some seconds for its last lookup.
 #[cfg(target_os = "linux")]
-fn rows_at_once<const R: usize, const C: usize>(
+fn cells_at_once<const R: usize, const C: usize>(
     table: &mut String,
     title: &str,
     faults: [&'static str; R],
@@ -132,11 +132,13 @@ fn rows_at_once<const R: usize, const C: usize>(
     cell: impl Fn(&'static str, &'static str) -> String + Sync,
 ) {
     head(table, title, "fault", columns);
-    for fault in faults {
-        let cells = std::thread::scope(|scope| {
-            let cell = &cell;
-            columns.map(|column| scope.spawn(move || cell(fault, column))).map(|cell| cell.join().unwrap())
-        });
+    let rows = std::thread::scope(|scope| {
+        let cell = &cell;
+        faults
+            .map(|fault| columns.map(|column| scope.spawn(move || cell(fault, column))))
+            .map(|cells| cells.map(|cell| cell.join().unwrap()))
+    });
+    for (fault, cells) in faults.into_iter().zip(rows) {
         row(table, fault, cells);
     }
 }
