@@ -303,12 +303,9 @@ impl Planner {
             if !view.is_open || self.queue.due(task).is_some() {
                 continue;
             }
-            if self.tasks[task].listed_in != round.number {
-                let is_missed = is_whole && view.is_listed_since(round.began);
-                unshown.push((task, is_missed));
-            } else if !is_whole {
-                // What a whole round has shown goes on with the facts of it.
-                self.plan(task, now);
+            // What a whole round has shown goes on with the facts of it.
+            if !is_whole || self.tasks[task].listed_in != round.number {
+                unshown.push((task, is_whole && view.is_listed_since(round.began)));
             }
         }
         let missed = unshown.iter().filter(|(_, is_missed)| *is_missed).count() as u64;
@@ -316,8 +313,10 @@ impl Planner {
         if is_replaced {
             self.next_round = Some(now);
         }
+        // A listing that took too many calls may be tried again once all tasks are known. Until then it shows none of them.
+        let is_in_vain = end == End::Dear && !is_replaced;
         for (task, is_missed) in unshown {
-            self.tasks[task].alone = is_missed && !is_replaced && round.view != View::Running;
+            self.tasks[task].alone = is_in_vain || is_missed && !is_replaced && round.view != View::Running;
             self.plan(task, now);
         }
         if !is_whole {

@@ -66,7 +66,9 @@ impl World {
             world.draw_steps(&mut rng, batch);
         }
         for place in 0..count {
-            world.media[place].events = draw_events(&mut rng, &behaviour, &world.media[place]);
+            let media = &world.media[place];
+            let is_missing = world.rows_of(media).any(|row| row.of.is_some() && row.shown.is_none());
+            world.media[place].events = draw_events(&mut rng, &behaviour, media, is_missing);
         }
         // A world that is stuck is to cost few calls.
         if world

@@ -35,8 +35,14 @@ pub(super) struct Event {
 pub(super) const FORGED_TASK: &str = "666000";
 
 /// Where lookups work, events may say anything, since they count for nothing against a lookup (rule 11). Where there are
-/// none, nobody can know better than the events, so these are honest, or lost.
-pub(super) fn draw_events(rng: &mut Rng, behaviour: &Behaviour, media: &Media) -> Vec<Event> {
+/// none, nobody can know better than the events, so these are honest, or lost. Where a row `is_missing`, the row of another
+/// task that a signature stands for would take its place (rule 3).
+pub(super) fn draw_events(
+    rng: &mut Rng,
+    behaviour: &Behaviour,
+    media: &Media,
+    is_missing: bool,
+) -> Vec<Event> {
     let has_any = !matches!(media.fate, Fate::Missing | Fate::Forbidden);
     if behaviour.source == Source::None || !has_any {
         return Vec::new();
@@ -59,7 +65,7 @@ pub(super) fn draw_events(rng: &mut Rng, behaviour: &Behaviour, media: &Media) -
     if behaviour.source == Source::Signed && media.fate == Fate::Unseen {
         // A verdict may rest on the first signed event, and on no other one.
         if let Some(honest) = events.last().copied() {
-            let claim = rng.one_of(&[Claim::Part, Claim::AnotherTask]);
+            let claim = rng.one_of(&[Claim::Part, if is_missing { Claim::Part } else { Claim::AnotherTask }]);
             events.push(Event { at: honest.at + Duration::from_secs(4) + rng.ms(20_000), claim });
         }
         return events;

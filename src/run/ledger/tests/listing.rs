@@ -170,6 +170,29 @@ fn listings_are_given_up_where_single_calls_are_cheaper() {
 }
 
 #[test]
+fn a_listing_that_is_too_dear_holds_up_no_task_while_those_of_a_media_are_not_known() {
+    let mut ledger = sixty_tasks_of(&["m1", "m2", "m3"]);
+    assert_eq!(sorted(due(&mut ledger, at(4))), SAMPLES);
+    ledger.apply(at(4), seen("m1-0", TaskStatus::Complete));
+    // Its pages are short, and there are far more of them than its total says. Rows of others may be those of the third media.
+    for now in [4, 60] {
+        let mut words = due(&mut ledger, at(now));
+        let mut pages = 0;
+        while let Some(page) = words.iter().find_map(|word| word.strip_prefix("list page ")) {
+            pages += 1;
+            let (page, rows) = (page.parse().unwrap(), among_others(vec![], 12));
+            ledger.apply(at(now), Fact::Listed { page, rows, total: Some(99), is_last: false });
+            words = due(&mut ledger, at(now));
+        }
+        let polled: Vec<_> = words.iter().filter_map(|word| word.strip_prefix("poll ")).collect();
+        assert!(pages == 20 && polled.len() > 50, "{pages} {words:?}");
+        for id in polled {
+            ledger.apply(at(now), seen(id, TaskStatus::Refreshing));
+        }
+    }
+}
+
+#[test]
 fn refused_listings_leave_single_calls() {
     let mut ledger = sixty_tasks();
     due(&mut ledger, at(4));
