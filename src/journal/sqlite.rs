@@ -46,17 +46,19 @@ pub(super) struct SqliteStore {
     place: String,
     /// Work on a blocking thread takes it along, and keeps it for as long as the disk hangs.
     connection: Arc<tokio::sync::Mutex<Connection>>,
-    /// Facts that the disk did not write in time, by their run: nobody knows yet whether they will be there.
-    hanging: Mutex<HashMap<RunId, Hanging>>,
+    /// What the disk did not write in time, by its run.
+    late: Mutex<HashMap<RunId, Late>>,
     /// The file that was opened: another may take its place.
     identity: Option<(u64, u64)>,
 }
 
-/// Facts that are being written for too long, and how many they are.
-#[derive(Debug)]
-struct Hanging {
-    writing: JoinHandle<Result<()>>,
-    count: usize,
+/// Facts whose writer was told that the disk does not answer. They come again as the first ones of the next write.
+#[derive(Debug, Default)]
+struct Late {
+    /// How many of them are in the file by now.
+    written: usize,
+    /// How many will be once this is over, if it ends well.
+    writing: Option<(usize, JoinHandle<Result<()>>)>,
 }
 
 impl SqliteStore {
@@ -74,8 +76,8 @@ impl SqliteStore {
         let work = move || {
             let connection = Arc::new(tokio::sync::Mutex::new(open(&path)?));
             let identity = path.metadata().ok().and_then(|found| lock::identity(&found));
-            let (place, hanging) = (path.display().to_string(), Mutex::default());
-            Ok(Self { place, path, connection, hanging, identity })
+            let (place, late) = (path.display().to_string(), Mutex::default());
+            Ok(Self { place, path, connection, late, identity })
         };
         ended(spawn_blocking(work).await)
     }
@@ -107,8 +109,8 @@ impl SqliteStore {
         ended(timeout(wait + file::DISK_WAIT, work).await.map_err(|_| self.hangs())?)
     }
 
-    fn hanging(&self) -> MutexGuard<'_, HashMap<RunId, Hanging>> {
-        self.hanging.lock().unwrap_or_else(PoisonError::into_inner)
+    fn late(&self) -> MutexGuard<'_, HashMap<RunId, Late>> {
+        self.late.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn hangs(&self) -> Error {
@@ -152,29 +154,38 @@ impl SqliteStore {
         facts: Arc<Vec<(Moment, Fact)>>,
         wait: Duration,
     ) -> Result<()> {
-        let mut first = 0;
-        let hanging = self.hanging().remove(run);
-        if let Some(mut hanging) = hanging {
-            let Ok(written) = timeout(wait, &mut hanging.writing).await else {
-                self.hanging().insert(run.clone(), hanging);
-                return Err(self.hangs());
-            };
-            // They come again as the first ones of these.
-            first = ended(written).map_or(0, |()| hanging.count);
+        let mut late = self.late().remove(run).unwrap_or_default();
+        let done = self.append_after(&mut late, run, facts, wait).await;
+        if done.is_err() {
+            self.late().insert(run.clone(), late);
         }
-        let (count, id) = (facts.len(), run.clone());
-        let insert = move |connection: &mut Connection| match &facts[first.min(count)..] {
+        done
+    }
+
+    async fn append_after(
+        &self,
+        late: &mut Late,
+        run: &RunId,
+        facts: Arc<Vec<(Moment, Fact)>>,
+        wait: Duration,
+    ) -> Result<()> {
+        if let Some((count, writing)) = &mut late.writing {
+            let written = timeout(wait, writing).await.map_err(|_| self.hangs())?;
+            late.written = ended(written).map_or(late.written, |()| *count);
+            late.writing = None;
+        }
+        let (first, count, id) = (late.written.min(facts.len()), facts.len(), run.clone());
+        let insert = move |connection: &mut Connection| match &facts[first..] {
             [] => Ok(()),
             facts => insert_facts(connection, &id, facts),
         };
         let mut writing = self.start(wait, insert).await?;
-        match timeout(wait + file::DISK_WAIT, &mut writing).await {
-            Ok(written) => ended(written),
-            Err(_) => {
-                self.hanging().insert(run.clone(), Hanging { writing, count });
-                Err(self.hangs())
-            }
+        let written = timeout(wait + file::DISK_WAIT, &mut writing).await;
+        let written = written.map_err(|_| self.hangs());
+        if written.is_err() {
+            late.writing = Some((count, writing));
         }
+        ended(written?)
     }
 
     pub(super) async fn finish(
@@ -418,12 +429,20 @@ mod tests {
                 }
             };
             let writing = store.start(Duration::ZERO, insert).await.unwrap();
-            store.hanging().insert(run.clone(), Hanging { writing, count: 2 });
+            store.late().insert(run.clone(), Late { written: 0, writing: Some((2, writing)) });
             for count in [2, 3] {
                 let error = store.append(&run, facts(count), Duration::ZERO).await.unwrap_err();
                 assert!(error.message().ends_with("its disk does not answer"), "{error}");
             }
             answer.send(()).unwrap();
+            while !store.late()[&run].writing.as_ref().unwrap().1.is_finished() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            // What is known of them outlives a write that fails at once.
+            let holder = Connection::open(folder.path().join("journal.db")).unwrap();
+            holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+            store.append(&run, facts(3), Duration::from_millis(50)).await.unwrap_err();
+            drop(holder);
             store.append(&run, facts(3), Duration::from_secs(30)).await.unwrap();
         }
         let found = store.load(Some(&run)).await.unwrap().unwrap();
