@@ -60,7 +60,14 @@ pub enum Fact {
         request_id: Option<RequestId>,
     },
     /// A batch of URLs was taken, as these tasks.
-    UrlsSubmitted { batch: u32, tasks: Vec<TaskId>, request_id: Option<RequestId> },
+    UrlsSubmitted {
+        batch: u32,
+        tasks: Vec<TaskId>,
+        /// Something among them that can't be read as a task id.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unread: Option<String>,
+        request_id: Option<RequestId>,
+    },
     /// No task of a batch of URLs was found, whose answer got lost.
     UrlsNotFound { batch: u32 },
     /// A batch was certainly not taken, and is given up.
@@ -78,6 +85,8 @@ pub enum Fact {
     JobQueried { job: JobId, rows: Vec<JobRow> },
     /// Queries of jobs are refused, for any job.
     LookupsRefused { fault: Fault },
+    /// They were refused, and a resumed run asks again.
+    LookupsRetried,
     /// The service refuses to tell of this job.
     JobRefused { job: JobId, fault: Fault },
     /// Queries of this job fail for longer than a call is repeated, and events told of all its media.

@@ -210,9 +210,11 @@ impl Driver<'_> {
     fn urls_submitted(&mut self, batch: u32, answer: Result<ObjectTasks>, facts: &mut Vec<Fact>) {
         match answer {
             Ok(ObjectTasks { tasks, unread, request_id }) => {
-                let unread = unread.first();
-                self.warn(unread.map(|id| format!("the service names a task whose id can't be read: {id}")));
-                facts.push(Fact::UrlsSubmitted { batch, tasks, request_id });
+                let unread = unread.into_iter().next();
+                self.warn(unread.as_ref().map(|id| {
+                    format!("the service names a task whose id can't be read, so what no other task shows stays unfinished: {id}")
+                }));
+                facts.push(Fact::UrlsSubmitted { batch, tasks, unread, request_id });
             }
             Err(error) => self.not_submitted(batch, error, facts),
         }
@@ -221,7 +223,7 @@ impl Driver<'_> {
     fn urls_searched(&mut self, batch: u32, answer: Result<Vec<TaskId>>) -> Option<Fact> {
         match answer {
             Ok(tasks) if tasks.is_empty() => Some(Fact::UrlsNotFound { batch }),
-            Ok(tasks) => Some(Fact::UrlsSubmitted { batch, tasks, request_id: None }),
+            Ok(tasks) => Some(Fact::UrlsSubmitted { batch, tasks, unread: None, request_id: None }),
             // Sent again without a search, it might be done twice.
             Err(error) => self.give_up(error),
         }
@@ -351,7 +353,7 @@ async fn find_urls(client: &VodClient, urls: &UrlBatch, since: DateTime<Utc>) ->
     for page in 1..=MOST_PAGES {
         let now = client.service_time();
         let listed = client.list_refresh_tasks((since, now + CLOCK_MARGIN), None, page).await?;
-        let is_last = listed.rows.is_empty();
+        let is_last = listed.rows_on_page == 0;
         let by_answers =
             client.measured_skew().map(|skew| client.local_time() + skew - client.service_time());
         let ahead = by_answers.unwrap_or_default().max(TimeDelta::zero());

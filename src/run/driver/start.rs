@@ -11,7 +11,7 @@ use crate::auth::Credential;
 use crate::auth::preview::KeyMark;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
-use crate::model::{Fact, Fault, Moment, Order, Report, RunRecord, StoredRun, code};
+use crate::model::{Fact, Moment, Order, Report, RunRecord, StoredRun, code};
 use crate::run::batch;
 use crate::run::setup::Setup;
 
@@ -98,10 +98,7 @@ pub(crate) async fn resume(setup: &Setup, stored: StoredRun, once: bool) -> Resu
     let last = stored.facts.last().map_or(Duration::ZERO, |(at, _)| at.since_start());
     // The machine's clock may have been set back meanwhile; facts never are.
     let age = (setup.client.local_time() - stored.record.started_at).to_std().unwrap_or_default().max(last);
-    // Written down, so that what events tell of these batches from now on means the same to whoever reads the journal.
-    let cut_off = |batch| Fact::OutcomeUnknown { batch, fault: Fault::run_ended() };
-    let cut_off: Vec<Fact> = ledger.sending().into_iter().map(cut_off).collect();
-    let said = journal.write(Moment::after(age), &ledger, &cut_off).await;
+    let said = journal.write(Moment::after(age), &ledger, &ledger.facts_of_a_break()).await;
     let begun_with = stored.record.key.clone().filter(|begun_with| *begun_with != key);
     ledger.reopen(Moment::after(age), Moment::after(age) + setup.options.timeout, begun_with.is_some());
     let fleet = fleet(setup, &stored.record.run, &credential);

@@ -54,6 +54,7 @@ impl Ledger {
             | Fact::PreloadBegun { .. }
             | Fact::Halted { .. }
             | Fact::LookupsRefused { .. }
+            | Fact::LookupsRetried
             | Fact::JobRefused { .. }
             | Fact::LookupFailed { .. }
             | Fact::GraceOver { .. }
@@ -78,6 +79,14 @@ impl Ledger {
             task.ended_at.is_none() && task.first_poll.is_none() && !task.owners.is_empty()
         };
         self.tasks.iter().any(unasked)
+    }
+
+    /// What a break changes: written down before the run goes on, so that what is learned from then on means the same to whoever
+    /// reads the journal.
+    pub(crate) fn facts_of_a_break(&self) -> Vec<Fact> {
+        let cut_off = |batch| Fact::OutcomeUnknown { batch, fault: Fault::run_ended() };
+        let cut_off = self.sending().into_iter().map(cut_off);
+        cut_off.chain(self.lookups_refused.then_some(Fact::LookupsRetried)).collect()
     }
 
     /// Carries a run on after a break, at `now` and until `deadline`.
@@ -121,6 +130,9 @@ impl Ledger {
             if entry.ended_at.is_none() && !entry.owners.is_empty() {
                 self.planner.plan(task, now);
             }
+        }
+        if !may_be_foreign {
+            self.look_again_at_shared_tasks(now);
         }
     }
 }

@@ -163,8 +163,8 @@ impl Ledger {
             Fact::Submitted { batch, job, not_found, forbidden, request_id } => {
                 self.submitted(now, batch, job, &not_found, &forbidden, request_id);
             }
-            Fact::UrlsSubmitted { batch, tasks, request_id } => {
-                self.urls_submitted(now, batch, tasks, request_id);
+            Fact::UrlsSubmitted { batch, tasks, unread, request_id } => {
+                self.urls_submitted(now, batch, tasks, unread.is_some(), request_id);
             }
             Fact::UrlsNotFound { batch } => self.urls_not_found(now, batch),
             Fact::NotSubmitted { batch, fault } => self.not_submitted(now, batch, &fault),
@@ -174,6 +174,7 @@ impl Ledger {
             Fact::Event(event) => self.event(now, *event),
             Fact::JobQueried { job, rows } => self.job_queried(now, &job, rows),
             Fact::LookupsRefused { fault } => self.lookups_are_refused(now, &fault),
+            Fact::LookupsRetried => self.lookups_refused = false,
             Fact::JobRefused { job, fault } => self.job_failed(now, &job, &fault.error),
             Fact::JobUnclear { job, fault } => self.job_unclear(now, &job, fault),
             Fact::JobClosed { job } => self.job_closed(&job),

@@ -116,8 +116,10 @@ impl Ledger {
     /// A task that the service refuses to tell of.
     pub(super) fn task_refused(&mut self, now: Moment, id: &TaskId, fault: Fault) {
         let Some(task) = self.tasks.find(id) else { return };
-        if self.tasks[task].ended_at.is_none() {
-            self.tasks[task].error = Some(Box::new(fault.error));
+        let entry = &mut self.tasks[task];
+        entry.in_flight = entry.in_flight.saturating_sub(1);
+        if entry.ended_at.is_none() {
+            entry.error = Some(Box::new(fault.error));
             self.task_changed(now, task);
         }
     }
@@ -163,6 +165,23 @@ impl Ledger {
         let others: BTreeSet<MediaIndex> = owners.copied().filter(|owner| *owner != media).collect();
         others.into_iter().for_each(|other| self.judge(now, other));
         self.refresh_tasks_of(now, media);
+    }
+
+    /// Lets each task that works for several media be looked at again. The journal does not say when a look began whose answer
+    /// it has: the first one may be older than the naming of the task for one of these media, and is no word about that one.
+    pub(super) fn look_again_at_shared_tasks(&mut self, now: Moment) {
+        let shared: Vec<TaskIndex> =
+            self.tasks.indices().filter(|task| self.tasks[*task].owners.len() > 1).collect();
+        let mut owners = BTreeSet::new();
+        for task in &shared {
+            for media in self.tasks[*task].owners.iter().copied() {
+                let named = &mut self.media[media].named;
+                named.stale.extend((!named.is_stale(*task)).then_some((*task, 1)));
+                owners.insert(media);
+            }
+        }
+        owners.into_iter().for_each(|media| self.judge(now, media));
+        shared.into_iter().for_each(|task| self.refresh_task(now, task));
     }
 
     /// Gives a media its verdict. Nothing else ends it, and counters follow, also back.

@@ -43,12 +43,13 @@ impl Ledger {
         self.batches.first().is_some_and(|entry| entry.batch.urls.is_some())
     }
 
-    /// The service took a batch, as these tasks: each of its URLs works under one of them.
+    /// The service took a batch, as these tasks: each of its URLs works under one of them, or under one that can't be read.
     pub(super) fn urls_submitted(
         &mut self,
         now: Moment,
         batch: u32,
         tasks: Vec<TaskId>,
+        has_unread: bool,
         request_id: Option<RequestId>,
     ) {
         let Some(urls) = self.urls_of_batch(batch).map(|batch| batch.urls.clone()) else { return };
@@ -62,7 +63,9 @@ impl Ledger {
             self.join(job, media);
             self.name(now, media, tasks.clone(), &urls);
             self.accepted(now, media);
-            self.settle(now, media);
+            if !has_unread {
+                self.settle(now, media);
+            }
         }
     }
 

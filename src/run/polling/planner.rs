@@ -181,12 +181,20 @@ impl Planner {
 
     /// When the next task is due.
     pub(crate) fn next_at(&mut self) -> Option<Moment> {
-        self.queue.next_at()
+        self.queue.next_at().into_iter().chain(self.waiting.ends_at(self.intervals.deadline)).min()
     }
 
     /// Takes the next call that is due.
     pub(crate) fn due(&mut self, tasks: &dyn Tasks) -> Option<Poll> {
         let mut poll = self.due_page(tasks);
+        // The first one that is open begins a round for all, or is polled alone.
+        while poll.is_none()
+            && let Some(task) = self.waiting.take_due(tasks.now(), self.intervals.deadline)
+        {
+            if tasks.task(task).is_open && self.queue.due(task).is_none() {
+                poll = self.poll_or_list(tasks, task);
+            }
+        }
         while poll.is_none() {
             let task = self.queue.pop(tasks.now())?;
             poll = self.poll_or_list(tasks, task);
@@ -369,13 +377,11 @@ impl Planner {
         if !self.awaits_first_end(tasks) {
             return false;
         }
-        let Some(until) = self.waiting.wait_until(tasks.now(), &self.intervals) else {
+        if self.waiting.wait_until(tasks.now(), &self.intervals).is_none() {
             self.release(tasks);
             return false;
-        };
-        if self.waiting.add(task) {
-            self.plan(task, until);
         }
+        self.waiting.add(task);
         true
     }
 

@@ -29,7 +29,7 @@ pub(super) fn time_between_samples(age: Duration) -> Duration {
     age.mul_f64(0.9 * (1.5_f64.powf(1.0 / f64::from(SAMPLES)) - 1.0))
 }
 
-/// Tasks that wait for a sample to end. The first of them is due when the wait is over.
+/// Tasks that wait for a sample to end. One of them is due when the wait is over.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     tasks: Vec<TaskIndex>,
@@ -50,10 +50,19 @@ impl Waiting {
         Some(until.min(intervals.deadline)).filter(|until| *until > now)
     }
 
-    /// Adds a task; says whether it is the first.
-    pub(super) fn add(&mut self, task: TaskIndex) -> bool {
+    pub(super) fn add(&mut self, task: TaskIndex) {
         self.tasks.push(task);
-        self.tasks.len() == 1
+    }
+
+    /// When the wait is over of those that wait.
+    pub(super) fn ends_at(&self, deadline: Moment) -> Option<Moment> {
+        self.patience.map(|(until, _)| until.min(deadline)).filter(|_| !self.tasks.is_empty())
+    }
+
+    /// Takes one of them, if the wait is over.
+    pub(super) fn take_due(&mut self, now: Moment, deadline: Moment) -> Option<TaskIndex> {
+        let is_over = self.ends_at(deadline).is_some_and(|end| end <= now);
+        if is_over { self.tasks.pop() } else { None }
     }
 
     pub(super) fn is_empty(&self) -> bool {

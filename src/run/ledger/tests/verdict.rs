@@ -75,7 +75,10 @@ fn a_url_that_other_rows_stand_for_names_them() {
     let mut ledger =
         Ledger::for_urls(settings(false), UrlBatch::split(&UrlRequest::new(TaskType::Refresh, ["a.test/1"])));
     assert!(!due(&mut ledger, at(0)).is_empty());
-    ledger.apply(at(1), Fact::UrlsSubmitted { batch: 0, tasks: vec![task("T")], request_id: None });
+    ledger.apply(
+        at(1),
+        Fact::UrlsSubmitted { batch: 0, tasks: vec![task("T")], unread: None, request_id: None },
+    );
     for look in 0..5 {
         let rows = rows(&["T b.test/9 Complete"]);
         ledger.apply(at(4 + look), Fact::TaskSeen { task: task("T"), rows, total: None });
@@ -102,7 +105,7 @@ fn urls_are_open_while_a_task_of_theirs_is_not_shown() {
         let mut ledger = Ledger::for_urls(settings(false), UrlBatch::split(&request));
         assert!(!due(&mut ledger, at(0)).is_empty());
         let tasks = vec![task("T"), task("U")];
-        ledger.apply(at(1), Fact::UrlsSubmitted { batch: 0, tasks, request_id: None });
+        ledger.apply(at(1), Fact::UrlsSubmitted { batch: 0, tasks, unread: None, request_id: None });
         for id in ["T", "U"] {
             let rows = rows(shown).into_iter().filter(|row| row.task == task(id)).collect();
             ledger.apply(at(4), Fact::TaskSeen { task: task(id), rows, total: None });
