@@ -383,13 +383,14 @@ impl Ledger {
     /// A job that will tell nothing more. What was named stays true.
     pub(super) fn job_failed(&mut self, now: Moment, id: &JobId, error: &ReportedError) {
         let Some(&job) = self.jobs_by_id.get(id) else { return };
-        self.end_closing(job);
         self.do_without_lookups(now, job, |_| false, "");
         for media in self.jobs[job].media.clone() {
             if !self.media[media].is_confirmed() {
                 self.refuse(now, media, MediaState::Failed, error.clone());
             }
         }
+        // All of its media may have ended by this: a last lookup would not be answered.
+        self.end_closing(job);
         self.lookup_queue.cancel(job);
         let entry = &mut self.jobs[job];
         if entry.media.is_empty() && entry.error.is_none() {

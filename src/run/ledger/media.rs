@@ -61,11 +61,12 @@ impl Ledger {
     pub(super) fn media_queried(&mut self, now: Moment, media: MediaIndex, row: JobRow) -> bool {
         // Of jobs of others, nobody told us before.
         self.settings.task_type = self.settings.task_type.or(row.task_type);
-        if self.media[media].refused.is_some() {
-            return false;
-        }
-        if let Some(seen) = &mut self.media[media].event_seen {
-            seen.trusted_over = None;
+        let entry = &mut self.media[media];
+        let trusted_over = entry.event_seen.as_deref_mut().and_then(|seen| seen.trusted_over.take());
+        if entry.refused.is_some() {
+            // The service's own word stands. What only an event told gives way to the lookup.
+            let Some(before) = trusted_over else { return false };
+            (entry.named.certainty, entry.refused, entry.note) = (before, None, None);
         }
         self.warn_of_odd_row(media, &row);
         if row.status == SubmissionStatus::Fail {

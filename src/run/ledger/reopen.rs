@@ -1,12 +1,12 @@
 //! What the journal needs of a ledger: which facts are worth writing, and how a run goes on after a break.
 
-use super::rows::{BatchState, JobStage, TaskEntry};
+use super::rows::{BatchState, TaskEntry};
 use super::settings::SETTLE;
 use super::state::Ledger;
 use super::verdict::STEADY;
 use crate::model::{Fact, Fault, Moment};
 use crate::run::table::BatchIndex;
-use crate::vod::JobRow;
+use crate::vod::{JobRow, SubmissionStatus};
 
 impl Ledger {
     /// Whether a fact would change what is known. A poll that shows what the last one
@@ -23,17 +23,13 @@ impl Ledger {
             }
             Fact::Event(event) => self.is_event_news(event),
             Fact::JobQueried { job, rows } => self.jobs_by_id.get(job).is_some_and(|job| {
-                let names_more = |row: &JobRow| {
-                    let media = self.media_by_id.get(&(*job, row.media.clone()));
-                    media.is_some_and(|media| !self.is_just_what_is_named(*media, row))
+                let tells_more = |row: &JobRow| {
+                    let Some(&media) = self.media_by_id.get(&(*job, row.media.clone())) else { return false };
+                    let is_well = row.status == SubmissionStatus::Success && row.unread.is_none();
+                    !is_well || !self.is_just_what_is_named(media, row)
                 };
-                let is_news = match self.jobs[*job].stage {
-                    _ if self.is_unconfirmed(*job) => true,
-                    JobStage::Known => false,
-                    JobStage::Open => true,
-                    JobStage::Closing => rows.iter().any(names_more),
-                };
-                !rows.is_empty() && is_news
+                let is_decided = !self.jobs[*job].is_open() && !self.is_unconfirmed(*job);
+                !rows.is_empty() && (!is_decided || rows.iter().any(tells_more))
             }),
             Fact::TaskSeen { task, rows, .. } => self.tasks.find(task).is_some_and(|task| {
                 let entry = &self.tasks[task];

@@ -114,6 +114,23 @@ fn lost(batch: u32) -> Fact {
     Fact::OutcomeUnknown { batch, fault: Fault::new(ErrorKind::Unavailable, "Unavailable", "no answer") }
 }
 
+/// Applies a fact as a run does: it is written to the journal if it is news, and so is what follows from it.
+fn live(ledger: &mut Ledger, journal: &mut Vec<(Moment, Fact)>, now: Moment, fact: Fact) {
+    if ledger.is_news(&fact) {
+        journal.push((now, fact.clone()));
+    }
+    ledger.apply(now, fact);
+    for fact in ledger.take_follow_ups() {
+        live(ledger, journal, now, fact);
+    }
+}
+
+/// The ledger that a journal leads to.
+fn replayed(mut ledger: Ledger, journal: &[(Moment, Fact)]) -> Ledger {
+    journal.iter().for_each(|(now, fact)| ledger.apply(*now, fact.clone()));
+    ledger
+}
+
 /// Applies what follows from the facts before, a word for each but for what a round of listings has shown.
 fn noted(ledger: &mut Ledger, now: Moment) -> Vec<String> {
     let mut words = Vec::new();

@@ -148,7 +148,8 @@ impl Ledger {
         }
         let own = rows.by_url.get(&url).map_or(&[][..], Vec::as_slice);
         if own.iter().any(|row| !row.status.is_final()) {
-            return (MediaState::Unfinished, None);
+            // Has the batch ended all the same, then the service refuses to tell of the task.
+            return (entry.state, entry.error.as_deref().cloned());
         }
         if let Some(row) = own.iter().find(|row| row.status == TaskStatus::Failed) {
             let why = row.description.as_deref().unwrap_or("the CDN gave no reason");

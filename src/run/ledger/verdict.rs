@@ -75,10 +75,11 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: MediaIndex, now: Moment) ->
                 None if named.urls.is_empty() => {}
                 None => continue,
             }
-            if !row.status.is_final() {
-                return Verdict::Running(place);
+            match row.status.is_final() {
+                true => counted.push(row),
+                false if goes_on(task, row) => return Verdict::Running(place),
+                false => {}
             }
-            counted.push(row);
         }
         if named.urls.is_empty() && task.is_short() {
             lack.get_or_insert(Lack::Rows(task));
@@ -88,7 +89,7 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: MediaIndex, now: Moment) ->
     let mut differ = false;
     if let Some(missing) = matched.iter().position(|matched| !matched) {
         let strays = evidence.strays(media);
-        if strays.iter().any(|(_, row)| !row.status.is_final()) {
+        if strays.iter().any(|(task, row)| goes_on(task, row)) {
             return Verdict::Open(Wanted::All);
         }
         if !strays.is_empty() && evidence.has_undecided_sibling(media) {
@@ -124,6 +125,11 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: MediaIndex, now: Moment) ->
         None => Verdict::Ended(MediaState::Complete, None),
         Some(error) => Verdict::Ended(MediaState::Failed, Some(error)),
     }
+}
+
+/// Whether a row may still end. One of a task of which the service refuses to tell won't: nobody asks about it any more.
+fn goes_on(task: &TaskEntry, row: &Row) -> bool {
+    task.error.is_none() && !row.status.is_final()
 }
 
 fn no_tasks() -> ReportedError {

@@ -83,6 +83,29 @@ fn an_event_that_a_lookup_does_not_bear_out_stands_after_a_minute_with_a_note() 
 }
 
 #[test]
+fn what_only_an_event_told_gives_way_to_a_lookup_that_shows_the_media_after_all() {
+    let fails = || row("m1", SubmissionStatus::Fail, &[]);
+    for (told, before) in [(success("m1", &["T1"]), "unfinished"), (fails(), "failed")] {
+        let (mut ledger, mut journal) = (ledger(true, &["m1", "m2"]), Vec::new());
+        live(&mut ledger, &mut journal, at(1), submitted("J"));
+        live(&mut ledger, &mut journal, at(2), event("J", told));
+        for now in [3, 30, 64] {
+            due(&mut ledger, at(now));
+            let others = looked_up("J", vec![row("m2", SubmissionStatus::Pending(None), &[])]);
+            live(&mut ledger, &mut journal, at(now), others);
+        }
+        assert_eq!(state(&ledger).0, before, "no lookup has shown it for a minute");
+        let shown = looked_up("J", vec![success("m1", &["T1"]), success("m2", &["T2"])]);
+        live(&mut ledger, &mut journal, at(80), shown);
+        live(&mut ledger, &mut journal, at(81), seen("T1", TaskStatus::Complete));
+        let report = ledger.media_reports(chrono::DateTime::from_timestamp(0, 0).unwrap()).remove(0);
+        assert_eq!((report.state, report.error), (MediaState::Complete, None), "{before}");
+        let replayed = replayed(super::ledger(true, &["m1", "m2"]), &journal);
+        assert_eq!(states(&replayed), states(&ledger), "{before}");
+    }
+}
+
+#[test]
 fn refused_lookups_leave_the_verdict_to_events() {
     let mut ledger = ledger(true, &["m1", "m2"]);
     ledger.apply(at(1), submitted("J"));

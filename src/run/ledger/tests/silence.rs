@@ -72,6 +72,19 @@ fn events_decide_where_a_lookup_fails_if_they_told_of_all() {
 }
 
 #[test]
+fn a_job_of_which_the_service_refuses_to_tell_is_not_looked_up_a_last_time() {
+    let mut ledger = ledger(false, &["m1", "m2"]);
+    ledger.apply(at(1), submitted("J"));
+    ledger.apply(at(2), looked_up("J", vec![success("m1", &["T1"])]));
+    ledger.apply(at(3), seen("T1", TaskStatus::Complete));
+    let fault = Fault::new(ErrorKind::Rejected, "SomethingNew", "no");
+    ledger.apply(at(140), Fact::JobRefused { job: job("J"), fault });
+    assert_eq!(states(&ledger).iter().map(|state| state.1).collect::<Vec<_>>(), ["complete", "failed"]);
+    assert!(due(&mut ledger, at(140)).is_empty());
+    assert!(ledger.is_settled());
+}
+
+#[test]
 fn a_job_of_others_may_have_media_of_which_no_event_told() {
     let mut ledger = of_job(settings(true));
     ledger.apply(at(2), event("J", success("m1", &["T1"])));

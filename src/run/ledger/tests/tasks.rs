@@ -127,3 +127,40 @@ fn a_look_that_began_before_a_task_was_named_for_a_media_is_no_word_about_it() {
     ledger.apply(at(9), seen("T1", TaskStatus::Complete));
     assert_eq!(ends(&ledger), ["complete", "complete"]);
 }
+
+#[test]
+fn a_task_of_which_the_service_refuses_to_tell_is_not_waited_for_although_it_was_seen_running() {
+    // Its row is that of a named URL, of none, or counts because no URL was named.
+    for urls in ["https://a/T1", "https://a/other", ""] {
+        let mut ledger = ledger(false, &["m1"]);
+        ledger.apply(at(1), submitted("J"));
+        let named = JobRow::new(media("m1"), SubmissionStatus::Success, vec![task("T1")], urls);
+        ledger.apply(at(2), looked_up("J", vec![named]));
+        ledger.apply(at(4), seen("T1", TaskStatus::Refreshing));
+        assert_eq!(state(&ledger).0, "unfinished");
+        let fault = Fault::new(ErrorKind::Rejected, "SomethingNew", "no");
+        ledger.apply(at(200), Fact::TaskRefused { task: task("T1"), fault });
+        assert_eq!(state(&ledger), ("failed", Some("SomethingNew".into())), "`{urls}`");
+        assert!(ledger.is_settled(), "`{urls}`");
+    }
+}
+
+#[test]
+fn a_url_that_was_seen_running_fails_with_its_task_of_which_the_service_refuses_to_tell() {
+    let request = UrlRequest::new(TaskType::Refresh, ["https://a/T1", "https://a/T2"]);
+    let mut ledger = Ledger::for_urls(settings(false), UrlBatch::split(&request));
+    due(&mut ledger, at(0));
+    ledger.apply(
+        at(1),
+        Fact::UrlsSubmitted { batch: 0, tasks: vec![task("T1"), task("T2")], request_id: None },
+    );
+    ledger.apply(at(4), seen("T1", TaskStatus::Refreshing));
+    ledger.apply(at(5), seen("T2", TaskStatus::Complete));
+    let fault = Fault::new(ErrorKind::Rejected, "SomethingNew", "no");
+    ledger.apply(at(200), Fact::TaskRefused { task: task("T1"), fault });
+    let urls = ledger.url_reports(chrono::DateTime::from_timestamp(0, 0).unwrap());
+    let ends: Vec<_> =
+        urls.iter().map(|url| (url.state.as_str(), url.error.as_ref().map(|e| &*e.code))).collect();
+    assert_eq!(ends, [("failed", Some("SomethingNew")), ("complete", None)]);
+    assert_eq!((ledger.is_settled(), ledger.progress().failed, ledger.progress().complete), (true, 1, 1));
+}

@@ -151,6 +151,27 @@ fn a_job_is_looked_up_once_more_when_its_last_media_has_ended() {
 }
 
 #[test]
+fn what_the_last_lookup_says_against_a_media_is_written_down() {
+    let mut unread = success("m1", &["T1"]);
+    unread.unread = Some("{}".into());
+    let table = [
+        (row("m1", SubmissionStatus::Fail, &["T1"]), "failed"),
+        (row("m1", SubmissionStatus::Pending(Some("processing".into())), &["T1"]), "unfinished"),
+        (unread, "unfinished"),
+    ];
+    for (last, state_after) in table {
+        let (mut ledger, mut journal) = (ledger(false, &["m1"]), Vec::new());
+        live(&mut ledger, &mut journal, at(1), submitted("J"));
+        live(&mut ledger, &mut journal, at(2), looked_up("J", vec![success("m1", &["T1"])]));
+        live(&mut ledger, &mut journal, at(9), seen("T1", TaskStatus::Complete));
+        assert_eq!(state(&ledger).0, "complete");
+        live(&mut ledger, &mut journal, at(9), looked_up("J", vec![last.clone()]));
+        assert_eq!(state(&ledger).0, state_after, "{last:?}");
+        assert_eq!(state(&replayed(super::ledger(false, &["m1"]), &journal)), state(&ledger), "{last:?}");
+    }
+}
+
+#[test]
 fn rows_that_match_nothing_decide_only_when_they_stay_as_they_are() {
     for (looks, word) in [(1, "unfinished"), (3, "unfinished"), (4, "complete")] {
         assert_eq!(verdict_on(&["T"], "https://a/1", &["T b/9 Complete"], looks).0, word, "{looks}");
