@@ -418,3 +418,29 @@ fn a_job_of_others_is_looked_up_soon_after_its_first_event() {
     assert_eq!(due(&mut ledger, at(4)), ["poll T1"]);
     assert_eq!(due(&mut ledger, at(5)), ["query J"]);
 }
+
+/// What a run learns after a break means the same to the next one that carries it on.
+#[test]
+fn lookups_that_a_resumed_run_asks_again_are_not_refused_to_the_next_one() {
+    let pending = row("m1", SubmissionStatus::Pending(Some("processing".into())), &["T1"]);
+    for (shown, told) in [
+        // An event of an unknown sender starts looks, and nothing else.
+        (vec![], unsigned("J", success("m1", &["T1"]))),
+        // A known sender does not stand against a lookup that shows the media.
+        (vec![pending], event("J", success("m1", &["T1"]))),
+    ] {
+        let mut journal = Vec::new();
+        let mut first = ledger(true, &["m1"]);
+        let refused = Fault::new(ErrorKind::Refused, "Forbidden.RAM", "no");
+        live(&mut first, &mut journal, at(1), submitted("J"));
+        live(&mut first, &mut journal, at(20), Fact::LookupsRefused { fault: refused });
+        let mut second = replayed(ledger(true, &["m1"]), &journal);
+        journal.extend(second.facts_of_a_break().into_iter().map(|fact| (at(100), fact)));
+        second.reopen(at(100), at(3_700), false);
+        live(&mut second, &mut journal, at(101), looked_up("J", shown));
+        live(&mut second, &mut journal, at(102), told);
+        live(&mut second, &mut journal, at(103), seen("T1", TaskStatus::Complete));
+        let third = replayed(ledger(true, &["m1"]), &journal);
+        assert_eq!([state(&second).0, state(&third).0], ["unfinished"; 2], "{journal:?}");
+    }
+}

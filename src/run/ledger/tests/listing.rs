@@ -337,3 +337,29 @@ fn a_task_of_which_a_round_does_not_show_the_known_rows_is_polled_alone() {
         assert_eq!(state(&ledger).0, if is_taken { "complete" } else { "unfinished" });
     }
 }
+
+#[test]
+fn tasks_that_wait_for_samples_are_looked_at_although_one_of_them_waits_no_more() {
+    for refused in ["m1", "m2"] {
+        let mut ledger = sixty_tasks_of(&["m1", "m2"]);
+        let open = if refused == "m1" { "m2" } else { "m1" };
+        let mut listings = 0;
+        for now in 2..400 {
+            if now == 5 {
+                let refusal = row(refused, SubmissionStatus::Fail, &[]);
+                ledger.apply(at(now), looked_up("J", vec![refusal]));
+            }
+            let mut words = due(&mut ledger, at(now));
+            while let Some(word) = words.pop() {
+                if let Some(id) = word.strip_prefix("poll ") {
+                    ledger.apply(at(now), seen(id, TaskStatus::Refreshing));
+                } else if word.starts_with("list page") {
+                    listings += 1;
+                    ledger.apply(at(now), listed(1, rows_of(open, 0..30, &TaskStatus::Refreshing), 30, 30));
+                    words.extend(due(&mut ledger, at(now)));
+                }
+            }
+        }
+        assert!(listings > 0, "{refused} is refused, and nobody asks about the others");
+    }
+}

@@ -152,7 +152,7 @@ fn a_url_that_was_seen_running_fails_with_its_task_of_which_the_service_refuses_
     due(&mut ledger, at(0));
     ledger.apply(
         at(1),
-        Fact::UrlsSubmitted { batch: 0, tasks: vec![task("T1"), task("T2")], request_id: None },
+        Fact::UrlsSubmitted { batch: 0, tasks: vec![task("T1"), task("T2")], unread: None, request_id: None },
     );
     ledger.apply(at(4), seen("T1", TaskStatus::Refreshing));
     ledger.apply(at(5), seen("T2", TaskStatus::Complete));
@@ -163,4 +163,24 @@ fn a_url_that_was_seen_running_fails_with_its_task_of_which_the_service_refuses_
         urls.iter().map(|url| (url.state.as_str(), url.error.as_ref().map(|e| &*e.code))).collect();
     assert_eq!(ends, [("failed", Some("SomethingNew")), ("complete", None)]);
     assert_eq!((ledger.is_settled(), ledger.progress().failed, ledger.progress().complete), (true, 1, 1));
+}
+
+#[test]
+fn a_shared_task_is_looked_at_again_after_a_break() {
+    let mut journal = Vec::new();
+    let mut first = ledger(false, &["m1", "m2"]);
+    live(&mut first, &mut journal, at(1), submitted("J"));
+    due(&mut first, at(2));
+    live(&mut first, &mut journal, at(2), looked_up("J", vec![success("m1", &["T"])]));
+    assert_eq!(due(&mut first, at(4)), ["poll T"]);
+    // While the poll is out, its task is named for the other media as well.
+    live(&mut first, &mut journal, at(4), looked_up("J", vec![success("m1", &["T"]), success("m2", &["T"])]));
+    live(&mut first, &mut journal, at(5), seen("T", TaskStatus::Complete));
+    assert_eq!(states(&first)[1].1, "unfinished", "the look began before it was named");
+    let mut second = replayed(ledger(false, &["m1", "m2"]), &journal);
+    second.reopen(at(9), at(3_700), false);
+    assert_eq!((states(&second)[1].1, second.is_settled()), ("unfinished", false));
+    assert!(due(&mut second, at(9)).contains(&"poll T".to_owned()));
+    second.apply(at(9), seen("T", TaskStatus::Complete));
+    assert_eq!(states(&second)[1].1, "complete");
 }

@@ -337,3 +337,23 @@ fn polls_that_show_the_same_are_news_until_they_decide() {
     assert_eq!(state(&ledger), ("complete", None));
     assert!(!ledger.is_news(&seen));
 }
+
+/// The task that can't be read may be the one of the URL that no other task shows.
+#[test]
+fn a_task_id_of_urls_that_cannot_be_read_leaves_open_what_no_other_task_shows() {
+    let request = UrlRequest::new(TaskType::Refresh, ["https://a.test/1", "https://a.test/2"]);
+    let mut ledger = Ledger::for_urls(settings(false), UrlBatch::split(&request));
+    assert!(!due(&mut ledger, at(0)).is_empty());
+    let (tasks, unread) = (vec![task("T")], Some("70422123456789012345678".into()));
+    ledger.apply(at(1), Fact::UrlsSubmitted { batch: 0, tasks, unread, request_id: None });
+    for now in 2..3_600 {
+        for word in due(&mut ledger, at(now)) {
+            assert_eq!(word, "poll T");
+            let rows = rows(&["T a.test/1 Complete"]);
+            ledger.apply(at(now), Fact::TaskSeen { task: task("T"), rows, total: None });
+        }
+    }
+    let start = chrono::DateTime::from_timestamp(0, 0).unwrap();
+    let states = ledger.url_reports(start).into_iter().map(|url| url.state.as_str()).collect::<Vec<_>>();
+    assert_eq!((states, ledger.is_settled()), (vec!["complete", "unfinished"], false));
+}
