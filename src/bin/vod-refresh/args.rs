@@ -16,7 +16,7 @@ use clap_complete::Shell;
 #[derive(Debug, Parser)]
 #[command(name = "vod-refresh", version, max_term_width = 100, propagate_version = true)]
 #[command(after_help = include_str!("args/examples/overview.txt").trim_end())]
-#[command(disable_help_subcommand = true, arg_required_else_help = true)]
+#[command(args_override_self = true, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -138,6 +138,9 @@ mod tests {
         );
         assert!(parse("vod-refresh preload-urls --from-file - --area overseas --l2 --check-quota").is_ok());
         assert!(parse("vod-refresh refresh m1 --then-preload --fail-fast --check-quota").is_ok());
+        // What a script adds to every command does no harm, and the last of two values counts.
+        let twice = "vod-refresh refresh m1 --no-wait --poll-interval 1s --lookup-after 1s --fail-fast -o json -o text";
+        assert!(parse(twice).is_ok(), "{:?}", parse(twice).err());
         assert!(parse("vod-refresh wait J1 --media m1,m2 --media m3 --media-file - --expect 4").is_ok());
         assert!(parse("vod-refresh preload m1 --journal j.db --keep 30days --outcome-wait 10s").is_ok());
         assert!(
@@ -170,13 +173,11 @@ mod tests {
             "refresh m1 --slice-count 21",
             "refresh m1 --max-rps 0",
             "refresh m1 --endpoint=",
-            "refresh m1 --no-wait --fail-fast",
             "refresh m1 --no-wait --then-preload",
             "refresh m1 --no-wait --verify-edge",
             "refresh-urls a.test/1 --no-wait --verify-edge",
             "preload m1 --then-preload",
             "refresh-urls a.test/1 --then-preload",
-            "refresh m1 --no-wait --lookup-after 5s",
             "refresh m1 --allow-unsigned-callbacks",
             "refresh m1 -q -v",
             "wait",

@@ -224,7 +224,7 @@ fn what_was_not_submitted(report: &Report) -> Vec<String> {
         lines.push("nothing was submitted".to_owned());
     } else if !never.is_empty() {
         let media = count_was(never.len() as u64, report.noun());
-        lines.push(format!("{media} not submitted: run the same command again for the rest"));
+        lines.push(format!("{media} not submitted: give these alone to the next run"));
         lines.extend(hints(&never));
     }
     lines
@@ -351,7 +351,7 @@ mod tests {
                      --endpoint http://127.0.0.1:80 --signature-version v3 --max-rps 5 \
                      --ca-file '{ca_file}' --allow-http --timeout 1h30m"
                 ),
-                "1 media was not submitted: run the same command again for the rest",
+                "1 media was not submitted: give these alone to the next run",
             ]
         );
     }

@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::report::{Entries, outcome, report};
 use super::state::{Driver, End};
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::model::{Fact, Fault, Report, code};
 use crate::run::ledger::Work;
 use crate::run::observer::Notice;
@@ -41,10 +41,20 @@ impl Driver<'_> {
             End::Deadline | End::Fatal(_) if self.ledger.is_settled() => End::Settled,
             // No work goes on for which time could be up: what kept it from being submitted counts.
             End::Deadline if self.ledger.nothing_was_submitted() => {
-                self.call_log.first_trouble().map_or(End::Deadline, End::Fatal)
+                End::Fatal(self.call_log.first_trouble().unwrap_or_else(|| {
+                    let message = "the deadline passed before anything was sent";
+                    Error::new(ErrorKind::Unavailable, message).with_code(code::TIMEOUT)
+                }))
             }
             end => end,
         };
+        let unanswered = self.ledger.sending().len();
+        if unanswered > 0 {
+            let endpoint = self.setup.client.endpoint();
+            self.warn_and_note(format!(
+                "{endpoint} had not answered {unanswered} of the submissions when the run ended: they may have been taken"
+            ));
+        }
         let said = self.journal.catch_up(&self.setup.stop).await;
         self.warn(said);
         // With a journal the run can be carried on: what was not sent still will be.

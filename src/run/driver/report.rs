@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::state::End;
 use super::stored::{LOST, replayed};
+use crate::edge::EdgeVerdict;
 use crate::error::ErrorKind;
 use crate::model::{
     Calls, MediaReport, MediaState, Outcome, Report, ReportedError, RunRecord, SCHEMA, StoredRun, Summary,
@@ -123,9 +124,11 @@ fn is_unsent(media: &[MediaReport]) -> bool {
     media.iter().all(|entry| is_unsent(entry) && entry.job_id.is_none())
 }
 
-/// Whether all rows of any one URL are Complete. A URL may stand in several, which end differently.
+/// Whether all rows of any one URL are Complete, and no node of the CDN serves an old copy. A URL may stand in several rows,
+/// which end differently.
 fn has_done_url(tasks: &[TaskReport]) -> bool {
-    let is_done = |task: &TaskReport| task.status == Some(TaskStatus::Complete);
+    let is_stale = |task: &TaskReport| task.edge.iter().any(|answer| answer.verdict == EdgeVerdict::Stale);
+    let is_done = |task: &TaskReport| task.status == Some(TaskStatus::Complete) && !is_stale(task);
     let key = |task: &TaskReport| (task.url.clone(), task.task_type);
     let undone: HashSet<_> = tasks.iter().filter(|task| !is_done(task)).map(key).collect();
     tasks.iter().any(|task| is_done(task) && !undone.contains(&key(task)))

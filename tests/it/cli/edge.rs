@@ -125,7 +125,7 @@ fn a_node_is_asked_for_the_url_that_was_named_however_its_row_is_spelt() {
     for (words, kind) in [("refresh m1", "media"), ("refresh-urls https://a.test/old.jpg", "urls")] {
         let (cloud, node) = (Cloud::new(quick().with(|s| s.default_media = spelt_otherwise())), old_copies());
         let options = format!("--poll-interval 100ms --output json --verify-edge --edge-node {}", node.url());
-        let report = cloud.shell(words).words(&options).run().exits(7).report();
+        let report = cloud.shell(words).words(&options).run().exits(6).report();
         let entry = &report[kind][0];
         assert_eq!(entry["error"]["code"], "StaleAtEdge", "{entry}");
         let tasks = entry["tasks"].as_array().unwrap();

@@ -69,7 +69,7 @@ fn a_batch_that_was_refused_names_its_media_its_request_and_what_to_do_next() {
     assert!(line.starts_with("warning: 6 media not submitted: "), "{line}");
     assert!(line.contains("(QuotaExceeded.Refresh, request id "), "{line}");
     assert!(line.ends_with(": m21, m22, m23, m24, m25 and 1 more"), "{line}");
-    run.says("6 media were not submitted: run the same command again for the rest\n  hint: the quota is counted by the day");
+    run.says("6 media were not submitted: give these alone to the next run\n  hint: the quota is counted by the day");
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn what_may_have_been_submitted_is_unfinished_and_no_page_is_green() {
         format!("refresh {} --no-resubmit --max-rps 2 --poll-interval 100ms --output json", media.join(" "));
     let shell = cloud.shell(&line).words("--report-junit r.xml");
     let run = shell.run().exits(7).says("nobody knows whether 1 media was submitted");
-    let run = run.does_not_say("run the same command again for the rest").does_not_say("to carry on");
+    let run = run.does_not_say("give these alone to the next run").does_not_say("to carry on");
     let report = run.report();
     let states = |state: &str| {
         report["media"].as_array().unwrap().iter().filter(|media| media["state"] == state).count()

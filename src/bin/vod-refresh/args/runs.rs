@@ -153,7 +153,7 @@ impl ChoiceArgs {
 #[command(next_help_heading = "Submission")]
 pub(crate) struct SubmissionArgs {
     /// Stop once every batch is submitted [default: wait]
-    #[arg(long, conflicts_with_all = ["fail_fast", "lookup_after", "poll_interval", "verify_edge"])]
+    #[arg(long, conflicts_with = "verify_edge")]
     pub(crate) no_wait: bool,
     /// Refuse with exit 5 before submitting when the day's quota can't cover the media or URLs [default: don't ask]
     #[arg(long)]

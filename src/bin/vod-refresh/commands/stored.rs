@@ -26,6 +26,9 @@ use crate::signals::Signals;
 /// Most runs that are listed where the one asked for does not exist.
 const MOST_NAMED: usize = 10;
 
+/// A check that is given no time has at least this one.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// `resume`: a run goes on where it was.
 pub(crate) async fn resume(args: &ResumeArgs, environment: &Environment) -> Result<ExitCode> {
     let can_go_on = |run: &RunSummary| run.outcome.is_none() && !run.lost;
@@ -127,6 +130,10 @@ pub(crate) async fn status(args: &StatusArgs, environment: &Environment) -> Resu
     let (output, printer) = (&args.run.output, &environment.printer);
     if is_free {
         context.options = for_one_question(args.run.waiting.over(context.options));
+        if args.run.waiting.timeout.is_none() {
+            // The run may have had less time than it takes to find that the service does not answer.
+            context.options.timeout = context.options.timeout.max(CHECK_TIMEOUT);
+        }
         context.repeated = [arguments(&args.run.connection), context.settings.edge.not_kept()].concat();
         let plan = Plan { context, check_quota: false, args: &args.run, signals };
         return run::run(Task::Check(Box::new(run)), plan, environment).await;
