@@ -111,13 +111,10 @@ impl Ledger {
             let entry = &mut self.jobs[job];
             (entry.known_since, entry.first_lookup, entry.is_queried) = (now, None, false);
             entry.changed_at = now;
-            if !self.jobs[job].is_open() && !self.is_unconfirmed(job) {
-                continue;
-            }
-            if self.can_query_jobs() {
+            if !self.can_query_jobs() {
+                self.wait_for_events(now, job);
+            } else if self.jobs[job].is_open() || self.is_unconfirmed(job) {
                 self.lookup_queue.plan(job, now);
-            } else {
-                self.begin_waiting(now, job);
             }
         }
         for task in self.tasks.indices() {
