@@ -69,11 +69,10 @@ impl Ledger {
         self.settings.may_be_foreign
     }
 
-    /// Whether a task is open that was not polled since the run was opened. It walks over all tasks: ask when idle.
+    /// Whether a task is open about which nothing was answered since the run was opened. It walks over all tasks: ask when idle.
     pub(crate) fn has_unasked(&self) -> bool {
-        let unasked = |task: &TaskEntry| {
-            task.ended_at.is_none() && task.first_poll.is_none() && !task.owners.is_empty()
-        };
+        let unasked =
+            |task: &TaskEntry| task.ended_at.is_none() && task.polls == 0 && !task.owners.is_empty();
         self.tasks.iter().any(unasked)
     }
 
