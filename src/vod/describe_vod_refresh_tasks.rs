@@ -175,6 +175,13 @@ impl TaskPage {
         let is_short = self.page_size.is_some_and(|size| rows < size);
         rows == 0 || is_short && self.total.is_none_or(|total| total <= rows_so_far as u64)
     }
+
+    /// The same of a listing, of which this is the page of that number (from 1) and those before it were full.
+    pub(crate) fn ends_listing(&self, page: u32) -> bool {
+        // The size is whatever the service says it is.
+        let before = u64::from(page - 1).saturating_mul(self.page_size.unwrap_or_default());
+        self.is_last(usize::try_from(before).unwrap_or(usize::MAX).saturating_add(self.rows_on_page))
+    }
 }
 
 /// All rows of one task.
@@ -342,6 +349,21 @@ mod tests {
             (page(20, Some(20), None), 20, false),
         ] {
             assert_eq!(page.is_last(rows_so_far), is_last, "{page:?}");
+        }
+    }
+
+    #[test]
+    fn a_listing_goes_on_whatever_size_its_pages_are_said_to_have() {
+        for (page_size, page, ends) in [
+            (Some(50), 2, false),
+            (Some(50), 3, true),
+            (None, 3, false),
+            (Some(u64::MAX), 1, false),
+            (Some(u64::MAX), 2, true),
+            (Some(u64::MAX), u32::MAX, true),
+        ] {
+            let answer = TaskPage { rows: Vec::new(), rows_on_page: 20, total: Some(120), page_size };
+            assert_eq!(answer.ends_listing(page), ends, "page {page} of {page_size:?} rows");
         }
     }
 

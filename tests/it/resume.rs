@@ -85,6 +85,23 @@ async fn a_check_asks_about_what_was_sent_and_submits_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_check_asks_once_about_a_task_that_is_answered_with_a_code_that_nobody_knows() {
+    let odd = || FaultRule::on("DescribeVodRefreshTasks", Fault::error(400, "SomethingNew")).times(0);
+    let own = TestEnv::new(Scenario::new().with_fault(odd()));
+    for env in [own, of_another_account(Scenario::new().with_fault(odd()))] {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = journal(&folder).await;
+        let first = TestEnv::new(Scenario::new().with(|s| s.task_duration = Duration::from_secs(1_000)))
+            .with_options(|options| options.timeout = Duration::from_secs(60));
+        keep(&first, &journal).refresh(&request(["m1"])).await.unwrap();
+        let report = keep(&env, &journal).check(newest(&journal).await).await.unwrap();
+        assert_eq!((report.outcome, states(&report)[0].1), (Outcome::Unfinished, "unfinished"));
+        let tasks: usize = report.media.iter().map(|media| media.tasks.len()).sum();
+        assert_eq!(env.cloud.count("DescribeVodRefreshTasks"), tasks);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_run_is_carried_on_by_one_at_a_time_and_not_after_its_end() {
     let folder = tempfile::tempdir().unwrap();
     let (env, journal) = (short_of_time(), journal(&folder).await);

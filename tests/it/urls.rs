@@ -95,6 +95,17 @@ async fn a_url_that_the_service_refuses_fails_alone_with_its_word() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_run_that_fails_fast_tells_of_each_url_that_was_not_sent() {
+    let throttled = FaultRule::on(REFRESH, Fault::throttle()).skip(1).times(0);
+    let scenario = quick().with_media("https://a.test/dir/", failing_media()).with_fault(throttled);
+    let env = TestEnv::new(scenario).with_options(|options| options.fail_fast = true);
+    let request = refresh(&["https://a.test/dir/", "https://a.test/1", "https://a.test/2"]);
+    let report = env.refresher().refresh_urls(&request).await.unwrap();
+    let not_sent = ("not_submitted", "FailFast");
+    assert_eq!(states(&report), [("failed", "TaskFailed"), not_sent, not_sent]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_cannot_be_a_url_is_refused_before_anything_is_sent() {
     let env = TestEnv::new(quick());
     for (urls, part) in [(&[][..], "no URL"), (&["https://a.test/1", "/2"], "\"/2\" has no host")] {

@@ -44,15 +44,19 @@ impl FileLock {
         }
     }
 
-    /// Marks the run as one whose facts are not all written, or takes the mark back. Says whether the disk answered in time.
+    /// Marks the run as one whose facts are not all written, or takes the mark back. Says whether whoever looks sees it so: the disk
+    /// may refuse it, or not answer in time.
     pub(in crate::journal) async fn mark_lost(&self, is_lost: bool) -> bool {
         let (lock, mark) = (self.path.clone(), self.path.with_extension("lost"));
         let work = spawn_blocking(move || match is_lost {
-            // A second name takes no room on a full disk. Where even this fails, nothing more can be done.
+            // A second name takes no room on a full disk. It fails where the mark is there, and where a file can have but one name.
             true => fs::hard_link(lock, &mark).or_else(|_| File::create(mark).map(drop)),
-            false => fs::remove_file(mark),
+            false => match fs::remove_file(mark) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+                removed => removed,
+            },
         });
-        timeout(DISK_WAIT, work).await.is_ok()
+        matches!(timeout(DISK_WAIT, work).await, Ok(Ok(Ok(()))))
     }
 }
 
@@ -118,5 +122,31 @@ impl Drop for FileLock {
         // Removed while it is held: whoever opened it before finds out that it has no name any more.
         let _ = std::fs::remove_file(&self.path);
         let _ = self.file.unlock();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_mark_is_said_to_be_set_or_gone_only_where_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let (journal, run) = (folder.path().join("journal.db"), RunId::fresh());
+        let lock = FileLock::take(&journal, &run).unwrap().unwrap();
+        let mark = beside(&journal, &run, "lost");
+        assert!(lock.mark_lost(false).await, "there is none to take back");
+        for is_lost in [true, true, false, false] {
+            assert!(lock.mark_lost(is_lost).await);
+            assert_eq!(super::is_lost(&journal, &run), is_lost);
+        }
+        // A folder in its place can't be removed as a file is.
+        fs::create_dir(&mark).unwrap();
+        assert!(!lock.mark_lost(false).await);
+        fs::remove_dir(&mark).unwrap();
+        // No name can be made in a folder that is gone, as on a file system that was mounted again to be read only.
+        drop(folder);
+        assert!(!lock.mark_lost(true).await);
+        assert!(!super::is_lost(&journal, &run));
     }
 }

@@ -328,8 +328,7 @@ impl Driver<'_> {
             // A row that can't be read may be one of ours.
             return facts.push(Fact::ListingRefused);
         }
-        let before = u64::from(page - 1) * answer.page_size.unwrap_or_default();
-        let is_last = answer.is_last(before as usize + answer.rows_on_page);
+        let is_last = answer.ends_listing(page);
         facts.push(Fact::Listed { page, rows: answer.rows, total: answer.total, is_last });
     }
 

@@ -128,9 +128,12 @@ impl Ledger {
     }
 
     pub(super) fn not_submitted(&mut self, now: Moment, batch: u32, fault: &Fault) {
-        if self.cut_refused_urls(now, batch, fault) {
-            return;
+        if !self.cut_refused_urls(now, batch, fault) {
+            self.give_up_batch(now, batch, fault);
         }
+    }
+
+    fn give_up_batch(&mut self, now: Moment, batch: u32, fault: &Fault) {
         let Some(batch) = self.close_batch(batch) else { return };
         for media in self.media_of(batch) {
             self.refuse(now, media, MediaState::NotSubmitted, fault.error.clone());
@@ -180,7 +183,8 @@ impl Ledger {
                 // Its own answer decides.
                 BatchState::Sending | BatchState::Done => continue,
             };
-            self.not_submitted(now, batch.number(), &fault);
+            // Whole: the fault is not about its content.
+            self.give_up_batch(now, batch.number(), &fault);
         }
     }
 

@@ -67,6 +67,24 @@ impl Ledger {
         self.lookup_queue.plan(job, at);
     }
 
+    /// Plans the end of a wait where nobody may ask. Of a job of others whose media have all ended, only events of more media could
+    /// still come.
+    pub(super) fn wait_for_events(&mut self, now: Moment, job: JobIndex) {
+        let entry = &self.jobs[job];
+        let at = match self.has_ended(job) {
+            true => entry.changed_at + self.settings.close,
+            false => entry.known_since + GRACE,
+        };
+        if entry.is_open() || self.is_unconfirmed(job) {
+            self.lookup_queue.plan(job, at.max(now));
+        }
+    }
+
+    /// Whether any media of a job are known, and all of these have ended.
+    fn has_ended(&self, job: JobIndex) -> bool {
+        !self.jobs[job].media.is_empty() && self.in_job(job).all(MediaEntry::ended)
+    }
+
     pub(super) fn can_query_jobs(&self) -> bool {
         !self.lookups_refused && self.settings.lookup != LookupAfter::Never
     }
@@ -122,12 +140,15 @@ impl Ledger {
 
     /// Looks a job up a last time, now that all of its media have ended: more may have been named since it was looked up, unless
     /// that was a moment ago or there is no time left for it. It costs a call and no verdict: where it brings no answer, the one before
-    /// it stands.
+    /// it stands. Where nobody may ask, a job of others ends with its events instead.
     pub(super) fn look_up_at_the_end(&mut self, now: Moment, job: JobIndex) {
+        if !self.can_query_jobs() {
+            return self.wait_for_events(now, job);
+        }
         let entry = &self.jobs[job];
         let is_recent = entry.answered_at.is_none_or(|at| now.since(at) < SETTLE);
         let has_any = self.in_job(job).any(|media| media.state == MediaState::Complete);
-        if is_recent || !has_any || !self.can_query_jobs() || now >= self.settings.deadline {
+        if is_recent || !has_any || now >= self.settings.deadline {
             return;
         }
         if !entry.is_open() {
@@ -287,14 +308,12 @@ impl Ledger {
         self.warn(format!("jobs can't be looked up ({code}: {message}); events alone decide"));
         self.end_all_closing();
         for job in self.jobs.indices() {
-            self.jobs[job].is_queried = false;
+            // From now on its events tell whether it changes.
+            (self.jobs[job].is_queried, self.jobs[job].changed_at) = (false, now);
             let why = "not confirmed by a lookup: lookups are refused";
             let trusts = |media: &MediaEntry| media.is_silent() || media.has_signed_event();
             self.do_without_lookups(now, job, trusts, why);
-            let entry = &self.jobs[job];
-            if entry.is_open() || self.is_unconfirmed(job) {
-                self.lookup_queue.plan(job, (entry.known_since + GRACE).max(now));
-            }
+            self.wait_for_events(now, job);
         }
     }
 
@@ -365,10 +384,10 @@ impl Ledger {
     /// wait.
     pub(super) fn grace_over(&mut self, id: &JobId) {
         let Some(&job) = self.jobs_by_id.get(id) else { return };
-        let is_empty = self.jobs[job].media.is_empty();
-        if !is_empty && self.in_job(job).all(MediaEntry::ended) {
-            return self.close_job(job);
+        if self.has_ended(job) {
+            return self.close_what_has_ended(job);
         }
+        let is_empty = self.jobs[job].media.is_empty();
         let what = match self.in_job(job).filter(|media| !media.is_confirmed()).count() {
             0 if is_empty => format!("job {id}"),
             0 => return,
@@ -378,6 +397,19 @@ impl Ledger {
         self.warn(format!(
             "no event has told of {what} for {minutes} minutes, and {why}: only an event can end this wait"
         ));
+    }
+
+    /// Closes a job whose media have all ended. Where it was said how many there are, any job may have the next one until all are
+    /// there.
+    fn close_what_has_ended(&mut self, job: JobIndex) {
+        let Some(expect) = self.expect else { return self.close_job(job) };
+        if self.unplaced.is_empty() && self.media.len() >= expect {
+            for job in self.jobs.indices() {
+                if self.has_ended(job) {
+                    self.close_job(job);
+                }
+            }
+        }
     }
 
     /// A job that will tell nothing more. What was named stays true.

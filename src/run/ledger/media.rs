@@ -76,9 +76,12 @@ impl Ledger {
         let entry = &mut self.media[media];
         let was = entry.named.certainty;
         let is_success = row.status == SubmissionStatus::Success && row.unread.is_none();
-        let has_tasks = !row.tasks.is_empty() || !entry.named.tasks.is_empty();
+        let named = &mut entry.named;
+        named.urls_by_lookup |= !row.urls.is_empty();
+        // Those of an event say nothing about the URLs of a lookup.
+        let has_tasks = !row.tasks.is_empty() || named.by_lookup && !named.tasks.is_empty();
         // URLs have tasks: these are yet to be named.
-        let is_final = is_success && (has_tasks || row.urls.is_empty());
+        let is_final = is_success && (has_tasks || !named.urls_by_lookup);
         if is_final {
             entry.note.take_if(|note| **note == *NO_TASK_YET);
         } else if is_success {

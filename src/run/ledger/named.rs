@@ -29,8 +29,10 @@ pub(super) struct Named {
     pub(super) stale: Vec<(TaskIndex, u8)>,
     pub(super) urls: Urls,
     pub(super) certainty: Certainty,
-    /// A lookup has named tasks or URLs; until then they are what an event said.
+    /// A lookup has named tasks, or said that there are none; until then they are what an event said.
     pub(super) by_lookup: bool,
+    /// A lookup has named URLs.
+    pub(super) urls_by_lookup: bool,
     /// Since when lookups say what they say now.
     pub(super) since: Option<Moment>,
     /// The place of the task that the last verdict found running.

@@ -69,11 +69,10 @@ impl Ledger {
         self.settings.may_be_foreign
     }
 
-    /// Whether a task is open that was not polled since the run was opened. It walks over all tasks: ask when idle.
+    /// Whether a task is open about which nothing was answered since the run was opened. It walks over all tasks: ask when idle.
     pub(crate) fn has_unasked(&self) -> bool {
-        let unasked = |task: &TaskEntry| {
-            task.ended_at.is_none() && task.first_poll.is_none() && !task.owners.is_empty()
-        };
+        let unasked =
+            |task: &TaskEntry| task.ended_at.is_none() && task.polls == 0 && !task.owners.is_empty();
         self.tasks.iter().any(unasked)
     }
 
@@ -111,13 +110,10 @@ impl Ledger {
             let entry = &mut self.jobs[job];
             (entry.known_since, entry.first_lookup, entry.is_queried) = (now, None, false);
             entry.changed_at = now;
-            if !self.jobs[job].is_open() && !self.is_unconfirmed(job) {
-                continue;
-            }
-            if self.can_query_jobs() {
+            if !self.can_query_jobs() {
+                self.wait_for_events(now, job);
+            } else if self.jobs[job].is_open() || self.is_unconfirmed(job) {
                 self.lookup_queue.plan(job, now);
-            } else {
-                self.begin_waiting(now, job);
             }
         }
         for task in self.tasks.indices() {

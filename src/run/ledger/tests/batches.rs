@@ -1,6 +1,7 @@
 //! Batches: lost, refused, given up.
 
 use super::*;
+use crate::model::code;
 
 #[test]
 fn a_lost_answer_is_learned_from_an_event_with_our_mark() {
@@ -87,4 +88,17 @@ fn a_halt_gives_up_what_was_not_sent_or_answered_and_keeps_what_was() {
     let with = |code: Option<&str>| states(&ledger).iter().filter(|s| s.2.as_deref() == code).count();
     let ends = [None, Some("OutcomeUnknown"), Some("QuotaExceeded.Refresh")];
     assert_eq!((ends.map(with), ledger.open_batches()), ([20, 20, 25], 0));
+}
+
+#[test]
+fn a_halt_gives_up_every_batch_of_urls_whole() {
+    let urls: Vec<String> = (0..4).map(|n| format!("https://a.test/{n}")).collect();
+    let request = UrlRequest::new(TaskType::Refresh, urls);
+    let mut ledger = Ledger::for_urls(settings(false), UrlBatch::split(&request));
+    // Not an answer about these URLs, although it has the kind of one.
+    let fault = Fault::new(ErrorKind::Rejected, code::FAIL_FAST, "another media failed before it was sent");
+    ledger.apply(at(1), Fact::Halted { fault });
+    let reports = ledger.url_reports(chrono::DateTime::from_timestamp(0, 0).unwrap());
+    let states: Vec<_> = reports.iter().map(|url| (url.state.as_str(), url.error.is_some())).collect();
+    assert_eq!((states, ledger.open_batches()), (vec![("not_submitted", true); 4], 0));
 }

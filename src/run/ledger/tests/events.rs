@@ -106,6 +106,22 @@ fn what_only_an_event_told_gives_way_to_a_lookup_that_shows_the_media_after_all(
 }
 
 #[test]
+fn a_lookup_that_names_urls_and_no_task_yet_does_not_undo_what_an_event_named() {
+    let mut ledger = ledger(true, &["m1"]);
+    let named = |ids: Vec<TaskId>| JobRow::new(media("m1"), SubmissionStatus::Success, ids, "https://a/T1");
+    ledger.apply(at(1), submitted("J"));
+    ledger.apply(at(2), event("J", named(vec![task("T1")])));
+    ledger.apply(at(4), looked_up("J", vec![named(vec![])]));
+    let warnings = ledger.take_notices();
+    let warnings = warnings.iter().filter(|notice| matches!(notice, Notice::Warning { .. }));
+    assert_eq!((warnings.count(), ledger.progress().tasks), (0, 1));
+    let fault = Fault::new(ErrorKind::Refused, "Forbidden.RAM", "no");
+    ledger.apply(at(5), Fact::LookupsRefused { fault });
+    ledger.apply(at(6), seen("T1", TaskStatus::Complete));
+    assert_eq!(state(&ledger), ("complete", None));
+}
+
+#[test]
 fn refused_lookups_leave_the_verdict_to_events() {
     let mut ledger = ledger(true, &["m1", "m2"]);
     ledger.apply(at(1), submitted("J"));

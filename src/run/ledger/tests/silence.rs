@@ -146,6 +146,59 @@ fn a_job_whose_media_are_all_shown_is_looked_up_until_they_are_decided() {
     assert!(ledger.is_settled());
 }
 
+/// Where nobody may ask, a job of others is whole when all of its media have ended and its events have stopped for ten seconds.
+#[test]
+fn a_job_of_others_ends_without_lookups_ten_seconds_after_its_last_event_or_with_its_last_media() {
+    let asked = WaitRequest::new([job("J")]);
+    let named = asked.clone().with_media([media("m1")]);
+    for asked in [asked.clone(), named, asked.with_expect(1)] {
+        for is_refused in [false, true] {
+            for (ends, whole) in [(5, 11), (30, 30), (300, 300)] {
+                let mut settings = settings(true);
+                if !is_refused {
+                    settings.lookup = LookupAfter::Never;
+                }
+                let mut ledger = Ledger::for_jobs(settings, &asked);
+                ledger.apply(at(1), event("J", success("m1", &["T1"])));
+                if is_refused {
+                    let fault = Fault::new(ErrorKind::Refused, "Forbidden.RAM", "no");
+                    ledger.apply(at(1), Fact::LookupsRefused { fault });
+                }
+                for now in 2..=whole {
+                    assert!(!ledger.is_settled(), "{asked:?}, at {now} s");
+                    if now == ends {
+                        ledger.apply(at(now), seen("T1", TaskStatus::Complete));
+                    }
+                    due(&mut ledger, at(now));
+                }
+                assert!(ledger.is_settled(), "{asked:?}, its task ended at {ends} s");
+                assert_eq!(state(&ledger).0, "complete");
+            }
+        }
+    }
+}
+
+#[test]
+fn jobs_of_which_more_media_are_expected_are_waited_for_without_lookups() {
+    let one = WaitRequest::new([job("J1")]).with_expect(2);
+    let two = WaitRequest::new([job("J1"), job("J2")]).with_expect(3);
+    let mut settings = settings(true);
+    settings.lookup = LookupAfter::Never;
+    for (asked, media) in [(one, &["J1", "J1"][..]), (two, &["J1", "J2", "J1"])] {
+        let mut ledger = Ledger::for_jobs(settings.clone(), &asked);
+        for (n, job_id) in media.iter().enumerate() {
+            let (id, now) = (format!("T{n}"), 100 * n as u64);
+            ledger.apply(at(now), event(job_id, success(&format!("m{n}"), &[&id])));
+            ledger.apply(at(now + 1), seen(&id, TaskStatus::Complete));
+            for now in now + 1..now + 100 {
+                assert!(n + 1 == media.len() || !ledger.is_settled(), "{asked:?}: {n} at {now}");
+                due(&mut ledger, at(now));
+            }
+        }
+        assert_eq!((ledger.is_settled(), states(&ledger).len()), (true, media.len()), "{asked:?}");
+    }
+}
+
 /// Graces begin anew after a break. Facts played back at another break must not end what was still waited for.
 #[test]
 fn a_grace_that_a_break_has_renewed_is_not_over_when_the_facts_are_played_back() {
