@@ -8,6 +8,7 @@ use super::rows::{JobEntry, JobStage, MediaEntry};
 use super::settings::{CONFIRM_GRACE, GRACE, SETTLE, is_grace_over};
 use super::state::Ledger;
 use super::work::Work;
+use crate::error::ErrorKind;
 use crate::ids::JobId;
 use crate::model::{Fact, Fault, LookupAfter, MediaState, Moment, ReportedError, code};
 use crate::run::observer::Notice;
@@ -113,7 +114,10 @@ impl Ledger {
 
     pub(super) fn job_queried(&mut self, now: Moment, id: &JobId, rows: Vec<JobRow>) {
         let Some(&job) = self.jobs_by_id.get(id) else { return };
-        self.unclear.remove(id.as_str());
+        let is_answered = self.jobs[job].stage != JobStage::Closing || self.is_told_of(job, &rows);
+        if is_answered {
+            self.unclear.remove(id.as_str());
+        }
         self.end_closing(job);
         let entry = &mut self.jobs[job];
         entry.is_queried = false;
@@ -132,15 +136,29 @@ impl Ledger {
         if is_changed || self.jobs[job].media.len() > known {
             self.jobs[job].changed_at = now;
         }
+        if !is_answered && self.jobs[job].stage == JobStage::Known && self.in_job(job).all(MediaEntry::ended)
+        {
+            self.set_stage(job, JobStage::Closing);
+            let message = "the last lookup does not show media that an earlier one has named";
+            return self.job_unclear(now, id, Fault::new(ErrorKind::NotFound, code::JOB_NOT_FOUND, message));
+        }
         self.notice_missing_events(job);
         self.note_what_lapsed(now, job, first_lookup);
         self.close_if_whole(now, job);
         self.plan_next_lookup(now, job);
     }
 
+    /// Whether these rows tell of all complete media of a job that a lookup has named before.
+    fn is_told_of(&self, job: JobIndex, rows: &[JobRow]) -> bool {
+        let mut named =
+            self.in_job(job).filter(|media| media.state == MediaState::Complete && media.named.by_lookup);
+        named.all(|media| rows.iter().any(|row| row.media == media.id))
+    }
+
     /// Looks a job up a last time, now that all of its media have ended: more may have been named since it was looked up, unless
-    /// that was a moment ago or there is no time left for it. It costs a call and no verdict: where it brings no answer, the one before
-    /// it stands. Where nobody may ask, a job of others ends with its events instead.
+    /// that was a moment ago or there is no time left for it. Where it is not answered, it is made again, as
+    /// long as one is that gets codes which nobody knows; then what was named before stands, with a warning. Where
+    /// nobody may ask, a job of others ends with its events instead.
     pub(super) fn look_up_at_the_end(&mut self, now: Moment, job: JobIndex) {
         if !self.can_query_jobs() {
             return self.wait_for_events(now, job);
@@ -317,8 +335,8 @@ impl Ledger {
         }
     }
 
-    /// No lookup will say better than what is known of a job: what lookups have named is settled, and what only a trusted event
-    /// told of is taken as it said.
+    /// No lookup will say better than what is known of a job: what a lookup and an event of a known sender have named is settled, and
+    /// what only a trusted event told of is taken as it said. What a single lookup has named may not be all.
     fn do_without_lookups(
         &mut self,
         now: Moment,
@@ -330,7 +348,8 @@ impl Ledger {
             let entry = &self.media[media];
             match entry.named.certainty {
                 _ if entry.is_confirmed() => {}
-                Certainty::Named => self.settle(now, media),
+                Certainty::Named if entry.has_signed_event() => self.settle(now, media),
+                Certainty::Named => {}
                 _ if trusts(entry) => self.trust_event(now, media, why),
                 _ => {}
             }
@@ -341,9 +360,8 @@ impl Ledger {
     /// lookup. How many media a job of others has is not known.
     pub(crate) fn events_suffice(&self, id: &JobId) -> bool {
         let is_known = |media: &MediaEntry| {
-            media.is_confirmed()
-                || media.named.certainty == Certainty::Named
-                || media.is_silent() && media.has_signed_event()
+            let is_named = media.named.certainty == Certainty::Named;
+            media.is_confirmed() || (is_named || media.is_silent()) && media.has_signed_event()
         };
         let job = self.jobs_by_id.get(id).filter(|job| !self.jobs[**job].is_open());
         job.is_some_and(|job| self.in_job(*job).all(is_known))
@@ -366,15 +384,25 @@ impl Ledger {
     pub(super) fn job_unclear(&mut self, now: Moment, id: &JobId, fault: Fault) {
         let Some(&job) = self.jobs_by_id.get(id) else { return };
         self.jobs[job].is_queried = false;
+        let is_over = self.is_clear_by_now(now, id.as_str(), &fault);
         if self.jobs[job].stage == JobStage::Closing {
+            if !is_over && !fault.kind.is_retryable() && !self.settings.may_be_foreign {
+                return self.lookup_queue.plan(job, now + LOOKUP_CAP);
+            }
+            let ReportedError { code, message, .. } = &fault.error;
+            self.warn(format!(
+                "job {id} was not told of at the end ({code}: {message}): what it named before stands"
+            ));
             return self.end_closing(job);
         }
-        if self.is_clear_by_now(now, id.as_str(), &fault) {
-            let job = id.clone();
-            return self.follow_ups.push(match self.events_suffice(id) {
-                true => Fact::LookupFailed { job, fault },
-                false => Fact::JobRefused { job, fault },
-            });
+        // Of what a lookup has named once, or may have more, nobody knows whether that was all.
+        let is_half_told = self.in_job(job).any(|media| media.named.certainty == Certainty::Named)
+            || self.jobs[job].is_open() && !self.jobs[job].media.is_empty();
+        if is_over && self.events_suffice(id) {
+            return self.follow_ups.push(Fact::LookupFailed { job: id.clone(), fault });
+        }
+        if is_over && !is_half_told {
+            return self.follow_ups.push(Fact::JobRefused { job: id.clone(), fault });
         }
         self.jobs[job].lookups += 1;
         self.plan_next_lookup(now, job);

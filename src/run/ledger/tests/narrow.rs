@@ -39,7 +39,7 @@ fn a_round_that_meets_many_of_others_goes_on_without_them() {
     assert_eq!(due(&mut ledger, at(9)), [format!("list page 1 {OURS}")]);
     ledger.apply(at(9), listed(1, rows_of("m2", 0..30, &TaskStatus::Complete), 50, 60));
     assert_eq!(due(&mut ledger, at(9)), ["query J"]);
-    ledger.apply(at(9), looked_up("J", vec![]));
+    ledger.apply(at(9), looked_up("J", vec![success("m1", &[]), success("m2", &[])]));
     assert!(ledger.is_settled());
 }
 

@@ -359,3 +359,102 @@ fn a_task_id_of_urls_that_cannot_be_read_leaves_open_what_no_other_task_shows() 
     let states = ledger.url_reports(start).into_iter().map(|url| url.state.as_str()).collect::<Vec<_>>();
     assert_eq!((states, ledger.is_settled()), (vec!["complete", "unfinished"], false));
 }
+
+/// More may have been named, and Failed.
+#[test]
+fn a_last_lookup_that_is_not_answered_is_made_again() {
+    let unclear = |kind, code: &str| Fact::JobUnclear { job: job("J"), fault: Fault::new(kind, code, "no") };
+    for (answer, looks) in [
+        (unclear(ErrorKind::Rejected, "Foo.Bar"), 9),
+        (unclear(ErrorKind::Refused, "Forbidden.RAM"), 9),
+        (looked_up("J", vec![]), 9),
+        // The call itself was repeated for as long as a run may wait.
+        (unclear(ErrorKind::Unavailable, "ServiceUnavailable"), 1),
+    ] {
+        for is_answered in [true, false] {
+            let mut ledger = ledger(false, &["m1"]);
+            ledger.apply(at(1), submitted("J"));
+            ledger.apply(at(2), looked_up("J", vec![success("m1", &["T1"])]));
+            ledger.apply(at(9), seen("T1", TaskStatus::Complete));
+            let mut asked = 0;
+            for now in 9..400 {
+                for word in due(&mut ledger, at(now)) {
+                    assert_eq!(word, "query J");
+                    asked += 1;
+                    if is_answered && asked == 2 {
+                        ledger.apply(at(now), looked_up("J", vec![success("m1", &["T1", "T2"])]));
+                        assert_eq!(
+                            (state(&ledger).0, ledger.is_settled()),
+                            ("unfinished", false),
+                            "{answer:?}"
+                        );
+                        break;
+                    }
+                    ledger.apply(at(now), answer.clone());
+                }
+                if state(&ledger).0 == "unfinished" {
+                    break;
+                }
+            }
+            if !is_answered || looks == 1 {
+                assert_eq!(
+                    (asked, state(&ledger).0, ledger.is_settled()),
+                    (looks, "complete", true),
+                    "{answer:?}"
+                );
+                let is_told = |notice: &Notice| matches!(notice, Notice::Warning { message } if message.contains("not told of"));
+                assert_eq!(
+                    ledger.take_notices().iter().filter(|notice| is_told(notice)).count(),
+                    1,
+                    "{answer:?}"
+                );
+            }
+        }
+    }
+}
+
+/// What one lookup names may not be all.
+#[test]
+fn a_media_that_was_named_once_is_not_settled_by_codes_that_nobody_knows_nor_by_a_refusal() {
+    let fault = |code: &str| Fault::new(ErrorKind::Rejected, code, "no");
+    for refusal in [
+        Fact::JobUnclear { job: job("J"), fault: fault("Foo.Bar") },
+        Fact::LookupsRefused { fault: fault("Forbidden.RAM") },
+        Fact::LookupFailed { job: job("J"), fault: fault("ServiceUnavailable") },
+    ] {
+        let mut settings = settings(true);
+        settings.settle = Duration::from_secs(3);
+        let mut ledger = Ledger::for_batches(settings, Batch::split(&[media("m1")]));
+        due(&mut ledger, at(0));
+        ledger.apply(at(1), submitted("J"));
+        ledger.apply(at(2), looked_up("J", vec![success("m1", &["T1"])]));
+        ledger.apply(at(4), seen("T1", TaskStatus::Complete));
+        for now in 5..700 {
+            due(&mut ledger, at(now));
+            if now % 15 == 0 {
+                ledger.apply(at(now), refusal.clone());
+            }
+        }
+        assert_eq!((state(&ledger).0, ledger.is_settled()), ("unfinished", false), "{refusal:?}");
+    }
+}
+
+/// A job of others may have more media than were shown.
+#[test]
+fn a_job_of_others_is_not_whole_because_lookups_get_codes_that_nobody_knows() {
+    let mut settings = settings(false);
+    settings.task_type = None;
+    let mut ledger = of_job(settings);
+    due(&mut ledger, at(0));
+    ledger.apply(at(1), looked_up("J", vec![success("m1", &["T1"])]));
+    ledger.apply(at(3), seen("T1", TaskStatus::Complete));
+    let fault = Fault::new(ErrorKind::Rejected, "Foo.Bar", "no");
+    for now in 4..600 {
+        if due(&mut ledger, at(now)).contains(&"query J".to_owned()) {
+            ledger.apply(at(now), Fact::JobUnclear { job: job("J"), fault: fault.clone() });
+        }
+    }
+    assert!(!ledger.is_settled());
+    ledger.apply(at(600), looked_up("J", vec![success("m1", &["T1"]), success("m2", &["T2"])]));
+    assert_eq!(states(&ledger)[1].1, "unfinished");
+}
