@@ -204,7 +204,7 @@ impl Ledger {
     /// graces have begun anew, the answer before it means less.
     fn note_what_lapsed(&mut self, now: Moment, job: JobIndex, first_lookup: Moment) {
         let entry = &self.jobs[job];
-        let is_over = is_grace_over(now, entry.known_since, entry.lookups);
+        let is_over = is_grace_over(now, entry.known_since, entry.lookups, self.lookup_cap());
         let may_stand = now.since(first_lookup) >= CONFIRM_GRACE;
         let unshown = || self.in_job(job).filter(|media| media.is_silent());
         let with_event = may_stand && unshown().any(MediaEntry::has_signed_event);
@@ -276,6 +276,11 @@ impl Ledger {
         self.jobs.iter().find(|job| job.is_open() && job.media.is_empty() && job.error.is_none())
     }
 
+    /// The longest wait between two lookups of a job.
+    fn lookup_cap(&self) -> Duration {
+        LOOKUP_CAP.max(self.planner.intervals.cap)
+    }
+
     /// Plans another lookup as long as something about the job is not settled.
     fn plan_next_lookup(&mut self, now: Moment, job: JobIndex) {
         let entry = &self.jobs[job];
@@ -294,7 +299,7 @@ impl Ledger {
         // Tasks have even numbers to the jitter, jobs odd ones.
         let polled = Polled { age: None, polls: entry.lookups, who: u64::from(job.number()) << 1 | 1 };
         let tasks = self.planner.intervals;
-        let pace = Intervals { first: LOOKUP_FIRST, cap: LOOKUP_CAP.max(tasks.cap), ..tasks };
+        let pace = Intervals { first: LOOKUP_FIRST, cap: self.lookup_cap(), ..tasks };
         let is_slow = quick.is_none() || entry.media.is_empty() || self.in_job(job).any(is_unnamed);
         let slow = pace.next_poll(now, polled, None).filter(|_| is_slow);
         if let Some(at) = slow.into_iter().chain(quick).min() {

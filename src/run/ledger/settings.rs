@@ -75,7 +75,9 @@ impl Settings {
     }
 }
 
-/// Whether the service has had the whole grace to show something that it was asked for since then, and answered.
-pub(super) fn is_grace_over(now: Moment, since: Moment, answers: u32) -> bool {
-    answers >= ANSWERS_OF_A_GRACE && now.since(since) >= GRACE
+/// Whether the service has had the whole grace to show something that it was asked for since then, and answered: half as many
+/// looks as fit into a grace at least, where they are `cap` apart. An outage, or a process that was stopped, is no silence.
+pub(super) fn is_grace_over(now: Moment, since: Moment, answers: u32, cap: Duration) -> bool {
+    let fit = GRACE.as_millis() / cap.as_millis().max(1);
+    u128::from(answers) >= u128::from(ANSWERS_OF_A_GRACE).max(fit / 2) && now.since(since) >= GRACE
 }

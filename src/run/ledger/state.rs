@@ -322,7 +322,8 @@ impl Ledger {
     }
 
     pub(super) fn evidence(&self) -> Evidence<'_> {
-        Evidence { jobs: &self.jobs, media: &self.media, tasks: &self.tasks }
+        let poll_cap = self.planner.intervals.cap;
+        Evidence { jobs: &self.jobs, media: &self.media, tasks: &self.tasks, poll_cap }
     }
 
     /// The planner, and the tasks as it sees them.
@@ -335,7 +336,8 @@ impl Ledger {
             are_all_known: self.unconfirmed == 0,
             is_fresh: self.is_fresh,
         };
-        let evidence = Evidence { jobs: &self.jobs, media: &self.media, tasks: &self.tasks };
+        let poll_cap = self.planner.intervals.cap;
+        let evidence = Evidence { jobs: &self.jobs, media: &self.media, tasks: &self.tasks, poll_cap };
         (&mut self.planner, PlannedTasks { evidence, now, counts, is_own: !self.batches.is_empty() })
     }
 

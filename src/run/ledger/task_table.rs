@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::ops::{Deref, DerefMut};
+use std::time::Duration;
 
 use hashbrown::HashTable;
 
@@ -67,6 +68,8 @@ pub(super) struct Evidence<'a> {
     pub(super) jobs: &'a Table<OfJob, JobEntry>,
     pub(super) media: &'a Table<OfMedia, MediaEntry>,
     pub(super) tasks: &'a TaskTable,
+    /// The longest wait between two polls of a task.
+    pub(super) poll_cap: Duration,
 }
 
 /// The tasks as the planner sees them.
@@ -88,7 +91,7 @@ impl Tasks for PlannedTasks<'_> {
     }
 
     fn task(&self, task: TaskIndex) -> TaskView {
-        let Evidence { jobs, media, tasks } = self.evidence;
+        let Evidence { jobs, media, tasks, .. } = self.evidence;
         let entry = &tasks[task];
         let owner = entry.only_owner().map(|owner| &media[owner]);
         let is_listable = owner.is_some_and(|owner| is_listable(owner, task));

@@ -64,7 +64,7 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: MediaIndex, now: Moment) ->
         } else if named.is_stale(*index) {
             return Verdict::Running(place);
         } else if task.rows.is_empty() {
-            if !named.has_lapsed && !grace_is_over(task, now) {
+            if !named.has_lapsed && !evidence.is_grace_over(task, now) {
                 return Verdict::Running(place);
             }
             lack.get_or_insert(Lack::Task(task));
@@ -113,9 +113,11 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: MediaIndex, now: Moment) ->
     let lack = lack.filter(|_| refused.is_none());
     if let Some(lack) = lack.as_ref().filter(|_| !named.has_lapsed) {
         let is_over = match lack {
-            Lack::Task(task) | Lack::Rows(task) => grace_is_over(task, now),
-            Lack::Url(_) => evidence.tasks_of(media).all(|task| grace_is_over(task, now)),
+            Lack::Task(task) | Lack::Rows(task) => evidence.is_grace_over(task, now),
+            Lack::Url(_) => evidence.tasks_of(media).all(|task| evidence.is_grace_over(task, now)),
         };
+        // What was named late has its own grace, also where its task was looked at before.
+        let is_over = is_over && named.since.is_none_or(|since| now.since(since) >= GRACE);
         return if is_over { Verdict::Lapsed } else { Verdict::Open(Wanted::All) };
     }
     let error = refused.cloned();
@@ -137,11 +139,6 @@ fn no_tasks() -> ReportedError {
         code::NO_PLAY_URLS,
         "the service named no task: no playback URL fits, and nothing was done",
     )
-}
-
-/// Whether what polls of a task did not show counts as not there.
-fn grace_is_over(task: &TaskEntry, now: Moment) -> bool {
-    task.first_poll.is_some_and(|first| is_grace_over(now, first, task.polls))
 }
 
 /// What was named and not shown.
@@ -195,6 +192,11 @@ impl<'a> Evidence<'a> {
     pub(super) fn tasks_of(self, media: MediaIndex) -> impl Iterator<Item = &'a TaskEntry> {
         let Self { media: table, tasks, .. } = self;
         table[media].named.tasks.iter().map(move |task| &tasks[*task])
+    }
+
+    /// Whether what polls of a task did not show counts as not there.
+    fn is_grace_over(self, task: &TaskEntry, now: Moment) -> bool {
+        task.first_poll.is_some_and(|first| is_grace_over(now, first, task.polls, self.poll_cap))
     }
 
     /// Tells whether another media of the same job was shown, and it is not settled which tasks and URLs it has.

@@ -245,10 +245,10 @@ fn what_is_not_shown_fails_after_ten_minutes_of_answers() {
         ledger.apply(at(2), looked_up("J", vec![named]));
         let rows: Vec<TaskRow> = rows(&[shown]).into_iter().filter(|row| row.task == task("T")).collect();
         let look = || Fact::TaskSeen { task: task("T"), rows: rows.clone(), total: Some(1) };
-        for (second, word) in [(10, "unfinished"), (300, "unfinished"), (609, "unfinished"), (610, "failed")]
-        {
+        for second in (10..=610).step_by(20) {
             ledger.apply(at(second), look());
             noted(&mut ledger, at(second));
+            let word = if second < 610 { "unfinished" } else { "failed" };
             assert_eq!(state(&ledger).0, word, "{code} at {second} s");
         }
         assert_eq!(state(&ledger).1.as_deref(), Some(code));
@@ -457,4 +457,46 @@ fn a_job_of_others_is_not_whole_because_lookups_get_codes_that_nobody_knows() {
     assert!(!ledger.is_settled());
     ledger.apply(at(600), looked_up("J", vec![success("m1", &["T1"]), success("m2", &["T2"])]));
     assert_eq!(states(&ledger)[1].1, "unfinished");
+}
+
+/// Nobody was silent who could not be heard: an outage, or a process that was stopped.
+#[test]
+fn ten_minutes_with_few_answers_are_no_silence() {
+    for is_named in [false, true] {
+        let mut ledger = ledger(false, &["m1"]);
+        ledger.apply(at(1), submitted("J"));
+        if is_named {
+            ledger.apply(at(2), looked_up("J", vec![success("m1", &["T"])]));
+        }
+        for second in [3, 5, 8, 13, 20, 285, 290, 295, 605, 610] {
+            let nothing = match is_named {
+                true => Fact::TaskSeen { task: task("T"), rows: vec![], total: None },
+                false => looked_up("J", vec![]),
+            };
+            ledger.apply(at(second), nothing);
+            noted(&mut ledger, at(second));
+            assert_eq!(state(&ledger).0, "unfinished", "{second}");
+        }
+    }
+}
+
+#[test]
+fn what_is_named_late_has_ten_minutes_of_its_own() {
+    let mut ledger = ledger(false, &["m1"]);
+    let named = |urls| {
+        looked_up("J", vec![JobRow::new(media("m1"), SubmissionStatus::Success, vec![task("T")], urls)])
+    };
+    ledger.apply(at(1), submitted("J"));
+    ledger.apply(at(2), named("https://a/1"));
+    for second in (10..1_300).step_by(10) {
+        let status = if second < 660 { TaskStatus::Refreshing } else { TaskStatus::Complete };
+        let row = TaskRow::new(task("T"), "https://a/1", status);
+        ledger.apply(at(second), Fact::TaskSeen { task: task("T"), rows: vec![row], total: Some(1) });
+        if second >= 650 {
+            ledger.apply(at(second), named("https://a/1,https://a/2"));
+        }
+        noted(&mut ledger, at(second));
+        let expected = if second < 1_250 { "unfinished" } else { "failed" };
+        assert_eq!(state(&ledger).0, expected, "{second}");
+    }
 }
