@@ -48,13 +48,17 @@ impl FileLock {
     /// may refuse it, or not answer in time.
     pub(in crate::journal) async fn mark_lost(&self, is_lost: bool) -> bool {
         let (lock, mark) = (self.path.clone(), self.path.with_extension("lost"));
-        let work = spawn_blocking(move || match is_lost {
-            // A second name takes no room on a full disk. It fails where the mark is there, and where a file can have but one name.
-            true => fs::hard_link(lock, &mark).or_else(|_| File::create(mark).map(drop)),
-            false => match fs::remove_file(mark) {
+        let work = spawn_blocking(move || {
+            let marked = match is_lost {
+                // A second name takes no room on a full disk. It fails where the mark is there, and where a file can have but one name.
+                true => fs::hard_link(lock, &mark).or_else(|_| File::create(mark).map(drop)),
+                false => fs::remove_file(mark),
+            };
+            match marked {
+                // The mark is gone, or its whole folder is: then nobody finds the run.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-                removed => removed,
-            },
+                marked => marked,
+            }
         });
         matches!(timeout(DISK_WAIT, work).await, Ok(Ok(Ok(()))))
     }
@@ -140,13 +144,11 @@ mod tests {
             assert!(lock.mark_lost(is_lost).await);
             assert_eq!(super::is_lost(&journal, &run), is_lost);
         }
-        // A folder in its place can't be removed as a file is.
+        // A folder in its place can't be removed as a file is, nor made one: as where nothing can be written any more.
         fs::create_dir(&mark).unwrap();
         assert!(!lock.mark_lost(false).await);
-        fs::remove_dir(&mark).unwrap();
-        // No name can be made in a folder that is gone, as on a file system that was mounted again to be read only.
-        drop(folder);
         assert!(!lock.mark_lost(true).await);
-        assert!(!super::is_lost(&journal, &run));
+        drop(folder);
+        assert!(lock.mark_lost(true).await, "where the journal is gone as well, nobody finds the run");
     }
 }
