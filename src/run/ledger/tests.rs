@@ -86,6 +86,17 @@ fn event(job_id: &str, row: JobRow) -> Fact {
     }))
 }
 
+/// An event of an unknown sender.
+fn unsigned(job_id: &str, row: JobRow) -> Fact {
+    match event(job_id, row) {
+        Fact::Event(mut event) => {
+            event.signed = false;
+            Fact::Event(event)
+        }
+        other => other,
+    }
+}
+
 fn looked_up(job_id: &str, rows: Vec<JobRow>) -> Fact {
     Fact::JobQueried { job: job(job_id), rows }
 }
