@@ -8,6 +8,7 @@ mod silence;
 mod stages;
 mod tasks;
 mod verdict;
+mod walks;
 mod world;
 
 use std::time::Duration;
