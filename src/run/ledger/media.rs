@@ -78,6 +78,8 @@ impl Ledger {
         let is_success = row.status == SubmissionStatus::Success && row.unread.is_none();
         let named = &mut entry.named;
         named.urls_by_lookup |= !row.urls.is_empty();
+        // It was wrong to say that there are no tasks.
+        named.by_lookup &= !(named.urls_by_lookup && named.tasks.is_empty());
         // Those of an event say nothing about the URLs of a lookup.
         let has_tasks = !row.tasks.is_empty() || named.by_lookup && !named.tasks.is_empty();
         // URLs have tasks: these are yet to be named.

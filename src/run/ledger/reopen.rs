@@ -26,7 +26,9 @@ impl Ledger {
                 let tells_more = |row: &JobRow| {
                     let Some(&media) = self.media_by_id.get(&(*job, row.media.clone())) else { return false };
                     let is_well = row.status == SubmissionStatus::Success && row.unread.is_none();
-                    !is_well || !self.is_just_what_is_named(media, row)
+                    let event_seen = self.media[media].event_seen.as_deref();
+                    let rests_on_event = event_seen.is_some_and(|seen| seen.trusted_over.is_some());
+                    !is_well || rests_on_event || !self.is_just_what_is_named(media, row)
                 };
                 let is_decided = !self.jobs[*job].is_open() && !self.is_unconfirmed(*job);
                 !rows.is_empty() && (!is_decided || rows.iter().any(tells_more))

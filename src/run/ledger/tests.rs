@@ -8,6 +8,7 @@ mod silence;
 mod stages;
 mod tasks;
 mod verdict;
+mod walks;
 mod world;
 
 use std::time::Duration;
@@ -84,6 +85,17 @@ fn event(job_id: &str, row: JobRow) -> Fact {
         source: Source::Callback,
         signed: true,
     }))
+}
+
+/// An event of an unknown sender.
+fn unsigned(job_id: &str, row: JobRow) -> Fact {
+    match event(job_id, row) {
+        Fact::Event(mut event) => {
+            event.signed = false;
+            Fact::Event(event)
+        }
+        other => other,
+    }
 }
 
 fn looked_up(job_id: &str, rows: Vec<JobRow>) -> Fact {

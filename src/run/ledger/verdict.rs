@@ -92,7 +92,7 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: MediaIndex, now: Moment) ->
         if strays.iter().any(|(task, row)| goes_on(task, row)) {
             return Verdict::Open(Wanted::All);
         }
-        if !strays.is_empty() && evidence.has_undecided_sibling(media) {
+        if refused.is_none() && !strays.is_empty() && evidence.has_undecided_sibling(media) {
             // The rows may be those of a media whose task ids are not known yet, or can't be read.
             return Verdict::Open(Wanted::All);
         }

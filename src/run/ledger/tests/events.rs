@@ -106,6 +106,38 @@ fn what_only_an_event_told_gives_way_to_a_lookup_that_shows_the_media_after_all(
 }
 
 #[test]
+fn an_event_may_name_the_tasks_of_urls_of_which_a_lookup_had_said_that_there_are_none() {
+    let mut settings = settings(true);
+    settings.settle = Duration::from_secs(3);
+    let mut ledger = Ledger::for_batches(settings, Batch::split(&[media("m1")]));
+    due(&mut ledger, at(0));
+    let named = |ids: Vec<TaskId>| JobRow::new(media("m1"), SubmissionStatus::Success, ids, "https://a/T1");
+    ledger.apply(at(1), submitted("J"));
+    ledger.apply(at(2), looked_up("J", vec![success("m1", &[])]));
+    ledger.apply(at(4), looked_up("J", vec![named(vec![])]));
+    let fault = Fault::new(ErrorKind::Refused, "Forbidden.RAM", "no");
+    ledger.apply(at(5), Fact::LookupsRefused { fault });
+    ledger.apply(at(6), event("J", named(vec![task("T1")])));
+    ledger.apply(at(7), seen("T1", TaskStatus::Complete));
+    assert_eq!((state(&ledger), ledger.is_settled()), (("complete", None), true));
+}
+
+#[test]
+fn a_lookup_that_undoes_what_only_an_event_told_is_written_down_although_it_names_nothing() {
+    let (mut ledger, mut journal) = (ledger(true, &["m1"]), Vec::new());
+    live(&mut ledger, &mut journal, at(1), submitted("J"));
+    live(&mut ledger, &mut journal, at(2), event("J", row("m1", SubmissionStatus::Fail, &[])));
+    for now in [3, 30, 64] {
+        due(&mut ledger, at(now));
+        live(&mut ledger, &mut journal, at(now), looked_up("J", vec![]));
+    }
+    assert_eq!(state(&ledger), ("failed", Some("SubmissionFailed".into())));
+    live(&mut ledger, &mut journal, at(65), looked_up("J", vec![success("m1", &[])]));
+    assert_eq!(state(&ledger), ("failed", Some("NoPlayUrls".into())));
+    assert_eq!(state(&replayed(super::ledger(true, &["m1"]), &journal)), state(&ledger));
+}
+
+#[test]
 fn a_lookup_that_names_urls_and_no_task_yet_does_not_undo_what_an_event_named() {
     let mut ledger = ledger(true, &["m1"]);
     let named = |ids: Vec<TaskId>| JobRow::new(media("m1"), SubmissionStatus::Success, ids, "https://a/T1");
@@ -238,17 +270,6 @@ fn an_event_of_an_unknown_sender_settles_nothing_though_the_lookup_says_the_same
         ledger.apply(at(8), looked_up("J", vec![success("m1", &["T1", "T2"])]));
         ledger.apply(at(9), seen("T2", TaskStatus::Failed));
         assert_eq!(state(&ledger).0, "failed", "{facts:?}");
-    }
-}
-
-/// An event of an unknown sender.
-fn unsigned(job_id: &str, row: JobRow) -> Fact {
-    match event(job_id, row) {
-        Fact::Event(mut event) => {
-            event.signed = false;
-            Fact::Event(event)
-        }
-        other => other,
     }
 }
 
