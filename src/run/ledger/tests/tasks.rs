@@ -192,13 +192,13 @@ fn a_media_of_which_a_task_is_refused_ends_although_another_of_its_job_was_not_d
     let mut ledger = Ledger::for_batches(settings, Batch::split(&[media("m1"), media("m2")]));
     due(&mut ledger, at(0));
     ledger.apply(at(1), submitted("J"));
-    let named = JobRow::new(media("m1"), SubmissionStatus::Success, vec![task("T1")], "https://a/other");
-    ledger.apply(at(2), looked_up("J", vec![named, success("m2", &["T2"])]));
+    let named = || JobRow::new(media("m1"), SubmissionStatus::Success, vec![task("T1")], "https://a/other");
+    ledger.apply(at(2), looked_up("J", vec![named(), success("m2", &["T2"])]));
     ledger.apply(at(3), seen("T1", TaskStatus::Complete));
-    let fault = || Fault::new(ErrorKind::Rejected, "SomethingNew", "no");
-    ledger.apply(at(4), Fact::TaskRefused { task: task("T1"), fault: fault() });
+    let fault = Fault::new(ErrorKind::Rejected, "SomethingNew", "no");
+    ledger.apply(at(4), Fact::TaskRefused { task: task("T1"), fault });
     // It decides both media, one after the other.
-    ledger.apply(at(5), Fact::JobRefused { job: job("J"), fault: fault() });
+    ledger.apply(at(5), looked_up("J", vec![named(), success("m2", &["T2"])]));
     ledger.apply(at(6), seen("T2", TaskStatus::Complete));
     let ends: Vec<_> = states(&ledger).into_iter().map(|(_, state, _)| state).collect();
     assert_eq!(ends, ["failed", "complete"]);

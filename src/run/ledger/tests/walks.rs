@@ -3,7 +3,7 @@
 //!
 //! `VOD_REFRESH_WALKS=100000` takes so many walks of each kind. What fails is shown as the shortest walk that does.
 
-use super::super::rows::{BatchState, JobStage};
+use super::super::rows::{BatchState, JobStage, MediaEntry};
 use super::*;
 use crate::net::rng::mix;
 
@@ -394,6 +394,12 @@ fn comes_to_an_end(kind: Kind, seed: u64) -> Result<(), Vec<String>> {
         }
         let next = walk.ledger.next_at(SLOTS).map_or(0, |next| next.since_start().as_secs());
         walk.second = next.clamp(walk.second + 1, walk.second + 60);
+    }
+    // What a lookup and events said otherwise of a media is decided by lookups only.
+    let is_undecidable =
+        |media: &MediaEntry| !media.is_confirmed() && media.event_seen.is_some() && !media.has_signed_event();
+    if !walk.ledger.can_query_jobs() && walk.ledger.media.iter().any(is_undecidable) {
+        return Ok(());
     }
     walk.log.truncate(60);
     walk.log.push(format!("{} {:?}", account(&walk.ledger), counts(&walk.ledger)));
