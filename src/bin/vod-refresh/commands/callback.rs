@@ -47,7 +47,7 @@ pub(crate) fn verify(args: &VerifyArgs, environment: &Environment) -> Result<Exi
         Ok(()) => {}
         // The signature is what is asked about: it may stand in a log of last week.
         Err(why @ (Refusal::TooOld(_) | Refusal::TooNew(_))) => {
-            if !own_time.is_some_and(|time| check(time).is_ok()) {
+            if own_time.is_none_or(|time| check(time).is_err()) {
                 let text = format!("the signature fits neither the URL nor the key, and {why}");
                 return Err(Error::new(ErrorKind::Refused, text).into());
             }
