@@ -140,22 +140,24 @@ async fn a_task_of_another_kind_is_not_taken_for_the_one_whose_answer_was_lost()
     assert_eq!((prefetched.unwrap().outcome, env.cloud.count(PRELOAD)), (Outcome::Complete, 2));
 }
 
-/// No row tells of force, area or second level: a plain task of the same URL, of somebody else, is not taken for ours.
+/// No row tells of force, area, second level or pattern: a plain task of the same URL, of somebody else, is not taken for ours.
 #[tokio::test(start_paused = true)]
 async fn what_asks_for_more_than_rows_tell_is_not_looked_for_in_listings() {
-    let url = "https://a.test/1/";
     let prefetch = || UrlRequest::new(TaskType::Preload, ["https://a.test/1"]);
-    let mut requests = [refresh(&[url]), prefetch(), prefetch()];
+    let purge = || refresh(&["https://a.test/1"]);
+    let mut requests = [refresh(&["https://a.test/1/"]), prefetch(), prefetch(), purge(), purge()];
     requests[0].force = true;
     requests[1].area = Some(Area::Overseas);
     requests[2].l2 = true;
-    for (request, action) in requests.iter().zip([REFRESH, PRELOAD, PRELOAD]) {
+    requests[3].object_type = Some(ObjectType::IgnoreParams);
+    requests[4].object_type = Some(ObjectType::Regex);
+    for (request, action) in requests.iter().zip([REFRESH, PRELOAD, PRELOAD, REFRESH, REFRESH]) {
         for (resubmit, expected) in [(true, (true, 3)), (false, (false, 2))] {
             let env = TestEnv::new(quick().with_fault(FaultRule::on(action, Fault::ResetBefore)));
             let env = env.with_options(|options| options.resubmit = resubmit);
             let refresher = env.refresher();
             let mut plain = request.clone();
-            (plain.force, plain.area, plain.l2) = (false, None, false);
+            (plain.force, plain.area, plain.l2, plain.object_type) = (false, None, false, None);
             let ours = refresher.refresh_urls(request);
             // The answer to ours is lost first.
             let others = async {

@@ -361,7 +361,11 @@ async fn find_urls(client: &VodClient, urls: &UrlBatch, since: DateTime<Utc>) ->
             let is_of_now = row.created_at.is_some_and(|created| {
                 (since + ahead..=client.service_time() + ahead + CLOCK_MARGIN).contains(&created)
             });
-            if is_of_now && urls.action.makes(row.object_type.as_deref()) && wanted.contains(&url) {
+            let types = urls.action.row_types();
+            let is_of_kind = row
+                .object_type
+                .is_some_and(|found| types.iter().any(|word| found.eq_ignore_ascii_case(word)));
+            if is_of_now && is_of_kind && wanted.contains(&url) {
                 found.insert(url);
                 if !tasks.contains(&row.task) {
                     tasks.push(row.task);
