@@ -164,10 +164,11 @@ impl<A: Api> Core<A> {
             request.extensions_mut().insert(NewConnection);
         }
         observer.calling(action);
+        let sent_at = self.time.local();
         let response = send_within(&*self.transport, request, call.attempt_timeout)
             .await
             .map_err(|failure| Error::from(failure).with_action(action))?;
-        self.time.see(response.headers());
+        self.time.see(response.headers(), sent_at);
         let secrets = redact::secrets_of(&credential, A::params(operation));
         let sent = Sent {
             is_read: call.idempotent,

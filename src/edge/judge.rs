@@ -2,7 +2,8 @@
 //!
 //! Each header that names a time is a witness: good to a second, and as wrong as the clock behind it. There are four clocks: the
 //! node's, that of the node which asked the origin, the origin's, and ours, by which an age is counted. One of them may be wrong
-//! without a trace, so a verdict takes witnesses of several clocks that agree.
+//! without a trace, and the first three may be one, so a verdict takes witnesses of several clocks that agree. An age needs no clock
+//! of theirs: no copy is older than the submission whose age is not.
 
 use chrono::{DateTime, Utc};
 
@@ -52,6 +53,11 @@ impl<'a> Witness<'a> {
         self.spans.iter().any(|span| span.to <= self.submitted - SLACK)
     }
 
+    /// Whether it is there, and all it names is earlier for sure, by this much at least, in milliseconds.
+    fn is_all_older_by(&self, slack: i64) -> bool {
+        self.is_there() && self.spans.iter().all(|span| span.to <= self.submitted - slack)
+    }
+
     /// Whether it is there, and all it names is later for sure. The submission's time has whole seconds as well.
     fn is_newer(&self) -> bool {
         self.is_there() && self.spans.iter().all(|span| span.from >= self.submitted + 1_000 + SLACK)
@@ -72,6 +78,8 @@ struct Witnesses<'a> {
     came: Witness<'a>,
     date: Witness<'a>,
     age: Witness<'a>,
+    /// The same, if it was counted and not taken from a clock that is off.
+    counted_age: Witness<'a>,
     cache: Cache,
     /// The request's id tells what the node's clock says.
     is_clock_known: bool,
@@ -107,13 +115,14 @@ impl<'a> Witnesses<'a> {
         let (sent, received) = (exchange.sent_at.timestamp_millis(), exchange.received_at.timestamp_millis());
         let ahead = ahead(times, sent, received);
         let wide = ahead.to - ahead.from;
-        let of_node = |at: i64| Span { from: at * 1_000 - ahead.to, to: at * 1_000 + 1_000 - ahead.from };
-        let of_others = |at: i64| Span { from: at * 1_000, to: at * 1_000 + 1_000 };
-        let ago =
-            |age: i64| Span { from: sent - (age + 1) * 1_000 - wide, to: received - age * 1_000 + wide };
-        let saved = Witness::new(&times.saved, exchange, of_node);
-        let came = Witness::new(&times.came, exchange, of_others);
-        let date = Witness::new(&times.date, exchange, of_others);
+        // A clock that is off may be that of any of them, as where the node itself asked the origin.
+        let of_clock = |at: i64| Span { from: at * 1_000 - ahead.to, to: at * 1_000 + 1_000 - ahead.from };
+        let ago = |wide: i64| {
+            move |age: i64| Span { from: sent - (age + 1) * 1_000 - wide, to: received - age * 1_000 + wide }
+        };
+        let saved = Witness::new(&times.saved, exchange, of_clock);
+        let came = Witness::new(&times.came, exchange, of_clock);
+        let date = Witness::new(&times.date, exchange, of_clock);
         let mut spans = saved.spans.iter().chain(&came.spans).chain(&date.spans);
         let is_ahead = spans.any(|span| span.from > received + CLOCK_SLACK);
         Self {
@@ -121,7 +130,8 @@ impl<'a> Witnesses<'a> {
             saved,
             came,
             date,
-            age: Witness::new(&times.age, exchange, ago),
+            age: Witness::new(&times.age, exchange, ago(wide)),
+            counted_age: Witness::new(&times.age, exchange, ago(0)),
             cache: times.cache,
             is_clock_known: times.answered.is_some(),
             off: ahead.to.max(-ahead.from),
@@ -131,14 +141,17 @@ impl<'a> Witnesses<'a> {
 
     /// Why the copy is older than the submission, if it is for sure.
     fn why_stale(&self) -> Option<String> {
-        let Self { saved, came, age, submission, .. } = self;
-        let is_sure = age.is_older() || came.is_older() || self.is_clock_known;
-        let is_contradicted = age.is_newer() || came.is_newer();
-        if self.cache != Cache::Miss && saved.is_older() && is_sure && !is_contradicted {
+        let Self { saved, came, age, counted_age, submission, .. } = self;
+        // Content is as old as its copy at least. Were its age taken from clocks, one that makes it older makes no copy older.
+        let is_sure = match counted_age.is_there() {
+            true => counted_age.is_all_older_by(SLACK) && saved.is_all_older_by(SLACK),
+            false => self.is_clock_known && saved.is_all_older_by(SLACK + CLOCK_SLACK),
+        };
+        if self.cache != Cache::Miss && is_sure && !came.is_newer() {
             return Some(format!("the node stored its copy at {}, before {submission}", saved.when()));
         }
         // The content is older than the copy where the node took it from another one.
-        (age.is_older() && came.is_older()).then(|| {
+        (age.is_all_older_by(SLACK) && came.is_all_older_by(SLACK)).then(|| {
             format!(
                 "the content came into the CDN at {}, before {submission}, and nobody asked the origin since: the node has it from \
                  another node",

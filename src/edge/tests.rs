@@ -268,6 +268,41 @@ fn what_contradicts_itself_or_is_not_there_is_unknown() {
     }
 }
 
+/// The copy of a node that asked the origin itself and gives all times, that of the answer as well, on a clock that is behind; the
+/// age is counted.
+fn copy_of_a_lone_node(behind: i64, age: i64, now: DateTime<Utc>) -> HeaderMap {
+    let clock = |ago: i64| now - TimeDelta::seconds(behind + ago);
+    let date = |ago: i64| clock(ago).format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    copy(&[
+        ("date", &date(0)),
+        ("x-swift-savetime", &date(age)),
+        ("ali-swift-global-savetime", &clock(age).timestamp().to_string()),
+        ("age", &age.to_string()),
+        ("eagleid", ""),
+    ])
+}
+
+#[test]
+fn the_age_of_a_copy_counts_though_the_clock_of_its_node_is_behind() {
+    let now = at("2026-11-25T12:30:00.300Z");
+    for behind in [0, 2, 5, 60, 280, 86_400] {
+        for (age, submitted_ago) in [(2, 3), (2, 4), (0, 1), (1, 7), (100, 101), (100, 110)] {
+            let mut map = copy_of_a_lone_node(behind, age, now);
+            let submitted_at = now - TimeDelta::seconds(submitted_ago);
+            let (told, reason) = verdict(&map, submitted_at, now);
+            assert_ne!(told, Stale, "{behind} s, {age} s, {submitted_ago} s: {reason}");
+            map.remove("age");
+            let (told, reason) = verdict(&map, submitted_at, now);
+            assert_eq!(told, Unknown, "{behind} s, {age} s, {submitted_ago} s: {reason}");
+        }
+        for (age, submitted_ago) in [(7, 2), (100, 60), (259_200, 3), (259_200, 86_400)] {
+            let map = copy_of_a_lone_node(behind, age, now);
+            let (told, reason) = verdict(&map, now - TimeDelta::seconds(submitted_ago), now);
+            assert_eq!(told, Stale, "{behind} s, {age} s, {submitted_ago} s: {reason}");
+        }
+    }
+}
+
 #[test]
 fn times_at_the_ends_of_the_calendar_are_no_trouble() {
     let map = copy(&[]);

@@ -155,6 +155,11 @@ impl VodClient {
         self.core.time.seen()
     }
 
+    /// How far the service's clock is ahead of ours, as well as signatures and answers tell.
+    pub(crate) fn service_ahead(&self) -> TimeDelta {
+        self.core.time.ahead()
+    }
+
     /// The service's clock, as well as it is known: what callbacks' timestamps are to be compared with.
     pub fn service_clock(&self) -> impl Clock + 'static {
         self.clone()

@@ -180,22 +180,16 @@ impl ObjectAction {
         params(self, urls).map(|params| self.call().0.operation(params))
     }
 
-    /// Whether rows of such a type may be of tasks that the call makes. The words of the first three are documented:
-    /// "DescribeVodRefreshTasks", `ObjectType`.
-    pub(crate) fn makes(self, object_type: Option<&str>) -> bool {
-        let is = |word: &str| object_type.is_some_and(|found| found.eq_ignore_ascii_case(word));
+    /// What rows of the tasks that the call makes say as their type; nothing where a row does not say all that was asked for, so
+    /// that what it shows may be a lesser task of somebody else. No row tells of force, area or second level, and what rows of
+    /// patterns say is not documented: they may look as those of files do. Source: "DescribeVodRefreshTasks", `ObjectType`.
+    pub(crate) fn row_types(self) -> &'static [&'static str] {
         match self {
-            Self::Preload { .. } => is("preload"),
-            Self::Refresh { object_type: ObjectType::Directory, .. } => is("directory") || is("path"),
-            Self::Refresh { object_type: ObjectType::File, .. } => is("file"),
-            Self::Refresh { .. } => object_type.is_some() && !is("preload") && !is("directory"),
+            Self::Refresh { object_type: ObjectType::File, force: false } => &["file"],
+            Self::Refresh { object_type: ObjectType::Directory, force: false } => &["directory", "path"],
+            Self::Preload { area: None, l2: false } => &["preload"],
+            Self::Refresh { .. } | Self::Preload { .. } => &[],
         }
-    }
-
-    /// Whether a row says all that was asked for. No row tells of force, area or second level, so what it shows may be a lesser
-    /// task of somebody else.
-    pub(crate) fn is_told_by_rows(self) -> bool {
-        matches!(self, Self::Refresh { force: false, .. } | Self::Preload { area: None, l2: false })
     }
 
     /// The action, and the field of its answer that names the tasks.

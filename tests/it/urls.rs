@@ -127,6 +127,41 @@ async fn a_lost_answer_is_found_in_a_listing_and_nothing_is_sent_twice() {
     assert_eq!(env.cloud.count(REFRESH), 1);
 }
 
+/// Rows are dated by the service's clock, which its answers tell.
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_is_found_though_the_clock_of_the_service_is_off() {
+    for offset in [-600, -60, -5, -3, -2, -1, 1, 2, 5, 60, 600] {
+        let lost = FaultRule::on(REFRESH, Fault::ResetAfter);
+        let env = TestEnv::new(quick().with_fault(lost).with(|s| s.clock_offset = offset));
+        // Rows and headers have whole seconds.
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        let report = env.refresher().refresh_urls(&refresh(&["https://a.test/1"])).await.unwrap();
+        assert_eq!((report.outcome, env.cloud.count(REFRESH)), (Outcome::Complete, 1), "{offset} s");
+    }
+}
+
+/// Neither where the clock is right and answers take long, nor where it is off.
+#[tokio::test(start_paused = true)]
+async fn a_task_that_is_older_than_the_submission_is_not_taken_for_its_own() {
+    for (offset, latency) in [(0, 0), (0, 4), (-5, 0), (-60, 0), (-60, 4), (5, 0), (60, 4)] {
+        let lost = FaultRule::on(REFRESH, Fault::ResetBefore).skip(1);
+        let env = TestEnv::new(quick().with_fault(lost).with(|s| {
+            s.clock_offset = offset;
+            s.latency = Duration::from_secs(latency);
+        }));
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        let (refresher, request) = (env.refresher(), refresh(&["https://a.test/1"]));
+        let others = refresher.refresh_urls(&request);
+        let ours = async {
+            tokio::time::sleep(Duration::from_secs(4)).await;
+            refresher.refresh_urls(&request).await
+        };
+        let (others, ours) = tokio::join!(others, ours);
+        assert_eq!((others.unwrap().outcome, ours.unwrap().outcome), (Outcome::Complete, Outcome::Complete));
+        assert_eq!(env.cloud.count(REFRESH), 3, "{offset} s, {latency} s");
+    }
+}
+
 /// A deploy that purges in one job and prefetches in another: the row of one is not that of the other.
 #[tokio::test(start_paused = true)]
 async fn a_task_of_another_kind_is_not_taken_for_the_one_whose_answer_was_lost() {
@@ -140,22 +175,24 @@ async fn a_task_of_another_kind_is_not_taken_for_the_one_whose_answer_was_lost()
     assert_eq!((prefetched.unwrap().outcome, env.cloud.count(PRELOAD)), (Outcome::Complete, 2));
 }
 
-/// No row tells of force, area or second level: a plain task of the same URL, of somebody else, is not taken for ours.
+/// No row tells of force, area, second level or pattern: a plain task of the same URL, of somebody else, is not taken for ours.
 #[tokio::test(start_paused = true)]
 async fn what_asks_for_more_than_rows_tell_is_not_looked_for_in_listings() {
-    let url = "https://a.test/1/";
     let prefetch = || UrlRequest::new(TaskType::Preload, ["https://a.test/1"]);
-    let mut requests = [refresh(&[url]), prefetch(), prefetch()];
+    let purge = || refresh(&["https://a.test/1"]);
+    let mut requests = [refresh(&["https://a.test/1/"]), prefetch(), prefetch(), purge(), purge()];
     requests[0].force = true;
     requests[1].area = Some(Area::Overseas);
     requests[2].l2 = true;
-    for (request, action) in requests.iter().zip([REFRESH, PRELOAD, PRELOAD]) {
+    requests[3].object_type = Some(ObjectType::IgnoreParams);
+    requests[4].object_type = Some(ObjectType::Regex);
+    for (request, action) in requests.iter().zip([REFRESH, PRELOAD, PRELOAD, REFRESH, REFRESH]) {
         for (resubmit, expected) in [(true, (true, 3)), (false, (false, 2))] {
             let env = TestEnv::new(quick().with_fault(FaultRule::on(action, Fault::ResetBefore)));
             let env = env.with_options(|options| options.resubmit = resubmit);
             let refresher = env.refresher();
             let mut plain = request.clone();
-            (plain.force, plain.area, plain.l2) = (false, None, false);
+            (plain.force, plain.area, plain.l2, plain.object_type) = (false, None, false, None);
             let ours = refresher.refresh_urls(request);
             // The answer to ours is lost first.
             let others = async {

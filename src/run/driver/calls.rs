@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use tokio::task::JoinError;
 
 use super::fleet::{Fleet, Member};
@@ -36,9 +36,11 @@ impl Driver<'_> {
         match work {
             Work::FindUrls { batch, sent_at } => {
                 let Some(urls) = self.ledger.urls_of_batch(batch).cloned() else { return };
-                let since = self.client.service_time() - self.now().since(sent_at) - CLOCK_MARGIN;
+                let sent_at = self.client.local_time() - self.now().since(sent_at);
                 self.in_flight.submit += 1;
-                self.spawn(async move { Done::UrlsSearched(batch, find_urls(&client, &urls, since).await) });
+                self.spawn(
+                    async move { Done::UrlsSearched(batch, find_urls(&client, &urls, sent_at).await) },
+                );
             }
             Work::Submit { batch } => {
                 if let Some(urls) = self.ledger.urls_of_batch(batch).cloned() {
@@ -341,27 +343,31 @@ impl Driver<'_> {
     }
 }
 
-/// Looks for the tasks of URLs that were handed over since then. Empty unless rows of all of them are there: those that are not
-/// shown yet may have tasks of their own.
+/// Looks for the tasks of URLs that were handed over then by our clock. Empty unless rows of all of them are there: those that are
+/// not shown yet may have tasks of their own.
 ///
-/// A row counts that is of the same kind and dated between the submission and now, by whichever clock is ahead: the one
-/// by which calls are signed, or the one of the answers.
-async fn find_urls(client: &VodClient, urls: &UrlBatch, since: DateTime<Utc>) -> Result<Vec<TaskId>> {
+/// A row counts that is of the same kind and dated between the submission and now. Rows are dated by the service's clock, of which
+/// the page's own answer tells; the window of the first search may be of ours yet.
+async fn find_urls(client: &VodClient, urls: &UrlBatch, sent_at: DateTime<Utc>) -> Result<Vec<TaskId>> {
     let wanted: HashSet<Vec<u8>> = urls.urls.iter().map(|url| normal_form(url)).collect();
+    let signed_ahead = client.service_time() - client.local_time();
+    let until = |ahead| client.local_time() + signed_ahead.max(ahead) + CLOCK_MARGIN;
     let (mut tasks, mut found) = (Vec::new(), HashSet::new());
     for page in 1..=MOST_PAGES {
-        let now = client.service_time();
-        let listed = client.list_refresh_tasks((since, now + CLOCK_MARGIN), None, page).await?;
+        let ahead = client.service_ahead();
+        let window = (sent_at + signed_ahead.min(ahead) - CLOCK_MARGIN, until(ahead));
+        let listed = client.list_refresh_tasks(window, None, page).await?;
         let is_last = listed.rows_on_page == 0;
-        let by_answers =
-            client.measured_skew().map(|skew| client.local_time() + skew - client.service_time());
-        let ahead = by_answers.unwrap_or_default().max(TimeDelta::zero());
+        let ahead = client.service_ahead();
+        let time_of_ours = sent_at + ahead - CLOCK_MARGIN..=until(ahead);
         for row in listed.rows {
             let url = normal_form(&row.object_path);
-            let is_of_now = row.created_at.is_some_and(|created| {
-                (since + ahead..=client.service_time() + ahead + CLOCK_MARGIN).contains(&created)
-            });
-            if is_of_now && urls.action.makes(row.object_type.as_deref()) && wanted.contains(&url) {
+            let is_of_now = row.created_at.is_some_and(|created| time_of_ours.contains(&created));
+            let types = urls.action.row_types();
+            let is_of_kind = row
+                .object_type
+                .is_some_and(|found| types.iter().any(|word| found.eq_ignore_ascii_case(word)));
+            if is_of_now && is_of_kind && wanted.contains(&url) {
                 found.insert(url);
                 if !tasks.contains(&row.task) {
                     tasks.push(row.task);

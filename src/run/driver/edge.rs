@@ -84,6 +84,8 @@ impl Driver<'_> {
 
     fn complete_urls(&self) -> Wanted {
         let ahead = self.client.service_time() - self.client.local_time();
+        // The check's clock is that of signatures, which may be off by minutes before the service refuses it.
+        let off = self.client.service_ahead() - ahead;
         let Entries { media, urls } = Entries::of(&self.ledger, self.record.started_at);
         let is_file = |place: usize| {
             let object_type = urls.as_ref().map_or(ObjectType::File, |urls| urls[place].object_type);
@@ -103,7 +105,7 @@ impl Driver<'_> {
             for question in questions {
                 let task = &entry.tasks[question.task];
                 // The CDN dates a task when it takes it, by the service's clock.
-                match task.created_at.or(submitted_at) {
+                match task.created_at.map(|at| at - off).or(submitted_at) {
                     Some(since) => {
                         let task_type = task.task_type.or(self.ledger.task_type());
                         let source = Source {

@@ -94,7 +94,7 @@ impl Ledger {
     pub(super) fn search_for(&self, batch: BatchIndex) -> Option<Work> {
         let entry = &self.batches[batch];
         let sent_at = entry.sent_at?;
-        entry.batch.urls.as_ref().filter(|urls| urls.action.is_told_by_rows())?;
+        entry.batch.urls.as_ref().filter(|urls| !urls.action.row_types().is_empty())?;
         (entry.searches < SEARCH_PAUSES.len()).then_some(Work::FindUrls { batch: batch.number(), sent_at })
     }
 

@@ -120,6 +120,32 @@ fn old_copies() -> RawServer {
     })
 }
 
+/// A node with a right clock and a copy of so long ago when it is asked.
+fn copy_of(age: i64) -> RawServer {
+    RawServer::answering(move |_, _| {
+        let stored = SystemClock.now() - chrono::TimeDelta::seconds(age);
+        let date = stored.format("%a, %d %b %Y %H:%M:%S GMT");
+        let told = format!(
+            "Date: {date}\r\nX-Swift-SaveTime: {date}\r\nAli-Swift-Global-Savetime: {}\r\nAge: {age}\r\nX-Cache: HIT TCP_HIT dirn:1:1\r\n",
+            stored.timestamp()
+        );
+        Then::say_and_close(format!("HTTP/1.1 200 OK\r\n{told}content-length: 0\r\n\r\n"))
+    })
+}
+
+/// The service dates its tasks by its own clock, of which its answers tell.
+#[test]
+fn copies_are_compared_with_the_submission_though_the_clock_of_the_service_is_off() {
+    for (offset, age, expected) in [(60, 1, ["fresh", "unknown"]), (-60, 30, ["stale", "stale"])] {
+        let (cloud, node) = (Cloud::new(quick().with(|s| s.clock_offset = offset)), copy_of(age));
+        let options = format!("--poll-interval 100ms --output json --verify-edge --edge-node {}", node.url());
+        let exit = if expected.contains(&"stale") { 6 } else { 0 };
+        let report = cloud.shell("refresh m1").words(&options).run().exits(exit).report();
+        let answer = &report["media"][0]["tasks"][0]["edge"][0];
+        assert!(expected.contains(&answer["verdict"].as_str().unwrap()), "{answer}");
+    }
+}
+
 #[test]
 fn a_node_is_asked_for_the_url_that_was_named_however_its_row_is_spelt() {
     for (words, kind) in [("refresh m1", "media"), ("refresh-urls https://a.test/old.jpg", "urls")] {
