@@ -109,8 +109,9 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: MediaIndex, now: Moment) ->
     if named.certainty != Certainty::Settled {
         return Verdict::Open(if lack.is_some() { Wanted::All } else { Wanted::Nothing });
     }
-    // A task of which the service refuses to tell may be the one that a missing URL has.
-    let lack = lack.filter(|_| refused.is_none());
+    // A task of which the service refuses to tell may be the one that a missing URL has. One that is not shown has lapsed all the same:
+    // that is written down, and the polls that showed nothing are not.
+    let lack = lack.filter(|lack| refused.is_none() || matches!(lack, Lack::Task(_)));
     if let Some(lack) = lack.as_ref().filter(|_| !named.has_lapsed) {
         let is_over = match lack {
             Lack::Task(task) | Lack::Rows(task) => evidence.is_grace_over(task, now),

@@ -265,3 +265,20 @@ fn a_task_without_a_row_fails_its_media_after_one_grace_although_the_others_were
     }
     assert_eq!(state(&ledger), ("failed", Some("TaskNotFound".to_owned())));
 }
+
+/// Polls that show nothing are not written down.
+#[test]
+fn a_media_with_a_refused_task_and_one_that_is_not_shown_ends_alike_when_it_is_played_back() {
+    let (mut ledger, mut journal) = (ledger(false, &["m1"]), Vec::new());
+    live(&mut ledger, &mut journal, at(1), submitted("J"));
+    live(&mut ledger, &mut journal, at(2), looked_up("J", vec![success("m1", &["T1", "T2"])]));
+    let fault = Fault::new(ErrorKind::Rejected, "InvalidTaskId.Malformed", "no");
+    live(&mut ledger, &mut journal, at(3), Fact::TaskRefused { task: task("T1"), fault });
+    for second in (4..=604).step_by(20) {
+        assert_eq!(state(&ledger).0, "unfinished", "{second}");
+        let nothing = Fact::TaskSeen { task: task("T2"), rows: vec![], total: None };
+        live(&mut ledger, &mut journal, at(second), nothing);
+    }
+    assert_eq!(state(&ledger), ("failed", Some("InvalidTaskId.Malformed".into())));
+    assert_eq!(state(&replayed(super::ledger(false, &["m1"]), &journal)), state(&ledger));
+}
