@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use http::HeaderMap;
@@ -43,21 +43,26 @@ impl ServiceTime {
 
     /// How far its clock is ahead of ours at least, by its last answer; `None` before the first one.
     pub(crate) fn seen(&self) -> Option<TimeDelta> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|ahead| *ahead.start())
+        self.last_seen().as_ref().map(|ahead| *ahead.start())
     }
 
     /// How far its clock is ahead of ours: as signatures have it, or, where its last answer proves that wrong, the most that this
     /// answer leaves possible. An answer that was long on its way leaves much possible, and proves little.
     pub(crate) fn ahead(&self) -> TimeDelta {
         let signed = self.signed_ahead();
-        match &*self.seen.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &*self.last_seen() {
             Some(seen) if !seen.contains(&signed) => *seen.end(),
             _ => signed,
         }
     }
 
-    fn signed_ahead(&self) -> TimeDelta {
+    /// By how much signatures are moved ahead of our clock.
+    pub(crate) fn signed_ahead(&self) -> TimeDelta {
         TimeDelta::milliseconds(self.ahead_ms.load(Ordering::Relaxed))
+    }
+
+    fn last_seen(&self) -> MutexGuard<'_, Option<RangeInclusive<TimeDelta>>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes note of the time of an answer to what was sent then by our clock, and goes on by our own clock.
@@ -67,7 +72,7 @@ impl ServiceTime {
             // Our clock may have been set back in between.
             let earliest = sent_at.min(received_at);
             let ahead = theirs - received_at..=theirs + PRECISION - earliest;
-            *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(ahead);
+            *self.last_seen() = Some(ahead);
         }
     }
 

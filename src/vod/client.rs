@@ -155,6 +155,11 @@ impl VodClient {
         self.core.time.seen()
     }
 
+    /// By how much signatures are moved ahead of our clock.
+    pub(crate) fn signed_ahead(&self) -> TimeDelta {
+        self.core.time.signed_ahead()
+    }
+
     /// How far the service's clock is ahead of ours, as well as signatures and answers tell.
     pub(crate) fn service_ahead(&self) -> TimeDelta {
         self.core.time.ahead()

@@ -350,7 +350,7 @@ impl Driver<'_> {
 /// the page's own answer tells; the window of the first search may be of ours yet.
 async fn find_urls(client: &VodClient, urls: &UrlBatch, sent_at: DateTime<Utc>) -> Result<Vec<TaskId>> {
     let wanted: HashSet<Vec<u8>> = urls.urls.iter().map(|url| normal_form(url)).collect();
-    let signed_ahead = client.service_time() - client.local_time();
+    let signed_ahead = client.signed_ahead();
     let until = |ahead| client.local_time() + signed_ahead.max(ahead) + CLOCK_MARGIN;
     let (mut tasks, mut found) = (Vec::new(), HashSet::new());
     for page in 1..=MOST_PAGES {
@@ -363,11 +363,10 @@ async fn find_urls(client: &VodClient, urls: &UrlBatch, sent_at: DateTime<Utc>) 
         for row in listed.rows {
             let url = normal_form(&row.object_path);
             let is_of_now = row.created_at.is_some_and(|created| time_of_ours.contains(&created));
-            let types = urls.action.row_types();
-            let is_of_kind = row
-                .object_type
-                .is_some_and(|found| types.iter().any(|word| found.eq_ignore_ascii_case(word)));
-            if is_of_now && is_of_kind && wanted.contains(&url) {
+            let is_type = |word: &&str| {
+                row.object_type.as_deref().is_some_and(|found| found.eq_ignore_ascii_case(word))
+            };
+            if is_of_now && urls.action.row_types().iter().any(is_type) && wanted.contains(&url) {
                 found.insert(url);
                 if !tasks.contains(&row.task) {
                     tasks.push(row.task);

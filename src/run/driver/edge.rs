@@ -83,7 +83,7 @@ impl Driver<'_> {
     }
 
     fn complete_urls(&self) -> Wanted {
-        let ahead = self.client.service_time() - self.client.local_time();
+        let ahead = self.client.signed_ahead();
         // The check's clock is that of signatures, which may be off by minutes before the service refuses it.
         let off = self.client.service_ahead() - ahead;
         let Entries { media, urls } = Entries::of(&self.ledger, self.record.started_at);

@@ -60,8 +60,7 @@ impl Driver<'_> {
         // With a journal the run can be carried on: what was not sent still will be.
         let can_go_on = self.journal.can_resume() && !self.is_forgotten && !matches!(end, End::FailedFast);
         if let Some(fault) = cut_short(&end).filter(|_| !can_go_on) {
-            let unknown = |batch| Fact::OutcomeUnknown { batch, fault: Fault::run_ended() };
-            let mut facts: Vec<Fact> = self.ledger.sending().into_iter().map(unknown).collect();
+            let mut facts = self.ledger.cut_off();
             facts.push(Fact::Halted { fault });
             self.write_and_apply(facts).await;
         }

@@ -136,8 +136,7 @@ impl Ledger {
         if is_changed || self.jobs[job].media.len() > known {
             self.jobs[job].changed_at = now;
         }
-        if !is_answered && self.jobs[job].stage == JobStage::Known && self.in_job(job).all(MediaEntry::ended)
-        {
+        if !is_answered && self.jobs[job].stage == JobStage::Known && self.has_ended(job) {
             self.set_stage(job, JobStage::Closing);
             let message = "the last lookup does not show media that an earlier one has named";
             return self.job_unclear(now, id, Fault::new(ErrorKind::NotFound, code::JOB_NOT_FOUND, message));
@@ -156,9 +155,9 @@ impl Ledger {
     }
 
     /// Looks a job up a last time, now that all of its media have ended: more may have been named since it was looked up, unless
-    /// that was a moment ago or there is no time left for it. Where it is not answered, it is made again, as
-    /// long as one is that gets codes which nobody knows; then what was named before stands, with a warning. Where
-    /// nobody may ask, a job of others ends with its events instead.
+    /// that was a moment ago or there is no time left for it. Where it is not answered it is made again, for as long as codes that nobody
+    /// knows are no word of the service; then what was named before stands, with a warning. Where nobody may ask, a job of others ends
+    /// with its events instead.
     pub(super) fn look_up_at_the_end(&mut self, now: Moment, job: JobIndex) {
         if !self.can_query_jobs() {
             return self.wait_for_events(now, job);

@@ -81,9 +81,13 @@ impl Ledger {
     /// What a break changes: written down before the run goes on, so that what is learned from then on means the same to whoever
     /// reads the journal.
     pub(crate) fn facts_of_a_break(&self) -> Vec<Fact> {
-        let cut_off = |batch| Fact::OutcomeUnknown { batch, fault: Fault::run_ended() };
-        let cut_off = self.sending().into_iter().map(cut_off);
-        cut_off.chain(self.lookups_refused.then_some(Fact::LookupsRetried)).collect()
+        self.cut_off().into_iter().chain(self.lookups_refused.then_some(Fact::LookupsRetried)).collect()
+    }
+
+    /// What the end of a run makes of batches that were handed out and not answered.
+    pub(crate) fn cut_off(&self) -> Vec<Fact> {
+        let unknown = |batch| Fact::OutcomeUnknown { batch, fault: Fault::run_ended() };
+        self.sending().into_iter().map(unknown).collect()
     }
 
     /// Carries a run on after a break, at `now` and until `deadline`.
