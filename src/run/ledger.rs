@@ -29,6 +29,7 @@ mod tasks;
 mod urls;
 mod verdict;
 mod view;
+mod without_lookups;
 mod work;
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod batches;
 mod events;
 mod listing;
+mod lookups;
 mod narrow;
 mod silence;
 mod stages;
@@ -56,6 +57,19 @@ fn ledger(has_events: bool, ids: &[&str]) -> Ledger {
     let mut ledger = Ledger::for_batches(settings(has_events), Batch::split(&ids));
     while ledger.due(at(0), Slots { submit: 9, query_job: 0, poll_task: 0 }).is_some() {}
     ledger
+}
+
+/// One of which lookups have to say the same for three seconds, as in a real run.
+fn settling(has_events: bool, ids: &[&str]) -> Ledger {
+    let ids: Vec<MediaId> = ids.iter().map(|id| media(id)).collect();
+    let settings = Settings { settle: Duration::from_secs(3), ..settings(has_events) };
+    let mut ledger = Ledger::for_batches(settings, Batch::split(&ids));
+    due(&mut ledger, at(0));
+    ledger
+}
+
+fn lookups_refused() -> Fact {
+    Fact::LookupsRefused { fault: Fault::new(ErrorKind::Refused, "Forbidden.RAM", "no") }
 }
 
 fn submitted(job_id: &str) -> Fact {

@@ -107,16 +107,12 @@ fn what_only_an_event_told_gives_way_to_a_lookup_that_shows_the_media_after_all(
 
 #[test]
 fn an_event_may_name_the_tasks_of_urls_of_which_a_lookup_had_said_that_there_are_none() {
-    let mut settings = settings(true);
-    settings.settle = Duration::from_secs(3);
-    let mut ledger = Ledger::for_batches(settings, Batch::split(&[media("m1")]));
-    due(&mut ledger, at(0));
+    let mut ledger = settling(true, &["m1"]);
     let named = |ids: Vec<TaskId>| JobRow::new(media("m1"), SubmissionStatus::Success, ids, "https://a/T1");
     ledger.apply(at(1), submitted("J"));
     ledger.apply(at(2), looked_up("J", vec![success("m1", &[])]));
     ledger.apply(at(4), looked_up("J", vec![named(vec![])]));
-    let fault = Fault::new(ErrorKind::Refused, "Forbidden.RAM", "no");
-    ledger.apply(at(5), Fact::LookupsRefused { fault });
+    ledger.apply(at(5), lookups_refused());
     ledger.apply(at(6), event("J", named(vec![task("T1")])));
     ledger.apply(at(7), seen("T1", TaskStatus::Complete));
     assert_eq!((state(&ledger), ledger.is_settled()), (("complete", None), true));
@@ -147,8 +143,7 @@ fn a_lookup_that_names_urls_and_no_task_yet_does_not_undo_what_an_event_named() 
     let warnings = ledger.take_notices();
     let warnings = warnings.iter().filter(|notice| matches!(notice, Notice::Warning { .. }));
     assert_eq!((warnings.count(), ledger.progress().tasks), (0, 1));
-    let fault = Fault::new(ErrorKind::Refused, "Forbidden.RAM", "no");
-    ledger.apply(at(5), Fact::LookupsRefused { fault });
+    ledger.apply(at(5), lookups_refused());
     ledger.apply(at(6), seen("T1", TaskStatus::Complete));
     assert_eq!(state(&ledger), ("complete", None));
 }
@@ -158,8 +153,7 @@ fn refused_lookups_leave_the_verdict_to_events() {
     let mut ledger = ledger(true, &["m1", "m2"]);
     ledger.apply(at(1), submitted("J"));
     ledger.apply(at(2), event("J", success("m1", &["T1"])));
-    let fault = Fault::new(ErrorKind::Refused, "Forbidden.RAM", "no");
-    ledger.apply(at(3), Fact::LookupsRefused { fault });
+    ledger.apply(at(3), lookups_refused());
     ledger.apply(at(4), seen("T1", TaskStatus::Complete));
     ledger.apply(at(5), event("J", row("m2", SubmissionStatus::Fail, &[])));
     assert!(ledger.is_settled());
@@ -256,10 +250,7 @@ fn an_event_of_an_unknown_sender_settles_nothing_though_the_lookup_says_the_same
     let before = [unsigned(part()), looked_up("J", vec![part()])];
     let after = [unsigned(fails()), looked_up("J", vec![part()]), unsigned(part())];
     for facts in [&before[..], &after[..]] {
-        let mut settings = settings(true);
-        settings.settle = Duration::from_secs(3);
-        let mut ledger = Ledger::for_batches(settings, Batch::split(&[media("m1")]));
-        due(&mut ledger, at(0));
+        let mut ledger = settling(true, &["m1"]);
         ledger.apply(at(1), submitted("J"));
         for fact in facts {
             ledger.apply(at(2), fact.clone());
@@ -454,30 +445,4 @@ fn a_job_of_others_is_looked_up_soon_after_its_first_event() {
     ledger.apply(at(3), event("J", success("m1", &["T1"])));
     assert_eq!(due(&mut ledger, at(4)), ["poll T1"]);
     assert_eq!(due(&mut ledger, at(5)), ["query J"]);
-}
-
-/// What a run learns after a break means the same to the next one that carries it on.
-#[test]
-fn lookups_that_a_resumed_run_asks_again_are_not_refused_to_the_next_one() {
-    let pending = row("m1", SubmissionStatus::Pending(Some("processing".into())), &["T1"]);
-    for (shown, told) in [
-        // An event of an unknown sender starts looks, and nothing else.
-        (vec![], unsigned("J", success("m1", &["T1"]))),
-        // A known sender does not stand against a lookup that shows the media.
-        (vec![pending], event("J", success("m1", &["T1"]))),
-    ] {
-        let mut journal = Vec::new();
-        let mut first = ledger(true, &["m1"]);
-        let refused = Fault::new(ErrorKind::Refused, "Forbidden.RAM", "no");
-        live(&mut first, &mut journal, at(1), submitted("J"));
-        live(&mut first, &mut journal, at(20), Fact::LookupsRefused { fault: refused });
-        let mut second = replayed(ledger(true, &["m1"]), &journal);
-        journal.extend(second.facts_of_a_break().into_iter().map(|fact| (at(100), fact)));
-        second.reopen(at(100), at(3_700), false);
-        live(&mut second, &mut journal, at(101), looked_up("J", shown));
-        live(&mut second, &mut journal, at(102), told);
-        live(&mut second, &mut journal, at(103), seen("T1", TaskStatus::Complete));
-        let third = replayed(ledger(true, &["m1"]), &journal);
-        assert_eq!([state(&second).0, state(&third).0], ["unfinished"; 2], "{journal:?}");
-    }
 }

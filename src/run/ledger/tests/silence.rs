@@ -163,8 +163,7 @@ fn a_job_of_others_ends_without_lookups_ten_seconds_after_its_last_event_or_with
                 let mut ledger = Ledger::for_jobs(settings, &asked);
                 ledger.apply(at(1), event("J", success("m1", &["T1"])));
                 if is_refused {
-                    let fault = Fault::new(ErrorKind::Refused, "Forbidden.RAM", "no");
-                    ledger.apply(at(1), Fact::LookupsRefused { fault });
+                    ledger.apply(at(1), lookups_refused());
                 }
                 for now in 2..=whole {
                     assert!(!ledger.is_settled(), "{asked:?}, at {now} s");
@@ -281,4 +280,46 @@ fn a_media_with_a_refused_task_and_one_that_is_not_shown_ends_alike_when_it_is_p
     }
     assert_eq!(state(&ledger), ("failed", Some("InvalidTaskId.Malformed".into())));
     assert_eq!(state(&replayed(super::ledger(false, &["m1"]), &journal)), state(&ledger));
+}
+
+/// Nobody was silent who could not be heard: an outage, or a process that was stopped.
+#[test]
+fn ten_minutes_with_few_answers_are_no_silence() {
+    for is_named in [false, true] {
+        let mut ledger = ledger(false, &["m1"]);
+        ledger.apply(at(1), submitted("J"));
+        if is_named {
+            ledger.apply(at(2), looked_up("J", vec![success("m1", &["T"])]));
+        }
+        for second in [3, 5, 8, 13, 20, 285, 290, 295, 605, 610] {
+            let nothing = match is_named {
+                true => Fact::TaskSeen { task: task("T"), rows: vec![], total: None },
+                false => looked_up("J", vec![]),
+            };
+            ledger.apply(at(second), nothing);
+            noted(&mut ledger, at(second));
+            assert_eq!(state(&ledger).0, "unfinished", "{second}");
+        }
+    }
+}
+
+#[test]
+fn what_is_named_late_has_ten_minutes_of_its_own() {
+    let mut ledger = ledger(false, &["m1"]);
+    let named = |urls| {
+        looked_up("J", vec![JobRow::new(media("m1"), SubmissionStatus::Success, vec![task("T")], urls)])
+    };
+    ledger.apply(at(1), submitted("J"));
+    ledger.apply(at(2), named("https://a/1"));
+    for second in (10..1_300).step_by(10) {
+        let status = if second < 660 { TaskStatus::Refreshing } else { TaskStatus::Complete };
+        let row = TaskRow::new(task("T"), "https://a/1", status);
+        ledger.apply(at(second), Fact::TaskSeen { task: task("T"), rows: vec![row], total: Some(1) });
+        if second >= 650 {
+            ledger.apply(at(second), named("https://a/1,https://a/2"));
+        }
+        noted(&mut ledger, at(second));
+        let expected = if second < 1_250 { "unfinished" } else { "failed" };
+        assert_eq!(state(&ledger).0, expected, "{second}");
+    }
 }

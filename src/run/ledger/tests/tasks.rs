@@ -187,10 +187,7 @@ fn a_shared_task_is_looked_at_again_after_a_break() {
 
 #[test]
 fn a_media_of_which_a_task_is_refused_ends_although_another_of_its_job_was_not_decided_yet() {
-    let mut settings = settings(false);
-    settings.settle = Duration::from_secs(3);
-    let mut ledger = Ledger::for_batches(settings, Batch::split(&[media("m1"), media("m2")]));
-    due(&mut ledger, at(0));
+    let mut ledger = settling(false, &["m1", "m2"]);
     ledger.apply(at(1), submitted("J"));
     let named = || JobRow::new(media("m1"), SubmissionStatus::Success, vec![task("T1")], "https://a/other");
     ledger.apply(at(2), looked_up("J", vec![named(), success("m2", &["T2"])]));
