@@ -277,8 +277,10 @@ impl RunJournal {
 
     /// Lets go of the run. Gives what the report is to tell.
     pub(super) async fn close(self) -> Vec<String> {
-        // A lock is a file: its disk may hang.
-        let _ = timeout(WRITE_WAIT, tokio::task::spawn_blocking(|| drop(self.lock))).await;
+        if let Some(lock) = self.lock {
+            // A lock is a file: its disk may hang.
+            let _ = timeout(WRITE_WAIT, tokio::task::spawn_blocking(|| drop(lock))).await;
+        }
         self.notes
     }
 }

@@ -61,13 +61,13 @@ pub(super) fn verdict(evidence: Evidence<'_>, media: MediaIndex, now: Moment) ->
         let task = &evidence.tasks[*index];
         if let Some(error) = task.error.as_deref() {
             refused.get_or_insert(error);
-        } else if named.is_stale(*index) {
-            return Verdict::Running(place);
         } else if task.rows.is_empty() {
             if !named.has_lapsed && !evidence.is_grace_over(task, now) {
                 return Verdict::Running(place);
             }
             lack.get_or_insert(Lack::Task(task));
+        } else if named.is_stale(*index) {
+            return Verdict::Running(place);
         }
         for row in &task.rows {
             match named.urls.place(row.key) {

@@ -265,6 +265,23 @@ fn a_task_without_a_row_fails_its_media_after_one_grace_although_the_others_were
     assert_eq!(state(&ledger), ("failed", Some("TaskNotFound".to_owned())));
 }
 
+/// A look at it after the break would show nothing either.
+#[test]
+fn a_shared_task_without_a_row_fails_its_media_one_grace_after_a_break() {
+    let mut ledger = ledger(false, &["m1", "m2"]);
+    ledger.apply(at(1), submitted("J"));
+    ledger.apply(at(2), looked_up("J", vec![success("m1", &["T"]), success("m2", &["T"])]));
+    ledger.reopen(at(10), at(5_000), false);
+    for now in (20..=620).step_by(20) {
+        assert!(states(&ledger).iter().all(|(_, state, _)| *state == "unfinished"), "{now}");
+        ledger.apply(at(now), Fact::TaskSeen { task: task("T"), rows: vec![], total: None });
+        noted(&mut ledger, at(now));
+    }
+    let ends: Vec<_> = states(&ledger).into_iter().map(|(_, state, code)| (state, code)).collect();
+    let failed = ("failed", Some("TaskNotFound".to_owned()));
+    assert_eq!((ends, ledger.is_settled()), (vec![failed.clone(), failed], true));
+}
+
 /// Polls that show nothing are not written down.
 #[test]
 fn a_media_with_a_refused_task_and_one_that_is_not_shown_ends_alike_when_it_is_played_back() {
