@@ -20,9 +20,9 @@ use std::panic::{catch_unwind, resume_unwind};
 
 const WORLDS: u64 = 20_000;
 /// Seeds of worlds that once ended wrong, each for a reason of its own.
-const ONCE_WRONG: [u64; 16] = [
+const ONCE_WRONG: [u64; 17] = [
     1_128_014, 2_854_540, 1_024_240, 1_130_502, 2_609_302, 1_650_932, 1_057_044, 1_651_922, 1_827_105,
-    2_399_157, 2_748_232, 1_503_315, 4_459_369, 5_241_278, 6_332_964, 10_457_970,
+    2_399_157, 2_748_232, 1_503_315, 4_459_369, 5_241_278, 6_332_964, 10_457_970, 13_631_421,
 ];
 /// A ledger that is wrong everywhere need not be told of every world.
 const ENOUGH: usize = 4_000;

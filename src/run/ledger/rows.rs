@@ -1,6 +1,7 @@
 //! The rows of the ledger. Small: a run may have 200,000 tasks.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use smallvec::SmallVec;
@@ -255,8 +256,10 @@ pub(super) struct TaskEntry {
     pub(super) polls: u32,
     /// Polls that were handed out and not answered.
     pub(super) in_flight: u8,
-    /// Polls in a row that showed the same.
+    /// Polls in a row that showed the same, and the last of them. One that came too soon after it is not counted: each break
+    /// brings another poll at once.
     pub(super) steady: u8,
+    pub(super) steady_at: Moment,
     /// Rows that the service counts; 0 where it did not say.
     pub(super) total: u32,
     /// Why it will not be polled any more.
@@ -315,6 +318,7 @@ impl TaskEntry {
             polls: 0,
             in_flight: 0,
             steady: 0,
+            steady_at: now,
             total: 0,
             error: None,
         }
@@ -340,13 +344,16 @@ impl TaskEntry {
         self.rows.len() == rows.len() && self.rows.iter().zip(rows).all(|(old, new)| old.shows(new))
     }
 
-    /// Takes the newest answer: its rows take the place of those with the same URLs.
-    pub(super) fn merge(&mut self, rows: Vec<TaskRow>) {
+    /// Takes the newest answer: its rows take the place of those with the same URLs. Two that
+    /// show the same count as two if they are `apart`.
+    pub(super) fn merge(&mut self, now: Moment, rows: Vec<TaskRow>, apart: Duration) {
         if self.is_same(&rows) {
-            self.steady = self.steady.saturating_add(1);
+            if now.since(self.steady_at) >= apart {
+                (self.steady, self.steady_at) = (self.steady.saturating_add(1), now);
+            }
             return;
         }
-        self.steady = 0;
+        (self.steady, self.steady_at) = (0, now);
         if let ([old], [new]) = (&mut *self.rows, &rows[..])
             && *old.url == *new.object_path
         {

@@ -84,7 +84,7 @@ impl Ledger {
             self.media[*owner].named.looked_at(task, !rows.is_empty());
         }
         if !rows.is_empty() {
-            entry.merge(rows);
+            entry.merge(now, rows, self.planner.intervals.first / 2);
         }
         self.task_changed(now, task);
         self.plan_next_poll(now, task);

@@ -11,8 +11,8 @@ use crate::model::{MediaState, Moment, ReportedError, code};
 use crate::run::table::{MediaIndex, TaskIndex};
 use crate::vod::{TaskStatus, most_urls_in};
 
-/// So many polls in a row must have shown a task unchanged before rows that match no named URL stand for one: the row that
-/// has it may only not be shown yet.
+/// So many polls in a row must have shown a task unchanged, half of the first wait between polls apart at least, before rows that
+/// match no named URL stand for one: the row that has it may only not be shown yet.
 pub(super) const STEADY: u8 = 3;
 
 /// Most media that are reckoned with where rows stand for URLs spelt otherwise. Merged ids may chain all media of a run; who

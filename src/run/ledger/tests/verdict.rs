@@ -255,6 +255,23 @@ fn polls_that_show_the_same_are_news_until_they_decide() {
     assert!(!ledger.is_news(&seen));
 }
 
+#[test]
+fn polls_that_follow_each_other_at_once_as_breaks_bring_them_decide_nothing() {
+    let mut ledger = ledger(false, &["m1"]);
+    ledger.apply(at(1), submitted("J"));
+    let named = JobRow::new(media("m1"), SubmissionStatus::Success, vec![task("T")], "https://a/1");
+    ledger.apply(at(2), looked_up("J", vec![named]));
+    let shown = |texts| Fact::TaskSeen { task: task("T"), rows: rows(texts), total: None };
+    for millis in (4_000..4_900).step_by(100) {
+        let now = Moment::after(Duration::from_millis(millis));
+        ledger.reopen(now, at(5_000), false);
+        ledger.apply(now, shown(&["T b/8 Failed", "T b/9 Complete"]));
+        assert_eq!(state(&ledger), ("unfinished", None));
+    }
+    ledger.apply(at(5), shown(&["T b/8 Failed", "T b/9 Complete", "T a/1 Complete"]));
+    assert_eq!(state(&ledger), ("complete", None));
+}
+
 /// The task that can't be read may be the one of the URL that no other task shows.
 #[test]
 fn a_task_id_of_urls_that_cannot_be_read_leaves_open_what_no_other_task_shows() {
