@@ -5,9 +5,7 @@
 pub const NOT_EXISTING: &str = "NonExistMediaId";
 /// The service keeps the media from these credentials. It is the service's own word as well.
 pub const FORBIDDEN: &str = "ForbiddenMediaId";
-/// The service took the call and named no job.
-pub const NO_JOB_ID: &str = "NoJobId";
-/// The answer to its submission was lost.
+/// The answer to its submission was lost, or did not tell what came of it.
 pub const OUTCOME_UNKNOWN: &str = "OutcomeUnknown";
 /// The deadline passed before it was sent.
 pub const TIMEOUT: &str = "Timeout";

@@ -160,8 +160,8 @@ impl VodClient {
     /// # Errors
     ///
     /// [`ErrorKind::Usage`] for no or more than 20 media, or a slice count that is not 1 to 20; otherwise what the call
-    /// met, of which [`ErrorKind::Garbled`] may mean that it was acted upon: also an answer that names neither a job nor a
-    /// refused media of the request.
+    /// met, of which [`ErrorKind::Garbled`] may mean that it was acted upon: also an answer that names no job and does not
+    /// refuse each media of the request by name.
     pub async fn refresh_media_play_urls(&self, request: &RefreshMediaPlayUrls) -> Result<Submission> {
         let found = request.media.len();
         if !(1..=MAX_MEDIA_PER_CALL).contains(&found) {
@@ -202,8 +202,11 @@ fn decode(
         requested
     };
     let (not_found, forbidden) = (refused("NonExistMediaIds"), refused("ForbiddenMediaIds"));
-    if job.is_none() && not_found.is_empty() && forbidden.is_empty() {
-        return Err(answer.garbled("the answer names neither a job nor a media that was refused"));
+    let is_refused = |media: &&MediaId| not_found.iter().chain(&forbidden).any(|id| media.as_str() == id);
+    let refused = media.iter().filter(is_refused).count();
+    if job.is_none() && refused < media.len() {
+        let why = format!("the answer names no job, and refuses {refused} of {} media", media.len());
+        return Err(answer.garbled(why));
     }
     unrecognised.truncate(MAX_MEDIA_PER_CALL);
     let unrecognised = unrecognised.iter().map(|text| quoted(text, &hidden)).collect();
@@ -224,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_names_nothing_of_ours_leaves_the_outcome_open() {
+    fn an_answer_without_a_job_that_does_not_refuse_each_media_leaves_the_outcome_open() {
         let table = [
             json!({}),
             json!({"MediaRefreshJobId": ""}),
@@ -232,6 +235,7 @@ mod tests {
             json!({"MediaRefreshJobId": [{}]}),
             json!({"MediaRefreshJobId": "J 1"}),
             json!({"NonExistMediaIds": "m3"}),
+            json!({"MediaRefreshJobId": "", "NonExistMediaIds": "m1"}),
         ];
         for body in table {
             let error = read(body.clone()).unwrap_err();
@@ -245,8 +249,11 @@ mod tests {
             (refused.not_found, refused.unrecognised),
             (vec!["m[3;\"".to_owned()], vec!["m1".to_owned()])
         );
-        let refused = read(json!({"ForbiddenMediaIds": ["m2"]})).unwrap();
-        assert_eq!((refused.job, refused.forbidden), (None, vec!["m2".to_owned()]));
+        let refused = read(json!({"NonExistMediaIds": "m1", "ForbiddenMediaIds": ["m2"]})).unwrap();
+        assert_eq!(
+            (refused.job, refused.not_found, refused.forbidden),
+            (None, vec!["m1".to_owned()], vec!["m2".to_owned()])
+        );
     }
 
     #[test]

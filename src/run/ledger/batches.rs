@@ -105,8 +105,13 @@ impl Ledger {
                 self.join(job, media);
                 continue;
             } else {
-                let why = "the service took the call and gave no job id for it";
-                (MediaState::NotSubmitted, code::NO_JOB_ID, why)
+                let why = match known {
+                    None => "the answer gives no job id for it: it is not known whether the service took it",
+                    Some(_) => {
+                        "the answer gives the job id of its refresh: it is not known whether the service took its preload"
+                    }
+                };
+                (MediaState::NotSubmitted, code::OUTCOME_UNKNOWN, why)
             };
             let error = ReportedError { request_id: request_id.clone(), ..ReportedError::new(code, why) };
             self.refuse(now, media, state, error);

@@ -70,9 +70,18 @@ fn a_garbled_answer_about_a_task_ends_in_no_panic() {
 }
 
 #[test]
-fn a_submission_whose_answer_names_nothing_may_have_been_taken() {
-    let server = RawServer::start([Then::json(r#"{"RequestId": "R-ODD"}"#)]);
-    let run =
-        Shell::new("refresh m1 --no-resubmit").with_keys().env("VOD_REFRESH_ENDPOINT", server.url()).run();
-    run.exits(9).says("names neither a job nor a media");
+fn a_submission_whose_answer_names_no_job_may_have_been_taken_unless_it_refuses_each_media() {
+    let refused = r#"{"RequestId": "R-ODD", "NonExistMediaIds": "m1"}"#;
+    for (answer, media, code, why) in [
+        (r#"{"RequestId": "R-ODD"}"#, "m1", 9, "names no job, and refuses 0 of 1 media"),
+        (refused, "m1 m2", 9, "names no job, and refuses 1 of 2 media"),
+        (refused, "m1", 6, "m1"),
+    ] {
+        let server = RawServer::start([Then::json(answer)]);
+        let run = Shell::new(&format!("refresh {media} --no-resubmit"))
+            .with_keys()
+            .env("VOD_REFRESH_ENDPOINT", server.url())
+            .run();
+        run.exits(code).says(why);
+    }
 }

@@ -64,12 +64,12 @@ fn refused_media_are_not_waited_for() {
 }
 
 #[test]
-fn an_answer_without_a_job_id_is_no_submission() {
+fn an_answer_without_a_job_id_as_older_journals_have_it_leaves_the_outcome_open() {
     let mut ledger = ledger(false, &["m1"]);
     let none =
         Fact::Submitted { batch: 0, job: None, not_found: vec![], forbidden: vec![], request_id: None };
     ledger.apply(at(1), none);
-    assert_eq!(state(&ledger), ("not_submitted", Some("NoJobId".into())));
+    assert_eq!(state(&ledger), ("unfinished", Some("OutcomeUnknown".into())));
 }
 
 #[test]
