@@ -32,6 +32,9 @@ pub use crate::model::{Order, RunRecord, RunSummary, StoredRun};
 /// How long finished runs are kept unless told otherwise.
 pub const KEEP: Duration = Duration::from_secs(90 * 24 * 3_600);
 
+/// The last time that is written with a year of four digits.
+const LAST_TIME: DateTime<Utc> = DateTime::from_timestamp(253_402_300_799, 0).unwrap();
+
 /// Where runs are kept. Clones share one connection; several processes may share the place. Its methods want a tokio runtime with timers.
 #[derive(Debug, Clone)]
 pub struct Journal {
@@ -207,6 +210,8 @@ impl Journal {
     ///
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if nothing can be written.
     pub async fn prune(&self, before: DateTime<Utc>) -> Result<usize> {
+        // Times are compared as they are written, with four digits for the year.
+        let before = before.min(LAST_TIME);
         // An unfinished one may be under way, or wait for its resume.
         let begun_before = before.checked_sub_signed(TimeDelta::days(3)).unwrap_or(before);
         self.counted(ask!(self, store => store.prune(before, begun_before).await))
@@ -284,8 +289,8 @@ impl Journal {
 fn without_postgres(_: &str) -> crate::Error {
     crate::Error::new(
         crate::ErrorKind::Config,
-        "the journal in PostgreSQL can't be used: this program was built without it; take a published binary or the container, \
-         which have it, or `cargo install vod-refresh --features postgres`",
+        "the journal in PostgreSQL can't be used: this program was built without the feature `postgres`; published binaries and \
+         the container have it, and `cargo install vod-refresh --features postgres`",
     )
 }
 

@@ -15,4 +15,5 @@ pub(crate) use report::{Calls, wire_time};
 pub use report::{
     MediaReport, MediaState, Outcome, Report, ReportedError, SCHEMA, Summary, TaskReport, UrlReport, UrlSums,
 };
+pub(crate) use request::check_each_once;
 pub use request::{LookupAfter, RefreshRequest, RunOptions, UrlRequest, WaitRequest};

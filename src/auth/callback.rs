@@ -69,7 +69,8 @@ impl CallbackVerifier {
     /// A verifier for callbacks to `url`: the string configured at VOD, character for character.
     ///
     /// Any of `keys` may have signed, so that a key can be changed without a gap. The URL is never rebuilt from the
-    /// request: proxies change scheme, host and path.
+    /// request: proxies change scheme, host and path. An empty key, as a variable that is not set may give it, has signed
+    /// nothing: everybody knows it.
     pub fn new(url: impl Into<String>, keys: Vec<SecretString>) -> Self {
         Self { url: url.into(), keys }
     }
@@ -118,7 +119,7 @@ impl CallbackVerifier {
             return Err(if age > 0 { Refusal::TooOld(seconds) } else { Refusal::TooNew(seconds) });
         }
         let mut fits = subtle::Choice::from(0);
-        for key in &self.keys {
+        for key in self.keys.iter().filter(|key| !key.expose_secret().is_empty()) {
             fits |= sign(&self.url, timestamp, key).as_bytes().ct_eq(signature.as_bytes());
         }
         if bool::from(fits) { Ok(()) } else { Err(Refusal::Mismatch) }
@@ -196,6 +197,14 @@ mod tests {
                 "{timestamp:?} {signature:?}"
             );
         }
+    }
+
+    #[test]
+    fn an_empty_key_has_signed_nothing_and_switches_nothing_off() {
+        let verifier = CallbackVerifier::new(URL, vec![key("")]);
+        let forged = sign(URL, 1_750_000_000, &key(""));
+        let verified = verifier.verify(Some("1750000000"), Some(&forged), at(1_750_000_000));
+        assert_eq!((verifier.has_key(), verified), (true, Err(Refusal::Mismatch)));
     }
 
     #[test]

@@ -80,7 +80,7 @@ struct Shared {
     runs: Mutex<Vec<Run>>,
     /// How many runs there are, for sources that rest while nobody waits.
     waiting: watch::Sender<usize>,
-    /// Sources that work. Receivers are for good.
+    /// Sources that work.
     sources: AtomicUsize,
     /// Sources that ended before their time, and why: runs that begin later must hear of it as well.
     ended: Mutex<BTreeMap<String, Error>>,
@@ -160,9 +160,10 @@ impl Inbox {
         }
     }
 
-    /// A receiver hands events over from now on.
-    pub(crate) fn has_receiver(&self) {
+    /// A receiver hands events over from now on, until the guard is dropped.
+    pub(crate) fn receiver_opened(&self) -> ReceiverGuard {
         self.0.sources.fetch_add(1, Ordering::Relaxed);
+        ReceiverGuard(self.clone())
     }
 
     /// A queue is read (again) from now on.
@@ -187,6 +188,16 @@ impl Inbox {
     }
 }
 
+/// Counts a receiver among the sources of its inbox.
+#[derive(Debug)]
+pub(crate) struct ReceiverGuard(Inbox);
+
+impl Drop for ReceiverGuard {
+    fn drop(&mut self) {
+        self.0.0.sources.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -204,5 +215,30 @@ impl Drop for Subscription {
         let mut runs = lock(&self.inbox.0.runs);
         runs.retain(|run| !run.messages.is_closed());
         self.inbox.0.waiting.send_replace(runs.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::callback::CallbackVerifier;
+    use crate::error::ErrorKind;
+    use crate::event::EventReceiver;
+
+    #[tokio::test]
+    async fn a_receiver_is_a_source_as_long_as_one_of_its_clones_lives() {
+        let inbox = Inbox::new();
+        let receiver = EventReceiver::new(inbox.clone(), CallbackVerifier::new("http://a.test/", Vec::new()));
+        let clone = receiver.clone();
+        inbox.source_opened("queue");
+        inbox.source_closed("queue", &Err(Error::new(ErrorKind::Config, "no such queue")));
+        let is_last = || match inbox.subscribe().messages.try_recv() {
+            Ok(InboxMessage::SourceEnded(end)) => end.is_last,
+            other => panic!("{other:?}"),
+        };
+        drop(receiver);
+        assert!(!is_last());
+        drop(clone);
+        assert!(is_last());
     }
 }

@@ -21,7 +21,7 @@ use tracing::{debug, warn};
 
 use super::body::{BodyReader, MAX_EVENT_BYTES};
 use super::decode::{Decoded, Source, decode};
-use super::inbox::Inbox;
+use super::inbox::{Inbox, ReceiverGuard};
 use crate::auth::callback::{CallbackVerifier, SIGNATURE_HEADER, TIMESTAMP_HEADER};
 use crate::client::quoted;
 use crate::ids::masked_address;
@@ -42,6 +42,8 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(600);
 #[derive(Debug, Clone)]
 pub struct EventReceiver {
     inbox: Inbox,
+    /// Of all clones together.
+    _is_source: Arc<ReceiverGuard>,
     verifier: Arc<CallbackVerifier>,
     clock: Arc<dyn Clock>,
     bodies: Arc<BodyReader>,
@@ -50,10 +52,11 @@ pub struct EventReceiver {
 
 impl EventReceiver {
     /// A receiver for events that are signed as `verifier` wants them, by the machine's clock. Without a key it takes unsigned
-    /// events, which is harmless, since an event is only a hint; but anybody can then cost a run a lookup.
+    /// events, which is harmless, since an event is only a hint; but anybody can then cost a run a lookup. It counts as a source
+    /// of events as long as one of its clones lives.
     pub fn new(inbox: Inbox, verifier: CallbackVerifier) -> Self {
-        inbox.has_receiver();
         Self {
+            _is_source: Arc::new(inbox.receiver_opened()),
             inbox,
             verifier: Arc::new(verifier),
             clock: Arc::new(SystemClock),

@@ -99,7 +99,8 @@ async fn old_runs_are_pruned_with_their_facts_and_others_stay() {
     assert_eq!(journal.prune(time(0)).await.unwrap(), 0);
     assert_eq!(journal.prune(time(11)).await.unwrap(), 2);
     assert_eq!(journal.load(Some(done)).await.unwrap(), None);
-    assert_eq!(journal.load(Some(open)).await.unwrap().unwrap().facts.len(), 2);
+    assert_eq!(journal.load(Some(open.clone())).await.unwrap().unwrap().facts.len(), 2);
+    assert_eq!(journal.prune(DateTime::<Utc>::MAX_UTC).await.unwrap(), 1, "{open}");
 }
 
 #[cfg(unix)]

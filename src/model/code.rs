@@ -31,5 +31,7 @@ pub const TASK_FAILED: &str = "TaskFailed";
 pub const FORGOTTEN: &str = "Forgotten";
 /// A node of the CDN serves a copy that is older than the submission.
 pub const STALE_AT_EDGE: &str = "StaleAtEdge";
-/// Another process drives the run: this one was stopped or cut off for too long.
+/// The source of the credentials did not answer in the time that the run had.
+pub const CREDENTIAL_TIMEOUT: &str = "CredentialTimeout";
+/// The run is driven elsewhere, by another process or another task of this one.
 pub const OVERTAKEN: &str = "DrivenElsewhere";

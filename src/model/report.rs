@@ -98,6 +98,7 @@ pub enum MediaState {
     /// It was certainly not sent, or not taken.
     NotSubmitted,
     /// Still under way; or nobody knows whether it was sent, and the code is [`OUTCOME_UNKNOWN`](super::code::OUTCOME_UNKNOWN).
+    /// Of a run that can be resumed no code says so: its resume sends what was not sent, and finds out about the rest.
     Unfinished,
 }
 
@@ -125,7 +126,7 @@ impl MediaState {
     }
 }
 
-/// What happened, media by media and URL by URL.
+/// What happened, media by media and URL by URL. In JSON, times are in whole seconds: read back, a report has lost the rest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Report {

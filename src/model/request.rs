@@ -1,6 +1,7 @@
 //! What a run is asked to do, and how it waits.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::hash::Hash;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::ids::{JobId, MediaId, masked_address};
 use crate::vod::{Area, Filters, ObjectAction, ObjectType, TaskType};
 
 /// Media to be purged or prefetched.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RefreshRequest {
     /// Purge or prefetch.
@@ -75,6 +76,19 @@ impl RefreshRequest {
     pub fn with_then_preload(mut self, then_preload: bool) -> Self {
         self.then_preload = then_preload;
         self
+    }
+}
+
+impl fmt::Debug for RefreshRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RefreshRequest")
+            .field("task_type", &self.task_type)
+            .field("media", &self.media)
+            .field("filters", &self.filters)
+            .field("extend", &self.extend)
+            .field("callback_url", &self.callback_url.as_deref().map(masked_address))
+            .field("then_preload", &self.then_preload)
+            .finish()
     }
 }
 
@@ -178,12 +192,14 @@ impl WaitRequest {
         self
     }
 
-    /// Checks that there are jobs, and that the number fits the names.
+    /// Checks that there are jobs, each once, and that the number fits the names.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Usage`] without jobs, for a number of 0, or for one that is less than the media that are named.
+    /// [`ErrorKind::Usage`] without jobs, for an id that stands twice, for a number of 0, or for one that is less than the media that are named.
     pub fn check(&self) -> Result<()> {
+        check_each_once("job id", &self.jobs)?;
+        check_each_once("media id", &self.media)?;
         let named = self.media.len();
         let message = match self.expect {
             _ if self.jobs.is_empty() => "no job id to wait for".to_owned(),
@@ -211,6 +227,15 @@ impl From<Written> for WaitRequest {
             Written::Jobs(jobs) => Self::new(jobs),
             Written::Request { jobs, media, expect } => Self { jobs, media, expect },
         }
+    }
+}
+
+/// Checks that no id stands twice in a list that did not come from one of the constructors.
+pub(crate) fn check_each_once<Id: Eq + Hash + fmt::Display>(noun: &str, ids: &[Id]) -> Result<()> {
+    let mut seen = HashSet::with_capacity(ids.len());
+    match ids.iter().find(|id| !seen.insert(*id)) {
+        Some(id) => Err(Error::new(ErrorKind::Usage, format!("{noun} {id} is given twice"))),
+        None => Ok(()),
     }
 }
 
@@ -247,10 +272,11 @@ pub struct RunOptions {
     /// When jobs are looked up. `None`: 15 s after their submission with an event source, at once without.
     pub lookup_after: Option<LookupAfter>,
     /// First wait between two looks at a task. `None`: 2 s for a refresh, 10 s for a preload. Grows to 15 s or 60 s. A
-    /// longer one does not grow; with zero, the client's pace is all that keeps looks apart.
+    /// longer one, of 30 days at most, does not grow; with zero, the client's pace is all that keeps looks apart.
     pub poll_interval: Option<Duration>,
     /// For the whole run, from its start or from the moment it is resumed; an hour by default. Answers to the
-    /// last looks get up to 2.5 s more. The service keeps its history for three days, so longer makes no sense. Source:
+    /// last looks get up to 2.5 s more. The source of the credentials may take as long before it, five seconds at least, and a
+    /// journal that others write to 20 s. The service keeps its history for three days, so longer makes no sense. Source:
     /// "DescribeVodRefreshTasks", `StartTime`.
     pub timeout: Duration,
     /// `false`: stop once every batch is submitted. `true` by default.

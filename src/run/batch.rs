@@ -6,7 +6,7 @@ use crate::auth::request::Operation;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Correlation;
 use crate::ids::{MediaId, RunId, is_masked_address};
-use crate::model::{RefreshRequest, UrlRequest};
+use crate::model::{RefreshRequest, UrlRequest, check_each_once};
 use crate::vod::{MAX_MEDIA_PER_CALL, ObjectAction, RefreshMediaPlayUrls, TaskType, host};
 
 /// Most bytes of `UserData.Extend`, our mark included. Source: "UserData" of the VOD API.
@@ -90,7 +90,7 @@ impl RefreshRequest {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Usage`] for a request that can't be sent: no media, a slice count out of range, an extend text
+    /// [`ErrorKind::Usage`] for a request that can't be sent: no media, one that stands twice, a slice count out of range, an extend text
     /// that is too long.
     pub fn submissions(&self, run: &RunId) -> Result<Vec<RefreshMediaPlayUrls>> {
         check(self, run)?;
@@ -120,6 +120,7 @@ pub(crate) fn check(request: &RefreshRequest, run: &RunId) -> Result<()> {
     if request.then_preload && request.task_type != TaskType::Refresh {
         return Err(Error::new(ErrorKind::Usage, "only what was refreshed can be preloaded afterwards"));
     }
+    check_each_once("media id", &request.media)?;
     request.filters.check()?;
     check_extend(request, run)
 }

@@ -5,13 +5,14 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt as _};
 use serde_json::Value;
 use vod_refresh::emulator::{MediaScript, Scenario};
-use vod_refresh::run::{Notice, Run, Step, Steps};
+use vod_refresh::net::transport::BoxFuture;
+use vod_refresh::run::{Notice, Run, Step, Steps, code};
 use vod_refresh::{
-    Error, ErrorKind, EventReceiver, JobId, Journal, Outcome, QueueConsumer, RefreshRequest, Refresher,
-    Report, RunOptions, VodClient,
+    Credential, CredentialProvider, Error, ErrorKind, EventReceiver, JobId, Journal, LookupAfter, Outcome,
+    QueueConsumer, RefreshRequest, Refresher, Report, RunOptions, VodClient, WaitRequest,
 };
 
-use crate::support::{TestEnv, request};
+use crate::support::{TestEnv, request, states};
 
 const IDS: [&str; 3] = ["a", "b", "c"];
 
@@ -101,6 +102,66 @@ async fn a_run_that_cannot_begin_fails_at_its_handle_and_tells_nothing() {
     let (run, mut steps) = env.refresher().start_wait(Vec::new());
     assert_eq!(run.await.unwrap_err().kind(), ErrorKind::Usage);
     assert_eq!(steps.next().await, None);
+}
+
+/// A vault that does not answer.
+#[derive(Debug)]
+struct Silent;
+
+impl CredentialProvider for Silent {
+    fn credential(&self) -> BoxFuture<'_, vod_refresh::Result<Option<Credential>>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_that_do_not_come_hold_a_run_up_no_longer_than_it_may_take_or_until_it_is_stopped() {
+    let client = VodClient::builder(Silent).with_endpoint("http://127.0.0.1:1").build().unwrap();
+    let start = tokio::time::Instant::now();
+    for (timeout, waits) in [(1, 5), (60, 60)] {
+        let mut options = RunOptions::default();
+        options.timeout = Duration::from_secs(timeout);
+        let refresher = Refresher::new(client.clone()).with_options(options);
+        let (began, error) = (start.elapsed(), refresher.refresh(&request(IDS)).await.unwrap_err());
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Unavailable, Some(code::CREDENTIAL_TIMEOUT)));
+        assert_eq!((start.elapsed() - began).as_secs(), waits);
+    }
+    let (run, _) = Refresher::new(client).start_refresh(request(IDS));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    run.stop();
+    let report = run.await.unwrap();
+    assert_eq!((report.outcome, states(&report)[0].1), (Outcome::Interrupted, "not_submitted"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_would_learn_nothing_or_names_an_id_twice_is_refused_before_anything_is_sent() {
+    let env = TestEnv::new(Scenario::new());
+    let mut twice = request(IDS);
+    twice.media.push(twice.media[0].clone());
+    let mut jobs = WaitRequest::new(["J1", "J2"].map(|id| JobId::new(id).unwrap()));
+    jobs.jobs.push(jobs.jobs[0].clone());
+    let mut options = RunOptions::default();
+    options.lookup_after = Some(LookupAfter::Never);
+    let deaf = env.refresher().with_options(options);
+    for (ended, why) in [
+        (env.refresher().refresh(&twice).await, "media id a is given twice"),
+        (env.refresher().wait_for(&jobs).await, "job id J1 is given twice"),
+        (deaf.refresh(&request(IDS)).await, "would learn nothing"),
+    ] {
+        let error = ended.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Usage);
+        assert!(error.message().contains(why), "{error}");
+    }
+    assert_eq!(env.submits(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_poll_interval_there_is_ends_at_the_deadline() {
+    let mut options = RunOptions::default();
+    options.poll_interval = Some(Duration::MAX);
+    let env = TestEnv::new(Scenario::new());
+    let report = env.refresher().with_options(options).refresh(&request(IDS)).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Complete);
 }
 
 #[tokio::test(start_paused = true)]

@@ -127,14 +127,16 @@ impl CachedCredentials {
                 state.held = Some(Held::new(credential.clone(), now));
                 Ok(Some(credential))
             }
-            Ok(None) => Ok(None),
-            Err(error) => {
+            answer => {
                 let good = |held: &&mut Held| !held.refused && held.over.is_none_or(|over| now < over);
                 if let Some(held) = state.held.as_mut().filter(good) {
-                    warn!("the credential from {} can't be renewed yet: {error}", held.credential.source);
+                    let why =
+                        answer.err().map_or("its source has none".to_owned(), |error| error.to_string());
+                    warn!("the credential from {} can't be renewed yet: {why}", held.credential.source);
                     held.due = Some(now + RETRY_RENEWAL);
                     return Ok(Some(held.credential.clone()));
                 }
+                let Err(error) = answer else { return Ok(None) };
                 // We had one: work was done with it, so this is no longer a matter of setting things up.
                 let error = match (&state.held, error.kind()) {
                     (Some(_), ErrorKind::Config) => error.with_kind(ErrorKind::Expired),
@@ -199,7 +201,8 @@ mod tests {
     use super::*;
     use crate::net::clock::TimerClock;
 
-    /// Gives `k1`, `k2`, …, each after a second of work and for `life`; fails where the script says so.
+    /// Gives `k1`, `k2`, …, each after a second of work and for `life`; fails where the script says so, or has none where the
+    /// kind is `NotFound`.
     #[derive(Debug)]
     struct Mint {
         clock: TimerClock,
@@ -215,6 +218,9 @@ mod tests {
                 let number = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
                 sleep(Duration::from_secs(1)).await;
                 if self.fail.contains(&number) {
+                    if self.kind == ErrorKind::NotFound {
+                        return Ok(None);
+                    }
                     return Err(Error::new(self.kind, format!("failure {number}")));
                 }
                 let mut credential = Credential::new(format!("k{number}"), "s");
@@ -302,6 +308,17 @@ mod tests {
         pass(13).await;
         assert_eq!(bench.key().await.unwrap_err().message(), "failure 4");
         assert_eq!(bench.key().await.unwrap(), "k5");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_has_none_at_a_renewal_takes_no_good_one_away() {
+        let bench = Bench::new(minutes(60), &[2, 3], ErrorKind::NotFound);
+        bench.key().await.unwrap();
+        pass(46).await;
+        assert_eq!((bench.key().await.unwrap().as_str(), bench.asked()), ("k1", 2));
+        pass(15).await;
+        assert_eq!(bench.cached.credential().await.unwrap().map(|key| key.key_id), None, "it is over");
+        assert_eq!(bench.key().await.unwrap(), "k4");
     }
 
     #[tokio::test(start_paused = true)]

@@ -31,7 +31,7 @@ pub(crate) const MEND_SOURCE: &str =
 
 /// Codes of what goes before a run and took longer than the run may.
 pub(crate) const JOURNAL_WAITED: &str = "JournalTimeout";
-pub(crate) const CREDENTIAL_WAITED: &str = "CredentialTimeout";
+pub(crate) use vod_refresh::run::code::CREDENTIAL_TIMEOUT as CREDENTIAL_WAITED;
 
 /// How a code begins, in lower case; the hint; the advice in reports. A code is one of the service's, one of ours, or the
 /// name of an error kind. The first row that fits counts.

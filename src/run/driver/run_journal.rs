@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
 use crate::journal::{Journal, RunLock};
-use crate::model::{Calls, Fact, Moment, Outcome, RunRecord, StoredRun};
+use crate::model::{Calls, Fact, Moment, Outcome, RunRecord, StoredRun, code};
 use crate::run::ledger::Ledger;
 
 /// How often a lock that is held is tried again, and after what pause: a second in all.
@@ -293,7 +293,9 @@ async fn lock(journal: &Journal, run: &RunId) -> Result<RunLock> {
         }
         sleep(LOCK_PAUSE).await;
     }
-    Err(Error::new(ErrorKind::Config, format!("run {run} is being driven by another process")))
+    let message =
+        format!("run {run} is being driven elsewhere: by another process, or another task of this one");
+    Err(Error::new(ErrorKind::Config, message).with_code(code::OVERTAKEN))
 }
 
 #[cfg(test)]

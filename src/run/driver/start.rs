@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::sleep;
+
 use super::calls::HISTORY;
 use super::fleet::Fleet;
 use super::run_journal::RunJournal;
@@ -11,12 +13,15 @@ use crate::auth::Credential;
 use crate::auth::preview::KeyMark;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
-use crate::model::{Fact, Moment, Order, Report, RunRecord, StoredRun, code};
+use crate::model::{Fact, LookupAfter, Moment, Order, Report, RunRecord, StoredRun, code};
 use crate::run::batch;
 use crate::run::setup::Setup;
 
 /// Of a run that is so old the service knows nothing any more. Between that and its history, a clock may have been wrong.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(2 * HISTORY.as_secs());
+
+/// However little time a run has, the source of its credentials gets so long.
+const LEAST_CREDENTIAL_WAIT: Duration = Duration::from_secs(5);
 
 /// Begins a run; what can't be sent is refused before anything else.
 pub(crate) async fn begin(setup: &Setup, order: Order) -> Result<Report> {
@@ -34,9 +39,32 @@ pub(crate) async fn begin(setup: &Setup, order: Order) -> Result<Report> {
         Order::Urls(request) => request.check()?,
         Order::Wait(request) => request.check()?,
     }
+    let asks_nobody = setup.options.lookup_after == Some(LookupAfter::Never) && setup.inbox.is_none();
+    if asks_nobody && setup.options.wait && !matches!(order, Order::Urls(_)) {
+        let message =
+            "a run without lookups and without a source of events would learn nothing: give it an inbox";
+        return Err(Error::new(ErrorKind::Usage, message));
+    }
     // Without a credential nothing can be done: say so before anything else.
-    let credential = setup.client.credential().await?;
-    prepare(setup, run, order, Some(&credential)).await?.run().await
+    match credential(setup).await {
+        Ok(credential) => prepare(setup, run, order, Some(&credential)).await?.run().await,
+        Err(why) if setup.stop.is_cancelled() => decline(setup, order, why).await,
+        Err(why) => Err(why),
+    }
+}
+
+/// The credential of a run. Its source gets as long as the whole run may take, five seconds at least, and until it is stopped.
+async fn credential(setup: &Setup) -> Result<Credential> {
+    let limit = setup.options.timeout.max(LEAST_CREDENTIAL_WAIT);
+    let (why, code) = tokio::select! {
+        biased;
+        credential = setup.client.credential() => return credential,
+        () = setup.stop.cancelled() => ("it was stopped".to_owned(), code::INTERRUPTED),
+        () = sleep(limit) => (format!("{} s have passed", limit.as_secs()), code::CREDENTIAL_TIMEOUT),
+    };
+    let message =
+        format!("the run could not begin: {why} before its credentials came; nothing was submitted");
+    Err(Error::new(ErrorKind::Unavailable, message).with_code(code))
 }
 
 /// The report of a run that is not begun, for this reason, or since it was stopped before. Nobody is asked, so it needs no
@@ -77,7 +105,7 @@ fn fleet(setup: &Setup, run: &RunId, credential: &Credential) -> Option<Fleet> {
 
 /// Carries a stored run on; with `once`, asks about everything that is open once, and ends.
 pub(crate) async fn resume(setup: &Setup, stored: StoredRun, once: bool) -> Result<Report> {
-    let credential = setup.client.credential().await?;
+    let credential = credential(setup).await?;
     let key = KeyMark::of(&credential.key_id);
     still_open(&stored)?;
     let mut journal = RunJournal::resume(setup.journal.clone(), &stored.record.run).await?;

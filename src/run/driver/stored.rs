@@ -13,6 +13,9 @@ pub(super) const LOST: &str = "the journal failed in mid-run and does not know e
 /// A job is queried at the latest so long after its submission where events may come first, unless told otherwise.
 const LOOKUP_AFTER: Duration = Duration::from_secs(15);
 
+/// No run is longer: the service forgets tasks after three days.
+const LONGEST_POLL_INTERVAL: Duration = Duration::from_secs(30 * 24 * 3_600);
+
 /// Checks that a stored run can be carried on.
 pub(super) fn still_open(stored: &StoredRun) -> Result<()> {
     let run = &stored.record.run;
@@ -45,10 +48,11 @@ pub(super) fn ledger_of(record: &RunRecord, deadline: Moment, seed: u64) -> Ledg
     let mut settings = Settings::new(record.run.clone(), task_type);
     settings.has_events = record.has_events;
     settings.lookup = options.lookup_after.unwrap_or(default);
-    settings.poll_first = options.poll_interval.unwrap_or(settings.poll_first);
+    let first = options.poll_interval.map(|first| first.min(LONGEST_POLL_INTERVAL));
+    settings.poll_first = first.unwrap_or(settings.poll_first);
     if record.then_preload() {
         let preload = Settings::new(record.run.clone(), Some(TaskType::Preload));
-        let first = options.poll_interval.unwrap_or(preload.poll_first);
+        let first = first.unwrap_or(preload.poll_first);
         settings.preload_polls = Some((first, preload.poll_cap.max(first)));
     }
     settings.deadline = deadline;
