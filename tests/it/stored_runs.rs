@@ -115,8 +115,8 @@ fn without_its_feature_a_database_is_refused_with_the_way_to_have_it() {
         }
         let ended = home.run(&words);
         assert_eq!((ended.code, cloud.emulator.calls().len()), (Some(3), 0), "{ended:?}");
-        let way = "this program was built without it; take a published binary or the container, which have it, or \
-                   `cargo install vod-refresh --features postgres`";
+        let way = "this program was built without the feature `postgres`; published binaries and the container have it, \
+                   and `cargo install vod-refresh --features postgres`";
         assert!(ended.stderr.contains(way) && !ended.stderr.contains("secret"), "{}", ended.stderr);
     }
 }

@@ -15,7 +15,11 @@ fn lists_come_from_arguments_files_and_stdin_a_line_each() {
     let shell = shell
         .file("urls.txt", "\u{feff}https://a.test/2,x\r\n# no URL\r\n\r\n")
         .stdin("https://a.test/1\nb.test/3");
-    let report = shell.words("--output json").run().exits(0).report();
+    let shell = shell.words("--output json").option_at("--metrics-file", "r.prom");
+    let run = shell.run().exits(0);
+    let metrics = std::fs::read_to_string(shell.path("r.prom")).unwrap();
+    assert!(metrics.contains("\nvod_refresh_urls{state=\"complete\"} 3\n"), "{metrics}");
+    let report = run.report();
     let urls: Vec<_> =
         report["urls"].as_array().unwrap().iter().map(|url| url["url"].as_str().unwrap()).collect();
     assert_eq!(urls, ["https://a.test/1", "https://a.test/2,x", "b.test/3"]);

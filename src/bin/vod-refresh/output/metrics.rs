@@ -40,7 +40,11 @@ pub(crate) fn render(view: &ReportView<'_>) -> String {
 
     let count = |state| view.media.iter().filter(|media| media.report.state == state).count() as u64;
     let states = STATES.map(|state| (state.as_str(), count(state)));
-    file.series("media", "Media of the run by state.", "state", states);
+    let (name, help) = match report.urls.is_empty() {
+        true => ("media", "Media of the run by state."),
+        false => ("urls", "URLs of the run by state."),
+    };
+    file.series(name, help, "state", states);
     let help = "CDN tasks of the run, a URL each, by the service's status.";
     file.series("tasks", help, "status", by_status(view));
     let verdicts = [EdgeVerdict::Fresh, EdgeVerdict::Stale, EdgeVerdict::Absent, EdgeVerdict::Unknown];
