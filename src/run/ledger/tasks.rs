@@ -157,12 +157,19 @@ impl Ledger {
         self.refresh_task(now, task);
     }
 
-    /// Gives a media its verdict after its naming changed; those that share tasks with it get theirs anew.
+    /// Gives a media its verdict after its naming changed; those that share tasks with it get theirs anew, and those of its job that
+    /// waited for it.
     pub(super) fn naming_changed(&mut self, now: Moment, media: MediaIndex) {
         self.judge(now, media);
         let owners = self.evidence().tasks_of(media).flat_map(|task| &task.owners);
         // Each once, however many tasks they share.
-        let others: BTreeSet<MediaIndex> = owners.copied().filter(|owner| *owner != media).collect();
+        let mut others: BTreeSet<MediaIndex> = owners.copied().filter(|owner| *owner != media).collect();
+        let entry = &self.media[media];
+        if let Some(job) = entry.job.filter(|_| entry.is_confirmed()) {
+            // As long as one of the job was undecided, its rows could be those that match no URL of another.
+            let waits = |other: &MediaIndex| *other != media && self.media[*other].wanted == Wanted::All;
+            others.extend(self.jobs[job].media.iter().copied().filter(waits));
+        }
         others.into_iter().for_each(|other| self.judge(now, other));
         self.refresh_tasks_of(now, media);
     }

@@ -175,6 +175,9 @@ fn rows_that_match_nothing_stand_for_no_url_while_another_media_of_the_job_canno
             ledger.apply(at(4 + look), Fact::TaskSeen { task: task("T"), rows, total: None });
         }
         assert_eq!(state(&ledger).0, state_of_first, "{unread:?}");
+        let both = vec![named("m1", vec![task("T")]), named("m2", vec![task("X")])];
+        ledger.apply(at(10), looked_up("J", both));
+        assert_eq!(state(&ledger).0, "complete", "no other look is needed once the second can be read");
     }
 }
 
