@@ -196,7 +196,8 @@ impl WaitRequest {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Usage`] without jobs, for an id that stands twice, for a number of 0, or for one that is less than the media that are named.
+    /// [`ErrorKind::Usage`] without jobs, for an id that stands twice, for a number of 0, or for one that is less than the
+    /// media that are named.
     pub fn check(&self) -> Result<()> {
         check_each_once("job id", &self.jobs)?;
         check_each_once("media id", &self.media)?;

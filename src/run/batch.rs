@@ -90,8 +90,8 @@ impl RefreshRequest {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Usage`] for a request that can't be sent: no media, one that stands twice, a slice count out of range, an extend text
-    /// that is too long.
+    /// [`ErrorKind::Usage`] for a request that can't be sent: no media, one that stands twice, a slice count out of range, an
+    /// extend text that is too long.
     pub fn submissions(&self, run: &RunId) -> Result<Vec<RefreshMediaPlayUrls>> {
         check(self, run)?;
         let batches = Batch::split(&self.media).into_iter().zip(0..);

@@ -18,9 +18,9 @@ use crate::model::Report;
 
 /// A run under way, made by [`Refresher::start_refresh`](crate::Refresher::start_refresh) and its siblings. Awaited, it gives the report.
 ///
-/// It goes on whether or not anybody awaits it. Cancel safety: awaiting `&mut run` in a `select!` loses nothing,
-/// and it must not be polled again once it has ended; dropping the handle ends the run at its next step, without a report, as dropping [`Refresher::refresh`](crate::Refresher::refresh) does.
-/// [`stop`](Self::stop) is the orderly way.
+/// It goes on whether or not anybody awaits it. Cancel safety: awaiting `&mut run` in a `select!` loses nothing; once it has ended,
+/// it must not be polled again. Dropping the handle ends the run at its next step, without a report, as dropping
+/// [`Refresher::refresh`](crate::Refresher::refresh) does. [`stop`](Self::stop) is the orderly way.
 ///
 /// # Errors
 ///
