@@ -24,7 +24,8 @@ pub(crate) fn quoted(text: &str, hidden: impl Fn(&str) -> Option<String>) -> Str
     let hidden = hidden(text);
     let mut shown = String::new();
     for letter in hidden.as_deref().unwrap_or(text).trim().chars().take(MAX_QUOTED_CHARS + 1) {
-        if letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+        let turns = matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if letter.is_control() || turns {
             shown.extend(letter.escape_unicode());
         } else {
             shown.push(letter);

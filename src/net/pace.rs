@@ -19,13 +19,13 @@ use super::transport::BoxFuture;
 const SLOWEST: f64 = 0.25;
 /// Answers to one burst must not halve the rate once each.
 const HALVE_AT_MOST_EVERY: Duration = Duration::from_secs(1);
-/// What a second of calls that go well brings, in shares of the first rate: before anything hurt, far below the rate that
-/// hurt, and near it.
-const UNHURT: f64 = 0.2;
-const QUICK: f64 = 0.1;
-const SLOW: f64 = 0.006;
-/// Near begins here, in shares of the rate that hurt.
-const NEAR: f64 = 0.7;
+/// How much a second of calls that go well adds to the rate, in shares of the first rate: as long as nothing was throttled, far
+/// below the rate that was throttled last, and near it.
+const GROWTH_BEFORE_THROTTLING: f64 = 0.2;
+const GROWTH_FAR_BELOW_LIMIT: f64 = 0.1;
+const GROWTH_NEAR_LIMIT: f64 = 0.006;
+/// From here on a rate is near the limit, in shares of the rate that was throttled last.
+const NEAR_LIMIT: f64 = 0.7;
 /// A shared slot further ahead than this was taken by a clock that has been set back since, and so was a pause that is longer
 /// than any that is asked for.
 const FARTHEST_SLOT: Duration = Duration::from_secs(120);
@@ -110,9 +110,9 @@ impl Pace {
     /// The rate after a call that went well.
     fn grown(&self, Limits { first, ceiling }: Limits, rate: f64) -> f64 {
         let share = match self.hurt {
-            None => UNHURT,
-            Some(hurt) if rate < hurt * NEAR => QUICK,
-            Some(_) => SLOW,
+            None => GROWTH_BEFORE_THROTTLING,
+            Some(hurt) if rate < hurt * NEAR_LIMIT => GROWTH_FAR_BELOW_LIMIT,
+            Some(_) => GROWTH_NEAR_LIMIT,
         };
         (rate + first * share / rate).min(ceiling)
     }

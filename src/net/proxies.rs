@@ -64,8 +64,8 @@ impl Proxies {
     /// Reads the rules from `variable`, which gives the value of an environment variable.
     pub(super) fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
         let first = |names: &[&'static str]| {
-            let set = names.iter().find_map(|name| Some((*name, variable(name)?.trim().to_owned())));
-            set.filter(|(_, value)| !value.is_empty())
+            let mut set = names.iter().filter_map(|name| Some((*name, variable(name)?.trim().to_owned())));
+            set.find(|(_, value)| !value.is_empty())
         };
         let choice = |(name, address): (&'static str, String)| Proxy::read(&address).ok_or(name);
         let is_cgi = variable("REQUEST_METHOD").is_some();
@@ -131,6 +131,7 @@ mod tests {
             (&[("HTTPS_PROXY", "http://p:1")], "http://vod.example", None),
             (&[("https_proxy", "p:1"), ("HTTPS_PROXY", "p:2")], "https://vod.example", Some("http://p:1/")),
             (&[("https_proxy", ""), ("ALL_PROXY", "p:2")], "https://vod.example", Some("http://p:2/")),
+            (&[("https_proxy", " "), ("HTTPS_PROXY", "p:1")], "https://vod.example", Some("http://p:1/")),
             (&[("ALL_PROXY", "socks5h://me:word@p")], "https://v.example", Some("socks5h://p:1080/")),
             (&[("HTTP_PROXY", "p:1")], "http://vod.example", Some("http://p:1/")),
             (&[("HTTP_PROXY", "p:1"), ("REQUEST_METHOD", "GET")], "http://vod.example", None),

@@ -2,8 +2,8 @@
 //!
 //! Facts go in through [`Ledger::apply`], due work comes out of [`Ledger::due`]. Everything a race can do (events
 //! early, twice, late, forged, never; lookups empty, tasks not visible) is a sequence of facts, so every race is a
-//! table test here. Applying a fact or taking work costs O(log n): only what ends all submissions or all
-//! lookups, and what begins a run, walks over all rows.
+//! table test here. Applying a fact or taking work costs O(log n), or walks over the media of one job; only
+//! what ends all submissions or all lookups, what ends a stage, a wait for so many media, and what begins a run walks over all rows.
 //!
 //! A media goes *planned* → *submitted* (a job id came back) → *accepted* (an event or a lookup named its tasks) →
 //! *complete* or *failed*. What ends it is one pure function (`verdict`), given anew for each media that a fact touches: what was

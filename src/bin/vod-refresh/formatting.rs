@@ -38,7 +38,7 @@ pub(crate) fn escape_workflow_commands(text: &str) -> Cow<'_, str> {
 fn is_harmful(c: char) -> bool {
     c.is_control()
         || matches!(c,
-            '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{feff}'
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{feff}'
             | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

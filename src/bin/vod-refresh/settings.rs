@@ -106,6 +106,8 @@ pub(crate) fn arguments<Group: Args + Serialize>(options: &Group) -> Vec<String>
             Value::String(url) if name == "--callback-url" => {
                 words.extend([name, masked_address(url).into_owned()]);
             }
+            // Apart, it would be read as an option.
+            Value::String(text) if text.starts_with('-') => words.push(format!("{name}={text}")),
             Value::String(text) => words.extend([name, text.clone()]),
             number => words.extend([name, number.to_string()]),
         }
@@ -155,6 +157,12 @@ mod tests {
                 here.join("").display()
             )
         );
+    }
+
+    #[test]
+    fn a_value_that_looks_like_an_option_stays_with_its_option() {
+        let words = arguments(&parsed("vod-refresh wait J1 --profile=-prod").connection);
+        assert_eq!(words, ["--profile=-prod"]);
     }
 
     const EDGE: &str = "vod-refresh wait J1 --verify-edge --edge-node 203.0.113.7:8080 --edge-node http://203.0.113.8 \

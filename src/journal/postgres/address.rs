@@ -111,7 +111,8 @@ impl Given<'_> {
 }
 
 impl Address {
-    /// Reads a URL. What it leaves out comes from the variables that libpq reads, or from its defaults.
+    /// Reads a URL. Where it leaves out host, port, user, database, password, options or what is about TLS, the variables of libpq count
+    /// (`PGHOST`, `PGPORT`, …), with one host and one port; else libpq's defaults.
     ///
     /// # Errors
     ///

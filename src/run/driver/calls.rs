@@ -21,7 +21,7 @@ use crate::vod::{
 /// Tasks may be dated a little before the call that made them: clocks differ by a second or two.
 const WINDOW_MARGIN: Duration = Duration::from_secs(120);
 
-/// The same for a search that must not find what was handed over before.
+/// A search for URLs whose answer was lost allows two seconds between the clocks, so that it finds no task of an earlier submission.
 const CLOCK_MARGIN: Duration = Duration::from_secs(2);
 /// Most pages of such a search, 50 rows each: other people's tasks of the same minute stand among ours.
 const MOST_PAGES: u32 = 200;

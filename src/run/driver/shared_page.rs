@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::ids::RunId;
 use crate::vod::{TaskPage, TaskRow};
 
-/// Who says nothing for so long is not reading the page any more.
+/// A run that has not renewed its claim for three seconds has stopped reading the page.
 const CLAIM: Duration = Duration::from_secs(3);
-/// Nobody is waited for longer than this: it may live, and not reach the service.
+/// No claim is waited for longer than this: its run may live and not reach the service.
 const LONGEST_CLAIM: Duration = Duration::from_secs(10);
 
 /// A page, as it stands in the journal.

@@ -14,8 +14,8 @@ use crate::vod::{JobRow, SubmissionStatus};
 
 /// How many media a job of others has is not known: its events are in when none came for so long.
 const QUIET: Duration = Duration::from_secs(2);
-/// Events of one media are taken until they come to so many bytes, which many a usual one doesn't; the one that crosses the limit
-/// is the last. What an event of a known sender says replaces them, and begins anew.
+/// Events of one media are dropped once 256 KiB of them were taken, far more than a usual one has. What an event of a known sender
+/// says replaces them, and the count begins anew.
 const BYTES_OF_A_MEDIA: usize = 256 * 1024;
 /// What events of unknown senders may come to in all: so much, and a few usual events for each media.
 const BYTES_OF_STRANGERS: usize = 16 * 1024 * 1024;

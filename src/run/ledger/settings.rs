@@ -8,7 +8,7 @@ use crate::vod::TaskType;
 
 /// How long a task or a job may stay invisible before it counts as failed. Creation is asynchronous at the service.
 pub(crate) const GRACE: Duration = Duration::from_secs(600);
-/// So many answers must have come within the grace before what they did not show counts as not there.
+/// What was not shown counts as absent only after three answers within the grace, at least.
 const ANSWERS_OF_A_GRACE: u32 = 3;
 /// How long lookups may stay empty before an event stands unconfirmed.
 pub(super) const CONFIRM_GRACE: Duration = Duration::from_secs(60);

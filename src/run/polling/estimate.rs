@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// An estimate needs so many ends; one may be an outlier.
+/// An estimate needs three tasks that ended, since one may be an outlier.
 const MIN_ENDS: u32 = 3;
 /// The weight of what was known before is bounded by so many ends.
 const MEMORY: u32 = 50;

@@ -12,7 +12,7 @@ pub(super) const PAGE: u64 = 50;
 const MAY_LACK: u64 = 20;
 /// A round of running tasks must be so many times cheaper than what else could be done: it may bring more single calls.
 const RUNNING_GAIN: u64 = 2;
-/// So many answers about tasks that such a round did not show tell whether the round is any use.
+/// After four answers about tasks that such rounds did not show, it is decided whether the rounds go on.
 const ANSWERS_TO_JUDGE: u64 = 4;
 
 /// What a round lists.

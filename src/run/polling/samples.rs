@@ -7,7 +7,7 @@ use super::intervals::Intervals;
 use crate::model::Moment;
 use crate::run::table::TaskIndex;
 
-/// Every so many tasks there is a sample, and so many at most.
+/// Every 16th task is a sample; a run has five at most.
 const SAMPLE_EVERY: u32 = 16;
 const SAMPLES: u32 = 5;
 /// How long the others wait for the end of a sample, in caps of the interval; doubled each time.

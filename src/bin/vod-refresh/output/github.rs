@@ -90,7 +90,8 @@ fn summary(view: &ReportView<'_>, lines: &[String]) -> String {
     let mut out = format!("### {}\n\nRun <code>{run_id}</code>\n", cell(&summary_line(view.report)));
     let failed = view.failed().count();
     if failed > 0 {
-        out.push_str("\n| media | state | why | what to do |\n| --- | --- | --- | --- |\n");
+        let noun = view.report.noun();
+        out += &format!("\n| {noun} | state | why | what to do |\n| --- | --- | --- | --- |\n");
     }
     for media in view.failed().take(MOST_ROWS) {
         let (name, state) = (cell(media.name()), media.report.state.as_str());

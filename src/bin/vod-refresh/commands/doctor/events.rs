@@ -101,7 +101,12 @@ fn key(settings: &MessageCallback, keys: &[SecretString]) -> Finding {
 fn queue(settings: &MessageCallback, here: &str) -> Finding {
     let endpoint = settings.mns_endpoint.as_deref().unwrap_or_default().trim_end_matches('/');
     let theirs = format!("{endpoint}/queues/{}", settings.mns_queue_name.as_deref().unwrap_or_default());
-    if here.trim_end_matches('/') == theirs {
+    // A host has no case, and inside the region another name for the same queue.
+    let normal = |url: &str| {
+        let (host, queue) = url.trim_end_matches('/').rsplit_once("/queues/").unwrap_or((url, ""));
+        (host.to_ascii_lowercase().replace("-internal.", "."), queue.to_owned())
+    };
+    if normal(here) == normal(&theirs) {
         return Finding::ok(ADDRESS, "the account writes into the queue that is configured here");
     }
     let text =
@@ -194,6 +199,20 @@ mod tests {
     fn who_expects_no_events_is_not_warned_of_their_absence() {
         assert_eq!(statuses(None, "", &[]), [Status::Ok]);
         assert_eq!(statuses(Some(&http("Other", None)), "", &[]), [Status::Ok]);
+    }
+
+    #[test]
+    fn a_queue_is_known_by_the_other_names_of_its_host() {
+        let mut settings = MessageCallback::new(CallbackType::Mns);
+        settings.mns_endpoint = Some("https://1.mns.cn-shanghai-internal.aliyuncs.com/".into());
+        settings.mns_queue_name = Some("Q".into());
+        for (here, status) in [
+            ("https://1.MNS.cn-shanghai.aliyuncs.com/queues/Q", Status::Ok),
+            ("https://1.mns.cn-shanghai.aliyuncs.com/queues/q", Status::Warn),
+            ("https://2.mns.cn-shanghai.aliyuncs.com/queues/Q", Status::Warn),
+        ] {
+            assert_eq!(queue(&settings, here).status, status, "{here}");
+        }
     }
 
     #[test]

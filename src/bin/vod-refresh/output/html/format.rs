@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use vod_refresh::run::ReportedError;
 
 use super::super::markup::escape;
-use super::super::report_view::Rank;
+use super::super::report_view::{Rank, ReportView};
 use crate::formatting::plural;
 
 pub(super) fn time(time: DateTime<Utc>) -> String {
@@ -59,8 +59,9 @@ pub(super) fn counted(number: u64, noun: &str) -> String {
     format!("{} {}", grouped(number), plural(number, noun))
 }
 
-pub(super) fn media(number: usize) -> String {
-    counted(number as u64, "media")
+/// A number of media, or of URLs in a run of them.
+pub(super) fn entries(number: usize, view: &ReportView<'_>) -> String {
+    counted(number as u64, view.report.noun())
 }
 
 /// A share in percent; what is there but rounds to nothing is not called nothing.

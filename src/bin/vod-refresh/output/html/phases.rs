@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 
 use super::super::markup::escape_start;
 use super::super::report_view::{MediaView, ReportView};
-use super::format::{media, millis, rect, share};
+use super::format::{entries, millis, rect, share};
 use super::tables::number;
 
 /// How the bar of a phase looks, its name, and what it means.
@@ -36,7 +36,7 @@ pub(super) fn section(view: &ReportView<'_>) -> String {
     let description: Vec<String> = NAMES.iter().zip(average).map(named).collect();
     format!(
         include_str!("phases.html"),
-        count = media(all.len()),
+        count = entries(all.len(), view),
         average = millis(average.iter().sum()),
         slowest = escape_start(slowest.name(), 60),
         whole = millis(whole),

@@ -6,7 +6,7 @@ use vod_refresh::run::MediaState;
 
 use super::super::markup::{escape, escape_start};
 use super::super::report_view::{MediaView, Rank, ReportView, TaskView};
-use super::format::{class, grouped, media, request_id, signed};
+use super::format::{class, entries, grouped, request_id, signed};
 
 /// Media of a group that are shown at once; the others are folded.
 const OPEN: usize = 20;
@@ -34,7 +34,7 @@ pub(super) fn failed(view: &ReportView<'_>) -> String {
             class(first.rank),
             signed(first.rank, first.state()),
             if reason.is_empty() { "" } else { ":" },
-            media(group.len()),
+            entries(group.len(), view),
         );
         // The same text under every media is noise.
         let shared = message(first).filter(|text| group.iter().all(|media| message(media) == Some(text)));

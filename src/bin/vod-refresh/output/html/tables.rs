@@ -21,7 +21,7 @@ const BYTES: usize = 430_000;
 pub(super) fn calls(summary: &Summary) -> String {
     let all: u64 = summary.api_calls.values().sum();
     if all == 0 {
-        return "<h2>Calls</h2>\n<p>None were counted. The journal of a run does not keep them.</p>"
+        return "<h2>Calls</h2>\n<p>None were counted: they are written down when a process that drives the run ends in order.</p>"
             .to_owned();
     }
     let row = |(action, count): (&String, &u64)| {

@@ -158,7 +158,7 @@ fn calls_that_nobody_counted_are_not_shown_as_none() {
     let mut report = sample::complete(1);
     assert!(render(&report).contains("2 throttled"));
     report.summary.api_calls.clear();
-    assert!(render(&report).contains("The journal of a run does not keep them"));
+    assert!(render(&report).contains("None were counted"));
 }
 
 #[test]

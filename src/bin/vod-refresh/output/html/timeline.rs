@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 
 use super::super::markup::escape;
 use super::super::report_view::{MediaView, Rank, ReportView, TaskView};
-use super::format::{after, axis_step, class, counted, grouped, media, rect, seconds, sign, text};
+use super::format::{after, axis_step, class, counted, entries, grouped, rect, seconds, sign, text};
 use crate::formatting::shorten;
 
 /// Most bars in the picture.
@@ -65,11 +65,11 @@ pub(super) fn section(view: &ReportView<'_>) -> String {
     let picture = if bars.is_empty() { String::new() } else { draw(&axis, &bars) };
     let missing = match undrawn.len() {
         0 => String::new(),
-        n => format!("<p>Not drawn: {} of which no task became known.</p>\n", media(n)),
+        n => format!("<p>Not drawn: {} of which no task became known.</p>\n", entries(n, view)),
     };
-    let (tasks, media) = (counted(tasks as u64, "task"), media(drawn.len()));
+    let (tasks, entries) = (counted(tasks as u64, "task"), entries(drawn.len(), view));
     format!(
-        "<h2>Timeline</h2>\n<p>{tasks} of {media} on the time of the run. {grain}</p>\n{picture}{missing}"
+        "<h2>Timeline</h2>\n<p>{tasks} of {entries} on the time of the run. {grain}</p>\n{picture}{missing}"
     )
 }
 
