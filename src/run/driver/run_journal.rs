@@ -293,8 +293,7 @@ async fn lock(journal: &Journal, run: &RunId) -> Result<RunLock> {
         }
         sleep(LOCK_PAUSE).await;
     }
-    let message =
-        format!("run {run} is being driven elsewhere: by another process, or another task of this one");
+    let message = format!("run {run} is being driven by another process, or another task of this one");
     Err(Error::new(ErrorKind::Config, message).with_code(code::OVERTAKEN))
 }
 
