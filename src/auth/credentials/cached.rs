@@ -201,15 +201,14 @@ mod tests {
     use super::*;
     use crate::net::clock::TimerClock;
 
-    /// Gives `k1`, `k2`, …, each after a second of work and for `life`; fails where the script says so, or has none where the
-    /// kind is `NotFound`.
+    /// Gives `k1`, `k2`, …, each after a second of work and for `life`; fails where the script says so, or has none without a kind.
     #[derive(Debug)]
     struct Mint {
         clock: TimerClock,
         asked: AtomicU32,
         life: Option<TimeDelta>,
         fail: Box<[u32]>,
-        kind: ErrorKind,
+        kind: Option<ErrorKind>,
     }
 
     impl CredentialProvider for Mint {
@@ -218,10 +217,8 @@ mod tests {
                 let number = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
                 sleep(Duration::from_secs(1)).await;
                 if self.fail.contains(&number) {
-                    if self.kind == ErrorKind::NotFound {
-                        return Ok(None);
-                    }
-                    return Err(Error::new(self.kind, format!("failure {number}")));
+                    let failure = |kind| Err(Error::new(kind, format!("failure {number}")));
+                    return self.kind.map_or(Ok(None), failure);
                 }
                 let mut credential = Credential::new(format!("k{number}"), "s");
                 credential.expires = self.life.map(|life| self.clock.now() + life);
@@ -236,7 +233,8 @@ mod tests {
     }
 
     impl Bench {
-        fn new(life: Option<TimeDelta>, fail: &[u32], kind: ErrorKind) -> Self {
+        fn new(life: Option<TimeDelta>, fail: &[u32], kind: impl Into<Option<ErrorKind>>) -> Self {
+            let kind = kind.into();
             let clock = TimerClock::starting_at(DateTime::from_timestamp(1_750_000_000, 0).unwrap());
             let mint = Mint { clock, asked: AtomicU32::new(0), life, fail: fail.into(), kind };
             let mint = Arc::new(mint);
@@ -312,7 +310,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_source_that_has_none_at_a_renewal_takes_no_good_one_away() {
-        let bench = Bench::new(minutes(60), &[2, 3], ErrorKind::NotFound);
+        let bench = Bench::new(minutes(60), &[2, 3], None);
         bench.key().await.unwrap();
         pass(46).await;
         assert_eq!((bench.key().await.unwrap().as_str(), bench.asked()), ("k1", 2));

@@ -29,9 +29,8 @@ pub(crate) const RAISE_FILE_LIMIT: &str = "raise the limit of open files, as wit
 pub(crate) const MEND_SOURCE: &str =
     "the source of the credentials failed: `vod-refresh doctor` shows which one it is and what it says";
 
-/// Codes of what goes before a run and took longer than the run may.
-pub(crate) const JOURNAL_WAITED: &str = "JournalTimeout";
-pub(crate) use vod_refresh::run::code::CREDENTIAL_TIMEOUT as CREDENTIAL_WAITED;
+/// The code of a journal that took longer to open than the run may. The library's own is that of credentials.
+pub(crate) const JOURNAL_TIMEOUT: &str = "JournalTimeout";
 
 /// How a code begins, in lower case; the hint; the advice in reports. A code is one of the service's, one of ours, or the
 /// name of an error kind. The first row that fits counts.

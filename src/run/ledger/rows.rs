@@ -344,8 +344,8 @@ impl TaskEntry {
         self.rows.len() == rows.len() && self.rows.iter().zip(rows).all(|(old, new)| old.shows(new))
     }
 
-    /// Takes the newest answer: its rows take the place of those with the same URLs. Two that
-    /// show the same count as two if they are `apart`.
+    /// Takes the newest answer: its rows take the place of those with the same URLs. Of two
+    /// that show the same the second counts if it comes so much later, `apart`.
     pub(super) fn merge(&mut self, now: Moment, rows: Vec<TaskRow>, apart: Duration) {
         if self.is_same(&rows) {
             if now.since(self.steady_at) >= apart {

@@ -7,11 +7,12 @@
 
 use std::time::Duration;
 
+use vod_refresh::run::code::CREDENTIAL_TIMEOUT;
 use vod_refresh::{Error, ErrorKind, LookupAfter, Outcome, Refresher, Report, VodClient};
 
 use super::quota;
 use super::task::Task;
-use crate::advice::{CREDENTIAL_WAITED, JOURNAL_WAITED};
+use crate::advice::JOURNAL_TIMEOUT;
 use crate::args::shared::{Form, OutputArgs, RunArgs};
 use crate::duration;
 use crate::environment::Environment;
@@ -56,8 +57,8 @@ pub(crate) async fn within<T, E: From<Error>>(
     let limit = limit.max(LEAST_TIME_BEFORE);
     tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
         let (what, code) = match before {
-            Before::Journal => ("the journal did not open", Some(JOURNAL_WAITED)),
-            Before::Credential => ("its credentials did not come", Some(CREDENTIAL_WAITED)),
+            Before::Journal => ("the journal did not open", Some(JOURNAL_TIMEOUT)),
+            Before::Credential => ("its credentials did not come", Some(CREDENTIAL_TIMEOUT)),
             Before::Quota => ("the quota was not told", None),
         };
         let limit = duration::format(limit);

@@ -4,7 +4,7 @@
 //! characters, which XML 1.0 forbids even as references, and marks that turn the direction of writing, which could
 //! make a URL look like another one.
 
-use crate::formatting::shorten;
+use crate::formatting::{shorten, turns_direction};
 
 /// Returns the text, safe between tags and inside quoted attributes.
 pub(super) fn escape(text: &str) -> String {
@@ -33,9 +33,7 @@ pub(super) fn escape_start(text: &str, limit: usize) -> String {
 
 fn is_barred(c: char) -> bool {
     let noncharacter = u32::from(c) & 0xfffe == 0xfffe || matches!(c, '\u{fdd0}'..='\u{fdef}');
-    let direction =
-        matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    c.is_control() || noncharacter || direction
+    c.is_control() || noncharacter || turns_direction(c)
 }
 
 #[cfg(test)]
